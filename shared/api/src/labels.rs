@@ -1,0 +1,37 @@
+//! Label, annotation and finalizer keys: Argo's (`workflow/common/common.go`) and ours.
+
+/// On pods and task results: the name of their workflow.
+pub const WORKFLOW: &str = "workflows.argoproj.io/workflow";
+/// On workflows and pods: "true" once they have ended.
+pub const COMPLETED: &str = "workflows.argoproj.io/completed";
+/// On workflows: their phase.
+pub const PHASE: &str = "workflows.argoproj.io/phase";
+/// On pods of exit handlers.
+pub const ON_EXIT: &str = "workflows.argoproj.io/on-exit";
+/// On workflows created from a template: its name.
+pub const WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
+/// On workflows created from a cluster template: its name.
+pub const CLUSTER_WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/cluster-workflow-template";
+/// On resubmitted workflows: the name of the original.
+pub const RESUBMITTED_FROM: &str = "workflows.argoproj.io/resubmitted-from-workflow";
+/// On ConfigMaps: `Parameter`, `Cache` or `SyncLimit`.
+pub const CONFIG_MAP_TYPE: &str = "workflows.argoproj.io/configmap-type";
+/// On task results: "true" once the outputs are complete.
+pub const REPORT_OUTPUTS_COMPLETED: &str = "workflows.argoproj.io/report-outputs-completed";
+
+/// On pods: the node's id.
+pub const NODE_ID: &str = "workflows.argoproj.io/node-id";
+/// On pods: the node's name.
+pub const NODE_NAME: &str = "workflows.argoproj.io/node-name";
+/// On workflows: the version of the rule that makes pod names (`v2`).
+pub const POD_NAME_FORMAT: &str = "workflows.argoproj.io/pod-name-format";
+/// On templates: the name that clients show for their nodes.
+pub const DISPLAY_NAME: &str = "workflows.argoproj.io/display-name";
+
+/// On pods: the uid of their workflow. Argosy's own.
+pub const WORKFLOW_UID: &str = "argosy.io/workflow-uid";
+/// On pods: the shard of their workflow. Argosy's own.
+pub const SHARD: &str = "argosy.io/shard";
+/// On workflows: the last OBSERVED sequence folded into the status, and a digest of the status that was written
+/// with it, as `<sequence>:<digest>`. Argosy's own.
+pub const WATERMARK: &str = "argosy.io/watermark";

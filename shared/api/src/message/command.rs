@@ -1,0 +1,40 @@
+//! COMMANDS: wishes for the pod-runner.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One wish, with the lease epoch of the scheduler that uttered it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandMessage {
+    pub schema: u32,
+    pub at: Timestamp,
+    pub epoch: u64,
+    pub namespace: String,
+    pub workflow: String,
+    pub workflow_uid: String,
+    /// The node it is about; the workflow's name for objects of the whole workflow.
+    pub node_id: String,
+    #[serde(flatten)]
+    pub body: ClusterCommand,
+}
+
+/// A wish about the cluster. Each may be carried out twice without harm: names are deterministic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ClusterCommand {
+    /// The pod should exist. `AlreadyExists` with our uid label is success.
+    CreatePod { manifest: Value },
+    /// The pod should end: its containers get SIGTERM, and SIGKILL after the grace period. The pod object stays
+    /// until it has been observed to end.
+    StopPod { name: String },
+    /// The pod object should be gone.
+    DeletePod { name: String },
+    /// The ended pod gets the label `completed=true`.
+    LabelPodCompleted { name: String },
+    /// An object that belongs to the workflow (a PVC, a PodDisruptionBudget) should exist.
+    CreateObject { manifest: Value },
+    /// An object of the workflow should be gone.
+    DeleteObject { api_version: String, resource_kind: String, name: String },
+}

@@ -1,0 +1,63 @@
+//! EVENTS: facts decided. The payload (`data`) of the CloudEvents; documented for subscribers in `docs/events.md`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::v1alpha1::{NodePhase, NodeStatus};
+
+/// What one step of the engine changed in the status of a workflow. Folding all of them in order gives the status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StatusChanged {
+    pub schema: u32,
+    pub at: Timestamp,
+    pub namespace: String,
+    pub workflow: String,
+    pub workflow_uid: String,
+    /// The OBSERVED sequence that caused it.
+    pub observed_sequence: u64,
+    /// False for all but the last of the messages that one large step was cut into.
+    pub last: bool,
+    /// The nodes that are new or changed, whole.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, NodeStatus>,
+    /// Nodes that are no more (retry).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed_nodes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow_status: Option<WorkflowDelta>,
+}
+
+/// The members of the object outside `status.nodes` that changed, as a JSON merge patch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkflowDelta {
+    /// Merge patch of `status` less `nodes`.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub status: Value,
+    /// Merge patch of `metadata.labels`; null removes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Option<String>>,
+    /// Merge patch of `metadata.annotations`; null removes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// Merge patch of `spec`; only `suspend` is ever written.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub spec: Value,
+    /// The workflow has ended: nothing follows but a retry.
+    pub completed: bool,
+}
+
+impl StatusChanged {
+    /// The CloudEvents type, which is also the last token of the subject.
+    pub fn event_type(&self) -> &'static str {
+        match &self.workflow_status {
+            Some(delta) if delta.completed => "completed",
+            _ if self.nodes.values().any(|n| n.phase == NodePhase::Running) => "running",
+            _ => "changed",
+        }
+    }
+}

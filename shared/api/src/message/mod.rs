@@ -1,0 +1,16 @@
+//! What the services say to each other over the bus. JSON; every message names its `schema`.
+//!
+//! Three streams: OBSERVED (facts from outside, one ordered subject per workflow), COMMANDS (wishes for the
+//! pod-runner), EVENTS (facts decided, as CloudEvents). Messages hold no secrets: pod manifests name secrets, they
+//! never contain them.
+
+mod command;
+mod event;
+mod observed;
+
+pub use command::{ClusterCommand, CommandMessage};
+pub use event::{StatusChanged, WorkflowDelta};
+pub use observed::{ContainerSummary, LookupKey, LookupKind, Observed, ObservedMessage, PodSummary};
+
+/// The version that this build writes.
+pub const SCHEMA: u32 = 1;

@@ -1,0 +1,113 @@
+//! OBSERVED: facts from outside.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::v1alpha1::{NodePhase, Outputs, Workflow};
+
+/// One fact about one workflow, with the moment at which the one who reports it saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedMessage {
+    pub schema: u32,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub body: Observed,
+}
+
+/// A fact from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Observed {
+    /// The Workflow object was created, or edited by someone other than the status service: its spec or metadata
+    /// (`shutdown`, `suspend`, …). The object's status is left out unless `status_edited`.
+    WorkflowChanged { object: Box<Workflow>, status_edited: bool },
+    /// The Workflow object is gone, or is about to go (it has a deletion timestamp).
+    WorkflowDeleted,
+    /// A pod of the workflow changed in a way that matters.
+    PodChanged { pod: Box<PodSummary> },
+    /// The pod could not be created, for good (the API refused it).
+    PodRejected { node_id: String, message: String },
+    /// A timer that the engine armed is due.
+    TimerFired { key: String },
+    /// The answer to a lookup; `object` is absent when there is none by that name.
+    LookedUp {
+        key: LookupKey,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object: Option<Value>,
+    },
+}
+
+/// What the engine asks to see of the cluster. Secrets are never looked up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookupKey {
+    pub kind: LookupKind,
+    /// Empty for cluster-scoped kinds.
+    pub namespace: String,
+    pub name: String,
+}
+
+/// The kinds that can be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LookupKind {
+    WorkflowTemplate,
+    ClusterWorkflowTemplate,
+    ConfigMap,
+}
+
+/// What a pod looks like from outside, cut to what the engine decides from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodSummary {
+    /// From the pod's annotation.
+    pub node_id: String,
+    pub name: String,
+    pub uid: String,
+    /// Kubernetes' pod phase: Pending, Running, Succeeded, Failed, Unknown.
+    pub phase: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The message of condition PodScheduled=False, with its reason in front: `Unschedulable: …`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub unschedulable: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pod_ip: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub host_node_name: String,
+    /// The pod's condition Ready.
+    pub ready: bool,
+    /// The pod object is gone from the API.
+    pub deleted: bool,
+    pub init_containers: Vec<ContainerSummary>,
+    pub containers: Vec<ContainerSummary>,
+    /// What the `wait` container reported (its termination message, or the WorkflowTaskResult it names).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
+    /// `N/M`, from the same report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// Seconds × quantity per resource. Source: Argo `util/resource/summary.go`.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub resources_duration: std::collections::BTreeMap<String, i64>,
+}
+
+/// One container's state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ContainerSummary {
+    pub name: String,
+    /// Pending while waiting, Running, Succeeded or Failed once terminated.
+    pub phase: NodePhase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Of the waiting or terminated state.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    pub ready: bool,
+}

@@ -1,0 +1,35 @@
+//! The `argoproj.io/v1alpha1` types, field for field.
+//!
+//! Parts of a Pod that the engine passes on without looking into (affinity, tolerations, volumes, …) stay
+//! [`serde_json::Value`], so that a newer Kubernetes field survives the trip. Unknown fields are not an error here:
+//! strictness is the validator's job, which can name file, line and column.
+
+mod any;
+mod artifact;
+mod container;
+mod control;
+mod cron;
+mod object;
+mod phase;
+mod status;
+mod template;
+mod workflow;
+
+pub use any::{AnyString, IntOrString, Time};
+pub use artifact::*;
+pub use container::*;
+pub use control::*;
+pub use cron::*;
+pub use object::*;
+pub use phase::{NodePhase, NodeType, WorkflowPhase};
+pub use status::*;
+pub use template::*;
+pub use workflow::*;
+
+/// `argoproj.io/v1alpha1`.
+pub const API_VERSION: &str = "argoproj.io/v1alpha1";
+
+/// True for the value that a field has when it is absent; such fields are not written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

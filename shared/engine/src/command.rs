@@ -1,0 +1,32 @@
+//! What goes in and what comes out.
+
+use argosy_api::message::{ClusterCommand, LookupKey, Observed, StatusChanged};
+use jiff::Timestamp;
+
+/// A fact, with its place in the workflow's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Sequence in OBSERVED; grows, with gaps.
+    pub sequence: u64,
+    pub at: Timestamp,
+    pub body: EventBody,
+}
+
+/// The engine's events are the facts of the log.
+pub type EventBody = Observed;
+
+/// A request to see an object of the cluster; the answer comes as [`Observed::LookedUp`].
+pub type Lookup = LookupKey;
+
+/// A wish. The shell gives each the id `uid:sequence:index`, so that a repeat is recognised.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// For the pod-runner.
+    Cluster { node_id: String, command: ClusterCommand },
+    /// Report [`Observed::TimerFired`] with this key once `due` has come. Arming a key again moves it.
+    ArmTimer { key: String, due: Timestamp },
+    /// Answer with [`Observed::LookedUp`].
+    Lookup(Lookup),
+    /// For EVENTS. At most one per step, and the last of its commands. The shell cuts it to size and sets `last`.
+    Publish(Box<StatusChanged>),
+}
