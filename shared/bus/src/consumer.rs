@@ -1,0 +1,125 @@
+//! Durable consumers and what they hand out.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{Error, Message, Stream};
+
+/// What a durable consumer sees, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerSpec {
+    /// Which stream.
+    pub stream: Stream,
+    /// Durable name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Subject or wildcard, such as `argosy.observed.3.>`.
+    pub filter: String,
+    /// After this long without an answer a message is handed out again.
+    pub ack_wait: Duration,
+    /// New messages stop while this many are handed out and unanswered. At least 1.
+    pub max_ack_pending: usize,
+    /// Where a new consumer starts.
+    pub deliver: Deliver,
+}
+
+impl ConsumerSpec {
+    /// Everything under `filter` from the start, 30 s to acknowledge, at most 1,024 unanswered.
+    pub fn new(stream: Stream, name: impl Into<String>, filter: impl Into<String>) -> Self {
+        Self {
+            stream,
+            name: name.into(),
+            filter: filter.into(),
+            ack_wait: Duration::from_secs(30),
+            max_ack_pending: 1024,
+            deliver: Deliver::All,
+        }
+    }
+}
+
+/// First message of a new consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deliver {
+    /// The oldest stored.
+    All,
+    /// The next to be stored.
+    New,
+    /// The first with a greater sequence.
+    After(u64),
+}
+
+/// A handle of a durable consumer.
+#[async_trait]
+pub trait Consumer: Send {
+    /// Waits for a message. Dropping the future loses no message for longer than `ack_wait`.
+    ///
+    /// Errors: `ConsumerGone` when the consumer was removed; `Unavailable` may be followed by another call.
+    async fn next(&mut self) -> Result<Delivery, Error>;
+
+    /// Up to `max` messages: those that are there at once, or the first to come within `wait`; empty when none comes.
+    async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error>;
+}
+
+/// A message that waits for an answer.
+///
+/// Dropping it without one means that it comes again after `ack_wait`.
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    settle: Box<dyn Settle>,
+}
+
+/// Carries the answer of one delivery back to the bus.
+#[async_trait]
+pub trait Settle: Send + Sync {
+    /// Sends the verdict. An ack or term counts whichever delivery of the message it answers; the others only for the newest.
+    async fn settle(&self, verdict: Verdict) -> Result<(), Error>;
+}
+
+/// The answer to a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done; on a work queue the message is removed.
+    Ack,
+    /// Again after this delay.
+    Nak(Duration),
+    /// Never again for this consumer; on a work queue the message is removed.
+    Term,
+    /// Still at work: `ack_wait` starts anew.
+    InProgress,
+}
+
+impl Delivery {
+    /// A delivery whose answer goes to `settle`. For implementations and for wrappers around a bus.
+    pub fn new(message: Message, settle: Box<dyn Settle>) -> Self {
+        Self { message, settle }
+    }
+
+    /// The message is dealt with.
+    ///
+    /// Errors: `Unavailable`; the message then comes again.
+    pub async fn ack(self) -> Result<(), Error> {
+        self.settle.settle(Verdict::Ack).await
+    }
+
+    /// The message shall come again, after `delay`.
+    pub async fn nak(self, delay: Duration) -> Result<(), Error> {
+        self.settle.settle(Verdict::Nak(delay)).await
+    }
+
+    /// The message can never be dealt with and shall not come again.
+    pub async fn term(self) -> Result<(), Error> {
+        self.settle.settle(Verdict::Term).await
+    }
+
+    /// Work goes on: the time to acknowledge starts anew.
+    pub async fn in_progress(&self) -> Result<(), Error> {
+        self.settle.settle(Verdict::InProgress).await
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Delivery").field(&self.message).finish()
+    }
+}

@@ -1,0 +1,95 @@
+//! The bus of Argosy: three streams, durable consumers, fenced appends and leases.
+//!
+//! One trait, [`Bus`], and two implementations that pass one conformance suite (`tests/conformance`):
+//! [`memory::Memory`] lives in this process (and on disk when given a directory), `nats::Nats` speaks to JetStream.
+//!
+//! What a caller may rely on:
+//!
+//! - **At least once.** A delivery that is not acknowledged comes again after `ack_wait`, or after the delay of a `nak`.
+//! - **Order.** First deliveries of one consumer come in stream order, so in subject order too. A redelivery may come after
+//!   newer messages of its subject: receivers compare sequences or ids.
+//! - **Ids.** A repeated id is stored once and answered with `duplicate`, within the dedup window (two minutes) of its
+//!   stream. The check of the id comes before the check of the fence, so a repeat of an append that went through succeeds.
+//! - **Fences.** [`Expect`] compares with the newest message *still stored* under a filter. Acknowledged commands and purged
+//!   history no longer count. A writer that fences must therefore be the one who purges (or re-read
+//!   [`Bus::last_sequence`] after a refusal while its lease holds), a new owner should append one claim that stays, and
+//!   COMMANDS cannot be fenced this way: they carry the epoch of the lease instead.
+
+mod consumer;
+mod error;
+mod lease;
+pub mod memory;
+mod message;
+mod shard;
+pub mod subject;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use consumer::{Consumer, ConsumerSpec, Deliver, Delivery, Settle, Verdict};
+pub use error::{Class, Error};
+pub use lease::Lease;
+pub use message::{Ack, Expect, Message, Publish, Stream};
+pub use shard::shard_of;
+
+/// The streams and leases that the services of Argosy share.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Appends one message and returns when it is stored.
+    ///
+    /// Errors: `Fenced` when `expect` does not hold, `TooLarge`, `BadSubject` (also for a subject of another stream), `Full`;
+    /// `Unavailable` leaves open whether the message was stored: repeat it with the same id.
+    async fn publish(&self, message: Publish) -> Result<Ack, Error>;
+
+    /// Appends the messages in order, without waiting for each answer before the next is sent.
+    ///
+    /// Messages with `expect` wait for their own answer, so that nothing behind a fence is stored when it is refused.
+    /// Errors: the first failure; messages before it are stored, messages after it may be (their ids make a repeat harmless).
+    async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error>;
+
+    /// Sequence of the newest stored message that matches `filter`; 0 when there is none.
+    async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error>;
+
+    /// Stored messages matching `filter` with a sequence greater than `after`, oldest first, at most `limit`.
+    ///
+    /// Leaves no trace on the bus. `deliveries` of the results is 0.
+    async fn read(
+        &self,
+        stream: Stream,
+        filter: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error>;
+
+    /// Opens the durable consumer `spec.name`, creating it when it is new.
+    ///
+    /// Several handles of one name share its messages. A dropped handle loses nothing: what it had not acknowledged goes to
+    /// the next handle once `ack_wait` has passed. `deliver` counts on creation only; `ack_wait` and `max_ack_pending` of an
+    /// existing consumer are updated. Errors: `ConsumerConflict` when the name exists with another filter, or, on COMMANDS,
+    /// when another consumer's filter overlaps or `deliver` is not `All`.
+    async fn consume(&self, spec: ConsumerSpec) -> Result<Box<dyn Consumer>, Error>;
+
+    /// Removes the durable consumer and its position. Removing one that does not exist succeeds.
+    async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error>;
+
+    /// Drops the stored messages that match `subject` (which may hold wildcards) up to and including `up_to`.
+    async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error>;
+
+    /// Takes the lease when it is free, lapsed, or held by `holder` already (which renews it); `None` when another holds it.
+    ///
+    /// The epoch grows each time the lease is taken anew (another holder, or again after it lapsed or was released), and
+    /// stays when its current holder asks again. `holder` must name one incarnation of a process. `ttl` is at least 1 s.
+    async fn acquire(
+        &self,
+        lease: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, Error>;
+
+    /// Extends the lease by its `ttl` from now. Errors: `LeaseLost` when it lapsed, was released or taken.
+    async fn renew(&self, lease: &Lease) -> Result<Lease, Error>;
+
+    /// Gives the lease back. A lease that was lost already is no error.
+    async fn release(&self, lease: Lease) -> Result<(), Error>;
+}

@@ -1,0 +1,140 @@
+//! Streams and what is stored in them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+
+/// The three streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// Facts from outside, in order. Kept until purged.
+    Observed,
+    /// Wishes of the scheduler. A work queue: an acknowledged message is gone.
+    Commands,
+    /// Facts decided. Kept until purged.
+    Events,
+}
+
+impl Stream {
+    /// Every stream, in a fixed order.
+    pub const ALL: [Self; 3] = [Self::Observed, Self::Commands, Self::Events];
+
+    /// Name on the NATS server.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Observed => "ARGOSY_OBSERVED",
+            Self::Commands => "ARGOSY_COMMANDS",
+            Self::Events => "ARGOSY_EVENTS",
+        }
+    }
+
+    /// First two tokens of each of its subjects, such as `argosy.event`.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Observed => "argosy.observed",
+            Self::Commands => "argosy.command",
+            Self::Events => "argosy.event",
+        }
+    }
+
+    /// Whether an acknowledgement removes the message.
+    pub fn is_work_queue(self) -> bool {
+        self == Self::Commands
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A stored message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it is stored.
+    pub stream: Stream,
+    /// Its subject, see [`crate::subject`].
+    pub subject: String,
+    /// Position in the stream, from 1, growing, with gaps.
+    pub sequence: u64,
+    /// Id given by the publisher.
+    pub id: String,
+    /// Headers given by the publisher, such as trace context; untouched.
+    pub headers: BTreeMap<String, String>,
+    /// The content.
+    pub payload: Bytes,
+    /// How often it was handed out, this time included; 0 when read without a consumer. After a restart of a durable memory
+    /// bus it counts from the restart.
+    pub deliveries: u32,
+}
+
+/// A message to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// Where to.
+    pub stream: Stream,
+    /// Must belong to the stream, see [`crate::subject`].
+    pub subject: String,
+    /// Names the message within its stream; a repeat within the dedup window is stored once. Not empty.
+    pub id: String,
+    /// Passed through. Names starting with `Nats-` are refused.
+    pub headers: BTreeMap<String, String>,
+    /// The content.
+    pub payload: Bytes,
+    /// Store only if this holds.
+    pub expect: Option<Expect>,
+}
+
+impl Publish {
+    /// A message without headers and without a fence.
+    pub fn new(
+        stream: Stream,
+        subject: impl Into<String>,
+        id: impl Into<String>,
+        payload: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            stream,
+            subject: subject.into(),
+            id: id.into(),
+            headers: BTreeMap::new(),
+            payload: payload.into(),
+            expect: None,
+        }
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// With a fence: stored only while the newest message under `filter` has `last_sequence`.
+    pub fn expect(mut self, filter: impl Into<String>, last_sequence: u64) -> Self {
+        self.expect = Some(Expect {
+            filter: filter.into(),
+            last_sequence,
+        });
+        self
+    }
+}
+
+/// The state a writer believes the stream to be in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// Subject or wildcard such as `argosy.event.3.>`; must match the subject of the message.
+    pub filter: String,
+    /// Sequence of the newest stored message under `filter`, 0 for none.
+    pub last_sequence: u64,
+}
+
+/// The bus has the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// Its sequence; of the first copy when it is a duplicate.
+    pub sequence: u64,
+    /// Whether a message with its id had been stored before.
+    pub duplicate: bool,
+}
