@@ -381,7 +381,19 @@ pub struct HTTPBodySource {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Parameter {
-
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<AnyString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<AnyString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<ValueFrom>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub global_name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub r#enum: Vec<AnyString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<AnyString>,
 }
 
 /// Argo's `ValueFrom`.
