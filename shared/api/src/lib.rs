@@ -1,5 +1,6 @@
 //! Argo's types and names, and the messages that Argosy's services exchange. Pure: no IO, no clock, no randomness.
 
+pub mod digest;
 pub mod labels;
 pub mod message;
 pub mod names;

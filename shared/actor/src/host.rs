@@ -1,0 +1,86 @@
+//! What every service is given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use argosy_bus::{Bus, Message, Publish, Stream, shard_of, subject};
+
+use crate::Clock;
+
+/// Header of OBSERVED messages: the workflow's namespace.
+pub const HEADER_NAMESPACE: &str = "argosy-namespace";
+/// Header of OBSERVED messages: the workflow's name.
+pub const HEADER_WORKFLOW: &str = "argosy-workflow";
+
+/// The surroundings of a service: the bus, the time, and who it is.
+#[derive(Clone)]
+pub struct Host {
+    /// The bus.
+    pub bus: Arc<dyn Bus>,
+    /// The time.
+    pub clock: Clock,
+    /// Names this incarnation of the process; leases are held under it.
+    pub holder: String,
+    /// Number of shards of the installation; fixed for its life.
+    pub shards: u16,
+}
+
+impl Host {
+    /// The shard of a workflow.
+    pub fn shard_of(&self, uid: &str) -> u16 {
+        shard_of(uid, self.shards)
+    }
+
+    /// The subject of a workflow's log.
+    pub fn observed_subject(&self, uid: &str) -> String {
+        subject::Observed {
+            shard: self.shard_of(uid),
+            uid: uid.to_owned(),
+        }
+        .to_string()
+    }
+
+    /// A message for a workflow's log. `id` is taken as it is.
+    pub fn observed(&self, key: &WorkflowKey, id: String, payload: Vec<u8>) -> Publish {
+        Publish::new(
+            Stream::Observed,
+            self.observed_subject(&key.uid),
+            id,
+            payload,
+        )
+        .header(HEADER_NAMESPACE, &key.namespace)
+        .header(HEADER_WORKFLOW, &key.name)
+    }
+}
+
+/// Names a workflow: the uid tells it from others, the rest is where to find it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkflowKey {
+    /// The object's uid.
+    pub uid: String,
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+}
+
+impl WorkflowKey {
+    /// From the headers of a message of its log; `None` when they are not there.
+    pub fn of(uid: &str, headers: &BTreeMap<String, String>) -> Option<Self> {
+        let (namespace, name) = (
+            headers.get(HEADER_NAMESPACE)?.clone(),
+            headers.get(HEADER_WORKFLOW)?.clone(),
+        );
+        Some(Self {
+            uid: uid.to_owned(),
+            namespace,
+            name,
+        })
+    }
+
+    /// From a message of its log.
+    pub fn of_observed(message: &Message) -> Option<Self> {
+        let subject: subject::Observed = message.subject.parse().ok()?;
+        Self::of(&subject.uid, &message.headers)
+    }
+}

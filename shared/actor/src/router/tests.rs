@@ -1,0 +1,134 @@
+use super::*;
+
+#[derive(Default)]
+struct World {
+    built: Mutex<Vec<u32>>,
+    seen: Mutex<Vec<(u32, Vec<u32>)>>,
+    refused: Mutex<Vec<u32>>,
+}
+
+struct Echo {
+    key: u32,
+    world: Arc<World>,
+    idle_at: Instant,
+}
+
+#[async_trait]
+impl Actor for Echo {
+    type Message = u32;
+
+    async fn handle(&mut self, batch: Vec<u32>) -> Result<(), Failure> {
+        for message in &batch {
+            match message {
+                13 => panic!("thirteen"),
+                14 => return Err("fourteen".into()),
+                _ => {}
+            }
+        }
+        self.world.seen.lock().push((self.key, batch));
+        self.idle_at = Instant::now() + Duration::from_secs(10);
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        Some(self.idle_at)
+    }
+
+    async fn wake(&mut self) -> Result<Next, Failure> {
+        Ok(Next::Stop)
+    }
+}
+
+struct Echoes(Arc<World>);
+
+#[async_trait]
+impl Factory for Echoes {
+    type Key = u32;
+    type Actor = Echo;
+
+    async fn build(&self, key: &u32) -> Result<Option<Echo>, Failure> {
+        self.0.built.lock().push(*key);
+        let idle_at = Instant::now() + Duration::from_secs(10);
+        Ok((*key != 404).then(|| Echo {
+            key: *key,
+            world: Arc::clone(&self.0),
+            idle_at,
+        }))
+    }
+
+    async fn refuse(&self, _key: &u32, batch: Vec<u32>) -> Result<(), Failure> {
+        self.0.refused.lock().extend(batch);
+        Ok(())
+    }
+}
+
+fn start() -> (Arc<World>, Router<Echoes>, CancellationToken) {
+    let (world, stop) = (Arc::<World>::default(), CancellationToken::new());
+    (
+        Arc::clone(&world),
+        Router::new(Echoes(world), stop.clone()),
+        stop,
+    )
+}
+
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_key_stay_in_order_and_idle_actors_leave() {
+    let (world, router, _stop) = start();
+    for n in 0..100 {
+        router.send(&(n % 2), 100 + n).await.expect("not stopped");
+    }
+    settle().await;
+    for key in 0..2 {
+        let seen: Vec<u32> = world
+            .seen
+            .lock()
+            .iter()
+            .filter(|(k, _)| *k == key)
+            .flat_map(|(_, batch)| batch.clone())
+            .collect();
+        assert_eq!(seen, (0..50).map(|n| 100 + 2 * n + key).collect::<Vec<_>>());
+    }
+    assert_eq!(router.live(), 2);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(router.live(), 0);
+    router.send(&1, 7).await.expect("not stopped");
+    settle().await;
+    assert_eq!(*world.built.lock(), [0, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_or_an_error_rebuilds_only_that_actor() {
+    let (world, router, _stop) = start();
+    router.send(&2, 1).await.expect("not stopped");
+    for bad in [13, 14] {
+        router.send(&1, bad).await.expect("not stopped");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    router.send(&1, 5).await.expect("not stopped");
+    settle().await;
+    assert_eq!(router.failures(), 2);
+    assert_eq!(*world.built.lock(), [2, 1, 1, 1]);
+    assert!(world.seen.lock().contains(&(1, vec![5])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_for_nobody_are_refused() {
+    let (world, router, _stop) = start();
+    router.send(&404, 1).await.expect("not stopped");
+    settle().await;
+    assert_eq!((world.refused.lock().clone(), router.live()), (vec![1], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_ends_all_actors() {
+    let (_world, router, stop) = start();
+    router.send(&1, 1).await.expect("not stopped");
+    stop.cancel();
+    router.join().await;
+    assert_eq!(router.live(), 0);
+    assert!(router.send(&1, 2).await.is_err());
+}
