@@ -6,6 +6,9 @@
 
 pub mod command;
 pub mod config;
+pub mod depends;
+pub mod ops;
+pub mod pod;
 
 pub use command::{Command, Event, EventBody, Lookup};
 pub use config::Config;

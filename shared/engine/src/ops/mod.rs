@@ -1,0 +1,3 @@
+//! Operations on whole objects: merging specs, submitting, retrying, resuming.
+
+pub mod strategic;

@@ -1,0 +1,163 @@
+//! The containers of a pod.
+
+use argosy_api::v1alpha1::*;
+use serde_json::{Map, Value, json};
+
+use super::{Error, INIT, MAIN, PodInput, WAIT, environment, volumes};
+
+/// Path of the wrapper, which `init` puts into `var-run-argo`.
+const WRAPPER: &str = "/var/run/argo/argoexec";
+/// Path of the executor in its image.
+const EXECUTOR: &str = "/argosy";
+
+/// The container that clients show first.
+pub(super) fn default_container(template: &Template) -> &str {
+    let Some(set) = &template.container_set else {
+        return MAIN;
+    };
+    let main = set
+        .containers
+        .iter()
+        .find(|c| c.container.name == MAIN)
+        .or(set.containers.first());
+    main.map_or(MAIN, |c| &c.container.name)
+}
+
+/// `initContainers`, `containers` and `volumes` of the pod.
+pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>, Error> {
+    let template = input.template;
+    let text = environment::template_text(template)?;
+    let secrets = volumes::artifact_secrets(template)?;
+    let mut mains = main_containers(input)?;
+    let user_mounts: Vec<Value> = mains
+        .iter()
+        .flat_map(|c| c.volume_mounts.iter().cloned())
+        .collect();
+    for container in &mut mains {
+        let own = std::mem::take(&mut container.volume_mounts);
+        container.volume_mounts = volumes::main_mounts(template, own);
+        wrap(container);
+        let name = container.name.clone();
+        container
+            .env
+            .extend(environment::variables(input, &name, None));
+    }
+    let mirrored = mains.iter().find(|c| c.name == MAIN).or(mains.first());
+    let mirrored: Vec<Value> = mirrored
+        .map(|c| c.volume_mounts.clone())
+        .unwrap_or_default();
+
+    let executor = |name: &str, word: &str, mounts: Vec<Value>| {
+        json!({
+            "name": name, "image": input.config.executor_image, "command": [EXECUTOR, "executor", word],
+            "env": environment::variables(input, name, Some(&text)), "volumeMounts": mounts,
+        })
+    };
+    let mut init_mounts = volumes::init_mounts(template, &user_mounts);
+    init_mounts.extend(secrets.mounts());
+    let mut wait_mounts = volumes::wait_mounts(&mirrored);
+    wait_mounts.extend(secrets.mounts());
+
+    let mut inits = vec![executor(INIT, "init", init_mounts)];
+    for user in &template.init_containers {
+        inits.push(serde_json::to_value(companion(
+            input, user, &mirrored, false,
+        ))?);
+    }
+    let mut containers = vec![executor(WAIT, "wait", wait_mounts)];
+    for main in &mains {
+        containers.push(serde_json::to_value(main)?);
+    }
+    for user in &template.sidecars {
+        containers.push(serde_json::to_value(companion(
+            input, user, &mirrored, true,
+        ))?);
+    }
+    let volumes = volumes::pod_volumes(input, &inits, &containers, &secrets)?;
+    let parts = [
+        ("initContainers", inits),
+        ("containers", containers),
+        ("volumes", volumes),
+    ];
+    Ok(parts
+        .into_iter()
+        .map(|(name, list)| (name.to_owned(), Value::Array(list)))
+        .collect())
+}
+
+/// The user's main containers, with nothing of ours in them yet.
+fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
+    let template = input.template;
+    let ours = |words: Vec<String>| Container {
+        name: MAIN.to_owned(),
+        image: input.config.executor_image.clone(),
+        command: [EXECUTOR, "executor"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(words)
+            .collect(),
+        ..Container::default()
+    };
+    Ok(if let Some(container) = &template.container {
+        vec![Container {
+            name: MAIN.to_owned(),
+            ..container.clone()
+        }]
+    } else if let Some(set) = &template.container_set {
+        let with_mounts = |node: &ContainerNode| {
+            let mut container = node.container.clone();
+            volumes::add_missing(&mut container.volume_mounts, &set.volume_mounts);
+            container
+        };
+        set.containers.iter().map(with_mounts).collect()
+    } else if let Some(script) = &template.script {
+        let mut container = Container {
+            name: MAIN.to_owned(),
+            ..script.container.clone()
+        };
+        if !script.source.is_empty() {
+            container
+                .args
+                .push(format!("{}/script", volumes::STAGING_PATH));
+        }
+        vec![container]
+    } else if let Some(resource) = &template.resource {
+        vec![ours(vec!["resource".to_owned(), resource.action.clone()])]
+    } else if let Some(data) = &template.data {
+        vec![ours(vec!["data".to_owned(), serde_json::to_string(data)?])]
+    } else {
+        return Err(Error::NotAPod {
+            template: template.name.clone(),
+        });
+    })
+}
+
+/// Puts the wrapper in front of the user's command.
+fn wrap(container: &mut Container) {
+    let wrapper = [WRAPPER, MAIN, "--"].map(str::to_owned);
+    container.command.splice(0..0, wrapper);
+}
+
+/// A sidecar or an init container of the user's.
+///
+/// A sidecar with a command is wrapped, so that `wait` can end it; without one the image's own entry point runs as is.
+fn companion(
+    input: &PodInput<'_>,
+    user: &UserContainer,
+    mirrored: &[Value],
+    is_sidecar: bool,
+) -> Container {
+    let mut container = user.container.clone();
+    if user.mirror_volume_mounts == Some(true) {
+        volumes::add_missing(&mut container.volume_mounts, mirrored);
+    }
+    volumes::add_missing(&mut container.volume_mounts, &[volumes::shared_mount()]);
+    if is_sidecar && !container.command.is_empty() {
+        wrap(&mut container);
+    }
+    let name = container.name.clone();
+    container
+        .env
+        .extend(environment::variables(input, &name, None));
+    container
+}

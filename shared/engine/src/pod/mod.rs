@@ -1,0 +1,171 @@
+//! The pod of a node: from a substituted template to a manifest.
+//!
+//! Layout: an init container `init` stages scripts and input artifacts, the user's containers run under the wrapper
+//! `/var/run/argo/argoexec main`, and a container `wait` gathers outputs. They meet in the volume `var-run-argo`.
+//! Source: Argo `workflow/controller/workflowpod.go` for what of a template ends up where in a pod.
+
+mod containers;
+mod environment;
+mod placement;
+mod volumes;
+
+use argosy_api::{labels, v1alpha1::*};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Config,
+    ops::strategic::{self, Schema},
+};
+
+/// Name of the container that runs a container or a script template.
+pub const MAIN: &str = "main";
+/// Name of the container that gathers outputs.
+pub const WAIT: &str = "wait";
+/// Name of the container that stages inputs.
+pub const INIT: &str = "init";
+
+/// All that a pod is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct PodInput<'a> {
+    pub config: &'a Config,
+    /// For name, namespace and uid.
+    pub workflow: &'a Workflow,
+    /// The effective spec: the workflow's, with its template's and the defaults merged under it.
+    pub spec: &'a WorkflowSpec,
+    /// Fully substituted: inputs have values, artifacts have locations.
+    pub template: &'a Template,
+    /// The steps or dag template that calls; its nodeSelector, affinity and tolerations stand in for missing ones.
+    pub boundary: Option<&'a Template>,
+    pub node_id: &'a str,
+    pub node_name: &'a str,
+    pub pod_name: &'a str,
+    pub shard: &'a str,
+    /// The pod belongs to an exit handler.
+    pub on_exit: bool,
+    /// Standard output of `main` becomes `outputs.result`.
+    pub include_result: bool,
+    /// When the pod must have ended.
+    pub deadline: Option<Timestamp>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// Why there is no pod: all of these are mistakes in the workflow.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("template {template} has no kind that runs in a pod")]
+    NotAPod { template: String },
+    #[error("volume '{name}' not found in workflow spec")]
+    UnknownVolume { name: String },
+    #[error("podSpecPatch is neither YAML nor JSON: {text}")]
+    PatchSyntax {
+        text: String,
+        #[source]
+        source: Box<serde_saphyr::Error>,
+    },
+    #[error("podSpecPatch is not a map: {text}")]
+    PatchNotAMap { text: String },
+    #[error("write the template of the pod")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// Builds the manifest of the pod.
+///
+/// Errors: see [`Error`]; each is permanent for this workflow.
+pub fn build(input: &PodInput<'_>) -> Result<Value, Error> {
+    let mut spec = containers::pod_containers(input)?;
+    placement::place(input, &mut spec);
+    spec.insert("restartPolicy".to_owned(), json!("Never"));
+    if let Some(seconds) = input.active_deadline_seconds() {
+        spec.insert("activeDeadlineSeconds".to_owned(), json!(seconds));
+    }
+    let mut spec = Value::Object(spec);
+    patch(&mut spec, &input.spec.pod_spec_patch)?;
+    patch(&mut spec, &input.template.pod_spec_patch)?;
+    Ok(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata(input), "spec": spec }))
+}
+
+impl PodInput<'_> {
+    /// The earlier of the workflow's deadline and the template's `activeDeadlineSeconds`.
+    fn ends_by(&self) -> Option<Timestamp> {
+        let seconds = self
+            .template
+            .active_deadline_seconds
+            .as_ref()
+            .and_then(IntOrString::as_int);
+        let own =
+            seconds.and_then(|s| self.at.checked_add(jiff::SignedDuration::from_secs(s)).ok());
+        [own, self.deadline].into_iter().flatten().min()
+    }
+
+    /// Seconds from now to the deadline, at least 1, as Kubernetes demands.
+    fn active_deadline_seconds(&self) -> Option<i64> {
+        let left = self.ends_by()?.duration_since(self.at);
+        Some(left.as_secs().max(1))
+    }
+}
+
+/// Applies a `podSpecPatch`; the empty text changes nothing.
+fn patch(spec: &mut Value, text: &str) -> Result<(), Error> {
+    if text.trim().is_empty() {
+        return Ok(());
+    }
+    let patch: Value = match serde_json::from_str(text) {
+        Ok(json) => json,
+        Err(_) => serde_saphyr::from_str(text).map_err(|source| Error::PatchSyntax {
+            text: text.to_owned(),
+            source: Box::new(source),
+        })?,
+    };
+    if !patch.is_object() {
+        return Err(Error::PatchNotAMap {
+            text: text.to_owned(),
+        });
+    }
+    strategic::merge(spec, patch, Schema::Pod);
+    Ok(())
+}
+
+fn metadata(input: &PodInput<'_>) -> Value {
+    let workflow = &input.workflow.metadata;
+    let (mut labels, mut annotations) = (Map::new(), Map::new());
+    for metadata in input
+        .spec
+        .pod_metadata
+        .iter()
+        .chain([&input.template.metadata])
+    {
+        labels.extend(metadata.labels.iter().map(|(k, v)| (k.clone(), json!(v))));
+        annotations.extend(
+            metadata
+                .annotations
+                .iter()
+                .map(|(k, v)| (k.clone(), json!(v))),
+        );
+    }
+    labels.insert(labels::WORKFLOW.to_owned(), json!(workflow.name));
+    labels.insert(labels::COMPLETED.to_owned(), json!("false"));
+    labels.insert(labels::WORKFLOW_UID.to_owned(), json!(workflow.uid));
+    labels.insert(labels::SHARD.to_owned(), json!(input.shard));
+    if input.on_exit {
+        labels.insert(labels::ON_EXIT.to_owned(), json!("true"));
+    }
+    annotations.insert(labels::NODE_ID.to_owned(), json!(input.node_id));
+    annotations.insert(labels::NODE_NAME.to_owned(), json!(input.node_name));
+    let default = containers::default_container(input.template);
+    annotations
+        .entry("kubectl.kubernetes.io/default-container")
+        .or_insert_with(|| json!(default));
+    let owner = json!({
+        "apiVersion": API_VERSION, "kind": "Workflow", "name": workflow.name, "uid": workflow.uid,
+        "controller": true, "blockOwnerDeletion": true,
+    });
+    json!({
+        "name": input.pod_name, "namespace": workflow.namespace,
+        "labels": labels, "annotations": annotations, "ownerReferences": [owner],
+    })
+}
+
+#[cfg(test)]
+mod tests;
