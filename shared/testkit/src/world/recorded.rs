@@ -1,0 +1,199 @@
+//! Pods that do what the pods of a recorded run did.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use argosy_api::{
+    message::{ContainerSummary, PodSummary},
+    v1alpha1::{self as api, NodePhase, NodeStatus},
+};
+use jiff::SignedDuration;
+use regex::Regex;
+use serde_json::Value;
+
+use super::{Oracle, Script};
+
+/// The outcomes of a recorded run, by node id. A pod that the recording does not have succeeds at once.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    nodes: HashMap<String, NodeStatus>,
+    /// Names of templates that are daemons.
+    daemons: Vec<String>,
+}
+
+impl Recorded {
+    /// Errors: the recorded object does not read as a Workflow.
+    pub fn new(golden: &Value) -> Result<Self, serde_json::Error> {
+        let object: api::Workflow = api::from_value(golden.clone())?;
+        let daemons = object
+            .spec
+            .templates
+            .iter()
+            .filter(|t| t.daemon == Some(true))
+            .map(|t| t.name.clone())
+            .collect();
+        Ok(Self {
+            nodes: object.status.nodes.into_iter().collect(),
+            daemons,
+        })
+    }
+}
+
+const RUNNING_AFTER: SignedDuration = SignedDuration::from_millis(200);
+const SHORTEST: SignedDuration = SignedDuration::from_millis(400);
+/// Of a pod that did not fit on any machine.
+const NEVER_RAN: &str = "Step exceeded its deadline";
+const DEADLINE: &str = "Pod was active on the node longer than the specified deadline";
+
+impl Oracle for Recorded {
+    fn script(&self, node: &NodeStatus, manifest: &Value, blank: PodSummary) -> Script {
+        let fallback = NodeStatus {
+            phase: NodePhase::Succeeded,
+            ..Default::default()
+        };
+        let golden = self.nodes.get(&node.id).unwrap_or(&fallback);
+        let mut pending = PodSummary {
+            phase: "Pending".to_owned(),
+            ..blank
+        };
+        pending.init_containers = containers(manifest, "initContainers", NodePhase::Pending);
+        pending.containers = containers(manifest, "containers", NodePhase::Pending);
+        if golden.message == NEVER_RAN {
+            pending.unschedulable = "Unschedulable: 0/1 nodes are available".to_owned();
+            return vec![(SignedDuration::from_millis(10), pending)];
+        }
+        let running = running(&pending, golden);
+        let mut script = vec![
+            (SignedDuration::from_millis(10), pending),
+            (RUNNING_AFTER, running.clone()),
+        ];
+        let is_daemon = self.daemons.contains(&golden.template_name);
+        if !(is_daemon && golden.phase == NodePhase::Succeeded) {
+            script.push((duration(golden), ended(running, golden)));
+        }
+        script
+    }
+}
+
+fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
+    let mut running = pending.clone();
+    running.phase = "Running".to_owned();
+    running.ready = true;
+    running.pod_ip = if golden.pod_ip.is_empty() {
+        "10.0.0.1".to_owned()
+    } else {
+        golden.pod_ip.clone()
+    };
+    running.host_node_name = golden.host_node_name.clone();
+    for container in &mut running.init_containers {
+        end_container(container, 0, "");
+    }
+    for container in &mut running.containers {
+        container.phase = NodePhase::Running;
+        container.ready = true;
+    }
+    running
+}
+
+fn ended(mut pod: PodSummary, golden: &NodeStatus) -> PodSummary {
+    let failures = failures(&golden.message);
+    let outputs = golden.outputs.clone().unwrap_or_default();
+    let main_code = outputs.exit_code.as_deref().and_then(|c| c.parse().ok());
+    pod.ready = false;
+    let is_success = golden.phase == NodePhase::Succeeded;
+    for container in &mut pod.containers {
+        match failures.get(container.name.as_str()) {
+            Some((code, message)) => end_container(container, *code, message),
+            None if container.name == "main" => {
+                end_container(container, main_code.unwrap_or(i32::from(!is_success)), "")
+            }
+            None => end_container(container, 0, ""),
+        }
+    }
+    pod.phase = if pod.containers.iter().all(|c| c.exit_code == Some(0)) {
+        "Succeeded"
+    } else {
+        "Failed"
+    }
+    .to_owned();
+    if golden.message == DEADLINE {
+        pod.phase = "Failed".to_owned();
+        pod.reason = "DeadlineExceeded".to_owned();
+        pod.message = DEADLINE.to_owned();
+    }
+    let outputs = api::Outputs {
+        exit_code: None,
+        ..outputs
+    };
+    pod.outputs = Some(outputs);
+    if !matches!(golden.progress.as_str(), "" | "0/1" | "1/1") {
+        pod.progress = Some(golden.progress.clone());
+    }
+    pod.resources_duration = golden.resources_duration.clone();
+    pod
+}
+
+fn duration(golden: &NodeStatus) -> SignedDuration {
+    match (golden.started_at, golden.finished_at) {
+        (Some(started), Some(finished)) => finished.0.duration_since(started.0).max(SHORTEST),
+        _ => SHORTEST,
+    }
+}
+
+/// The containers that a node's message says have failed: by name, code and what they said.
+fn failures(message: &str) -> HashMap<&str, (i32, &str)> {
+    static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?:^|; )([a-z0-9-]+): (?:Error|OOMKilled) \(exit code (\d+)\)(?:: ((?s).*))?$")
+            .expect("a constant that a test compiles")
+    });
+    let found = FAILURE.captures(message).map(|c| {
+        let name = c.get(1).map_or("", |m| m.as_str());
+        let code = c.get(2).and_then(|m| m.as_str().parse().ok()).unwrap_or(1);
+        (name, (code, c.get(3).map_or("", |m| m.as_str())))
+    });
+    found.into_iter().collect()
+}
+
+fn containers(manifest: &Value, key: &str, phase: NodePhase) -> Vec<ContainerSummary> {
+    let list = manifest["spec"][key]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let name = |c: &Value| c["name"].as_str().unwrap_or_default().to_owned();
+    list.iter()
+        .map(|c| ContainerSummary {
+            name: name(c),
+            phase,
+            ..Default::default()
+        })
+        .collect()
+}
+
+fn end_container(container: &mut ContainerSummary, code: i32, message: &str) {
+    container.phase = if code == 0 {
+        NodePhase::Succeeded
+    } else {
+        NodePhase::Failed
+    };
+    container.exit_code = Some(code);
+    container.reason = if code == 0 { "Completed" } else { "Error" }.to_owned();
+    container.message = message.to_owned();
+    container.ready = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_come_out_of_messages() {
+        assert_eq!(
+            failures("main: Error (exit code 1)"),
+            HashMap::from([("main", (1, ""))])
+        );
+        assert_eq!(
+            failures("wait: Error (exit code 64): open /x: no such file; "),
+            HashMap::from([("wait", (64, "open /x: no such file; "))])
+        );
+        assert_eq!(failures("child 'x' failed"), HashMap::new());
+    }
+}

@@ -1,0 +1,99 @@
+//! Which cases are run, and which are known to differ.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use argosy_testkit::golden::{self, Golden};
+use clap::Args;
+
+/// What all levels ask for.
+#[derive(Args, Clone)]
+pub struct Selection {
+    /// The conformance directory [default: $ARGOSY_CONFORMANCE, else ../shared/conformance beside the checkout]
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Only these cases
+    #[arg(long, num_args = 1.., value_name = "ID")]
+    pub case: Vec<String>,
+    /// Write the verdicts as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write each final object to this directory as ID.json
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print every difference, not only the first two of a case
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl Selection {
+    /// The recorded runs that are asked for.
+    pub fn goldens(&self) -> Result<Vec<Golden>> {
+        let all = golden::read_all(&self.directory())?;
+        for id in &self.case {
+            ensure!(all.iter().any(|g| g.id == *id), "there is no case `{id}`");
+        }
+        Ok(all
+            .into_iter()
+            .filter(|g| self.case.is_empty() || self.case.contains(&g.id))
+            .collect())
+    }
+
+    fn directory(&self) -> PathBuf {
+        let from_env = || {
+            env::var_os("ARGOSY_CONFORMANCE")
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        self.dir
+            .clone()
+            .or_else(from_env)
+            .unwrap_or_else(|| root().join("../shared/conformance"))
+    }
+
+    /// Keeps the final object of a case, if asked to.
+    pub fn keep(&self, id: &str, object: &serde_json::Value) -> Result<()> {
+        let Some(dir) = &self.out else { return Ok(()) };
+        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        let path = dir.join(format!("{id}.json"));
+        fs::write(&path, serde_json::to_vec_pretty(object)?)
+            .with_context(|| format!("write {}", path.display()))
+    }
+}
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Cases that differ for a reason that was accepted: `known-differences/<id>.txt`, the reason inside.
+pub fn known_differences() -> Result<BTreeMap<String, String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("known-differences");
+    let mut known = BTreeMap::new();
+    if !folder.is_dir() {
+        return Ok(known);
+    }
+    for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+        let path = entry?.path();
+        let Some(id) = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .and_then(|n| n.strip_suffix(".txt"))
+        else {
+            continue;
+        };
+        let reason =
+            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        ensure!(
+            !reason.trim().is_empty(),
+            "{} gives no reason",
+            path.display()
+        );
+        known.insert(id.to_owned(), reason.trim().to_owned());
+    }
+    Ok(known)
+}

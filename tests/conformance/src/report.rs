@@ -1,0 +1,141 @@
+//! Verdicts: printed as they come, summed up at the end.
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context, Result};
+use argosy_testkit::compare::Difference;
+use serde_json::json;
+
+use crate::cases::Selection;
+
+/// How many differences of a case are printed.
+const PRINTED: usize = 2;
+
+/// All verdicts of a run.
+pub struct Report {
+    known: BTreeMap<String, String>,
+    verdicts: BTreeMap<String, Verdict>,
+}
+
+enum Verdict {
+    Passed,
+    Failed(Vec<Difference>),
+    /// Differs as it is known to.
+    Known(Vec<Difference>),
+    /// Listed as different, but it passes: the list is wrong.
+    Unlisted,
+}
+
+impl Report {
+    /// `known`: reasons by case.
+    pub fn new(known: BTreeMap<String, String>) -> Self {
+        Self {
+            known,
+            verdicts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in and prints one case's differences.
+    pub fn add(&mut self, id: &str, differences: Vec<Difference>, seconds: f64, all: bool) {
+        let verdict = match (differences.is_empty(), self.known.contains_key(id)) {
+            (true, false) => Verdict::Passed,
+            (true, true) => Verdict::Unlisted,
+            (false, true) => Verdict::Known(differences),
+            (false, false) => Verdict::Failed(differences),
+        };
+        match &verdict {
+            Verdict::Passed => println!("ok    {id}  {seconds:.1} s"),
+            Verdict::Unlisted => println!(
+                "FAIL  {id}  passes, but known-differences/{id}.txt lists it: remove the file"
+            ),
+            Verdict::Known(d) => {
+                println!(
+                    "known {id}  {} ({})",
+                    d.len(),
+                    self.known[id].lines().next().unwrap_or_default()
+                );
+            }
+            Verdict::Failed(d) => {
+                let shown: Vec<String> = d
+                    .iter()
+                    .take(if all { d.len() } else { PRINTED })
+                    .map(Difference::short)
+                    .collect();
+                println!(
+                    "FAIL  {id}  {}: {}",
+                    d.len(),
+                    shown.join(if all { "\n        " } else { "; " })
+                );
+            }
+        }
+        self.verdicts.insert(id.to_owned(), verdict);
+    }
+
+    /// Prints the sums and writes the file that was asked for.
+    pub fn finish(&self, selection: &Selection) -> Result<()> {
+        let mut by_field: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut counts = (0, 0, 0);
+        for verdict in self.verdicts.values() {
+            match verdict {
+                Verdict::Passed => counts.0 += 1,
+                Verdict::Unlisted => counts.1 += 1,
+                Verdict::Known(_) => counts.2 += 1,
+                Verdict::Failed(d) => {
+                    counts.1 += 1;
+                    let fields: std::collections::BTreeSet<&str> =
+                        d.iter().map(|d| d.field.as_str()).collect();
+                    fields
+                        .into_iter()
+                        .for_each(|f| *by_field.entry(f).or_default() += 1);
+                }
+            }
+        }
+        if let Some(path) = &selection.report {
+            let text = serde_json::to_vec_pretty(&self.json())?;
+            fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+        }
+        let sums: Vec<String> = by_field
+            .iter()
+            .map(|(field, n)| format!("{field} {n}"))
+            .collect();
+        println!(
+            "cases that differ, by field: {}",
+            if sums.is_empty() {
+                "none".to_owned()
+            } else {
+                sums.join(", ")
+            }
+        );
+        if counts.2 > 0 {
+            println!(
+                "{} differ as known-differences/ says (not counted below)",
+                counts.2
+            );
+        }
+        println!("{} passed, {} failed", counts.0, counts.1);
+        Ok(())
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let list = |d: &[Difference]| -> Vec<serde_json::Value> {
+            d.iter().map(|d| json!({"node": d.node, "field": d.field, "argo": d.argo, "actual": d.actual})).collect()
+        };
+        let cases = self.verdicts.iter().map(|(id, verdict)| {
+            let value = match verdict {
+                Verdict::Passed => json!({"verdict": "passed"}),
+                Verdict::Unlisted => json!({"verdict": "passes though listed"}),
+                Verdict::Known(d) => json!({"verdict": "known", "reason": self.known.get(id), "differences": list(d)}),
+                Verdict::Failed(d) => json!({"verdict": "failed", "differences": list(d)}),
+            };
+            (id.clone(), value)
+        });
+        serde_json::Value::Object(cases.collect())
+    }
+
+    /// True when nothing failed that is not known to.
+    pub fn is_good(&self) -> bool {
+        self.verdicts
+            .values()
+            .all(|v| matches!(v, Verdict::Passed | Verdict::Known(_)))
+    }
+}
