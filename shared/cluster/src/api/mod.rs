@@ -1,0 +1,35 @@
+//! A Kubernetes API in one process.
+//!
+//! [`Server`] keeps objects on one revisioned log and serves them through an `axum` router. The same
+//! router is the transport of in-process clients ([`Server::client`], an ordinary `kube::Client`
+//! without a socket) and answers `kubectl` over TCP ([`Server::serve`]).
+//!
+//! In memory mode nothing happens by itself: no thread, no clock but [`Options::clock`], no
+//! randomness but [`Options::uids`], so a seeded test sees the same revisions and names every time.
+
+mod admission;
+mod byte_cache;
+mod deletion;
+mod durable;
+mod failure;
+mod handler;
+mod json;
+mod json_map;
+pub mod kinds;
+mod logs;
+mod object;
+mod patch;
+mod read;
+mod render;
+mod request;
+mod selector;
+mod server;
+mod signals;
+mod sources;
+mod store;
+mod watching;
+mod write;
+
+pub use logs::{LogError, LogOptions, LogSource};
+pub use server::{Options, Server};
+pub use sources::{Clock, Fault, Faults, RandomUids, SystemClock, UidSource};

@@ -1,0 +1,3 @@
+//! Kubernetes in one process: the API (`api`) and a node that runs pods (`node`).
+
+pub mod api;
