@@ -9,6 +9,7 @@ pub mod config;
 pub mod depends;
 pub mod ops;
 pub mod pod;
+pub mod validate;
 
 pub use command::{Command, Event, EventBody, Lookup};
 pub use config::Config;
