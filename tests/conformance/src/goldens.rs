@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let scratch = tempfile::tempdir().context("create a scratch directory")?;
     let mut report = Report::new(known_differences()?);
     let next = Mutex::new(goldens.iter());
-    let (verdicts, results) = mpsc::channel();
+    let (verdicts, results) = mpsc::sync_channel(args.jobs.max(1));
     thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {
             let (next, verdicts, argosy, scratch) =

@@ -1,0 +1,161 @@
+//! Who may depend on whom.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// Crates that take no part in IO, time or chance.
+const PURE: [&str; 3] = ["argosy-api", "argosy-template", "argosy-engine"];
+
+/// What a pure crate must not depend on, not even through another crate.
+const IMPURE: [&str; 17] = [
+    "async-nats",
+    "async-std",
+    "axum",
+    "fastrand",
+    "getrandom",
+    "hyper",
+    "k8s-openapi",
+    "kube",
+    "mio",
+    "nix",
+    "notify",
+    "rand",
+    "rand_core",
+    "reqwest",
+    "tempfile",
+    "tokio",
+    "uuid",
+];
+
+/// Pure crates that depend on something that is not.
+pub fn impure(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for package in PURE {
+        let args = [
+            "tree",
+            "--locked",
+            "--offline",
+            "-p",
+            package,
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ];
+        let tree = cargo(root, &args)?;
+        let names: BTreeSet<&str> = tree
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        ensure!(
+            names.contains(package),
+            "`cargo tree -p {package}` does not name {package}"
+        );
+        found.extend(impurities(package, &names));
+    }
+    Ok(found)
+}
+
+fn impurities(package: &str, dependencies: &BTreeSet<&str>) -> Vec<String> {
+    let bad = IMPURE.iter().filter(|name| dependencies.contains(**name));
+    bad.map(|name| format!("{package} must stay pure, but depends on {name}: see `cargo tree -p {package} -i {name}`")).collect()
+}
+
+/// Services that depend on each other: they meet only on the bus. `standalone` puts them together, `cli` starts them.
+pub fn forbidden_edges(root: &Path) -> Result<Vec<String>> {
+    let text = cargo(
+        root,
+        &[
+            "metadata",
+            "--locked",
+            "--offline",
+            "--no-deps",
+            "--format-version",
+            "1",
+        ],
+    )?;
+    let metadata: Value =
+        serde_json::from_str(&text).context("read the output of `cargo metadata`")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("`cargo metadata` lists no packages")?;
+    let is_service = |p: &&Value| {
+        p["manifest_path"]
+            .as_str()
+            .is_some_and(|path| path.contains("/services/"))
+    };
+    let name = |p: &Value| p["name"].as_str().unwrap_or_default().to_owned();
+    let services: BTreeSet<String> = packages.iter().filter(is_service).map(name).collect();
+    ensure!(
+        services.contains("argosy-scheduler"),
+        "`cargo metadata` does not list the services"
+    );
+    let together = ["argosy-standalone", "argosy-cli"];
+    let mut found = Vec::new();
+    for package in packages {
+        let from = name(package);
+        let is_test = package["manifest_path"]
+            .as_str()
+            .is_some_and(|p| p.contains("/tests/") || p.contains("/testkit/"));
+        if together.contains(&from.as_str()) || is_test {
+            continue;
+        }
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let to = name(dependency);
+            let is_normal = dependency["kind"].is_null();
+            if is_normal && services.contains(&to) {
+                found.push(format!("{from} must not depend on the service {to}"));
+            }
+            if is_normal && to == "argosy-testkit" {
+                found.push(format!(
+                    "{from} must not depend on argosy-testkit outside its tests"
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(args)
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output()
+        .context("start cargo")?;
+    ensure!(
+        output.status.success(),
+        "`cargo {}`: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    String::from_utf8(output.stdout).context("read the output of cargo")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_impure_dependency_is_seen() {
+        let found = impurities(
+            "argosy-engine",
+            &BTreeSet::from(["serde", "tokio", "argosy-engine"]),
+        );
+        assert_eq!(
+            found,
+            [
+                "argosy-engine must stay pure, but depends on tokio: see `cargo tree -p argosy-engine -i tokio`"
+            ]
+        );
+    }
+}
