@@ -4,6 +4,8 @@ use argosy_api::v1alpha1::Workflow;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 
+use crate::compressed;
+
 /// What an error of the API means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -68,16 +70,32 @@ pub fn to_json(object: &DynamicObject) -> Result<serde_json::Value, serde_json::
     serde_json::to_value(object)
 }
 
-/// The object as Argo's type. List items come without `apiVersion` and `kind`; they are filled in.
+/// An object cannot be read as a Workflow.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// A member is of the wrong type.
+    #[error("read the workflow")]
+    Json(#[from] serde_json::Error),
+    /// Its nodes cannot be decompressed.
+    #[error("read its compressed nodes")]
+    Compressed(#[from] compressed::Error),
+}
+
+/// The object as Argo's type, with its nodes decompressed. List items come without `apiVersion` and `kind`; they are
+/// filled in.
 ///
-/// Errors: a member of the wrong type, named by serde.
-pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, serde_json::Error> {
+/// Errors: a member of the wrong type, named by serde; nodes that cannot be decompressed.
+pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, Unreadable> {
     let mut value = to_json(object)?;
     if let serde_json::Value::Object(members) = &mut value {
-        members
-            .entry("apiVersion")
-            .or_insert_with(|| argosy_api::v1alpha1::API_VERSION.into());
+        members.entry("apiVersion").or_insert_with(|| argosy_api::v1alpha1::API_VERSION.into());
         members.entry("kind").or_insert_with(|| "Workflow".into());
     }
-    argosy_api::v1alpha1::from_value(value)
+    let mut workflow: Workflow = argosy_api::v1alpha1::from_value(value)?;
+    let text = std::mem::take(&mut workflow.status.compressed_nodes);
+    if !text.is_empty() {
+        workflow.status.nodes = serde_json::from_slice(&compressed::decode(&text)?)?;
+    }
+    Ok(workflow)
 }

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use argosy_bus::{Bus, Message, Publish, Stream, shard_of, subject};
+use argosy_bus::{Ack, Bus, Class, Error, Message, Publish, Stream, shard_of, subject};
 
-use crate::Clock;
+use crate::{Backoff, Clock};
 
 /// Header of OBSERVED messages: the workflow's namespace.
 pub const HEADER_NAMESPACE: &str = "argosy-namespace";
 /// Header of OBSERVED messages: the workflow's name.
 pub const HEADER_WORKFLOW: &str = "argosy-workflow";
+
+/// Header of EVENTS: the OBSERVED sequence of the workflow's event before this one, 0 for the first. A reader that has
+/// not seen that one has missed something.
+pub const HEADER_PREVIOUS: &str = "argosy-previous";
+
+/// Header of EVENTS: the place of the message among those that its step was cut into, from 0.
+pub const HEADER_PART: &str = "argosy-part";
 
 /// The surroundings of a service: the bus, the time, and who it is.
 #[derive(Clone)]
@@ -38,6 +45,22 @@ impl Host {
             uid: uid.to_owned(),
         }
         .to_string()
+    }
+
+    /// Appends, and tries again for as long as the bus does not answer. Ids make repeats harmless.
+    ///
+    /// Errors: those that a repeat does not mend.
+    pub async fn publish(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
+        let mut backoff = Backoff::short();
+        loop {
+            match self.bus.publish_all(messages.clone()).await {
+                Err(error) if error.class() == Class::Transient => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "publish not answered, trying again");
+                    backoff.wait().await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// A message for a workflow's log. `id` is taken as it is.

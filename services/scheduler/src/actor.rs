@@ -1,0 +1,236 @@
+//! One live workflow: the engine's state machine and its place in the log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_actor::{Actor, Failure, Factory, Next, WorkflowKey};
+use argosy_api::message::{Observed, ObservedMessage};
+use argosy_bus::{Delivery, Publish, Stream};
+use argosy_engine::{Event, Workflow};
+use async_trait::async_trait;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::outbox::Error as OutboxError;
+use crate::rebuild;
+use crate::shard::{Shard, poison};
+use crate::stamp::{Origin, Outgoing};
+use crate::metrics;
+
+/// Sequences remembered to tell an event that came late from one that came twice. More than a consumer hands out
+/// unanswered.
+const REMEMBERED: usize = 4096;
+/// Events stepped before the log of a live workflow is purged up to its watermark.
+const PURGE_EVERY: u64 = 4096;
+
+/// Builds workflows.
+pub(crate) struct Actors(pub Arc<Shard>);
+
+#[async_trait]
+impl Factory for Actors {
+    type Key = WorkflowKey;
+    type Actor = WorkflowActor;
+
+    async fn build(&self, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
+        rebuild::rebuild(&self.0, key).await
+    }
+
+    /// The workflow is gone, and so is its log.
+    async fn refuse(&self, key: &WorkflowKey, batch: Vec<Delivery>) -> Result<(), Failure> {
+        let newest = batch.iter().map(|delivery| delivery.message.sequence).max().unwrap_or(0);
+        self.0.timers.forget(key);
+        self.0.around.host.bus.purge(Stream::Observed, &self.0.around.host.observed_subject(&key.uid), newest).await?;
+        for delivery in batch {
+            delivery.ack().await?;
+        }
+        Ok(())
+    }
+}
+
+/// One live workflow.
+pub(crate) struct WorkflowActor {
+    pub shard: Arc<Shard>,
+    pub key: WorkflowKey,
+    pub workflow: Workflow,
+    /// Last event stepped.
+    pub last: u64,
+    /// OBSERVED sequence of the last status published.
+    pub published: u64,
+    pub stepped: Stepped,
+    /// When to look after itself.
+    pub tend_at: Instant,
+    pub purged: u64,
+}
+
+/// The events that were stepped.
+#[derive(Debug)]
+pub(crate) struct Stepped {
+    /// Everything up to here was.
+    floor: u64,
+    above: BTreeSet<u64>,
+}
+
+impl Stepped {
+    pub fn up_to(floor: u64) -> Self {
+        Self { floor, above: BTreeSet::new() }
+    }
+
+    /// False when it was stepped before.
+    fn insert(&mut self, sequence: u64) -> bool {
+        if sequence <= self.floor || !self.above.insert(sequence) {
+            return false;
+        }
+        if self.above.len() > REMEMBERED {
+            self.floor = self.above.pop_first().unwrap_or(self.floor);
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl Actor for WorkflowActor {
+    type Message = Delivery;
+
+    async fn handle(&mut self, batch: Vec<Delivery>) -> Result<(), Failure> {
+        let mut out = Outgoing::default();
+        let mut done = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            if delivery.message.sequence <= self.last {
+                if self.stepped.insert(delivery.message.sequence) {
+                    out.messages.push(again(&delivery));
+                }
+                done.push(delivery);
+                continue;
+            }
+            match serde_json::from_slice::<ObservedMessage>(&delivery.message.payload) {
+                Ok(message) => {
+                    self.step(&delivery, message, &mut out);
+                    done.push(delivery);
+                }
+                Err(error) => poison(delivery, &format!("not an observation: {error}")).await,
+            }
+        }
+        self.send(out).await?;
+        for delivery in done {
+            delivery.ack().await?;
+        }
+        let options = &self.shard.around.options;
+        let pause = if self.workflow.is_completed() { options.passivate_secs } else { options.remind_secs };
+        self.tend_at = Instant::now() + Duration::from_secs(pause.max(1));
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        Some(self.tend_at)
+    }
+
+    async fn wake(&mut self) -> Result<Next, Failure> {
+        let options = &self.shard.around.options;
+        self.tend_at = Instant::now() + Duration::from_secs(options.remind_secs.max(1));
+        let Some(written) = rebuild::written(&self.shard.around.client, &self.key).await? else {
+            self.shard.timers.forget(&self.key);
+            self.purge(self.last).await?;
+            return Ok(Next::Stop);
+        };
+        if self.workflow.is_completed() {
+            if written < self.published {
+                self.tend_at = Instant::now() + Duration::from_secs(options.passivate_secs.max(1));
+                return Ok(Next::Continue);
+            }
+            self.purge(self.last).await?;
+            return Ok(Next::Stop);
+        }
+        if written >= self.purged + PURGE_EVERY {
+            self.purge(written).await?;
+        }
+        // Whatever it waits for may have got lost outside: take it up anew, which asks for all of it again.
+        let shard = Arc::clone(&self.shard);
+        let Some(anew) = rebuild::rebuild(&shard, &self.key).await? else { return Ok(Next::Continue) };
+        *self = WorkflowActor { purged: self.purged, ..anew };
+        Ok(Next::Continue)
+    }
+}
+
+impl WorkflowActor {
+    fn step(&mut self, delivery: &Delivery, message: ObservedMessage, out: &mut Outgoing) {
+        let sequence = delivery.message.sequence;
+        let span = tracing::debug_span!("step", workflow.uid = self.key.uid, workflow.name = self.key.name,
+            workflow.namespace = self.key.namespace, event.kind = kind_of(&message.body), event.seq = sequence);
+        argosy_telemetry::propagate::adopt(&span, &delivery.message.headers);
+        let _entered = span.enter();
+        metrics::EVENTS.inc();
+        self.stepped.insert(sequence);
+        self.last = sequence;
+        let at = message.at;
+        let commands = self.workflow.step(Event { sequence, at, body: message.body });
+        let origin = Origin { workflow: &self.key, shard: self.shard.number, epoch: self.shard.epoch, cause: sequence.to_string(), at };
+        out.add(&origin, commands, &mut self.published);
+    }
+
+    /// Publishes, then arms timers and looks things up.
+    pub async fn send(&self, out: Outgoing) -> Result<(), Failure> {
+        let span = tracing::debug_span!("publish", workflow.uid = self.key.uid, messages = out.messages.len());
+        match self.shard.outbox.publish(out.messages.clone()).instrument(span).await {
+            Ok(()) => {}
+            Err(OutboxError::Refused(_)) if out.messages.len() > 1 => self.send_singly(out.messages).await?,
+            Err(error) => return self.refused(&out.messages, error),
+        }
+        for (key, due) in out.timers {
+            self.shard.timers.arm(&self.key, key, due);
+        }
+        for (key, id) in out.lookups {
+            self.shard.lookups.look(self.key.clone(), id, key);
+        }
+        Ok(())
+    }
+
+    async fn send_singly(&self, messages: Vec<Publish>) -> Result<(), Failure> {
+        for message in messages {
+            if let Err(error) = self.shard.outbox.publish(vec![message.clone()]).await {
+                self.refused(&[message], error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One message that the bus will never take must not stop the workflow's others.
+    fn refused(&self, messages: &[Publish], error: OutboxError) -> Result<(), Failure> {
+        match &error {
+            OutboxError::Refused(cause) if matches!(**cause, argosy_bus::Error::TooLarge { .. }) => {
+                metrics::POISON.inc();
+                let ids: Vec<_> = messages.iter().map(|message| message.id.as_str()).collect();
+                tracing::error!(workflow.uid = self.key.uid, ?ids, error = &error as &dyn std::error::Error, "message dropped");
+                Ok(())
+            }
+            OutboxError::Refused(_) | OutboxError::Stopped => Err(error.into()),
+        }
+    }
+
+    async fn purge(&mut self, up_to: u64) -> Result<(), argosy_bus::Error> {
+        self.purged = up_to;
+        let host = &self.shard.around.host;
+        host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
+    }
+}
+
+/// The event as a new message at the end of the log: one that arrives behind newer ones, because its first delivery was
+/// lost on the way, must not be stepped out of order.
+fn again(delivery: &Delivery) -> Publish {
+    metrics::LATE.inc();
+    let message = &delivery.message;
+    let mut publish = Publish::new(Stream::Observed, &message.subject, format!("{}:late:{}", message.id, message.sequence), message.payload.clone());
+    publish.headers.clone_from(&message.headers);
+    publish
+}
+
+pub(crate) fn kind_of(body: &Observed) -> &'static str {
+    match body {
+        Observed::WorkflowChanged { .. } => "workflowChanged",
+        Observed::WorkflowDeleted => "workflowDeleted",
+        Observed::PodChanged { .. } => "podChanged",
+        Observed::PodRejected { .. } => "podRejected",
+        Observed::TimerFired { .. } => "timerFired",
+        Observed::LookedUp { .. } => "lookedUp",
+    }
+}

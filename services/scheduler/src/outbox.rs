@@ -1,0 +1,166 @@
+//! The one door through which a shard writes to the bus. Gathers what its actors publish at the same time into one
+//! append, fences EVENTS, and learns of another owner.
+
+use std::sync::Arc;
+
+use argosy_actor::{Backoff, Failure, Host, Owned};
+use argosy_bus::{Class, Error as BusError, Publish, Stream, subject};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics;
+
+/// Requests gathered into one append.
+const GATHER: usize = 64;
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    sender: mpsc::Sender<Request>,
+}
+
+struct Request {
+    messages: Vec<Publish>,
+    done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Nothing, or not everything, was published.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The shard is no longer ours.
+    #[error("the shard has another owner, or stops")]
+    Stopped,
+    /// The bus will never take it.
+    #[error("refused by the bus")]
+    Refused(#[source] Arc<BusError>),
+}
+
+impl Outbox {
+    /// Claims the shard: from then on a former owner's events are refused.
+    pub async fn claim(host: Host, owned: &Owned) -> Result<(Self, Task), Failure> {
+        let (sender, receiver) = mpsc::channel(GATHER * 4);
+        let filter = subject::Event::of_shard(owned.shard);
+        let mut task = Task { host, owned: owned.clone(), filter, last: 0, receiver };
+        let subject = subject::Event {
+            shard: owned.shard,
+            namespace: String::new(),
+            uid: String::new(),
+            kind: "claim".to_owned(),
+        };
+        let id = format!("claim:{}:{}", owned.shard, owned.lease.epoch);
+        task.refresh().await?;
+        let claim = Publish::new(Stream::Events, subject.to_string(), id, Vec::new());
+        task.append_events(vec![claim]).await?;
+        Ok((Self { sender }, task))
+    }
+
+    /// Publishes, wishes before facts, and returns when the bus has all of it.
+    pub async fn publish(&self, messages: Vec<Publish>) -> Result<(), Error> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let _timer = metrics::PUBLISH_SECONDS.start_timer();
+        let (done, answer) = oneshot::channel();
+        self.sender.send(Request { messages, done }).await.map_err(|_| Error::Stopped)?;
+        answer.await.unwrap_or(Err(Error::Stopped))
+    }
+}
+
+/// Does the appending.
+pub(crate) struct Task {
+    host: Host,
+    owned: Owned,
+    filter: String,
+    /// Sequence of the newest event of the shard.
+    last: u64,
+    receiver: mpsc::Receiver<Request>,
+}
+
+impl Task {
+    /// Appends what is asked for until the last door is closed. Errors: another owner writes, or the lease is lost.
+    pub async fn run(mut self) -> Result<(), Failure> {
+        let mut requests = Vec::new();
+        while self.receiver.recv_many(&mut requests, GATHER).await > 0 {
+            let all = requests.iter().flat_map(|request| request.messages.iter().cloned()).collect();
+            match self.append(all).await {
+                Ok(()) => requests.drain(..).for_each(|request| _ = request.done.send(Ok(()))),
+                Err(Error::Stopped) => return Err(Error::Stopped.into()),
+                // One of them is at fault: each for itself.
+                Err(Error::Refused(_)) => {
+                    for request in requests.drain(..) {
+                        let result = self.append(request.messages).await;
+                        let is_over = matches!(result, Err(Error::Stopped));
+                        _ = request.done.send(result);
+                        if is_over {
+                            return Err(Error::Stopped.into());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, messages: Vec<Publish>) -> Result<(), Error> {
+        let (facts, wishes): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| message.stream == Stream::Events);
+        if !wishes.is_empty() {
+            self.host.publish(wishes).await.map_err(|error| Error::Refused(Arc::new(error)))?;
+        }
+        if facts.is_empty() { Ok(()) } else { self.append_events(facts).await }
+    }
+
+    /// Appends events behind a fence at the first of them; repeats of what is stored pass it.
+    async fn append_events(&mut self, mut events: Vec<Publish>) -> Result<(), Error> {
+        let mut backoff = Backoff::short();
+        loop {
+            if let Some(first) = events.first_mut() {
+                *first = first.clone().expect(&self.filter, self.last);
+            }
+            match self.host.bus.publish_all(events.clone()).await {
+                Ok(acks) => {
+                    self.last = acks.iter().filter(|ack| !ack.duplicate).map(|ack| ack.sequence).fold(self.last, u64::max);
+                    return Ok(());
+                }
+                Err(error) if error.is_fenced() => {
+                    metrics::FENCED.inc();
+                    self.refresh().await?;
+                    backoff.wait().await;
+                }
+                Err(error) if error.class() == Class::Transient => {
+                    tracing::warn!(shard = self.owned.shard, error = &error as &dyn std::error::Error, "publish not answered, trying again");
+                    backoff.wait().await;
+                    // Part of it may be stored: then the fence has moved by our own doing.
+                    self.refresh().await?;
+                }
+                Err(error) => return Err(Error::Refused(Arc::new(error))),
+            }
+        }
+    }
+
+    /// Reads where the shard's events end, provided the lease is still ours: its holder is the only writer.
+    async fn refresh(&mut self) -> Result<(), Error> {
+        let mut backoff = Backoff::short();
+        loop {
+            let last = match self.host.bus.last_sequence(Stream::Events, &self.filter).await {
+                Ok(last) => last,
+                Err(error) if error.class() == Class::Transient => {
+                    backoff.wait().await;
+                    continue;
+                }
+                Err(error) => return Err(Error::Refused(Arc::new(error))),
+            };
+            // After the read: a lease that holds now held when it was made.
+            match self.host.bus.renew(&self.owned.lease).await {
+                Ok(_) => {
+                    self.last = last;
+                    return Ok(());
+                }
+                Err(error) if error.class() == Class::Transient => backoff.wait().await,
+                Err(error) => {
+                    tracing::warn!(shard = self.owned.shard, error = &error as &dyn std::error::Error, "another owner writes");
+                    self.owned.stop.cancel();
+                    return Err(Error::Stopped);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Builds a workflow from its object and the tail of its log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_actor::{Backoff, Failure, WorkflowKey, api};
+use argosy_api::digest::Watermark;
+use argosy_api::labels;
+use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage};
+use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
+use argosy_bus::{Message, Publish, Stream};
+use argosy_engine::{Event, Workflow};
+use kube::api::DynamicObject;
+use tokio::time::Instant;
+
+use crate::actor::{Stepped, WorkflowActor};
+use crate::metrics;
+use crate::shard::Shard;
+use crate::stamp::{Origin, Outgoing};
+
+/// Messages read at once.
+const PAGE: usize = 512;
+
+/// Reads the object from the API, never from a cache, replays what the log holds behind its watermark, and asks again for
+/// what may have been lost. `None`: the workflow is gone.
+pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
+    let Some(object) = get(&shard.around.client, key).await? else { return Ok(None) };
+    metrics::REBUILDS.inc();
+    let watermark = watermark_of(&object);
+    let typed = api::to_workflow(&object)?;
+    let is_new = watermark == 0 && typed.status.phase == WorkflowPhase::Unknown;
+    let mut actor = WorkflowActor {
+        shard: Arc::clone(shard),
+        key: key.clone(),
+        workflow: Workflow::new(Arc::clone(&shard.around.config), typed, watermark),
+        last: watermark,
+        published: watermark,
+        stepped: Stepped::up_to(watermark),
+        tend_at: Instant::now() + Duration::from_secs(shard.around.options.remind_secs.max(1)),
+        purged: 0,
+    };
+    let mut out = Outgoing::default();
+    if !is_new {
+        resume(&mut actor, &mut out);
+    }
+    replay(&mut actor, &mut out).await?;
+    out.messages.retain(|message| is_still_wished(&actor.workflow, message));
+    actor.send(out).await?;
+    Ok(Some(actor))
+}
+
+/// Has the engine take up a workflow that was begun, and ask for all that its nodes still wait for.
+fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
+    let at = actor.shard.around.host.clock.now();
+    let commands = actor.workflow.resume(at);
+    // Unlike a step, this may be repeated from one state to a different end: the wish may have got lost in between.
+    let cause = format!("r{}.{}.{}", actor.shard.epoch, actor.last, at.as_second());
+    let origin = Origin { workflow: &actor.key, shard: actor.shard.number, epoch: actor.shard.epoch, cause, at };
+    out.add(&origin, commands, &mut actor.published);
+}
+
+async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Failure> {
+    let host = actor.shard.around.host.clone();
+    let subject = host.observed_subject(&actor.key.uid);
+    loop {
+        let page = host.bus.read(Stream::Observed, &subject, actor.last, PAGE).await?;
+        let Some(newest) = page.last().map(|message| message.sequence) else { break };
+        for message in page {
+            step(actor, &message, out);
+        }
+        actor.last = newest;
+    }
+    actor.stepped = Stepped::up_to(actor.last);
+    Ok(())
+}
+
+fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) {
+    // What cannot be read is put aside when it is delivered.
+    let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload) else { return };
+    metrics::REPLAYED.inc();
+    match &observed.body {
+        Observed::TimerFired { key } => _ = out.timers.remove(key),
+        Observed::LookedUp { key, .. } => _ = out.lookups.remove(key),
+        Observed::WorkflowChanged { .. } | Observed::WorkflowDeleted | Observed::PodChanged { .. } | Observed::PodRejected { .. } => {}
+    }
+    let at = observed.at;
+    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body: observed.body });
+    let origin = Origin {
+        workflow: &actor.key,
+        shard: actor.shard.number,
+        epoch: actor.shard.epoch,
+        cause: message.sequence.to_string(),
+        at,
+    };
+    out.add(&origin, commands, &mut actor.published);
+}
+
+/// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for
+/// a while, and the pod may be gone: it must not come back.
+fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
+    if message.stream != Stream::Commands {
+        return true;
+    }
+    let Ok(command) = serde_json::from_slice::<CommandMessage>(&message.payload) else { return true };
+    match command.body {
+        ClusterCommand::CreatePod { .. } => {
+            let node = workflow.object().status.nodes.get(&command.node_id);
+            node.is_some_and(|node| node.phase == NodePhase::Pending)
+        }
+        ClusterCommand::StopPod { .. }
+        | ClusterCommand::DeletePod { .. }
+        | ClusterCommand::LabelPodCompleted { .. }
+        | ClusterCommand::CreateObject { .. }
+        | ClusterCommand::DeleteObject { .. } => true,
+    }
+}
+
+/// How far the log is folded into the object that the API has; `None` when the workflow is gone.
+pub(crate) async fn written(client: &kube::Client, key: &WorkflowKey) -> Result<Option<u64>, Failure> {
+    Ok(get(client, key).await?.map(|object| watermark_of(&object)))
+}
+
+fn watermark_of(object: &DynamicObject) -> u64 {
+    let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
+    annotation.and_then(|text| Watermark::parse(text)).map_or(0, |watermark| watermark.sequence)
+}
+
+async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
+    let api = api::workflows(client, &key.namespace);
+    let mut backoff = Backoff::short();
+    loop {
+        match api.get_opt(&key.name).await {
+            Ok(object) => return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid))),
+            Err(error) if api::answer(&error) == api::Answer::Transient => {
+                tracing::warn!(workflow.uid = key.uid, error = &error as &dyn std::error::Error, "workflow not read, trying again");
+                backoff.wait().await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

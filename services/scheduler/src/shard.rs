@@ -1,0 +1,117 @@
+//! One owned shard: its actors, timers, lookups and outbox, and the consumer that feeds them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_actor::{Failure, Host, Owned, Router, WorkflowKey};
+use argosy_api::message::{Observed, ObservedMessage};
+use argosy_bus::{ConsumerSpec, Delivery, Message, Stream, subject};
+use argosy_engine::Config;
+use tokio_util::sync::CancellationToken;
+
+use crate::actor::Actors;
+use crate::lookups::Lookups;
+use crate::outbox::Outbox;
+use crate::service::Options;
+use crate::timers::Timers;
+use crate::metrics;
+
+/// Messages taken from the consumer at once.
+const BATCH: usize = 256;
+
+/// What all shards share.
+pub(crate) struct Surroundings {
+    pub host: Host,
+    pub client: kube::Client,
+    pub config: Arc<Config>,
+    pub options: Options,
+}
+
+/// What the actors of a shard share.
+pub(crate) struct Shard {
+    pub around: Arc<Surroundings>,
+    pub number: u16,
+    pub epoch: u64,
+    pub outbox: Outbox,
+    pub timers: Arc<Timers>,
+    pub lookups: Lookups,
+    pub stop: CancellationToken,
+}
+
+/// Runs the shard until the lease is lost or the process stops.
+pub(crate) async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
+    let stop = owned.stop.clone();
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        result = own(around, owned) => result,
+    }
+}
+
+async fn own(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
+    // Whatever this starts ends with it, also when this future is dropped.
+    let stop = owned.stop.child_token();
+    let _ends = stop.clone().drop_guard();
+    let host = around.host.clone();
+    let (outbox, outbox_task) = Outbox::claim(host.clone(), &owned).await?;
+    let timers = Arc::new(Timers::new(host.clone()));
+    let lookups = Lookups::new(host.clone(), around.client.clone(), stop.clone());
+    let shard = Arc::new(Shard {
+        around,
+        number: owned.shard,
+        epoch: owned.lease.epoch,
+        outbox,
+        timers: Arc::clone(&timers),
+        lookups,
+        stop: stop.clone(),
+    });
+    let router = Router::new(Actors(shard), stop.clone());
+    tokio::select! {
+        biased;
+        result = outbox_task.run() => result?,
+        () = timers.run() => {}
+        result = feed(&host, owned.shard, &router) => result?,
+    }
+    stop.cancel();
+    router.join().await;
+    Ok(())
+}
+
+async fn feed(host: &Host, shard: u16, router: &Router<Actors>) -> Result<(), Failure> {
+    let filter = subject::Observed::of_shard(shard);
+    let mut consumer = host.bus.consume(ConsumerSpec::new(Stream::Observed, format!("scheduler-{shard}"), filter)).await?;
+    loop {
+        for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
+            match key_of(host, &delivery.message).await? {
+                Some(key) => router.send(&key, delivery).await?,
+                None => poison(delivery, "message names no workflow").await,
+            }
+        }
+    }
+}
+
+/// Which workflow a message belongs to. One without headers is looked up in the head of its log.
+async fn key_of(host: &Host, message: &Message) -> Result<Option<WorkflowKey>, argosy_bus::Error> {
+    if let Some(key) = WorkflowKey::of_observed(message) {
+        return Ok(Some(key));
+    }
+    let head = host.bus.read(Stream::Observed, &message.subject, 0, 16).await?;
+    Ok(head.iter().find_map(|message| {
+        WorkflowKey::of_observed(message).or_else(|| {
+            let Observed::WorkflowChanged { object, .. } = serde_json::from_slice::<ObservedMessage>(&message.payload).ok()?.body else {
+                return None;
+            };
+            let metadata = object.metadata;
+            Some(WorkflowKey { uid: metadata.uid, namespace: metadata.namespace, name: metadata.name })
+        })
+    }))
+}
+
+/// Puts a message aside that can never be dealt with.
+pub(crate) async fn poison(delivery: Delivery, why: &str) {
+    metrics::POISON.inc();
+    tracing::error!(subject = delivery.message.subject, event.seq = delivery.message.sequence, id = delivery.message.id, why, "message dropped");
+    if let Err(error) = delivery.term().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "message not put aside");
+    }
+}

@@ -1,0 +1,178 @@
+//! Turns the engine's commands into messages. Equal steps give equal ids: that is what makes a repeat harmless.
+
+use std::collections::BTreeMap;
+
+use argosy_actor::{HEADER_PART, HEADER_PREVIOUS, WorkflowKey};
+use argosy_api::message::{CommandMessage, LookupKey, SCHEMA, StatusChanged};
+use argosy_bus::{Publish, Stream, subject};
+use argosy_engine::Command;
+use jiff::Timestamp;
+
+/// A step's status is cut into messages of about this size.
+pub const PART_BYTES_MAX: usize = 256 * 1024;
+
+/// What one or more steps ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pub messages: Vec<Publish>,
+    /// Latest due of each key.
+    pub timers: BTreeMap<String, Timestamp>,
+    /// With the id of the answer.
+    pub lookups: BTreeMap<LookupKey, String>,
+}
+
+/// Where commands come from.
+pub(crate) struct Origin<'a> {
+    pub workflow: &'a WorkflowKey,
+    pub shard: u16,
+    pub epoch: u64,
+    /// First part of the ids: the sequence, or what stands for it.
+    pub cause: String,
+    pub at: Timestamp,
+}
+
+impl Outgoing {
+    /// Adds the commands of one step. `previous` is the sequence of the last published status, and is moved on.
+    pub fn add(&mut self, origin: &Origin<'_>, commands: Vec<Command>, previous: &mut u64) {
+        for (index, command) in commands.into_iter().enumerate() {
+            let id = format!("{}:{}:{index}", origin.workflow.uid, origin.cause);
+            match command {
+                Command::Cluster { node_id, command } => {
+                    let WorkflowKey { uid, namespace, name } = origin.workflow.clone();
+                    let subject = subject::Command { shard: origin.shard, uid: uid.clone(), node: node_id.clone() };
+                    let message = CommandMessage {
+                        schema: SCHEMA,
+                        at: origin.at,
+                        epoch: origin.epoch,
+                        namespace,
+                        workflow: name,
+                        workflow_uid: uid,
+                        node_id,
+                        body: command,
+                    };
+                    let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+                    self.messages.push(traced(Publish::new(Stream::Commands, subject.to_string(), id, payload)));
+                }
+                Command::ArmTimer { key, due } => {
+                    self.timers.insert(key, due);
+                }
+                Command::Lookup(key) => {
+                    self.lookups.insert(key, id);
+                }
+                Command::Publish(status) => {
+                    let sequence = status.observed_sequence;
+                    self.messages.extend(events(origin, &id, *status, *previous));
+                    *previous = sequence;
+                }
+            }
+        }
+    }
+}
+
+fn traced(mut message: Publish) -> Publish {
+    argosy_telemetry::propagate::inject(&mut message.headers);
+    message
+}
+
+/// The CloudEvents of one step.
+fn events(origin: &Origin<'_>, id: &str, status: StatusChanged, previous: u64) -> Vec<Publish> {
+    let parts = cut(status, PART_BYTES_MAX);
+    let is_whole = parts.len() == 1;
+    let messages = parts.into_iter().enumerate().map(|(part, status)| {
+        let id = if is_whole { id.to_owned() } else { format!("{id}.{part}") };
+        let WorkflowKey { uid, namespace, name } = origin.workflow;
+        let kind = status.event_type();
+        let subject = subject::Event { shard: origin.shard, namespace: namespace.clone(), uid: uid.clone(), kind: kind.to_owned() };
+        let payload = serde_json::to_vec(&status).expect("messages have string keys only");
+        traced(Publish::new(Stream::Events, subject.to_string(), &id, payload))
+            .header(HEADER_PREVIOUS, previous.to_string())
+            .header(HEADER_PART, part.to_string())
+            .header("ce-specversion", "1.0")
+            .header("ce-id", id)
+            .header("ce-source", format!("/argosy/{namespace}/workflows/{name}"))
+            .header("ce-type", format!("io.argosy.workflow.{kind}"))
+            .header("ce-time", origin.at.to_string())
+            .header("content-type", "application/json")
+    });
+    messages.collect()
+}
+
+/// Cuts nodes into parts of about `bytes_max`; the last part carries the rest and says that it is the last.
+fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
+    let mut parts = Vec::new();
+    let mut nodes = BTreeMap::new();
+    let mut bytes = 0;
+    for (id, node) in std::mem::take(&mut status.nodes) {
+        let size = serde_json::to_string(&node).map_or(0, |text| text.len()) + id.len() + 8;
+        if bytes > 0 && bytes + size > bytes_max {
+            let mut part = StatusChanged { nodes: std::mem::take(&mut nodes), ..head(&status) };
+            part.last = false;
+            parts.push(part);
+            bytes = 0;
+        }
+        bytes += size;
+        nodes.insert(id, node);
+    }
+    status.nodes = nodes;
+    status.last = true;
+    parts.push(status);
+    parts
+}
+
+fn head(status: &StatusChanged) -> StatusChanged {
+    StatusChanged {
+        schema: status.schema,
+        at: status.at,
+        namespace: status.namespace.clone(),
+        workflow: status.workflow.clone(),
+        workflow_uid: status.workflow_uid.clone(),
+        observed_sequence: status.observed_sequence,
+        ..StatusChanged::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argosy_api::v1alpha1::NodeStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_large_status_is_cut_and_only_its_last_part_says_so() {
+        let node = |n: usize| (format!("n{n:03}"), NodeStatus { message: "x".repeat(100), ..NodeStatus::default() });
+        let status = StatusChanged {
+            observed_sequence: 9,
+            nodes: (0..100).map(node).collect(),
+            removed_nodes: vec!["gone".into()],
+            ..StatusChanged::default()
+        };
+        let parts = cut(status.clone(), 4096);
+        assert!(parts.len() > 3, "{}", parts.len());
+        assert!(parts.iter().all(|part| serde_json::to_vec(part).expect("JSON").len() < 5000));
+        assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
+        assert_eq!(parts.last().map(|part| (part.last, part.removed_nodes.len())), Some((true, 1)));
+        let nodes: BTreeMap<_, _> = parts.into_iter().flat_map(|part| part.nodes).collect();
+        assert_eq!(nodes, status.nodes);
+    }
+
+    #[test]
+    fn equal_steps_give_equal_ids() {
+        let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
+        let origin = || Origin { workflow: &workflow, shard: 0, epoch: 1, cause: "7".into(), at: Timestamp::UNIX_EPOCH };
+        let commands = || {
+            let status = StatusChanged { observed_sequence: 7, ..StatusChanged::default() };
+            let stop = argosy_api::message::ClusterCommand::StopPod { name: "p".into() };
+            vec![Command::Cluster { node_id: "n".into(), command: stop }, Command::Publish(Box::new(status))]
+        };
+        let stamp = || {
+            let (mut out, mut previous) = (Outgoing::default(), 3);
+            out.add(&origin(), commands(), &mut previous);
+            assert_eq!(previous, 7);
+            out.messages
+        };
+        assert_eq!(stamp(), stamp());
+        let ids: Vec<_> = stamp().into_iter().map(|message| message.id).collect();
+        assert_eq!(ids, ["u:7:0", "u:7:1"]);
+        assert_eq!(stamp()[1].headers[HEADER_PREVIOUS], "3");
+    }
+}

@@ -1,0 +1,132 @@
+//! Timers of a shard: in memory, as the engine arms them again after a rebuild.
+
+use std::collections::BTreeMap;
+
+use argosy_actor::{Host, WorkflowKey};
+use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::metrics;
+
+/// Timers fired at once.
+const BATCH: usize = 256;
+
+pub(crate) struct Timers {
+    host: Host,
+    armed: Mutex<Armed>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Armed {
+    by_due: BTreeMap<(Timestamp, WorkflowKey, String), ()>,
+    by_key: BTreeMap<(WorkflowKey, String), Timestamp>,
+}
+
+impl Timers {
+    pub fn new(host: Host) -> Self {
+        Self { host, armed: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Arms, or moves, a timer.
+    pub fn arm(&self, workflow: &WorkflowKey, key: String, due: Timestamp) {
+        {
+            let mut armed = self.armed.lock();
+            if let Some(before) = armed.by_key.insert((workflow.clone(), key.clone()), due) {
+                armed.by_due.remove(&(before, workflow.clone(), key.clone()));
+            }
+            armed.by_due.insert((due, workflow.clone(), key), ());
+        }
+        self.changed.notify_one();
+    }
+
+    /// Disarms all timers of a workflow.
+    pub fn forget(&self, workflow: &WorkflowKey) {
+        let mut armed = self.armed.lock();
+        let from = (workflow.clone(), String::new());
+        let keys: Vec<_> = armed.by_key.range(from..).take_while(|((key, _), _)| key == workflow).map(|(k, due)| (k.clone(), *due)).collect();
+        for ((workflow, key), due) in keys {
+            armed.by_due.remove(&(due, workflow.clone(), key.clone()));
+            armed.by_key.remove(&(workflow, key));
+        }
+    }
+
+    /// Reports timers as they come due; for ever.
+    pub async fn run(&self) {
+        loop {
+            let due = self.armed.lock().by_due.keys().next().map(|(due, ..)| *due);
+            let sleep = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(self.host.clock.instant_of(due)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = sleep => self.fire().await,
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Reports what is due, and forgets it once the bus has it.
+    async fn fire(&self) {
+        let now = self.host.clock.now();
+        let due: Vec<_> = {
+            let armed = self.armed.lock();
+            metrics::TIMERS.set(i64::try_from(armed.by_due.len()).unwrap_or(i64::MAX));
+            armed.by_due.keys().take_while(|(due, ..)| *due <= now).take(BATCH).cloned().collect()
+        };
+        let messages = due.iter().map(|(due, workflow, key)| {
+            let message = ObservedMessage { schema: SCHEMA, at: now, body: Observed::TimerFired { key: key.clone() } };
+            let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+            self.host.observed(workflow, format!("{}:timer:{key}:{due}", workflow.uid), payload)
+        });
+        if let Err(error) = self.host.publish(messages.collect()).await {
+            metrics::POISON.inc();
+            tracing::error!(error = &error as &dyn std::error::Error, "timers not reported");
+        }
+        let mut armed = self.armed.lock();
+        for (due, workflow, key) in due {
+            if armed.by_due.remove(&(due, workflow.clone(), key.clone())).is_some() {
+                armed.by_key.remove(&(workflow, key));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use argosy_actor::Clock;
+    use argosy_bus::{Bus as _, Stream, subject};
+
+    use super::*;
+
+    fn workflow(uid: &str) -> WorkflowKey {
+        WorkflowKey { uid: uid.into(), namespace: "ns".into(), name: "w".into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_fire_in_order_once_and_can_be_moved() {
+        let bus = Arc::new(argosy_bus::memory::Memory::new());
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().expect("a timestamp"));
+        let host = Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 };
+        let timers = Timers::new(host);
+        let at = |secs: u64| clock.now() + Duration::from_secs(secs);
+        timers.arm(&workflow("u1"), "b".into(), at(20));
+        timers.arm(&workflow("u1"), "a".into(), at(10));
+        timers.arm(&workflow("u1"), "b".into(), at(5));
+        timers.arm(&workflow("u2"), "c".into(), at(7));
+        timers.forget(&workflow("u2"));
+        let ran = tokio::time::timeout(Duration::from_secs(60), timers.run()).await;
+        assert!(ran.is_err(), "runs for ever");
+        let fired = bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
+        let fired: Vec<_> = fired.iter().map(|message| message.id.as_str()).collect();
+        assert_eq!(fired, ["u1:timer:b:2026-01-01T00:00:05Z", "u1:timer:a:2026-01-01T00:00:10Z"]);
+    }
+}

@@ -1,0 +1,334 @@
+//! The fold: what the events make of one object. No IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use argosy_actor::compressed;
+use argosy_api::digest::{self, Watermark};
+use argosy_api::labels;
+use argosy_api::message::{StatusChanged, WorkflowDelta};
+use argosy_api::v1alpha1::WorkflowPhase;
+use serde_json::{Map, Value, json};
+
+use crate::diff::{diff, merge};
+
+/// Size of the status as JSON past which its nodes are written compressed. Source: Argo, `maxWorkflowSize`.
+pub const BYTES_MAX: usize = 1024 * 1024;
+
+/// An object, or an event, cannot be folded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The object's compressed nodes cannot be read.
+    #[error("read compressed nodes")]
+    Compressed(#[from] compressed::Error),
+    /// Our own state is not JSON.
+    #[error("read nodes")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is in; perhaps its step still lacks parts.
+    Folded,
+    /// It was in already.
+    Known,
+    /// One before it has not come yet.
+    Gap,
+}
+
+/// One object as the events make it, beside what of that the API has.
+#[derive(Debug, Default)]
+pub struct Fold {
+    uid: String,
+    resource_version: String,
+    /// OBSERVED sequence of the last step that is in, whole.
+    sequence: u64,
+    /// JSON text of each node.
+    nodes: BTreeMap<String, Box<str>>,
+    nodes_bytes: usize,
+    nodes_digest: u64,
+    /// Members of the status besides its nodes.
+    members: Value,
+    /// The members as the API has them.
+    members_written: Value,
+    /// Nodes that changed, with the text that the API has.
+    dirty: BTreeMap<String, Option<Box<str>>>,
+    delta: WorkflowDelta,
+    is_compressed: bool,
+    /// The API has the nodes as the object's own member.
+    is_plain_written: bool,
+    /// Parts of a step that is not complete.
+    parts: Vec<StatusChanged>,
+    /// Something was folded that the API has not.
+    is_ahead: bool,
+}
+
+impl Fold {
+    /// From the object as the API has it.
+    ///
+    /// Errors: nodes that cannot be decompressed.
+    pub fn of_object(object: &Value) -> Result<Self, Error> {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let annotations = &object["metadata"]["annotations"];
+        let watermark = annotations[labels::WATERMARK].as_str().and_then(Watermark::parse).unwrap_or_default();
+        let mut members = match &object["status"] {
+            Value::Object(members) => members.clone(),
+            _ => Map::new(),
+        };
+        let plain = members.remove("nodes");
+        let compressed = members.remove("compressedNodes");
+        let is_compressed = compressed.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let mut fold = Self {
+            uid: text("/metadata/uid"),
+            resource_version: text("/metadata/resourceVersion"),
+            sequence: watermark.sequence,
+            members_written: Value::Object(members.clone()),
+            members: Value::Object(members),
+            is_compressed,
+            is_plain_written: plain.is_some(),
+            ..Self::default()
+        };
+        let nodes = match compressed.as_ref().and_then(Value::as_str).filter(|text| !text.is_empty()) {
+            Some(text) => serde_json::from_slice(&compressed::decode(text)?)?,
+            None => plain.unwrap_or_default(),
+        };
+        if let Value::Object(nodes) = nodes {
+            for (id, node) in nodes {
+                fold.put(&id, Some(node));
+            }
+        }
+        fold.dirty.clear();
+        Ok(fold)
+    }
+
+    /// Whether someone else than this service wrote the status of `object` last.
+    pub fn is_foreign(object: &Value) -> bool {
+        let annotation = object["metadata"]["annotations"][labels::WATERMARK].as_str();
+        annotation.and_then(Watermark::parse).is_some_and(|watermark| watermark.digest != digest::of_status(&object["status"]))
+    }
+
+    /// The uid of the object.
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// OBSERVED sequence of the last step that is in.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Whether there is something to write.
+    pub fn is_ahead(&self) -> bool {
+        self.is_ahead
+    }
+
+    /// Whether a step lacks parts.
+    pub fn is_in_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// Whether nodes are written compressed: each write then costs as much as all of them.
+    pub fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
+    /// Whether the workflow has ended, as far as folded.
+    pub fn is_completed(&self) -> bool {
+        let phase = self.members["phase"].as_str().and_then(|phase| phase.parse::<WorkflowPhase>().ok());
+        phase.is_some_and(WorkflowPhase::is_completed)
+    }
+
+    /// Folds one event. `previous` is the sequence of the workflow's event before it, `part` its place among the parts of
+    /// its step. With `regardless`, a gap is no reason to wait.
+    pub fn apply(&mut self, change: StatusChanged, previous: u64, part: usize, regardless: bool) -> Applied {
+        if change.observed_sequence < self.sequence {
+            return Applied::Known;
+        }
+        if self.parts.first().is_some_and(|first| first.observed_sequence != change.observed_sequence) {
+            // The step was begun by an owner that did not end it; the new owner sends it whole.
+            self.parts.clear();
+        }
+        if !regardless && (previous > self.sequence || part > self.parts.len()) {
+            return Applied::Gap;
+        }
+        if part < self.parts.len() {
+            return Applied::Known;
+        }
+        let is_last = change.last;
+        self.parts.push(change);
+        if is_last {
+            for change in std::mem::take(&mut self.parts) {
+                self.fold(change);
+            }
+        }
+        Applied::Folded
+    }
+
+    fn fold(&mut self, change: StatusChanged) {
+        self.sequence = self.sequence.max(change.observed_sequence);
+        self.is_ahead = true;
+        for id in change.removed_nodes {
+            self.put(&id, None);
+        }
+        for (id, node) in change.nodes {
+            // Nodes have string keys only, so there is always a JSON form.
+            self.put(&id, serde_json::to_value(&node).ok());
+        }
+        let Some(delta) = change.workflow_status else { return };
+        if let Value::Object(_) = &delta.status {
+            merge(&mut self.members, &delta.status);
+        }
+        self.delta.labels.extend(delta.labels);
+        self.delta.annotations.extend(delta.annotations);
+        if let Value::Object(_) = &delta.spec {
+            merge_patches(&mut self.delta.spec, &delta.spec);
+        }
+        self.delta.completed = delta.completed;
+    }
+
+    /// Sets or removes a node.
+    fn put(&mut self, id: &str, node: Option<Value>) {
+        let text = node.as_ref().map(|node| node.to_string().into_boxed_str());
+        let before = match &text {
+            Some(text) => self.nodes.insert(id.to_owned(), text.clone()),
+            None => self.nodes.remove(id),
+        };
+        if before == text {
+            return;
+        }
+        let share = |text: &str| serde_json::from_str(text).map_or(0, |node| digest::of_node(id, &node));
+        if let Some(before) = &before {
+            self.nodes_bytes -= before.len() + id.len();
+            self.nodes_digest = self.nodes_digest.wrapping_sub(share(before));
+        }
+        if let (Some(text), Some(node)) = (&text, &node) {
+            self.nodes_bytes += text.len() + id.len();
+            self.nodes_digest = self.nodes_digest.wrapping_add(digest::of_node(id, node));
+        }
+        self.dirty.entry(id.to_owned()).or_insert(before);
+    }
+
+    /// The merge patch that brings the object up to date, on the condition that it is still as it was read.
+    ///
+    /// Errors: our own node texts are not JSON, which they are.
+    pub fn patch(&mut self) -> Result<Value, Error> {
+        let members_bytes = self.members.to_string().len();
+        self.is_compressed = self.is_compressed || self.nodes_bytes + members_bytes > BYTES_MAX;
+        let mut status = match diff(&self.members_written, &self.members) {
+            Some(Value::Object(status)) => status,
+            _ => Map::new(),
+        };
+        let mut digest = digest::of_status(&self.members);
+        if self.is_compressed {
+            let text = Value::String(compressed::encode(self.nodes_text().as_bytes())?);
+            digest = digest.wrapping_add(digest::of_member("compressedNodes", &text));
+            status.insert("compressedNodes".to_owned(), text);
+            if self.is_plain_written {
+                status.insert("nodes".to_owned(), Value::Null);
+            }
+        } else {
+            digest = digest.wrapping_add(self.nodes_digest);
+            let nodes = self.nodes_patch()?;
+            if !nodes.is_empty() {
+                status.insert("nodes".to_owned(), Value::Object(nodes));
+            }
+        }
+        let watermark = Watermark { sequence: self.sequence, digest };
+        let mut annotations = json!(self.delta.annotations);
+        annotations[labels::WATERMARK] = json!(watermark.to_string());
+        let mut patch = json!({
+            "metadata": {"uid": self.uid, "resourceVersion": self.resource_version, "annotations": annotations},
+        });
+        if !self.delta.labels.is_empty() {
+            patch["metadata"]["labels"] = json!(self.delta.labels);
+        }
+        if !status.is_empty() {
+            patch["status"] = Value::Object(status);
+        }
+        if !self.delta.spec.is_null() {
+            patch["spec"] = self.delta.spec.clone();
+        }
+        Ok(patch)
+    }
+
+    fn nodes_patch(&self) -> Result<Map<String, Value>, Error> {
+        let mut nodes = Map::new();
+        for (id, before) in &self.dirty {
+            let change = match (before, self.nodes.get(id)) {
+                (Some(before), Some(now)) => diff(&serde_json::from_str(before)?, &serde_json::from_str(now)?),
+                (None, Some(now)) => Some(serde_json::from_str(now)?),
+                (Some(_), None) => Some(Value::Null),
+                (None, None) => None,
+            };
+            if let Some(change) = change {
+                nodes.insert(id.clone(), change);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn nodes_text(&self) -> String {
+        let mut text = String::with_capacity(self.nodes_bytes + self.nodes.len() * 6 + 2);
+        text.push('{');
+        for (index, (id, node)) in self.nodes.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(&Value::String(id.clone()).to_string());
+            text.push(':');
+            text.push_str(node);
+        }
+        text.push('}');
+        text
+    }
+
+    /// The patch was written: the object has all that is folded.
+    pub fn written(&mut self, resource_version: String) {
+        self.resource_version = resource_version;
+        self.members_written.clone_from(&self.members);
+        self.dirty.clear();
+        self.delta = WorkflowDelta::default();
+        self.is_plain_written = !self.is_compressed;
+        self.is_ahead = false;
+    }
+
+    /// The object changed under us: takes it as it is now, and puts what is unwritten on top, unless it is further than
+    /// we are.
+    ///
+    /// Errors: as `of_object`.
+    pub fn rebase(&mut self, object: &Value) -> Result<(), Error> {
+        let mut fresh = Self::of_object(object)?;
+        fresh.parts = std::mem::take(&mut self.parts);
+        let is_behind = fresh.sequence > self.sequence;
+        if self.is_ahead && !is_behind {
+            fresh.sequence = self.sequence;
+            fresh.is_ahead = true;
+            for id in self.dirty.keys().cloned().collect::<BTreeSet<_>>() {
+                let node = self.nodes.get(&id).map(|text| serde_json::from_str(text)).transpose()?;
+                fresh.put(&id, node);
+            }
+            if let Some(change) = diff(&self.members_written, &self.members) {
+                merge(&mut fresh.members, &change);
+            }
+            fresh.delta = std::mem::take(&mut self.delta);
+        }
+        *self = fresh;
+        Ok(())
+    }
+}
+
+/// Puts one merge patch on top of another, nulls kept.
+fn merge_patches(below: &mut Value, above: &Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (name, change) in above {
+                merge_patches(below.entry(name.clone()).or_insert(Value::Null), change);
+            }
+        }
+        (below, above) => *below = above.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

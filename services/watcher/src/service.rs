@@ -1,0 +1,191 @@
+//! The shell: list and watch on one side, OBSERVED on the other.
+
+use std::time::Duration;
+
+use argosy_actor::{Backoff, Host, WorkflowKey, api};
+use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
+use argosy_bus::Publish;
+use futures::StreamExt as _;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::watcher::{self, Event};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+use crate::seen::{Report, Seen, Source};
+
+/// Objects taken from the watch at once.
+const CHUNK: usize = 256;
+
+/// Which workflows are watched.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Only workflows of this namespace; without it, of all.
+    #[arg(long)]
+    pub namespace: Option<String>,
+    /// Seconds between full lists, which find what a watch may have missed.
+    #[arg(long, default_value_t = 300)]
+    pub watch_relist_secs: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { namespace: None, watch_relist_secs: 300 }
+    }
+}
+
+/// The watcher has to end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bus refuses what we send.
+    #[error("report changes of workflows")]
+    Publish(#[source] argosy_bus::Error),
+}
+
+/// The watcher.
+pub struct Service {
+    host: Host,
+    client: kube::Client,
+    options: Options,
+}
+
+impl Service {
+    /// A watcher that reports to `host`.
+    pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
+        Self { host, client, options }
+    }
+
+    /// Watches until `shutdown`.
+    ///
+    /// Errors: a bug in what is published; all else is tried again.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let mut seen = Seen::default();
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                result = self.watch(&mut seen, &mut backoff) => result?,
+            }
+        }
+    }
+
+    /// Lists and watches until the next full list is due.
+    async fn watch(&self, seen: &mut Seen, backoff: &mut Backoff) -> Result<(), Error> {
+        let api: Api<DynamicObject> = match &self.options.namespace {
+            Some(namespace) => api::workflows(&self.client, namespace),
+            None => api::all_workflows(&self.client),
+        };
+        let until = tokio::time::Instant::now() + Duration::from_secs(self.options.watch_relist_secs.max(1));
+        let events = kube::runtime::watcher(api, watcher::Config::default()).ready_chunks(CHUNK);
+        let mut events = std::pin::pin!(events);
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                chunk = events.next() => chunk,
+                () = tokio::time::sleep_until(until) => return Ok(()),
+            };
+            let Some(chunk) = chunk else { return Ok(()) };
+            let mut reports = Vec::new();
+            let mut failed = false;
+            for event in chunk {
+                match event {
+                    Ok(event) => self.note(seen, event, &mut reports),
+                    Err(error) => {
+                        metrics::WATCH_ERRORS.inc();
+                        tracing::warn!(error = &error as &dyn std::error::Error, "watch of workflows broke off");
+                        failed = true;
+                    }
+                }
+            }
+            self.publish(reports).await?;
+            if failed {
+                backoff.wait().await;
+            } else {
+                backoff.reset();
+            }
+        }
+    }
+
+    fn note(&self, seen: &mut Seen, event: Event<DynamicObject>, reports: &mut Vec<Publish>) {
+        match event {
+            Event::Init => seen.list_begins(),
+            Event::InitApply(object) => self.look(seen, object, Source::List, reports),
+            Event::Apply(object) => self.look(seen, object, Source::Watch, reports),
+            Event::Delete(object) => {
+                let Some(key) = key_of(&object) else { return };
+                if seen.gone(&key) {
+                    self.deleted(&key, reports);
+                }
+            }
+            Event::InitDone => {
+                for key in seen.list_ends() {
+                    self.deleted(&key, reports);
+                }
+            }
+        }
+    }
+
+    fn look(&self, seen: &mut Seen, object: DynamicObject, source: Source, reports: &mut Vec<Publish>) {
+        let Some(key) = key_of(&object) else { return };
+        match seen.look(&key, &object, source) {
+            None => metrics::ECHOES.inc(),
+            Some(Report::Deleted) => self.deleted(&key, reports),
+            Some(Report::Changed { status_edited }) => {
+                let version = object.metadata.resource_version.clone().unwrap_or_default();
+                match changed(object, status_edited) {
+                    Ok(body) => self.report(&key, format!("{}:rv:{version}", key.uid), body, reports),
+                    Err(error) => {
+                        metrics::DROPPED.inc();
+                        tracing::warn!(workflow.name = key.name, workflow.namespace = key.namespace,
+                            error = &error as &dyn std::error::Error, "workflow is not readable");
+                    }
+                }
+            }
+        }
+    }
+
+    fn deleted(&self, key: &WorkflowKey, reports: &mut Vec<Publish>) {
+        self.report(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted, reports);
+    }
+
+    fn report(&self, key: &WorkflowKey, id: String, body: Observed, reports: &mut Vec<Publish>) {
+        metrics::REPORTS.with_label_values(&[if matches!(body, Observed::WorkflowDeleted) { "deleted" } else { "changed" }]).inc();
+        let message = ObservedMessage { schema: SCHEMA, at: self.host.clock.now(), body };
+        let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+        reports.push(self.host.observed(key, id, payload));
+    }
+
+    async fn publish(&self, reports: Vec<Publish>) -> Result<(), Error> {
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let Err(error) = self.host.publish(reports.clone()).await else { return Ok(()) };
+        tracing::warn!(error = &error as &dyn std::error::Error, "reports refused, sending one by one");
+        for report in reports {
+            match self.host.publish(vec![report]).await {
+                Ok(_) => {}
+                Err(error @ argosy_bus::Error::TooLarge { .. }) => {
+                    metrics::DROPPED.inc();
+                    tracing::error!(error = &error as &dyn std::error::Error, "workflow is too large for the bus");
+                }
+                Err(error) => return Err(Error::Publish(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key_of(object: &DynamicObject) -> Option<WorkflowKey> {
+    let metadata = &object.metadata;
+    Some(WorkflowKey { uid: metadata.uid.clone()?, namespace: metadata.namespace.clone()?, name: metadata.name.clone()? })
+}
+
+/// The message about an object: without what the engine does not read.
+fn changed(mut object: DynamicObject, status_edited: bool) -> Result<Observed, api::Unreadable> {
+    object.metadata.managed_fields = None;
+    if !status_edited && let serde_json::Value::Object(members) = &mut object.data {
+        members.remove("status");
+    }
+    Ok(Observed::WorkflowChanged { object: Box::new(api::to_workflow(&object)?), status_edited })
+}
