@@ -1,0 +1,121 @@
+//! The expression language of `{{=…}}` tags, `depends`, `retryStrategy.expression`, hooks and the like: expr-lang 1.17.
+//!
+//! ```
+//! use argosy_template::expr::{Env, Program};
+//! let program = Program::compile("asInt(inputs.parameters.n) * 2").unwrap();
+//! let vars = serde_json::json!({"inputs": {"parameters": {"n": "21"}}});
+//! assert_eq!(program.run(&Env::new(&vars).with_functions()).unwrap().display(), "42");
+//! ```
+
+mod ast;
+mod builtins;
+mod check;
+mod env;
+mod error;
+mod eval;
+mod functions;
+mod jsonpath;
+mod lexer;
+mod methods;
+mod names;
+mod ops;
+mod parser;
+mod sprig;
+mod value;
+
+pub use env::{Env, expand, has_variable};
+pub use error::{Error, Place};
+pub use names::LATE_VARIABLES;
+pub use value::Value;
+
+use serde_json::Value as Json;
+
+/// A parsed expression, evaluated as often as needed.
+#[derive(Debug, Clone)]
+pub struct Program {
+    source: Box<str>,
+    root: ast::Node,
+    names: Vec<String>,
+    uses_env: bool,
+}
+
+impl Program {
+    /// Parses the text. Names and types are checked in [`Program::run`], as they depend on the environment.
+    /// Errors: `Error::Syntax`.
+    pub fn compile(text: &str) -> Result<Self, Error> {
+        let root = parser::parse(text).map_err(|fail| fail.into_error(text))?;
+        let names = names::identifiers(&root);
+        let uses_env = names::uses_env(&root);
+        Ok(Program { source: text.into(), root, names, uses_env })
+    }
+
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Checks names and types against the environment, then evaluates.
+    /// Errors: all but `Error::Syntax`; a name or type error is found even in a part that would not be evaluated.
+    pub fn run(&self, env: &Env<'_>) -> Result<Value, Error> {
+        self.check(env)?;
+        eval::Eval::new(*env).eval(&self.root).map_err(|fail| fail.into_error(&self.source))
+    }
+
+    /// [`Program::run`] with Argo's functions and without a clock.
+    pub fn eval(&self, vars: &Json) -> Result<Value, Error> {
+        self.run(&Env::new(vars).with_functions())
+    }
+
+    /// Only the check.
+    pub fn check(&self, env: &Env<'_>) -> Result<(), Error> {
+        check::check(&self.root, *env).map_err(|fail| fail.into_error(&self.source))
+    }
+
+    /// The boolean the expression gives.
+    /// Errors: as [`Program::run`], and `Error::NotBool`.
+    pub fn run_bool(&self, env: &Env<'_>) -> Result<bool, Error> {
+        match self.run(env)? {
+            Value::Bool(b) => Ok(b),
+            Value::Str(s) => Err(Error::NotBool { shown: s.to_string() }),
+            other => Err(Error::NotBool { shown: format!("%!s({}={})", other.type_name(), other.display()) }),
+        }
+    }
+
+    /// The dotted names the expression needs: `a.b` gives `a` and `a.b`; members guarded by `??` or `?.` are left out.
+    pub fn identifiers(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The first parts of the names it uses; `None` when it uses the whole environment (`$env`).
+    pub(crate) fn roots(&self) -> Option<Vec<String>> {
+        (!self.uses_env).then(|| names::roots(&self.root))
+    }
+
+    /// The names needed but in neither the variables nor (if on) the functions of `env`.
+    pub fn missing(&self, env: &Env<'_>) -> Vec<&str> {
+        let missing = |name: &&String| !env.has_path(&name.split('.').collect::<Vec<_>>());
+        self.names.iter().filter(missing).map(String::as_str).collect()
+    }
+
+    /// Does it wait for one of the [`LATE_VARIABLES`]?
+    pub fn waits_for_late_variable(&self, vars: &Json) -> bool {
+        names::any_late_missing(&self.names, vars)
+    }
+}
+
+/// Compiles and evaluates to a boolean, without Argo's functions, as `depends` and hook expressions do.
+pub fn eval_bool(text: &str, vars: &Json) -> Result<bool, Error> {
+    Program::compile(text)?.run_bool(&Env::new(vars))
+}
+
+/// The dotted names of [`Program::identifiers`].
+pub fn identifiers(text: &str) -> Result<Vec<String>, Error> {
+    Ok(Program::compile(text)?.names)
+}
+
+/// The names an expression needs that are not in `vars`.
+pub fn missing_variables(text: &str, vars: &Json) -> Result<Vec<String>, Error> {
+    let program = Program::compile(text)?;
+    let env = Env::new(vars).with_functions();
+    Ok(program.missing(&env).into_iter().map(str::to_owned).collect())
+}

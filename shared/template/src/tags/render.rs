@@ -1,0 +1,112 @@
+//! Replacing one tag.
+
+use serde_json::Value as Json;
+
+use super::{CLOSE, Entry, Error, OPEN, Options, Scope};
+use crate::expr::{Env, Program, Value, expand};
+
+/// Writes the value of a simple tag, or the tag itself.
+pub(super) fn simple(out: &mut String, tag: &str, scope: &dyn Scope, opts: &Options) -> Result<(), Error> {
+    let name = tag.trim();
+    match scope.entry(name) {
+        Some(Entry::Text(text)) => {
+            out.push_str(&text);
+            return Ok(());
+        }
+        Some(Entry::Absent) => return Err(Error::Absent { name: name.to_owned() }),
+        Some(Entry::Json(_)) => return Err(Error::NotText { name: name.to_owned() }),
+        None => {}
+    }
+    let nested = tag.rfind(OPEN).filter(|at| *at > 0);
+    if let Some(at) = nested {
+        if let Some(()) = inner(out, tag, at, scope)? {
+            return Ok(());
+        }
+        let name = &tag[at + OPEN.len()..];
+        if opts.allow_unresolved && opts.must_resolve(name.trim()) {
+            return Err(Error::MissingVariable { name: tag.to_owned() });
+        }
+    }
+    if opts.must_resolve(name) {
+        return Err(Error::MissingVariable { name: tag.to_owned() });
+    }
+    keep(out, tag);
+    Ok(())
+}
+
+/// Writes a tag with the tag inside it replaced; `None` when the inner one names nothing either.
+pub(super) fn inner(out: &mut String, tag: &str, at: usize, scope: &dyn Scope) -> Result<Option<()>, Error> {
+    let (before, name) = (&tag[..at], &tag[at + OPEN.len()..]);
+    match scope.entry(name) {
+        Some(Entry::Text(text)) => {
+            out.push_str(OPEN);
+            out.push_str(before);
+            out.push_str(&text);
+            Ok(Some(()))
+        }
+        Some(Entry::Absent) => Err(Error::AbsentNested { tag: tag.to_owned(), name: name.to_owned() }),
+        Some(Entry::Json(_)) => Err(Error::NotText { name: name.to_owned() }),
+        None => Ok(None),
+    }
+}
+
+fn keep(out: &mut String, tag: &str) {
+    out.push_str(OPEN);
+    out.push_str(tag);
+    out.push_str(CLOSE);
+}
+
+/// Writes the result of an expression, or the tag itself.
+pub(super) fn expression(
+    out: &mut String,
+    text: &str,
+    program: &Program,
+    scope: &dyn Scope,
+    opts: &Options,
+) -> Result<(), Error> {
+    let vars = variables(program, scope);
+    let mut env = Env::new(&vars).with_functions();
+    env.now = scope.now();
+    let missing = program.missing(&env);
+    if let Some(first) = missing.first() {
+        if let Some(name) = missing.iter().find(|name| opts.must_resolve(name)) {
+            let name = if opts.allow_unresolved { name } else { first };
+            return Err(Error::MissingInExpression { name: (*name).to_owned(), expression: text.to_owned() });
+        }
+        out.push_str("{{=");
+        out.push_str(text);
+        out.push_str(CLOSE);
+        return Ok(());
+    }
+    let failure = match program.run(&env) {
+        Ok(Value::Str(result)) => {
+            out.push_str(&result);
+            return Ok(());
+        }
+        Ok(Value::Nil) => Error::NilResult { expression: text.to_owned() },
+        Ok(value) => match value.to_json(true) {
+            Some(json) => {
+                out.push_str(&json);
+                return Ok(());
+            }
+            None => return Err(Error::NoJson { expression: text.to_owned() }),
+        },
+        Err(source) => Error::Expression { expression: text.to_owned(), source },
+    };
+    if !opts.forgives_failures() {
+        return Err(failure);
+    }
+    out.push_str("{{=");
+    out.push_str(text);
+    out.push_str(CLOSE);
+    Ok(())
+}
+
+/// The variables an expression can reach, nested by their dots; those of other roots are left out.
+fn variables(program: &Program, scope: &dyn Scope) -> Json {
+    let entry = |key| scope.entry(key).map(|entry| (key, entry.into_json()));
+    match program.roots() {
+        Some(roots) => expand(roots.iter().flat_map(|root| scope.keys_under(root)).filter_map(entry)),
+        None => expand(scope.keys().filter_map(entry)),
+    }
+}

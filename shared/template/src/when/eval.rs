@@ -1,0 +1,182 @@
+//! Evaluation of a planned condition.
+
+use regex::Regex;
+
+use super::parser::{Level, Stage};
+use crate::gofmt;
+
+/// A value of govaluate; every number is a float.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Nil,
+    Bool(bool),
+    Num(f64),
+    Str(String),
+    Pattern(Regex),
+    List(Vec<Value>),
+}
+
+impl Value {
+    /// Go's `%v`.
+    pub fn show(&self) -> String {
+        match self {
+            Value::Nil => "<nil>".into(),
+            Value::Bool(b) => b.to_string(),
+            Value::Num(n) => gofmt::value_float(*n),
+            Value::Str(s) => s.clone(),
+            Value::Pattern(r) => r.as_str().to_owned(),
+            Value::List(items) => {
+                let items: Vec<_> = items.iter().map(Value::show).collect();
+                format!("[{}]", items.join(" "))
+            }
+        }
+    }
+
+    fn equals(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Nil, Value::Nil) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Num(a), Value::Num(b)) => a == b,
+            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b)),
+            _ => false,
+        }
+    }
+}
+
+/// The value of a stage. Errors: govaluate's texts.
+pub(super) fn eval(stage: &Stage<'_>) -> Result<Value, String> {
+    match stage {
+        Stage::Value(value) => Ok((*value).clone()),
+        Stage::Parameter(name) => Err(format!("No parameter '{name}' found.")),
+        Stage::Empty => Ok(Value::Nil),
+        Stage::Prefix(op, operand) => prefix(op, eval(operand)?),
+        Stage::Binary(..) => left_leaning(stage),
+    }
+}
+
+/// Long `a || b || c …` lean to the left; walked in a loop.
+fn left_leaning(stage: &Stage<'_>) -> Result<Value, String> {
+    let mut pending = Vec::new();
+    let mut at = stage;
+    while let Stage::Binary(op, level, left, right) = at {
+        pending.push((*op, *level, right));
+        at = left;
+    }
+    let mut value = eval(at)?;
+    while let Some((op, level, right)) = pending.pop() {
+        value = binary(op, level, value, right)?;
+    }
+    Ok(value)
+}
+
+fn prefix(op: &str, value: Value) -> Result<Value, String> {
+    match (op, &value) {
+        ("-", Value::Num(n)) => Ok(Value::Num(-n)),
+        ("!", Value::Bool(b)) => Ok(Value::Bool(!b)),
+        ("~", Value::Num(n)) => Ok(Value::Num(!(*n as i64) as f64)),
+        _ => Err(format!("Value '{}' cannot be used with the prefix '{op}'", value.show())),
+    }
+}
+
+fn binary(op: &str, level: Level, left: Value, right: &Stage<'_>) -> Result<Value, String> {
+    let not_bool =
+        |v: &Value, what: &str| format!("Value '{}' cannot be used with the {what} '{op}', it is not a bool", v.show());
+    match level {
+        Level::Separator => {
+            let right = eval(right)?;
+            let mut items = match left {
+                Value::List(items) => items,
+                other => vec![other],
+            };
+            items.push(right);
+            Ok(Value::List(items))
+        }
+        Level::Or | Level::And => {
+            let Value::Bool(a) = left else { return Err(not_bool(&left, "logical operator")) };
+            if a == (level == Level::Or) {
+                return Ok(Value::Bool(a));
+            }
+            match eval(right)? {
+                Value::Bool(b) => Ok(Value::Bool(b)),
+                other => Err(not_bool(&other, "logical operator")),
+            }
+        }
+        Level::Ternary => match (op, left) {
+            ("?", Value::Bool(true)) => eval(right),
+            ("?", Value::Bool(false)) => Ok(Value::Nil),
+            ("?", other) => Err(not_bool(&other, "ternary operator")),
+            (_, Value::Nil) => eval(right),
+            (_, left) => Ok(left),
+        },
+        Level::Comparator => comparator(op, &left, &eval(right)?),
+        Level::Bitwise | Level::Shift | Level::Additive | Level::Multiplicative | Level::Exponential => {
+            modifier(op, &left, &eval(right)?)
+        }
+    }
+}
+
+fn comparator(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
+    let misfit =
+        |v: &Value| format!("Value '{}' cannot be used with the comparator '{op}', it is not a number", v.show());
+    let answer = match op {
+        "==" => left.equals(right),
+        "!=" => !left.equals(right),
+        "in" => match right {
+            Value::List(items) => items.iter().any(|item| item.equals(left)),
+            other => return Err(misfit(other)),
+        },
+        "=~" | "!~" => {
+            let Value::Str(text) = left else { return Err(misfit(left)) };
+            let found = match right {
+                Value::Pattern(regex) => regex.is_match(text),
+                Value::Str(pattern) => {
+                    Regex::new(pattern)
+                        .map_err(|_| format!("Unable to compile regexp pattern '{pattern}'"))?
+                        .is_match(text)
+                }
+                other => return Err(misfit(other)),
+            };
+            found == (op == "=~")
+        }
+        _ => {
+            let order = match (left, right) {
+                (Value::Num(a), Value::Num(b)) => a.partial_cmp(b),
+                (Value::Str(a), Value::Str(b)) => Some(a.cmp(b)),
+                _ => return Err(misfit(left)),
+            };
+            order.is_some_and(|order| match op {
+                "<" => order.is_lt(),
+                "<=" => order.is_le(),
+                ">" => order.is_gt(),
+                _ => order.is_ge(),
+            })
+        }
+    };
+    Ok(Value::Bool(answer))
+}
+
+fn modifier(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
+    if op == "+" && (matches!(left, Value::Str(_)) || matches!(right, Value::Str(_))) {
+        return Ok(Value::Str(left.show() + &right.show()));
+    }
+    let number = |v: &Value| match v {
+        Value::Num(n) => Ok(*n),
+        other => Err(format!("Value '{}' cannot be used with the modifier '{op}', it is not a number", other.show())),
+    };
+    let (a, b) = (number(left)?, number(right)?);
+    let shift = u32::try_from(b as i64).unwrap_or(u32::MAX);
+    Ok(Value::Num(match op {
+        "+" => a + b,
+        "-" => a - b,
+        "*" => a * b,
+        "/" => a / b,
+        "%" => a % b,
+        "**" => a.powf(b),
+        "&" => (a as i64 & b as i64) as f64,
+        "|" => (a as i64 | b as i64) as f64,
+        "^" => (a as i64 ^ b as i64) as f64,
+        "<<" => ((a as u64).checked_shl(shift).unwrap_or(0)) as f64,
+        _ => ((a as u64).checked_shr(shift).unwrap_or(0)) as f64,
+    }))
+}
