@@ -1,1 +1,72 @@
-fn main() {}
+//! Measures Argosy and prints the figures. Build with `--release`; nothing here passes or fails.
+
+mod embedded;
+mod engine;
+mod memory;
+mod shapes;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+use serde_json::{Map, Value, json};
+
+#[derive(Parser)]
+#[command(about = "Measures Argosy and prints the figures")]
+struct Cli {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// The largest workflow of the engine's figures, in nodes
+    #[arg(long, default_value_t = 100_000)]
+    nodes: usize,
+    /// The program to be measured [default: `argosy` next to this program]
+    #[arg(long, value_name = "PATH")]
+    argosy: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The pure engine: transitions per second, cost per node by size
+    Engine,
+    /// A chain of 100 steps of `true` in embedded mode
+    Chain,
+    /// A 1,000-way fan-out in embedded mode
+    Fanout,
+    All,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let wants = |what: What| cli.what == what || cli.what == What::All;
+    let mut figures = Map::new();
+    let mut say = |name: &str, text: String, value: Value| {
+        if !cli.json {
+            println!("{text}");
+        }
+        figures.insert(name.to_owned(), value);
+    };
+    if wants(What::Engine) {
+        let found = engine::measure(cli.nodes)?;
+        say(
+            "engine",
+            engine::table(&found),
+            json!(found.iter().map(engine::Figure::json).collect::<Vec<_>>()),
+        );
+    }
+    if wants(What::Chain) {
+        let found = embedded::chain(cli.argosy.as_deref())?;
+        say("chain", found.text(), found.json());
+    }
+    if wants(What::Fanout) {
+        let found = embedded::fanout(cli.argosy.as_deref())?;
+        say("fanout", found.text(), found.json());
+    }
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    }
+    Ok(())
+}

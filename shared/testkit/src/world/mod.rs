@@ -197,7 +197,7 @@ impl World<'_> {
     fn pod_moves(&mut self, summary: PodSummary) -> Option<Observed> {
         let pod = self.pods.get_mut(&summary.name)?;
         let has_end = matches!(summary.phase.as_str(), "Succeeded" | "Failed") || summary.deleted;
-        if pod.ended && !(summary.deleted && !pod.summary.deleted) {
+        if pod.ended && (pod.summary.deleted || !summary.deleted) {
             return None;
         }
         pod.ended = has_end;

@@ -1,0 +1,198 @@
+//! The pure engine: only the time inside `step` counts.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use argosy_api::{
+    message::{ClusterCommand, ContainerSummary, Observed, PodSummary},
+    v1alpha1::{self as api, NodePhase},
+};
+use argosy_engine::{Command, Config, Event, Workflow};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{memory, shapes::Shape};
+
+/// One run.
+pub struct Figure {
+    shape: Shape,
+    pods: usize,
+    /// Phases that nodes went into.
+    transitions: u64,
+    /// Time inside `step`.
+    inside: Duration,
+    longest: Duration,
+    /// Growth of the process over the run, the object and the last commands included.
+    bytes: Option<u64>,
+}
+
+impl Figure {
+    fn nanos_per_node(&self) -> f64 {
+        self.inside.as_nanos() as f64 / self.pods as f64
+    }
+
+    fn per_second(&self) -> f64 {
+        self.transitions as f64 / self.inside.as_secs_f64()
+    }
+
+    /// For machines.
+    pub fn json(&self) -> Value {
+        json!({
+            "shape": self.shape.name(),
+            "pods": self.pods,
+            "transitions": self.transitions,
+            "transitions_per_second": self.per_second().round(),
+            "nanoseconds_per_node": self.nanos_per_node().round(),
+            "longest_step_microseconds": self.longest.as_micros() as u64,
+            "bytes_per_node": self.bytes.map(|b| b / self.pods as u64),
+        })
+    }
+}
+
+/// All shapes at 1,000, 10,000 and 100,000 nodes, as far as `nodes_max` goes.
+pub fn measure(nodes_max: usize) -> Result<Vec<Figure>> {
+    let mut found = Vec::new();
+    for shape in Shape::ALL {
+        for pods in [1_000, 10_000, 100_000] {
+            if pods <= nodes_max {
+                found.push(run(shape, pods)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// As text. The ratio is the cost per node over that of the shape's smallest workflow.
+pub fn table(figures: &[Figure]) -> String {
+    let mut text = String::from(
+        "pure engine: time inside `step`\nshape      nodes  transitions/s  ns/node  ratio  longest step  bytes/node\n",
+    );
+    let mut base: HashMap<&str, f64> = HashMap::new();
+    for figure in figures {
+        let cost = figure.nanos_per_node();
+        let ratio = cost / *base.entry(figure.shape.name()).or_insert(cost);
+        let bytes = figure
+            .bytes
+            .map_or_else(|| "-".to_owned(), |b| (b / figure.pods as u64).to_string());
+        text.push_str(&format!(
+            "{:<8} {:>7}  {:>13.0}  {:>7.0}  {:>5.2}  {:>9.1} ms  {:>10}\n",
+            figure.shape.name(),
+            figure.pods,
+            figure.per_second(),
+            cost,
+            ratio,
+            figure.longest.as_secs_f64() * 1e3,
+            bytes
+        ));
+    }
+    text
+}
+
+fn run(shape: Shape, pods: usize) -> Result<Figure> {
+    let object: api::Workflow = api::from_value(shape.workflow(pods))?;
+    let before = memory::resident_bytes();
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+    let mut engine = Workflow::new(Arc::new(Config::default()), object.clone(), 0);
+    let mut queue = VecDeque::from([Observed::WorkflowChanged {
+        object: Box::new(object),
+        status_edited: false,
+    }]);
+    let mut phases: HashMap<String, NodePhase> = HashMap::with_capacity(pods + 16);
+    let mut figure = Figure {
+        shape,
+        pods,
+        transitions: 0,
+        inside: Duration::ZERO,
+        longest: Duration::ZERO,
+        bytes: None,
+    };
+    let mut sequence = 0;
+    while let Some(body) = queue.pop_front() {
+        sequence += 1;
+        let event = Event {
+            sequence,
+            at: start + Duration::from_millis(sequence),
+            body,
+        };
+        let started = Instant::now();
+        let commands = engine.step(event);
+        let took = started.elapsed();
+        figure.inside += took;
+        figure.longest = figure.longest.max(took);
+        for command in commands {
+            match command {
+                Command::Cluster {
+                    node_id,
+                    command: ClusterCommand::CreatePod { manifest },
+                } => {
+                    let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+                    queue.push_back(pod(&node_id, name, "Running", None));
+                    queue.push_back(pod(&node_id, name, "Succeeded", Some(0)));
+                }
+                Command::Publish(changed) => {
+                    for (id, node) in changed.nodes {
+                        if phases.get(&id) != Some(&node.phase) {
+                            figure.transitions += 1;
+                            phases.insert(id, node.phase);
+                        }
+                    }
+                }
+                Command::Lookup(key) => queue.push_front(Observed::LookedUp { key, object: None }),
+                Command::Cluster { .. } | Command::ArmTimer { .. } => {}
+            }
+        }
+    }
+    let status = &engine.object().status;
+    ensure!(
+        status.phase == api::WorkflowPhase::Succeeded,
+        "{} of {pods} ended {}: {}",
+        shape.name(),
+        status.phase,
+        status.message
+    );
+    ensure!(
+        status.nodes.len() > pods,
+        "{} of {pods} has only {} nodes",
+        shape.name(),
+        status.nodes.len()
+    );
+    figure.bytes = memory::resident_bytes()
+        .zip(before)
+        .map(|(now, before)| now.saturating_sub(before));
+    Ok(figure)
+}
+
+fn pod(node_id: &str, name: &str, phase: &str, exit_code: Option<i32>) -> Observed {
+    let container = |container: &str| ContainerSummary {
+        name: container.to_owned(),
+        phase: if exit_code.is_some() {
+            NodePhase::Succeeded
+        } else {
+            NodePhase::Running
+        },
+        exit_code,
+        reason: if exit_code.is_some() {
+            "Completed".to_owned()
+        } else {
+            String::new()
+        },
+        ready: exit_code.is_none(),
+        ..Default::default()
+    };
+    let pod = PodSummary {
+        node_id: node_id.to_owned(),
+        name: name.to_owned(),
+        uid: format!("uid-{name}"),
+        phase: phase.to_owned(),
+        host_node_name: "node1".to_owned(),
+        pod_ip: "10.0.0.1".to_owned(),
+        containers: vec![container("main"), container("wait")],
+        outputs: exit_code.map(|_| api::Outputs::default()),
+        ..Default::default()
+    };
+    Observed::PodChanged { pod: Box::new(pod) }
+}
