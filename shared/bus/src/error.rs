@@ -132,13 +132,14 @@ impl Error {
     /// Whether trying again can help.
     pub fn class(&self) -> Class {
         match self {
-            Self::Unavailable { .. } | Self::Full { .. } | Self::Storage { .. } => Class::Transient,
+            Self::Unavailable { .. } | Self::Full { .. } => Class::Transient,
             Self::TooLarge { .. }
             | Self::Fenced { .. }
             | Self::ConsumerConflict { .. }
             | Self::ConsumerGone { .. }
             | Self::LeaseLost { .. }
             | Self::Refused { .. }
+            | Self::Storage { .. }
             | Self::Corrupt { .. }
             | Self::Locked { .. } => Class::Permanent,
             Self::BadSubject { .. } => Class::Bug,

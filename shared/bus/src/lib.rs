@@ -1,7 +1,7 @@
 //! The bus of Argosy: three streams, durable consumers, fenced appends and leases.
 //!
 //! One trait, [`Bus`], and two implementations that pass one conformance suite (`tests/conformance`):
-//! [`memory::Memory`] lives in this process (and on disk when given a directory), `nats::Nats` speaks to JetStream.
+//! [`memory::Memory`] lives in this process (and on disk when given a directory), [`nats::Nats`] speaks to JetStream.
 //!
 //! What a caller may rely on:
 //!
@@ -9,20 +9,23 @@
 //! - **Order.** First deliveries of one consumer come in stream order, so in subject order too. A redelivery may come after
 //!   newer messages of its subject: receivers compare sequences or ids.
 //! - **Ids.** A repeated id is stored once and answered with `duplicate`, within the dedup window (two minutes) of its
-//!   stream. The check of the id comes before the check of the fence, so a repeat of an append that went through succeeds.
+//!   stream. Repeating a fenced append that went through succeeds too: the id counts before the fence.
 //! - **Fences.** [`Expect`] compares with the newest message *still stored* under a filter. Acknowledged commands and purged
 //!   history no longer count. A writer that fences must therefore be the one who purges (or re-read
 //!   [`Bus::last_sequence`] after a refusal while its lease holds), a new owner should append one claim that stays, and
 //!   COMMANDS cannot be fenced this way: they carry the epoch of the lease instead.
 
+mod check;
 mod consumer;
 mod error;
 mod lease;
 pub mod memory;
 mod message;
+pub mod nats;
 mod shard;
 pub mod subject;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -92,4 +95,20 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Gives the lease back. A lease that was lost already is no error.
     async fn release(&self, lease: Lease) -> Result<(), Error>;
+}
+
+/// Opens the bus that `place` names: `memory:` for one inside this process, `memory:DIR` for one that keeps its state in that
+/// directory, anything else is the address of a NATS server such as `nats://host:4222`. Settings are the defaults.
+///
+/// Errors: those of [`memory::Memory::open`] and [`nats::Nats::connect`].
+pub async fn open(place: &str) -> Result<Arc<dyn Bus>, Error> {
+    match place.strip_prefix("memory:") {
+        Some("") => Ok(Arc::new(memory::Memory::new())),
+        Some(dir) => Ok(Arc::new(
+            memory::Memory::open(dir, memory::Options::default()).await?,
+        )),
+        None => Ok(Arc::new(
+            nats::Nats::connect(place, nats::Options::default()).await?,
+        )),
+    }
 }

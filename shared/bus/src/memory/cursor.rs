@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::chaos::{Chaos, DeliverFault};
-use super::log::Log;
+use super::disk::Record;
+use super::store::Store;
 use crate::subject::Filter;
 use crate::{ConsumerSpec, Message, Stream, Verdict};
 
@@ -22,6 +23,8 @@ pub(super) struct Cursor {
     pending: BTreeMap<u64, Pending>,
     /// When each pending message is to be handed out again.
     due: BTreeSet<(Instant, u64)>,
+    /// Settled beyond `position`; only while the log is read back.
+    ahead: BTreeSet<u64>,
     /// Second copies, planted by a fault.
     copies: VecDeque<Message>,
     /// Subjects held back by a fault, and until when.
@@ -46,6 +49,7 @@ impl Cursor {
             position,
             pending: BTreeMap::new(),
             due: BTreeSet::new(),
+            ahead: BTreeSet::new(),
             copies: VecDeque::new(),
             held: BTreeMap::new(),
             wake: Arc::new(Notify::new()),
@@ -67,8 +71,7 @@ impl Cursor {
     /// Hands out up to `max` messages that may go now.
     pub(super) fn take(
         &mut self,
-        log: &Log,
-        stream: Stream,
+        store: &Store,
         max: usize,
         now: Instant,
         chaos: Option<&dyn Chaos>,
@@ -78,9 +81,9 @@ impl Cursor {
             if let Some(copy) = self.copies.pop_front() {
                 taken.push(copy);
             } else if let Some(sequence) = self.overdue(now) {
-                taken.extend(self.hand_out(log, stream, sequence, now, chaos));
-            } else if let Some(sequence) = self.fresh(log) {
-                taken.extend(self.hand_out(log, stream, sequence, now, chaos));
+                taken.extend(self.hand_out(store, sequence, now, chaos));
+            } else if let Some(sequence) = self.fresh(store) {
+                taken.extend(self.hand_out(store, sequence, now, chaos));
             } else {
                 break;
             }
@@ -96,11 +99,11 @@ impl Cursor {
         })
     }
 
-    fn fresh(&mut self, log: &Log) -> Option<u64> {
+    fn fresh(&mut self, store: &Store) -> Option<u64> {
         if self.pending.len() >= self.max_ack_pending {
             return None;
         }
-        match log.next(&self.filter, self.position) {
+        match store.next(&self.filter, self.position) {
             Ok(sequence) => {
                 self.position = sequence;
                 Some(sequence)
@@ -115,17 +118,16 @@ impl Cursor {
     /// Makes a delivery of a message that is in no timer; `None` when a fault keeps it back.
     fn hand_out(
         &mut self,
-        log: &Log,
-        stream: Stream,
+        store: &Store,
         sequence: u64,
         now: Instant,
         chaos: Option<&dyn Chaos>,
     ) -> Option<Message> {
-        let entry = log.entry(sequence)?;
+        let entry = store.entry(sequence)?;
         let before = self.pending.get(&sequence);
         let (deliveries, spared) =
             before.map_or((0, false), |pending| (pending.deliveries, pending.spared));
-        let message = entry.message(stream, sequence, deliveries + 1);
+        let message = entry.message(store.stream, sequence, deliveries + 1);
         let fault = match chaos {
             Some(chaos) if !spared => {
                 self.fault(chaos, &message, &entry.subject, deliveries == 0, now)
@@ -216,5 +218,60 @@ impl Cursor {
                 self.wake.notify_one();
             }
         }
+    }
+
+    /// Whether a message was stored that this consumer may wait for.
+    pub(super) fn wake_for(&self, subject: &str) {
+        if self.filter.matches(subject) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// As it stands, for the log.
+    pub(super) fn record(&self, stream: Stream, name: &str) -> Record {
+        Record::Consumer {
+            stream,
+            name: name.to_owned(),
+            filter: self.filter.as_str().to_owned(),
+            ack_wait_ms: u64::try_from(self.ack_wait.as_millis()).unwrap_or(u64::MAX),
+            max_ack_pending: self.max_ack_pending as u64,
+            position: self.position,
+            pending: self.pending.keys().copied().collect(),
+        }
+    }
+
+    /// While the log is read back: waits for a message again, at once.
+    pub(super) fn restore_pending(&mut self, sequence: u64, now: Instant) {
+        self.pending.insert(
+            sequence,
+            Pending {
+                deliveries: 1,
+                due: now,
+                spared: false,
+            },
+        );
+        self.due.insert((now, sequence));
+    }
+
+    /// While the log is read back: a message was settled.
+    pub(super) fn restore_settled(&mut self, sequence: u64) {
+        self.drop_pending(sequence);
+        if sequence > self.position {
+            self.ahead.insert(sequence);
+        }
+    }
+
+    /// After the log was read back: what was handed out before the last settled message comes again.
+    pub(super) fn restored(&mut self, store: &Store, now: Instant) {
+        let Some(position) = self.ahead.last().copied() else {
+            return;
+        };
+        for sequence in store.range(&self.filter, self.position, position) {
+            if !self.ahead.contains(&sequence) {
+                self.restore_pending(sequence, now);
+            }
+        }
+        self.position = position;
+        self.ahead.clear();
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::chaos::AckFault;
+use super::log::Log;
 use crate::{Consumer, Delivery, Error, Message, Settle, Stream, Verdict};
 
 pub(super) struct Handle {
@@ -33,14 +34,16 @@ impl Handle {
     fn take(&self, max: usize) -> Result<Result<Vec<Delivery>, Option<Instant>>, Error> {
         let chaos = self.bus.options.chaos.as_deref();
         let mut log = self.bus.log(self.stream).lock();
+        let Log {
+            store, consumers, ..
+        } = &mut *log;
         let gone = || Error::ConsumerGone {
             stream: self.stream,
             name: self.name.as_ref().to_owned(),
         };
-        let (name, mut cursor) = log.consumers.remove_entry(&self.name).ok_or_else(gone)?;
-        let messages = cursor.take(&log, self.stream, max, Instant::now(), chaos);
+        let cursor = consumers.get_mut(&self.name).ok_or_else(gone)?;
+        let messages = cursor.take(store, max, Instant::now(), chaos);
         let due = cursor.next_due();
-        log.consumers.insert(name, cursor);
         drop(log);
         if messages.is_empty() {
             Ok(Err(due))
@@ -73,7 +76,7 @@ impl Handle {
                 Err(due) => due,
             };
             let until = due.into_iter().chain(deadline).min();
-            let abandoned = PassOn(&self.wake);
+            let mut abandoned = PassOn(Some(&self.wake));
             match until {
                 None => woken.await,
                 Some(until) => tokio::select! {
@@ -82,7 +85,7 @@ impl Handle {
                     () = sleep_until(until) => {}
                 },
             }
-            std::mem::forget(abandoned);
+            abandoned.0 = None;
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(self.take(max)?.unwrap_or_default());
             }
@@ -91,11 +94,13 @@ impl Handle {
 }
 
 /// Wakes another handle when the one that was to watch the time is dropped while it waits.
-struct PassOn<'a>(&'a Notify);
+struct PassOn<'a>(Option<&'a Notify>);
 
 impl Drop for PassOn<'_> {
     fn drop(&mut self) {
-        self.0.notify_one();
+        if let Some(wake) = self.0 {
+            wake.notify_one();
+        }
     }
 }
 
@@ -126,20 +131,16 @@ impl Settle for Receipt {
     async fn settle(&self, verdict: Verdict) -> Result<(), Error> {
         let mut log = self.bus.log(self.stream).lock();
         if verdict == Verdict::Ack
-            && let (Some(chaos), Some(entry)) = (&self.bus.options.chaos, log.entry(self.sequence))
+            && let (Some(chaos), Some(entry)) =
+                (&self.bus.options.chaos, log.store.entry(self.sequence))
             && chaos.on_ack(&entry.message(self.stream, self.sequence, self.deliveries))
                 == AckFault::Lost
         {
             return Ok(());
         }
-        let Some(cursor) = log.consumers.get_mut(&self.name) else {
-            return Ok(());
-        };
-        if cursor.settle(self.sequence, self.deliveries, verdict, Instant::now())
-            && self.stream.is_work_queue()
-        {
-            log.remove(self.sequence);
-        }
+        log.settle(&self.name, self.sequence, self.deliveries, verdict);
+        drop(log);
+        self.bus.compact_if_grown();
         Ok(())
     }
 }

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::check::{TTL_MIN, check_lease};
 use crate::{Error, Lease};
-
-/// Shortest time to live.
-pub(crate) const TTL_MIN: Duration = Duration::from_secs(1);
 
 /// All leases ever taken. A name costs a few bytes for ever, as its epoch must never go back.
 #[derive(Default)]
@@ -22,14 +20,16 @@ struct Slot {
 }
 
 impl Leases {
+    /// Says also whether the lease was taken anew.
     pub(super) fn acquire(
         &mut self,
         name: &str,
         holder: &str,
         ttl: Duration,
-    ) -> Result<Option<Lease>, Error> {
-        check(name, holder)?;
+    ) -> Result<Option<(Lease, bool)>, Error> {
+        check_lease(name, holder)?;
         let (now, ttl) = (Instant::now(), ttl.max(TTL_MIN));
+        let mut taken = false;
         let slot = self.slots.entry(name.to_owned()).or_insert(Slot {
             epoch: 0,
             held: None,
@@ -39,10 +39,23 @@ impl Leases {
             Some((_, expires)) if now < *expires => *expires = now + ttl,
             _ => {
                 slot.epoch += 1;
+                taken = true;
                 slot.held = Some((holder.to_owned(), now + ttl));
             }
         }
-        Ok(Some(lease(name, holder, slot.epoch, ttl, now)))
+        Ok(Some((lease(name, holder, slot.epoch, ttl, now), taken)))
+    }
+
+    /// Every epoch, for the log.
+    pub(super) fn epochs(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.slots
+            .iter()
+            .map(|(name, slot)| (name.as_str(), slot.epoch))
+    }
+
+    /// While the log is read back: the lease was taken, and its holder is gone with the process.
+    pub(super) fn restore(&mut self, lease: String, epoch: u64) {
+        self.slots.insert(lease, Slot { epoch, held: None });
     }
 
     pub(super) fn renew(&mut self, old: &Lease) -> Result<Lease, Error> {
@@ -71,27 +84,6 @@ impl Leases {
             slot.held = None;
         }
     }
-}
-
-/// Checks the names of a lease and its holder, as every implementation does.
-pub(crate) fn check(name: &str, holder: &str) -> Result<(), Error> {
-    let plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'=');
-    let reason = if name.is_empty()
-        || !name.bytes().all(plain)
-        || name.starts_with('.')
-        || name.ends_with('.')
-    {
-        "a lease's name takes letters, digits and `-_/=.`, with no dot at its ends"
-    } else if holder.is_empty() {
-        "the lease's holder has no name"
-    } else {
-        return Ok(());
-    };
-    Err(Error::BadSubject {
-        subject: name.to_owned(),
-        reason,
-    })
 }
 
 fn lease(name: &str, holder: &str, epoch: u64, ttl: Duration, now: Instant) -> Lease {

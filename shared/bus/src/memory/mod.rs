@@ -1,14 +1,18 @@
 //! The bus inside this process.
 //!
 //! Without a directory it starts no thread, reads no wall clock and no randomness: under tokio's paused time two equal runs
-//! are equal. The only timers are `tokio::time`.
+//! are equal. The only timers are `tokio::time`. With a directory, one thread writes a log, and a message counts as stored
+//! (and can be seen) when the log has it.
 
 mod chaos;
 mod cursor;
+mod disk;
+mod durable;
 mod handle;
 mod index;
 mod leases;
 mod log;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +22,12 @@ use parking_lot::Mutex;
 use tokio::task::coop;
 
 pub use chaos::{AckFault, Chaos, DeliverFault, PublishFault};
+pub use disk::Sync;
 
+use crate::check::check_publish;
 use crate::subject::Filter;
 use crate::{Ack, Bus, Consumer, ConsumerSpec, Error, Lease, Message, Publish, Stream};
+use disk::{Journal, Record};
 use handle::Handle;
 use leases::Leases;
 use log::Log;
@@ -28,7 +35,7 @@ use log::Log;
 /// Settings of the in-process bus.
 #[derive(Clone)]
 pub struct Options {
-    /// How long an id is remembered. 120 s.
+    /// How long an id is remembered. 120 s. A durable bus that is opened anew counts from then.
     pub dedup_window: Duration,
     /// How many ids each stream remembers at most; beyond it the oldest are forgotten early. 1,048,576.
     pub dedup_ids_max: usize,
@@ -36,7 +43,9 @@ pub struct Options {
     pub message_bytes_max: usize,
     /// Largest stream, in bytes of stored messages; an append beyond it is refused as `Full`. 2 GiB.
     pub stream_bytes_max: u64,
-    /// Faults for simulations.
+    /// When a message counts as stored, with a directory. `Always`.
+    pub sync: Sync,
+    /// Faults for simulations. None.
     pub chaos: Option<Arc<dyn Chaos>>,
 }
 
@@ -47,6 +56,7 @@ impl Default for Options {
             dedup_ids_max: 1 << 20,
             message_bytes_max: 1 << 20,
             stream_bytes_max: 2 << 30,
+            sync: Sync::Always,
             chaos: None,
         }
     }
@@ -59,10 +69,11 @@ pub struct Memory {
 }
 
 /// What handles and receipts share.
-pub(crate) struct Inner {
+struct Inner {
     logs: [Mutex<Log>; 3],
     leases: Mutex<Leases>,
     options: Options,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Default for Memory {
@@ -83,8 +94,9 @@ impl Memory {
         Self {
             inner: Arc::new(Inner {
                 logs,
-                leases: Mutex::new(Leases::default()),
+                leases: Mutex::default(),
                 options,
+                journal: None,
             }),
         }
     }
@@ -99,8 +111,8 @@ impl Inner {
         }
     }
 
-    fn store(&self, message: Publish) -> Result<Ack, Error> {
-        let fence = check(&message, self.options.message_bytes_max)?;
+    fn store(&self, message: Publish) -> Result<(Ack, PublishFault), Error> {
+        let fence = check_publish(&message, self.options.message_bytes_max)?;
         let fault = self
             .options
             .chaos
@@ -116,80 +128,67 @@ impl Inner {
             .log(message.stream)
             .lock()
             .append(message, fence.as_ref(), &self.options)?;
-        match fault {
-            PublishFault::LostAnswer => Err(Error::Unavailable {
-                doing: "publish",
-                source: None,
-            }),
-            PublishFault::None | PublishFault::Refused => Ok(ack),
+        Ok((ack, fault))
+    }
+
+    /// Waits until what was done so far is stored.
+    async fn stored(&self) -> Result<(), Error> {
+        match &self.journal {
+            Some(journal) => {
+                self.compact_if_grown();
+                journal.barrier().await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until what readers are about to ask for is stored.
+    async fn settled(&self, stream: Stream) -> Result<(), Error> {
+        let is_behind = {
+            let log = self.log(stream).lock();
+            log.store.visible < log.store.last
+        };
+        if is_behind {
+            self.stored().await
+        } else {
+            Ok(())
         }
     }
 }
 
-/// Checks a message as every implementation does; gives its fence in parsed form.
-pub(crate) fn check(message: &Publish, bytes_max: usize) -> Result<Option<(Filter, u64)>, Error> {
-    let bad = |reason| Error::BadSubject {
-        subject: message.subject.clone(),
-        reason,
-    };
-    if !Filter::of(message.stream, &message.subject)?.is_exact() {
-        return Err(bad("wildcard in the subject of a message"));
+fn answered((ack, fault): (Ack, PublishFault)) -> Result<Ack, Error> {
+    match fault {
+        PublishFault::LostAnswer => Err(Error::Unavailable {
+            doing: "publish",
+            source: None,
+        }),
+        PublishFault::None | PublishFault::Refused => Ok(ack),
     }
-    if message.id.is_empty() || message.id.contains(['\r', '\n']) {
-        return Err(bad("the message's id is empty or has more than one line"));
-    }
-    let reserved = |name: &String| {
-        name.get(..5)
-            .is_some_and(|start| start.eq_ignore_ascii_case("nats-"))
-    };
-    if message.headers.keys().any(reserved) {
-        return Err(bad("header names starting with `Nats-` are reserved"));
-    }
-    let size = size_of(message);
-    if size > bytes_max {
-        return Err(Error::TooLarge {
-            subject: message.subject.clone(),
-            size,
-            limit: bytes_max,
-        });
-    }
-    let Some(expect) = &message.expect else {
-        return Ok(None);
-    };
-    let filter = Filter::of(message.stream, &expect.filter)?;
-    if !filter.matches(&message.subject) {
-        return Err(bad("the expectation's filter does not match the subject"));
-    }
-    Ok(Some((filter, expect.last_sequence)))
-}
-
-fn size_of(message: &Publish) -> usize {
-    let headers: usize = message
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 4)
-        .sum();
-    message.payload.len() + headers
 }
 
 #[async_trait]
 impl Bus for Memory {
     async fn publish(&self, message: Publish) -> Result<Ack, Error> {
         coop::consume_budget().await;
-        self.inner.store(message)
+        let stored = self.inner.store(message)?;
+        self.inner.stored().await?;
+        answered(stored)
     }
 
     async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
         coop::consume_budget().await;
-        messages
+        let acks = messages
             .into_iter()
-            .map(|message| self.inner.store(message))
-            .collect()
+            .map(|message| self.inner.store(message).and_then(answered));
+        let acks: Result<Vec<Ack>, Error> = acks.collect();
+        self.inner.stored().await?;
+        acks
     }
 
     async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error> {
         let filter = Filter::of(stream, filter)?;
-        Ok(self.inner.log(stream).lock().last(&filter))
+        self.inner.settled(stream).await?;
+        Ok(self.inner.log(stream).lock().store.last_of(&filter))
     }
 
     async fn read(
@@ -201,12 +200,19 @@ impl Bus for Memory {
     ) -> Result<Vec<Message>, Error> {
         coop::consume_budget().await;
         let filter = Filter::of(stream, filter)?;
-        Ok(self.inner.log(stream).lock().read(&filter, after, limit))
+        self.inner.settled(stream).await?;
+        Ok(self
+            .inner
+            .log(stream)
+            .lock()
+            .store
+            .read(&filter, after, limit))
     }
 
     async fn consume(&self, spec: ConsumerSpec) -> Result<Box<dyn Consumer>, Error> {
         let (stream, name) = (spec.stream, spec.name.as_str().into());
         let wake = self.inner.log(stream).lock().open_consumer(spec)?;
+        self.inner.stored().await?;
         Ok(Box::new(Handle::new(
             Arc::clone(&self.inner),
             stream,
@@ -217,13 +223,13 @@ impl Bus for Memory {
 
     async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error> {
         self.inner.log(stream).lock().forget_consumer(consumer);
-        Ok(())
+        self.inner.stored().await
     }
 
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
         let filter = Filter::of(stream, subject)?;
         self.inner.log(stream).lock().purge(&filter, up_to);
-        Ok(())
+        self.inner.stored().await
     }
 
     async fn acquire(
@@ -232,7 +238,21 @@ impl Bus for Memory {
         holder: &str,
         ttl: Duration,
     ) -> Result<Option<Lease>, Error> {
-        self.inner.leases.lock().acquire(lease, holder, ttl)
+        let taken = {
+            let mut leases = self.inner.leases.lock();
+            let taken = leases.acquire(lease, holder, ttl)?;
+            if let (Some((lease, true)), Some(journal)) = (&taken, &self.inner.journal) {
+                journal.record(&Record::Epoch {
+                    lease: lease.name.clone(),
+                    epoch: lease.epoch,
+                });
+            }
+            taken
+        };
+        if taken.as_ref().is_some_and(|(_, anew)| *anew) {
+            self.inner.stored().await?;
+        }
+        Ok(taken.map(|(lease, _)| lease))
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease, Error> {

@@ -1,0 +1,141 @@
+//! A bus that keeps its state in a directory: opening, closing, and writing its log anew.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::disk::{Files, Journal, Record, Replay, Snapshot};
+use super::leases::Leases;
+use super::log::Log;
+use super::{Inner, Memory, Options};
+use crate::{Error, Stream};
+
+impl Memory {
+    /// A bus that keeps its state in `dir`, which is made when missing. One process at a time may have it open.
+    ///
+    /// What was stored is there again: messages, ids, consumers with their positions, and the epochs of leases. A message that
+    /// was handed out and not settled comes again at once; settlements of the last moments may be lost with the process, and
+    /// then their messages come again too. Everything is also held in memory.
+    /// Errors: `Locked`, `Corrupt`, `Storage`.
+    pub async fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        let dir = dir.as_ref().to_owned();
+        let opened = spawn_blocking(move || open(&dir, options)).await;
+        opened.unwrap_or_else(|error| {
+            Err(Error::Unavailable {
+                doing: "open the bus",
+                source: Some(error.into()),
+            })
+        })
+    }
+
+    /// Writes what is left and gives the directory back. Handles that remain get errors. Without a directory it does nothing.
+    pub async fn close(self) {
+        if let Some(thread) = self
+            .inner
+            .journal
+            .as_ref()
+            .and_then(|journal| journal.close())
+            && spawn_blocking(move || thread.join()).await.is_err()
+        {
+            tracing::error!("the writer of the bus's log was not awaited");
+        }
+    }
+}
+
+struct State {
+    logs: [Log; 3],
+    leases: Leases,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            logs: Stream::ALL.map(Log::new),
+            leases: Leases::default(),
+        }
+    }
+
+    fn apply(&mut self, replay: Replay, now: Instant) -> Result<(), &'static str> {
+        let record = match replay {
+            Replay::Reset => {
+                *self = Self::new();
+                return Ok(());
+            }
+            Replay::Record(Record::Epoch { lease, epoch }) => {
+                self.leases.restore(lease, epoch);
+                return Ok(());
+            }
+            Replay::Record(record) => record,
+        };
+        let stream = record.stream();
+        let log = self.logs.iter_mut().find(|log| log.store.stream == stream);
+        log.expect("there is a log for each stream")
+            .restore(record, now)
+    }
+}
+
+fn open(dir: &Path, options: Options) -> Result<Memory, Error> {
+    let now = Instant::now();
+    let mut state = State::new();
+    let files = Files::open(dir, &mut |replay| state.apply(replay, now))?;
+    let mut failed = None;
+    let sync = options.sync;
+    let inner = Arc::new_cyclic(|bus: &Weak<Inner>| {
+        let bus = Weak::clone(bus);
+        let committed = move |marks: [u64; 3]| {
+            if let Some(bus) = bus.upgrade() {
+                bus.logs
+                    .iter()
+                    .zip(marks)
+                    .for_each(|(log, mark)| log.lock().committed(mark));
+            }
+        };
+        let journal = match Journal::start(files, sync, committed) {
+            Ok(journal) => Some(Arc::new(journal)),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        };
+        let State { mut logs, leases } = state;
+        if let Some(journal) = &journal {
+            logs.iter_mut().for_each(|log| log.restored(journal, now));
+        }
+        Inner {
+            logs: logs.map(Mutex::new),
+            leases: Mutex::new(leases),
+            options,
+            journal,
+        }
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(Memory { inner }),
+    }
+}
+
+impl Inner {
+    /// Writes the log anew when most of it is about what is gone.
+    pub(super) fn compact_if_grown(&self) {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.has_grown()) else {
+            return;
+        };
+        let logs = self.logs.each_ref().map(|log| log.lock());
+        let leases = self.leases.lock();
+        let alive = logs.iter().map(|log| log.store.alive()).sum();
+        if !journal.wants_snapshot(alive) {
+            return;
+        }
+        let mut snapshot = Snapshot::default();
+        logs.iter().for_each(|log| log.add_to(&mut snapshot));
+        let epochs = leases.epochs().map(|(lease, epoch)| Record::Epoch {
+            lease: lease.to_owned(),
+            epoch,
+        });
+        snapshot.records.extend(epochs);
+        journal.replace(snapshot, alive);
+    }
+}

@@ -1,0 +1,349 @@
+//! Durable pull consumers.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer as PullConsumer, DeliverPolicy};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::stream::{ConsumerCreateStrictErrorKind, ConsumerErrorKind};
+use async_nats::jetstream::{self, AckKind, message::Acker};
+use async_nats::{HeaderMap, StatusCode, Subscriber};
+use async_trait::async_trait;
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Nats, is_final, read};
+use crate::check::{OTHER_FILTER, OVERLAP, check_consumer};
+use crate::{Consumer, ConsumerSpec, Deliver, Delivery, Error, Message, Settle, Stream, Verdict};
+
+/// How long the server keeps a request for messages.
+const PULL_EXPIRES: Duration = Duration::from_secs(30);
+/// The server shows this often that it still knows the request.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often a waiting handle looks whether the connection was made anew, which drops its request.
+const CONNECTION_CHECK: Duration = Duration::from_millis(500);
+/// Most messages of one request.
+const PULL_MAX: usize = 512;
+
+pub(super) struct Handle {
+    nats: Nats,
+    stream: Stream,
+    name: String,
+    consumer: PullConsumer<Config>,
+    inbox: String,
+    answers: Subscriber,
+    max_ack_pending: usize,
+    /// Messages requested and not yet come.
+    outstanding: usize,
+    /// Last sign of life of the request.
+    heard: Instant,
+    /// Number of the connection the request was sent on.
+    connection: u64,
+}
+
+/// Opens the durable consumer, creating or updating it.
+pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Error> {
+    let filter = check_consumer(&spec)?;
+    let conflict = |reason| Error::ConsumerConflict {
+        stream: spec.stream,
+        name: spec.name.clone(),
+        reason,
+    };
+    let stream = nats.stream(spec.stream).await?;
+    let consumer = loop {
+        match stream.consumer_info(&spec.name).await {
+            Ok(info) if info.config.filter_subject != filter.as_str() => {
+                return Err(conflict(OTHER_FILTER));
+            }
+            Ok(info) => {
+                let mut config = wanted(&spec);
+                config.deliver_policy = info.config.deliver_policy;
+                if info.config.ack_wait == config.ack_wait
+                    && info.config.max_ack_pending == config.max_ack_pending
+                {
+                    break PullConsumer::new(config, info, nats.context.clone());
+                }
+                match stream.update_consumer(config).await {
+                    Ok(consumer) => break consumer,
+                    Err(error) => return Err(super::failed("update a consumer", error)),
+                }
+            }
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
+            Err(error) => return Err(super::failed("look for a consumer", error)),
+        }
+        match stream.create_consumer_strict(wanted(&spec)).await {
+            Ok(consumer) => break consumer,
+            Err(error) => match error.kind() {
+                ConsumerCreateStrictErrorKind::AlreadyExists => {}
+                ConsumerCreateStrictErrorKind::JetStream(answer) => match answer.error_code() {
+                    ErrorCode::CONSUMER_WQ_CONSUMER_NOT_UNIQUE
+                    | ErrorCode::CONSUMER_WQ_MULTIPLE_UNFILTERED => {
+                        return Err(conflict(OVERLAP));
+                    }
+                    ErrorCode::CONSUMER_ALREADY_EXISTS | ErrorCode::CONSUMER_NAME_EXIST => {}
+                    code if is_final(code) => {
+                        return Err(Error::Refused {
+                            doing: "create a consumer",
+                            source: answer.into(),
+                        });
+                    }
+                    _ => {
+                        return Err(Error::Unavailable {
+                            doing: "create a consumer",
+                            source: Some(answer.into()),
+                        });
+                    }
+                },
+                _ => return Err(super::failed("create a consumer", error)),
+            },
+        }
+    };
+    let inbox = nats.client.new_inbox();
+    let answers = nats
+        .client
+        .subscribe(inbox.clone())
+        .await
+        .map_err(|error| super::failed("open a consumer", error))?;
+    let (stream, name, max_ack_pending) = (spec.stream, spec.name, spec.max_ack_pending);
+    let nats = nats.clone();
+    let heard = Instant::now();
+    Ok(Handle {
+        nats,
+        stream,
+        name,
+        consumer,
+        inbox,
+        answers,
+        max_ack_pending,
+        outstanding: 0,
+        heard,
+        connection: 0,
+    })
+}
+
+fn wanted(spec: &ConsumerSpec) -> Config {
+    Config {
+        durable_name: Some(spec.name.clone()),
+        deliver_policy: match spec.deliver {
+            Deliver::All => DeliverPolicy::All,
+            Deliver::New => DeliverPolicy::New,
+            Deliver::After(sequence) => DeliverPolicy::ByStartSequence {
+                start_sequence: sequence.saturating_add(1),
+            },
+        },
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: spec.ack_wait,
+        max_deliver: -1,
+        filter_subject: spec.filter.clone(),
+        max_ack_pending: i64::try_from(spec.max_ack_pending).unwrap_or(i64::MAX),
+        ..Config::default()
+    }
+}
+
+/// JetStream's code of a consumer error.
+pub(super) fn code(kind: &ConsumerErrorKind) -> Option<ErrorCode> {
+    match kind {
+        ConsumerErrorKind::JetStream(answer) => Some(answer.error_code()),
+        _ => None,
+    }
+}
+
+/// A consumer error as ours.
+pub(super) fn failed(kind: &ConsumerErrorKind, doing: &'static str) -> Error {
+    match kind {
+        ConsumerErrorKind::JetStream(answer) if is_final(answer.error_code()) => Error::Refused {
+            doing,
+            source: answer.clone().into(),
+        },
+        other => Error::Unavailable {
+            doing,
+            source: Some(other.to_string().into()),
+        },
+    }
+}
+
+/// What came on the inbox.
+enum Answer {
+    Delivery(Box<Delivery>),
+    /// A word about the request itself.
+    Status,
+}
+
+impl Handle {
+    async fn wait(
+        &mut self,
+        max: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Delivery>, Error> {
+        loop {
+            let mut found = Vec::new();
+            while found.len() < max {
+                let Some(next) = self.answers.next().now_or_never() else {
+                    break;
+                };
+                match self.read(next) {
+                    Ok(Answer::Delivery(delivery)) => found.push(*delivery),
+                    Ok(Answer::Status) => {}
+                    Err(error) if found.is_empty() => return Err(error),
+                    Err(_) => break,
+                }
+            }
+            let now = Instant::now();
+            if !found.is_empty() || deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(found);
+            }
+            self.request(max, now).await?;
+            let check = now + CONNECTION_CHECK;
+            let until = deadline.map_or(check, |deadline| deadline.min(check));
+            if let Ok(next) = timeout_at(until, self.answers.next()).await
+                && let Answer::Delivery(delivery) = self.read(next)?
+            {
+                found.push(*delivery);
+                while found.len() < max {
+                    let Some(Ok(Answer::Delivery(delivery))) = self
+                        .answers
+                        .next()
+                        .now_or_never()
+                        .map(|next| self.read(next))
+                    else {
+                        break;
+                    };
+                    found.push(*delivery);
+                }
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Asks the server for messages, unless it has a living request.
+    async fn request(&mut self, max: usize, now: Instant) -> Result<(), Error> {
+        let connection = self
+            .nats
+            .client
+            .statistics()
+            .connects
+            .load(Ordering::Relaxed);
+        let dead = connection != self.connection || now.duration_since(self.heard) > HEARTBEAT * 2;
+        if self.outstanding > 0 && !dead {
+            return Ok(());
+        }
+        let batch = max.min(self.max_ack_pending).min(PULL_MAX);
+        let request = BatchConfig {
+            batch,
+            expires: Some(PULL_EXPIRES),
+            idle_heartbeat: HEARTBEAT,
+            ..BatchConfig::default()
+        };
+        let sent = self
+            .consumer
+            .request_batch(request, self.inbox.as_str().into())
+            .await;
+        sent.map_err(|error| super::failed("ask for messages", error))?;
+        (self.outstanding, self.heard, self.connection) = (batch, now, connection);
+        Ok(())
+    }
+
+    fn read(&mut self, answer: Option<async_nats::Message>) -> Result<Answer, Error> {
+        let Some(message) = answer else {
+            return Err(Error::Unavailable {
+                doing: "wait for messages",
+                source: Some("the connection is closed".into()),
+            });
+        };
+        self.heard = Instant::now();
+        match message.status {
+            None | Some(StatusCode::OK) => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+                self.delivery(message)
+                    .map(|delivery| Answer::Delivery(Box::new(delivery)))
+            }
+            Some(StatusCode::IDLE_HEARTBEAT) => Ok(Answer::Status),
+            Some(status) => {
+                self.outstanding = 0;
+                let text = message.description.unwrap_or_default();
+                if text.eq_ignore_ascii_case("consumer deleted") {
+                    return Err(Error::ConsumerGone {
+                        stream: self.stream,
+                        name: self.name.clone(),
+                    });
+                }
+                if status == StatusCode::NO_RESPONDERS {
+                    let source = Some("no server feels responsible for the consumer".into());
+                    return Err(Error::Unavailable {
+                        doing: "wait for messages",
+                        source,
+                    });
+                }
+                tracing::debug!(%status, text, consumer = self.name, "request for messages ended");
+                Ok(Answer::Status)
+            }
+        }
+    }
+
+    fn delivery(&self, message: async_nats::Message) -> Result<Delivery, Error> {
+        let message = jetstream::Message {
+            message,
+            context: self.nats.context.clone(),
+        };
+        let (sequence, deliveries) = match message.info() {
+            Ok(info) => (
+                info.stream_sequence,
+                u32::try_from(info.delivered).unwrap_or(u32::MAX),
+            ),
+            Err(source) => {
+                return Err(Error::Refused {
+                    doing: "read a delivery",
+                    source,
+                });
+            }
+        };
+        let (message, acker) = message.split();
+        let headers = message.headers.unwrap_or_else(HeaderMap::new);
+        let subject = message.subject.to_string();
+        let message: Message = read::message(
+            self.stream,
+            subject,
+            sequence,
+            &headers,
+            message.payload,
+            deliveries,
+        );
+        Ok(Delivery::new(message, Box::new(Receipt(acker))))
+    }
+}
+
+#[async_trait]
+impl Consumer for Handle {
+    async fn next(&mut self) -> Result<Delivery, Error> {
+        let mut deliveries = self.wait(1, None).await?;
+        Ok(deliveries
+            .pop()
+            .expect("without a deadline the wait ends with a delivery"))
+    }
+
+    async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
+        self.wait(max.max(1), Some(Instant::now() + wait)).await
+    }
+}
+
+/// Sends verdicts without waiting for an answer: a lost one means a redelivery.
+struct Receipt(Acker);
+
+#[async_trait]
+impl Settle for Receipt {
+    async fn settle(&self, verdict: Verdict) -> Result<(), Error> {
+        let kind = match verdict {
+            Verdict::Ack => AckKind::Ack,
+            Verdict::Nak(delay) => AckKind::Nak((!delay.is_zero()).then_some(delay)),
+            Verdict::Term => AckKind::Term,
+            Verdict::InProgress => AckKind::Progress,
+        };
+        let sent = self.0.ack_with(kind).await;
+        sent.map_err(|source| Error::Unavailable {
+            doing: "acknowledge",
+            source: Some(source),
+        })
+    }
+}

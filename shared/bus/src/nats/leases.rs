@@ -1,0 +1,194 @@
+//! Leases: keys of a bucket that the server drops when their time is over.
+//!
+//! The epoch is the sequence of the write that took the lease, so it grows with each taking; renewals carry it along.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use async_nats::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::failed;
+use crate::check::{TTL_MIN, check_lease};
+use crate::{Error, Lease};
+
+pub(super) const BUCKET: &str = "ARGOSY_LEASES";
+/// Tries against others who write the same key.
+const RACES_MAX: usize = 3;
+
+/// Content of a key.
+#[derive(Serialize, Deserialize)]
+struct Value {
+    holder: String,
+    /// Missing in the write that took the lease: its sequence is the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+}
+
+/// What the bucket says about a lease.
+struct Slot {
+    revision: u64,
+    held: Option<(String, u64)>,
+}
+
+pub(super) async fn acquire(
+    context: &Context,
+    name: &str,
+    holder: &str,
+    ttl: Duration,
+) -> Result<Option<Lease>, Error> {
+    check_lease(name, holder)?;
+    let ttl = ttl.max(TTL_MIN);
+    for _ in 0..RACES_MAX {
+        let asked = Instant::now();
+        let slot = look(context, name).await?;
+        let epoch = match slot.held {
+            Some((other, _)) if other != holder => return Ok(None),
+            Some((_, epoch)) => Some(epoch),
+            None => None,
+        };
+        let value = Value {
+            holder: holder.to_owned(),
+            epoch,
+        };
+        if let Some(revision) = write(context, name, Some((&value, ttl)), slot.revision).await? {
+            let epoch = epoch.unwrap_or(revision);
+            let (name, holder) = (name.to_owned(), holder.to_owned());
+            return Ok(Some(Lease {
+                name,
+                holder,
+                epoch,
+                ttl,
+                expires: asked + ttl,
+                revision,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) async fn renew(context: &Context, old: &Lease) -> Result<Lease, Error> {
+    let asked = Instant::now();
+    let lost = || Error::LeaseLost {
+        lease: old.name.clone(),
+        holder: old.holder.clone(),
+    };
+    let value = Value {
+        holder: old.holder.clone(),
+        epoch: Some(old.epoch),
+    };
+    let renewed = |revision| Lease {
+        expires: asked + old.ttl,
+        revision,
+        ..old.clone()
+    };
+    if let Some(revision) = write(context, &old.name, Some((&value, old.ttl)), old.revision).await?
+    {
+        return Ok(renewed(revision));
+    }
+    // An earlier renewal may have been stored while its answer was lost.
+    let slot = look(context, &old.name).await?;
+    if slot
+        .held
+        .is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch)
+    {
+        return Err(lost());
+    }
+    write(context, &old.name, Some((&value, old.ttl)), slot.revision)
+        .await?
+        .map(renewed)
+        .ok_or_else(lost)
+}
+
+pub(super) async fn release(context: &Context, old: &Lease) -> Result<(), Error> {
+    let slot = look(context, &old.name).await?;
+    if slot
+        .held
+        .is_some_and(|(holder, epoch)| holder == old.holder && epoch == old.epoch)
+    {
+        write(context, &old.name, None, slot.revision).await?;
+    }
+    Ok(())
+}
+
+/// Reads the key from the leader.
+async fn look(context: &Context, name: &str) -> Result<Slot, Error> {
+    let bucket = context.get_stream_no_info(format!("KV_{BUCKET}")).await;
+    let bucket = bucket.map_err(|error| failed("read a lease", error))?;
+    let message = match bucket.get_last_raw_message_by_subject(&key(name)).await {
+        Ok(message) => message,
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+            return Ok(Slot {
+                revision: 0,
+                held: None,
+            });
+        }
+        Err(error) => return Err(failed("read a lease", error)),
+    };
+    let revision = message.sequence;
+    let removed = ["KV-Operation", header::NATS_MARKER_REASON.as_ref()];
+    if removed
+        .iter()
+        .any(|name| message.headers.get_last(*name).is_some())
+    {
+        return Ok(Slot {
+            revision,
+            held: None,
+        });
+    }
+    let value: Value =
+        serde_json::from_slice(&message.payload).map_err(|error| Error::Refused {
+            doing: "read a lease",
+            source: error.into(),
+        })?;
+    Ok(Slot {
+        revision,
+        held: Some((value.holder, value.epoch.unwrap_or(revision))),
+    })
+}
+
+/// Writes the key if it still has `expected`; `None` when it has not. Without a value it is marked as removed.
+async fn write(
+    context: &Context,
+    name: &str,
+    value: Option<(&Value, Duration)>,
+    expected: u64,
+) -> Result<Option<u64>, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+        expected.to_string(),
+    );
+    let payload = match value {
+        Some((value, ttl)) => {
+            headers.insert(
+                header::NATS_MESSAGE_TTL,
+                ttl.as_millis().div_ceil(1000).to_string(),
+            );
+            serde_json::to_vec(value).expect("strings and numbers are valid JSON")
+        }
+        None => {
+            headers.insert("KV-Operation", "DEL");
+            Vec::new()
+        }
+    };
+    let answer = match context
+        .publish_with_headers(key(name), headers, payload.into())
+        .await
+    {
+        Ok(answer) => answer.await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(ack) => Ok(Some(ack.sequence)),
+        Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
+        Err(error) => Err(failed("write a lease", error)),
+    }
+}
+
+fn key(name: &str) -> String {
+    format!("$KV.{BUCKET}.{name}")
+}

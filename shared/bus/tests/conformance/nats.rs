@@ -1,0 +1,101 @@
+//! The suite on a NATS server, and what only it has: a connection that breaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_bus::nats::{Nats, Options};
+use argosy_bus::{Class, Error, Publish, Stream};
+
+use crate::server::{Server, find};
+use crate::{Place, millis, run_all};
+
+async fn connect(server: &Server) -> Nats {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        match Nats::connect(&server.url(), Options::default()).await {
+            Ok(bus) => return bus,
+            Err(error) => assert!(
+                tokio::time::Instant::now() < deadline && error.class() == Class::Transient,
+                "{error:?}"
+            ),
+        }
+        tokio::time::sleep(millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn conforms() {
+    let Some(binary) = find() else { return };
+    let server = Server::start(&binary).unwrap();
+    let bus = connect(&server).await;
+    let _second_process = connect(&server).await;
+    run_all(Arc::new(bus)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crashed_server_comes_back_with_everything() {
+    let Some(binary) = find() else { return };
+    let mut server = Server::start(&binary).unwrap();
+    let place = Place {
+        bus: Arc::new(connect(&server).await),
+        shard: 1,
+    };
+    let mut consumer = place.consume(place.spec("restart")).await;
+    let first = place.publish("u", "0").await;
+    assert_eq!(place.take(&mut consumer, 1).await, ["0"]);
+    let waiting = tokio::spawn({
+        let place = place.clone();
+        async move {
+            loop {
+                match consumer.next().await {
+                    Ok(delivery) if place.id(&delivery) == "1" => return delivery.message.sequence,
+                    Ok(delivery) => delivery.ack().await.unwrap(),
+                    Err(error) => assert_eq!(error.class(), Class::Transient, "{error:?}"),
+                }
+            }
+        }
+    });
+    tokio::time::sleep(millis(300)).await;
+    server.crash_and_restart().unwrap();
+    let publish = Publish::new(Stream::Events, place.event("u", "T"), "1:1", "1")
+        .expect(place.events(), first);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let second = loop {
+        match place.bus.publish(publish.clone()).await {
+            Ok(ack) => break ack.sequence,
+            Err(error) => assert!(
+                error.class() == Class::Transient && tokio::time::Instant::now() < deadline,
+                "{error:?}"
+            ),
+        }
+        tokio::time::sleep(millis(100)).await;
+    };
+    let delivered = tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .expect("the consumer goes on")
+        .unwrap();
+    assert_eq!(delivered, second);
+    let stored = place
+        .bus
+        .read(Stream::Events, &place.events(), 0, 9)
+        .await
+        .unwrap();
+    assert_eq!(
+        stored
+            .iter()
+            .map(|message| message.sequence)
+            .collect::<Vec<_>>(),
+        [first, second]
+    );
+}
+
+#[tokio::test]
+async fn a_missing_server_is_a_passing_failure() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let result = Nats::connect(&format!("nats://127.0.0.1:{port}"), Options::default()).await;
+    assert!(matches!(result, Err(Error::Unavailable { .. })));
+}
