@@ -4,12 +4,38 @@
 //! random numbers: time comes in with the events, timers go out as commands. Equal events give equal commands.
 //! The state *is* the Workflow object; everything else the engine holds is derived from it.
 
+mod aggregate;
+mod args;
+mod call;
+mod children;
 pub mod command;
 pub mod config;
+mod dag;
 pub mod depends;
+mod edits;
+mod expand;
+mod expressions;
+mod finish;
+mod frame;
+mod library;
+mod limits;
+mod nodes;
 pub mod ops;
+mod outputs;
 pub mod pod;
+mod pods;
+mod prepare;
+mod progress;
+mod publish;
+mod retry;
+mod scope;
+mod steps;
+mod suspend;
+mod timers;
 pub mod validate;
+mod variables;
+mod workflow;
 
 pub use command::{Command, Event, EventBody, Lookup};
 pub use config::Config;
+pub use workflow::Workflow;

@@ -1,0 +1,221 @@
+//! The state of one workflow, and the loop that takes a step.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use argosy_api::{
+    message::{Observed, StatusChanged},
+    v1alpha1 as api,
+};
+use jiff::Timestamp;
+
+use crate::{
+    Command, Config, Event,
+    call::Call,
+    frame::{Frame, FrameId, Parent},
+    library::Library,
+    nodes::BoundaryCount,
+    publish::Delta,
+};
+
+/// One workflow: the object that everyone sees, and what is derived from it.
+#[derive(Debug)]
+pub struct Workflow {
+    pub(crate) config: Arc<Config>,
+    pub(crate) object: api::Workflow,
+    /// What the workflow runs by: its own spec, over the referenced template's, over the defaults.
+    pub(crate) spec: Arc<api::WorkflowSpec>,
+    pub(crate) watermark: u64,
+    /// The moment of the event in hand.
+    pub(crate) now: Timestamp,
+    pub(crate) stage: Stage,
+    pub(crate) library: Library,
+    /// Variables `workflow.*`, but those that depend on the moment.
+    pub(crate) globals: BTreeMap<String, String>,
+    pub(crate) frames: Vec<Option<Box<Frame>>>,
+    /// Frames by the id of their node.
+    pub(crate) live: HashMap<String, FrameId>,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) delta: Delta,
+    /// Events that came while lookups were under way.
+    pub(crate) backlog: VecDeque<Event>,
+    pub(crate) counts: HashMap<String, BoundaryCount>,
+    pub(crate) active_pods: i64,
+    pub(crate) progress: crate::progress::Progress,
+    /// Calls that wait for the workflow's parallelism.
+    pub(crate) held_by_workflow: VecDeque<Call>,
+    /// Calls that wait for the parallelism of their boundary, by its node id.
+    pub(crate) held_by_boundary: HashMap<String, VecDeque<Call>>,
+    /// Boundaries with a slot that came free in this step.
+    pub(crate) freed: BTreeSet<String>,
+    /// The frame's body is being rebuilt from nodes that exist.
+    pub(crate) rebuilding: bool,
+    /// Hooks of the workflow that have begun, by key.
+    pub(crate) hooks_begun: BTreeSet<String>,
+    pub(crate) hooks_open: usize,
+    /// The spec besides its templates has tags that only a pod's inputs can fill.
+    pub(crate) spec_tagged: bool,
+}
+
+/// Where a workflow is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No event yet.
+    New,
+    /// Waits for the objects that its spec names.
+    Preparing,
+    /// `spec.suspend` was set before the start.
+    Held,
+    Running,
+    /// The entry node has ended; workflow hooks and the exit handler run.
+    Exiting,
+    Done,
+}
+
+/// What is to be done within the step, in order.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// The node of a frame, or a node without one, is fulfilled: tell who waits for it.
+    Fulfilled(Parent),
+    /// A child of a composite changed without ending: its hooks may fire.
+    Changed(Parent),
+    /// A call that had to wait has its turn.
+    Call(Box<Call>),
+    /// Tasks of a DAG whose dependencies are all settled.
+    Task { frame: FrameId, task: usize },
+    /// The next group of a Steps node.
+    Group { frame: FrameId, index: usize },
+}
+
+impl Workflow {
+    /// The state that `object` stands for, up to and with OBSERVED sequence `watermark`.
+    ///
+    /// `object` is as the API has it, status included; a workflow that nobody has begun has an empty status.
+    pub fn new(config: Arc<Config>, object: api::Workflow, watermark: u64) -> Self {
+        let mut workflow = Self {
+            config,
+            spec: Arc::new(object.spec.clone()),
+            watermark,
+            now: Timestamp::UNIX_EPOCH,
+            stage: Stage::New,
+            library: Library::default(),
+            globals: BTreeMap::new(),
+            frames: Vec::new(),
+            live: HashMap::new(),
+            spec_tagged: false,
+            work: VecDeque::new(),
+            commands: Vec::new(),
+            delta: Delta::default(),
+            backlog: VecDeque::new(),
+            counts: HashMap::new(),
+            active_pods: 0,
+            progress: crate::progress::Progress::default(),
+            held_by_workflow: VecDeque::new(),
+            held_by_boundary: HashMap::new(),
+            freed: BTreeSet::new(),
+            rebuilding: false,
+            hooks_begun: BTreeSet::new(),
+            hooks_open: 0,
+            object,
+        };
+        if workflow.object.status.phase.is_completed() {
+            workflow.stage = Stage::Done;
+        }
+        workflow
+    }
+
+    /// The object, status and all, as it is after the last step.
+    pub fn object(&self) -> &api::Workflow {
+        &self.object
+    }
+
+    /// The last OBSERVED sequence that is in the state.
+    pub fn watermark(&self) -> u64 {
+        self.watermark
+    }
+
+    /// True once the workflow has ended.
+    pub fn is_completed(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Every wish that may have been lost with the former owner. To be called once, after [`Workflow::new`] on an
+    /// object with a status; harmless when repeated, since names are deterministic.
+    pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
+        self.now = at;
+        if self.stage == Stage::New && self.object.status.phase != api::WorkflowPhase::Unknown {
+            self.rebuilding = true;
+            self.prepare();
+            self.drain();
+            self.rebuilding = self.stage == Stage::Preparing;
+        }
+        self.take_commands(self.watermark)
+    }
+
+    /// Takes one step. Events come in the order of their sequence; one that is not past the watermark changes nothing.
+    pub fn step(&mut self, event: Event) -> Vec<Command> {
+        if event.sequence <= self.watermark {
+            return Vec::new();
+        }
+        if self.stage == Stage::Preparing && !matches!(event.body, Observed::LookedUp { .. } | Observed::WorkflowDeleted) {
+            self.backlog.push_back(event);
+            return Vec::new();
+        }
+        let sequence = event.sequence;
+        self.now = event.at;
+        self.watermark = sequence;
+        self.apply(event.body);
+        self.drain();
+        let mut commands = self.take_commands(sequence);
+        while self.stage != Stage::Preparing
+            && let Some(event) = self.backlog.pop_front()
+        {
+            self.now = self.now.max(event.at);
+            self.apply(event.body);
+            self.drain();
+            commands.extend(self.take_commands(sequence));
+        }
+        commands
+    }
+
+    fn apply(&mut self, body: Observed) {
+        match body {
+            Observed::WorkflowChanged { object, status_edited } => self.on_object(*object, status_edited),
+            Observed::WorkflowDeleted => self.on_deleted(),
+            Observed::PodChanged { pod } => self.on_pod(&pod),
+            Observed::PodRejected { node_id, message } => self.on_pod_rejected(&node_id, &message),
+            Observed::TimerFired { key } => self.on_timer(&key),
+            Observed::LookedUp { key, object } => self.on_looked_up(key, object),
+        }
+    }
+
+    /// Works until nothing is left to be done without a further event.
+    pub(crate) fn drain(&mut self) {
+        loop {
+            while let Some(work) = self.work.pop_front() {
+                match work {
+                    Work::Fulfilled(parent) => self.child_fulfilled(parent),
+                    Work::Changed(parent) => self.child_changed(parent),
+                    Work::Call(call) => self.call(*call),
+                    Work::Task { frame, task } => self.start_task(frame, task),
+                    Work::Group { frame, index } => self.start_group(frame, index),
+                }
+            }
+            if !self.release_held() {
+                break;
+            }
+        }
+    }
+
+    fn take_commands(&mut self, sequence: u64) -> Vec<Command> {
+        self.finish_status();
+        let mut commands = std::mem::take(&mut self.commands);
+        if let Some(changed) = self.take_delta(sequence) {
+            commands.push(Command::Publish(Box::new(StatusChanged { last: true, ..changed })));
+        }
+        commands
+    }
+}

@@ -15,7 +15,7 @@ mod status;
 mod template;
 mod workflow;
 
-pub use any::{AnyString, IntOrString, Time};
+pub use any::{AnyString, IntOrString, Time, number_text};
 pub use artifact::*;
 pub use container::*;
 pub use control::*;

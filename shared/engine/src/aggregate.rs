@@ -1,0 +1,85 @@
+//! Outputs of a loop, as lists. Source: Argo `processAggregateNodeOutputs`; inventory §8, row 12.
+
+use std::collections::BTreeMap;
+
+use argosy_api::v1alpha1::{NodePhase, NodeStatus};
+use serde_json::Value;
+
+/// The index of an item of `step`, from its name `…step(INDEX:description)`.
+pub(crate) fn index_of(display_name: &str, name: &str, step: &str) -> Option<usize> {
+    let marker = format!("{step}(");
+    let at = |text: &str| -> Option<usize> {
+        let tail = text.strip_prefix(&marker)?;
+        tail.split_once(':')?.0.parse().ok()
+    };
+    at(display_name).or_else(|| at(&name[name.rfind(&format!(".{marker}"))? + 1..]))
+}
+
+/// The items whose outputs count: those that succeeded, without hooks and attempts.
+fn counted<'a>(items: &'a [&'a NodeStatus]) -> impl Iterator<Item = &'a NodeStatus> {
+    items.iter().copied().filter(|n| {
+        let flag = n.node_flag.as_ref();
+        n.phase == NodePhase::Succeeded && !flag.is_some_and(|f| f.hooked || f.retried)
+    })
+}
+
+/// The value of a variable over all items; `rest` is what follows `steps.NAME.`.
+pub(crate) fn variable(items: &[&NodeStatus], rest: &str) -> Option<String> {
+    if items.is_empty() {
+        return None;
+    }
+    match rest {
+        "outputs.result" => {
+            let results: Vec<&str> = counted(items).filter_map(|n| n.outputs.as_ref()?.result.as_deref()).collect();
+            results_json(&results)
+        }
+        "outputs.parameters" => {
+            let maps: Vec<BTreeMap<&str, &str>> = counted(items)
+                .filter_map(|n| {
+                    let parameters = &n.outputs.as_ref()?.parameters;
+                    Some(parameters.iter().filter_map(|p| Some((p.name.as_str(), p.value.as_deref()?))).collect())
+                })
+                .collect();
+            Some(crate::publish::json(&maps).to_string())
+        }
+        _ => {
+            let name = rest.strip_prefix("outputs.parameters.")?;
+            let values: Vec<&str> = counted(items)
+                .filter_map(|n| n.outputs.as_ref()?.parameters.iter().find(|p| p.name == name)?.value.as_deref())
+                .collect();
+            let known = items.iter().any(|n| n.outputs.iter().flat_map(|o| &o.parameters).any(|p| p.name == name));
+            known.then(|| list(&values))
+        }
+    }
+}
+
+/// All variables over all items.
+pub(crate) fn variables(items: &[&NodeStatus]) -> Vec<(String, String)> {
+    let mut names = vec!["outputs.result".to_owned(), "outputs.parameters".to_owned()];
+    let mut parameters: Vec<String> = counted(items)
+        .flat_map(|n| n.outputs.iter().flat_map(|o| &o.parameters))
+        .map(|p| format!("outputs.parameters.{}", p.name))
+        .collect();
+    parameters.sort();
+    parameters.dedup();
+    names.extend(parameters);
+    names.into_iter().filter_map(|rest| Some((rest.clone(), variable(items, &rest)?))).collect()
+}
+
+/// Results as one JSON list. Each must be JSON by itself; nothing when one is not.
+fn results_json(results: &[&str]) -> Option<String> {
+    let values: Option<Vec<Value>> = results.iter().map(|r| serde_json::from_str(r).ok()).collect();
+    Some(Value::Array(values?).to_string())
+}
+
+/// A JSON list of the values: raw when each is a JSON object or array, of strings otherwise.
+pub fn list(values: &[&str]) -> String {
+    let raw: Option<Vec<Value>> = values
+        .iter()
+        .map(|v| serde_json::from_str::<Value>(v).ok().filter(|v| v.is_object() || v.is_array()))
+        .collect();
+    match raw {
+        Some(raw) => Value::Array(raw).to_string(),
+        None => crate::publish::json(&values).to_string(),
+    }
+}

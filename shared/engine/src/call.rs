@@ -1,0 +1,210 @@
+//! Calling a template: find it, put its inputs in, and begin a node of its kind.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use argosy_api::{
+    names::{self, PodNameVersion},
+    v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep},
+};
+
+use crate::{
+    Workflow,
+    frame::{Body, Frame, FrameId, Parent, Retry},
+    library::TemplateScope,
+    workflow::Work,
+};
+
+/// A call of a template: by an entry point, a step, a task, a hook or a retry.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Name of the node to be.
+    pub name: String,
+    /// Names the template, and carries the arguments, resolved.
+    pub step: Arc<WorkflowStep>,
+    /// The Steps or DAG frame around it.
+    pub boundary: Option<FrameId>,
+    pub scope: TemplateScope,
+    pub parent: Parent,
+    pub flag: NodeFlag,
+    /// Part of an exit handler.
+    pub on_exit: bool,
+    pub depth: usize,
+    /// Set for an attempt of a retry.
+    pub attempt: Option<Attempt>,
+}
+
+/// Which attempt, and the variables about the one before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Attempt {
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Workflow {
+    pub(crate) fn frame(&self, id: FrameId) -> Option<&Frame> {
+        self.frames.get(id)?.as_deref()
+    }
+
+    pub(crate) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
+        self.frames.get_mut(id)?.as_deref_mut()
+    }
+
+    pub(crate) fn boundary_id(&self, call: &Call) -> String {
+        call.boundary.and_then(|b| self.frame(b)).map(|f| f.node_id.clone()).unwrap_or_default()
+    }
+
+    /// Makes the call, or holds it back while a limit is reached.
+    pub(crate) fn call(&mut self, call: Call) {
+        if self.is_orphan(&call) {
+            return;
+        }
+        let id = self.id_of(&call.name);
+        let known = self.node(&id).map(|n| (n.phase, n.daemoned == Some(true)));
+        if known.is_some_and(|(phase, _)| phase.is_fulfilled()) {
+            self.work.push_back(Work::Fulfilled(call.parent));
+            return;
+        }
+        if known.is_none() {
+            if self.is_stopping(&call) {
+                return self.refuse_call(&call);
+            }
+            let Some(call) = self.hold_back(call) else { return };
+            return self.make(call);
+        }
+        self.make(call);
+    }
+
+    /// The boundary that made the call has ended meanwhile.
+    fn is_orphan(&self, call: &Call) -> bool {
+        match &call.parent {
+            Parent::Child { frame, child } | Parent::ChildHook { frame, child } => {
+                let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
+                !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || c.node_name == call.name)
+            }
+            Parent::Attempt { frame } => self.frame(*frame).is_none(),
+            Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => false,
+        }
+    }
+
+    fn make(&mut self, call: Call) {
+        if let Err(message) = self.try_make(&call) {
+            self.call_failed(&call, &message);
+        }
+    }
+
+    fn try_make(&mut self, call: &Call) -> Result<(), String> {
+        if call.depth > self.config.depth_max {
+            return Err("Maximum recursion depth exceeded. Templates that call themselves need a condition that ends the recursion".to_owned());
+        }
+        let (compiled, scope) = self.resolve_template(&call.step, &call.scope)?;
+        let strategy = compiled.template.retry_strategy.as_ref().or(self.spec.retry_strategy.as_ref());
+        let retried = strategy.is_some() && call.attempt.is_none();
+        let template = self.instantiate(call, &compiled, retried)?;
+        if let Some(synchronization) = &template.synchronization
+            && call.attempt.is_none()
+        {
+            return Err(self.lock_problem(synchronization));
+        }
+        if retried {
+            return self.begin_retry(call, template);
+        }
+        match kind_of(&template) {
+            Kind::Pod => self.begin_pod(call, template),
+            Kind::Suspend => self.begin_suspend(call, template),
+            Kind::Steps => self.begin_steps(call, template, scope),
+            Kind::Dag => self.begin_dag(call, template, scope),
+            Kind::Unsupported(what) => Err(format!("template '{}': {what} templates are not supported by this version of Argosy", template.name)),
+        }
+    }
+
+    /// Creates the call's node, with its inputs, and a frame for it.
+    pub(crate) fn begin(&mut self, call: &Call, kind: NodeType, phase: NodePhase, template: Arc<Template>, body: Body) -> FrameId {
+        let node_id = self.create_called(call, kind, phase, "");
+        if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
+            let inputs = template.inputs.clone();
+            self.update_node(&node_id, |n| {
+                if n.inputs.is_none() {
+                    n.inputs = Some(inputs);
+                }
+            });
+        }
+        if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
+            self.update_node(&node_id, |n| n.display_name.clone_from(text));
+        }
+        let results_wanted = match &body {
+            Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template),
+            Body::Leaf | Body::Retry(_) => Vec::new(),
+        };
+        self.live.insert(node_id.clone(), self.frames.len());
+        self.frames.push(Some(Box::new(Frame { node_id, call: call.clone(), template, body, results_wanted })));
+        self.frames.len() - 1
+    }
+
+    fn begin_retry(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
+        let frame = self.begin(call, NodeType::Retry, NodePhase::Running, template, Body::Retry(Retry::default()));
+        self.next_attempt(frame);
+        Ok(())
+    }
+
+    /// The frame has nothing left to do.
+    pub(crate) fn end_frame(&mut self, frame: FrameId) {
+        if let Some(ended) = self.frames.get_mut(frame).and_then(Option::take) {
+            self.live.remove(&ended.node_id);
+            self.work.push_back(Work::Fulfilled(ended.call.parent));
+        }
+    }
+
+    /// A call that could not even begin: its node tells why, and who called it learns of it.
+    fn call_failed(&mut self, call: &Call, message: &str) {
+        let id = self.create_called(call, NodeType::Skipped, NodePhase::Error, message);
+        self.mark(&id, NodePhase::Error, Some(message));
+        match &call.parent {
+            Parent::Entry => self.complete(argosy_api::v1alpha1::WorkflowPhase::Error, &format!("error in entry template execution: {message}")),
+            Parent::Child { frame, child } => self.child_errored(*frame, *child, message),
+            parent @ (Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. }) => {
+                self.work.push_back(Work::Fulfilled(parent.clone()));
+            }
+        }
+    }
+
+    pub(crate) fn pod_name(&self, node_name: &str, template: &str) -> String {
+        let version = match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
+            Some("v1") => PodNameVersion::V1,
+            _ => PodNameVersion::V2,
+        };
+        names::pod_name(&self.object.metadata.name, node_name, template, &self.id_of(node_name), version)
+    }
+}
+
+/// What executes a template.
+pub(crate) enum Kind {
+    Pod,
+    Suspend,
+    Steps,
+    Dag,
+    Unsupported(&'static str),
+}
+
+/// The kind, by Argo's precedence when several are set (validation rejects that).
+pub(crate) fn kind_of(template: &Template) -> Kind {
+    if template.container.is_some() || template.container_set.is_some() {
+        Kind::Pod
+    } else if !template.steps.is_empty() {
+        Kind::Steps
+    } else if template.dag.is_some() {
+        Kind::Dag
+    } else if template.script.is_some() {
+        Kind::Pod
+    } else if template.resource.is_some() {
+        Kind::Unsupported("resource")
+    } else if template.data.is_some() {
+        Kind::Unsupported("data")
+    } else if template.suspend.is_some() {
+        Kind::Suspend
+    } else if template.http.is_some() {
+        Kind::Unsupported("http")
+    } else if template.plugin.is_some() {
+        Kind::Unsupported("plugin")
+    } else {
+        Kind::Unsupported("empty")
+    }
+}

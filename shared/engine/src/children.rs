@@ -1,0 +1,335 @@
+//! What steps and tasks have in common: references, loops, `when`, hooks.
+
+use std::sync::Arc;
+
+use argosy_api::v1alpha1::{self as api, LifecycleHook, NodeFlag, NodePhase, NodeType, WorkflowStep};
+use argosy_template::{
+    Scope,
+    tags::{self, Layered, Options},
+    when,
+};
+use serde_json::Value;
+
+use crate::{
+    Workflow,
+    call::Call,
+    expand, expressions,
+    frame::{Body, Child, Children, Frame, FrameId, Parent},
+    library::TemplateScope,
+    nodes::NewNode,
+    publish::json,
+    scope::LocalScope,
+    workflow::Work,
+};
+
+impl Frame {
+    pub fn children(&self) -> Option<&Children> {
+        match &self.body {
+            Body::Steps(steps) => Some(&steps.children),
+            Body::Dag(dag) => Some(&dag.children),
+            Body::Leaf | Body::Retry(_) => None,
+        }
+    }
+
+    pub fn children_mut(&mut self) -> Option<&mut Children> {
+        match &mut self.body {
+            Body::Steps(steps) => Some(&mut steps.children),
+            Body::Dag(dag) => Some(&mut dag.children),
+            Body::Leaf | Body::Retry(_) => None,
+        }
+    }
+
+    /// Where the names of templates in this template are looked up.
+    pub fn inner_scope(&self) -> TemplateScope {
+        match &self.body {
+            Body::Steps(steps) => steps.scope.clone(),
+            Body::Dag(dag) => dag.scope.clone(),
+            Body::Leaf | Body::Retry(_) => self.call.scope.clone(),
+        }
+    }
+}
+
+/// A step with its references resolved, before its loop is unrolled.
+pub(crate) struct Resolved {
+    pub step: WorkflowStep,
+    pub value: Value,
+}
+
+impl Workflow {
+    /// Puts the outputs of earlier steps into a step. Its `when` comes first: if it is false, nothing else is resolved.
+    ///
+    /// Errors: a reference that has no value; an artifact that is not there.
+    pub(crate) fn resolve_references(&self, frame: FrameId, step: &WorkflowStep) -> Result<Resolved, String> {
+        let scope = LocalScope::new(self, frame);
+        let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
+        let options = Options { allow_unresolved: true, strict_prefixes: vec!["steps.".to_owned(), "tasks.".to_owned()] };
+        let loops = !step.with_items.is_empty() || !step.with_param.is_empty() || step.with_sequence.is_some();
+        let missing = |error: tags::Error| error.to_string();
+        if !loops && !step.when.is_empty() {
+            let text = tags::render(&step.when, &layered, &options).map_err(missing)?.into_owned();
+            if !when::evaluate(&text).map_err(|e| e.to_string())? {
+                let step = WorkflowStep { when: text, ..step.clone() };
+                return Ok(Resolved { value: json(&step), step });
+            }
+        }
+        let mut step = step.clone();
+        self.use_defaults_for_absent(frame, &mut step);
+        let hooks = std::mem::take(&mut step.hooks);
+        let references: Vec<(String, String)> = step
+            .arguments
+            .artifacts
+            .iter_mut()
+            .map(|a| (std::mem::take(&mut a.from), std::mem::take(&mut a.from_expression)))
+            .collect();
+        let mut value = json(&step);
+        tags::render_value(&mut value, &layered, &options).map_err(missing)?;
+        let mut step: WorkflowStep = api::from_value(value).map_err(|e| e.to_string())?;
+        step.hooks = hooks;
+        let mut artifacts = Vec::with_capacity(step.arguments.artifacts.len());
+        for (mut artifact, (from, from_expression)) in step.arguments.artifacts.drain(..).zip(references) {
+            if from.is_empty() && from_expression.is_empty() {
+                artifacts.push(artifact);
+                continue;
+            }
+            artifact.from = from;
+            artifact.from_expression = from_expression;
+            match self.resolve_artifact(frame, &artifact) {
+                Ok(found) => artifacts.push(found),
+                Err(_) if artifact.optional => {}
+                Err(error) => return Err(error),
+            }
+        }
+        step.arguments.artifacts = artifacts;
+        Ok(Resolved { value: json(&step), step })
+    }
+
+    /// An argument that is nothing but the output of a step that was skipped is left out where the called template
+    /// has a default for it.
+    fn use_defaults_for_absent(&self, frame: FrameId, step: &mut WorkflowStep) {
+        let Some(scope) = self.frame(frame).map(Frame::inner_scope) else { return };
+        let absent = |value: &str| {
+            let name = value.trim().strip_prefix("{{").and_then(|v| v.strip_suffix("}}")).map(str::trim);
+            name.is_some_and(|name| !name.starts_with('=') && self.is_absent(frame, name))
+        };
+        if !step.arguments.parameters.iter().any(|p| p.value.as_deref().is_some_and(absent)) {
+            return;
+        }
+        let Ok(template) = self.peek_template(step, &scope) else { return };
+        let defaulted = |name: &str| template.inputs.parameters.iter().any(|i| i.name == name && (i.default.is_some() || i.value.is_some()));
+        step.arguments.parameters.retain(|p| !(p.value.as_deref().is_some_and(absent) && defaulted(&p.name)));
+    }
+
+    /// The steps that a loop stands for; the step itself where there is none.
+    pub(crate) fn expand(&self, resolved: Resolved) -> Result<(bool, Vec<WorkflowStep>), String> {
+        match expand::items(&resolved.step)? {
+            None => Ok((false, vec![resolved.step])),
+            Some(items) => Ok((true, expand::unroll(&resolved.step, resolved.value, &items)?)),
+        }
+    }
+
+    /// Adds a child to a frame and begins it; `when` decides whether as a call or as a skipped node.
+    ///
+    /// Errors: a `when` that cannot be evaluated; the child's node has the message.
+    pub(crate) fn add_child(&mut self, frame: FrameId, step: WorkflowStep, node_name: String, task: usize) -> Result<(), String> {
+        let node_id = self.id_of(&node_name);
+        let Some(owner) = self.frame(frame) else { return Ok(()) };
+        let call = Call {
+            name: node_name.clone(),
+            step: Arc::new(step),
+            boundary: Some(frame),
+            scope: owner.inner_scope(),
+            parent: Parent::Child { frame, child: owner.children().map_or(0, |c| c.list.len()) },
+            flag: NodeFlag::default(),
+            on_exit: owner.call.on_exit,
+            depth: owner.call.depth + 1,
+            attempt: None,
+        };
+        let child = Child::new(call.step.clone(), node_name, node_id, task);
+        if let Some(children) = self.frame_mut(frame).and_then(Frame::children_mut) {
+            children.list.push(child);
+            children.open += 1;
+        }
+        let verdict = if call.step.when.is_empty() { Ok(true) } else { when::evaluate(&call.step.when).map_err(|e| e.to_string()) };
+        match verdict {
+            Ok(true) => self.work.push_back(Work::Call(Box::new(call))),
+            Ok(false) => {
+                let message = format!("when '{}' evaluated false", call.step.when);
+                self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, &message);
+                self.work.push_back(Work::Fulfilled(call.parent));
+            }
+            Err(message) => {
+                self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
+                self.work.push_back(Work::Fulfilled(call.parent));
+                return Err(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
+    pub(crate) fn create_called(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> String {
+        let id = self.id_of(&call.name);
+        if self.node(&id).is_some() {
+            return id;
+        }
+        let label = call.scope.label(&self.object.metadata.name);
+        let boundary = self.boundary_id(call);
+        self.create_node(NewNode {
+            name: &call.name,
+            kind,
+            step: Some(&call.step),
+            scope: &label,
+            boundary: &boundary,
+            phase,
+            flag: call.flag.clone(),
+            message,
+        });
+        for parent in self.graph_parents(&call.parent) {
+            self.link(&parent, &id);
+        }
+        id
+    }
+
+    /// The nodes that a call's node becomes a child of.
+    fn graph_parents(&self, parent: &Parent) -> Vec<String> {
+        match parent {
+            Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => Vec::new(),
+            Parent::Attempt { frame } => self.frame(*frame).map(|f| f.node_id.clone()).into_iter().collect(),
+            Parent::ChildHook { frame, child } => {
+                let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
+                owner.map(|c| c.node_id.clone()).into_iter().collect()
+            }
+            Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
+                Some(Body::Steps(steps)) => vec![steps.group_id.clone()],
+                Some(Body::Dag(dag)) => match dag.children.list.get(*child) {
+                    Some(child) => self.task_parents(*frame, child.task),
+                    None => Vec::new(),
+                },
+                Some(Body::Leaf | Body::Retry(_)) | None => Vec::new(),
+            },
+        }
+    }
+
+    pub(crate) fn child_fulfilled(&mut self, parent: Parent) {
+        match parent {
+            Parent::Entry => self.entry_fulfilled(),
+            Parent::OnExit => self.exit_fulfilled(),
+            Parent::WorkflowHook(_) => self.workflow_hook_fulfilled(),
+            Parent::Attempt { frame } => self.attempt_fulfilled(frame),
+            Parent::Child { frame, child } => {
+                if let Some(child) = self.child_mut(frame, child) {
+                    child.fulfilled = true;
+                }
+                self.fire_hooks(frame, child);
+                self.settle(frame, child);
+            }
+            Parent::ChildHook { frame, child } => {
+                if let Some(state) = self.child_mut(frame, child) {
+                    state.hooks_open = state.hooks_open.saturating_sub(1);
+                }
+                self.settle(frame, child);
+            }
+        }
+    }
+
+    pub(crate) fn child_changed(&mut self, parent: Parent) {
+        if let Parent::Child { frame, child } = parent {
+            self.fire_hooks(frame, child);
+        }
+    }
+
+    fn child_mut(&mut self, frame: FrameId, child: usize) -> Option<&mut Child> {
+        self.frame_mut(frame)?.children_mut()?.list.get_mut(child)
+    }
+
+    /// Counts a child off once it and its hooks are done.
+    fn settle(&mut self, frame: FrameId, child: usize) {
+        let Some(state) = self.child_mut(frame, child) else { return };
+        if !state.fulfilled || state.hooks_open > 0 || state.settled {
+            return;
+        }
+        state.settled = true;
+        let task = state.task;
+        let Some(owner) = self.frame_mut(frame) else { return };
+        if let Some(children) = owner.children_mut() {
+            children.open = children.open.saturating_sub(1);
+        }
+        match &owner.body {
+            Body::Steps(steps) if steps.children.open == 0 && !steps.starting => self.finish_group(frame),
+            Body::Dag(_) => self.task_child_settled(frame, task),
+            Body::Steps(_) | Body::Leaf | Body::Retry(_) => {}
+        }
+    }
+
+    /// Begins the hooks of a child whose time has come: each at most once.
+    fn fire_hooks(&mut self, frame: FrameId, child: usize) {
+        let Some(state) = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child)) else { return };
+        let (step, node_id, node_name) = (state.step.clone(), state.node_id.clone(), state.node_name.clone());
+        if step.hooks.is_empty() && step.on_exit.is_empty() {
+            return;
+        }
+        let Some(phase) = self.node(&node_id).map(|n| n.phase) else { return };
+        if phase.is_completed() {
+            let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(&step));
+            if let Some(hook) = exit {
+                self.fire_hook(frame, child, "exit", &hook, format!("{node_name}.onExit"));
+            }
+        }
+        if matches!(phase, NodePhase::Skipped | NodePhase::Omitted | NodePhase::Pending) {
+            return;
+        }
+        for (key, hook) in step.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
+            self.fire_hook(frame, child, key, hook, format!("{node_name}.hooks.{key}"));
+        }
+    }
+
+    fn fire_hook(&mut self, frame: FrameId, child: usize, key: &str, hook: &LifecycleHook, name: String) {
+        let begun = self.child_mut(frame, child).is_none_or(|c| c.hooks.iter().any(|k| k == key));
+        if begun {
+            return;
+        }
+        let scope = LocalScope::new(self, frame);
+        let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
+        if !hook.expression.is_empty() {
+            match expressions::eval_bool(&hook.expression, &expressions::environment(&layered)) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return,
+            }
+        }
+        let step = WorkflowStep {
+            template: hook.template.clone(),
+            template_ref: hook.template_ref.clone(),
+            arguments: hook.arguments.clone(),
+            ..Default::default()
+        };
+        let resolved = self.resolve_references(frame, &step).map(|r| r.step);
+        let Some(owner) = self.frame(frame) else { return };
+        let call = Call {
+            name,
+            step: Arc::new(resolved.as_ref().unwrap_or(&step).clone()),
+            boundary: Some(frame),
+            scope: owner.inner_scope(),
+            parent: Parent::ChildHook { frame, child },
+            flag: NodeFlag { hooked: true, ..Default::default() },
+            on_exit: true,
+            depth: owner.call.depth + 1,
+            attempt: None,
+        };
+        if let Some(state) = self.child_mut(frame, child) {
+            state.hooks.push(key.to_owned());
+            state.hooks_open += 1;
+        }
+        match resolved {
+            Ok(_) => self.work.push_back(Work::Call(Box::new(call))),
+            Err(message) => {
+                self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
+                self.work.push_back(Work::Fulfilled(call.parent));
+            }
+        }
+    }
+}
+
+/// The older way to name an exit hook.
+fn exit_hook(step: &WorkflowStep) -> Option<LifecycleHook> {
+    (!step.on_exit.is_empty()).then(|| LifecycleHook { template: step.on_exit.clone(), ..Default::default() })
+}

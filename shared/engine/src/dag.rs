@@ -1,0 +1,413 @@
+//! DAGs: a task begins when all it depends on has settled; the end of one wakes its dependents and nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
+
+use crate::{
+    Workflow,
+    call::Call,
+    depends::{self, Depends, TaskResult},
+    frame::{Body, Children, FrameId},
+    library::TemplateScope,
+    nodes::NewNode,
+    steps::continues_on,
+    workflow::Work,
+};
+
+/// A DAG node that runs.
+#[derive(Debug)]
+pub(crate) struct Dag {
+    /// Where the tasks' templates are looked up.
+    pub scope: TemplateScope,
+    pub tasks: Vec<Task>,
+    pub by_name: HashMap<String, usize>,
+    targets: Vec<usize>,
+    pub children: Children,
+    /// Tasks queued or begun, and not settled.
+    open: usize,
+}
+
+/// A task, and how far it is.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub step: Arc<WorkflowStep>,
+    depends: Depends,
+    /// Indices of `depends.names`.
+    pub dependencies: Vec<usize>,
+    dependents: Vec<usize>,
+    /// Dependencies that have not settled.
+    waits_for: usize,
+    state: State,
+    /// Items, or the task itself, that have not settled.
+    items_open: usize,
+    /// It is a loop: its own node is a TaskGroup.
+    group: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Begun,
+    Settled,
+}
+
+impl Dag {
+    fn new(template: &Template, scope: TemplateScope) -> Result<Self, String> {
+        let spec = template.dag.as_ref().ok_or("the template has no dag")?;
+        let by_name: HashMap<String, usize> = spec.tasks.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
+        let tolerated = |name: &str| {
+            let on = by_name.get(name).and_then(|i| spec.tasks[*i].continue_on.as_ref());
+            on.map_or((false, false), |on| (on.error, on.failed))
+        };
+        let mut tasks = Vec::with_capacity(spec.tasks.len());
+        for task in &spec.tasks {
+            let depends = Depends::compile(&depends::raw_logic(task), &tolerated).map_err(|e| e.to_string())?;
+            let dependencies: Vec<usize> = depends
+                .names
+                .iter()
+                .map(|name| by_name.get(name).copied().ok_or_else(|| format!("task '{}' depends on '{name}', which is no task of the dag", task.name)))
+                .collect::<Result<_, _>>()?;
+            tasks.push(Task {
+                step: Arc::new(step_of(task)),
+                waits_for: dependencies.len(),
+                depends,
+                dependencies,
+                dependents: Vec::new(),
+                state: State::Waiting,
+                items_open: 0,
+                group: false,
+            });
+        }
+        for index in 0..tasks.len() {
+            for dependency in tasks[index].dependencies.clone() {
+                tasks[dependency].dependents.push(index);
+            }
+        }
+        let targets = targets(&spec.target, &tasks, &by_name)?;
+        Ok(Self { scope, tasks, by_name, targets, children: Children::default(), open: 0 })
+    }
+
+    /// Tasks that the targets need, themselves included.
+    fn needed(&self) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut stack = self.targets.clone();
+        while let Some(task) = stack.pop() {
+            if needed.insert(task) {
+                stack.extend(&self.tasks[task].dependencies);
+            }
+        }
+        needed
+    }
+}
+
+/// The named targets; without, all tasks that nothing depends on, by name.
+fn targets(text: &str, tasks: &[Task], by_name: &HashMap<String, usize>) -> Result<Vec<usize>, String> {
+    if !text.trim().is_empty() {
+        let named = text.split_whitespace().map(|name| by_name.get(name).copied().ok_or_else(|| format!("target '{name}' is not defined")));
+        return named.collect();
+    }
+    let mut ends: Vec<usize> = (0..tasks.len()).filter(|i| tasks[*i].dependents.is_empty()).collect();
+    ends.sort_by(|a, b| tasks[*a].step.name.cmp(&tasks[*b].step.name));
+    Ok(ends)
+}
+
+fn step_of(task: &DAGTask) -> WorkflowStep {
+    WorkflowStep {
+        name: task.name.clone(),
+        template: task.template.clone(),
+        inline: task.inline.clone(),
+        arguments: task.arguments.clone(),
+        template_ref: task.template_ref.clone(),
+        with_items: task.with_items.clone(),
+        with_param: task.with_param.clone(),
+        with_sequence: task.with_sequence.clone(),
+        when: task.when.clone(),
+        continue_on: task.continue_on.clone(),
+        on_exit: task.on_exit.clone(),
+        hooks: task.hooks.clone(),
+    }
+}
+
+impl Workflow {
+    pub(crate) fn begin_dag(&mut self, call: &Call, template: Arc<Template>, scope: TemplateScope) -> Result<(), String> {
+        let dag = Dag::new(&template, scope)?;
+        let ready: Vec<usize> = dag.needed().into_iter().filter(|i| dag.tasks[*i].waits_for == 0).collect();
+        let frame = self.begin(call, NodeType::Dag, NodePhase::Running, template, Body::Dag(Box::new(dag)));
+        if let Some(dag) = self.dag_mut(frame) {
+            let needed = dag.needed();
+            for (index, task) in dag.tasks.iter_mut().enumerate() {
+                task.dependents.retain(|d| needed.contains(d));
+                if !needed.contains(&index) {
+                    task.state = State::Settled;
+                }
+            }
+            dag.open = ready.len();
+        }
+        self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
+        Ok(())
+    }
+
+    fn dag(&self, frame: FrameId) -> Option<&Dag> {
+        match &self.frame(frame)?.body {
+            Body::Dag(dag) => Some(dag),
+            Body::Leaf | Body::Steps(_) | Body::Retry(_) => None,
+        }
+    }
+
+    fn dag_mut(&mut self, frame: FrameId) -> Option<&mut Dag> {
+        match &mut self.frame_mut(frame)?.body {
+            Body::Dag(dag) => Some(dag),
+            Body::Leaf | Body::Steps(_) | Body::Retry(_) => None,
+        }
+    }
+
+    fn task_name(&self, frame: FrameId, name: &str) -> String {
+        self.frame(frame).map(|f| format!("{}.{name}", f.call.name)).unwrap_or_default()
+    }
+
+    /// Node id of a task of the frame.
+    pub(crate) fn task_id(&self, frame: FrameId, name: &str) -> String {
+        self.id_of(&self.task_name(frame, name))
+    }
+
+    /// All that the task depends on has settled: it runs, or is omitted.
+    pub(crate) fn start_task(&mut self, frame: FrameId, task: usize) {
+        let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) else { return };
+        if state.state != State::Waiting {
+            return;
+        }
+        state.state = State::Begun;
+        let step = state.step.clone();
+        let name = self.task_name(frame, &step.name);
+        let known = self.phase_of(&self.id_of(&name));
+        if matches!(known, NodePhase::Skipped | NodePhase::Omitted) {
+            return self.task_settled(frame, task);
+        }
+        if known == NodePhase::Unknown {
+            match self.task_may_run(frame, task) {
+                Ok(true) => {}
+                Ok(false) => return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met"),
+                Err(message) => return self.end_task(frame, task, &name, NodePhase::Error, &message),
+            }
+        }
+        let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(resolved));
+        match expanded {
+            Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
+            Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, "Skipped, empty params"),
+            Ok((looped, items)) => {
+                if looped {
+                    self.create_task_node(frame, task, &name, NodeType::TaskGroup, NodePhase::Running, "");
+                }
+                if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
+                    state.group = looped;
+                    state.items_open = items.len();
+                }
+                for item in items {
+                    let name = self.task_name(frame, &item.name);
+                    // A `when` that cannot be evaluated is in the item's node; the others go on.
+                    let _ = self.add_child(frame, item, name, task);
+                }
+            }
+        }
+    }
+
+    fn task_may_run(&self, frame: FrameId, task: usize) -> Result<bool, String> {
+        let Some(dag) = self.dag(frame) else { return Ok(false) };
+        let Some(task) = dag.tasks.get(task) else { return Ok(false) };
+        if task.dependencies.is_empty() {
+            return Ok(true);
+        }
+        let prefix = self.frame(frame).map(|f| f.call.name.clone()).unwrap_or_default();
+        let result = |name: &str| self.task_result(&self.id_of(&format!("{prefix}.{name}")));
+        task.depends.evaluate(&result).map_err(|e| e.to_string())
+    }
+
+    fn task_result(&self, id: &str) -> TaskResult {
+        let Some(node) = self.node(id) else { return TaskResult::default() };
+        let items: Vec<NodePhase> = match node.r#type {
+            NodeType::TaskGroup => node.children.iter().map(|c| self.phase_of(c)).collect(),
+            _ => Vec::new(),
+        };
+        TaskResult {
+            succeeded: node.phase == NodePhase::Succeeded,
+            failed: node.phase == NodePhase::Failed,
+            errored: node.phase == NodePhase::Error,
+            skipped: node.phase == NodePhase::Skipped,
+            omitted: node.phase == NodePhase::Omitted,
+            daemoned: node.daemoned == Some(true) && node.phase != NodePhase::Pending,
+            any_succeeded: items.contains(&NodePhase::Succeeded),
+            all_failed: !items.is_empty() && items.iter().all(|p| *p == NodePhase::Failed),
+        }
+    }
+
+    /// Gives a task a node that says why it does not run.
+    fn end_task(&mut self, frame: FrameId, task: usize, name: &str, phase: NodePhase, message: &str) {
+        self.create_task_node(frame, task, name, NodeType::Skipped, phase, message);
+        self.task_settled(frame, task);
+    }
+
+    fn create_task_node(&mut self, frame: FrameId, task: usize, name: &str, kind: NodeType, phase: NodePhase, message: &str) {
+        let id = self.id_of(name);
+        if self.node(&id).is_some() {
+            return;
+        }
+        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return };
+        let (boundary, scope) = (owner.node_id.clone(), dag.scope.label(&self.object.metadata.name));
+        let step = dag.tasks[task].step.clone();
+        let parents = self.task_parents(frame, task);
+        self.create_node(NewNode {
+            name,
+            kind,
+            step: Some(&step),
+            scope: &scope,
+            boundary: &boundary,
+            phase,
+            flag: NodeFlag::default(),
+            message,
+        });
+        for parent in parents {
+            self.link(&parent, &id);
+        }
+    }
+
+    /// What a task's node hangs below: its group, the ends of what it depends on, or the DAG itself.
+    pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<String> {
+        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
+        let Some(task) = dag.tasks.get(task) else { return Vec::new() };
+        if task.group {
+            return vec![self.task_id(frame, &task.step.name)];
+        }
+        if task.dependencies.is_empty() {
+            return vec![owner.node_id.clone()];
+        }
+        let ends: BTreeSet<String> =
+            task.dependencies.iter().flat_map(|d| self.outbound(&self.task_id(frame, &dag.tasks[*d].step.name))).collect();
+        ends.into_iter().collect()
+    }
+
+    /// An item of the task, or the task itself, has settled.
+    pub(crate) fn task_child_settled(&mut self, frame: FrameId, task: usize) {
+        let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) else { return };
+        state.items_open = state.items_open.saturating_sub(1);
+        if state.items_open > 0 || state.state != State::Begun {
+            return;
+        }
+        if state.group {
+            let name = state.step.name.clone();
+            let id = self.task_id(frame, &name);
+            let children = self.node(&id).map(|n| n.children.clone()).unwrap_or_default();
+            let failed = children.iter().map(|c| self.phase_of(c)).filter(|p| p.is_failed_or_error()).last();
+            self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
+        }
+        self.task_settled(frame, task);
+    }
+
+    fn task_settled(&mut self, frame: FrameId, task: usize) {
+        let Some(dag) = self.dag_mut(frame) else { return };
+        dag.tasks[task].state = State::Settled;
+        dag.open = dag.open.saturating_sub(1);
+        let mut ready = Vec::new();
+        for dependent in dag.tasks[task].dependents.clone() {
+            let waiting = &mut dag.tasks[dependent];
+            waiting.waits_for = waiting.waits_for.saturating_sub(1);
+            if waiting.waits_for == 0 && waiting.state == State::Waiting {
+                ready.push(dependent);
+            }
+        }
+        dag.open += ready.len();
+        let over = dag.open == 0;
+        self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
+        if over {
+            self.finish_dag(frame);
+        }
+    }
+
+    fn finish_dag(&mut self, frame: FrameId) {
+        let phase = self.assess_dag(frame);
+        if phase == NodePhase::Succeeded
+            && let Err(message) = self.outputs_of_frame(frame)
+        {
+            return self.end_composite(frame, NodePhase::Error, &message, Vec::new());
+        }
+        let Some(dag) = self.dag(frame) else { return };
+        let outbound = dag.targets.iter().flat_map(|t| {
+            let id = self.task_id(frame, &dag.tasks[*t].step.name);
+            if self.node(&id).is_some() { self.outbound(&id) } else { Vec::new() }
+        });
+        let outbound = outbound.collect();
+        self.end_composite(frame, phase, "", outbound);
+    }
+
+    /// The phase that follows from the targets. A task that did not run inherits from the branch it is on, where
+    /// Failed and Error beat Succeeded. Source: Argo `assessDAGPhase`; inventory §8, row 4.
+    fn assess_dag(&self, frame: FrameId) -> NodePhase {
+        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return NodePhase::Error };
+        let mut of_target: BTreeMap<String, Option<NodePhase>> =
+            dag.targets.iter().map(|t| (self.task_id(frame, &dag.tasks[*t].step.name), None)).collect();
+        let mut seen: BTreeSet<(String, NodePhase)> = BTreeSet::new();
+        let mut queue: VecDeque<(String, NodePhase)> = VecDeque::new();
+        let mut add = |queue: &mut VecDeque<(String, NodePhase)>, ids: Vec<String>, phase: NodePhase| {
+            for id in ids {
+                if seen.insert((id.clone(), phase)) {
+                    queue.push_back((id, phase));
+                }
+            }
+        };
+        let roots = self.node(&owner.node_id).map(|n| n.children.clone()).unwrap_or_default();
+        add(&mut queue, roots, NodePhase::Succeeded);
+        while let Some((id, inherited)) = queue.pop_front() {
+            let Some(node) = self.node(&id) else { continue };
+            let branch = if node.phase.is_completed() { node.phase } else { inherited };
+            if let Some(phase) = of_target.get_mut(&id)
+                && !phase.is_some_and(NodePhase::is_failed_or_error)
+            {
+                *phase = Some(branch);
+            }
+            let next = if node.r#type == NodeType::Retry { self.after_retry(node) } else { node.children.clone() };
+            add(&mut queue, next, branch);
+        }
+        let mut result = NodePhase::Succeeded;
+        for target in &dag.targets {
+            let step = &dag.tasks[*target].step;
+            let phase = of_target.get(&self.task_id(frame, &step.name)).copied().flatten();
+            match phase {
+                Some(phase) if phase.is_failed_or_error() && !continues_on(step, phase) => {
+                    result = phase;
+                    if owner.template.dag.as_ref().and_then(|d| d.fail_fast) != Some(false) {
+                        break;
+                    }
+                }
+                Some(_) | None => {}
+            }
+        }
+        result
+    }
+
+    /// What follows a retry node: the children of its last attempt, and hooks.
+    fn after_retry(&self, node: &argosy_api::v1alpha1::NodeStatus) -> Vec<String> {
+        let hooked = |id: &&String| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
+        let hooks = node.children.iter().filter(hooked).cloned();
+        let last = self.attempts_of(&node.id).last().cloned();
+        let below = last.and_then(|id| Some(self.node(&id)?.children.clone())).unwrap_or_default();
+        below.into_iter().chain(hooks).collect()
+    }
+
+    /// A task could not be begun: its node says why.
+    pub(crate) fn child_errored(&mut self, frame: FrameId, child: usize, message: &str) {
+        let Some(owner) = self.frame(frame) else { return };
+        let Some(state) = owner.children().and_then(|c| c.list.get(child)) else { return };
+        let (id, name) = (state.node_id.clone(), state.node_name.clone());
+        match &owner.body {
+            Body::Steps(_) => self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}")),
+            Body::Dag(_) => {
+                self.update_node(&id, |n| n.message = format!("task '{name}' errored: {message}"));
+                self.work.push_back(Work::Fulfilled(crate::frame::Parent::Child { frame, child }));
+            }
+            Body::Leaf | Body::Retry(_) => {}
+        }
+    }
+}

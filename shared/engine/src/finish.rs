@@ -1,0 +1,268 @@
+//! Ends: of composite nodes, of the entry node, of the workflow.
+
+use std::sync::Arc;
+
+use argosy_api::{
+    labels,
+    message::ClusterCommand,
+    v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeStatus, NodeType, Time, WorkflowPhase, WorkflowStep},
+};
+use argosy_template::tags;
+use serde_json::{Value, json};
+
+use crate::{
+    Command, Workflow,
+    call::Call,
+    expressions,
+    frame::{Body, FrameId, Parent},
+    library::TemplateScope,
+    outputs::lenient,
+    publish::Field,
+    workflow::{Stage, Work},
+};
+
+impl Workflow {
+    /// Ends a Steps or DAG node: its daemons with it.
+    pub(crate) fn end_composite(&mut self, frame: FrameId, phase: NodePhase, message: &str, outbound: Vec<String>) {
+        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return };
+        self.update_node(&node_id, |n| n.outbound_nodes = outbound);
+        self.mark(&node_id, phase, Some(message));
+        self.stop_daemons(frame, &node_id);
+        self.close_boundary(frame);
+        self.end_frame(frame);
+    }
+
+    /// `failFast` of a template: the node fails at once, and so does the group that runs.
+    pub(crate) fn fail_fast(&mut self, frame: FrameId) {
+        const MESSAGE: &str = "template has failed or errored children and failFast enabled";
+        if let Some(Body::Steps(steps)) = self.frame(frame).map(|f| &f.body) {
+            let group = steps.group_id.clone();
+            self.mark(&group, NodePhase::Failed, Some(MESSAGE));
+        }
+        self.end_composite(frame, NodePhase::Failed, MESSAGE, Vec::new());
+    }
+
+    /// Daemons end with their boundary, as successes.
+    fn stop_daemons(&mut self, frame: FrameId, boundary: &str) {
+        let Some(owner) = self.frame(frame) else { return };
+        let mut candidates: Vec<String> = owner.children().map(|c| c.list.iter().map(|c| c.node_id.clone()).collect()).unwrap_or_default();
+        if matches!(owner.body, Body::Steps(_)) {
+            candidates = self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.boundary_id == boundary)).cloned().collect();
+            candidates.sort();
+        }
+        let attempts: Vec<String> = candidates.iter().flat_map(|id| self.attempts_of(id)).collect();
+        for id in candidates.into_iter().chain(attempts) {
+            if self.node(&id).and_then(|n| n.daemoned) != Some(true) {
+                continue;
+            }
+            if self.node(&id).is_some_and(|n| n.r#type == NodeType::Pod) {
+                self.stop_pod(&id);
+            }
+            self.update_node(&id, |n| {
+                n.daemoned = None;
+                if n.r#type.executes() {
+                    n.progress = crate::pods::completed(&n.progress);
+                    n.task_result_synced = Some(true);
+                }
+            });
+            self.mark(&id, NodePhase::Succeeded, Some(""));
+            if let Some(frame) = self.live.remove(&id) {
+                self.frames[frame] = None;
+            }
+        }
+    }
+
+    pub(crate) fn entry_fulfilled(&mut self) {
+        if self.stage != Stage::Running {
+            return;
+        }
+        self.stage = Stage::Exiting;
+        self.globals.insert("workflow.status".to_owned(), self.implied_phase().to_string());
+        self.start_workflow_hooks();
+        if self.hooks_open == 0 {
+            self.start_exit_handler();
+        }
+    }
+
+    fn entry(&self) -> Option<&NodeStatus> {
+        self.node(&self.object.metadata.name)
+    }
+
+    /// The phase that the entry node gives the workflow.
+    fn implied_phase(&self) -> WorkflowPhase {
+        match self.entry().map(|n| n.phase).unwrap_or_default() {
+            NodePhase::Succeeded | NodePhase::Skipped | NodePhase::Omitted => WorkflowPhase::Succeeded,
+            NodePhase::Failed => WorkflowPhase::Failed,
+            NodePhase::Error => WorkflowPhase::Error,
+            NodePhase::Unknown | NodePhase::Pending | NodePhase::Running => WorkflowPhase::Running,
+        }
+    }
+
+    /// Begins the workflow's hooks whose expression holds now.
+    pub(crate) fn start_workflow_hooks(&mut self) {
+        let spec = self.spec.clone();
+        if spec.hooks.keys().all(|key| key == "exit") {
+            return;
+        }
+        self.globals.entry("workflow.status".to_owned()).or_insert_with(|| WorkflowPhase::Running.to_string());
+        for (key, hook) in spec.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
+            if self.hooks_begun.contains(key) || !self.hook_holds(hook) {
+                continue;
+            }
+            self.hooks_begun.insert(key.clone());
+            self.hooks_open += 1;
+            let name = format!("{}.hooks.{key}", self.object.metadata.name);
+            self.call_hook(name, hook, Parent::WorkflowHook(key.clone()));
+        }
+    }
+
+    fn hook_holds(&self, hook: &LifecycleHook) -> bool {
+        hook.expression.is_empty() || expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals)).unwrap_or(false)
+    }
+
+    fn call_hook(&mut self, name: String, hook: &LifecycleHook, parent: Parent) {
+        let step = WorkflowStep { template: hook.template.clone(), template_ref: hook.template_ref.clone(), arguments: hook.arguments.clone(), ..Default::default() };
+        let mut value = crate::publish::json(&step);
+        let rendered = tags::render_value(&mut value, &self.globals, &lenient()).is_ok();
+        let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
+        let call = Call {
+            name,
+            step: Arc::new(step),
+            boundary: None,
+            scope: TemplateScope::Local,
+            parent,
+            flag: NodeFlag { hooked: true, ..Default::default() },
+            on_exit: true,
+            depth: 0,
+            attempt: None,
+        };
+        self.work.push_back(Work::Call(Box::new(call)));
+    }
+
+    pub(crate) fn workflow_hook_fulfilled(&mut self) {
+        self.hooks_open = self.hooks_open.saturating_sub(1);
+        if self.hooks_open == 0 && self.stage == Stage::Exiting {
+            self.start_exit_handler();
+        }
+    }
+
+    fn start_exit_handler(&mut self) {
+        let hook = self.spec.hooks.get("exit").cloned().or_else(|| {
+            let template = self.spec.on_exit.clone();
+            let arguments = self.spec.arguments.clone();
+            (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
+        });
+        self.set_exit_variables();
+        match hook.filter(|hook| self.object.spec.shutdown != "Terminate" && self.hook_holds(hook)) {
+            Some(hook) => self.call_hook(format!("{}.onExit", self.object.metadata.name), &hook, Parent::OnExit),
+            None => self.conclude(),
+        }
+    }
+
+    fn set_exit_variables(&mut self) {
+        let seconds = self.object.status.started_at.map_or(0.0, |t| self.now.duration_since(t.0).as_secs_f64());
+        let failed: Vec<Value> = self.object.status.nodes.values().filter(|n| n.phase.is_failed_or_error()).map(|n| self.failure_of(n)).collect();
+        let failures = if failed.is_empty() { "null".to_owned() } else { Value::Array(failed).to_string() };
+        self.globals.insert("workflow.status".to_owned(), self.implied_phase().to_string());
+        self.globals.insert("workflow.duration".to_owned(), format!("{seconds:.6}"));
+        self.globals.insert("workflow.failures".to_owned(), Value::String(failures).to_string());
+    }
+
+    fn failure_of(&self, node: &NodeStatus) -> Value {
+        json!({
+            "displayName": node.display_name,
+            "message": node.message,
+            "templateName": node.template_name,
+            "phase": node.phase,
+            "podName": self.pod_of(&node.id).unwrap_or_default(),
+            "finishedAt": node.finished_at,
+        })
+    }
+
+    pub(crate) fn exit_fulfilled(&mut self) {
+        if self.stage == Stage::Exiting {
+            self.conclude();
+        }
+    }
+
+    fn conclude(&mut self) {
+        let phase = self.implied_phase();
+        let entry_message = self.entry().map(|n| n.message.clone()).unwrap_or_default();
+        let exit = self.node(&self.id_of(&format!("{}.onExit", self.object.metadata.name))).cloned();
+        let message = match phase {
+            WorkflowPhase::Succeeded => String::new(),
+            _ if !self.object.spec.shutdown.is_empty() => format!("Stopped with strategy '{}'", self.object.spec.shutdown),
+            _ => entry_message,
+        };
+        match exit.filter(|n| phase == WorkflowPhase::Succeeded && n.phase.is_failed_or_error()) {
+            Some(exit) if exit.phase == NodePhase::Failed => self.complete(WorkflowPhase::Failed, &exit.message),
+            Some(exit) => self.complete(WorkflowPhase::Error, &exit.message),
+            None => self.complete(phase, &message),
+        }
+    }
+
+    /// The workflow ends: whatever of it still runs ends too.
+    pub(crate) fn complete(&mut self, phase: WorkflowPhase, message: &str) {
+        if self.stage == Stage::Done {
+            return;
+        }
+        for id in self.live_pods() {
+            self.stop_pod(&id);
+        }
+        self.stage = Stage::Done;
+        self.frames.clear();
+        self.live.clear();
+        self.work.clear();
+        self.held_by_workflow.clear();
+        self.held_by_boundary.clear();
+        self.set_phase(phase, message);
+        self.object.status.finished_at = Some(Time::new(self.now));
+        self.delta.fields.insert(Field::FinishedAt);
+        if self.object.status.conditions.iter().any(|c| c.r#type == "PodRunning") {
+            self.set_condition("PodRunning", "False");
+        }
+        self.set_condition("Completed", "True");
+        self.set_label(labels::COMPLETED, "true");
+        self.settle_progress();
+        self.sum_resources();
+        self.delete_claims(phase);
+        self.delta.completed = true;
+    }
+
+    fn live_pods(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    fn sum_resources(&mut self) {
+        let mut sum = std::collections::BTreeMap::new();
+        for node in self.object.status.nodes.values().filter(|n| n.r#type == NodeType::Pod) {
+            for (resource, amount) in &node.resources_duration {
+                *sum.entry(resource.clone()).or_insert(0) += amount;
+            }
+        }
+        if !sum.is_empty() {
+            self.object.status.resources_duration = sum;
+            self.delta.fields.insert(Field::ResourcesDuration);
+        }
+    }
+
+    /// Claims made from templates go with a workflow that succeeded, or with any, as `volumeClaimGC` says.
+    fn delete_claims(&mut self, phase: WorkflowPhase) {
+        let strategy = self.spec.volume_claim_gc.as_ref().map_or("", |gc| gc.strategy.as_str());
+        if phase != WorkflowPhase::Succeeded && strategy != "OnWorkflowCompletion" {
+            return;
+        }
+        let claims = std::mem::take(&mut self.object.status.persistent_volume_claims);
+        if claims.is_empty() {
+            return;
+        }
+        for claim in &claims {
+            let name = claim.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let command = ClusterCommand::DeleteObject { api_version: "v1".into(), resource_kind: "PersistentVolumeClaim".into(), name };
+            self.commands.push(Command::Cluster { node_id: self.object.metadata.name.clone(), command });
+        }
+        self.delta.fields.insert(Field::Claims);
+    }
+}

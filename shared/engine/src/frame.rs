@@ -1,0 +1,89 @@
+//! Frames: what the engine knows about a live node besides its status.
+
+use std::sync::Arc;
+
+use argosy_api::v1alpha1::{Template, WorkflowStep};
+
+use crate::{call::Call, dag::Dag, steps::Steps};
+
+/// Index of a frame in the workflow.
+pub(crate) type FrameId = usize;
+
+/// A live node.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub node_id: String,
+    /// How it was called; a retry calls it again.
+    pub call: Call,
+    /// The template with its inputs put in.
+    pub template: Arc<Template>,
+    pub body: Body,
+    /// Steps or tasks whose result the template mentions.
+    pub results_wanted: Vec<String>,
+}
+
+/// What kind of node it is.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// One pod, or a suspend.
+    Leaf,
+    Steps(Steps),
+    Dag(Box<Dag>),
+    Retry(Retry),
+}
+
+/// Attempts of a template with a retry strategy.
+#[derive(Debug, Default)]
+pub(crate) struct Retry {
+    /// Attempts begun.
+    pub attempts: usize,
+}
+
+/// Who waits for a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// The workflow itself: the entry node.
+    Entry,
+    /// The workflow's exit handler.
+    OnExit,
+    /// A hook of the workflow, by its key.
+    WorkflowHook(String),
+    /// The child at this index of a Steps or DAG frame.
+    Child { frame: FrameId, child: usize },
+    /// A hook of that child.
+    ChildHook { frame: FrameId, child: usize },
+    /// An attempt.
+    Attempt { frame: FrameId },
+}
+
+/// A step, or a task, or one item of its loop, in its boundary.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub step: Arc<WorkflowStep>,
+    pub node_name: String,
+    pub node_id: String,
+    /// The task of a DAG that it belongs to; 0 in steps.
+    pub task: usize,
+    /// The node itself is fulfilled.
+    pub fulfilled: bool,
+    /// Hooks begun, by key.
+    pub hooks: Vec<String>,
+    /// Hooks begun and not ended.
+    pub hooks_open: usize,
+    /// Fulfilled, with all its hooks: counted off.
+    pub settled: bool,
+}
+
+impl Child {
+    pub fn new(step: Arc<WorkflowStep>, node_name: String, node_id: String, task: usize) -> Self {
+        Self { step, node_name, node_id, task, fulfilled: false, hooks: Vec::new(), hooks_open: 0, settled: false }
+    }
+}
+
+/// Children of a Steps or DAG frame.
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    pub list: Vec<Child>,
+    /// Begun and not settled.
+    pub open: usize,
+}

@@ -1,0 +1,250 @@
+//! The objects that a workflow refers to: found before it starts, so that no decision waits for the API.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use argosy_api::{
+    labels,
+    message::{LookupKey, LookupKind},
+    v1alpha1::{self as api, Template, WorkflowSpec, WorkflowStep},
+};
+use serde_json::Value;
+
+use crate::{Command, Workflow, publish::json};
+
+/// Answers to lookups, and templates by name.
+#[derive(Debug, Default)]
+pub(crate) struct Library {
+    answers: BTreeMap<LookupKey, Option<Value>>,
+    asked: BTreeSet<LookupKey>,
+    specs: BTreeMap<(bool, String), Arc<WorkflowSpec>>,
+    /// Parsed templates, by scope and name.
+    templates: HashMap<(TemplateScope, String), Arc<Compiled>>,
+}
+
+/// A template, and what is known of it before it is called.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub template: Template,
+    /// The same as JSON, for substitution.
+    pub value: Value,
+    /// It has tags to be substituted.
+    pub tagged: bool,
+}
+
+impl Compiled {
+    fn new(template: Template) -> Self {
+        let value = json(&template);
+        Self { tagged: has_tags(&value), value, template }
+    }
+}
+
+fn has_tags(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("{{"),
+        Value::Array(items) => items.iter().any(has_tags),
+        Value::Object(map) => map.iter().any(|(key, inner)| key.contains("{{") || has_tags(inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Where a template's name is looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum TemplateScope {
+    /// The workflow's own templates.
+    Local,
+    Namespaced(String),
+    Cluster(String),
+}
+
+impl TemplateScope {
+    /// As it stands in `templateScope` of a node.
+    pub fn label(&self, workflow: &str) -> String {
+        match self {
+            Self::Local => format!("local/{workflow}"),
+            Self::Namespaced(name) => format!("namespaced/{name}"),
+            Self::Cluster(name) => format!("cluster/{name}"),
+        }
+    }
+}
+
+impl crate::validate::Templates for Library {
+    fn get(&self, cluster: bool, name: &str) -> Option<Arc<WorkflowSpec>> {
+        self.specs.get(&(cluster, name.to_owned())).cloned()
+    }
+}
+
+impl Library {
+    pub fn spec(&self, cluster: bool, name: &str) -> Option<&Arc<WorkflowSpec>> {
+        self.specs.get(&(cluster, name.to_owned()))
+    }
+
+    /// The value of a key of a ConfigMap. Errors: Argo's text when the map, its label or the key is missing.
+    pub fn config_map_value(&self, namespace: &str, name: &str, key: &str) -> Result<String, String> {
+        let found = self.answers.get(&LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into() });
+        let Some(Some(map)) = found else {
+            return Err(format!(
+                "ConfigMap '{name}' does not exist. Please make sure it has the label {}: Parameter to be detectable by the controller",
+                labels::CONFIG_MAP_TYPE
+            ));
+        };
+        let label = map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
+        if label != Some("Parameter") {
+            return Err(format!("ConfigMap '{name}' needs to have the label {}: Parameter to load parameters", labels::CONFIG_MAP_TYPE));
+        }
+        let value = map.get("data").and_then(|d| d.get(key)).and_then(Value::as_str);
+        value.map(str::to_owned).ok_or_else(|| format!("ConfigMap '{name}' does not have the key '{key}'"))
+    }
+
+    /// True when the ConfigMap exists and has the key, whatever its labels.
+    pub fn has_config_map_key(&self, namespace: &str, name: &str, key: &str) -> bool {
+        let key_of = LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into() };
+        self.answers.get(&key_of).and_then(Option::as_ref).is_some_and(|map| map.get("data").is_some_and(|d| d.get(key).is_some()))
+    }
+
+    pub fn forget_templates(&mut self) {
+        self.templates.clear();
+    }
+}
+
+impl Workflow {
+    /// Asks for what is still unknown; true when there is nothing to wait for.
+    pub(crate) fn look_up(&mut self) -> bool {
+        let mut wanted = BTreeSet::new();
+        let namespace = self.object.metadata.namespace.clone();
+        if self.object.status.stored_workflow_template_spec.is_none()
+            && let Some(reference) = &self.object.spec.workflow_template_ref
+        {
+            wanted.insert(template_key(&namespace, reference.cluster_scope, &reference.name));
+        }
+        if let Some(reference) = &self.object.spec.artifact_repository_ref {
+            let name = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
+            wanted.insert(LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.clone(), name: name.to_owned() });
+        }
+        collect(&json(&self.object.spec), &namespace, &mut wanted);
+        if let Some(stored) = &self.object.status.stored_workflow_template_spec {
+            collect(&json(stored), &namespace, &mut wanted);
+        }
+        for spec in self.library.specs.values() {
+            collect(&json(spec), &namespace, &mut wanted);
+        }
+        let mut complete = true;
+        for key in wanted {
+            if self.library.answers.contains_key(&key) {
+                continue;
+            }
+            complete = false;
+            if self.library.asked.insert(key.clone()) {
+                self.commands.push(Command::Lookup(key));
+            }
+        }
+        complete
+    }
+
+    pub(crate) fn on_looked_up(&mut self, key: LookupKey, object: Option<Value>) {
+        if self.library.answers.contains_key(&key) {
+            return;
+        }
+        let cluster = key.kind == LookupKind::ClusterWorkflowTemplate;
+        if key.kind != LookupKind::ConfigMap
+            && let Some(template) = object.clone()
+            && let Ok(template) = api::from_value::<api::WorkflowTemplate>(template)
+        {
+            self.library.specs.insert((cluster, key.name.clone()), Arc::new(template.spec));
+        }
+        self.library.answers.insert(key, object);
+        if self.stage == crate::workflow::Stage::Preparing {
+            self.prepare();
+        }
+    }
+
+    /// The template that `step` names, and the scope in which that template's own references are looked up.
+    ///
+    /// Errors: Argo's text when there is none.
+    pub(crate) fn resolve_template(
+        &mut self,
+        step: &WorkflowStep,
+        scope: &TemplateScope,
+    ) -> Result<(Arc<Compiled>, TemplateScope), String> {
+        if let Some(inline) = &step.inline {
+            let template = self.with_defaults(inline.as_ref().clone())?;
+            return Ok((Arc::new(Compiled::new(template)), scope.clone()));
+        }
+        let (scope, name) = match &step.template_ref {
+            Some(r) if r.cluster_scope => (TemplateScope::Cluster(r.name.clone()), &r.template),
+            Some(r) => (TemplateScope::Namespaced(r.name.clone()), &r.template),
+            None => (scope.clone(), &step.template),
+        };
+        let key = (scope.clone(), name.clone());
+        if let Some(template) = self.library.templates.get(&key) {
+            return Ok((template.clone(), scope));
+        }
+        let template = Arc::new(Compiled::new(self.find_template(&scope, name)?));
+        if scope != TemplateScope::Local {
+            let stored = format!("{}/{name}", scope.label(&self.object.metadata.name));
+            if !self.object.status.stored_templates.contains_key(&stored) {
+                self.object.status.stored_templates.insert(stored, template.template.clone());
+                self.delta.fields.insert(crate::publish::Field::StoredTemplates);
+            }
+        }
+        self.library.templates.insert(key, template.clone());
+        Ok((template, scope))
+    }
+
+    pub(crate) fn find_template(&self, scope: &TemplateScope, name: &str) -> Result<Template, String> {
+        let stored = format!("{}/{name}", scope.label(&self.object.metadata.name));
+        if let Some(template) = self.object.status.stored_templates.get(&stored) {
+            return Ok(template.clone());
+        }
+        let (spec, kind, owner) = match scope {
+            TemplateScope::Local => (Some(&self.spec), "workflow", self.object.metadata.name.as_str()),
+            TemplateScope::Namespaced(owner) => (self.library.spec(false, owner), "workflow template", owner.as_str()),
+            TemplateScope::Cluster(owner) => (self.library.spec(true, owner), "cluster workflow template", owner.as_str()),
+        };
+        let Some(spec) = spec else { return Err(format!("{kind} {owner} not found")) };
+        let template = spec.templates.iter().find(|t| t.name == name).ok_or_else(|| format!("template {name} not found in {kind} {owner}"))?;
+        self.with_defaults(template.clone())
+    }
+
+    fn with_defaults(&self, template: Template) -> Result<Template, String> {
+        match &self.spec.template_defaults {
+            Some(defaults) => crate::ops::merge::template_defaults(defaults, &template).map_err(|e| e.to_string()),
+            None => Ok(template),
+        }
+    }
+}
+
+fn template_key(namespace: &str, cluster: bool, name: &str) -> LookupKey {
+    match cluster {
+        true => LookupKey { kind: LookupKind::ClusterWorkflowTemplate, namespace: String::new(), name: name.to_owned() },
+        false => LookupKey { kind: LookupKind::WorkflowTemplate, namespace: namespace.to_owned(), name: name.to_owned() },
+    }
+}
+
+/// Members of a template that are the pod's business: the kubelet looks into their ConfigMaps, not the engine.
+const POD_MEMBERS: [&str; 6] = ["container", "script", "containerSet", "initContainers", "sidecars", "volumes"];
+
+fn collect(value: &Value, namespace: &str, wanted: &mut BTreeSet<LookupKey>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let name = || inner.get("name").and_then(Value::as_str).filter(|n| !n.contains("{{"));
+                match key.as_str() {
+                    "templateRef" => {
+                        let cluster = inner.get("clusterScope").and_then(Value::as_bool) == Some(true);
+                        wanted.extend(name().map(|n| template_key(namespace, cluster, n)));
+                    }
+                    "configMapKeyRef" => {
+                        wanted.extend(name().map(|n| LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.to_owned(), name: n.to_owned() }));
+                    }
+                    member if POD_MEMBERS.contains(&member) => {}
+                    _ => collect(inner, namespace, wanted),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, namespace, wanted)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,133 @@
+//! Limits on what runs at a time, and what happens to calls that may not begin.
+
+use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
+
+use crate::{
+    Workflow,
+    call::{Call, Kind, kind_of},
+    frame::FrameId,
+    workflow::Work,
+};
+
+impl Workflow {
+    /// Holds the call back while its workflow or its boundary is at its limit; answers it when it may begin.
+    ///
+    /// Source: Argo `checkParallelism`.
+    pub(crate) fn hold_back(&mut self, call: Call) -> Option<Call> {
+        if let Some(limit) = self.spec.parallelism
+            && self.active_pods >= limit
+        {
+            self.held_by_workflow.push_back(call);
+            return None;
+        }
+        let boundary = call.boundary.and_then(|b| self.frame(b));
+        if let Some(frame) = boundary {
+            let counts = self.counts_of(&frame.node_id);
+            let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
+            let full = frame.template.parallelism.is_some_and(|limit| counts.active >= limit);
+            if failing || full {
+                let id = frame.node_id.clone();
+                self.held_by_boundary.entry(id).or_default().push_back(call);
+                return None;
+            }
+        }
+        Some(call)
+    }
+
+    /// Gives free slots to the calls that wait for them. True when there is work again.
+    pub(crate) fn release_held(&mut self) -> bool {
+        let freed = std::mem::take(&mut self.freed);
+        for boundary in &freed {
+            if !boundary.is_empty() {
+                self.check_fail_fast(boundary);
+                if let Some(queue) = self.held_by_boundary.get_mut(boundary)
+                    && let Some(call) = queue.pop_front()
+                {
+                    self.work.push_back(Work::Call(Box::new(call)));
+                }
+            }
+        }
+        let below = self.spec.parallelism.is_none_or(|limit| self.active_pods < limit);
+        if below && let Some(call) = self.held_by_workflow.pop_front() {
+            // The call is counted when it is made; the next one is looked at after that.
+            self.freed.insert(String::new());
+            self.work.push_back(Work::Call(Box::new(call)));
+        }
+        !self.work.is_empty()
+    }
+
+    /// A template with `failFast: true` fails once a child has failed and no pod of it is active.
+    fn check_fail_fast(&mut self, boundary: &str) {
+        let counts = self.counts_of(boundary);
+        if counts.unsuccessful == 0 || counts.active_pods > 0 {
+            return;
+        }
+        let Some(frame) = self.live.get(boundary).copied() else { return };
+        if self.frame(frame).is_some_and(|owner| owner.template.fail_fast == Some(true)) {
+            self.held_by_boundary.remove(boundary);
+            self.fail_fast(frame);
+        }
+    }
+
+    /// True when the workflow is being shut down and the call is not exempt.
+    pub(crate) fn is_stopping(&self, call: &Call) -> bool {
+        match self.object.spec.shutdown.as_str() {
+            "" => false,
+            "Terminate" => true,
+            _ => !call.on_exit,
+        }
+    }
+
+    /// The node of a call that comes too late, under shutdown.
+    pub(crate) fn refuse_call(&mut self, call: &Call) {
+        let strategy = self.object.spec.shutdown.clone();
+        let message = format!("workflow shutdown with strategy: {strategy}");
+        self.refuse(call, &message);
+    }
+
+    fn refuse(&mut self, call: &Call, message: &str) {
+        let kind = match self.resolve_template(&call.step, &call.scope).map(|(c, _)| kind_of(&c.template)) {
+            Ok(Kind::Pod) => NodeType::Pod,
+            Ok(Kind::Suspend) => NodeType::Suspend,
+            Ok(Kind::Steps) => NodeType::Steps,
+            Ok(Kind::Dag) => NodeType::Dag,
+            Ok(Kind::Unsupported(_)) | Err(_) => NodeType::Skipped,
+        };
+        self.create_called(call, kind, NodePhase::Failed, message);
+        self.work.push_back(Work::Fulfilled(call.parent.clone()));
+    }
+
+    /// Ends every call that waits for its turn.
+    pub(crate) fn refuse_held(&mut self, message: &str) {
+        let mut calls: Vec<Call> = self.held_by_workflow.drain(..).collect();
+        let mut queues: Vec<_> = self.held_by_boundary.drain().collect();
+        queues.sort_by(|a, b| a.0.cmp(&b.0));
+        calls.extend(queues.into_iter().flat_map(|(_, queue)| queue));
+        let (exempt, ended): (Vec<_>, Vec<_>) = calls.into_iter().partition(|c| c.on_exit);
+        self.held_by_workflow.extend(exempt);
+        for call in ended {
+            self.refuse(&call, message);
+        }
+    }
+
+    /// Why the locks cannot be taken.
+    pub(crate) fn lock_problem(&self, synchronization: &Synchronization) -> String {
+        let namespace = &self.object.metadata.namespace;
+        for semaphore in &synchronization.semaphores {
+            let Some(key) = &semaphore.config_map_key_ref else { continue };
+            if !self.library.has_config_map_key(namespace, &key.name, &key.key) {
+                return format!("failed to initialize semaphore {namespace}/ConfigMap/{}/{} with limit", key.name, key.key);
+            }
+        }
+        "locks (synchronization) are not supported by this version of Argosy; remove them, or run this workflow with Argo".to_owned()
+    }
+
+    /// Drops everything that belongs to a boundary that has ended: frames of its children, calls that wait.
+    pub(crate) fn close_boundary(&mut self, frame: FrameId) {
+        if let Some(id) = self.frame(frame).map(|f| f.node_id.clone()) {
+            self.held_by_boundary.remove(&id);
+        }
+        self.held_by_workflow.retain(|call| call.boundary != Some(frame));
+    }
+
+}

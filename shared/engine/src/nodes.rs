@@ -1,0 +1,266 @@
+//! The nodes of the status: created, changed and linked here and nowhere else, so that every change is published and
+//! counted.
+
+use argosy_api::{
+    labels, names,
+    v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, TemplateRef, Time, WorkflowStep},
+};
+
+use crate::Workflow;
+
+/// What goes on inside a Steps or DAG node, for its limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BoundaryCount {
+    /// Pod, Steps and DAG nodes that are Pending or Running.
+    pub active: i64,
+    /// Pods among them.
+    pub active_pods: i64,
+    /// Nodes that ended Failed or Error.
+    pub unsuccessful: i64,
+}
+
+/// A node to be created.
+pub(crate) struct NewNode<'a> {
+    pub name: &'a str,
+    pub kind: NodeType,
+    /// The step that calls it; names the template. None for groups.
+    pub step: Option<&'a WorkflowStep>,
+    /// Where the step's template name was looked up: `local/<workflow>` and so on.
+    pub scope: &'a str,
+    /// Node id of the enclosing Steps or DAG node; empty at the root.
+    pub boundary: &'a str,
+    pub phase: NodePhase,
+    pub flag: NodeFlag,
+    pub message: &'a str,
+}
+
+impl Workflow {
+    pub(crate) fn id_of(&self, node_name: &str) -> String {
+        names::node_id(&self.object.metadata.name, node_name)
+    }
+
+    pub(crate) fn node(&self, id: &str) -> Option<&NodeStatus> {
+        self.object.status.nodes.get(id)
+    }
+
+    pub(crate) fn phase_of(&self, id: &str) -> NodePhase {
+        self.node(id).map(|n| n.phase).unwrap_or_default()
+    }
+
+    /// Creates a node and answers its id; a node by that name that exists already stays as it is.
+    pub(crate) fn create_node(&mut self, new: NewNode<'_>) -> String {
+        let id = self.id_of(new.name);
+        if self.object.status.nodes.contains_key(&id) {
+            return id;
+        }
+        let now = Time::new(self.now);
+        let node = NodeStatus {
+            id: id.clone(),
+            name: new.name.to_owned(),
+            display_name: self.display_name(&new),
+            r#type: new.kind,
+            template_name: new.step.map(|s| s.template.clone()).unwrap_or_default(),
+            template_ref: new.step.and_then(|s| s.template_ref.clone()),
+            template_scope: new.scope.to_owned(),
+            phase: new.phase,
+            boundary_id: new.boundary.to_owned(),
+            message: new.message.to_owned(),
+            started_at: Some(now),
+            finished_at: new.phase.is_fulfilled().then_some(now),
+            node_flag: Some(new.flag),
+            progress: if new.kind.executes() { "0/1".to_owned() } else { String::new() },
+            ..Default::default()
+        };
+        self.count(None, Some(&node));
+        self.object.status.nodes.insert(id.clone(), node);
+        self.delta.nodes.insert(id.clone());
+        id
+    }
+
+    fn display_name(&self, new: &NewNode<'_>) -> String {
+        let inline = new.step.and_then(|s| s.inline.as_deref());
+        let annotated = inline.and_then(|t| t.annotations.get(labels::DISPLAY_NAME));
+        if let Some(text) = annotated {
+            return text.clone();
+        }
+        let Some(boundary) = self.node(new.boundary) else { return new.name.to_owned() };
+        let tail = new.name.strip_prefix(&boundary.name).unwrap_or(new.name);
+        without_separator(tail).to_owned()
+    }
+
+    /// Changes a node; what it was before and is after decides the counters.
+    pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus)) {
+        let Some(before) = self.object.status.nodes.get(id) else { return };
+        let key = CountKey::of(before);
+        let Some(node) = self.object.status.nodes.get_mut(id) else { return };
+        let compare = node.clone();
+        change(node);
+        if *node == compare {
+            return;
+        }
+        let after = CountKey::of(node);
+        self.recount(key, after);
+        self.delta.nodes.insert(id.to_owned());
+    }
+
+    /// Sets phase and message; an end gets its moment. A fulfilled node keeps its phase (S2).
+    pub(crate) fn mark(&mut self, id: &str, phase: NodePhase, message: Option<&str>) {
+        let now = Time::new(self.now);
+        self.update_node(id, |node| {
+            if node.phase.is_fulfilled() && node.phase != phase {
+                return;
+            }
+            node.phase = phase;
+            if let Some(message) = message {
+                node.message = message.to_owned();
+            }
+            if phase.is_fulfilled() && node.finished_at.is_none() {
+                node.finished_at = Some(now);
+            }
+        });
+    }
+
+    /// Makes `child` a child of `parent`. The caller links each pair once, when it creates the child.
+    pub(crate) fn link(&mut self, parent: &str, child: &str) {
+        if let Some(node) = self.object.status.nodes.get_mut(parent) {
+            node.children.push(child.to_owned());
+            self.delta.nodes.insert(parent.to_owned());
+        }
+    }
+
+    /// The nodes at which `id` ends: those that get the next group or task as a child.
+    /// Source: Argo `getOutboundNodes`.
+    pub(crate) fn outbound(&self, id: &str) -> Vec<String> {
+        let Some(node) = self.node(id) else { return Vec::new() };
+        match node.r#type {
+            NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => vec![id.to_owned()],
+            NodeType::Pod => {
+                let terminal = self.terminal_containers(node);
+                if terminal.is_empty() { vec![id.to_owned()] } else { terminal }
+            }
+            NodeType::Container => {
+                if node.children.is_empty() { vec![id.to_owned()] } else { node.children.iter().flat_map(|c| self.outbound(c)).collect() }
+            }
+            NodeType::TaskGroup => {
+                if node.children.is_empty() { vec![id.to_owned()] } else { node.children.iter().flat_map(|c| self.outbound(c)).collect() }
+            }
+            NodeType::Retry => node.children.last().map(|c| self.outbound(c)).unwrap_or_else(|| vec![id.to_owned()]),
+            NodeType::Steps | NodeType::Dag => {
+                if node.memoization_status.as_ref().is_some_and(|m| m.hit) { vec![id.to_owned()] } else { node.outbound_nodes.clone() }
+            }
+            NodeType::StepGroup => node.outbound_nodes.clone(),
+        }
+    }
+
+    fn terminal_containers(&self, pod: &NodeStatus) -> Vec<String> {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut stack: Vec<&String> = pod.children.iter().collect();
+        let mut ends = Vec::new();
+        while let Some(id) = stack.pop() {
+            let Some(node) = self.node(id).filter(|n| n.r#type == NodeType::Container) else { continue };
+            if !seen.insert(id) {
+                continue;
+            }
+            let inner: Vec<&String> =
+                node.children.iter().filter(|c| self.node(c).is_some_and(|n| n.r#type == NodeType::Container)).collect();
+            if inner.is_empty() {
+                ends.push(id.clone());
+            }
+            stack.extend(inner);
+        }
+        ends.sort();
+        ends
+    }
+
+    pub(crate) fn counts_of(&self, boundary: &str) -> BoundaryCount {
+        self.counts.get(boundary).copied().unwrap_or_default()
+    }
+
+    /// Counts what `after` adds over `before`; also used to count the nodes of a rebuilt workflow.
+    pub(crate) fn count(&mut self, before: Option<&NodeStatus>, after: Option<&NodeStatus>) {
+        let key = |n: Option<&NodeStatus>| n.map(CountKey::of).unwrap_or_default();
+        self.recount(key(before), key(after));
+    }
+
+    fn recount(&mut self, before: CountKey, after: CountKey) {
+        self.progress.change(before.progress, after.progress);
+        if before.counts() == after.counts() {
+            return;
+        }
+        let boundary = if after.boundary.is_empty() { &before.boundary } else { &after.boundary };
+        let (was, is) = (before.counts(), after.counts());
+        self.active_pods += is.active_pods - was.active_pods;
+        if is.active_pods < was.active_pods {
+            self.freed.insert(String::new());
+        }
+        if !boundary.is_empty() {
+            let count = self.counts.entry(boundary.clone()).or_default();
+            count.active += is.active - was.active;
+            count.active_pods += is.active_pods - was.active_pods;
+            count.unsuccessful += is.unsuccessful - was.unsuccessful;
+            if is.active < was.active || is.unsuccessful > was.unsuccessful {
+                self.freed.insert(boundary.clone());
+            }
+        }
+    }
+
+    /// The reference to a template as it stands in a node: nothing, or name and template.
+    pub(crate) fn template_label(step: &WorkflowStep) -> &str {
+        match &step.template_ref {
+            Some(TemplateRef { template, .. }) => template,
+            None => &step.template,
+        }
+    }
+}
+
+/// What of a node the counters depend on.
+#[derive(Clone, Default)]
+struct CountKey {
+    kind: NodeType,
+    phase: NodePhase,
+    boundary: String,
+    retried: bool,
+    progress: (u64, u64),
+}
+
+impl CountKey {
+    fn of(node: &NodeStatus) -> Self {
+        Self {
+            kind: node.r#type,
+            phase: node.phase,
+            boundary: node.boundary_id.clone(),
+            retried: node.node_flag.as_ref().is_some_and(|f| f.retried),
+            progress: crate::progress::of_leaf(node),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let live = matches!(self.phase, NodePhase::Pending | NodePhase::Running);
+        let is = |yes: bool| i64::from(yes);
+        Counts {
+            active: is(live && matches!(self.kind, NodeType::Pod | NodeType::Steps | NodeType::Dag)),
+            active_pods: is(live && self.kind == NodeType::Pod),
+            unsuccessful: is(self.phase.is_failed_or_error() && !self.retried),
+        }
+    }
+}
+
+#[derive(PartialEq)]
+struct Counts {
+    active: i64,
+    active_pods: i64,
+    unsuccessful: i64,
+}
+
+/// A node's name within its boundary, without the leading `[i].` or `.`.
+fn without_separator(tail: &str) -> &str {
+    if let Some(rest) = tail.strip_prefix('.') {
+        return rest;
+    }
+    if let Some((index, rest)) = tail.strip_prefix('[').and_then(|t| t.split_once("]."))
+        && index.bytes().all(|b| b.is_ascii_digit())
+    {
+        return rest;
+    }
+    tail
+}

@@ -1,0 +1,370 @@
+//! Retrying an ended workflow in place: what failed is forgotten, what held it runs again.
+//!
+//! Source: Argo docs/cli/argo_retry.md; outcomes of `workflow/util/util.go` `FormulateRetryWorkflow` in table retry.json.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use argosy_api::{
+    labels,
+    names::{PodNameVersion, pod_name},
+    v1alpha1::*,
+};
+use jiff::Timestamp;
+
+use super::{
+    selector::{self, NodeSelector},
+    submit,
+    user::User,
+};
+
+/// On workflows: how far their archiving is.
+pub(super) const ARCHIVING_STATUS: &str = "workflows.argoproj.io/workflow-archiving-status";
+
+/// What to run again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Retry {
+    /// Also run again what succeeded, as far as `selector` matches it.
+    pub restart_successful: bool,
+    /// A node field selector.
+    pub selector: String,
+    /// New values for the workflow's arguments, each `NAME=VALUE`.
+    pub parameters: Vec<String>,
+}
+
+/// Why a workflow cannot be retried; the texts are Argo's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Selector(#[from] selector::Error),
+    #[error(transparent)]
+    Overrides(#[from] submit::Error),
+    #[error("Cannot retry a workflow in phase {}", phase.as_str())]
+    Phase { phase: WorkflowPhase },
+    #[error(
+        "To retry a succeeded workflow, set the options restartSuccessful and nodeFieldSelector"
+    )]
+    Succeeded,
+    #[error("Workflow must be Failed/Error to resubmit in memoized mode")]
+    NotMemoizable,
+}
+
+/// Makes an ended workflow run again, and names the pods that must be gone before it does.
+///
+/// Forgotten are the nodes that failed (but for those whose failure was tolerated, so that a later node succeeded), the
+/// selected ones, all that came after them, and the exit handler. Groups, steps and DAGs that held them run again.
+pub fn retry(
+    workflow: &mut Workflow,
+    retry: &Retry,
+    user: Option<&User>,
+    at: Timestamp,
+) -> Result<Vec<String>, Error> {
+    match workflow.status.phase {
+        WorkflowPhase::Failed | WorkflowPhase::Error => {}
+        WorkflowPhase::Succeeded if retry.restart_successful && !retry.selector.is_empty() => {}
+        WorkflowPhase::Succeeded => return Err(Error::Succeeded),
+        phase @ (WorkflowPhase::Unknown | WorkflowPhase::Pending | WorkflowPhase::Running) => {
+            return Err(Error::Phase { phase });
+        }
+    }
+    let selector = NodeSelector::parse(&retry.selector)?;
+    override_arguments(workflow, &retry.parameters)?;
+
+    let mut reset = Reset::new(workflow);
+    if retry.restart_successful && !selector.is_empty() {
+        reset.selected(&selector);
+    }
+    reset.failed();
+    reset.exit_handler(&workflow.metadata.name);
+    let Reset {
+        forgotten,
+        mut reopened,
+        ..
+    } = reset;
+    let mut forgotten = forgotten;
+    if !retry.parameters.is_empty() {
+        let groups = reopened
+            .iter()
+            .filter(|id| workflow.status.nodes.get(*id).is_some_and(is_group));
+        let children: Vec<String> = groups
+            .flat_map(|id| workflow.status.nodes[id].children.clone())
+            .collect();
+        for id in children {
+            below(&workflow.status.nodes, &id, &mut forgotten);
+        }
+        reopened.retain(|id| !forgotten.contains(id));
+    }
+    let pods = forget(workflow, &forgotten);
+    reopen(workflow, &reopened, at);
+    User::label_actor(user, "Retry", &mut workflow.metadata.labels);
+    Ok(pods)
+}
+
+/// New values for arguments, also in the stored spec of the workflow's template.
+pub(super) fn override_arguments(
+    workflow: &mut Workflow,
+    parameters: &[String],
+) -> Result<(), Error> {
+    submit::override_parameters(&mut workflow.spec.arguments.parameters, parameters)?;
+    if let Some(stored) = &mut workflow.status.stored_workflow_template_spec {
+        submit::override_parameters(&mut stored.arguments.parameters, parameters)?;
+    }
+    Ok(())
+}
+
+type Nodes = BTreeMap<String, NodeStatus>;
+
+fn is_group(node: &NodeStatus) -> bool {
+    matches!(node.r#type, NodeType::StepGroup | NodeType::TaskGroup)
+}
+
+/// Types that hold other nodes and do no work of their own.
+fn is_holder(node: &NodeStatus) -> bool {
+    is_group(node) || matches!(node.r#type, NodeType::Steps | NodeType::Dag)
+}
+
+/// Adds `id` and everything after or inside it.
+fn below(nodes: &Nodes, id: &str, found: &mut BTreeSet<String>) {
+    let mut stack = vec![id.to_owned()];
+    while let Some(id) = stack.pop() {
+        let Some(node) = nodes.get(&id) else { continue };
+        if found.insert(id) {
+            stack.extend(node.children.iter().cloned());
+        }
+    }
+}
+
+struct Reset<'a> {
+    nodes: &'a Nodes,
+    parents: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Nodes to remove.
+    forgotten: BTreeSet<String>,
+    /// Nodes to set to Running.
+    reopened: BTreeSet<String>,
+}
+
+impl<'a> Reset<'a> {
+    fn new(workflow: &'a Workflow) -> Self {
+        let nodes = &workflow.status.nodes;
+        let mut parents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (id, node) in nodes {
+            for child in &node.children {
+                parents.entry(child).or_default().push(id);
+            }
+        }
+        Self {
+            nodes,
+            parents,
+            forgotten: BTreeSet::new(),
+            reopened: BTreeSet::new(),
+        }
+    }
+
+    fn selected(&mut self, selector: &NodeSelector) {
+        for (id, node) in self.nodes {
+            if selector.matches(node) {
+                // A container runs again only with its pod.
+                let id = if node.r#type == NodeType::Container {
+                    &node.boundary_id
+                } else {
+                    id
+                };
+                self.run_again(id);
+            }
+        }
+    }
+
+    /// Forgets failed nodes until no more turn up: forgetting a success may make an earlier failure count again.
+    fn failed(&mut self) {
+        loop {
+            let counts = |(id, node): &(&String, &NodeStatus)| {
+                !self.forgotten.contains(*id)
+                    && self.is_to_repeat(node)
+                    && !self.succeeded_after(node)
+            };
+            let again: Vec<String> = self
+                .nodes
+                .iter()
+                .filter(counts)
+                .map(|(id, _)| id.clone())
+                .collect();
+            if again.is_empty() {
+                return;
+            }
+            for id in again {
+                self.run_again(&id);
+            }
+        }
+    }
+
+    fn is_to_repeat(&self, node: &NodeStatus) -> bool {
+        if !node.phase.is_failed_or_error()
+            || node.r#type == NodeType::Container
+            || self.is_settled_attempt(node)
+        {
+            return false;
+        }
+        if is_holder(node) {
+            // It failed without running anything, for instance as an argument could not be resolved.
+            let is_inner = !node.boundary_id.is_empty() && !self.reopened.contains(&node.id);
+            return is_inner && node.children.is_empty();
+        }
+        true
+    }
+
+    /// An attempt of a retried node is not repeated for itself: either a later one succeeded, or the whole node fails.
+    fn is_settled_attempt(&self, node: &NodeStatus) -> bool {
+        let parents = self.parents.get(node.id.as_str()).into_iter().flatten();
+        let is_retry = |id: &&&str| {
+            self.nodes[**id].r#type == NodeType::Retry
+                && node.name.starts_with(&self.nodes[**id].name)
+        };
+        parents.clone().any(|id| is_retry(&id))
+    }
+
+    /// Whether some node after `node`, not inside it and not one of its hooks, succeeded and stays.
+    fn succeeded_after(&self, node: &NodeStatus) -> bool {
+        let mut found = BTreeSet::new();
+        below(self.nodes, &node.id, &mut found);
+        let counts = |other: &NodeStatus| {
+            let is_inside = !node.name.is_empty()
+                && other.name.starts_with(&node.name)
+                && other.name != node.name;
+            let is_hook = other.node_flag.as_ref().is_some_and(|f| f.hooked);
+            let name_goes_on =
+                other.name[node.name.len().min(other.name.len())..].starts_with(['(', '.', '[']);
+            other.id != node.id
+                && other.phase == NodePhase::Succeeded
+                && !is_hook
+                && !(is_inside && name_goes_on)
+        };
+        found
+            .iter()
+            .any(|id| !self.forgotten.contains(id) && counts(&self.nodes[id]))
+    }
+
+    /// Forgets `id` with all that came after it, and reopens what held it.
+    fn run_again(&mut self, id: &str) {
+        below(self.nodes, id, &mut self.forgotten);
+        // What is inside a forgotten steps or DAG node, even if no child link leads there.
+        loop {
+            let inside = |(id, node): &(&String, &NodeStatus)| {
+                !self.forgotten.contains(*id) && self.forgotten.contains(&node.boundary_id)
+            };
+            let more: Vec<String> = self
+                .nodes
+                .iter()
+                .filter(inside)
+                .map(|(id, _)| id.clone())
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            for id in more {
+                below(self.nodes, &id, &mut self.forgotten);
+            }
+        }
+        let mut stack = vec![id.to_owned()];
+        while let Some(id) = stack.pop() {
+            let Some(node) = self.nodes.get(&id) else {
+                continue;
+            };
+            let parents = self.parents.get(id.as_str()).into_iter().flatten();
+            let holds = |parent: &&&str| {
+                let parent = &self.nodes[**parent];
+                (is_group(parent) || parent.r#type == NodeType::Retry)
+                    && node.name.starts_with(&parent.name)
+            };
+            for holder in parents
+                .filter(holds)
+                .copied()
+                .chain([node.boundary_id.as_str()])
+            {
+                if self.nodes.contains_key(holder) && self.reopened.insert(holder.to_owned()) {
+                    stack.push(holder.to_owned());
+                }
+            }
+        }
+        self.reopened.retain(|id| !self.forgotten.contains(id));
+    }
+
+    fn exit_handler(&mut self, workflow: &str) {
+        let name = format!("{workflow}.onExit");
+        let Some(id) = self
+            .nodes
+            .values()
+            .find(|n| n.name == name)
+            .map(|n| n.id.clone())
+        else {
+            return;
+        };
+        self.run_again(&id);
+    }
+}
+
+/// Removes nodes, every link to them and what the status says about them; answers with the names of their pods.
+fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<String>) -> Vec<String> {
+    let v1 = workflow
+        .metadata
+        .annotations
+        .get(labels::POD_NAME_FORMAT)
+        .is_some_and(|v| v == "v1");
+    let version = if v1 {
+        PodNameVersion::V1
+    } else {
+        PodNameVersion::V2
+    };
+    let status = &mut workflow.status;
+    let mut pods = BTreeSet::new();
+    for id in forgotten {
+        let Some(node) = status.nodes.remove(id) else {
+            continue;
+        };
+        status.task_results_completion_status.remove(id);
+        if node.r#type == NodeType::Pod {
+            let template = node
+                .template_ref
+                .as_ref()
+                .map_or(&node.template_name, |r| &r.template);
+            pods.insert(pod_name(
+                &workflow.metadata.name,
+                &node.name,
+                template,
+                &node.id,
+                version,
+            ));
+        }
+    }
+    for node in status.nodes.values_mut() {
+        node.children.retain(|id| !forgotten.contains(id));
+        node.outbound_nodes.retain(|id| !forgotten.contains(id));
+    }
+    pods.into_iter().collect()
+}
+
+/// Sets the workflow back to where no engine has seen its end, and the nodes `reopened` to Running.
+fn reopen(workflow: &mut Workflow, reopened: &BTreeSet<String>, at: Timestamp) {
+    for id in reopened {
+        let Some(node) = workflow.status.nodes.get_mut(id) else {
+            continue;
+        };
+        node.phase = NodePhase::Running;
+        node.message.clear();
+        node.started_at = Some(Time::new(at));
+        node.finished_at = None;
+        node.outbound_nodes.clear();
+        node.outputs = None;
+        node.daemoned = None;
+    }
+    let labels = &mut workflow.metadata.labels;
+    labels.remove(labels::COMPLETED);
+    labels.remove(ARCHIVING_STATUS);
+    workflow.spec.shutdown.clear();
+    let status = &mut workflow.status;
+    status.phase = WorkflowPhase::Unknown;
+    status.message.clear();
+    status.started_at = Some(Time::new(at));
+    status.finished_at = None;
+    status.synchronization = None;
+    status.persistent_volume_claims.clear();
+    status.conditions.retain(|c| c.r#type != "Completed");
+}

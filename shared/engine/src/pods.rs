@@ -1,0 +1,288 @@
+//! Pod nodes: the pod to be created, and what its changes mean.
+//! Source of the rules: Argo `assessNodeStatus`, `inferFailedReason`.
+
+use std::sync::Arc;
+
+use argosy_api::{
+    message::{ClusterCommand, ContainerSummary, PodSummary},
+    v1alpha1::{NodePhase, NodeType, Outputs, Template},
+};
+use argosy_template::{duration, tags};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Command, Workflow,
+    call::Call,
+    frame::{Body, FrameId},
+    pod::{self, PodInput},
+    args::pod_variables,
+    timers,
+    workflow::Work,
+};
+
+impl Workflow {
+    pub(crate) fn begin_pod(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
+        let known = self.node(&self.id_of(&call.name)).cloned();
+        let deadline = self.pod_deadline(call, &template, known.as_ref().and_then(|n| n.started_at).map_or(self.now, |t| t.0))?;
+        let needs_pod = known.is_none_or(|n| n.phase == NodePhase::Pending);
+        let manifest = if needs_pod { Some(self.pod_manifest(call, &template, deadline)?) } else { None };
+        let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
+        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
+        self.create_container_nodes(frame);
+        if let Some(due) = deadline {
+            self.commands.push(Command::ArmTimer { key: timers::deadline_of(&node_id), due });
+        }
+        if let Some(manifest) = manifest {
+            self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
+        }
+        Ok(())
+    }
+
+    fn pod_manifest(&self, call: &Call, template: &Template, deadline: Option<Timestamp>) -> Result<serde_json::Value, String> {
+        let boundary = call.boundary.and_then(|b| self.frame(b));
+        let pod_name = self.pod_name(&call.name, Self::template_label(&call.step));
+        let input = PodInput {
+            config: &self.config,
+            workflow: &self.object,
+            spec: &self.spec,
+            template,
+            boundary: boundary.map(|f| f.template.as_ref()),
+            node_id: &self.id_of(&call.name),
+            node_name: &call.name,
+            pod_name: &pod_name,
+            shard: "",
+            on_exit: call.on_exit,
+            include_result: self.wants_result(call),
+            deadline,
+            at: self.now,
+        };
+        let mut manifest = pod::build(&input).map_err(|e| e.to_string())?;
+        if self.spec_tagged {
+            let inputs = pod_variables(template, &pod_name);
+            let options = tags::Options { allow_unresolved: true, ..Default::default() };
+            tags::render_value(&mut manifest, &inputs, &options).map_err(|e| e.to_string())?;
+        }
+        Ok(manifest)
+    }
+
+    /// When the pod of a call must have ended: the earlier of its template's timeout and the workflow's deadline,
+    /// which does not bind exit handlers.
+    fn pod_deadline(&self, call: &Call, template: &Template, started: Timestamp) -> Result<Option<Timestamp>, String> {
+        let own = if template.timeout.is_empty() {
+            None
+        } else {
+            let nanos = duration::parse(&template.timeout).map_err(|e| e.to_string())?;
+            started.checked_add(SignedDuration::from_nanos(nanos)).ok()
+        };
+        let whole = if call.on_exit { None } else { self.deadline() };
+        Ok(own.into_iter().chain(whole).min())
+    }
+
+    /// A containerSet has a node per container, below the pod's.
+    fn create_container_nodes(&mut self, frame: FrameId) {
+        let Some(frame) = self.frame(frame) else { return };
+        let Some(set) = frame.template.container_set.clone() else { return };
+        let (pod_id, pod_name) = (frame.node_id.clone(), frame.call.name.clone());
+        let scope = frame.call.scope.label(&self.object.metadata.name);
+        for container in &set.containers {
+            let name = format!("{pod_name}.{}", container.container.name);
+            if self.node(&self.id_of(&name)).is_some() {
+                continue;
+            }
+            let id = self.create_node(crate::nodes::NewNode {
+                name: &name,
+                kind: NodeType::Container,
+                step: None,
+                scope: &scope,
+                boundary: &pod_id,
+                phase: NodePhase::Pending,
+                flag: Default::default(),
+                message: "",
+            });
+            if container.dependencies.is_empty() {
+                self.link(&pod_id, &id);
+            }
+            for dependency in &container.dependencies {
+                let parent = self.id_of(&format!("{pod_name}.{dependency}"));
+                self.link(&parent, &id);
+            }
+        }
+    }
+
+    pub(crate) fn on_pod_rejected(&mut self, node_id: &str, message: &str) {
+        if let Some(frame) = self.live.get(node_id).copied() {
+            self.mark(node_id, NodePhase::Error, Some(message));
+            self.end_frame(frame);
+        }
+    }
+
+    pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
+        let Some(frame) = self.live.get(&pod.node_id).copied() else { return };
+        let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
+        let (phase, message, daemoned) = self.assess(pod, &template);
+        self.update_node(&pod.node_id, |node| {
+            if !pod.host_node_name.is_empty() {
+                node.host_node_name.clone_from(&pod.host_node_name);
+            }
+            if template.daemon == Some(true) && !pod.pod_ip.is_empty() {
+                node.pod_ip.clone_from(&pod.pod_ip);
+            }
+            if let Some(progress) = &pod.progress
+                && crate::progress::parse(progress).is_some()
+            {
+                node.progress.clone_from(progress);
+            }
+            if !pod.resources_duration.is_empty() {
+                node.resources_duration.clone_from(&pod.resources_duration);
+            }
+            if phase.is_fulfilled() {
+                node.task_result_synced = Some(true);
+                node.daemoned = None;
+                set_outputs(&mut node.outputs, pod, &template);
+                if phase == NodePhase::Succeeded {
+                    node.progress = completed(&node.progress);
+                }
+            } else if daemoned {
+                node.daemoned = Some(true);
+            }
+        });
+        self.follow_containers(pod, phase, &template);
+        self.mark(&pod.node_id, phase, Some(&message));
+        if phase.is_fulfilled() {
+            self.lift_outputs(&pod.node_id, &template);
+            let name = pod.name.clone();
+            self.commands.push(Command::Cluster { node_id: pod.node_id.clone(), command: ClusterCommand::LabelPodCompleted { name } });
+            self.end_frame(frame);
+        } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
+            self.work.push_back(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
+        }
+    }
+
+    /// Phase, message and whether it is a daemon that is up.
+    fn assess(&self, pod: &PodSummary, template: &Template) -> (NodePhase, String, bool) {
+        let daemon = template.daemon == Some(true);
+        let running_before = self.phase_of(&pod.node_id);
+        match pod.phase.as_str() {
+            "Succeeded" if daemon => (NodePhase::Failed, String::new(), false),
+            "Succeeded" => (NodePhase::Succeeded, String::new(), false),
+            "Failed" => {
+                let (phase, message) = failure(pod, template);
+                (phase, message, false)
+            }
+            _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
+            "Running" if daemon && !pod.ready => (running_before, String::new(), false),
+            "Running" => (NodePhase::Running, String::new(), daemon),
+            _ => (NodePhase::Pending, pending_reason(pod), false),
+        }
+    }
+
+    fn follow_containers(&mut self, pod: &PodSummary, pod_phase: NodePhase, template: &Template) {
+        if template.container_set.is_none() {
+            return;
+        }
+        let Some(name) = self.node(&pod.node_id).map(|n| n.name.clone()) else { return };
+        for container in &pod.containers {
+            let id = self.id_of(&format!("{name}.{}", container.name));
+            let Some(node) = self.node(&id) else { continue };
+            if node.phase.is_fulfilled() {
+                continue;
+            }
+            let phase = match (container.phase, pod_phase.is_fulfilled()) {
+                (NodePhase::Succeeded | NodePhase::Failed, _) => container.phase,
+                (_, true) => pod_phase,
+                (phase, false) => phase,
+            };
+            let message = if phase == NodePhase::Failed { container_text(container) } else { String::new() };
+            if phase == NodePhase::Succeeded {
+                self.update_node(&id, |n| n.progress = completed(&n.progress));
+            }
+            self.mark(&id, phase, Some(&message));
+        }
+    }
+}
+
+/// `0/3` becomes `3/3`.
+pub(crate) fn completed(progress: &str) -> String {
+    let total = progress.split_once('/').map_or("1", |(_, total)| total);
+    format!("{total}/{total}")
+}
+
+fn set_outputs(outputs: &mut Option<Outputs>, pod: &PodSummary, template: &Template) {
+    if let Some(reported) = &pod.outputs {
+        *outputs = Some(reported.clone());
+    }
+    let main = pod.containers.iter().find(|c| c.name == main_container(template));
+    if let Some(code) = main.and_then(|c| c.exit_code) {
+        outputs.get_or_insert_default().exit_code = Some(code.to_string());
+    }
+}
+
+/// The container whose exit code and output count.
+pub(crate) fn main_container(_template: &Template) -> &str {
+    "main"
+}
+
+fn is_main(template: &Template, name: &str) -> bool {
+    match &template.container_set {
+        Some(set) => set.containers.iter().any(|c| c.container.name == name),
+        None => name == "main",
+    }
+}
+
+fn container_text(container: &ContainerSummary) -> String {
+    let code = container.exit_code.unwrap_or_default();
+    let mut text = format!("{}: {} (exit code {code})", container.name, container.reason);
+    if !container.message.is_empty() {
+        text.push_str(": ");
+        text.push_str(&container.message);
+    }
+    text
+}
+
+/// Why a failed pod failed: its own message, else its containers in the order init, main, wait, others.
+fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
+    if !pod.message.is_empty() {
+        return (NodePhase::Failed, pod.message.clone());
+    }
+    let rank = |c: &ContainerSummary| match c.name.as_str() {
+        "main" => 1,
+        "wait" => 2,
+        _ => 3,
+    };
+    let mut containers: Vec<&ContainerSummary> = pod.containers.iter().collect();
+    containers.sort_by_key(|c| rank(c));
+    for container in pod.init_containers.iter().chain(containers) {
+        let Some(code) = container.exit_code else {
+            if !container.message.is_empty() {
+                let text = format!("Pod failed before {} container starts due to {}: {}", container.name, container.reason, container.message);
+                return (NodePhase::Error, text);
+            }
+            continue;
+        };
+        if code == 0 {
+            continue;
+        }
+        let text = container_text(container);
+        match container.name.as_str() {
+            "init" => return (NodePhase::Error, text),
+            name if is_main(template, name) => {
+                let phase = if template.container_set.is_some() && code == 64 { NodePhase::Error } else { NodePhase::Failed };
+                return (phase, text);
+            }
+            "wait" => return (NodePhase::Error, text),
+            // A sidecar that was killed with the pod.
+            _ if code == 137 || code == 143 => {}
+            _ => return (NodePhase::Failed, text),
+        }
+    }
+    (NodePhase::Succeeded, String::new())
+}
+
+fn pending_reason(pod: &PodSummary) -> String {
+    let waiting = pod.init_containers.iter().chain(&pod.containers).find(|c| c.phase == NodePhase::Pending && !c.reason.is_empty());
+    match waiting {
+        Some(c) if c.message.is_empty() => c.reason.clone(),
+        Some(c) => format!("{}: {}", c.reason, c.message),
+        None => pod.unschedulable.clone(),
+    }
+}

@@ -1,0 +1,70 @@
+//! Progress `N/M`. Source: Argo `workflow/progress/updater.go`.
+
+use std::collections::HashSet;
+
+use argosy_api::v1alpha1::NodeStatus;
+
+use crate::Workflow;
+
+/// The sum over all nodes that execute, kept as they change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    done: u64,
+    total: u64,
+}
+
+impl Progress {
+    pub fn change(&mut self, before: (u64, u64), after: (u64, u64)) {
+        self.done = self.done + after.0 - before.0;
+        self.total = self.total + after.1 - before.1;
+    }
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.done, self.total)
+    }
+}
+
+/// What a node that executes adds to the sum; nothing for others.
+pub(crate) fn of_leaf(node: &NodeStatus) -> (u64, u64) {
+    if node.r#type.executes() { parse(&node.progress).unwrap_or((0, 1)) } else { (0, 0) }
+}
+
+/// `N/M` with `N ≤ M` and `M > 0`.
+pub(crate) fn parse(text: &str) -> Option<(u64, u64)> {
+    let (done, total) = text.split_once('/')?;
+    let (done, total) = (done.parse().ok()?, total.parse().ok()?);
+    (done <= total && total > 0).then_some((done, total))
+}
+
+impl Workflow {
+    /// Sets the progress of every node that only holds others, once it is final: the sum over all that execute
+    /// below it. "Below" follows the children, hence also what comes after a group, as in Argo.
+    pub(crate) fn settle_progress(&mut self) {
+        let holders: Vec<String> =
+            self.object.status.nodes.values().filter(|n| !n.r#type.executes()).map(|n| n.id.clone()).collect();
+        for id in holders {
+            let (done, total) = self.progress_below(&id);
+            if total > 0 {
+                self.update_node(&id, |n| n.progress = format!("{done}/{total}"));
+            }
+        }
+    }
+
+    fn progress_below(&self, root: &str) -> (u64, u64) {
+        let mut seen: HashSet<&str> = HashSet::new();
+        let mut stack = vec![root];
+        let mut sum = (0, 0);
+        while let Some(id) = stack.pop() {
+            let Some(node) = self.node(id) else { continue };
+            if !seen.insert(&node.id) {
+                continue;
+            }
+            let own = of_leaf(node);
+            sum = (sum.0 + own.0, sum.1 + own.1);
+            stack.extend(node.children.iter().map(String::as_str));
+        }
+        sum
+    }
+}

@@ -1,0 +1,150 @@
+//! What a step changed, for EVENTS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use argosy_api::{
+    labels,
+    message::{SCHEMA, StatusChanged, WorkflowDelta},
+    v1alpha1::{Condition, NodeType, WorkflowPhase},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::Workflow;
+
+/// Members of the object that the step in hand has changed.
+#[derive(Debug, Default)]
+pub(crate) struct Delta {
+    pub nodes: BTreeSet<String>,
+    pub removed: Vec<String>,
+    pub fields: BTreeSet<Field>,
+    pub labels: BTreeMap<String, Option<String>>,
+    pub annotations: BTreeMap<String, Option<String>>,
+    pub unsuspended: bool,
+    pub completed: bool,
+}
+
+/// Members of `status` besides its nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Field {
+    Phase,
+    StartedAt,
+    FinishedAt,
+    Message,
+    Progress,
+    Outputs,
+    Conditions,
+    StoredTemplates,
+    StoredSpec,
+    Claims,
+    ResourcesDuration,
+}
+
+impl Workflow {
+    pub(crate) fn set_label(&mut self, key: &str, value: &str) {
+        if self.object.metadata.labels.get(key).is_none_or(|old| old != value) {
+            self.object.metadata.labels.insert(key.to_owned(), value.to_owned());
+            self.delta.labels.insert(key.to_owned(), Some(value.to_owned()));
+        }
+    }
+
+    pub(crate) fn set_annotation(&mut self, key: &str, value: &str) {
+        if self.object.metadata.annotations.get(key).is_none_or(|old| old != value) {
+            self.object.metadata.annotations.insert(key.to_owned(), value.to_owned());
+            self.delta.annotations.insert(key.to_owned(), Some(value.to_owned()));
+        }
+    }
+
+    pub(crate) fn set_phase(&mut self, phase: WorkflowPhase, message: &str) {
+        let status = &mut self.object.status;
+        if status.phase != phase {
+            status.phase = phase;
+            self.delta.fields.insert(Field::Phase);
+        }
+        if status.message != message {
+            status.message = message.to_owned();
+            self.delta.fields.insert(Field::Message);
+        }
+        self.set_label(labels::PHASE, phase.as_str());
+    }
+
+    pub(crate) fn set_condition(&mut self, kind: &str, status: &str) {
+        let conditions = &mut self.object.status.conditions;
+        match conditions.iter_mut().find(|c| c.r#type == kind) {
+            Some(condition) if condition.status == status => return,
+            Some(condition) => condition.status = status.to_owned(),
+            None => conditions.push(Condition { r#type: kind.to_owned(), status: status.to_owned(), ..Default::default() }),
+        }
+        self.delta.fields.insert(Field::Conditions);
+    }
+
+    /// The members of the status that follow from the nodes: progress, and whether a pod runs.
+    pub(crate) fn finish_status(&mut self) {
+        if self.delta.nodes.is_empty() && self.delta.fields.is_empty() {
+            return;
+        }
+        let progress = self.progress.to_string();
+        if self.object.status.progress != progress {
+            self.object.status.progress = progress;
+            self.delta.fields.insert(Field::Progress);
+        }
+        if self.delta.nodes.iter().any(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)) {
+            self.set_condition("PodRunning", if self.active_pods > 0 { "True" } else { "False" });
+        }
+    }
+
+    pub(crate) fn take_delta(&mut self, sequence: u64) -> Option<StatusChanged> {
+        let delta = std::mem::take(&mut self.delta);
+        let nodes: BTreeMap<_, _> =
+            delta.nodes.iter().filter_map(|id| Some((id.clone(), self.node(id)?.clone()))).collect();
+        let status: Map<String, Value> = delta.fields.iter().map(|field| self.field(*field)).collect();
+        let whole = !status.is_empty() || !delta.labels.is_empty() || !delta.annotations.is_empty() || delta.unsuspended;
+        if nodes.is_empty() && delta.removed.is_empty() && !whole {
+            return None;
+        }
+        let meta = &self.object.metadata;
+        Some(StatusChanged {
+            schema: SCHEMA,
+            at: self.now,
+            namespace: meta.namespace.clone(),
+            workflow: meta.name.clone(),
+            workflow_uid: meta.uid.clone(),
+            observed_sequence: sequence,
+            last: true,
+            nodes,
+            removed_nodes: delta.removed,
+            workflow_status: whole.then(|| WorkflowDelta {
+                status: if status.is_empty() { Value::Null } else { Value::Object(status) },
+                labels: delta.labels,
+                annotations: delta.annotations,
+                spec: if delta.unsuspended { serde_json::json!({"suspend": null}) } else { Value::Null },
+                completed: delta.completed,
+            }),
+        })
+    }
+
+    fn field(&self, field: Field) -> (String, Value) {
+        let status = &self.object.status;
+        let (name, value) = match field {
+            Field::Phase => ("phase", json(&status.phase)),
+            Field::StartedAt => ("startedAt", json(&status.started_at)),
+            Field::FinishedAt => ("finishedAt", json(&status.finished_at)),
+            // An empty text would stay in the object: null takes the member away.
+            Field::Message if status.message.is_empty() => ("message", Value::Null),
+            Field::Message => ("message", json(&status.message)),
+            Field::Progress => ("progress", json(&status.progress)),
+            Field::Outputs => ("outputs", json(&status.outputs)),
+            Field::Conditions => ("conditions", json(&status.conditions)),
+            Field::StoredTemplates => ("storedTemplates", json(&status.stored_templates)),
+            Field::StoredSpec => ("storedWorkflowTemplateSpec", json(&status.stored_workflow_template_spec)),
+            Field::Claims => ("persistentVolumeClaims", json(&status.persistent_volume_claims)),
+            Field::ResourcesDuration => ("resourcesDuration", json(&status.resources_duration)),
+        };
+        (name.to_owned(), value)
+    }
+}
+
+/// Our own types always have a JSON form: their keys are strings, their numbers finite.
+pub(crate) fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}

@@ -1,0 +1,241 @@
+//! Retries. Source: Argo `processNodeRetries`; inventory §8, rows 7 to 9.
+
+use std::collections::BTreeMap;
+
+use argosy_api::v1alpha1::{Backoff, NodeFlag, NodePhase, NodeStatus, RetryStrategy};
+use argosy_template::{Layered, Scope, duration};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Command, Workflow,
+    call::{Attempt, Call},
+    expressions,
+    frame::{Body, FrameId, Parent},
+    timers,
+    workflow::Work,
+};
+
+/// What follows an attempt that has ended.
+enum Verdict {
+    Again,
+    Wait(Timestamp, String),
+    End(NodePhase, String),
+}
+
+impl Workflow {
+    fn strategy(&self, frame: FrameId) -> Option<RetryStrategy> {
+        self.frame(frame)?.template.retry_strategy.clone().or_else(|| self.spec.retry_strategy.clone())
+    }
+
+    /// Begins the next attempt, or takes up the last one of a rebuilt workflow.
+    pub(crate) fn next_attempt(&mut self, frame: FrameId) {
+        let Some(retry) = self.frame(frame) else { return };
+        let (node_id, mut call) = (retry.node_id.clone(), retry.call.clone());
+        let attempts = self.attempts_of(&node_id);
+        let Some(Body::Retry(state)) = self.frame_mut(frame).map(|f| &mut f.body) else { return };
+        let rebuilt = state.attempts == 0 && !attempts.is_empty();
+        let number = if rebuilt { attempts.len() - 1 } else { attempts.len() };
+        state.attempts = number + 1;
+        let variables = self.attempt_variables(&attempts[..number], number);
+        call.name = format!("{}({number})", call.name);
+        call.flag = NodeFlag { retried: true, ..Default::default() };
+        call.parent = Parent::Attempt { frame };
+        call.attempt = Some(Attempt { variables });
+        self.update_node(&node_id, |n| n.message.clear());
+        self.work.push_back(Work::Call(Box::new(call)));
+    }
+
+    /// Ids of the attempts of a retry node, in order; hooks are left out.
+    pub(crate) fn attempts_of(&self, retry: &str) -> Vec<String> {
+        let Some(node) = self.node(retry) else { return Vec::new() };
+        let retried = |id: &&String| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.retried));
+        node.children.iter().filter(retried).cloned().collect()
+    }
+
+    fn attempt_variables(&self, before: &[String], number: usize) -> BTreeMap<String, String> {
+        let last = before.last().and_then(|id| self.node(id));
+        let mut variables = last_retry(last, ("0", "0", ""));
+        variables.insert("retries".to_owned(), number.to_string());
+        variables
+    }
+
+    /// An attempt is fulfilled: again, later, or the end.
+    pub(crate) fn attempt_fulfilled(&mut self, frame: FrameId) {
+        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return };
+        let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.node(id)).cloned() else { return };
+        if last.daemoned == Some(true) && !last.phase.is_fulfilled() {
+            self.update_node(&node_id, |n| {
+                n.daemoned = Some(true);
+                n.pod_ip.clone_from(&last.pod_ip);
+                n.phase = NodePhase::Running;
+            });
+            if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
+                self.work.push_back(Work::Fulfilled(parent));
+            }
+            return;
+        }
+        match self.judge(frame, &node_id, &last) {
+            Verdict::Again => {
+                self.update_node(&node_id, |n| n.daemoned = None);
+                self.next_attempt(frame);
+            }
+            Verdict::Wait(due, message) => {
+                self.update_node(&node_id, |n| n.message = message);
+                self.commands.push(Command::ArmTimer { key: timers::retry_of(&node_id), due });
+            }
+            Verdict::End(phase, message) => {
+                self.update_node(&node_id, |n| {
+                    n.outputs.clone_from(&last.outputs);
+                    n.daemoned = None;
+                });
+                self.mark(&node_id, phase, Some(&message));
+                self.end_frame(frame);
+            }
+        }
+    }
+
+    pub(crate) fn on_backoff_over(&mut self, node_id: &str) {
+        if let Some(frame) = self.live.get(node_id).copied()
+            && matches!(self.frame(frame).map(|f| &f.body), Some(Body::Retry(_)))
+        {
+            self.attempt_fulfilled(frame);
+        }
+    }
+
+    fn judge(&self, frame: FrameId, node_id: &str, last: &NodeStatus) -> Verdict {
+        if !last.phase.is_failed_or_error() {
+            return Verdict::End(NodePhase::Succeeded, String::new());
+        }
+        let Some(strategy) = self.strategy(frame) else { return Verdict::End(last.phase, last.message.clone()) };
+        let Some(call) = self.frame(frame).map(|f| &f.call) else { return Verdict::End(last.phase, last.message.clone()) };
+        if self.is_stopping(call) {
+            return Verdict::End(last.phase, format!("Stopped with strategy '{}'", self.object.spec.shutdown));
+        }
+        if let Some(deadline) = self.deadline()
+            && self.now > deadline
+            && !call.on_exit
+        {
+            return Verdict::End(last.phase, format!("retry exceeded workflow deadline {deadline}"));
+        }
+        let attempts = self.attempts_of(node_id);
+        if let Some(backoff) = &strategy.backoff
+            && let Some(verdict) = self.backoff(backoff, &attempts, last)
+        {
+            return verdict;
+        }
+        if !policy_allows(&strategy, last) {
+            return Verdict::End(last.phase, last.message.clone());
+        }
+        let limit = strategy.limit.as_ref().and_then(|l| l.as_int());
+        if limit.is_some_and(|limit| attempts.len() as i64 > limit) {
+            return Verdict::End(last.phase, "No more retries left".to_owned());
+        }
+        if !strategy.expression.is_empty() {
+            match self.evaluate_retry(&strategy.expression, call, last, attempts.len()) {
+                Ok(true) => {}
+                Ok(false) => return Verdict::End(last.phase, "retryStrategy.expression evaluated to false".to_owned()),
+                Err(error) => return Verdict::End(NodePhase::Error, error),
+            }
+        }
+        Verdict::Again
+    }
+
+    fn evaluate_retry(&self, expression: &str, call: &Call, last: &NodeStatus, attempts: usize) -> Result<bool, String> {
+        let mut variables = last_retry(Some(last), ("-1", "0", ""));
+        variables.insert("retries".to_owned(), (attempts - 1).to_string());
+        let inputs = self.frame_inputs(call);
+        let scope = Layered::new([&variables as &dyn Scope, &inputs, &self.globals]);
+        expressions::eval_bool(expression, &expressions::environment(&scope))
+    }
+
+    fn frame_inputs(&self, call: &Call) -> BTreeMap<String, String> {
+        let id = self.id_of(&call.name);
+        let inputs = self.node(&id).and_then(|n| n.inputs.clone()).unwrap_or_default();
+        crate::args::input_variables(&inputs, &Default::default())
+    }
+
+    /// The wait before the next attempt, or why there is none; nothing when it is over.
+    fn backoff(&self, backoff: &Backoff, attempts: &[String], last: &NodeStatus) -> Option<Verdict> {
+        let first_start = attempts.first().and_then(|id| self.node(id)?.started_at)?;
+        let until = |text: &str| -> Option<Timestamp> {
+            let nanos = duration::parse(text).ok()?;
+            first_start.0.checked_add(SignedDuration::from_nanos(nanos)).ok()
+        };
+        let limit = if backoff.max_duration.is_empty() { None } else { until(&backoff.max_duration) };
+        if limit.is_some_and(|limit| self.now > limit) {
+            return Some(Verdict::End(last.phase, "Max duration limit exceeded".to_owned()));
+        }
+        let wait = match backoff_wait(backoff, attempts.len()) {
+            Ok(wait) => wait,
+            Err(error) => return Some(Verdict::End(NodePhase::Error, error)),
+        };
+        let due = last.finished_at.map_or(self.now, |t| t.0).checked_add(wait).unwrap_or(self.now);
+        if limit.is_some_and(|limit| due > limit) {
+            return Some(Verdict::End(last.phase, "Backoff would exceed max duration limit".to_owned()));
+        }
+        (self.now < due).then(|| Verdict::Wait(due, format!("Backoff for {}", duration::human(wait.as_secs()))))
+    }
+}
+
+/// `duration × factor^(attempts − 1)`, at most `cap`.
+fn backoff_wait(backoff: &Backoff, attempts: usize) -> Result<SignedDuration, String> {
+    if backoff.duration.is_empty() {
+        return Err("no base duration specified for retryStrategy".to_owned());
+    }
+    let base = duration::parse(&backoff.duration).map_err(|e| e.to_string())?;
+    let factor = backoff.factor.as_ref().and_then(|f| f.as_int()).filter(|f| *f > 0);
+    let mut nanos = base;
+    if let Some(factor) = factor {
+        for _ in 1..attempts {
+            nanos = nanos.saturating_mul(factor);
+        }
+    }
+    if !backoff.cap.is_empty() {
+        nanos = nanos.min(duration::parse(&backoff.cap).map_err(|e| e.to_string())?);
+    }
+    Ok(SignedDuration::from_nanos(nanos))
+}
+
+/// Which ends may be retried; OnFailure by default, but Always with an expression.
+fn policy_allows(strategy: &RetryStrategy, last: &NodeStatus) -> bool {
+    let policy = match strategy.retry_policy.as_str() {
+        "" if strategy.expression.is_empty() => "OnFailure",
+        "" => "Always",
+        policy => policy,
+    };
+    match policy {
+        "Always" => true,
+        "OnError" => last.phase == NodePhase::Error,
+        "OnTransientError" => is_transient(&last.message),
+        _ => last.phase == NodePhase::Failed,
+    }
+}
+
+/// Texts of failures that pass by themselves. Source: Argo `util/errors`.
+fn is_transient(message: &str) -> bool {
+    const TEXTS: [&str; 8] = [
+        "i/o timeout",
+        "connection reset by peer",
+        "TLS handshake timeout",
+        "connection refused",
+        "server unavailable",
+        "exceeded quota",
+        "the object has been modified",
+        "Too many requests",
+    ];
+    TEXTS.iter().any(|text| message.contains(text))
+}
+
+/// `lastRetry.*`; `missing` stands for exit code, duration and status when there is no last attempt.
+fn last_retry(last: Option<&NodeStatus>, missing: (&str, &str, &str)) -> BTreeMap<String, String> {
+    let exit_code = last.and_then(|n| n.outputs.as_ref()?.exit_code.clone());
+    let fallback = if last.is_some() { "-1" } else { missing.0 };
+    let seconds = last.and_then(|n| Some(n.finished_at?.0.as_second() - n.started_at?.0.as_second()));
+    let pairs = [
+        ("lastRetry.exitCode", exit_code.unwrap_or_else(|| fallback.to_owned())),
+        ("lastRetry.status", last.map_or(missing.2.to_owned(), |n| n.phase.to_string())),
+        ("lastRetry.duration", seconds.map_or(missing.1.to_owned(), |s| s.to_string())),
+        ("lastRetry.message", last.map(|n| n.message.clone()).unwrap_or_default()),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

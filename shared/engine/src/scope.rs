@@ -1,0 +1,308 @@
+//! The variables that steps and tasks see of each other: `steps.NAME.*` and `tasks.NAME.*`.
+//!
+//! Looked up when asked for, so that a reference costs the same in a DAG of ten tasks and of ten thousand.
+
+use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap};
+
+use argosy_api::v1alpha1::{Artifact, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
+use argosy_template::{
+    Entry,
+    tags::{self, Layered, Scope},
+};
+use serde_json::Value;
+
+use crate::{
+    Workflow, aggregate,
+    args::{has_location, input_variables},
+    expressions,
+    frame::{Body, Frame, FrameId},
+    library::TemplateScope,
+    publish::json,
+};
+
+/// The variables inside a Steps or DAG frame: its inputs, and what its steps or tasks have brought so far.
+pub(crate) struct LocalScope<'a> {
+    workflow: &'a Workflow,
+    frame: FrameId,
+    inputs: BTreeMap<String, String>,
+    /// All of them, for expressions, which need to know what exists.
+    all: OnceCell<BTreeMap<String, String>>,
+}
+
+impl<'a> LocalScope<'a> {
+    pub fn new(workflow: &'a Workflow, frame: FrameId) -> Self {
+        let inputs = workflow.frame(frame).map(|f| input_variables(&f.template.inputs, &f.template)).unwrap_or_default();
+        Self { workflow, frame, inputs, all: OnceCell::new() }
+    }
+
+    fn all(&self) -> &BTreeMap<String, String> {
+        self.all.get_or_init(|| {
+            let mut all = self.inputs.clone();
+            for name in self.workflow.step_names(self.frame) {
+                all.extend(self.workflow.step_variables(self.frame, &name));
+            }
+            all
+        })
+    }
+}
+
+impl Scope for LocalScope<'_> {
+    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        if let Some(value) = self.inputs.get(name) {
+            return Some(Cow::Borrowed(value));
+        }
+        self.workflow.step_variable(self.frame, name).map(Cow::Owned)
+    }
+
+    fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.all().keys().map(String::as_str))
+    }
+
+    fn entry(&self, name: &str) -> Option<Entry<'_>> {
+        match self.get(name) {
+            Some(text) => Some(Entry::Text(text)),
+            None => self.workflow.is_absent(self.frame, name).then_some(Entry::Absent),
+        }
+    }
+}
+
+/// `steps.NAME.REST` or `tasks.NAME.REST`, as NAME and REST.
+fn split(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("steps.").or_else(|| name.strip_prefix("tasks."))?.split_once('.')
+}
+
+impl Workflow {
+    /// Names of the steps or tasks of a frame.
+    fn step_names(&self, frame: FrameId) -> Vec<String> {
+        let names = match self.frame(frame).map(|f| &f.body) {
+            Some(Body::Steps(steps)) => steps.group_of.keys().cloned().collect(),
+            Some(Body::Dag(dag)) => dag.by_name.keys().cloned().collect(),
+            Some(Body::Leaf | Body::Retry(_)) | None => Vec::new(),
+        };
+        let mut names: Vec<String> = names;
+        names.sort();
+        names
+    }
+
+    fn step_prefix(&self, frame: FrameId) -> &'static str {
+        match self.frame(frame).map(|f| &f.body) {
+            Some(Body::Dag(_)) => "tasks",
+            Some(Body::Steps(_) | Body::Leaf | Body::Retry(_)) | None => "steps",
+        }
+    }
+
+    /// The id of the node of a step or task, whether it exists or not; and of the node that holds the items of its loop.
+    fn step_node(&self, frame: FrameId, step: &str) -> Option<(String, String)> {
+        let owner = self.frame(frame)?;
+        match &owner.body {
+            Body::Steps(steps) => {
+                let group = format!("{}[{}]", owner.call.name, steps.group_of.get(step)?);
+                Some((self.id_of(&format!("{group}.{step}")), self.id_of(&group)))
+            }
+            Body::Dag(dag) => {
+                dag.by_name.get(step)?;
+                let id = self.task_id(frame, step);
+                Some((id.clone(), id))
+            }
+            Body::Leaf | Body::Retry(_) => None,
+        }
+    }
+
+    /// The items of a step's loop that exist, in the order of their index.
+    fn items_of(&self, holder: &str, step: &str) -> Vec<&NodeStatus> {
+        let Some(holder) = self.node(holder) else { return Vec::new() };
+        let mut items: Vec<(usize, &NodeStatus)> = holder
+            .children
+            .iter()
+            .filter_map(|id| {
+                let node = self.node(id)?;
+                Some((aggregate::index_of(&node.display_name, &node.name, step)?, node))
+            })
+            .collect();
+        items.sort_by_key(|(index, _)| *index);
+        items.into_iter().map(|(_, node)| node).collect()
+    }
+
+    fn step_variable(&self, frame: FrameId, name: &str) -> Option<String> {
+        let (step, rest) = split(name)?;
+        let (id, holder) = self.step_node(frame, step)?;
+        match self.node(&id) {
+            Some(node) if node.r#type == NodeType::TaskGroup => {
+                aggregate::variable(&self.items_of(&holder, step), rest).or_else(|| node_variable(node, rest))
+            }
+            Some(node) => node_variable(node, rest).or_else(|| self.output_default(frame, step, node, rest)),
+            None => aggregate::variable(&self.items_of(&holder, step), rest),
+        }
+    }
+
+    fn step_variables(&self, frame: FrameId, step: &str) -> Vec<(String, String)> {
+        let Some((id, holder)) = self.step_node(frame, step) else { return Vec::new() };
+        let prefix = self.step_prefix(frame);
+        let mut found = self.node(&id).map(node_variables).unwrap_or_default();
+        let items = self.items_of(&holder, step);
+        if !items.is_empty() {
+            found.extend(aggregate::variables(&items));
+        }
+        found.into_iter().map(|(rest, value)| (format!("{prefix}.{step}.{rest}"), value)).collect()
+    }
+
+    /// The output of a step that was skipped is the default that its template declares.
+    fn output_default(&self, frame: FrameId, step: &str, node: &NodeStatus, rest: &str) -> Option<String> {
+        if !matches!(node.phase, NodePhase::Skipped | NodePhase::Omitted) {
+            return None;
+        }
+        let parameter = rest.strip_prefix("outputs.parameters.")?;
+        let owner = self.frame(frame)?;
+        let step = find_step(&owner.template, step)?;
+        let template = self.peek_template(&step, &owner.inner_scope()).ok()?;
+        let output = template.outputs.parameters.iter().find(|p| p.name == parameter)?;
+        output.value_from.as_ref()?.default.as_ref().map(ToString::to_string)
+    }
+
+    /// True when `name` is an output of a step that was skipped or omitted, and has no default.
+    pub(crate) fn is_absent(&self, frame: FrameId, name: &str) -> bool {
+        let Some((step, rest)) = split(name) else { return false };
+        let node = self.step_node(frame, step).and_then(|(id, _)| self.node(&id));
+        let skipped = node.is_some_and(|n| matches!(n.phase, NodePhase::Skipped | NodePhase::Omitted));
+        skipped && rest.starts_with("outputs.") && self.step_variable(frame, name).is_none()
+    }
+
+    /// A template, without keeping it: for a look at its inputs or outputs.
+    pub(crate) fn peek_template(&self, step: &WorkflowStep, scope: &TemplateScope) -> Result<Template, String> {
+        if let Some(inline) = &step.inline {
+            return Ok(inline.as_ref().clone());
+        }
+        match &step.template_ref {
+            Some(r) if r.cluster_scope => self.find_template(&TemplateScope::Cluster(r.name.clone()), &r.template),
+            Some(r) => self.find_template(&TemplateScope::Namespaced(r.name.clone()), &r.template),
+            None => self.find_template(scope, &step.template),
+        }
+    }
+
+    /// The artifact that an argument or an output takes `from` elsewhere, under the argument's name.
+    ///
+    /// Errors: nothing by that name, or nothing there.
+    pub(crate) fn resolve_artifact(&self, frame: FrameId, wanted: &Artifact) -> Result<Artifact, String> {
+        let found = if wanted.from_expression.is_empty() {
+            let name = wanted.from.trim();
+            let name = name.strip_prefix("{{").and_then(|n| n.strip_suffix("}}")).unwrap_or(name).trim();
+            self.artifact_named(frame, name).ok_or_else(|| format!("unable to resolve references: Unable to resolve: \"{name}\""))?
+        } else {
+            self.artifact_by_expression(frame, &wanted.from_expression)?
+        };
+        let mut artifact = Artifact { name: wanted.name.clone(), ..found };
+        artifact.path.clone_from(&wanted.path);
+        artifact.optional = wanted.optional;
+        artifact.global_name.clone_from(&wanted.global_name);
+        if !wanted.sub_path.is_empty() {
+            let scope = LocalScope::new(self, frame);
+            let options = tags::Options { allow_unresolved: true, ..Default::default() };
+            let sub = tags::render(&wanted.sub_path, &Layered::new([&scope as &dyn Scope, &self.globals]), &options).map_err(|e| e.to_string())?;
+            append_key(&mut artifact, &sub)?;
+        }
+        Ok(artifact)
+    }
+
+    fn artifact_named(&self, frame: FrameId, name: &str) -> Option<Artifact> {
+        let named = |artifacts: &[Artifact], name: &str| artifacts.iter().find(|a| a.name == name && has_location(a)).cloned();
+        if let Some(input) = name.strip_prefix("inputs.artifacts.") {
+            return named(&self.frame(frame)?.template.inputs.artifacts, input);
+        }
+        if let Some(output) = name.strip_prefix("workflow.outputs.artifacts.") {
+            return named(&self.object.status.outputs.as_ref()?.artifacts, output);
+        }
+        let (step, rest) = split(name)?;
+        let artifact = rest.strip_prefix("outputs.artifacts.")?;
+        let (id, _) = self.step_node(frame, step)?;
+        named(&self.node(&id)?.outputs.as_ref()?.artifacts, artifact)
+    }
+
+    fn artifact_by_expression(&self, frame: FrameId, text: &str) -> Result<Artifact, String> {
+        let scope = LocalScope::new(self, frame);
+        let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
+        let mut environment = expressions::environment(&layered);
+        let prefix = self.step_prefix(frame);
+        for step in self.step_names(frame) {
+            let Some(node) = self.step_node(frame, &step).and_then(|(id, _)| self.node(&id)) else { continue };
+            for artifact in node.outputs.iter().flat_map(|o| &o.artifacts) {
+                put(&mut environment, &[prefix, &step, "outputs", "artifacts", &artifact.name], json(artifact));
+            }
+        }
+        for artifact in self.frame(frame).iter().flat_map(|f| &f.template.inputs.artifacts) {
+            put(&mut environment, &["inputs", "artifacts", &artifact.name], json(artifact));
+        }
+        let text = text.trim();
+        let text = text.strip_prefix("{{=").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);
+        let value = expressions::eval(text, &environment)?;
+        argosy_api::v1alpha1::from_value(value).map_err(|_| format!("unable to resolve references: Unable to resolve: \"{text}\""))
+    }
+}
+
+/// A step or task of a template, by name.
+fn find_step(template: &Template, name: &str) -> Option<WorkflowStep> {
+    if let Some(dag) = &template.dag {
+        let task = dag.tasks.iter().find(|t| t.name == name)?;
+        return Some(WorkflowStep {
+            template: task.template.clone(),
+            template_ref: task.template_ref.clone(),
+            inline: task.inline.clone(),
+            ..Default::default()
+        });
+    }
+    template.steps.iter().flat_map(|g| &g.steps).find(|s| s.name == name).cloned()
+}
+
+fn put(environment: &mut Value, path: &[&str], leaf: Value) {
+    let mut at = environment;
+    for key in path {
+        if !at.is_object() {
+            *at = Value::Object(Default::default());
+        }
+        let Some(map) = at.as_object_mut() else { return };
+        at = map.entry((*key).to_owned()).or_insert(Value::Null);
+    }
+    *at = leaf;
+}
+
+/// Adds a sub path to the key of an artifact that has one.
+fn append_key(artifact: &mut Artifact, sub_path: &str) -> Result<(), String> {
+    let location = &mut artifact.location;
+    let key = if let Some(s3) = &mut location.s3 {
+        &mut s3.key
+    } else if let Some(gcs) = &mut location.gcs {
+        &mut gcs.key
+    } else if let Some(oss) = &mut location.oss {
+        &mut oss.key
+    } else if let Some(azure) = &mut location.azure {
+        &mut azure.blob
+    } else {
+        return Err(format!("artifact {} has no key that subPath could be added to", artifact.name));
+    };
+    *key = format!("{}/{}", key.trim_end_matches('/'), sub_path.trim_start_matches('/'));
+    Ok(())
+}
+
+/// What is known of a node under a name after `steps.NAME.`.
+fn node_variable(node: &NodeStatus, rest: &str) -> Option<String> {
+    let outputs = node.outputs.as_ref();
+    match rest {
+        "id" => Some(node.id.clone()),
+        "status" => (node.phase != NodePhase::Unknown).then(|| node.phase.to_string()),
+        "startedAt" => node.started_at.map(|t| t.to_string()),
+        "finishedAt" => node.finished_at.map(|t| t.to_string()),
+        "ip" => (!node.pod_ip.is_empty()).then(|| node.pod_ip.clone()),
+        "hostNodeName" => (!node.host_node_name.is_empty()).then(|| node.host_node_name.clone()),
+        "exitCode" => outputs?.exit_code.clone(),
+        "outputs.result" => outputs?.result.clone(),
+        _ => {
+            let name = rest.strip_prefix("outputs.parameters.")?;
+            outputs?.parameters.iter().find(|p| p.name == name)?.value.as_ref().map(ToString::to_string)
+        }
+    }
+}
+
+fn node_variables(node: &NodeStatus) -> Vec<(String, String)> {
+    let fixed = ["id", "status", "startedAt", "finishedAt", "ip", "hostNodeName", "exitCode", "outputs.result"].map(str::to_owned);
+    let parameters = node.outputs.iter().flat_map(|o| &o.parameters).map(|p| format!("outputs.parameters.{}", p.name));
+    fixed.into_iter().chain(parameters).filter_map(|rest| Some((rest.clone(), node_variable(node, &rest)?))).collect()
+}

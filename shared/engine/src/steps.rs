@@ -1,0 +1,185 @@
+//! Steps: groups one after another, the steps of a group side by side.
+
+use std::{collections::HashMap, sync::Arc};
+
+use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
+
+use crate::{
+    Workflow,
+    call::Call,
+    frame::{Body, Children, Frame, FrameId},
+    library::TemplateScope,
+    nodes::NewNode,
+    workflow::Work,
+};
+
+/// A Steps node that runs.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    /// Where the steps' templates are looked up.
+    pub scope: TemplateScope,
+    /// Index of the group that runs.
+    pub current: usize,
+    /// Node id of that group.
+    pub group_id: String,
+    /// The steps of that group.
+    pub children: Children,
+    /// The group's steps are being added: it cannot be over yet.
+    pub starting: bool,
+    /// The group in which each step is.
+    pub group_of: HashMap<String, usize>,
+}
+
+impl Workflow {
+    pub(crate) fn begin_steps(&mut self, call: &Call, template: Arc<Template>, scope: TemplateScope) -> Result<(), String> {
+        let steps = template.steps.iter().enumerate().flat_map(|(i, group)| group.steps.iter().map(move |s| (s.name.clone(), i)));
+        let body = Steps {
+            scope,
+            current: 0,
+            group_id: String::new(),
+            children: Children::default(),
+            starting: false,
+            group_of: steps.collect(),
+        };
+        let frame = self.begin(call, NodeType::Steps, NodePhase::Running, template, Body::Steps(body));
+        self.start_group(frame, 0);
+        Ok(())
+    }
+
+    fn steps_mut(&mut self, frame: FrameId) -> Option<&mut Steps> {
+        match &mut self.frame_mut(frame)?.body {
+            Body::Steps(steps) => Some(steps),
+            Body::Leaf | Body::Dag(_) | Body::Retry(_) => None,
+        }
+    }
+
+    fn group_name(&self, frame: FrameId, index: usize) -> String {
+        self.frame(frame).map(|f| format!("{}[{index}]", f.call.name)).unwrap_or_default()
+    }
+
+    pub(crate) fn start_group(&mut self, frame: FrameId, index: usize) {
+        let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
+        let Some(group) = template.steps.get(index) else { return self.finish_steps(frame) };
+        let name = self.group_name(frame, index);
+        let known = self.phase_of(&self.id_of(&name));
+        let group_id = self.create_group(frame, index, &name);
+        let Some(steps) = self.steps_mut(frame) else { return };
+        steps.current = index;
+        steps.group_id = group_id;
+        steps.children = Children::default();
+        steps.starting = true;
+        if known.is_fulfilled() {
+            return self.group_done(frame);
+        }
+        if let Err(message) = self.add_steps(frame, &group.steps, &name) {
+            return self.group_errored(frame, &message);
+        }
+        let Some(steps) = self.steps_mut(frame) else { return };
+        steps.starting = false;
+        if steps.children.open == 0 {
+            self.finish_group(frame);
+        }
+    }
+
+    fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
+        let mut expanded = Vec::new();
+        for step in group {
+            let resolved = self.resolve_references(frame, step).map_err(|e| format!("failed to resolve references: {e}"))?;
+            expanded.extend(self.expand(resolved)?.1);
+        }
+        for step in expanded {
+            let name = format!("{group_name}.{}", step.name);
+            self.add_child(frame, step, name, 0)?;
+        }
+        Ok(())
+    }
+
+    /// The group's node, below the node itself or below all at which the group before ended.
+    fn create_group(&mut self, frame: FrameId, index: usize, name: &str) -> String {
+        let id = self.id_of(name);
+        if self.node(&id).is_some() {
+            return id;
+        }
+        let Some(owner) = self.frame(frame) else { return id };
+        let (boundary, scope) = (owner.node_id.clone(), owner.inner_scope().label(&self.object.metadata.name));
+        let parents = if index == 0 {
+            vec![boundary.clone()]
+        } else {
+            let before = self.id_of(&self.group_name(frame, index - 1));
+            let children = self.node(&before).map(|n| n.children.clone()).unwrap_or_default();
+            if children.is_empty() { vec![before] } else { children.iter().flat_map(|c| self.outbound(c)).collect() }
+        };
+        self.create_node(NewNode {
+            name,
+            kind: NodeType::StepGroup,
+            step: None,
+            scope: &scope,
+            boundary: &boundary,
+            phase: NodePhase::Running,
+            flag: NodeFlag::default(),
+            message: "",
+        });
+        for parent in parents {
+            self.link(&parent, &id);
+        }
+        id
+    }
+
+    /// All steps of the group have settled: it succeeded unless one failed that may not.
+    pub(crate) fn finish_group(&mut self, frame: FrameId) {
+        let Some(steps) = self.steps_mut(frame) else { return };
+        let group_id = steps.group_id.clone();
+        let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
+            let unforgiven = children.list.iter().filter(|child| {
+                let phase = self.phase_of(&child.node_id);
+                phase.is_failed_or_error() && !continues_on(&child.step, phase)
+            });
+            unforgiven.map(|child| child.node_id.clone()).next()
+        });
+        match failed {
+            Some(child) => self.mark(&group_id, NodePhase::Failed, Some(&format!("child '{child}' failed"))),
+            None => self.mark(&group_id, NodePhase::Succeeded, None),
+        }
+        self.group_done(frame);
+    }
+
+    /// A step could not be resolved or begun: the group is in error, and the steps node fails with its message.
+    pub(crate) fn group_errored(&mut self, frame: FrameId, message: &str) {
+        let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id.clone()) else { return };
+        self.mark(&group_id, NodePhase::Error, Some(message));
+        self.group_done(frame);
+    }
+
+    fn group_done(&mut self, frame: FrameId) {
+        let Some(steps) = self.steps_mut(frame) else { return };
+        let (group_id, next) = (steps.group_id.clone(), steps.current + 1);
+        let Some(group) = self.node(&group_id) else { return };
+        if group.phase.is_failed_or_error() {
+            let message = group.message.clone();
+            self.end_steps(frame, NodePhase::Failed, &message);
+        } else {
+            self.work.push_back(Work::Group { frame, index: next });
+        }
+    }
+
+    fn finish_steps(&mut self, frame: FrameId) {
+        match self.outputs_of_frame(frame) {
+            Ok(()) => self.end_steps(frame, NodePhase::Succeeded, ""),
+            Err(message) => self.end_steps(frame, NodePhase::Error, &message),
+        }
+    }
+
+    fn end_steps(&mut self, frame: FrameId, phase: NodePhase, message: &str) {
+        let Some(steps) = self.steps_mut(frame) else { return };
+        let group_id = steps.group_id.clone();
+        let children = self.node(&group_id).map(|n| n.children.clone()).unwrap_or_default();
+        let outbound: Vec<String> = children.iter().flat_map(|c| self.outbound(c)).collect();
+        self.end_composite(frame, phase, message, outbound);
+    }
+}
+
+/// The step tolerates that its node ended so.
+pub(crate) fn continues_on(step: &WorkflowStep, phase: NodePhase) -> bool {
+    let Some(on) = &step.continue_on else { return false };
+    (phase == NodePhase::Failed && on.failed) || (phase == NodePhase::Error && on.error)
+}

@@ -1,0 +1,66 @@
+//! Suspend nodes: wait for a time, or for a person.
+
+use std::sync::Arc;
+
+use argosy_api::v1alpha1::{NodePhase, NodeType, Outputs, Template};
+use argosy_template::duration;
+use jiff::SignedDuration;
+
+use crate::{Command, Workflow, call::Call, frame::Body, timers};
+
+impl Workflow {
+    pub(crate) fn begin_suspend(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
+        let text = template.suspend.as_ref().map(|s| s.duration.clone()).unwrap_or_default();
+        let wait = if text.is_empty() { None } else { Some(duration::parse(&text).map_err(|e| e.to_string())?) };
+        let supplied: Vec<_> = template
+            .outputs
+            .parameters
+            .iter()
+            .filter(|p| p.value_from.as_ref().is_some_and(|from| from.supplied.is_some()))
+            .cloned()
+            .collect();
+        let frame = self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
+        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
+        if !supplied.is_empty() {
+            self.update_node(&node_id, |n| {
+                n.outputs.get_or_insert_with(|| Outputs { parameters: supplied, ..Default::default() });
+            });
+        }
+        if let Some(nanos) = wait {
+            let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.now, |t| t.0);
+            let due = started.checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(self.now);
+            self.commands.push(Command::ArmTimer { key: timers::suspend_of(&node_id), due });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_suspend_over(&mut self, node_id: &str) {
+        self.end_suspend(node_id, NodePhase::Succeeded, "");
+    }
+
+    /// Ends a suspend node that still waits.
+    pub(crate) fn end_suspend(&mut self, node_id: &str, phase: NodePhase, message: &str) {
+        let Some(frame) = self.live.get(node_id).copied().filter(|_| self.node(node_id).is_some_and(|n| n.r#type == NodeType::Suspend)) else { return };
+        if phase == NodePhase::Succeeded {
+            self.fill_supplied_defaults(node_id);
+            self.update_node(node_id, |n| n.progress = "1/1".to_owned());
+        }
+        self.mark(node_id, phase, (!message.is_empty()).then_some(message));
+        if let Some(template) = self.frame(frame).map(|f| f.template.clone()) {
+            self.lift_outputs(node_id, &template);
+        }
+        self.end_frame(frame);
+    }
+
+    fn fill_supplied_defaults(&mut self, node_id: &str) {
+        self.update_node(node_id, |n| {
+            for parameter in n.outputs.iter_mut().flat_map(|o| &mut o.parameters) {
+                let default = parameter.value_from.as_ref().and_then(|from| from.default.clone());
+                if parameter.value.is_none() && default.is_some() {
+                    parameter.value = default;
+                    parameter.value_from = None;
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,17 @@
+//! The engine's pure functions against the tables recorded from Argo.
+//!
+//! The tables lie beside the checkout, in `../shared/conformance`, or where `ARGOSY_CONFORMANCE` points; without them
+//! these tests do nothing. Differences that are meant to stay are listed in `known-differences.txt`.
+
+#[path = "tables/depends.rs"]
+mod depends;
+#[path = "tables/harness.rs"]
+mod harness;
+#[path = "tables/misc.rs"]
+mod misc;
+#[path = "tables/retry.rs"]
+mod retry;
+#[path = "tables/submit.rs"]
+mod submit;
+#[path = "tables/validate.rs"]
+mod validate;
