@@ -1,0 +1,263 @@
+//! Carries out commands, those of one node in order. Each may be carried out twice without harm.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey, api};
+use argosy_api::labels;
+use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage, PodSummary, SCHEMA};
+use argosy_bus::Delivery;
+use async_trait::async_trait;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::metrics;
+use crate::service::Surroundings;
+
+/// An actor without commands leaves memory after this.
+const IDLE: Duration = Duration::from_secs(30);
+/// A command that cannot be carried out yet keeps its delivery alive this often.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A command and its delivery.
+pub(crate) struct Inbound {
+    pub delivery: Delivery,
+    pub command: CommandMessage,
+}
+
+/// Names a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeKey {
+    pub workflow_uid: String,
+    pub node_id: String,
+}
+
+/// Builds the actors of nodes.
+pub(crate) struct Commands(pub Arc<Surroundings>);
+
+#[async_trait]
+impl Factory for Commands {
+    type Key = NodeKey;
+    type Actor = NodeActor;
+
+    async fn build(&self, _key: &NodeKey) -> Result<Option<NodeActor>, Failure> {
+        Ok(Some(NodeActor { around: Arc::clone(&self.0), ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
+    }
+
+    async fn refuse(&self, _key: &NodeKey, _batch: Vec<Inbound>) -> Result<(), Failure> {
+        Ok(()) // Never: `build` always builds.
+    }
+}
+
+/// One node.
+pub(crate) struct NodeActor {
+    around: Arc<Surroundings>,
+    /// Sequence of the last command that ended the pod of this name: an older wish for it no longer holds.
+    ended: BTreeMap<String, u64>,
+    idle_at: Instant,
+}
+
+#[async_trait]
+impl Actor for NodeActor {
+    type Message = Inbound;
+
+    async fn handle(&mut self, batch: Vec<Inbound>) -> Result<(), Failure> {
+        for Inbound { delivery, command } in batch {
+            let _timer = metrics::COMMAND_SECONDS.start_timer();
+            self.insist(&delivery, &command).await?;
+            delivery.ack().await?;
+        }
+        self.idle_at = Instant::now() + IDLE;
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        Some(self.idle_at)
+    }
+
+    async fn wake(&mut self) -> Result<Next, Failure> {
+        Ok(Next::Stop)
+    }
+}
+
+/// What came of one try.
+enum Outcome {
+    Done,
+    /// To be tried again.
+    Later,
+}
+
+impl NodeActor {
+    /// Tries until it is done, and says that it is still at it.
+    async fn insist(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<(), Failure> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        let mut beat_at = Instant::now() + HEARTBEAT;
+        loop {
+            match self.carry_out(delivery, command).await {
+                Ok(Outcome::Done) => return Ok(()),
+                Ok(Outcome::Later) => {}
+                Err(error) if api::answer(&error) == api::Answer::Transient => {
+                    tracing::warn!(workflow.uid = command.workflow_uid, node.id = command.node_id, error = &error as &dyn std::error::Error,
+                        "command not carried out, trying again");
+                }
+                Err(error) => return self.rejected(delivery, command, api::message(&error)).await,
+            }
+            backoff.wait().await;
+            if Instant::now() >= beat_at {
+                delivery.in_progress().await?;
+                beat_at = Instant::now() + HEARTBEAT;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<Outcome, kube::Error> {
+        let around = Arc::clone(&self.around);
+        let _permit = around.permits.acquire().await;
+        metrics::COMMANDS.with_label_values(&[kind_of(&command.body)]).inc();
+        let sequence = delivery.message.sequence;
+        match &command.body {
+            ClusterCommand::CreatePod { manifest } => self.create_pod(delivery, command, manifest).await,
+            ClusterCommand::StopPod { name } => {
+                self.ended.insert(name.clone(), sequence);
+                if !self.delete(&self.pods(command), name).await? {
+                    // Nobody else would say so of a pod that never was.
+                    let pod = PodSummary { node_id: command.node_id.clone(), name: name.clone(), deleted: true, ..PodSummary::default() };
+                    let body = Observed::PodChanged { pod: Box::new(pod) };
+                    self.report(command, format!("{}:absent:{sequence}", command.workflow_uid), body).await;
+                }
+                Ok(Outcome::Done)
+            }
+            ClusterCommand::DeletePod { name } => {
+                self.ended.insert(name.clone(), sequence);
+                self.delete(&self.pods(command), name).await?;
+                Ok(Outcome::Done)
+            }
+            ClusterCommand::LabelPodCompleted { name } => {
+                let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
+                match self.pods(command).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                    Err(error) if api::answer(&error) != api::Answer::NotFound => Err(error),
+                    Ok(_) | Err(_) => Ok(Outcome::Done),
+                }
+            }
+            ClusterCommand::CreateObject { manifest } => self.create_object(command, manifest).await,
+            ClusterCommand::DeleteObject { api_version, resource_kind, name } => {
+                let objects = self.objects(command, api_version, resource_kind);
+                self.delete(&objects, name).await?;
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    async fn create_pod(&self, delivery: &Delivery, command: &CommandMessage, manifest: &Value) -> Result<Outcome, kube::Error> {
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        let is_ended = self.ended.get(name).is_some_and(|ended| *ended > delivery.message.sequence);
+        // A first delivery is fresh. A repeat may be as old as a crash: its pod may have come, ended, and been deleted.
+        if is_ended || (delivery.message.deliveries > 1 && self.is_over(command).await?) {
+            metrics::STALE.inc();
+            return Ok(Outcome::Done);
+        }
+        let mut manifest = manifest.clone();
+        let shard = self.around.host.shard_of(&command.workflow_uid).to_string();
+        let marks = [(labels::WORKFLOW_UID, &command.workflow_uid), (labels::SHARD, &shard), (labels::WORKFLOW, &command.workflow)];
+        for (label, value) in marks {
+            manifest["metadata"]["labels"][label] = json!(value);
+        }
+        let pods = self.pods(command);
+        match self.create(&pods, manifest).await {
+            Ok(()) => Ok(Outcome::Done),
+            Err(error) if api::answer(&error) == api::Answer::AlreadyExists => self.exists(&pods, command, name, error).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A pod of that name exists: ours, another's, or one about to go.
+    async fn exists(&self, pods: &Api<DynamicObject>, command: &CommandMessage, name: &str, error: kube::Error) -> Result<Outcome, kube::Error> {
+        let Some(pod) = pods.get_opt(name).await? else { return Ok(Outcome::Later) };
+        let is_ours = pod.metadata.labels.as_ref().and_then(|all| all.get(labels::WORKFLOW_UID)) == Some(&command.workflow_uid);
+        if pod.metadata.deletion_timestamp.is_some() {
+            return Ok(Outcome::Later);
+        }
+        if is_ours { Ok(Outcome::Done) } else { Err(error) }
+    }
+
+    /// Whether the node has ended, or its workflow is gone.
+    async fn is_over(&self, command: &CommandMessage) -> Result<bool, kube::Error> {
+        let workflows = api::workflows(&self.around.client, &command.namespace);
+        let Some(workflow) = workflows.get_opt(&command.workflow).await? else { return Ok(true) };
+        if workflow.metadata.uid.as_deref() != Some(&command.workflow_uid) {
+            return Ok(true);
+        }
+        let Ok(workflow) = api::to_workflow(&workflow) else { return Ok(false) };
+        Ok(workflow.status.nodes.get(&command.node_id).is_some_and(|node| node.phase.is_fulfilled()))
+    }
+
+    async fn create_object(&self, command: &CommandMessage, manifest: &Value) -> Result<Outcome, kube::Error> {
+        let text = |key: &str| manifest[key].as_str().unwrap_or_default();
+        let objects = self.objects(command, text("apiVersion"), text("kind"));
+        match self.create(&objects, manifest.clone()).await {
+            Err(error) if api::answer(&error) != api::Answer::AlreadyExists => Err(error),
+            Ok(()) | Err(_) => Ok(Outcome::Done),
+        }
+    }
+
+    async fn create(&self, objects: &Api<DynamicObject>, manifest: Value) -> Result<(), kube::Error> {
+        let object: DynamicObject = serde_json::from_value(manifest).map_err(kube::Error::SerdeError)?;
+        objects.create(&PostParams::default(), &object).await.map(|_| ())
+    }
+
+    /// False when there was none.
+    async fn delete(&self, objects: &Api<DynamicObject>, name: &str) -> Result<bool, kube::Error> {
+        match objects.delete(name, &DeleteParams::default()).await {
+            Ok(_) => Ok(true),
+            Err(error) if api::answer(&error) == api::Answer::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn pods(&self, command: &CommandMessage) -> Api<DynamicObject> {
+        self.objects(command, "v1", "Pod")
+    }
+
+    fn objects(&self, command: &CommandMessage, api_version: &str, kind: &str) -> Api<DynamicObject> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        Api::namespaced_with(self.around.client.clone(), &command.namespace, &resource)
+    }
+
+    /// The API refuses, for good.
+    async fn rejected(&self, delivery: &Delivery, command: &CommandMessage, message: String) -> Result<(), Failure> {
+        metrics::REJECTED.inc();
+        tracing::warn!(workflow.uid = command.workflow_uid, node.id = command.node_id, kind = kind_of(&command.body), message, "command rejected");
+        if let ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } = command.body {
+            let body = Observed::PodRejected { node_id: command.node_id.clone(), message };
+            self.report(command, format!("{}:rejected:{}", command.workflow_uid, delivery.message.sequence), body).await;
+        }
+        Ok(())
+    }
+
+    async fn report(&self, command: &CommandMessage, id: String, body: Observed) {
+        let host = &self.around.host;
+        let workflow =
+            WorkflowKey { uid: command.workflow_uid.clone(), namespace: command.namespace.clone(), name: command.workflow.clone() };
+        let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
+        let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+        if let Err(error) = host.publish(vec![host.observed(&workflow, id, payload)]).await {
+            metrics::POISON.inc();
+            tracing::error!(workflow.uid = workflow.uid, error = &error as &dyn std::error::Error, "report refused by the bus");
+        }
+    }
+}
+
+fn kind_of(command: &ClusterCommand) -> &'static str {
+    match command {
+        ClusterCommand::CreatePod { .. } => "createPod",
+        ClusterCommand::StopPod { .. } => "stopPod",
+        ClusterCommand::DeletePod { .. } => "deletePod",
+        ClusterCommand::LabelPodCompleted { .. } => "labelPodCompleted",
+        ClusterCommand::CreateObject { .. } => "createObject",
+        ClusterCommand::DeleteObject { .. } => "deleteObject",
+    }
+}
