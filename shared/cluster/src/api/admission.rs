@@ -90,7 +90,7 @@ pub(crate) fn complete_new(kind: &Kind, tree: &mut Json, uid: Uuid, now: Timesta
     } else {
         tree.remove(&["metadata", "generation"]);
     }
-    if kind.status {
+    if kind.status && kind.flavor != Flavor::CustomResourceDefinition {
         tree.remove(&["status"]);
     }
     default_fields(kind, tree);

@@ -11,13 +11,17 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::deletion::{self, DeleteOptions, Deleted};
+use super::discovery;
 use super::failure::{Failure, Result};
 use super::json::Json;
+use super::kinds::Flavor;
 use super::logs::LogSource;
 use super::patch;
+use super::pods;
 use super::read;
 use super::render::{Renderer, bytes_response, failure_response, json_response, text_response};
 use super::request::{Params, Target};
+use super::reviews;
 use super::selector::Selector;
 use super::sources::{Fault, Faults};
 use super::store::Store;
@@ -101,8 +105,7 @@ impl Api {
         let path = call.uri.path();
         match Target::parse(path) {
             Some(target) => self.resource(call, &target).await,
-            None if matches!(path, "/healthz" | "/readyz" | "/livez") => Ok(text_response("ok")),
-            None => Err(Failure::no_such_path()),
+            None => other(&call),
         }
     }
 
@@ -125,6 +128,15 @@ impl Api {
             }
         }
         let response = match (verb, target.sub.as_deref()) {
+            ("get", Some("log")) if target.kind.flavor == Flavor::Pod => {
+                pods::log(self, call, target).await
+            }
+            ("create", Some("eviction")) if target.kind.flavor == Flavor::Pod => {
+                pods::evict(self, &call, target).await
+            }
+            ("create", Some("binding")) if target.kind.flavor == Flavor::Pod => {
+                pods::bind(self, &call, target).await
+            }
             ("get", None | Some("status")) => self.get(&call, target).await,
             ("list", None) => self.list(&call, target).await,
             ("watch", None) => self.watch(call, target),
@@ -258,6 +270,26 @@ impl Api {
             remaining: None,
         };
         Ok(Renderer::new(&call.headers, &call.params).list(&self.store, target.kind, &list))
+    }
+}
+
+/// Paths that name no stored resource: health, discovery, reviews.
+fn other(call: &Call) -> Result<Response> {
+    let path = call.uri.path();
+    if call.method == Method::POST
+        && let Some(review) = reviews::review(path, call)
+    {
+        return review.map(|body| json_response(StatusCode::CREATED, &body));
+    }
+    if call.method != Method::GET {
+        return Err(Failure::no_such_path());
+    }
+    if matches!(path, "/healthz" | "/readyz" | "/livez") {
+        return Ok(text_response("ok"));
+    }
+    match discovery::document(path) {
+        Some(document) => Ok(json_response(StatusCode::OK, &document)),
+        None => Err(Failure::no_such_path()),
     }
 }
 

@@ -9,7 +9,9 @@
 
 mod admission;
 mod byte_cache;
+mod columns;
 mod deletion;
+mod discovery;
 mod durable;
 mod failure;
 mod handler;
@@ -19,17 +21,22 @@ pub mod kinds;
 mod logs;
 mod object;
 mod patch;
+mod pod_columns;
+mod pods;
 mod read;
 mod render;
 mod request;
+mod reviews;
 mod selector;
 mod server;
 mod signals;
 mod sources;
 mod store;
+mod table;
 mod watching;
 mod write;
 
+pub use durable::OpenError;
 pub use logs::{LogError, LogOptions, LogSource};
 pub use server::{Options, Server};
 pub use sources::{Clock, Fault, Faults, RandomUids, SystemClock, UidSource};

@@ -14,16 +14,22 @@ use super::object::Object;
 use super::read::{List, list_meta, partial};
 use super::request::{Form, Params};
 use super::store::Store;
+use super::table::{Include, table};
 
 /// How one request wants to see objects.
 pub(crate) struct Renderer {
     form: Form,
+    include: Include,
+    /// The columns of a watch's table were sent.
+    defined: bool,
 }
 
 impl Renderer {
-    pub fn new(headers: &HeaderMap, _params: &Params) -> Self {
+    pub fn new(headers: &HeaderMap, params: &Params) -> Self {
         Renderer {
             form: Form::accepted(headers),
+            include: Include::parse(params.get("includeObject")),
+            defined: false,
         }
     }
 
@@ -34,22 +40,36 @@ impl Renderer {
     /// An object as it stands in a watch event.
     pub fn watched(&mut self, store: &Store, object: &Arc<Object>) -> Bytes {
         match self.form {
-            Form::Full | Form::Table => store.encoded(object),
+            Form::Full => store.encoded(object),
             Form::Metadata => partial(object).to_vec().into(),
+            Form::Table => {
+                let defined = std::mem::replace(&mut self.defined, true);
+                let metadata = json!({"resourceVersion": object.revision.to_string()});
+                let one = std::iter::once(object.as_ref());
+                let now = store.now();
+                table(object.kind, one, metadata, self.include, defined, now)
+                    .to_string()
+                    .into()
+            }
         }
     }
 
     pub fn list(&mut self, store: &Store, kind: &Kind, list: &List) -> Response {
+        let meta = list_meta(list);
         let (list_kind, api_version) = match self.form {
-            Form::Full | Form::Table => (format!("{}List", kind.kind), kind.api_version()),
+            Form::Full => (format!("{}List", kind.kind), kind.api_version()),
             Form::Metadata => (
                 "PartialObjectMetadataList".to_owned(),
                 "meta.k8s.io/v1".to_owned(),
             ),
+            Form::Table => {
+                let objects = list.objects.iter().map(AsRef::as_ref);
+                let body = table(kind, objects, meta, self.include, false, store.now());
+                return json_response(StatusCode::OK, &body);
+            }
         };
         let head =
-            json!({"kind": list_kind, "apiVersion": api_version, "metadata": list_meta(list)})
-                .to_string();
+            json!({"kind": list_kind, "apiVersion": api_version, "metadata": meta}).to_string();
         let mut out = BytesMut::with_capacity(256 + list.objects.len() * 1024);
         out.put_slice(&head.as_bytes()[..head.len() - 1]);
         out.put_slice(b",\"items\":[");
@@ -66,8 +86,12 @@ impl Renderer {
     /// The object of a bookmark event.
     pub fn bookmark(&self, kind: &Kind, metadata: Value) -> Value {
         let (name, api_version) = match self.form {
-            Form::Full | Form::Table => (kind.kind, kind.api_version()),
+            Form::Full => (kind.kind, kind.api_version()),
             Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned()),
+            Form::Table => {
+                return json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                    "columnDefinitions": [], "rows": []});
+            }
         };
         json!({"kind": name, "apiVersion": api_version, "metadata": metadata})
     }

@@ -1,17 +1,26 @@
 //! The server and what it is made of.
 
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use parking_lot::RwLock;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::discovery;
+use super::durable::{self, Log, OpenError};
 use super::handler::{Api, BODY_BYTES_MAX};
+use super::json::Json;
+use super::kinds;
 use super::logs::LogSource;
+use super::object::key;
 use super::signals::Signals;
 use super::sources::{Clock, Faults, RandomUids, SystemClock, UidSource};
 use super::store::{State, Store};
-use super::write::ensure_namespace;
+use super::write::{ensure_namespace, insert};
 
 /// Events kept for watches that reconnect.
 const HISTORY_EVENTS_MAX: usize = 8192;
@@ -49,22 +58,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server in memory, holding only the namespaces `default` and `argo`.
+    /// A server in memory, holding the namespaces `default` and `argo` and the definitions of Argo's resources.
     pub fn new(options: Options) -> Self {
+        Self::start(options, State::new(), Arc::new(Signals::new()), None)
+    }
+
+    /// A server whose objects are kept in `data_dir`: a write that was answered survives the process.
+    /// Reads the directory and starts one thread; call it outside of async code or at start only.
+    /// Errors: the directory is in use, not accessible, or damaged elsewhere than at its torn end.
+    pub fn open(options: Options, data_dir: &Path) -> Result<Self, OpenError> {
         let signals = Arc::new(Signals::new());
+        let (state, log) = durable::open(data_dir, &signals)?;
+        Ok(Self::start(options, state, signals, Some(log)))
+    }
+
+    fn start(options: Options, state: State, signals: Arc<Signals>, log: Option<Log>) -> Self {
         let store = Store::new(
-            State::new(),
+            state,
             signals,
             options.clock,
             options.uids,
             options.history_events_max,
-            None,
+            log,
         );
-        for namespace in ["default", "argo"] {
-            store
-                .write(false, |txn| ensure_namespace(txn, namespace))
-                .expect("the name is valid, and nothing else is checked");
-        }
+        bootstrap(&store).expect("the names are valid, and nothing else is checked");
         Server {
             api: Arc::new(Api {
                 store: Arc::new(store),
@@ -90,6 +107,38 @@ impl Server {
         kube::Client::new(self.router(), namespace)
     }
 
+    /// Serves TCP clients, such as `kubectl`, until `shutdown` resolves; open watches are ended then.
+    /// There is no TLS and no authentication: listen on loopback only.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let closing = CancellationToken::new();
+        let router = self.router_until(closing.clone());
+        axum::serve(listener, router)
+            .with_graceful_shutdown(async move {
+                shutdown.await;
+                closing.cancel();
+            })
+            .await
+    }
+
+    /// The configuration with which `kubectl` reaches a server at `address`.
+    pub fn kubeconfig(&self, address: SocketAddr) -> String {
+        format!(
+            "apiVersion: v1\n\
+             kind: Config\n\
+             clusters:\n\
+             - name: argosy\n  cluster:\n    server: http://{address}\n\
+             users:\n\
+             - name: argosy\n  user: {{}}\n\
+             contexts:\n\
+             - name: argosy\n  context:\n    cluster: argosy\n    user: argosy\n    namespace: argo\n\
+             current-context: argosy\n"
+        )
+    }
+
     /// Says who gives the logs of pods.
     pub fn set_log_source(&self, source: Arc<dyn LogSource>) {
         *self.api.logs.write() = Some(source);
@@ -104,4 +153,24 @@ impl Server {
     pub fn compact_history(&self) {
         self.api.store.compact();
     }
+}
+
+/// What is there from the start: two namespaces and the definitions of the Argo resources.
+fn bootstrap(store: &Store) -> super::failure::Result<()> {
+    store.write(false, |txn| {
+        for namespace in ["default", "argo"] {
+            ensure_namespace(txn, namespace)?;
+        }
+        let kind = kinds::find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+            .expect("definitions are in the table of kinds");
+        for definition in discovery::definitions() {
+            let definition = Json::from(definition);
+            let name = definition.str_at(&["metadata", "name"]).unwrap_or("");
+            if txn.get(kind, &key("", name)).is_none() {
+                insert(txn, kind, None, definition)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
 }

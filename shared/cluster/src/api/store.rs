@@ -211,6 +211,11 @@ impl Store {
         dry: bool,
         change: impl FnOnce(&mut Txn<'_>) -> Result<T>,
     ) -> Result<Written<T>> {
+        if self.log.as_ref().is_some_and(Log::has_failed) {
+            return Err(Failure::unavailable(
+                "the log of the store cannot be written",
+            ));
+        }
         let mut txn = Txn {
             state: self.state.lock(),
             store: self,

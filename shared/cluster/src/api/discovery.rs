@@ -1,0 +1,266 @@
+//! Discovery: which groups, versions and resources there are, and enough OpenAPI for `kubectl`.
+
+use serde_json::{Map, Value, json};
+
+use super::kinds::{Flavor, KINDS, Kind};
+
+const VERBS: [&str; 8] = [
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
+
+/// Groups that have nothing stored but answer reviews.
+const REVIEW_GROUPS: [(&str, &[(&str, &str, bool)]); 2] = [
+    (
+        "authorization.k8s.io",
+        &[
+            ("selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
+            ("selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
+            ("subjectaccessreviews", "SubjectAccessReview", false),
+            (
+                "localsubjectaccessreviews",
+                "LocalSubjectAccessReview",
+                true,
+            ),
+        ],
+    ),
+    (
+        "authentication.k8s.io",
+        &[("selfsubjectreviews", "SelfSubjectReview", false)],
+    ),
+];
+
+/// The answer to a discovery path; `None` when it is not one.
+pub(crate) fn document(path: &str) -> Option<Value> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match parts.as_slice() {
+        ["version"] => Some(version()),
+        ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"],
+            "serverAddressByClientCIDRs": []})),
+        ["apis"] => Some(json!({"kind": "APIGroupList", "apiVersion": "v1",
+            "groups": groups().into_iter().map(group).collect::<Vec<_>>()})),
+        ["api", "v1"] => Some(resources("", "v1")),
+        ["apis", name] => groups()
+            .into_iter()
+            .find(|(group, _)| group == name)
+            .map(|found| {
+                let mut body = group(found);
+                body["kind"] = json!("APIGroup");
+                body["apiVersion"] = json!("v1");
+                body
+            }),
+        ["apis", name, version] => groups()
+            .contains(&(name, version))
+            .then(|| resources(name, version)),
+        ["openapi", "v3"] => Some(openapi_index()),
+        ["openapi", "v3", "api", "v1"] => Some(openapi("", "v1")),
+        ["openapi", "v3", "apis", name, version] => groups()
+            .contains(&(name, version))
+            .then(|| openapi(name, version)),
+        _ => None,
+    }
+}
+
+fn version() -> Value {
+    json!({"major": "1", "minor": "33", "gitVersion": "v1.33.0+argosy", "gitCommit": "",
+        "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "",
+        "compiler": "rustc", "platform": "any"})
+}
+
+/// The named groups with their one version, in a fixed order.
+fn groups() -> Vec<(&'static str, &'static str)> {
+    let mut groups: Vec<(&str, &str)> = Vec::new();
+    let named = KINDS
+        .iter()
+        .filter(|k| !k.group.is_empty())
+        .map(|k| (k.group, k.version));
+    for group in named.chain(REVIEW_GROUPS.iter().map(|(name, _)| (*name, "v1"))) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn group((name, version): (&str, &str)) -> Value {
+    let version = json!({"groupVersion": format!("{name}/{version}"), "version": version});
+    json!({"name": name, "versions": [version], "preferredVersion": version})
+}
+
+fn group_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}
+
+fn resources(group: &str, version: &str) -> Value {
+    let mut list = Vec::new();
+    for kind in KINDS
+        .iter()
+        .filter(|k| k.group == group && k.version == version)
+    {
+        let mut entry = json!({
+            "name": kind.plural, "singularName": kind.singular(), "namespaced": kind.namespaced,
+            "kind": kind.kind, "verbs": VERBS,
+        });
+        if !kind.short.is_empty() {
+            entry["shortNames"] = json!(kind.short);
+        }
+        if !kind.categories.is_empty() {
+            entry["categories"] = json!(kind.categories);
+        }
+        list.push(entry);
+        if kind.status {
+            list.push(subresource(
+                kind,
+                "status",
+                kind.kind,
+                &["get", "patch", "update"],
+            ));
+        }
+        if kind.flavor == Flavor::Pod {
+            list.push(subresource(kind, "log", "Pod", &["get"]));
+            list.push(subresource(kind, "binding", "Binding", &["create"]));
+            let mut eviction = subresource(kind, "eviction", "Eviction", &["create"]);
+            eviction["group"] = json!("policy");
+            eviction["version"] = json!("v1");
+            list.push(eviction);
+        }
+    }
+    for (_, reviews) in REVIEW_GROUPS.iter().filter(|(name, _)| *name == group) {
+        for (plural, kind, namespaced) in *reviews {
+            list.push(
+                json!({"name": plural, "singularName": kind.to_ascii_lowercase(),
+                "namespaced": namespaced, "kind": kind, "verbs": ["create"]}),
+            );
+        }
+    }
+    json!({"kind": "APIResourceList", "apiVersion": "v1",
+        "groupVersion": group_version(group, version), "resources": list})
+}
+
+fn subresource(kind: &Kind, name: &str, body: &str, verbs: &[&str]) -> Value {
+    json!({"name": format!("{}/{name}", kind.plural), "singularName": "",
+        "namespaced": kind.namespaced, "kind": body, "verbs": verbs})
+}
+
+fn openapi_index() -> Value {
+    let mut paths = Map::new();
+    let all = std::iter::once(("", "v1")).chain(groups());
+    for (group, version) in all {
+        let path = base_path(group, version);
+        paths.insert(
+            path.clone(),
+            json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=1")}),
+        );
+    }
+    json!({"paths": paths})
+}
+
+fn base_path(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        format!("api/{version}")
+    } else {
+        format!("apis/{group}/{version}")
+    }
+}
+
+/// The paths and parameters of a group's resources. Schemas keep unknown fields: whoever reads a
+/// workflow checks it, as with the CRDs Argo installs by default.
+fn openapi(group: &str, version: &str) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for kind in KINDS
+        .iter()
+        .filter(|k| k.group == group && k.version == version)
+    {
+        let gvk = json!({"group": group, "version": version, "kind": kind.kind});
+        let schema = format!(
+            "{}.{}.{}",
+            if group.is_empty() { "core" } else { group },
+            version,
+            kind.kind
+        );
+        let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
+        schemas.insert(
+            schema,
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                "x-kubernetes-group-version-kind": [gvk],
+                "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"},
+                    "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                    "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                    "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}),
+        );
+        let mut base = format!("/{}", base_path(group, version));
+        if kind.namespaced {
+            base.push_str("/namespaces/{namespace}");
+        }
+        base.push('/');
+        base.push_str(kind.plural);
+        let operation = |action: &str, medias: &[&str]| {
+            let content: Map<String, Value> = medias
+                .iter()
+                .map(|media| ((*media).to_owned(), json!({"schema": reference})))
+                .collect();
+            let parameters = ["dryRun", "fieldManager", "fieldValidation"].map(|name| {
+                json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}})
+            });
+            json!({
+                "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
+                "parameters": parameters,
+                "requestBody": {"content": content},
+                "responses": {"200": {"description": "OK",
+                    "content": {"application/json": {"schema": reference}}}},
+            })
+        };
+        paths.insert(
+            base.clone(),
+            json!({"post": operation("post", &["application/json"])}),
+        );
+        paths.insert(
+            format!("{base}/{{name}}"),
+            json!({
+                "put": operation("put", &["application/json"]),
+                "patch": operation("patch", &["application/apply-patch+yaml",
+                    "application/json-patch+json", "application/merge-patch+json"]),
+            }),
+        );
+    }
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.33.0"},
+        "paths": paths, "components": {"schemas": schemas}})
+}
+
+/// The definitions of the Argo resources, so that tools that ask whether they are installed find them.
+pub(crate) fn definitions() -> impl Iterator<Item = Value> {
+    KINDS.iter().filter(|k| k.is_custom()).map(|kind| {
+        let mut names = json!({"kind": kind.kind, "listKind": format!("{}List", kind.kind),
+            "plural": kind.plural, "singular": kind.singular()});
+        if !kind.short.is_empty() {
+            names["shortNames"] = json!(kind.short);
+        }
+        let mut version = json!({"name": kind.version, "served": true, "storage": true,
+            "schema": {"openAPIV3Schema": {"type": "object",
+                "x-kubernetes-preserve-unknown-fields": true}}});
+        if kind.status {
+            version["subresources"] = json!({"status": {}});
+        }
+        let conditions = ["NamesAccepted", "Established"]
+            .map(|name| json!({"type": name, "status": "True", "reason": "Served", "message": ""}));
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": kind.qualified()},
+            "spec": {"group": kind.group, "names": names, "versions": [version],
+                "scope": if kind.namespaced { "Namespaced" } else { "Cluster" }},
+            "status": {"acceptedNames": names, "storedVersions": [kind.version],
+                "conditions": conditions},
+        })
+    })
+}

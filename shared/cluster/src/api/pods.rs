@@ -1,0 +1,218 @@
+//! The subresources of pods: logs, eviction, binding.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::admission::time_text;
+use super::deletion::{self, DeleteOptions};
+use super::failure::{Failure, Result};
+use super::handler::{Api, Call};
+use super::json::Json;
+use super::logs::{LogError, LogOptions};
+use super::object::Object;
+use super::render::json_response;
+use super::request::{Params, Target};
+use super::selector::Selector;
+use super::store::Txn;
+use super::write;
+
+/// `GET …/pods/{name}/log`
+pub(crate) async fn log(api: &Api, call: Call, target: &Target) -> Result<Response> {
+    let pod = super::read::get(&api.store, target)?;
+    let container = container(&pod, &call.params)?;
+    let source = api.logs.read().clone();
+    let Some(source) = source else {
+        return Err(Failure::unavailable("no node gives logs yet"));
+    };
+    let logs = source
+        .logs(
+            pod.namespace(),
+            pod.name(),
+            &container,
+            options(&call.params)?,
+        )
+        .await
+        .map_err(|error| match &error {
+            LogError::NotReady { .. } => Failure::bad_request(error.to_string()),
+            LogError::Read { source, .. } => Failure::internal(format!("{error}: {source}")),
+        })?;
+    let lines = logs
+        .map(Ok::<Bytes, std::convert::Infallible>)
+        .take_until(call.closing.cancelled_owned());
+    let mut response = Response::new(Body::from_stream(lines));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Ok(response)
+}
+
+fn container_names(pod: &Object) -> Vec<&str> {
+    ["containers", "initContainers", "ephemeralContainers"]
+        .iter()
+        .filter_map(|list| pod.tree.at(&["spec", list])?.as_array())
+        .flatten()
+        .filter_map(|c| c.str_at(&["name"]))
+        .collect()
+}
+
+fn container(pod: &Object, params: &Params) -> Result<String> {
+    let names = container_names(pod);
+    let main = pod
+        .tree
+        .at(&["spec", "containers"])
+        .and_then(Json::as_array)
+        .unwrap_or(&[]);
+    match (params.get("container"), main) {
+        (Some(name), _) if names.contains(&name) => Ok(name.to_owned()),
+        (Some(name), _) => Err(Failure::bad_request(format!(
+            "container {name} is not valid for pod {}",
+            pod.name()
+        ))),
+        (None, [only]) => Ok(only.str_at(&["name"]).unwrap_or("").to_owned()),
+        (None, _) => Err(Failure::bad_request(format!(
+            "a container name must be specified for pod {}, choose one of: [{}]",
+            pod.name(),
+            names.join(" ")
+        ))),
+    }
+}
+
+fn options(params: &Params) -> Result<LogOptions> {
+    let since_time = params
+        .get("sinceTime")
+        .map(|text| {
+            text.parse()
+                .map_err(|_| Failure::bad_request(format!("invalid sinceTime: \"{text}\"")))
+        })
+        .transpose()?;
+    Ok(LogOptions {
+        follow: params.flag("follow"),
+        previous: params.flag("previous"),
+        timestamps: params.flag("timestamps"),
+        tail_lines: params.number("tailLines")?,
+        since_seconds: params.number("sinceSeconds")?,
+        since_time,
+        limit_bytes: params.number("limitBytes")?,
+    })
+}
+
+/// `POST …/pods/{name}/eviction`: a deletion that disruption budgets may refuse.
+pub(crate) async fn evict(api: &Api, call: &Call, target: &Target) -> Result<Response> {
+    let eviction = call.object()?;
+    let options = match eviction.get("deleteOptions") {
+        Some(options) => DeleteOptions::parse(&call.params, &options.to_vec())?,
+        None => DeleteOptions::parse(&call.params, &[])?,
+    };
+    let written = api.store.write(options.dry_run, |txn| {
+        let pod = txn
+            .get(target.kind, &target.key())
+            .ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
+        check_budgets(txn, &pod)?;
+        deletion::delete(txn, &pod, &options).map(|_| ())
+    })?;
+    api.store.settled(written.revision).await?;
+    Ok(json_response(
+        StatusCode::CREATED,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
+}
+
+fn check_budgets(txn: &Txn<'_>, pod: &Object) -> Result<()> {
+    if !is_healthy(pod) {
+        return Ok(());
+    }
+    let Some(budgets) = super::kinds::find("policy", "v1", "poddisruptionbudgets") else {
+        return Ok(());
+    };
+    for budget in txn.of_kind(budgets, pod.namespace()) {
+        let Some(selector) = budget
+            .tree
+            .at(&["spec", "selector"])
+            .map(Selector::from_object)
+        else {
+            continue;
+        };
+        if !selector.matches(pod) {
+            continue;
+        }
+        let mut pods = txn.of_kind(pod.kind, pod.namespace());
+        pods.retain(|p| selector.matches(p));
+        let healthy = pods.iter().filter(|p| is_healthy(p)).count();
+        let spec = |name| budget.tree.at(&["spec", name]);
+        let needed = match (spec("minAvailable"), spec("maxUnavailable")) {
+            (Some(min), _) => share(min, pods.len()),
+            (None, Some(max)) => pods.len().saturating_sub(share(max, pods.len())),
+            (None, None) => 0,
+        };
+        if healthy <= needed {
+            return Err(Failure::too_many_requests(
+                "Cannot evict pod as it would violate the pod's disruption budget.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_healthy(pod: &Object) -> bool {
+    pod.tree.str_at(&["status", "phase"]) == Some("Running") && !pod.is_deleting()
+}
+
+/// A count, or a percentage of `total` rounded up.
+fn share(value: &Json, total: usize) -> usize {
+    if let Some(count) = value.as_i64() {
+        return usize::try_from(count).unwrap_or(0);
+    }
+    let percent: usize = value
+        .as_str()
+        .and_then(|text| text.strip_suffix('%')?.parse().ok())
+        .unwrap_or(0);
+    (total * percent).div_ceil(100)
+}
+
+/// `POST …/pods/{name}/binding`: assigns a pod to a node.
+pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Response> {
+    let binding = call.object()?;
+    let Some(node) = binding.str_at(&["target", "name"]) else {
+        return Err(Failure::bad_request("target.name is required"));
+    };
+    let now = time_text(api.store.now());
+    let written = api.store.write(call.params.dry_run()?, |txn| {
+        let pod = txn
+            .get(target.kind, &target.key())
+            .ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
+        if pod.is_deleting() {
+            let why = "pod is being deleted, cannot be assigned to a host";
+            return Err(Failure::conflict(pod.kind, pod.name(), why));
+        }
+        if let Some(other) = pod.tree.str_at(&["spec", "nodeName"]) {
+            let why = format!("pod {} is already assigned to node \"{other}\"", pod.name());
+            return Err(Failure::conflict(pod.kind, pod.name(), &why));
+        }
+        let mut tree = pod.tree.clone();
+        tree.set(&["spec", "nodeName"], Json::string(node));
+        let bound = write::replace(txn, &pod, tree, false)?;
+        let mut tree = bound.tree.clone();
+        let condition =
+            json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
+        let mut conditions: Vec<Json> = tree
+            .at(&["status", "conditions"])
+            .and_then(Json::as_array)
+            .unwrap_or(&[])
+            .to_vec();
+        conditions.retain(|c| c.str_at(&["type"]) != Some("PodScheduled"));
+        conditions.push(condition.into());
+        tree.set(&["status", "conditions"], Json::Array(Arc::new(conditions)));
+        write::replace(txn, &bound, tree, true).map(|_| ())
+    })?;
+    api.store.settled(written.revision).await?;
+    Ok(json_response(
+        StatusCode::CREATED,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
+}
