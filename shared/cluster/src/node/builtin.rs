@@ -1,0 +1,162 @@
+//! Containers that the node runs itself, as futures instead of processes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::container::Stops;
+use super::logs;
+use super::pod::PodRun;
+use super::spec::Exit;
+use super::state::Ended;
+
+/// How a built-in container ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its exit code.
+    pub exit_code: i32,
+    /// Its termination message.
+    pub message: String,
+    /// Its reason, where it does not follow from the code.
+    pub reason: Option<String>,
+}
+
+/// The kinds of built-in containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// All of it runs in the node; it has volumes but no sandbox.
+    Inside,
+    /// The node decides when and what runs, by [`Context::exec`], in the container's sandbox.
+    Wrapped,
+}
+
+/// Runs some containers inside the node. A run may be repeated after the node was restarted, and must then do no harm.
+#[async_trait]
+pub trait Builtin: Send + Sync {
+    /// Whether this container is one of its own, and of which kind.
+    fn claims(&self, pod: &Pod, container: &Container) -> Option<Claim>;
+
+    /// Runs it. When the container is to stop, [`Context::stopping`] is cancelled; after the grace period the future is
+    /// dropped and the container counts as killed.
+    async fn run(&self, context: Context) -> Outcome;
+}
+
+/// What a built-in container sees of its pod.
+#[derive(Clone)]
+pub struct Context {
+    pub(super) run: Arc<PodRun>,
+    pub(super) container: Container,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) argv: Vec<String>,
+    pub(super) stops: Stops,
+}
+
+impl Context {
+    /// The pod, as the node took it.
+    pub fn pod(&self) -> &Pod {
+        &self.run.pod
+    }
+
+    /// This container.
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// The environment that the container asks for.
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
+    /// Its command and arguments, variables expanded.
+    pub fn argv(&self) -> &[String] {
+        &self.argv
+    }
+
+    /// A client of the API server.
+    pub fn client(&self) -> &Client {
+        &self.run.node.client
+    }
+
+    /// Cancelled when the container is asked to stop (SIGTERM).
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stops.term
+    }
+
+    /// The command line that this container's image gives for the given arguments.
+    /// Errors: a sentence for the user, when the image is not known.
+    pub fn image_command(&self, args: &[String]) -> Result<Vec<String>, String> {
+        let image = self.container.image.as_deref().unwrap_or_default();
+        self.run.node.images.command_line(image, &[], args)
+    }
+
+    /// The host's path of an existing file of a container of this pod.
+    /// Errors: `NotFound`; the container is not prepared yet; those of the file system.
+    pub fn host_path(&self, container: &str, path: &str) -> io::Result<PathBuf> {
+        let scratch = self.run.container_dir(container).join("scratch");
+        self.run
+            .view(container)
+            .ok_or(io::ErrorKind::NotFound)?
+            .host_path(Path::new(path), &scratch)
+    }
+
+    /// The host's path at which this container may create `path`: in one of its volumes.
+    /// Errors: `NotFound` when no volume is mounted there.
+    pub fn place_for(&self, path: &str) -> io::Result<PathBuf> {
+        let view = self
+            .run
+            .view(&self.container.name)
+            .ok_or(io::ErrorKind::NotFound)?;
+        view.place_for(Path::new(path))?
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Runs a command in this container and waits for it; stopping the container stops it. `run` is the name of this
+    /// run: the same name again, after a restart of the node, finds the same run.
+    /// Errors: the process cannot be made.
+    pub async fn exec(&self, run: &str, argv: Vec<String>) -> io::Result<Exit> {
+        self.run
+            .exec(&self.container, &self.env, run, argv, &self.stops)
+            .await
+    }
+
+    /// Waits for the end of another container of the pod. `None` when the pod has no such container.
+    pub async fn ended(&self, container: &str) -> Option<Ended> {
+        let mut states = self.run.states.subscribe();
+        if !states.borrow().containers.contains_key(container) {
+            return None;
+        }
+        let seen = states
+            .wait_for(|now| now.ended(container).is_some())
+            .await
+            .ok()?;
+        seen.ended(container).cloned()
+    }
+
+    /// Asks another container of the pod to stop; after the grace period it is killed.
+    pub fn stop(&self, container: &str) {
+        self.run.stop(container);
+    }
+
+    /// What the containers of a pod wrote to stdout: the last `limit` bytes.
+    /// Errors: those of the file system.
+    pub fn stdout(&self, container: &str, limit: usize) -> io::Result<Vec<u8>> {
+        logs::stdout(&self.run.log_file(container), limit)
+    }
+
+    /// The whole text that a container logged, both streams in order.
+    /// Errors: those of the file system.
+    pub fn combined(&self, container: &str) -> io::Result<Vec<u8>> {
+        logs::combined(&self.run.log_file(container))
+    }
+
+    /// Appends a line to the log of this container.
+    pub fn log(&self, line: &str) {
+        logs::append(&self.run.log_file(&self.container.name), line);
+    }
+}

@@ -1,0 +1,349 @@
+//! The local node: runs the pods of a Kubernetes API as processes of this machine, as a kubelet would.
+//!
+//! It knows only an ordinary `kube::Client`. A pod's containers run as processes, each in a [`shim`] that survives the
+//! node, or inside the node when a [`Builtin`] claims them. There is no network isolation, and no security boundary.
+
+pub mod argosay;
+mod builtin;
+mod container;
+mod env;
+mod fields;
+mod images;
+mod logs;
+mod paths;
+mod pod;
+mod probes;
+mod process;
+mod remains;
+mod sandbox;
+pub mod shim;
+mod spec;
+mod state;
+mod status;
+mod tools;
+mod view;
+mod volumes;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use builtin::{Builtin, Claim, Context, Outcome};
+pub use images::{Image, Images, Tool};
+pub use sandbox::Sandbox;
+pub use spec::{Exit, Isolation, StartError};
+pub use state::Ended;
+
+use crate::api::LogSource;
+use pod::PodRun;
+use tools::Tools;
+
+/// Pause before the pods are listed again after the API server failed.
+const RELIST: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// What runs the containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Runtime {
+    /// Processes of this machine, in a sandbox where the kernel allows it.
+    #[default]
+    Process,
+    /// Processes of this machine without a sandbox.
+    PlainProcess,
+}
+
+/// How the node works.
+pub struct Options {
+    /// Client of the API server.
+    pub client: Client,
+    /// Directory of pods, logs and claims.
+    pub data_dir: PathBuf,
+    /// Name of the node.
+    pub name: String,
+    /// The argosy executable: the program whose `main` begins with [`dispatch`].
+    pub executable: PathBuf,
+    /// What images run.
+    pub images: Images,
+    /// What runs the containers.
+    pub runtime: Runtime,
+    /// What runs some of them inside the node; the first that claims a container has it.
+    pub builtins: Vec<Arc<dyn Builtin>>,
+    /// Whether processes go on when the node ends or dies, to be taken over by the next with the same `data_dir`.
+    pub keep_on_exit: bool,
+}
+
+/// Why the node cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its directory cannot be used.
+    #[error("prepare the node's directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the host says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A node. Clones share it.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+/// What all pods of a node share.
+pub(crate) struct Shared {
+    client: Client,
+    name: String,
+    data_dir: PathBuf,
+    executable: PathBuf,
+    images: Images,
+    builtins: Vec<Arc<dyn Builtin>>,
+    outlive: bool,
+    sandbox: Sandbox,
+    tools: Tools,
+    pods: Mutex<HashMap<(String, String), Arc<PodRun>>>,
+}
+
+/// Runs the parts of the node that are processes of their own. Call it first in `main`, before threads exist:
+/// `None` means that the arguments are for the caller.
+pub fn dispatch() -> Option<ExitCode> {
+    let command = std::env::args_os().nth(1)?;
+    match command.to_str()? {
+        shim::COMMAND => Some(shim::main()),
+        argosay::COMMAND => Some(argosay::main()),
+        _ => None,
+    }
+}
+
+impl Node {
+    /// Prepares the directory and finds out how containers can be kept apart, by trying.
+    /// Errors: `Directory`.
+    pub async fn new(options: Options) -> Result<Self, Error> {
+        let failed = |source| Error::Directory {
+            path: options.data_dir.clone(),
+            source,
+        };
+        std::fs::create_dir_all(options.data_dir.join("pods")).map_err(failed)?;
+        // links on the way would confuse overlays
+        let data_dir = options.data_dir.canonicalize().map_err(failed)?;
+        let sandbox = match options.runtime {
+            Runtime::PlainProcess => Sandbox::plain(),
+            Runtime::Process => {
+                let scratch = data_dir.join(format!("probe-{}", std::process::id()));
+                let found = Sandbox::probe(&options.executable, &scratch).await;
+                remains::remove(scratch).await;
+                found.map_err(failed)?
+            }
+        };
+        let executable = options.executable.clone();
+        let tools = Tools::install(data_dir.join("tools"), executable, sandbox.isolation)
+            .map_err(failed)?;
+        tracing::debug!(isolation = ?sandbox.isolation, refused = ?sandbox.refused, "node ready");
+        let shared = Shared {
+            client: options.client,
+            name: options.name,
+            data_dir,
+            executable: options.executable,
+            images: options.images,
+            builtins: options.builtins,
+            outlive: options.keep_on_exit,
+            sandbox,
+            tools,
+            pods: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// How containers are kept apart.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.shared.sandbox
+    }
+
+    /// The logs of the pods, for the API server.
+    pub fn log_source(&self) -> Arc<dyn LogSource> {
+        logs::source(&self.shared)
+    }
+
+    /// Runs pods until `shutdown`. Then processes are killed, unless they are to outlive the node.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        let pods: Api<Pod> = Api::all(self.shared.client.clone());
+        let mut events = watcher::watcher(pods, watcher::Config::default()).boxed();
+        let mut listed: Option<HashSet<(String, String)>> = None;
+        let mut first = true;
+        loop {
+            let event = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(ended) = tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(error = &error as &dyn std::error::Error, "a pod's task died");
+                    }
+                    continue;
+                }
+                event = events.next() => event,
+            };
+            match event {
+                Some(Ok(Event::Apply(pod))) => self.observe(pod, &mut tasks),
+                Some(Ok(Event::Delete(pod))) => self.forget(&key(&pod), &mut tasks),
+                Some(Ok(Event::Init)) => listed = Some(HashSet::new()),
+                Some(Ok(Event::InitApply(pod))) => {
+                    if let Some(listed) = &mut listed {
+                        listed.insert(key(&pod));
+                    }
+                    self.observe(pod, &mut tasks);
+                }
+                Some(Ok(Event::InitDone)) => {
+                    let listed = listed.take().unwrap_or_default();
+                    let unlisted: Vec<_> = self
+                        .shared
+                        .pods
+                        .lock()
+                        .keys()
+                        .filter(|key| !listed.contains(*key))
+                        .cloned()
+                        .collect();
+                    for key in unlisted {
+                        self.forget(&key, &mut tasks);
+                    }
+                    if std::mem::take(&mut first) {
+                        let known = self
+                            .shared
+                            .pods
+                            .lock()
+                            .values()
+                            .map(|run| run.uid())
+                            .collect();
+                        tasks.spawn(remains::sweep(self.shared.data_dir.join("pods"), known));
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot watch pods"
+                    );
+                    tokio::time::sleep(RELIST).await;
+                }
+                None => break,
+            }
+        }
+        if self.shared.outlive {
+            // what runs goes on: the next life of the node takes it over
+            tasks.shutdown().await;
+            return;
+        }
+        for run in self.shared.pods.lock().values() {
+            run.drop_now();
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn observe(&self, pod: Pod, tasks: &mut JoinSet<()>) {
+        let assigned = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+        if assigned.is_some_and(|name| name != self.shared.name) {
+            return;
+        }
+        let key = key(&pod);
+        let deleting = pod.metadata.deletion_timestamp.is_some();
+        let grace = pod
+            .metadata
+            .deletion_grace_period_seconds
+            .and_then(|n| u64::try_from(n).ok());
+        let known = self.shared.pods.lock().get(&key).cloned();
+        let run = match known {
+            Some(run) if Some(run.uid()) == pod.metadata.uid => run,
+            other => {
+                if other.is_some() {
+                    self.forget(&key, tasks);
+                }
+                let phase = pod
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.phase.as_deref());
+                let ended = matches!(phase, Some("Succeeded" | "Failed"));
+                let make = if ended { PodRun::finished } else { PodRun::new };
+                let run = Arc::new(make(self.shared.clone(), pod));
+                self.shared.pods.lock().insert(key, run.clone());
+                if !ended {
+                    tasks.spawn(run.clone().run());
+                }
+                run
+            }
+        };
+        if deleting && run.delete(grace) {
+            tasks.spawn(async move { writer::confirm_deletion(&run).await });
+        }
+    }
+
+    /// The pod is gone at the API server: its processes die and its directory goes.
+    fn forget(&self, key: &(String, String), tasks: &mut JoinSet<()>) {
+        let Some(run) = self.shared.pods.lock().remove(key) else {
+            return;
+        };
+        run.drop_now();
+        tasks.spawn(async move {
+            run.over().await;
+            remains::remove(run.dir()).await;
+        });
+    }
+}
+
+impl Shared {
+    fn find(&self, namespace: &str, pod: &str) -> Option<Arc<PodRun>> {
+        self.pods
+            .lock()
+            .get(&(namespace.to_owned(), pod.to_owned()))
+            .cloned()
+    }
+
+    /// The whole environment of a container: what the host must give, then what the container asks for.
+    fn environment(
+        &self,
+        pod: &str,
+        container: &Container,
+        own: &BTreeMap<String, String>,
+    ) -> Vec<(String, String)> {
+        const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let host = |key: &str| std::env::var(key).ok();
+        let mut env = BTreeMap::new();
+        env.insert(
+            "PATH".to_owned(),
+            host("PATH").map_or(PATH.into(), |path| format!("{path}:{PATH}")),
+        );
+        env.insert(
+            "HOME".to_owned(),
+            host("HOME").unwrap_or_else(|| "/root".into()),
+        );
+        env.insert("HOSTNAME".to_owned(), pod.to_owned());
+        for key in ["LANG", "LC_ALL", "TZ"] {
+            if let Some(value) = host(key) {
+                env.insert(key.to_owned(), value);
+            }
+        }
+        if container.tty == Some(true) {
+            env.insert("TERM".to_owned(), "xterm".into());
+        }
+        env.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        env.into_iter().collect()
+    }
+}
+
+fn key(pod: &Pod) -> (String, String) {
+    (
+        pod.metadata.namespace.clone().unwrap_or_default(),
+        pod.metadata.name.clone().unwrap_or_default(),
+    )
+}

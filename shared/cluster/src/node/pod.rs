@@ -1,0 +1,403 @@
+//! The life of one pod: volumes, init containers in order, containers together, deadline, deletion.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::container::{self, Stops};
+use super::state::{Ended, Observed, Snapshot, State};
+use super::status::{self, Phase, is_sidecar};
+use super::view::View;
+use super::volumes::{Maker, Prepared};
+use super::writer;
+
+/// Seconds between SIGTERM and SIGKILL when the pod does not say; Kubernetes' default.
+const GRACE_SECS: u64 = 30;
+/// How often volumes are tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A pod that this node runs, or has run and still keeps.
+pub struct PodRun {
+    pub node: Arc<Shared>,
+    pub pod: Pod,
+    /// What the containers do; everybody waits on this.
+    pub states: watch::Sender<Snapshot>,
+    /// When the node took the pod.
+    pub start: Timestamp,
+    stops: HashMap<String, Stops>,
+    stopping: CancellationToken,
+    grace_secs: AtomicU64,
+    volumes: Mutex<BTreeMap<String, Prepared>>,
+    views: Mutex<HashMap<String, View>>,
+    fate: Mutex<Fate>,
+    over: CancellationToken,
+}
+
+#[derive(Default)]
+struct Fate {
+    /// The API server wants the pod gone.
+    deleting: bool,
+    /// Nothing of it runs any more, and its status is written.
+    finished: bool,
+    /// It is gone at the API server: nothing is to be written about it.
+    gone: bool,
+}
+
+impl PodRun {
+    /// A pod that is about to run.
+    pub fn new(node: Arc<Shared>, pod: Pod) -> Self {
+        let spec = pod.spec.clone().unwrap_or_default();
+        let all = || {
+            spec.init_containers
+                .iter()
+                .flatten()
+                .chain(&spec.containers)
+        };
+        let waiting = |c: &Container| {
+            let state = State::Waiting {
+                reason: "PodInitializing",
+                message: String::new(),
+            };
+            (
+                c.name.clone(),
+                Observed {
+                    state,
+                    ready: false,
+                },
+            )
+        };
+        let snapshot = Snapshot {
+            containers: all().map(waiting).collect(),
+            failure: None,
+        };
+        let grace = spec
+            .termination_grace_period_seconds
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(GRACE_SECS);
+        let before = pod.status.as_ref().and_then(|s| s.start_time.as_ref());
+        Self {
+            start: before.map_or_else(Timestamp::now, |time| time.0),
+            states: watch::Sender::new(snapshot),
+            stops: all().map(|c| (c.name.clone(), Stops::default())).collect(),
+            stopping: CancellationToken::new(),
+            grace_secs: AtomicU64::new(grace),
+            volumes: Mutex::default(),
+            views: Mutex::default(),
+            fate: Mutex::default(),
+            over: CancellationToken::new(),
+            node,
+            pod,
+        }
+    }
+
+    /// A pod that ended under an earlier life of the node; only its logs are left.
+    pub fn finished(node: Arc<Shared>, pod: Pod) -> Self {
+        let run = Self::new(node, pod);
+        run.fate.lock().finished = true;
+        run.over.cancel();
+        let at = run.start;
+        run.states.send_modify(|now| {
+            for container in now.containers.values_mut() {
+                container.state = State::Ended(Ended::with_code(0, String::new(), at, at));
+            }
+        });
+        run
+    }
+
+    /// Runs the pod until it has ended, its end is written and, when it is to be deleted, its deletion is confirmed.
+    pub async fn run(self: Arc<Self>) {
+        let done = CancellationToken::new();
+        let life = async {
+            self.live().await;
+            done.cancel();
+        };
+        tokio::join!(life, writer::run(&self, &done));
+        let deleting = {
+            let mut fate = self.fate.lock();
+            fate.finished = true;
+            fate.deleting
+        };
+        if deleting {
+            writer::confirm_deletion(&self).await;
+        }
+        self.over.cancel();
+    }
+
+    /// Waits until nothing of the pod runs any more.
+    pub async fn over(&self) {
+        self.over.cancelled().await;
+    }
+
+    async fn live(self: &Arc<Self>) {
+        let deadline = self
+            .pod
+            .spec
+            .as_ref()
+            .and_then(|s| s.active_deadline_seconds);
+        let late = async {
+            match deadline.and_then(|secs| {
+                self.start
+                    .checked_add(jiff::SignedDuration::from_secs(secs))
+                    .ok()
+            }) {
+                Some(due) => {
+                    let left = due.duration_since(Timestamp::now());
+                    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let sequence = self.sequence();
+        tokio::pin!(sequence);
+        tokio::select! {
+            () = &mut sequence => return,
+            () = late => {
+                let text = "Pod was active on the node longer than the specified deadline";
+                self.states.send_modify(|now| now.failure = Some(("DeadlineExceeded".into(), text.into())));
+                self.stop_all();
+            }
+        }
+        sequence.await;
+    }
+
+    async fn sequence(self: &Arc<Self>) {
+        if !self.make_volumes().await {
+            return;
+        }
+        let Some(spec) = &self.pod.spec else { return };
+        let mut sidecars = JoinSet::new();
+        for init in spec.init_containers.iter().flatten() {
+            if self.stopping.is_cancelled() {
+                break;
+            }
+            if is_sidecar(init) {
+                sidecars.spawn(container::run(self.clone(), init.clone()));
+                let mut states = self.states.subscribe();
+                // the sender is ours: it cannot be gone
+                let _ = states.wait_for(|now| now.started(&init.name)).await;
+                continue;
+            }
+            match container::run(self.clone(), init.clone()).await {
+                Some(ended) if ended.exit_code == 0 => {}
+                _ => {
+                    self.finish_sidecars(sidecars).await;
+                    return;
+                }
+            }
+        }
+        if !self.stopping.is_cancelled() {
+            let mut mains = JoinSet::new();
+            for main in &spec.containers {
+                mains.spawn(container::run(self.clone(), main.clone()));
+            }
+            while let Some(ended) = mains.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, pod = %self.name(), "a container's task died");
+                }
+            }
+        }
+        self.finish_sidecars(sidecars).await;
+    }
+
+    async fn finish_sidecars(&self, mut sidecars: JoinSet<Option<Ended>>) {
+        for init in self
+            .pod
+            .spec
+            .iter()
+            .flat_map(|s| s.init_containers.iter().flatten())
+            .filter(|c| is_sidecar(c))
+        {
+            self.stop(&init.name);
+        }
+        while sidecars.join_next().await.is_some() {}
+    }
+
+    async fn make_volumes(&self) -> bool {
+        let maker = Maker {
+            client: &self.node.client,
+            pod: &self.pod,
+            node: &self.node.name,
+            own: &self.dir().join("volumes"),
+            claims: &self.node.data_dir.join("claims"),
+        };
+        loop {
+            match maker.all().await {
+                Ok(made) => {
+                    *self.volumes.lock() = made;
+                    return true;
+                }
+                Err(error) => {
+                    let message = error.to_string();
+                    self.states.send_modify(|now| {
+                        for container in now.containers.values_mut() {
+                            let message = message.clone();
+                            container.state = State::Waiting {
+                                reason: "ContainerCreating",
+                                message,
+                            };
+                        }
+                    });
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = self.stopping.cancelled() => return false,
+            }
+        }
+    }
+
+    /// The API server wants the pod gone after `grace` seconds. True when nothing runs any more, so that the caller
+    /// has to confirm the deletion.
+    pub fn delete(&self, grace_secs: Option<u64>) -> bool {
+        if let Some(secs) = grace_secs {
+            self.grace_secs.fetch_min(secs, Ordering::Relaxed);
+        }
+        self.stop_all();
+        let mut fate = self.fate.lock();
+        let first = !std::mem::replace(&mut fate.deleting, true);
+        first && fate.finished
+    }
+
+    /// The pod is gone at the API server, or the node ends: all its processes die now.
+    pub fn drop_now(&self) {
+        let mut fate = self.fate.lock();
+        fate.gone = true;
+        self.stopping.cancel();
+        for stops in self.stops.values() {
+            stops.term.cancel();
+            stops.kill.cancel();
+        }
+    }
+
+    /// Whether the pod is gone at the API server.
+    pub fn is_gone(&self) -> bool {
+        self.fate.lock().gone
+    }
+
+    fn stop_all(&self) {
+        self.stopping.cancel();
+        for stops in self.stops.values() {
+            stops.term.cancel();
+        }
+    }
+
+    /// Asks one container to stop.
+    pub fn stop(&self, container: &str) {
+        if let Some(stops) = self.stops.get(container) {
+            stops.term.cancel();
+        }
+    }
+
+    /// How one container is stopped.
+    pub fn stops(&self, container: &str) -> Stops {
+        self.stops.get(container).cloned().unwrap_or_default()
+    }
+
+    /// Time between SIGTERM and SIGKILL.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_secs.load(Ordering::Relaxed))
+    }
+
+    /// Records what a container does.
+    pub fn set(&self, container: &str, state: State) {
+        self.states
+            .send_if_modified(|now| match now.containers.get_mut(container) {
+                Some(observed) if observed.state != state => {
+                    observed.ready &= matches!(state, State::Running { .. });
+                    observed.state = state;
+                    true
+                }
+                _ => false,
+            });
+    }
+
+    /// Records that a container runs.
+    pub fn set_running(&self, container: &str, started_at: Timestamp, ready: bool) {
+        self.states.send_modify(|now| {
+            if let Some(observed) = now.containers.get_mut(container) {
+                *observed = Observed {
+                    state: State::Running { started_at },
+                    ready,
+                };
+            }
+        });
+    }
+
+    /// Records what a readiness probe found.
+    pub fn set_ready(&self, container: &str, ready: bool) {
+        self.states
+            .send_if_modified(|now| match now.containers.get_mut(container) {
+                Some(observed) => std::mem::replace(&mut observed.ready, ready) != ready,
+                None => false,
+            });
+    }
+
+    /// The volumes, once they are made.
+    pub fn volumes(&self) -> BTreeMap<String, Prepared> {
+        self.volumes.lock().clone()
+    }
+
+    /// The files of a container, once it is prepared.
+    pub fn view(&self, container: &str) -> Option<View> {
+        self.views.lock().get(container).cloned()
+    }
+
+    /// Records the files of a container.
+    pub fn set_view(&self, container: &str, view: View) {
+        self.views.lock().insert(container.to_owned(), view);
+    }
+
+    /// The status to write now, and its phase.
+    pub fn status(&self, before: Option<&PodStatus>) -> (PodStatus, Phase) {
+        let now = self.states.borrow().clone();
+        let status = status::status(&self.pod, &now, self.start, Timestamp::now(), before);
+        (status, status::phase(&self.pod, &now))
+    }
+
+    /// Name of the pod.
+    pub fn name(&self) -> String {
+        self.pod.metadata.name.clone().unwrap_or_default()
+    }
+
+    /// Namespace of the pod.
+    pub fn namespace(&self) -> String {
+        self.pod.metadata.namespace.clone().unwrap_or_default()
+    }
+
+    /// Uid of the pod.
+    pub fn uid(&self) -> String {
+        self.pod.metadata.uid.clone().unwrap_or_default()
+    }
+
+    /// The pod's name cut to what the kernel takes as a host name.
+    pub fn hostname(&self) -> String {
+        let mut name = self.name();
+        name.truncate(63);
+        name
+    }
+
+    /// The pod's directory.
+    pub fn dir(&self) -> PathBuf {
+        self.node.data_dir.join("pods").join(self.uid())
+    }
+
+    /// A container's directory.
+    pub fn container_dir(&self, container: &str) -> PathBuf {
+        self.dir().join("containers").join(container)
+    }
+
+    /// A container's log.
+    pub fn log_file(&self, container: &str) -> PathBuf {
+        self.container_dir(container).join("log")
+    }
+}

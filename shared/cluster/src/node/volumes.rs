@@ -1,0 +1,333 @@
+//! The volumes of a pod as directories of the host.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, Pod, Volume};
+use kube::Client;
+
+use super::env::expand;
+use super::fields::{self, Data, Kind};
+use super::paths;
+use super::spec::Bind;
+
+/// Why a volume cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What it shows is missing.
+    #[error("MountVolume.SetUp failed for volume \"{volume}\" : {source}")]
+    Source {
+        /// Name of the volume.
+        volume: String,
+        /// What is missing.
+        source: fields::Error,
+    },
+    /// The host refuses.
+    #[error("MountVolume.SetUp failed for volume \"{volume}\" : {source}")]
+    Host {
+        /// Name of the volume.
+        volume: String,
+        /// What it says.
+        source: io::Error,
+    },
+    /// The kind is not one the node has.
+    #[error("volume \"{volume}\" is of a kind that the local node does not have")]
+    Kind {
+        /// Name of the volume.
+        volume: String,
+    },
+    /// A container mounts a volume that the pod lacks, or a path outside of it.
+    #[error("container \"{container}\": volume mount \"{volume}\": {problem}")]
+    Mount {
+        /// Name of the container.
+        container: String,
+        /// Name of the volume.
+        volume: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A volume on the host.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    path: PathBuf,
+    read_only: bool,
+}
+
+/// What volumes are made from.
+pub struct Maker<'a> {
+    /// To read ConfigMaps and Secrets.
+    pub client: &'a Client,
+    /// The pod.
+    pub pod: &'a Pod,
+    /// Name of the node.
+    pub node: &'a str,
+    /// Directory of this pod's own volumes.
+    pub own: &'a Path,
+    /// Directory of all claims; one directory per namespace and claim below it.
+    pub claims: &'a Path,
+}
+
+impl Maker<'_> {
+    /// Makes every volume of the pod.
+    /// Errors: see [`Error`]; to be tried again, as what is missing may come.
+    pub async fn all(&self) -> Result<BTreeMap<String, Prepared>, Error> {
+        let mut made = BTreeMap::new();
+        for volume in self
+            .pod
+            .spec
+            .iter()
+            .flat_map(|spec| spec.volumes.iter().flatten())
+        {
+            made.insert(volume.name.clone(), self.one(volume).await?);
+        }
+        Ok(made)
+    }
+
+    async fn one(&self, volume: &Volume) -> Result<Prepared, Error> {
+        let host = |source| Error::Host {
+            volume: volume.name.clone(),
+            source,
+        };
+        let missing = |source| Error::Source {
+            volume: volume.name.clone(),
+            source,
+        };
+        let own = self.own.join(&volume.name);
+        let mut read_only = true;
+        if volume.empty_dir.is_some() {
+            fs::create_dir_all(&own).map_err(host)?;
+            let _ = fs::set_permissions(&own, fs::Permissions::from_mode(0o777));
+            read_only = false;
+        } else if let Some(map) = &volume.config_map {
+            let items = self
+                .object(
+                    Kind::ConfigMap,
+                    &map.name,
+                    map.optional,
+                    map.items.as_deref(),
+                )
+                .await;
+            write(&own, items.map_err(missing)?, map.default_mode).map_err(host)?;
+        } else if let Some(secret) = &volume.secret {
+            let name = secret.secret_name.as_deref().unwrap_or_default();
+            let items = self
+                .object(Kind::Secret, name, secret.optional, secret.items.as_deref())
+                .await;
+            write(&own, items.map_err(missing)?, secret.default_mode).map_err(host)?;
+        } else if let Some(downward) = &volume.downward_api {
+            let items = self.downward(downward.items.as_deref()).map_err(missing)?;
+            write(&own, items, downward.default_mode).map_err(host)?;
+        } else if let Some(projected) = &volume.projected {
+            for source in projected.sources.iter().flatten() {
+                let items = if let Some(map) = &source.config_map {
+                    self.object(
+                        Kind::ConfigMap,
+                        &map.name,
+                        map.optional,
+                        map.items.as_deref(),
+                    )
+                    .await
+                } else if let Some(secret) = &source.secret {
+                    self.object(
+                        Kind::Secret,
+                        &secret.name,
+                        secret.optional,
+                        secret.items.as_deref(),
+                    )
+                    .await
+                } else if let Some(downward) = &source.downward_api {
+                    self.downward(downward.items.as_deref())
+                } else {
+                    // tokens: there is no service account to speak for
+                    Ok(vec![])
+                };
+                write(&own, items.map_err(missing)?, projected.default_mode).map_err(host)?;
+            }
+        } else if let Some(claim) = &volume.persistent_volume_claim {
+            let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
+            return self
+                .claim(
+                    namespace,
+                    &claim.claim_name,
+                    claim.read_only.unwrap_or(false),
+                )
+                .map_err(host);
+        } else if volume.ephemeral.is_some() {
+            fs::create_dir_all(&own).map_err(host)?;
+            read_only = false;
+        } else if let Some(path) = &volume.host_path {
+            let source = PathBuf::from(&path.path);
+            match path.type_.as_deref() {
+                Some("DirectoryOrCreate") => fs::create_dir_all(&source).map_err(host)?,
+                Some("FileOrCreate") if !source.exists() => fs::write(&source, "").map_err(host)?,
+                _ => {}
+            }
+            return Ok(Prepared {
+                path: source,
+                read_only: false,
+            });
+        } else {
+            return Err(Error::Kind {
+                volume: volume.name.clone(),
+            });
+        }
+        Ok(Prepared {
+            path: own,
+            read_only,
+        })
+    }
+
+    fn claim(&self, namespace: &str, name: &str, read_only: bool) -> io::Result<Prepared> {
+        let path = self.claims.join(namespace).join(name);
+        fs::create_dir_all(&path)?;
+        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o777));
+        Ok(Prepared { path, read_only })
+    }
+
+    async fn object(
+        &self,
+        kind: Kind,
+        name: &str,
+        optional: Option<bool>,
+        items: Option<&[KeyToPath]>,
+    ) -> Result<Vec<Item>, fields::Error> {
+        let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
+        let optional = optional.unwrap_or(false);
+        let data: Data = fields::data(self.client, kind, namespace, name, optional)
+            .await?
+            .unwrap_or_default();
+        let Some(items) = items else {
+            return Ok(data
+                .into_iter()
+                .map(|(path, bytes)| Item {
+                    path,
+                    bytes,
+                    mode: None,
+                })
+                .collect());
+        };
+        let mut found = Vec::new();
+        for item in items {
+            match data.get(&item.key) {
+                Some(bytes) => found.push(Item {
+                    path: item.path.clone(),
+                    bytes: bytes.clone(),
+                    mode: item.mode,
+                }),
+                None if optional => {}
+                None => {
+                    return Err(fields::Error::NoKey {
+                        kind: if kind == Kind::Secret {
+                            "Secret"
+                        } else {
+                            "ConfigMap"
+                        },
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                        key: item.key.clone(),
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn downward(
+        &self,
+        items: Option<&[DownwardAPIVolumeFile]>,
+    ) -> Result<Vec<Item>, fields::Error> {
+        let mut found = Vec::new();
+        for item in items.unwrap_or_default() {
+            let Some(field) = &item.field_ref else {
+                continue;
+            };
+            let bytes = fields::field(self.pod, self.node, &field.field_path)?.into_bytes();
+            found.push(Item {
+                path: item.path.clone(),
+                bytes,
+                mode: item.mode,
+            });
+        }
+        Ok(found)
+    }
+}
+
+struct Item {
+    path: String,
+    bytes: Vec<u8>,
+    mode: Option<i32>,
+}
+
+fn write(dir: &Path, items: Vec<Item>, default_mode: Option<i32>) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    for item in items {
+        if !paths::is_local(&item.path) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("path \"{}\" leaves the volume", item.path),
+            ));
+        }
+        let path = dir.join(&item.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mode = u32::try_from(item.mode.or(default_mode).unwrap_or(0o644)).unwrap_or(0o644);
+        fs::write(&path, item.bytes)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// What a container mounts, outermost first.
+/// Errors: `Mount`, `Host`.
+pub fn mounts(
+    container: &Container,
+    volumes: &BTreeMap<String, Prepared>,
+    env: &BTreeMap<String, String>,
+) -> Result<Vec<Bind>, Error> {
+    let mut binds = Vec::new();
+    for mount in container.volume_mounts.iter().flatten() {
+        let wrong = |problem: String| Error::Mount {
+            container: container.name.clone(),
+            volume: mount.name.clone(),
+            problem,
+        };
+        let host = |source| Error::Host {
+            volume: mount.name.clone(),
+            source,
+        };
+        let volume = volumes
+            .get(&mount.name)
+            .ok_or_else(|| wrong("the pod has no such volume".into()))?;
+        let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
+            (Some(path), _) if !path.is_empty() => path.clone(),
+            (_, Some(expression)) => expand(expression, env),
+            _ => String::new(),
+        };
+        let mut source = volume.path.clone();
+        if !sub_path.is_empty() {
+            if !paths::is_local(&sub_path) {
+                return Err(wrong(format!("subPath \"{sub_path}\" leaves the volume")));
+            }
+            // links inside the volume must not lead out of it
+            source = paths::inside(&volume.path, Path::new(&sub_path)).map_err(host)?;
+            if !source.exists() {
+                fs::create_dir_all(&source).map_err(host)?;
+                let _ = fs::set_permissions(&source, fs::Permissions::from_mode(0o777));
+            }
+        }
+        let read_only = volume.read_only || mount.read_only.unwrap_or(false);
+        binds.push(Bind {
+            at: paths::clean(&mount.mount_path),
+            source,
+            read_only,
+        });
+    }
+    binds.sort_by_key(|bind| bind.at.components().count());
+    Ok(binds)
+}

@@ -1,0 +1,160 @@
+//! What the node writes to the API server about a pod.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Error};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::pod::PodRun;
+use super::state::{Snapshot, State};
+use super::status::Phase;
+
+/// Changes that nobody waits for, such as an init container's start, are written together after this time.
+const COALESCE: Duration = Duration::from_millis(100);
+/// Pause after a failed write; doubled each time up to the second figure.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Writes the pod's status whenever it changes, until `done` and the last state is written or the pod is gone.
+pub async fn run(pod: &PodRun, done: &CancellationToken) {
+    let api: Api<Pod> = Api::namespaced(pod.node.client.clone(), &pod.namespace());
+    let mut states = pod.states.subscribe();
+    let mut written: Option<(PodStatus, Phase, Snapshot)> = None;
+    let mut pause = BACKOFF.0;
+    if pod
+        .pod
+        .spec
+        .as_ref()
+        .is_none_or(|spec| spec.node_name.is_none())
+    {
+        bind(pod).await;
+    }
+    loop {
+        let over = done.is_cancelled();
+        let snapshot = states.borrow_and_update().clone();
+        let (status, phase) = pod.status(
+            written
+                .as_ref()
+                .map(|(status, ..)| status)
+                .or(pod.pod.status.as_ref()),
+        );
+        // a pod ends when all of it has: not between the last container and the end of its run
+        let premature = phase.is_end() && !over;
+        let changed = written
+            .as_ref()
+            .is_none_or(|(_, _, before)| *before != snapshot);
+        let urgent = over
+            || written
+                .as_ref()
+                .map_or(phase != Phase::Pending, |(_, p, before)| {
+                    *p != phase || is_news(before, &snapshot)
+                });
+        if pod.is_gone() {
+            return;
+        }
+        if changed && urgent && !premature {
+            match write(pod, &api, &status).await {
+                Ok(()) => {
+                    written = Some((status, phase, snapshot));
+                    pause = BACKOFF.0;
+                }
+                // it is gone, or another pod has its name
+                Err(Error::Api(refusal)) if refusal.code == 404 || refusal.code == 409 => return,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, pod = %pod.name(), "cannot write a pod's status");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(BACKOFF.1);
+                }
+            }
+            continue;
+        }
+        if over {
+            return;
+        }
+        tokio::select! {
+            _ = states.changed() => {}
+            () = done.cancelled() => {}
+            () = tokio::time::sleep(COALESCE), if changed && !premature => {
+                if write(pod, &api, &status).await.is_ok() {
+                    written = Some((status, phase, snapshot));
+                }
+            }
+        }
+    }
+}
+
+/// Whether somebody waits for the difference: a main container's end, or readiness.
+fn is_news(before: &Snapshot, now: &Snapshot) -> bool {
+    now.containers.iter().any(|(name, container)| {
+        let old = before.containers.get(name);
+        let was_ended = old.is_some_and(|c| matches!(c.state, State::Ended(_)));
+        old.is_some_and(|c| c.ready != container.ready)
+            || matches!(container.state, State::Ended(_)) && !was_ended
+    })
+}
+
+async fn write(pod: &PodRun, api: &Api<Pod>, status: &PodStatus) -> Result<(), Error> {
+    let patch = json!({ "metadata": { "uid": pod.uid() }, "status": status });
+    api.patch_status(&pod.name(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map(drop)
+}
+
+/// Tells the API server which node the pod is on.
+async fn bind(pod: &PodRun) {
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": { "name": pod.name(), "namespace": pod.namespace(), "uid": pod.uid() },
+        "target": { "apiVersion": "v1", "kind": "Node", "name": pod.node.name },
+    });
+    let path = format!(
+        "/api/v1/namespaces/{}/pods/{}/binding",
+        pod.namespace(),
+        pod.name()
+    );
+    let request = http::Request::post(path)
+        .header("content-type", "application/json")
+        .body(body.to_string().into_bytes());
+    let sent = match request {
+        Ok(request) => pod
+            .node
+            .client
+            .request_text(request)
+            .await
+            .map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = sent {
+        // it still runs here; only `spec.nodeName` stays empty
+        tracing::debug!(%error, pod = %pod.name(), "cannot bind a pod");
+    }
+}
+
+/// Tells the API server that nothing of a deleted pod is left.
+pub async fn confirm_deletion(pod: &PodRun) {
+    let api: Api<Pod> = Api::namespaced(pod.node.client.clone(), &pod.namespace());
+    let preconditions = Preconditions {
+        uid: Some(pod.uid()),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        grace_period_seconds: Some(0),
+        preconditions: Some(preconditions),
+        ..DeleteParams::default()
+    };
+    let mut pause = BACKOFF.0;
+    while !pod.is_gone() {
+        match api.delete(&pod.name(), &params).await {
+            Ok(_) => return,
+            Err(Error::Api(refusal)) if refusal.code == 404 || refusal.code == 409 => return,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, pod = %pod.name(), "cannot confirm a deletion");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF.1);
+            }
+        }
+    }
+}
