@@ -289,15 +289,10 @@ impl<'a> Reset<'a> {
 
     fn exit_handler(&mut self, workflow: &str) {
         let name = format!("{workflow}.onExit");
-        let Some(id) = self
-            .nodes
-            .values()
-            .find(|n| n.name == name)
-            .map(|n| n.id.clone())
-        else {
-            return;
-        };
-        self.run_again(&id);
+        let found = self.nodes.iter().find(|(_, node)| node.name == name);
+        if let Some((id, _)) = found {
+            self.run_again(id);
+        }
     }
 }
 

@@ -45,6 +45,7 @@ fn node_fact(node: &NodeStatus, member: &str) -> Value {
             let parameters = node.outputs.iter().flat_map(|o| &o.parameters);
             Value::Object(
                 parameters
+                    .filter(|p| p.value.is_some())
                     .map(|p| (p.name.clone(), json!(p.value)))
                     .collect(),
             )
