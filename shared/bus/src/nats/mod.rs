@@ -268,7 +268,13 @@ fn is_final(code: ErrorCode) -> bool {
     let passing = [
         ErrorCode::CLUSTER_NOT_AVAILABLE,
         ErrorCode::CLUSTER_NOT_LEADER,
+        ErrorCode::CLUSTER_NOT_ACTIVE,
+        ErrorCode::CLUSTER_NOT_ASSIGNED,
+        ErrorCode::CONSUMER_OFFLINE,
+        ErrorCode::STREAM_OFFLINE,
         ErrorCode::INSUFFICIENT_RESOURCES,
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+        ErrorCode::MEMORY_RESOURCES_EXCEEDED,
         ErrorCode::STREAM_STORE_FAILED,
         ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT,
     ];

@@ -21,6 +21,8 @@ pub(in crate::memory) struct Files {
     length: u64,
     /// Bytes of all segments.
     bytes: u64,
+    /// Whether something was written and not yet synced.
+    dirty: bool,
 }
 
 impl Files {
@@ -100,11 +102,16 @@ impl Files {
             number,
             length,
             bytes,
+            dirty: false,
         })
     }
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -123,6 +130,7 @@ impl Files {
             self.current = segment::create(&self.dir, self.number + 1, Start::Whole, &content)?;
             self.number += 1;
             self.length = content.len() as u64;
+            self.dirty = false;
             for older in segment::list(&self.dir)?
                 .into_iter()
                 .filter(|number| *number < self.number)
@@ -131,15 +139,20 @@ impl Files {
             }
             return Ok(());
         }
-        self.current.write_all(buffer)?;
-        self.length += buffer.len() as u64;
-        if self.length > SEGMENT_BYTES {
+        if !buffer.is_empty() {
+            self.current.write_all(buffer)?;
+            self.length += buffer.len() as u64;
+            self.dirty = true;
+        }
+        let is_full = self.length > SEGMENT_BYTES;
+        if self.dirty && (sync || is_full) {
             self.current.sync_data()?;
+            self.dirty = false;
+        }
+        if is_full {
             self.current = segment::create(&self.dir, self.number + 1, Start::Continues, &[])?;
             self.number += 1;
             self.length = 0;
-        } else if sync {
-            self.current.sync_data()?;
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 
 mod files;
 mod record;
+#[cfg(test)]
+mod sample;
 mod segment;
 
 use std::io;
@@ -112,7 +114,7 @@ impl Journal {
         let dir = files.dir().to_owned();
         let queue = Queue {
             written: files.bytes(),
-            compact_at: COMPACT_BYTES_MIN.max(files.bytes()),
+            compact_at: COMPACT_BYTES_MIN,
             ..Queue::default()
         };
         let shared = Arc::new(Shared {
@@ -252,7 +254,7 @@ impl Shared {
             };
             let (snapshot, buffer, waiters, marks, closed) = self.gather(sync_in);
             let sync_now = match sync {
-                Sync::Always => true,
+                Sync::Always => closed || !waiters.is_empty(),
                 Sync::Interval(interval) => {
                     closed || unsynced_since.is_some_and(|since| since.elapsed() >= interval)
                 }
@@ -262,11 +264,9 @@ impl Shared {
                 &buffer,
                 sync_now,
             );
-            unsynced_since = if sync_now {
-                None
-            } else {
-                unsynced_since.or(Some(Instant::now()))
-            };
+            unsynced_since = files
+                .is_dirty()
+                .then(|| unsynced_since.unwrap_or_else(Instant::now));
             let result = wrote.map_err(Arc::new);
             match &result {
                 Ok(()) => committed(marks),

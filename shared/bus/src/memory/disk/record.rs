@@ -1,7 +1,7 @@
 //! What the log of a durable bus is made of, version 1.
 //!
 //! A record is a tag and its fields: integers little-endian, texts and bytes with a 32-bit length before them. Tags and
-//! fields never change their meaning; `tests/data/bus-log-v1` is read by every later version.
+//! fields never change their meaning; `tests/data/bus-log-v1.log` is read by every later version.
 
 use std::collections::BTreeMap;
 
