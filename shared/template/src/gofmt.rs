@@ -22,7 +22,11 @@ pub(crate) fn value_float(n: f64) -> String {
         return "NaN".into();
     }
     if n.is_infinite() {
-        return if n > 0.0 { "+Inf".into() } else { "-Inf".into() };
+        return if n > 0.0 {
+            "+Inf".into()
+        } else {
+            "-Inf".into()
+        };
     }
     let abs = n.abs();
     if abs != 0.0 && !(1e-4..1e21).contains(&abs) {
@@ -33,7 +37,9 @@ pub(crate) fn value_float(n: f64) -> String {
 
 /// `1e-7` to Go's `1e-07`, `1e21` to `1e+21`.
 fn fix_exponent(text: &str, digits: usize) -> String {
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text.to_owned() };
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return text.to_owned();
+    };
     let (sign, number) = match exponent.strip_prefix('-') {
         Some(number) => ('-', number),
         None => ('+', exponent),
@@ -102,7 +108,12 @@ pub(crate) fn write_json(
                     out.push(',');
                 }
                 new_line(out, indent, 1);
-                write_json(out, item, html, indent.map(|(unit, depth)| (unit, depth + 1)))?;
+                write_json(
+                    out,
+                    item,
+                    html,
+                    indent.map(|(unit, depth)| (unit, depth + 1)),
+                )?;
             }
             new_line(out, indent, 0);
             out.push(']');
@@ -117,7 +128,12 @@ pub(crate) fn write_json(
                 new_line(out, indent, 1);
                 write_json_string(out, key, html);
                 out.push_str(if indent.is_some() { ": " } else { ":" });
-                write_json(out, item, html, indent.map(|(unit, depth)| (unit, depth + 1)))?;
+                write_json(
+                    out,
+                    item,
+                    html,
+                    indent.map(|(unit, depth)| (unit, depth + 1)),
+                )?;
             }
             new_line(out, indent, 0);
             out.push('}');

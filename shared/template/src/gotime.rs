@@ -12,10 +12,28 @@ pub(crate) const RFC3339_NANO: &str = "2006-01-02T15:04:05.999999999Z07:00";
 pub(crate) const DISPLAY: &str = "2006-01-02 15:04:05.999999999 -0700 MST";
 
 pub(crate) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-pub(crate) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(crate) const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 /// One element of a layout.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,21 +43,42 @@ enum Part<'a> {
     ShortYear,
     LongMonth,
     ShortMonth,
-    Month { zero: bool },
+    Month {
+        zero: bool,
+    },
     LongDay,
     ShortDay,
-    Day { pad: Option<char> },
+    Day {
+        pad: Option<char>,
+    },
     YearDay,
     Hour24,
-    Hour12 { zero: bool },
-    Minute { zero: bool },
-    Second { zero: bool },
-    Pm { upper: bool },
+    Hour12 {
+        zero: bool,
+    },
+    Minute {
+        zero: bool,
+    },
+    Second {
+        zero: bool,
+    },
+    Pm {
+        upper: bool,
+    },
     ZoneName,
     /// `Z07:00` writes Z for UTC, `-07:00` never does.
-    Zone { z: bool, colon: bool, minutes: bool, seconds: bool },
+    Zone {
+        z: bool,
+        colon: bool,
+        minutes: bool,
+        seconds: bool,
+    },
     /// `.000` keeps zeros, `.999` trims them.
-    Fraction { separator: char, digits: usize, trim: bool },
+    Fraction {
+        separator: char,
+        digits: usize,
+        trim: bool,
+    },
 }
 
 /// Layout elements; a longer one comes before its own beginning.
@@ -67,16 +106,96 @@ const ELEMENTS: &[(&str, Part<'static>)] = &[
     ("5", Part::Second { zero: false }),
     ("PM", Part::Pm { upper: true }),
     ("pm", Part::Pm { upper: false }),
-    ("-07:00:00", Part::Zone { z: false, colon: true, minutes: true, seconds: true }),
-    ("-070000", Part::Zone { z: false, colon: false, minutes: true, seconds: true }),
-    ("-07:00", Part::Zone { z: false, colon: true, minutes: true, seconds: false }),
-    ("-0700", Part::Zone { z: false, colon: false, minutes: true, seconds: false }),
-    ("-07", Part::Zone { z: false, colon: false, minutes: false, seconds: false }),
-    ("Z07:00:00", Part::Zone { z: true, colon: true, minutes: true, seconds: true }),
-    ("Z070000", Part::Zone { z: true, colon: false, minutes: true, seconds: true }),
-    ("Z07:00", Part::Zone { z: true, colon: true, minutes: true, seconds: false }),
-    ("Z0700", Part::Zone { z: true, colon: false, minutes: true, seconds: false }),
-    ("Z07", Part::Zone { z: true, colon: false, minutes: false, seconds: false }),
+    (
+        "-07:00:00",
+        Part::Zone {
+            z: false,
+            colon: true,
+            minutes: true,
+            seconds: true,
+        },
+    ),
+    (
+        "-070000",
+        Part::Zone {
+            z: false,
+            colon: false,
+            minutes: true,
+            seconds: true,
+        },
+    ),
+    (
+        "-07:00",
+        Part::Zone {
+            z: false,
+            colon: true,
+            minutes: true,
+            seconds: false,
+        },
+    ),
+    (
+        "-0700",
+        Part::Zone {
+            z: false,
+            colon: false,
+            minutes: true,
+            seconds: false,
+        },
+    ),
+    (
+        "-07",
+        Part::Zone {
+            z: false,
+            colon: false,
+            minutes: false,
+            seconds: false,
+        },
+    ),
+    (
+        "Z07:00:00",
+        Part::Zone {
+            z: true,
+            colon: true,
+            minutes: true,
+            seconds: true,
+        },
+    ),
+    (
+        "Z070000",
+        Part::Zone {
+            z: true,
+            colon: false,
+            minutes: true,
+            seconds: true,
+        },
+    ),
+    (
+        "Z07:00",
+        Part::Zone {
+            z: true,
+            colon: true,
+            minutes: true,
+            seconds: false,
+        },
+    ),
+    (
+        "Z0700",
+        Part::Zone {
+            z: true,
+            colon: false,
+            minutes: true,
+            seconds: false,
+        },
+    ),
+    (
+        "Z07",
+        Part::Zone {
+            z: true,
+            colon: false,
+            minutes: false,
+            seconds: false,
+        },
+    ),
 ];
 
 /// The first element in `layout`: the text before it, the element, the rest.
@@ -109,13 +228,23 @@ fn fraction(rest: &str, c: char) -> Option<(Part<'static>, usize)> {
     if c != '.' && c != ',' {
         return None;
     }
-    let kind = rest[1..].chars().next().filter(|c| *c == '0' || *c == '9')?;
+    let kind = rest[1..]
+        .chars()
+        .next()
+        .filter(|c| *c == '0' || *c == '9')?;
     let digits = rest[1..].chars().take_while(|c| *c == kind).count();
     let end = 1 + digits;
     if rest[end..].starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    Some((Part::Fraction { separator: c, digits, trim: kind == '9' }, end))
+    Some((
+        Part::Fraction {
+            separator: c,
+            digits,
+            trim: kind == '9',
+        },
+        end,
+    ))
 }
 
 /// The zone's short name; an offset without a name is shown as its digits.
@@ -152,7 +281,13 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
         0 => 12,
         hour => hour,
     };
-    let number = |n: i16, zero: bool| if zero { format!("{n:02}") } else { n.to_string() };
+    let number = |n: i16, zero: bool| {
+        if zero {
+            format!("{n:02}")
+        } else {
+            n.to_string()
+        }
+    };
     let text = match part {
         Part::Text(text) => text.to_owned(),
         Part::LongYear => format!("{:04}", t.year()),
@@ -171,14 +306,27 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
         Part::Second { zero } => number(t.second().into(), zero),
         Part::Pm { upper } => {
             let name = if t.hour() >= 12 { "PM" } else { "AM" };
-            if upper { name.to_owned() } else { name.to_lowercase() }
+            if upper {
+                name.to_owned()
+            } else {
+                name.to_lowercase()
+            }
         }
         Part::ZoneName => zone_name(t),
         Part::Zone { z: true, .. } if t.offset().seconds() == 0 => "Z".into(),
-        Part::Zone { colon, minutes, seconds, .. } => {
+        Part::Zone {
+            colon,
+            minutes,
+            seconds,
+            ..
+        } => {
             let total = t.offset().seconds();
             let sep = if colon { ":" } else { "" };
-            let mut text = format!("{}{:02}", if total < 0 { '-' } else { '+' }, total.abs() / 3600);
+            let mut text = format!(
+                "{}{:02}",
+                if total < 0 { '-' } else { '+' },
+                total.abs() / 3600
+            );
             if minutes {
                 let _ = write!(text, "{sep}{:02}", total.abs() / 60 % 60);
             }
@@ -187,13 +335,21 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
             }
             text
         }
-        Part::Fraction { separator, digits, trim } => {
+        Part::Fraction {
+            separator,
+            digits,
+            trim,
+        } => {
             let mut text = format!("{:09}", t.subsec_nanosecond());
             text.truncate(digits.min(9));
             if trim {
                 text.truncate(text.trim_end_matches('0').len());
             }
-            if text.is_empty() { text } else { format!("{separator}{text}") }
+            if text.is_empty() {
+                text
+            } else {
+                format!("{separator}{text}")
+            }
         }
     };
     out.push_str(&text);
@@ -204,7 +360,13 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
 pub(crate) fn parse(layout: &str, text: &str, zone: &TimeZone) -> Result<Zoned, String> {
     let fail = |part: &str, rest: &str| {
         let q = crate::gofmt::quote;
-        format!("parsing time {} as {}: cannot parse {} as {}", q(text), q(layout), q(rest), q(part))
+        format!(
+            "parsing time {} as {}: cannot parse {} as {}",
+            q(text),
+            q(layout),
+            q(rest),
+            q(part)
+        )
     };
     let mut fields = Fields::default();
     let (mut rest, mut input) = (layout, text);
@@ -213,21 +375,32 @@ pub(crate) fn parse(layout: &str, text: &str, zone: &TimeZone) -> Result<Zoned, 
             Some((before, part, after)) => (before, Some(part), after),
             None => (rest, None, ""),
         };
-        input = input.strip_prefix(before).ok_or_else(|| fail(before, input))?;
+        input = input
+            .strip_prefix(before)
+            .ok_or_else(|| fail(before, input))?;
         let Some(part) = part else {
             if !input.is_empty() {
                 let q = crate::gofmt::quote;
-                return Err(format!("parsing time {}: extra text: {}", q(text), q(input)));
+                return Err(format!(
+                    "parsing time {}: extra text: {}",
+                    q(text),
+                    q(input)
+                ));
             }
             break;
         };
         let element = &rest[before.len()..rest.len() - after.len()];
-        input = fields.read(part, input, after).ok_or_else(|| fail(element, input))?;
+        input = fields
+            .read(part, input, after)
+            .ok_or_else(|| fail(element, input))?;
         rest = after;
     }
     fields.finish(zone).ok_or_else(|| {
         let what = if fields.day_is_wrong() { "day" } else { "time" };
-        format!("parsing time {}: {what} out of range", crate::gofmt::quote(text))
+        format!(
+            "parsing time {}: {what} out of range",
+            crate::gofmt::quote(text)
+        )
     })
 }
 
@@ -245,13 +418,27 @@ struct Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0, nanos: 0, pm: None, offset: None }
+        Fields {
+            year: 0,
+            month: 1,
+            day: 1,
+            hour: 0,
+            minute: 0,
+            second: 0,
+            nanos: 0,
+            pm: None,
+            offset: None,
+        }
     }
 }
 
 /// A number of `min` to `max` digits in front of `input`.
 fn digits(input: &str, min: usize, max: usize) -> Option<(i16, &str)> {
-    let len = input.bytes().take(max).take_while(u8::is_ascii_digit).count();
+    let len = input
+        .bytes()
+        .take(max)
+        .take_while(u8::is_ascii_digit)
+        .count();
     if len < min {
         return None;
     }
@@ -262,7 +449,8 @@ fn name<'a>(input: &'a str, names: &[&str], short: bool) -> Option<(usize, &'a s
     names.iter().enumerate().find_map(|(i, name)| {
         let name = if short { &name[..3] } else { name };
         let head = input.get(..name.len())?;
-        head.eq_ignore_ascii_case(name).then(|| (i, &input[name.len()..]))
+        head.eq_ignore_ascii_case(name)
+            .then(|| (i, &input[name.len()..]))
     })
 }
 
@@ -291,13 +479,19 @@ impl Fields {
             Part::LongDay | Part::ShortDay => rest = name(input, &DAYS, part == Part::ShortDay)?.1,
             Part::Month { zero } => (self.month, rest) = two(zero, input)?,
             Part::Day { pad } => {
-                let input = if pad == Some(' ') { input.strip_prefix(' ').unwrap_or(input) } else { input };
+                let input = if pad == Some(' ') {
+                    input.strip_prefix(' ').unwrap_or(input)
+                } else {
+                    input
+                };
                 (self.day, rest) = two(pad == Some('0'), input)?;
             }
             Part::YearDay => {
                 let (n, after) = digits(input, 3, 3)?;
                 let date = jiff::civil::date(self.year, 1, 1);
-                let date = date.checked_add(jiff::Span::new().days(i64::from(n) - 1)).ok()?;
+                let date = date
+                    .checked_add(jiff::Span::new().days(i64::from(n) - 1))
+                    .ok()?;
                 (self.month, self.day) = (date.month(), date.day());
                 rest = after;
             }
@@ -332,7 +526,12 @@ impl Fields {
                 self.offset = Some(0);
                 rest = &input[1..];
             }
-            Part::Zone { colon, minutes, seconds, .. } => {
+            Part::Zone {
+                colon,
+                minutes,
+                seconds,
+                ..
+            } => {
                 let negative = match input.chars().next()? {
                     '-' => true,
                     '+' => false,
@@ -342,7 +541,11 @@ impl Fields {
                 let mut total = i32::from(hours) * 3600;
                 for (wanted, size) in [(minutes, 60), (seconds, 1)] {
                     if wanted {
-                        after = if colon { after.strip_prefix(':')? } else { after };
+                        after = if colon {
+                            after.strip_prefix(':')?
+                        } else {
+                            after
+                        };
                         let (n, next) = digits(after, 2, 2)?;
                         total += i32::from(n) * size;
                         after = next;
@@ -362,7 +565,11 @@ impl Fields {
         if len == 0 {
             return None;
         }
-        let nine: String = after[..len].chars().chain("000000000".chars()).take(9).collect();
+        let nine: String = after[..len]
+            .chars()
+            .chain("000000000".chars())
+            .take(9)
+            .collect();
         self.nanos = nine.parse().ok()?;
         Some(&after[len..])
     }
@@ -377,10 +584,21 @@ impl Fields {
             Some(false) if self.hour == 12 => 0,
             _ => self.hour,
         };
-        let at = DateTime::new(self.year, self.month, self.day, hour, self.minute, self.second, self.nanos).ok()?;
+        let at = DateTime::new(
+            self.year,
+            self.month,
+            self.day,
+            hour,
+            self.minute,
+            self.second,
+            self.nanos,
+        )
+        .ok()?;
         match self.offset {
             Some(0) => at.to_zoned(TimeZone::UTC).ok(),
-            Some(seconds) => at.to_zoned(Offset::from_seconds(seconds).ok()?.to_time_zone()).ok(),
+            Some(seconds) => at
+                .to_zoned(Offset::from_seconds(seconds).ok()?.to_time_zone())
+                .ok(),
             None => at.to_zoned(zone.clone()).ok(),
         }
     }

@@ -20,19 +20,83 @@ pub(crate) enum Kind {
     Unary(Unary, Box<Node>),
     Binary(Binary, Box<Node>, Box<Node>),
     Cond(Box<Node>, Box<Node>, Box<Node>),
-    Member { base: Box<Node>, property: Box<Node>, optional: bool },
+    Member {
+        base: Box<Node>,
+        property: Box<Node>,
+        optional: bool,
+    },
     /// A run of members with a `?.` in it: nil anywhere before `?.` makes the whole nil.
     Chain(Box<Node>),
-    Slice { base: Box<Node>, from: Option<Box<Node>>, to: Option<Box<Node>> },
+    Slice {
+        base: Box<Node>,
+        from: Option<Box<Node>>,
+        to: Option<Box<Node>>,
+    },
     /// A call of a name that is not a builtin, of a member (`sprig.upper`, `now().Year`).
-    Call { callee: Box<Node>, args: Vec<Node> },
-    Builtin { name: String, args: Vec<Node> },
+    Call {
+        callee: Box<Node>,
+        args: Vec<Node>,
+    },
+    Builtin {
+        name: String,
+        args: Vec<Node>,
+    },
     /// The last argument of `filter` and its like.
     Closure(Box<Node>),
-    Let { name: String, value: Box<Node>, body: Box<Node> },
+    Let {
+        name: String,
+        value: Box<Node>,
+        body: Box<Node>,
+    },
     Sequence(Vec<Node>),
     Array(Vec<Node>),
     Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// Visits the children, in the order of the text.
+    pub fn for_each_child<'a>(&'a self, mut f: impl FnMut(&'a Node)) {
+        match &self.kind {
+            Kind::Nil
+            | Kind::Bool(_)
+            | Kind::Int(_)
+            | Kind::Float(_)
+            | Kind::Str(_)
+            | Kind::Ident(_)
+            | Kind::Pointer(_) => {}
+            Kind::Unary(_, child) | Kind::Chain(child) | Kind::Closure(child) => f(child),
+            Kind::Binary(_, a, b)
+            | Kind::Member {
+                base: a,
+                property: b,
+                ..
+            }
+            | Kind::Let {
+                value: a, body: b, ..
+            } => {
+                f(a);
+                f(b);
+            }
+            Kind::Cond(a, b, c) => [a, b, c].into_iter().for_each(|n| f(n)),
+            Kind::Slice { base, from, to } => {
+                f(base);
+                [from, to].into_iter().flatten().for_each(|n| f(n));
+            }
+            Kind::Call { callee, args } => {
+                f(callee);
+                args.iter().for_each(f);
+            }
+            Kind::Builtin { args, .. } | Kind::Sequence(args) | Kind::Array(args) => {
+                args.iter().for_each(f)
+            }
+            Kind::Map(pairs) => {
+                for (key, value) in pairs {
+                    f(key);
+                    f(value);
+                }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +187,10 @@ impl Binary {
     }
 
     pub fn is_comparison(self) -> bool {
-        matches!(self, Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual)
+        matches!(
+            self,
+            Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual
+        )
     }
 
     /// May follow `not`, as in `a not in b`.

@@ -67,7 +67,12 @@ struct Checker<'a> {
 
 /// Checks a whole expression.
 pub(crate) fn check(node: &Node, env: Env<'_>) -> Result<(), Fail> {
-    Checker { env, lets: Vec::new() }.of(node).map(drop)
+    Checker {
+        env,
+        lets: Vec::new(),
+    }
+    .of(node)
+    .map(drop)
 }
 
 impl<'a> Checker<'a> {
@@ -86,7 +91,10 @@ impl<'a> Checker<'a> {
             Kind::Cond(test, yes, no) => {
                 let kind = self.of(test)?;
                 if !kind.may_be(&[Type::Bool]) {
-                    let message = format!("non-bool expression (type {}) used as condition", kind.name());
+                    let message = format!(
+                        "non-bool expression (type {}) used as condition",
+                        kind.name()
+                    );
                     return Err(Fail::check(message, test.at));
                 }
                 let (yes, no) = (self.of(yes)?, self.of(no)?);
@@ -100,7 +108,10 @@ impl<'a> Checker<'a> {
             Kind::Slice { base, from, to } => {
                 let kind = self.of(base)?;
                 if !kind.may_be(&[Type::Array, Type::Str]) {
-                    return Err(Fail::check(format!("cannot slice {}", kind.name()), node.at));
+                    return Err(Fail::check(
+                        format!("cannot slice {}", kind.name()),
+                        node.at,
+                    ));
                 }
                 for bound in [from, to].into_iter().flatten() {
                     let kind = self.of(bound)?;
@@ -120,10 +131,16 @@ impl<'a> Checker<'a> {
                     return Err(Fail::check(format!("cannot redeclare {name}"), node.at));
                 }
                 if builtins::shape(name).is_some() {
-                    return Err(Fail::check(format!("cannot redeclare builtin {name}"), node.at));
+                    return Err(Fail::check(
+                        format!("cannot redeclare builtin {name}"),
+                        node.at,
+                    ));
                 }
                 if self.lets.iter().any(|(n, _)| n == name) {
-                    return Err(Fail::check(format!("cannot redeclare variable {name}"), node.at));
+                    return Err(Fail::check(
+                        format!("cannot redeclare variable {name}"),
+                        node.at,
+                    ));
                 }
                 self.lets.push((name, kind));
                 let out = self.of(body);
@@ -161,9 +178,16 @@ impl<'a> Checker<'a> {
             return Ok(Type::Map);
         }
         if self.env.is_function_name(name) {
-            return Ok(if name == "sprig" { Type::Map } else { Type::Any });
+            return Ok(if name == "sprig" {
+                Type::Map
+            } else {
+                Type::Any
+            });
         }
-        self.env.var(name).map(Type::of_json).ok_or_else(|| Fail::unknown(name, at))
+        self.env
+            .var(name)
+            .map(Type::of_json)
+            .ok_or_else(|| Fail::unknown(name, at))
     }
 
     fn unary(&mut self, op: Unary, operand: &'a Node, at: usize) -> Result<Type, Fail> {
@@ -175,7 +199,14 @@ impl<'a> Checker<'a> {
         if fits {
             return Ok(kind);
         }
-        Err(Fail::check(format!("invalid operation: {} (mismatched type {})", op.symbol(), kind.name()), at))
+        Err(Fail::check(
+            format!(
+                "invalid operation: {} (mismatched type {})",
+                op.symbol(),
+                kind.name()
+            ),
+            at,
+        ))
     }
 
     /// Down the left side in a loop, as in the evaluation.
@@ -191,7 +222,10 @@ impl<'a> Checker<'a> {
             let other = self.of(right)?;
             kind = operator(op, kind, other).ok_or_else(|| {
                 let (left, right) = (kind.name(), other.name());
-                let message = format!("invalid operation: {} (mismatched types {left} and {right})", op.symbol());
+                let message = format!(
+                    "invalid operation: {} (mismatched types {left} and {right})",
+                    op.symbol()
+                );
                 Fail::check(message, at)
             })?;
             if let (Binary::Matches, Kind::Str(pattern)) = (op, &right.kind)
@@ -223,14 +257,21 @@ impl<'a> Checker<'a> {
                     Ok(Type::Any)
                 }
                 other => {
-                    let message = format!("cannot use {} to get an element from {}", other.name(), base_kind.name());
+                    let message = format!(
+                        "cannot use {} to get an element from {}",
+                        other.name(),
+                        base_kind.name()
+                    );
                     Err(Fail::check(message, property.at))
                 }
             },
             Type::Array => match key {
                 Type::Any | Type::Int => Ok(Type::Any),
                 other => Err(Fail::check(
-                    format!("array elements can only be selected using an integer (got {})", other.name()),
+                    format!(
+                        "array elements can only be selected using an integer (got {})",
+                        other.name()
+                    ),
                     property.at,
                 )),
             },
@@ -271,7 +312,10 @@ impl<'a> Checker<'a> {
 
     fn builtin(&mut self, name: &str, args: &'a [Node], at: usize) -> Result<Type, Fail> {
         if let Some(json) = self.env.var(name) {
-            return Err(Fail::check(format!("{} is not callable", Type::of_json(json).name()), at));
+            return Err(Fail::check(
+                format!("{} is not callable", Type::of_json(json).name()),
+                at,
+            ));
         }
         let mut kinds = Vec::with_capacity(args.len());
         for arg in args {
@@ -279,15 +323,36 @@ impl<'a> Checker<'a> {
         }
         if let Some((min, max)) = builtins::arity(name) {
             if args.len() < min {
-                return Err(Fail::check(format!("not enough arguments to call {name}"), at));
+                return Err(Fail::check(
+                    format!("not enough arguments to call {name}"),
+                    at,
+                ));
             }
             if args.len() > max {
-                return Err(Fail::check(format!("too many arguments to call {name}"), at));
+                return Err(Fail::check(
+                    format!("too many arguments to call {name}"),
+                    at,
+                ));
             }
         }
         let first = kinds.first().copied().unwrap_or(Type::Any);
-        let misfit = |kind: Type| Fail::check(format!("invalid argument for {name} (type {})", kind.name()), at);
-        let texts = ["upper", "lower", "trim", "split", "hasPrefix", "hasSuffix", "fromJSON", "duration", "date"];
+        let misfit = |kind: Type| {
+            Fail::check(
+                format!("invalid argument for {name} (type {})", kind.name()),
+                at,
+            )
+        };
+        let texts = [
+            "upper",
+            "lower",
+            "trim",
+            "split",
+            "hasPrefix",
+            "hasSuffix",
+            "fromJSON",
+            "duration",
+            "date",
+        ];
         if texts.contains(&name) && !first.may_be(&[Type::Str]) {
             return Err(misfit(first));
         }
@@ -296,24 +361,29 @@ impl<'a> Checker<'a> {
         }
         if matches!(builtins::shape(name), Some(builtins::Shape::Closure { .. })) {
             if !first.may_be(&[Type::Array, Type::Map]) {
-                return Err(Fail::check(format!("builtin {name} takes only array (got {})", first.name()), at));
+                return Err(Fail::check(
+                    format!("builtin {name} takes only array (got {})", first.name()),
+                    at,
+                ));
             }
             let closure = kinds.get(1).copied().unwrap_or(Type::Any);
-            let needs_bool =
-                matches!(name, "all" | "any" | "none" | "one" | "filter" | "count") || name.starts_with("find");
+            let needs_bool = matches!(name, "all" | "any" | "none" | "one" | "filter" | "count")
+                || name.starts_with("find");
             if needs_bool && !closure.may_be(&[Type::Bool]) {
                 let message = format!("predicate should return boolean (got {})", closure.name());
                 return Err(Fail::check(message, args.get(1).map_or(at, |a| a.at)));
             }
         }
         Ok(match name {
-            "len" | "int" | "count" | "indexOf" | "lastIndexOf" | "findIndex" | "findLastIndex" => Type::Int,
+            "len" | "int" | "count" | "indexOf" | "lastIndexOf" | "findIndex" | "findLastIndex" => {
+                Type::Int
+            }
             "float" | "ceil" | "floor" | "round" => Type::Float,
-            "string" | "upper" | "lower" | "trim" | "trimPrefix" | "trimSuffix" | "replace" | "repeat" | "join"
-            | "toJSON" | "toBase64" | "type" => Type::Str,
+            "string" | "upper" | "lower" | "trim" | "trimPrefix" | "trimSuffix" | "replace"
+            | "repeat" | "join" | "toJSON" | "toBase64" | "type" => Type::Str,
             "all" | "any" | "none" | "one" | "hasPrefix" | "hasSuffix" => Type::Bool,
-            "filter" | "map" | "split" | "splitAfter" | "keys" | "values" | "concat" | "sort" | "sortBy" | "uniq"
-            | "reverse" | "flatten" | "toPairs" => Type::Array,
+            "filter" | "map" | "split" | "splitAfter" | "keys" | "values" | "concat" | "sort"
+            | "sortBy" | "uniq" | "reverse" | "flatten" | "toPairs" => Type::Array,
             "now" | "date" => Type::Time,
             "duration" => Type::Duration,
             "groupBy" | "fromPairs" => Type::Map,
@@ -338,7 +408,9 @@ fn operator(op: Binary, a: Type, b: Type) -> Option<Type> {
             let fits = numbers || same(Type::Str) || same(Type::Time) || same(Type::Duration);
             fits.then_some(Type::Bool)
         }
-        Binary::In => b.may_be(&[Type::Array, Type::Map, Type::Nil]).then_some(Type::Bool),
+        Binary::In => b
+            .may_be(&[Type::Array, Type::Map, Type::Nil])
+            .then_some(Type::Bool),
         Binary::Matches | Binary::Contains | Binary::StartsWith | Binary::EndsWith => {
             both(&[Type::Str, Type::Nil]).then_some(Type::Bool)
         }

@@ -6,7 +6,8 @@ use serde_json_path::JsonPath;
 /// Looks `path` up in `json`. Errors: a bad path, or a definite path that leads nowhere.
 /// Source: Argo docs/variables.md; the library it uses is github.com/evilmonkeyinc/jsonpath.
 pub(crate) fn query(json: &Json, path: &str) -> Result<Json, String> {
-    let parsed = JsonPath::parse(path).map_err(|e| format!("invalid JSONPath query '{path}' {e}"))?;
+    let parsed =
+        JsonPath::parse(path).map_err(|e| format!("invalid JSONPath query '{path}' {e}"))?;
     let found = parsed.query(json);
     if is_definite(path) {
         return match found.first() {

@@ -41,12 +41,23 @@ impl Tok {
 
 /// Longest first.
 const OPERATORS: &[&str] = &[
-    "**", "..", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?:", "::", ".", "+", "-", "*", "/", "%", "^", "<",
-    ">", "!", "=", "?", ":", ",", ";", "|", "&", "#",
+    "**", "..", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?:", "::", ".", "+", "-", "*",
+    "/", "%", "^", "<", ">", "!", "=", "?", ":", ",", ";", "|", "&", "#",
 ];
 
-const WORDS: &[&str] =
-    &["in", "or", "and", "matches", "contains", "startsWith", "endsWith", "not", "let", "if", "else"];
+const WORDS: &[&str] = &[
+    "in",
+    "or",
+    "and",
+    "matches",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "not",
+    "let",
+    "if",
+    "else",
+];
 
 struct Lexer {
     chars: Vec<char>,
@@ -55,7 +66,10 @@ struct Lexer {
 
 /// Splits `source` into tokens; the last one is always `Eof`.
 pub(crate) fn lex(source: &str) -> Result<Vec<Token>, Fail> {
-    let mut lexer = Lexer { chars: source.chars().collect(), pos: 0 };
+    let mut lexer = Lexer {
+        chars: source.chars().collect(),
+        pos: 0,
+    };
     let mut out = Vec::new();
     loop {
         let token = lexer.token()?;
@@ -73,7 +87,9 @@ impl Lexer {
     }
 
     fn starts_with(&self, text: &str) -> bool {
-        text.chars().enumerate().all(|(i, c)| self.peek(i) == Some(c))
+        text.chars()
+            .enumerate()
+            .all(|(i, c)| self.peek(i) == Some(c))
     }
 
     fn skip_blanks(&mut self) -> Result<(), Fail> {
@@ -104,7 +120,10 @@ impl Lexer {
         self.skip_blanks()?;
         let at = self.pos;
         let Some(c) = self.peek(0) else {
-            return Ok(Token { tok: Tok::Eof, at: self.chars.len().saturating_sub(1) });
+            return Ok(Token {
+                tok: Tok::Eof,
+                at: self.chars.len().saturating_sub(1),
+            });
         };
         let tok = match c {
             '(' | ')' | '[' | ']' | '{' | '}' => {
@@ -123,7 +142,10 @@ impl Lexer {
 
     fn word(&mut self) -> Tok {
         let start = self.pos;
-        while self.peek(0).is_some_and(|c| c == '_' || c == '$' || c.is_alphanumeric()) {
+        while self
+            .peek(0)
+            .is_some_and(|c| c == '_' || c == '$' || c.is_alphanumeric())
+        {
             self.pos += 1;
         }
         let word: String = self.chars[start..self.pos].iter().collect();
@@ -145,7 +167,10 @@ impl Lexer {
             }
         }
         let c = self.chars[self.pos];
-        Err(Fail::syntax(format!("unrecognized character: U+{:04X} '{c}'", c as u32), self.pos))
+        Err(Fail::syntax(
+            format!("unrecognized character: U+{:04X} '{c}'", c as u32),
+            self.pos,
+        ))
     }
 
     fn raw(&mut self) -> Result<String, Fail> {
@@ -185,7 +210,9 @@ impl Lexer {
                 }
                 Some('\\') => {
                     self.pos += 1;
-                    let c = self.escape().ok_or_else(|| Fail::syntax("invalid char escape", at))?;
+                    let c = self
+                        .escape()
+                        .ok_or_else(|| Fail::syntax("invalid char escape", at))?;
                     out.push(c);
                 }
                 Some(c) => {
@@ -230,7 +257,9 @@ impl Lexer {
     fn digits(&mut self, len: usize, radix: u32) -> Option<u32> {
         let mut n = 0u32;
         for _ in 0..len {
-            n = n.checked_mul(radix)?.checked_add(self.peek(0)?.to_digit(radix)?)?;
+            n = n
+                .checked_mul(radix)?
+                .checked_add(self.peek(0)?.to_digit(radix)?)?;
             self.pos += 1;
         }
         Some(n)
@@ -264,7 +293,9 @@ impl Lexer {
         if radix != 10 {
             self.pos += 2;
             let text = self.take(|c| c == '_' || c.is_alphanumeric());
-            return i64::from_str_radix(&text.replace('_', ""), radix).map(Tok::Int).map_err(|_| bad(&text));
+            return i64::from_str_radix(&text.replace('_', ""), radix)
+                .map(Tok::Int)
+                .map_err(|_| bad(&text));
         }
         let mut text = self.take(|c| c == '_' || c.is_ascii_digit());
         let mut float = false;
@@ -284,7 +315,10 @@ impl Lexer {
             }
             text += &self.take(|c| c == '_' || c.is_ascii_digit());
         }
-        if self.peek(0).is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        if self
+            .peek(0)
+            .is_some_and(|c| c.is_alphanumeric() || c == '_')
+        {
             text += &self.take(|c| c == '_' || c.is_alphanumeric());
             return Err(bad(&text));
         }
@@ -292,7 +326,10 @@ impl Lexer {
         if float {
             clean.parse().map(Tok::Float).map_err(|_| bad(&text))
         } else {
-            clean.parse().map(Tok::Int).map_err(|_| Fail::syntax("integer literal is too large", start))
+            clean
+                .parse()
+                .map(Tok::Int)
+                .map_err(|_| Fail::syntax("integer literal is too large", start))
         }
     }
 

@@ -20,7 +20,10 @@ pub const LATE_VARIABLES: [&str; 8] = [
 /// The dotted names an expression needs, in the order they stand in the text, each once: `a.b.c` gives `a`, `a.b`
 /// and `a.b.c`. Of a member that may be absent (left of `??`, or with `?.`) only the base counts.
 pub(crate) fn identifiers(node: &Node) -> Vec<String> {
-    let mut walk = Walk { names: Vec::new(), lets: Vec::new() };
+    let mut walk = Walk {
+        names: Vec::new(),
+        lets: Vec::new(),
+    };
     walk.visit(node, false);
     walk.names
 }
@@ -39,19 +42,12 @@ impl<'a> Walk<'a> {
 
     fn visit(&mut self, node: &'a Node, guarded: bool) {
         match &node.kind {
-            Kind::Nil | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) | Kind::Pointer(_) => {}
             Kind::Ident(name) => {
                 if name != "$env" && !self.lets.contains(&name.as_str()) {
                     self.add(name);
                 }
             }
-            Kind::Unary(_, operand) => self.visit(operand, false),
             Kind::Binary(..) => self.binary(node),
-            Kind::Cond(test, yes, no) => {
-                for part in [test, yes, no] {
-                    self.visit(part, false);
-                }
-            }
             Kind::Member { .. } => {
                 self.member(node, guarded);
             }
@@ -68,29 +64,13 @@ impl<'a> Walk<'a> {
                     self.visit(arg, false);
                 }
             }
-            Kind::Builtin { args, .. } => {
-                for arg in args {
-                    self.visit(arg, false);
-                }
-            }
-            Kind::Closure(body) => self.visit(body, false),
             Kind::Let { name, value, body } => {
                 self.visit(value, false);
                 self.lets.push(name);
                 self.visit(body, false);
                 self.lets.pop();
             }
-            Kind::Sequence(nodes) | Kind::Array(nodes) => {
-                for node in nodes {
-                    self.visit(node, false);
-                }
-            }
-            Kind::Map(pairs) => {
-                for (key, value) in pairs {
-                    self.visit(key, false);
-                    self.visit(value, false);
-                }
-            }
+            _ => node.for_each_child(|child| self.visit(child, false)),
         }
     }
 
@@ -136,15 +116,24 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The variables an expression cannot do without; `None` in a part means the whole environment (`$env`).
-pub(crate) fn roots(node: &Node) -> Vec<String> {
-    identifiers(node).into_iter().filter(|name| !name.contains('.')).collect()
+/// The first parts of the names.
+pub(crate) fn roots(names: &[String]) -> Vec<String> {
+    names
+        .iter()
+        .filter(|name| !name.contains('.'))
+        .cloned()
+        .collect()
 }
 
 /// Does the tree use `$env`?
 pub(crate) fn uses_env(node: &Node) -> bool {
-    let text = format!("{node:?}");
-    text.contains("Ident(\"$env\")")
+    let mut found = false;
+    let mut todo = vec![node];
+    while let Some(node) = todo.pop() {
+        found |= matches!(&node.kind, Kind::Ident(name) if name == "$env");
+        node.for_each_child(|child| todo.push(child));
+    }
+    found
 }
 
 /// Is one of the [`LATE_VARIABLES`] used, and absent from `vars`?

@@ -1,6 +1,6 @@
 //! From tokens to the syntax tree.
 //!
-//! Limits: nesting of [`DEPTH_MAX`] and [`NODES_MAX`] nodes (Go expr's own limit), so that no text can exhaust
+//! Limits: nesting of [`DEPTH_MAX`], a tree of height [`HEIGHT_MAX`] and of [`NODES_MAX`] nodes (Go expr's own limit), so that no text can exhaust
 //! the stack; beyond them parsing fails.
 
 use super::ast::{Binary, Kind, Node, Unary};
@@ -10,6 +10,7 @@ use super::lexer::{Tok, Token, lex};
 
 const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 10_000;
+const HEIGHT_MAX: usize = 128;
 
 struct Parser {
     tokens: Vec<Token>,
@@ -22,12 +23,38 @@ struct Parser {
 
 /// Parses a whole expression.
 pub(crate) fn parse(source: &str) -> Result<Node, Fail> {
-    let mut parser = Parser { tokens: lex(source)?, pos: 0, depth: 0, nodes: 0, closures: 0 };
+    let mut parser = Parser {
+        tokens: lex(source)?,
+        pos: 0,
+        depth: 0,
+        nodes: 0,
+        closures: 0,
+    };
     let node = parser.sequence()?;
     match parser.tok() {
+        Tok::Eof if height(&node) > HEIGHT_MAX => Err(Fail::syntax(
+            format!("expression is nested deeper than {HEIGHT_MAX} levels"),
+            0,
+        )),
         Tok::Eof => Ok(node),
         _ => Err(parser.unexpected()),
     }
+}
+
+/// The height of the tree. The left sides of operators do not count, as they are walked in loops.
+fn height(root: &Node) -> usize {
+    let mut todo = vec![(root, 0)];
+    let mut max = 0;
+    while let Some((node, depth)) = todo.pop() {
+        max = max.max(depth);
+        if let Kind::Binary(_, left, right) = &node.kind {
+            todo.push((left, depth));
+            todo.push((right, depth + 1));
+        } else {
+            node.for_each_child(|child| todo.push((child, depth + 1)));
+        }
+    }
+    max
 }
 
 impl Parser {
@@ -62,7 +89,11 @@ impl Parser {
     }
 
     fn expect_op(&mut self, op: &str) -> Result<(), Fail> {
-        if self.eat_op(op) { Ok(()) } else { Err(self.unexpected()) }
+        if self.eat_op(op) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn eat_bracket(&mut self, c: char) -> bool {
@@ -74,7 +105,11 @@ impl Parser {
     }
 
     fn expect_bracket(&mut self, c: char) -> Result<(), Fail> {
-        if self.eat_bracket(c) { Ok(()) } else { Err(self.unexpected()) }
+        if self.eat_bracket(c) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn ident(&mut self) -> Result<String, Fail> {
@@ -96,7 +131,9 @@ impl Parser {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             return Err(Fail::syntax(
-                format!("compilation failed: expression exceeds maximum allowed nodes ({NODES_MAX})"),
+                format!(
+                    "compilation failed: expression exceeds maximum allowed nodes ({NODES_MAX})"
+                ),
                 at,
             ));
         }
@@ -106,7 +143,10 @@ impl Parser {
     fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(Fail::syntax(format!("expression is nested deeper than {DEPTH_MAX} levels"), self.at()));
+            return Err(Fail::syntax(
+                format!("expression is nested deeper than {DEPTH_MAX} levels"),
+                self.at(),
+            ));
         }
         let out = f(self);
         self.depth -= 1;
@@ -173,7 +213,9 @@ impl Parser {
             } else {
                 op
             };
-            let Some((binary, power, right_first)) = Binary::of(op).filter(|b| b.1 >= min) else { break };
+            let Some((binary, power, right_first)) = Binary::of(op).filter(|b| b.1 >= min) else {
+                break;
+            };
             if negate {
                 self.next();
             }
@@ -204,14 +246,25 @@ impl Parser {
     /// `a < b < c` means `a < b && b < c`.
     fn comparison(&mut self, left: Node, op: Binary, power: u16, at: usize) -> Result<Node, Fail> {
         let mut right = self.expression(power + 1)?;
-        let mut whole = self.node(at, Kind::Binary(op, Box::new(left), Box::new(right.clone())))?;
+        let mut whole = self.node(
+            at,
+            Kind::Binary(op, Box::new(left), Box::new(right.clone())),
+        )?;
         while let Tok::Op(text) = *self.tok() {
-            let Some((next, ..)) = Binary::of(text).filter(|b| b.0.is_comparison()) else { break };
+            let Some((next, ..)) = Binary::of(text).filter(|b| b.0.is_comparison()) else {
+                break;
+            };
             let at = self.at();
             self.next();
             let operand = self.expression(power + 1)?;
-            let part = self.node(at, Kind::Binary(next, Box::new(right), Box::new(operand.clone())))?;
-            whole = self.node(at, Kind::Binary(Binary::And, Box::new(whole), Box::new(part)))?;
+            let part = self.node(
+                at,
+                Kind::Binary(next, Box::new(right), Box::new(operand.clone())),
+            )?;
+            whole = self.node(
+                at,
+                Kind::Binary(Binary::And, Box::new(whole), Box::new(part)),
+            )?;
             right = operand;
         }
         Ok(whole)
@@ -241,7 +294,14 @@ impl Parser {
         let value = self.expression(0)?;
         self.expect_op(";")?;
         let body = self.sequence()?;
-        self.node(at, Kind::Let { name, value: Box::new(value), body: Box::new(body) })
+        self.node(
+            at,
+            Kind::Let {
+                name,
+                value: Box::new(value),
+                body: Box::new(body),
+            },
+        )
     }
 
     fn if_else(&mut self) -> Result<Node, Fail> {
@@ -401,7 +461,13 @@ impl Parser {
             None => {
                 args.extend(self.list(')')?);
                 let callee = self.node(at, Kind::Ident(name))?;
-                self.node(at, Kind::Call { callee: Box::new(callee), args })
+                self.node(
+                    at,
+                    Kind::Call {
+                        callee: Box::new(callee),
+                        args,
+                    },
+                )
             }
             Some(Shape::Plain) => {
                 args.extend(self.list(')')?);
@@ -426,7 +492,12 @@ impl Parser {
         }
     }
 
-    fn finish_closure_call(&mut self, name: String, at: usize, mut args: Vec<Node>) -> Result<Node, Fail> {
+    fn finish_closure_call(
+        &mut self,
+        name: String,
+        at: usize,
+        mut args: Vec<Node>,
+    ) -> Result<Node, Fail> {
         while self.eat_op(",") {
             if self.is_bracket(')') {
                 break;
@@ -441,7 +512,11 @@ impl Parser {
         let at = self.at();
         let braces = self.eat_bracket('{');
         self.closures += 1;
-        let body = if braces { self.sequence() } else { self.expression(0) };
+        let body = if braces {
+            self.sequence()
+        } else {
+            self.expression(0)
+        };
         self.closures -= 1;
         let body = body?;
         if braces {
@@ -492,10 +567,23 @@ impl Parser {
         };
         self.next();
         let property = Box::new(self.node(at, Kind::Str(name))?);
-        let node = self.node(at, Kind::Member { base: Box::new(base), property, optional })?;
+        let node = self.node(
+            at,
+            Kind::Member {
+                base: Box::new(base),
+                property,
+                optional,
+            },
+        )?;
         if self.eat_bracket('(') {
             let args = self.list(')')?;
-            return self.node(at, Kind::Call { callee: Box::new(node), args });
+            return self.node(
+                at,
+                Kind::Call {
+                    callee: Box::new(node),
+                    args,
+                },
+            );
         }
         Ok(node)
     }
@@ -504,15 +592,37 @@ impl Parser {
     fn bracketed(&mut self, base: Node, optional: bool) -> Result<Node, Fail> {
         let at = self.at();
         self.expect_bracket('[')?;
-        let from = if self.is_op(":") { None } else { Some(Box::new(self.expression(0)?)) };
+        let from = if self.is_op(":") {
+            None
+        } else {
+            Some(Box::new(self.expression(0)?))
+        };
         if self.eat_op(":") {
-            let to = if self.is_bracket(']') { None } else { Some(Box::new(self.expression(0)?)) };
+            let to = if self.is_bracket(']') {
+                None
+            } else {
+                Some(Box::new(self.expression(0)?))
+            };
             self.expect_bracket(']')?;
-            return self.node(at, Kind::Slice { base: Box::new(base), from, to });
+            return self.node(
+                at,
+                Kind::Slice {
+                    base: Box::new(base),
+                    from,
+                    to,
+                },
+            );
         }
         self.expect_bracket(']')?;
         match from {
-            Some(property) => self.node(at, Kind::Member { base: Box::new(base), property, optional }),
+            Some(property) => self.node(
+                at,
+                Kind::Member {
+                    base: Box::new(base),
+                    property,
+                    optional,
+                },
+            ),
             None => Err(self.unexpected()),
         }
     }

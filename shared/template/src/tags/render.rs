@@ -6,15 +6,28 @@ use super::{CLOSE, Entry, Error, OPEN, Options, Scope};
 use crate::expr::{Env, Program, Value, expand};
 
 /// Writes the value of a simple tag, or the tag itself.
-pub(super) fn simple(out: &mut String, tag: &str, scope: &dyn Scope, opts: &Options) -> Result<(), Error> {
+pub(super) fn simple(
+    out: &mut String,
+    tag: &str,
+    scope: &dyn Scope,
+    opts: &Options,
+) -> Result<(), Error> {
     let name = tag.trim();
     match scope.entry(name) {
         Some(Entry::Text(text)) => {
             out.push_str(&text);
             return Ok(());
         }
-        Some(Entry::Absent) => return Err(Error::Absent { name: name.to_owned() }),
-        Some(Entry::Json(_)) => return Err(Error::NotText { name: name.to_owned() }),
+        Some(Entry::Absent) => {
+            return Err(Error::Absent {
+                name: name.to_owned(),
+            });
+        }
+        Some(Entry::Json(_)) => {
+            return Err(Error::NotText {
+                name: name.to_owned(),
+            });
+        }
         None => {}
     }
     let nested = tag.rfind(OPEN).filter(|at| *at > 0);
@@ -24,18 +37,27 @@ pub(super) fn simple(out: &mut String, tag: &str, scope: &dyn Scope, opts: &Opti
         }
         let name = &tag[at + OPEN.len()..];
         if opts.allow_unresolved && opts.must_resolve(name.trim()) {
-            return Err(Error::MissingVariable { name: tag.to_owned() });
+            return Err(Error::MissingVariable {
+                name: tag.to_owned(),
+            });
         }
     }
     if opts.must_resolve(name) {
-        return Err(Error::MissingVariable { name: tag.to_owned() });
+        return Err(Error::MissingVariable {
+            name: tag.to_owned(),
+        });
     }
     keep(out, tag);
     Ok(())
 }
 
 /// Writes a tag with the tag inside it replaced; `None` when the inner one names nothing either.
-pub(super) fn inner(out: &mut String, tag: &str, at: usize, scope: &dyn Scope) -> Result<Option<()>, Error> {
+pub(super) fn inner(
+    out: &mut String,
+    tag: &str,
+    at: usize,
+    scope: &dyn Scope,
+) -> Result<Option<()>, Error> {
     let (before, name) = (&tag[..at], &tag[at + OPEN.len()..]);
     match scope.entry(name) {
         Some(Entry::Text(text)) => {
@@ -44,8 +66,13 @@ pub(super) fn inner(out: &mut String, tag: &str, at: usize, scope: &dyn Scope) -
             out.push_str(&text);
             Ok(Some(()))
         }
-        Some(Entry::Absent) => Err(Error::AbsentNested { tag: tag.to_owned(), name: name.to_owned() }),
-        Some(Entry::Json(_)) => Err(Error::NotText { name: name.to_owned() }),
+        Some(Entry::Absent) => Err(Error::AbsentNested {
+            tag: tag.to_owned(),
+            name: name.to_owned(),
+        }),
+        Some(Entry::Json(_)) => Err(Error::NotText {
+            name: name.to_owned(),
+        }),
         None => Ok(None),
     }
 }
@@ -71,7 +98,10 @@ pub(super) fn expression(
     if let Some(first) = missing.first() {
         if let Some(name) = missing.iter().find(|name| opts.must_resolve(name)) {
             let name = if opts.allow_unresolved { name } else { first };
-            return Err(Error::MissingInExpression { name: (*name).to_owned(), expression: text.to_owned() });
+            return Err(Error::MissingInExpression {
+                name: (*name).to_owned(),
+                expression: text.to_owned(),
+            });
         }
         out.push_str("{{=");
         out.push_str(text);
@@ -83,15 +113,24 @@ pub(super) fn expression(
             out.push_str(&result);
             return Ok(());
         }
-        Ok(Value::Nil) => Error::NilResult { expression: text.to_owned() },
+        Ok(Value::Nil) => Error::NilResult {
+            expression: text.to_owned(),
+        },
         Ok(value) => match value.to_json(true) {
             Some(json) => {
                 out.push_str(&json);
                 return Ok(());
             }
-            None => return Err(Error::NoJson { expression: text.to_owned() }),
+            None => {
+                return Err(Error::NoJson {
+                    expression: text.to_owned(),
+                });
+            }
         },
-        Err(source) => Error::Expression { expression: text.to_owned(), source },
+        Err(source) => Error::Expression {
+            expression: text.to_owned(),
+            source,
+        },
     };
     if !opts.forgives_failures() {
         return Err(failure);
@@ -106,7 +145,12 @@ pub(super) fn expression(
 fn variables(program: &Program, scope: &dyn Scope) -> Json {
     let entry = |key| scope.entry(key).map(|entry| (key, entry.into_json()));
     match program.roots() {
-        Some(roots) => expand(roots.iter().flat_map(|root| scope.keys_under(root)).filter_map(entry)),
+        Some(roots) => expand(
+            roots
+                .iter()
+                .flat_map(|root| scope.keys_under(root))
+                .filter_map(entry),
+        ),
         None => expand(scope.keys().filter_map(entry)),
     }
 }

@@ -62,14 +62,23 @@ pub trait Scope {
 
 /// Is `root` the first part of `key`?
 fn is_under(key: &str, root: &str) -> bool {
-    key.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    key.strip_prefix(root)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The names of a sorted map that have `root` as first part, in time that does not depend on the others.
-fn range_under<'s, V>(map: &'s BTreeMap<String, V>, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
-    let keys = map.range::<str, _>((Bound::Included(root), Bound::Unbounded)).map(|(key, _)| key.as_str());
+fn range_under<'s, V>(
+    map: &'s BTreeMap<String, V>,
+    root: &'s str,
+) -> Box<dyn Iterator<Item = &'s str> + 's> {
+    let keys = map
+        .range::<str, _>((Bound::Included(root), Bound::Unbounded))
+        .map(|(key, _)| key.as_str());
     // `a-b` sorts between `a` and `a.b`.
-    Box::new(keys.take_while(move |key| key.starts_with(root)).filter(move |key| is_under(key, root)))
+    Box::new(
+        keys.take_while(move |key| key.starts_with(root))
+            .filter(move |key| is_under(key, root)),
+    )
 }
 
 impl Scope for BTreeMap<String, String> {
@@ -121,7 +130,9 @@ impl Scope for BTreeMap<String, Option<String>> {
 /// Null is an absent output; structured values are for expressions.
 impl Scope for serde_json::Map<String, Json> {
     fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        serde_json::Map::get(self, name)?.as_str().map(Cow::Borrowed)
+        serde_json::Map::get(self, name)?
+            .as_str()
+            .map(Cow::Borrowed)
     }
 
     fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
@@ -143,7 +154,10 @@ pub struct Layered<'a> {
 impl<'a> Layered<'a> {
     /// Joins the scopes, nearest first.
     pub fn new(layers: impl IntoIterator<Item = &'a dyn Scope>) -> Self {
-        Layered { layers: layers.into_iter().collect(), now: None }
+        Layered {
+            layers: layers.into_iter().collect(),
+            now: None,
+        }
     }
 
     /// Gives expressions the time.
@@ -175,10 +189,15 @@ impl Scope for Layered<'_> {
     }
 
     fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
-        Box::new(self.layers.iter().flat_map(move |layer| layer.keys_under(root)))
+        Box::new(
+            self.layers
+                .iter()
+                .flat_map(move |layer| layer.keys_under(root)),
+        )
     }
 
     fn now(&self) -> Option<Timestamp> {
-        self.now.or_else(|| self.layers.iter().find_map(|layer| layer.now()))
+        self.now
+            .or_else(|| self.layers.iter().find_map(|layer| layer.now()))
     }
 }

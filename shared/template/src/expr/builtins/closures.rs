@@ -19,7 +19,14 @@ pub(crate) fn call<'a>(
 ) -> Result<Value, Fail> {
     let items = items(name, list)?;
     let mut each = |index: usize, acc: Option<Value>| {
-        eval.apply(body, Pointer { item: items[index].clone(), index, acc })
+        eval.apply(
+            body,
+            Pointer {
+                item: items[index].clone(),
+                index,
+                acc,
+            },
+        )
     };
     let every = 0..items.len();
     match name {
@@ -47,7 +54,9 @@ pub(crate) fn call<'a>(
                 _ => Value::array(kept),
             })
         }
-        "map" => Ok(Value::array(every.map(|i| each(i, None)).collect::<Result<_, _>>()?)),
+        "map" => Ok(Value::array(
+            every.map(|i| each(i, None)).collect::<Result<_, _>>()?,
+        )),
         "find" | "findIndex" => find(&items, name, every, each),
         "findLast" | "findLastIndex" => find(&items, name, every.rev(), each),
         "sum" => {
@@ -60,9 +69,17 @@ pub(crate) fn call<'a>(
         "groupBy" => {
             let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
             for i in every {
-                groups.entry(each(i, None)?.display()).or_default().push(items[i].clone());
+                groups
+                    .entry(each(i, None)?.display())
+                    .or_default()
+                    .push(items[i].clone());
             }
-            Ok(Value::map(groups.into_iter().map(|(k, v)| (k, Value::array(v))).collect()))
+            Ok(Value::map(
+                groups
+                    .into_iter()
+                    .map(|(k, v)| (k, Value::array(v)))
+                    .collect(),
+            ))
         }
         "sortBy" => {
             let order = rest.first().and_then(Value::as_str).unwrap_or("asc");
@@ -72,13 +89,17 @@ pub(crate) fn call<'a>(
                 pairs.push((each(i, None)?, items[i].clone()));
             }
             sort_pairs(&mut pairs, ascending)?;
-            Ok(Value::array(pairs.into_iter().map(|(_, item)| item).collect()))
+            Ok(Value::array(
+                pairs.into_iter().map(|(_, item)| item).collect(),
+            ))
         }
         "reduce" => {
             let (mut acc, skip) = match (rest.first(), items.first()) {
                 (Some(start), _) => (start.clone(), 0),
                 (None, Some(first)) => (first.clone(), 1),
-                (None, None) => return Err(Fail::run("reduce of empty array with no initial value")),
+                (None, None) => {
+                    return Err(Fail::run("reduce of empty array with no initial value"));
+                }
             };
             for i in every.skip(skip) {
                 acc = each(i, Some(acc))?;
@@ -100,7 +121,9 @@ pub(crate) fn without_closure(name: &str, list: &Value) -> Result<Value, Fail> {
         return Ok(Value::Int(count));
     }
     let add = super::super::ast::Binary::Add;
-    items.iter().try_fold(Value::Int(0), |total, item| ops::binary(add, &total, item))
+    items
+        .iter()
+        .try_fold(Value::Int(0), |total, item| ops::binary(add, &total, item))
 }
 
 fn items(name: &str, list: &Value) -> Result<Vec<Value>, Fail> {
@@ -121,7 +144,11 @@ fn find(
     let index = name.ends_with("Index");
     for i in order {
         if ops::truth(&each(i, None)?)? {
-            return Ok(if index { Value::Int(i as i64) } else { items[i].clone() });
+            return Ok(if index {
+                Value::Int(i as i64)
+            } else {
+                items[i].clone()
+            });
         }
     }
     Ok(if index { Value::Int(-1) } else { Value::Nil })

@@ -34,7 +34,9 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         ("repeat", [Str(s), Int(n)]) => {
             let count = usize::try_from(*n).unwrap_or(usize::MAX);
             if *n < 0 {
-                return Some(Err(Fail::run(format!("invalid argument for repeat (expected positive integer, got {n})"))));
+                return Some(Err(Fail::run(format!(
+                    "invalid argument for repeat (expected positive integer, got {n})"
+                ))));
             }
             if count.saturating_mul(s.len().max(1)) > REPEAT_MAX {
                 return Some(Err(Fail::run("memory budget exceeded")));
@@ -44,7 +46,9 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         ("join", [Value::Array(items)]) => return Some(join(items, "")),
         ("join", [Value::Array(items), Str(by)]) => return Some(join(items, by)),
         ("indexOf", [Str(s), Str(part)]) => Int(s.find(part.as_ref()).map_or(-1, |i| i as i64)),
-        ("lastIndexOf", [Str(s), Str(part)]) => Int(s.rfind(part.as_ref()).map_or(-1, |i| i as i64)),
+        ("lastIndexOf", [Str(s), Str(part)]) => {
+            Int(s.rfind(part.as_ref()).map_or(-1, |i| i as i64))
+        }
         ("hasPrefix", [Str(s), Str(p)]) => Value::Bool(s.starts_with(p.as_ref())),
         ("hasSuffix", [Str(s), Str(p)]) => Value::Bool(s.ends_with(p.as_ref())),
         ("string", [value]) => Value::from(value.display()),
@@ -74,8 +78,14 @@ pub(crate) fn json_error(text: &str, error: &serde_json::Error) -> String {
     if error.is_eof() {
         return "unexpected end of JSON input".into();
     }
-    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
-    match line.get(error.column().saturating_sub(1)..).and_then(|rest| rest.chars().next()) {
+    let line = text
+        .split('\n')
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or_default();
+    match line
+        .get(error.column().saturating_sub(1)..)
+        .and_then(|rest| rest.chars().next())
+    {
         Some(c) if text.trim_start().starts_with(c) => {
             format!("invalid character '{c}' looking for beginning of value")
         }

@@ -1,0 +1,17 @@
+//! Runs the conformance tables of single semantics. They are read from `$ARGOSY_CONFORMANCE`, or from
+//! `shared/conformance` beside the checkout.
+
+#[path = "tables/expr.rs"]
+mod expr;
+#[path = "tables/misc.rs"]
+mod misc;
+#[path = "tables/properties.rs"]
+mod properties;
+#[path = "tables/sequence.rs"]
+mod sequence;
+#[path = "tables/support.rs"]
+mod support;
+#[path = "tables/template.rs"]
+mod template;
+#[path = "tables/when.rs"]
+mod when;
