@@ -9,7 +9,7 @@ use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, PodSummary, SCHEMA};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::Api;
+use kube::api::{Api, DynamicObject};
 use tokio::time::Instant;
 
 use crate::metrics;
@@ -143,7 +143,7 @@ impl Observer {
 
     /// Outputs that were too large for the termination message.
     async fn read_result(&self, name: &str, summary: &mut PodSummary) -> Result<(), Failure> {
-        let results =
+        let results: Api<DynamicObject> =
             Api::namespaced_with(self.around.client.clone(), &self.key.workflow.namespace, &api::argo_kind("WorkflowTaskResult"));
         let mut backoff = Backoff::short();
         let deadline = Instant::now() + Duration::from_secs(10);

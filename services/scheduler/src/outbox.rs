@@ -164,3 +164,6 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,6 @@ use argosy_actor::{Failure, Host, Owned, Router, WorkflowKey};
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{ConsumerSpec, Delivery, Message, Stream, subject};
 use argosy_engine::Config;
-use tokio_util::sync::CancellationToken;
 
 use crate::actor::Actors;
 use crate::lookups::Lookups;
@@ -35,7 +34,6 @@ pub(crate) struct Shard {
     pub outbox: Outbox,
     pub timers: Arc<Timers>,
     pub lookups: Lookups,
-    pub stop: CancellationToken,
 }
 
 /// Runs the shard until the lease is lost or the process stops.
@@ -63,7 +61,6 @@ async fn own(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
         outbox,
         timers: Arc::clone(&timers),
         lookups,
-        stop: stop.clone(),
     });
     let router = Router::new(Actors(shard), stop.clone());
     tokio::select! {

@@ -1,0 +1,8 @@
+//! All roles in one process: bus, Kubernetes API, node and services. What `argosy run` and `argosy dev` start, and each
+//! service as a role of its own.
+
+mod role;
+mod standalone;
+
+pub use role::{AllInOne, Connect, Role, ServiceOptions, run_all, run_role};
+pub use standalone::{Error, Handle, Options, Standalone};

@@ -19,9 +19,9 @@ const CHUNK: usize = 256;
 /// Which workflows are watched.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Only workflows of this namespace; without it, of all.
+    /// Only workflows of this namespace are watched; without it, of all.
     #[arg(long)]
-    pub namespace: Option<String>,
+    pub watch_namespace: Option<String>,
     /// Seconds between full lists, which find what a watch may have missed.
     #[arg(long, default_value_t = 300)]
     pub watch_relist_secs: u64,
@@ -29,7 +29,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { namespace: None, watch_relist_secs: 300 }
+        Self { watch_namespace: None, watch_relist_secs: 300 }
     }
 }
 
@@ -72,7 +72,7 @@ impl Service {
 
     /// Lists and watches until the next full list is due.
     async fn watch(&self, seen: &mut Seen, backoff: &mut Backoff) -> Result<(), Error> {
-        let api: Api<DynamicObject> = match &self.options.namespace {
+        let api: Api<DynamicObject> = match &self.options.watch_namespace {
             Some(namespace) => api::workflows(&self.client, namespace),
             None => api::all_workflows(&self.client),
         };

@@ -1,0 +1,142 @@
+//! Services against an existing cluster and NATS: one role per process, or all in one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use argosy_actor::{Clock, Failure, Host};
+use argosy_bus::Bus;
+use argosy_engine::Config;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Where the bus and the cluster are.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Connect {
+    /// The bus: address of a NATS server with JetStream.
+    #[arg(long, env = "ARGOSY_NATS", default_value = "nats://127.0.0.1:4222")]
+    pub nats: String,
+    /// Number of shards of the installation; never changed after the first start.
+    #[arg(long, env = "ARGOSY_SHARDS", default_value_t = 16)]
+    pub shards: u16,
+    /// Address of `/metrics`, `/healthz` and `/readyz`, such as `0.0.0.0:9090`.
+    #[arg(long, env = "ARGOSY_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Image of the init and wait containers.
+    #[arg(long, env = "ARGOSY_EXECUTOR_IMAGE", default_value = "argosy/executor")]
+    pub executor_image: String,
+}
+
+/// Settings of every service.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServiceOptions {
+    #[command(flatten)]
+    pub watcher: argosy_watcher::Options,
+    #[command(flatten)]
+    pub scheduler: argosy_scheduler::Options,
+    #[command(flatten)]
+    pub pod_runner: argosy_pod_runner::Options,
+    #[command(flatten)]
+    pub status: argosy_status::Options,
+}
+
+/// All services in one process, against an existing cluster.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AllInOne {
+    #[command(flatten)]
+    pub connect: Connect,
+    #[command(flatten)]
+    pub services: ServiceOptions,
+}
+
+/// What a process does.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// Reports changes of Workflow objects.
+    Watcher(argosy_watcher::Options),
+    /// Hosts the engine.
+    Scheduler(argosy_scheduler::Options),
+    /// Creates and watches pods.
+    PodRunner(argosy_pod_runner::Options),
+    /// Writes the status of Workflow objects.
+    Status(argosy_status::Options),
+    /// All of them.
+    All(Box<ServiceOptions>),
+}
+
+/// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs one role
+/// until `shutdown`.
+///
+/// Errors: no connection; a service that ended.
+pub async fn run_role(role: Role, connect: &Connect, shutdown: CancellationToken) -> Result<(), Failure> {
+    let bus = argosy_bus::open(&connect.nats).await?;
+    let client = kube::Client::try_default().await?;
+    let host = host(bus, connect.shards);
+    let config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
+    let ready = Arc::new(AtomicBool::new(true));
+    let mut tasks = JoinSet::new();
+    if let Some(address) = connect.metrics_listen {
+        let (ready, shutdown) = (Arc::clone(&ready), shutdown.clone());
+        let serve = argosy_telemetry::serve(address, ready, async move { shutdown.cancelled().await });
+        tasks.spawn(async move { serve.await.map_err(Failure::from) });
+    }
+    spawn(&mut tasks, role, &host, &client, config, &shutdown);
+    let result = join(tasks, &shutdown).await;
+    ready.store(false, Ordering::Relaxed);
+    result
+}
+
+/// Runs all services on `bus` for the cluster behind `client`, until `shutdown`.
+///
+/// Errors: a service that ended.
+pub async fn run_all(host: &Host, client: &kube::Client, config: Config, options: ServiceOptions, shutdown: CancellationToken) -> Result<(), Failure> {
+    let mut tasks = JoinSet::new();
+    spawn(&mut tasks, Role::All(Box::new(options)), host, client, config, &shutdown);
+    join(tasks, &shutdown).await
+}
+
+/// A host with a name of its own.
+pub(crate) fn host(bus: Arc<dyn Bus>, shards: u16) -> Host {
+    Host { bus, clock: Clock::system(), holder: uuid::Uuid::new_v4().to_string(), shards: shards.max(1) }
+}
+
+fn spawn(
+    tasks: &mut JoinSet<Result<(), Failure>>,
+    role: Role,
+    host: &Host,
+    client: &kube::Client,
+    config: Config,
+    shutdown: &CancellationToken,
+) {
+    let (host, client, shutdown) = (host.clone(), client.clone(), shutdown.clone());
+    match role {
+        Role::Watcher(options) => {
+            let service = argosy_watcher::Service::new(host, client, options);
+            tasks.spawn(async move { service.run(shutdown).await.map_err(Failure::from) });
+        }
+        Role::Scheduler(options) => _ = tasks.spawn(argosy_scheduler::Service::new(host, client, config, options).run(shutdown)),
+        Role::PodRunner(options) => _ = tasks.spawn(argosy_pod_runner::Service::new(host, client, options).run(shutdown)),
+        Role::Status(options) => _ = tasks.spawn(argosy_status::Service::new(host, client, options).run(shutdown)),
+        Role::All(options) => {
+            let ServiceOptions { watcher, scheduler, pod_runner, status } = *options;
+            for role in [Role::Status(status), Role::PodRunner(pod_runner), Role::Scheduler(scheduler), Role::Watcher(watcher)] {
+                spawn(tasks, role, &host, &client, config.clone(), &shutdown);
+            }
+        }
+    }
+}
+
+/// Waits for all; the first that fails ends the others.
+async fn join(mut tasks: JoinSet<Result<(), Failure>>, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let mut failure = None;
+    while let Some(ended) = tasks.join_next().await {
+        let result = ended.unwrap_or_else(|error| Err(error.into()));
+        // One that ends by itself leaves the rest without it.
+        shutdown.cancel();
+        if let Err(error) = result {
+            tracing::error!(error = &*error as &dyn std::error::Error, "a service ended");
+            failure.get_or_insert(error);
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}

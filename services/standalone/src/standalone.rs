@@ -1,0 +1,290 @@
+//! The whole system in one process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use argosy_actor::Failure;
+use argosy_bus::{Bus, memory};
+use argosy_cluster::api::{self, Server};
+use argosy_cluster::node::{self, Builtin, Images, Node, Runtime};
+use argosy_engine::Config;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::role::{self, ServiceOptions};
+
+/// How the system is put together.
+pub struct Options {
+    /// Where everything is kept; without it in memory and in a temporary directory, gone at the end.
+    pub data_dir: Option<PathBuf>,
+    /// Address of a NATS server; without it the bus is in this process.
+    pub nats: Option<String>,
+    /// Where `kubectl` may reach the API; without it nowhere. Loopback only: there is no authentication.
+    pub listen: Option<SocketAddr>,
+    /// Number of shards. Fixed for the life of a data directory.
+    pub shards: u16,
+    /// An existing cluster, in place of the API and the node of this process.
+    pub client: Option<kube::Client>,
+    /// The argosy executable: the program whose `main` begins with `argosy_cluster::node::dispatch`.
+    pub executable: PathBuf,
+    /// What images run.
+    pub images: Images,
+    /// What runs the containers.
+    pub runtime: Runtime,
+    /// What runs some of them inside the node, such as the executor.
+    pub builtins: Vec<Arc<dyn Builtin>>,
+    /// Settings of the engine.
+    pub config: Config,
+    /// Settings of the services.
+    pub services: ServiceOptions,
+}
+
+impl Options {
+    /// In memory, with the executor inside the node, for the program `executable`.
+    pub fn new(executable: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: None,
+            nats: None,
+            listen: None,
+            shards: 4,
+            client: None,
+            executable: executable.into(),
+            images: Images::default(),
+            runtime: Runtime::default(),
+            builtins: Vec::new(),
+            config: Config::default(),
+            services: ServiceOptions::default(),
+        }
+    }
+}
+
+/// The system did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No directory for the node.
+    #[error("make a temporary directory")]
+    TemporaryDirectory(#[source] std::io::Error),
+    /// The bus cannot be opened.
+    #[error("open the bus")]
+    Bus(#[from] argosy_bus::Error),
+    /// The API's objects cannot be read.
+    #[error("open the API's objects")]
+    Api(#[from] api::OpenError),
+    /// The node cannot work.
+    #[error("start the node")]
+    Node(#[from] node::Error),
+    /// The address of the API is taken, or not ours.
+    #[error("listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A service ended.
+    #[error("a service ended")]
+    Service(#[source] Failure),
+    /// The system's own task died.
+    #[error("the system died")]
+    Died(#[from] tokio::task::JoinError),
+}
+
+/// Starts the system.
+pub struct Standalone;
+
+/// The running system. It ends with `shutdown`, or when dropped (without waiting).
+pub struct Handle {
+    cluster: Cluster,
+    bus: Arc<dyn Bus>,
+    address: Option<SocketAddr>,
+    sandbox: Option<String>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Failure>>,
+}
+
+/// What the services work on.
+enum Cluster {
+    /// The API of this process.
+    Own(Server),
+    /// One that exists.
+    Given(kube::Client),
+}
+
+impl Cluster {
+    fn client(&self, namespace: &str) -> kube::Client {
+        match self {
+            Self::Own(server) => server.client(namespace),
+            Self::Given(client) => client.clone(),
+        }
+    }
+
+    fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Own(server) => Some(server),
+            Self::Given(_) => None,
+        }
+    }
+}
+
+impl Standalone {
+    /// Starts everything and returns once the API answers.
+    ///
+    /// Errors: what does not start.
+    pub async fn start(options: Options) -> Result<Handle, Error> {
+        let stop = CancellationToken::new();
+        let temporary = match &options.data_dir {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("argosy-").tempdir().map_err(Error::TemporaryDirectory)?),
+        };
+        let bus = open_bus(&options).await?;
+        let host = role::host(Arc::clone(&bus), options.shards);
+        let cluster = match (options.client, &options.data_dir) {
+            (Some(client), _) => Cluster::Given(client),
+            (None, None) => Cluster::Own(Server::new(api::Options::default())),
+            (None, Some(dir)) => Cluster::Own(Server::open(api::Options::default(), &dir.join("api"))?),
+        };
+        let client = cluster.client("argo");
+        let listening = match (cluster.server(), options.listen) {
+            (Some(server), Some(address)) => Some(listen(server, address, &stop).await?),
+            (None, _) | (_, None) => None,
+        };
+        let (address, serving) = listening.map_or((None, None), |(address, task)| (Some(address), Some(task)));
+        let node = match cluster.server() {
+            None => None,
+            Some(server) => {
+                let root: &Path = match (&options.data_dir, &temporary) {
+                    (Some(dir), _) => dir,
+                    (None, Some(dir)) => dir.path(),
+                    (None, None) => Path::new("."),
+                };
+                let node = Node::new(node::Options {
+                    client: client.clone(),
+                    data_dir: root.join("node"),
+                    name: "argosy".to_owned(),
+                    executable: options.executable,
+                    images: options.images,
+                    runtime: options.runtime,
+                    builtins: options.builtins,
+                    keep_on_exit: options.data_dir.is_some(),
+                })
+                .await?;
+                server.set_log_source(node.log_source());
+                Some(node)
+            }
+        };
+        let sandbox = node.as_ref().map(|node| node.sandbox().describe());
+        let (services, config, ending) = (options.services, options.config, stop.clone());
+        let task = tokio::spawn(async move {
+            let services_end = role::run_all(&host, &client, config, services, ending.clone());
+            let node_ends = async {
+                if let Some(node) = &node {
+                    node.run(ending.clone()).await;
+                }
+                ending.cancel();
+            };
+            let serving_ends = async {
+                if let Some(task) = serving {
+                    _ = task.await;
+                }
+            };
+            let (result, (), ()) = tokio::join!(services_end, node_ends, serving_ends);
+            drop(temporary);
+            result
+        });
+        Ok(Handle { cluster, bus, address, sandbox, stop, task })
+    }
+}
+
+async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {
+    Ok(match (&options.nats, &options.data_dir) {
+        (Some(address), _) => argosy_bus::open(address).await?,
+        (None, Some(dir)) => Arc::new(memory::Memory::open(dir.join("bus"), bus_options()).await?),
+        (None, None) => Arc::new(memory::Memory::with_options(bus_options())),
+    })
+}
+
+/// In one process a message may be as large as an object of the API.
+fn bus_options() -> memory::Options {
+    memory::Options { message_bytes_max: 64 * 1024 * 1024, ..memory::Options::default() }
+}
+
+async fn listen(server: &Server, address: SocketAddr, stop: &CancellationToken) -> Result<(SocketAddr, JoinHandle<()>), Error> {
+    let failed = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let (server, stop) = (server.clone(), stop.clone());
+    let task = tokio::spawn(async move {
+        let ending = stop.clone();
+        if let Err(error) = server.serve(listener, async move { ending.cancelled().await }).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the API no longer listens");
+            stop.cancel();
+        }
+    });
+    Ok((bound, task))
+}
+
+impl Handle {
+    /// A client of the API whose default namespace is `namespace`. For an existing cluster, its client as it was given.
+    pub fn client(&self, namespace: &str) -> kube::Client {
+        self.cluster.client(namespace)
+    }
+
+    /// The API of this process, if it has one.
+    pub fn server(&self) -> Option<&Server> {
+        self.cluster.server()
+    }
+
+    /// The bus.
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        Arc::clone(&self.bus)
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Configuration for `kubectl`; `None` when the API does not listen.
+    pub fn kubeconfig(&self) -> Option<String> {
+        Some(self.cluster.server()?.kubeconfig(self.address?))
+    }
+
+    /// How the node keeps containers apart, in words.
+    pub fn sandbox(&self) -> Option<&str> {
+        self.sandbox.as_deref()
+    }
+
+    /// Cancelled when the system ends, by `shutdown` or by itself.
+    pub fn ended(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Ends everything and waits for it. Processes of pods outlive it when there is a data directory.
+    ///
+    /// Errors: a service that had ended by itself.
+    pub async fn shutdown(mut self) -> Result<(), Error> {
+        self.stop.cancel();
+        self.join().await
+    }
+
+    /// Waits until the system ends by itself or through [`Handle::ended`].
+    ///
+    /// Errors: a service that ended by itself.
+    pub async fn wait(mut self) -> Result<(), Error> {
+        self.join().await
+    }
+
+    async fn join(&mut self) -> Result<(), Error> {
+        (&mut self.task).await?.map_err(Error::Service)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
