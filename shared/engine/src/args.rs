@@ -106,7 +106,7 @@ fn input_artifact(input: &Artifact, arguments: &Arguments) -> Result<Artifact, S
             Some(_) => {}
         }
     }
-    let Some(argument) = argument else { return Ok(input.clone()) };
+    let Some(argument) = argument.filter(|a| has_location(a)) else { return Ok(input.clone()) };
     let mut artifact = argument.clone();
     artifact.path.clone_from(&input.path);
     artifact.mode = input.mode;

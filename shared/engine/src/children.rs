@@ -49,6 +49,9 @@ impl Frame {
     }
 }
 
+/// Message of a loop without items.
+pub(crate) const EMPTY_LOOP: &str = "Skipped, empty params";
+
 /// A step with its references resolved, before its loop is unrolled.
 pub(crate) struct Resolved {
     pub step: WorkflowStep,
@@ -131,8 +134,36 @@ impl Workflow {
     ///
     /// Errors: a `when` that cannot be evaluated; the child's node has the message.
     pub(crate) fn add_child(&mut self, frame: FrameId, step: WorkflowStep, node_name: String, task: usize) -> Result<(), String> {
+        let Some(call) = self.enlist(frame, step, node_name, task) else { return Ok(()) };
+        let verdict = if call.step.when.is_empty() { Ok(true) } else { when::evaluate(&call.step.when).map_err(|e| e.to_string()) };
+        match verdict {
+            Ok(true) => self.work.push_back(Work::Call(Box::new(call))),
+            Ok(false) => {
+                let message = format!("when '{}' evaluated false", call.step.when);
+                self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, &message);
+                self.work.push_back(Work::Fulfilled(call.parent));
+            }
+            Err(message) => {
+                self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
+                self.work.push_back(Work::Fulfilled(call.parent));
+                return Err(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// A loop over nothing is a skipped node.
+    pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: &WorkflowStep, node_name: String) {
+        if let Some(call) = self.enlist(frame, step.clone(), node_name, 0) {
+            self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, EMPTY_LOOP);
+            self.work.push_back(Work::Fulfilled(call.parent));
+        }
+    }
+
+    /// Adds a child to a frame; answers the call that it stands for.
+    pub(crate) fn enlist(&mut self, frame: FrameId, step: WorkflowStep, node_name: String, task: usize) -> Option<Call> {
         let node_id = self.id_of(&node_name);
-        let Some(owner) = self.frame(frame) else { return Ok(()) };
+        let owner = self.frame(frame)?;
         let call = Call {
             name: node_name.clone(),
             step: Arc::new(step),
@@ -149,21 +180,7 @@ impl Workflow {
             children.list.push(child);
             children.open += 1;
         }
-        let verdict = if call.step.when.is_empty() { Ok(true) } else { when::evaluate(&call.step.when).map_err(|e| e.to_string()) };
-        match verdict {
-            Ok(true) => self.work.push_back(Work::Call(Box::new(call))),
-            Ok(false) => {
-                let message = format!("when '{}' evaluated false", call.step.when);
-                self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, &message);
-                self.work.push_back(Work::Fulfilled(call.parent));
-            }
-            Err(message) => {
-                self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
-                self.work.push_back(Work::Fulfilled(call.parent));
-                return Err(message);
-            }
-        }
-        Ok(())
+        Some(call)
     }
 
     /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
@@ -220,6 +237,9 @@ impl Workflow {
                 if let Some(child) = self.child_mut(frame, child) {
                     child.fulfilled = true;
                 }
+                if let Some(boundary) = self.frame(frame).map(|f| f.node_id.clone()) {
+                    self.check_fail_fast(&boundary);
+                }
                 self.fire_hooks(frame, child);
                 self.settle(frame, child);
             }
@@ -256,7 +276,7 @@ impl Workflow {
         }
         match &owner.body {
             Body::Steps(steps) if steps.children.open == 0 && !steps.starting => self.finish_group(frame),
-            Body::Dag(_) => self.task_child_settled(frame, task),
+            Body::Dag(_) => self.task_child_settled(frame, task, child),
             Body::Steps(_) | Body::Leaf | Body::Retry(_) => {}
         }
     }
@@ -276,6 +296,9 @@ impl Workflow {
             }
         }
         if matches!(phase, NodePhase::Skipped | NodePhase::Omitted | NodePhase::Pending) {
+            return;
+        }
+        if self.is_item_of_task(frame, child) {
             return;
         }
         for (key, hook) in step.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {

@@ -10,8 +10,9 @@ use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, Wor
 use crate::{
     Workflow,
     call::Call,
+    children::EMPTY_LOOP,
     depends::{self, Depends, TaskResult},
-    frame::{Body, Children, FrameId},
+    frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
     nodes::NewNode,
     steps::continues_on,
@@ -44,8 +45,8 @@ pub(crate) struct Task {
     state: State,
     /// Items, or the task itself, that have not settled.
     items_open: usize,
-    /// It is a loop: its own node is a TaskGroup.
-    group: bool,
+    /// It is a loop: this child of the frame is its own node, a TaskGroup.
+    group: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Dag {
                 dependents: Vec::new(),
                 state: State::Waiting,
                 items_open: 0,
-                group: false,
+                group: None,
             });
         }
         for index in 0..tasks.len() {
@@ -197,13 +198,11 @@ impl Workflow {
         let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(resolved));
         match expanded {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
-            Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, "Skipped, empty params"),
+            Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),
             Ok((looped, items)) => {
-                if looped {
-                    self.create_task_node(frame, task, &name, NodeType::TaskGroup, NodePhase::Running, "");
-                }
+                let group = if looped { self.begin_group(frame, task, &step, &name) } else { None };
                 if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
-                    state.group = looped;
+                    state.group = group;
                     state.items_open = items.len();
                 }
                 for item in items {
@@ -213,6 +212,22 @@ impl Workflow {
                 }
             }
         }
+    }
+
+    /// The node of a loop, which is a child with hooks of its own.
+    fn begin_group(&mut self, frame: FrameId, task: usize, step: &WorkflowStep, name: &str) -> Option<usize> {
+        self.create_task_node(frame, task, name, NodeType::TaskGroup, NodePhase::Running, "");
+        let call = self.enlist(frame, step.clone(), name.to_owned(), task)?;
+        let Parent::Child { child, .. } = call.parent else { return None };
+        self.work.push_back(Work::Changed(call.parent));
+        Some(child)
+    }
+
+    /// True for an item of a loop: only its exit hook is its own, the others are the loop's.
+    pub(crate) fn is_item_of_task(&self, frame: FrameId, child: usize) -> bool {
+        let Some(dag) = self.dag(frame) else { return false };
+        let task = dag.children.list.get(child).and_then(|c| dag.tasks.get(c.task));
+        task.and_then(|t| t.group).is_some_and(|group| group != child)
     }
 
     fn task_may_run(&self, frame: FrameId, task: usize) -> Result<bool, String> {
@@ -278,7 +293,7 @@ impl Workflow {
     pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<String> {
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
         let Some(task) = dag.tasks.get(task) else { return Vec::new() };
-        if task.group {
+        if task.group.is_some() {
             return vec![self.task_id(frame, &task.step.name)];
         }
         if task.dependencies.is_empty() {
@@ -290,18 +305,27 @@ impl Workflow {
     }
 
     /// An item of the task, or the task itself, has settled.
-    pub(crate) fn task_child_settled(&mut self, frame: FrameId, task: usize) {
+    pub(crate) fn task_child_settled(&mut self, frame: FrameId, task: usize, child: usize) {
         let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) else { return };
-        state.items_open = state.items_open.saturating_sub(1);
-        if state.items_open > 0 || state.state != State::Begun {
+        if state.state != State::Begun {
             return;
         }
-        if state.group {
+        if state.group == Some(child) {
+            return self.task_settled(frame, task);
+        }
+        state.items_open = state.items_open.saturating_sub(1);
+        if state.items_open > 0 {
+            return;
+        }
+        if let Some(child) = state.group {
             let name = state.step.name.clone();
             let id = self.task_id(frame, &name);
             let children = self.node(&id).map(|n| n.children.clone()).unwrap_or_default();
-            let failed = children.iter().map(|c| self.phase_of(c)).filter(|p| p.is_failed_or_error()).last();
+            let hooked = |id: &str| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
+            let items = children.iter().filter(|c| !hooked(c)).map(|c| self.phase_of(c));
+            let failed = items.filter(|p| p.is_failed_or_error()).last();
             self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
+            return self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
         }
         self.task_settled(frame, task);
     }
@@ -405,7 +429,7 @@ impl Workflow {
             Body::Steps(_) => self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}")),
             Body::Dag(_) => {
                 self.update_node(&id, |n| n.message = format!("task '{name}' errored: {message}"));
-                self.work.push_back(Work::Fulfilled(crate::frame::Parent::Child { frame, child }));
+                self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}
         }

@@ -57,7 +57,7 @@ impl Workflow {
     }
 
     /// A template with `failFast: true` fails once a child has failed and no pod of it is active.
-    fn check_fail_fast(&mut self, boundary: &str) {
+    pub(crate) fn check_fail_fast(&mut self, boundary: &str) {
         let counts = self.counts_of(boundary);
         if counts.unsuccessful == 0 || counts.active_pods > 0 {
             return;

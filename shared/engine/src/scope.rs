@@ -206,7 +206,8 @@ impl Workflow {
     fn artifact_named(&self, frame: FrameId, name: &str) -> Option<Artifact> {
         let named = |artifacts: &[Artifact], name: &str| artifacts.iter().find(|a| a.name == name && has_location(a)).cloned();
         if let Some(input) = name.strip_prefix("inputs.artifacts.") {
-            return named(&self.frame(frame)?.template.inputs.artifacts, input);
+            // An optional input may have no location; whoever takes it on decides what that means.
+            return self.frame(frame)?.template.inputs.artifacts.iter().find(|a| a.name == input).cloned();
         }
         if let Some(output) = name.strip_prefix("workflow.outputs.artifacts.") {
             return named(&self.object.status.outputs.as_ref()?.artifacts, output);

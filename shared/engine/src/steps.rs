@@ -85,11 +85,17 @@ impl Workflow {
         let mut expanded = Vec::new();
         for step in group {
             let resolved = self.resolve_references(frame, step).map_err(|e| format!("failed to resolve references: {e}"))?;
-            expanded.extend(self.expand(resolved)?.1);
+            let (_, steps) = self.expand(resolved)?;
+            expanded.push((step, steps));
         }
-        for step in expanded {
-            let name = format!("{group_name}.{}", step.name);
-            self.add_child(frame, step, name, 0)?;
+        for (step, steps) in expanded {
+            if steps.is_empty() {
+                self.add_empty_loop(frame, step, format!("{group_name}.{}", step.name));
+            }
+            for step in steps {
+                let name = format!("{group_name}.{}", step.name);
+                self.add_child(frame, step, name, 0)?;
+            }
         }
         Ok(())
     }
