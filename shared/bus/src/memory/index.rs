@@ -16,7 +16,12 @@ pub(super) struct Index {
 #[derive(Default)]
 struct Shard {
     all: BTreeSet<u64>,
-    subjects: BTreeMap<Arc<str>, BTreeSet<u64>>,
+    subjects: BTreeMap<Arc<str>, Subject>,
+}
+
+struct Subject {
+    name: Arc<str>,
+    sequences: BTreeSet<u64>,
 }
 
 impl Index {
@@ -31,19 +36,18 @@ impl Index {
             .get_mut(key)
             .expect("inserted above when it was missing");
         shard.all.insert(sequence);
-        if let Some(sequences) = shard.subjects.get_mut(subject) {
-            sequences.insert(sequence);
-            let (shared, _) = shard
-                .subjects
-                .get_key_value(subject)
-                .expect("found just above");
-            return Arc::clone(shared);
+        if let Some(known) = shard.subjects.get_mut(subject) {
+            known.sequences.insert(sequence);
+            return Arc::clone(&known.name);
         }
-        let shared: Arc<str> = subject.into();
-        shard
-            .subjects
-            .insert(Arc::clone(&shared), BTreeSet::from([sequence]));
-        shared
+        let name: Arc<str> = subject.into();
+        let sequences = BTreeSet::from([sequence]);
+        let known = Subject {
+            name: Arc::clone(&name),
+            sequences,
+        };
+        shard.subjects.insert(Arc::clone(&name), known);
+        name
     }
 
     /// Takes a sequence away. Subjects and shards without messages take no room.
@@ -53,9 +57,9 @@ impl Index {
             return;
         };
         shard.all.remove(&sequence);
-        if let Some(sequences) = shard.subjects.get_mut(subject) {
-            sequences.remove(&sequence);
-            if sequences.is_empty() {
+        if let Some(known) = shard.subjects.get_mut(subject) {
+            known.sequences.remove(&sequence);
+            if known.sequences.is_empty() {
                 shard.subjects.remove(subject);
             }
         }
@@ -98,6 +102,7 @@ impl Index {
             self.shards
                 .get(key)
                 .and_then(|shard| shard.subjects.get(filter.as_str()))
+                .map(|subject| &subject.sequences)
         } else if filter.is_tail() && key == filter.literal() && key.matches('.').count() == 3 {
             self.shards.get(key).map(|shard| &shard.all)
         } else {
@@ -117,8 +122,8 @@ impl Index {
                 return;
             };
             if filter.is_exact() {
-                if let Some(sequences) = shard.subjects.get(literal) {
-                    visitor(sequences);
+                if let Some(subject) = shard.subjects.get(literal) {
+                    visitor(&subject.sequences);
                 }
             } else if filter.is_tail() && key == literal {
                 visitor(&shard.all);
@@ -129,7 +134,7 @@ impl Index {
                     .take_while(|(subject, _)| subject.starts_with(literal));
                 subjects
                     .filter(|(subject, _)| filter.matches(subject))
-                    .for_each(|(_, sequences)| visitor(sequences));
+                    .for_each(|(_, subject)| visitor(&subject.sequences));
             }
             return;
         }
@@ -145,7 +150,7 @@ impl Index {
                     .subjects
                     .iter()
                     .filter(|(subject, _)| filter.matches(subject));
-                subjects.for_each(|(_, sequences)| visitor(sequences));
+                subjects.for_each(|(_, subject)| visitor(&subject.sequences));
             }
         }
     }

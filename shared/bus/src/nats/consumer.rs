@@ -24,6 +24,8 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often a waiting handle looks whether the connection was made anew, which drops its request.
 const CONNECTION_CHECK: Duration = Duration::from_millis(500);
+/// Tries against others who create and remove the same consumer.
+const RACES_MAX: u32 = 4;
 /// Most messages of one request.
 const PULL_MAX: usize = 512;
 
@@ -52,7 +54,15 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
         reason,
     };
     let stream = nats.stream(spec.stream).await?;
+    let mut tries = 0;
     let consumer = loop {
+        tries += 1;
+        if tries > RACES_MAX {
+            return Err(Error::Unavailable {
+                doing: "open a consumer",
+                source: None,
+            });
+        }
         match stream.consumer_info(&spec.name).await {
             Ok(info) if info.config.filter_subject != filter.as_str() => {
                 return Err(conflict(OTHER_FILTER));
@@ -70,7 +80,12 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
                     Err(error) => return Err(super::failed("update a consumer", error)),
                 }
             }
-            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
+            // A cluster that has just removed a consumer may give no answer.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::TimedOut
+                ) => {}
             Err(error) => return Err(super::failed("look for a consumer", error)),
         }
         match stream.create_consumer_strict(wanted(&spec)).await {

@@ -5,13 +5,12 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::failed;
+use super::{failed, is_wrong_sequence};
 use crate::check::{TTL_MIN, check_lease};
 use crate::{Error, Lease};
 
@@ -184,7 +183,7 @@ async fn write(
     };
     match answer {
         Ok(ack) => Ok(Some(ack.sequence)),
-        Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
+        Err(error) if is_wrong_sequence(&error) => Ok(None),
         Err(error) => Err(failed("write a lease", error)),
     }
 }

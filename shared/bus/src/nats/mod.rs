@@ -201,14 +201,8 @@ impl Sent {
 
     fn error(self, error: PublishError) -> Error {
         let code = error_code(&error);
-        let wrong_sequence = [
-            ErrorCode::STREAM_WRONG_LAST_SEQUENCE,
-            ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT,
-        ]
-        .map(Some)
-        .contains(&code);
         match error.kind() {
-            kind if kind == PublishErrorKind::WrongLastSequence || wrong_sequence => {
+            _ if is_wrong_sequence(&error) => {
                 let (filter, expected) = self.fence.unwrap_or((self.subject, 0));
                 Error::Fenced { filter, expected }
             }
@@ -238,6 +232,12 @@ impl Sent {
             },
         }
     }
+}
+
+/// Whether an expected sequence did not hold. Clusters have a second code for it, which the client does not know.
+fn is_wrong_sequence(error: &PublishError) -> bool {
+    error.kind() == PublishErrorKind::WrongLastSequence
+        || error_code(error) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
 
 /// JetStream's own code in the chain of an error.

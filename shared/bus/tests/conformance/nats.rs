@@ -9,15 +9,15 @@ use argosy_bus::{Class, Error, Publish, Stream};
 use crate::server::{Server, find};
 use crate::{Place, millis, run_all};
 
-async fn connect(server: &Server) -> Nats {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+async fn connect(url: &str, options: Options) -> Nats {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
-        match Nats::connect(&server.url(), Options::default()).await {
+        match Nats::connect(url, options.clone()).await {
             Ok(bus) => return bus,
-            Err(error) => assert!(
-                tokio::time::Instant::now() < deadline && error.class() == Class::Transient,
-                "{error:?}"
-            ),
+            Err(error) => {
+                let in_time = tokio::time::Instant::now() < deadline;
+                assert!(in_time && error.class() == Class::Transient, "{error:?}");
+            }
         }
         tokio::time::sleep(millis(50)).await;
     }
@@ -27,9 +27,27 @@ async fn connect(server: &Server) -> Nats {
 async fn conforms() {
     let Some(binary) = find() else { return };
     let server = Server::start(&binary).unwrap();
-    let bus = connect(&server).await;
-    let _second_process = connect(&server).await;
+    let bus = connect(&server.url(), Options::default()).await;
+    let _second_process = connect(&server.url(), Options::default()).await;
     run_all(Arc::new(bus)).await;
+}
+
+/// Three copies of everything: answers come from elections, proposals and replicas that lag. Takes half a minute of a small
+/// machine, so it runs when `ARGOSY_NATS_CLUSTER` is 1.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn conforms_on_a_cluster() {
+    if std::env::var_os("ARGOSY_NATS_CLUSTER").is_none_or(|value| value != "1") {
+        println!("nats cluster: skipped (ARGOSY_NATS_CLUSTER is not 1)");
+        return;
+    }
+    let Some(binary) = find() else { return };
+    let servers = Server::start_cluster(&binary, 3).unwrap();
+    let urls: Vec<String> = servers.iter().map(Server::url).collect();
+    let options = Options {
+        replicas: 3,
+        ..Options::default()
+    };
+    run_all(Arc::new(connect(&urls.join(","), options).await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,7 +55,7 @@ async fn a_crashed_server_comes_back_with_everything() {
     let Some(binary) = find() else { return };
     let mut server = Server::start(&binary).unwrap();
     let place = Place {
-        bus: Arc::new(connect(&server).await),
+        bus: Arc::new(connect(&server.url(), Options::default()).await),
         shard: 1,
     };
     let mut consumer = place.consume(place.spec("restart")).await;

@@ -37,21 +37,47 @@ pub struct Server {
     binary: PathBuf,
     store: TempDir,
     port: u16,
+    cluster: Vec<String>,
     child: Child,
 }
 
 impl Server {
     pub fn start(binary: &Path) -> Result<Self> {
+        Self::start_in(binary, free_port()?, Vec::new())
+    }
+
+    /// Servers that form one cluster.
+    pub fn start_cluster(binary: &Path, size: usize) -> Result<Vec<Self>> {
+        let routes: Vec<u16> = (0..size).map(|_| free_port()).collect::<Result<_>>()?;
+        let all: Vec<String> = routes
+            .iter()
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
+        let start = |(number, own): (usize, &String)| {
+            let (name, routes) = (format!("server-{number}"), all.join(","));
+            let options = [
+                "-n",
+                &name,
+                "--cluster_name",
+                "test",
+                "--cluster",
+                own,
+                "--routes",
+                &routes,
+            ];
+            Self::start_in(binary, free_port()?, options.map(str::to_owned).into())
+        };
+        all.iter().enumerate().map(start).collect()
+    }
+
+    fn start_in(binary: &Path, port: u16, cluster: Vec<String>) -> Result<Self> {
         let store = tempfile::tempdir().context("make a store")?;
-        let port = TcpListener::bind("127.0.0.1:0")
-            .context("find a port")?
-            .local_addr()?
-            .port();
-        let child = spawn(binary, store.path(), port)?;
+        let child = spawn(binary, store.path(), port, &cluster)?;
         Ok(Self {
             binary: binary.to_owned(),
             store,
             port,
+            cluster,
             child,
         })
     }
@@ -63,7 +89,7 @@ impl Server {
     /// Kills the server as a crash would, and starts it again with its store and port.
     pub fn crash_and_restart(&mut self) -> Result<()> {
         self.stop();
-        self.child = spawn(&self.binary, self.store.path(), self.port)?;
+        self.child = spawn(&self.binary, self.store.path(), self.port, &self.cluster)?;
         Ok(())
     }
 
@@ -74,11 +100,17 @@ impl Server {
     }
 }
 
-fn spawn(binary: &Path, store: &Path, port: u16) -> Result<Child> {
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("find a port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn spawn(binary: &Path, store: &Path, port: u16, cluster: &[String]) -> Result<Child> {
     let mut command = Command::new(binary);
     command
         .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
-        .arg(store);
+        .arg(store)
+        .args(cluster);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
