@@ -40,7 +40,12 @@ impl Factory for Observers {
     type Actor = Observer;
 
     async fn build(&self, key: &PodKey) -> Result<Option<Observer>, Failure> {
-        Ok(Some(Observer { around: Arc::clone(&self.0), key: key.clone(), reported: None, gone_at: None }))
+        Ok(Some(Observer {
+            around: Arc::clone(&self.0),
+            key: key.clone(),
+            reported: None,
+            gone_at: None,
+        }))
     }
 
     async fn refuse(&self, _key: &PodKey, _batch: Vec<Sight>) -> Result<(), Failure> {
@@ -95,14 +100,22 @@ impl Actor for Observer {
 
 /// The pod left the watch because its workflow has what it needs of it.
 fn is_dealt_with(pod: &Pod) -> bool {
-    let completed = pod.metadata.labels.as_ref().and_then(|all| all.get(labels::COMPLETED));
+    let completed = pod
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|all| all.get(labels::COMPLETED));
     completed.is_some_and(|text| text == "true")
 }
 
 impl Observer {
     async fn look(&mut self, pod: &Pod) -> Result<(), Failure> {
         let (mut summary, report) = summarize(pod, self.around.host.clock.now());
-        if let Some(Report { task_result: Some(name), .. }) = report {
+        if let Some(Report {
+            task_result: Some(name),
+            ..
+        }) = report
+        {
             self.read_result(&name, &mut summary).await?;
         }
         if self.reported.as_ref() == Some(&summary) {
@@ -110,7 +123,12 @@ impl Observer {
         }
         // A pod may look the same twice, with a different look in between: the version tells them apart.
         let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
-        let id = format!("{}:pod:{}:{version}:{:x}", self.key.workflow.uid, summary.uid, hash(&summary));
+        let id = format!(
+            "{}:pod:{}:{version}:{:x}",
+            self.key.workflow.uid,
+            summary.uid,
+            hash(&summary)
+        );
         self.report(id, summary.clone()).await?;
         self.reported = Some(summary);
         Ok(())
@@ -120,21 +138,42 @@ impl Observer {
         if let Some(pod) = pod {
             self.look(pod).await?;
         }
-        let Some(last) = self.reported.take() else { return Ok(()) };
+        let Some(last) = self.reported.take() else {
+            return Ok(());
+        };
         let id = format!("{}:pod:{}:deleted", self.key.workflow.uid, last.uid);
-        self.report(id, PodSummary { deleted: true, ready: false, ..last }).await
+        self.report(
+            id,
+            PodSummary {
+                deleted: true,
+                ready: false,
+                ..last
+            },
+        )
+        .await
     }
 
     async fn report(&self, id: String, pod: PodSummary) -> Result<(), Failure> {
         metrics::REPORTS.inc();
         let host = &self.around.host;
-        let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body: Observed::PodChanged { pod: Box::new(pod) } };
+        let message = ObservedMessage {
+            schema: SCHEMA,
+            at: host.clock.now(),
+            body: Observed::PodChanged { pod: Box::new(pod) },
+        };
         let payload = serde_json::to_vec(&message)?;
-        match host.publish(vec![host.observed(&self.key.workflow, id, payload)]).await {
+        match host
+            .publish(vec![host.observed(&self.key.workflow, id, payload)])
+            .await
+        {
             Err(error @ argosy_bus::Error::TooLarge { .. }) => {
                 metrics::POISON.inc();
-                tracing::error!(workflow.uid = self.key.workflow.uid, pod = self.key.pod, error = &error as &dyn std::error::Error,
-                    "pod is too large to report");
+                tracing::error!(
+                    workflow.uid = self.key.workflow.uid,
+                    pod = self.key.pod,
+                    error = &error as &dyn std::error::Error,
+                    "pod is too large to report"
+                );
                 Ok(())
             }
             result => Ok(result.map(|_| ())?),
@@ -143,8 +182,11 @@ impl Observer {
 
     /// Outputs that were too large for the termination message.
     async fn read_result(&self, name: &str, summary: &mut PodSummary) -> Result<(), Failure> {
-        let results: Api<DynamicObject> =
-            Api::namespaced_with(self.around.client.clone(), &self.key.workflow.namespace, &api::argo_kind("WorkflowTaskResult"));
+        let results: Api<DynamicObject> = Api::namespaced_with(
+            self.around.client.clone(),
+            &self.key.workflow.namespace,
+            &api::argo_kind("WorkflowTaskResult"),
+        );
         let mut backoff = Backoff::short();
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -158,14 +200,23 @@ impl Observer {
                 // Written before the pod ended; only a slow replica of the API can lack it.
                 Ok(None) if Instant::now() < deadline => None,
                 Ok(None) => {
-                    tracing::warn!(workflow.uid = self.key.workflow.uid, pod = self.key.pod, name, "task result is missing");
+                    tracing::warn!(
+                        workflow.uid = self.key.workflow.uid,
+                        pod = self.key.pod,
+                        name,
+                        "task result is missing"
+                    );
                     return Ok(());
                 }
                 Err(error) if api::answer(&error) == api::Answer::Transient => Some(error),
                 Err(error) => return Err(error.into()),
             };
             if let Some(error) = error {
-                tracing::warn!(pod = self.key.pod, error = &error as &dyn std::error::Error, "task result not read, trying again");
+                tracing::warn!(
+                    pod = self.key.pod,
+                    error = &error as &dyn std::error::Error,
+                    "task result not read, trying again"
+                );
             }
             backoff.wait().await;
         }

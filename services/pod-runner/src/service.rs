@@ -14,6 +14,8 @@ use crate::{metrics, watch};
 
 /// Commands taken from the consumer at once.
 const BATCH: usize = 256;
+/// What a former owner took and did not finish comes again after this. Longer than the heartbeat of a command at work.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Settings of the pod-runner; each has a default.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,7 +36,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pod_runner_lease_secs: 10, pod_namespace: None, pod_relist_secs: 300, pod_requests_max: 64 }
+        Self {
+            pod_runner_lease_secs: 10,
+            pod_namespace: None,
+            pod_relist_secs: 300,
+            pod_requests_max: 64,
+        }
     }
 }
 
@@ -55,14 +62,23 @@ impl Service {
     /// A pod-runner for the cluster behind `client`.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
         let permits = Semaphore::new(options.pod_requests_max.max(1));
-        Self { around: Arc::new(Surroundings { host, client, options, permits }) }
+        Self {
+            around: Arc::new(Surroundings {
+                host,
+                client,
+                options,
+                permits,
+            }),
+        }
     }
 
     /// Owns shards, carries out their commands and watches their pods until `shutdown`.
     ///
     /// Errors: a panic outside of any node or pod.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
-        let settings = Settings { ttl: Duration::from_secs(self.around.options.pod_runner_lease_secs) };
+        let settings = Settings {
+            ttl: Duration::from_secs(self.around.options.pod_runner_lease_secs),
+        };
         let host = self.around.host.clone();
         let work = Arc::new(move |owned| {
             let around = Arc::clone(&self.around);
@@ -88,18 +104,30 @@ async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
 }
 
 async fn feed(host: &Host, shard: u16, router: &Router<Commands>) -> Result<(), Failure> {
-    let spec = ConsumerSpec::new(Stream::Commands, format!("pod-runner-{shard}"), subject::Command::of_shard(shard));
+    let mut spec = ConsumerSpec::new(
+        Stream::Commands,
+        format!("pod-runner-{shard}"),
+        subject::Command::of_shard(shard),
+    );
+    spec.ack_wait = ACK_WAIT;
     let mut consumer = host.bus.consume(spec).await?;
     loop {
         for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
             match serde_json::from_slice::<CommandMessage>(&delivery.message.payload) {
                 Ok(command) => {
-                    let key = NodeKey { workflow_uid: command.workflow_uid.clone(), node_id: command.node_id.clone() };
+                    let key = NodeKey {
+                        workflow_uid: command.workflow_uid.clone(),
+                        node_id: command.node_id.clone(),
+                    };
                     router.send(&key, Inbound { delivery, command }).await?;
                 }
                 Err(error) => {
                     metrics::POISON.inc();
-                    tracing::error!(subject = delivery.message.subject, error = &error as &dyn std::error::Error, "command cannot be read");
+                    tracing::error!(
+                        subject = delivery.message.subject,
+                        error = &error as &dyn std::error::Error,
+                        "command cannot be read"
+                    );
                     delivery.term().await?;
                 }
             }

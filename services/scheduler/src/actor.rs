@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Failure, Factory, Next, WorkflowKey};
+use argosy_actor::{Actor, Factory, Failure, Next, WorkflowKey};
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{Delivery, Publish, Stream};
 use argosy_engine::{Event, Workflow};
@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::metrics;
 use crate::outbox::Error as OutboxError;
 use crate::rebuild;
 use crate::shard::{Shard, poison};
 use crate::stamp::{Origin, Outgoing};
-use crate::metrics;
 
 /// Sequences remembered to tell an event that came late from one that came twice. More than a consumer hands out
 /// unanswered.
@@ -38,9 +38,22 @@ impl Factory for Actors {
 
     /// The workflow is gone, and so is its log.
     async fn refuse(&self, key: &WorkflowKey, batch: Vec<Delivery>) -> Result<(), Failure> {
-        let newest = batch.iter().map(|delivery| delivery.message.sequence).max().unwrap_or(0);
+        let newest = batch
+            .iter()
+            .map(|delivery| delivery.message.sequence)
+            .max()
+            .unwrap_or(0);
         self.0.timers.forget(key);
-        self.0.around.host.bus.purge(Stream::Observed, &self.0.around.host.observed_subject(&key.uid), newest).await?;
+        self.0
+            .around
+            .host
+            .bus
+            .purge(
+                Stream::Observed,
+                &self.0.around.host.observed_subject(&key.uid),
+                newest,
+            )
+            .await?;
         for delivery in batch {
             delivery.ack().await?;
         }
@@ -73,7 +86,10 @@ pub(crate) struct Stepped {
 
 impl Stepped {
     pub fn up_to(floor: u64) -> Self {
-        Self { floor, above: BTreeSet::new() }
+        Self {
+            floor,
+            above: BTreeSet::new(),
+        }
     }
 
     /// False when it was stepped before.
@@ -116,7 +132,11 @@ impl Actor for WorkflowActor {
             delivery.ack().await?;
         }
         let options = &self.shard.around.options;
-        let pause = if self.workflow.is_completed() { options.passivate_secs } else { options.remind_secs };
+        let pause = if self.workflow.is_completed() {
+            options.passivate_secs
+        } else {
+            options.remind_secs
+        };
         self.tend_at = Instant::now() + Duration::from_secs(pause.max(1));
         Ok(())
     }
@@ -146,8 +166,13 @@ impl Actor for WorkflowActor {
         }
         // Whatever it waits for may have got lost outside: take it up anew, which asks for all of it again.
         let shard = Arc::clone(&self.shard);
-        let Some(anew) = rebuild::rebuild(&shard, &self.key).await? else { return Ok(Next::Continue) };
-        *self = WorkflowActor { purged: self.purged, ..anew };
+        let Some(anew) = rebuild::rebuild(&shard, &self.key).await? else {
+            return Ok(Next::Continue);
+        };
+        *self = WorkflowActor {
+            purged: self.purged,
+            ..anew
+        };
         Ok(Next::Continue)
     }
 }
@@ -155,25 +180,53 @@ impl Actor for WorkflowActor {
 impl WorkflowActor {
     fn step(&mut self, delivery: &Delivery, message: ObservedMessage, out: &mut Outgoing) {
         let sequence = delivery.message.sequence;
-        let span = tracing::debug_span!("step", workflow.uid = self.key.uid, workflow.name = self.key.name,
-            workflow.namespace = self.key.namespace, event.kind = kind_of(&message.body), event.seq = sequence);
+        let span = tracing::debug_span!(
+            "step",
+            workflow.uid = self.key.uid,
+            workflow.name = self.key.name,
+            workflow.namespace = self.key.namespace,
+            event.kind = kind_of(&message.body),
+            event.seq = sequence
+        );
         argosy_telemetry::propagate::adopt(&span, &delivery.message.headers);
         let _entered = span.enter();
         metrics::EVENTS.inc();
         self.stepped.insert(sequence);
         self.last = sequence;
         let at = message.at;
-        let commands = self.workflow.step(Event { sequence, at, body: message.body });
-        let origin = Origin { workflow: &self.key, shard: self.shard.number, epoch: self.shard.epoch, cause: sequence.to_string(), at };
+        let commands = self.workflow.step(Event {
+            sequence,
+            at,
+            body: message.body,
+        });
+        let origin = Origin {
+            workflow: &self.key,
+            shard: self.shard.number,
+            epoch: self.shard.epoch,
+            cause: sequence.to_string(),
+            at,
+        };
         out.add(&origin, commands, &mut self.published);
     }
 
     /// Publishes, then arms timers and looks things up.
     pub async fn send(&self, out: Outgoing) -> Result<(), Failure> {
-        let span = tracing::debug_span!("publish", workflow.uid = self.key.uid, messages = out.messages.len());
-        match self.shard.outbox.publish(out.messages.clone()).instrument(span).await {
+        let span = tracing::debug_span!(
+            "publish",
+            workflow.uid = self.key.uid,
+            messages = out.messages.len()
+        );
+        match self
+            .shard
+            .outbox
+            .publish(out.messages.clone())
+            .instrument(span)
+            .await
+        {
             Ok(()) => {}
-            Err(OutboxError::Refused(_)) if out.messages.len() > 1 => self.send_singly(out.messages).await?,
+            Err(OutboxError::Refused(_)) if out.messages.len() > 1 => {
+                self.send_singly(out.messages).await?
+            }
             Err(error) => return self.refused(&out.messages, error),
         }
         for (key, due) in out.timers {
@@ -197,10 +250,17 @@ impl WorkflowActor {
     /// One message that the bus will never take must not stop the workflow's others.
     fn refused(&self, messages: &[Publish], error: OutboxError) -> Result<(), Failure> {
         match &error {
-            OutboxError::Refused(cause) if matches!(**cause, argosy_bus::Error::TooLarge { .. }) => {
+            OutboxError::Refused(cause)
+                if matches!(**cause, argosy_bus::Error::TooLarge { .. }) =>
+            {
                 metrics::POISON.inc();
                 let ids: Vec<_> = messages.iter().map(|message| message.id.as_str()).collect();
-                tracing::error!(workflow.uid = self.key.uid, ?ids, error = &error as &dyn std::error::Error, "message dropped");
+                tracing::error!(
+                    workflow.uid = self.key.uid,
+                    ?ids,
+                    error = &error as &dyn std::error::Error,
+                    "message dropped"
+                );
                 Ok(())
             }
             OutboxError::Refused(_) | OutboxError::Stopped => Err(error.into()),
@@ -210,7 +270,13 @@ impl WorkflowActor {
     async fn purge(&mut self, up_to: u64) -> Result<(), argosy_bus::Error> {
         self.purged = up_to;
         let host = &self.shard.around.host;
-        host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
+        host.bus
+            .purge(
+                Stream::Observed,
+                &host.observed_subject(&self.key.uid),
+                up_to,
+            )
+            .await
     }
 }
 
@@ -219,7 +285,12 @@ impl WorkflowActor {
 fn again(delivery: &Delivery) -> Publish {
     metrics::LATE.inc();
     let message = &delivery.message;
-    let mut publish = Publish::new(Stream::Observed, &message.subject, format!("{}:late:{}", message.id, message.sequence), message.payload.clone());
+    let mut publish = Publish::new(
+        Stream::Observed,
+        &message.subject,
+        format!("{}:late:{}", message.id, message.sequence),
+        message.payload.clone(),
+    );
     publish.headers.clone_from(&message.headers);
     publish
 }

@@ -1,16 +1,20 @@
 //! Builds a workflow from its object and the tail of its log.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_actor::{Backoff, Failure, WorkflowKey, api};
 use argosy_api::digest::Watermark;
 use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage};
-use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
+use argosy_api::message::{
+    ClusterCommand, CommandMessage, Observed, ObservedMessage, SCHEMA, StatusChanged, WorkflowDelta,
+};
+use argosy_api::v1alpha1::{NodePhase, Time, WorkflowPhase};
 use argosy_bus::{Message, Publish, Stream};
-use argosy_engine::{Event, Workflow};
+use argosy_engine::{Command, Event, Workflow};
 use kube::api::DynamicObject;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::actor::{Stepped, WorkflowActor};
@@ -23,11 +27,19 @@ const PAGE: usize = 512;
 
 /// Reads the object from the API, never from a cache, replays what the log holds behind its watermark, and asks again for
 /// what may have been lost. `None`: the workflow is gone.
-pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
-    let Some(object) = get(&shard.around.client, key).await? else { return Ok(None) };
+pub(crate) async fn rebuild(
+    shard: &Arc<Shard>,
+    key: &WorkflowKey,
+) -> Result<Option<WorkflowActor>, Failure> {
+    let Some(object) = get(&shard.around.client, key).await? else {
+        return Ok(None);
+    };
     metrics::REBUILDS.inc();
     let watermark = watermark_of(&object);
-    let typed = api::to_workflow(&object)?;
+    let typed = match api::to_workflow(&object) {
+        Ok(typed) => typed,
+        Err(error) => return give_up(shard, key, watermark, &error).await,
+    };
     let is_new = watermark == 0 && typed.status.phase == WorkflowPhase::Unknown;
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
@@ -44,7 +56,8 @@ pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Opt
         resume(&mut actor, &mut out);
     }
     replay(&mut actor, &mut out).await?;
-    out.messages.retain(|message| is_still_wished(&actor.workflow, message));
+    out.messages
+        .retain(|message| is_still_wished(&actor.workflow, message));
     actor.send(out).await?;
     Ok(Some(actor))
 }
@@ -55,16 +68,80 @@ fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
     let commands = actor.workflow.resume(at);
     // Unlike a step, this may be repeated from one state to a different end: the wish may have got lost in between.
     let cause = format!("r{}.{}.{}", actor.shard.epoch, actor.last, at.as_second());
-    let origin = Origin { workflow: &actor.key, shard: actor.shard.number, epoch: actor.shard.epoch, cause, at };
+    let origin = Origin {
+        workflow: &actor.key,
+        shard: actor.shard.number,
+        epoch: actor.shard.epoch,
+        cause,
+        at,
+    };
     out.add(&origin, commands, &mut actor.published);
+}
+
+/// Ends a workflow whose object cannot be read: its author sees why.
+async fn give_up(
+    shard: &Arc<Shard>,
+    key: &WorkflowKey,
+    watermark: u64,
+    error: &api::Unreadable,
+) -> Result<Option<WorkflowActor>, Failure> {
+    let at = shard.around.host.clock.now();
+    let cause = error
+        .source()
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
+    let (time, phase) = (Time::new(at), WorkflowPhase::Error.to_string());
+    let status = json!({
+        "phase": phase, "message": format!("{error}{cause}"), "startedAt": time.to_string(), "finishedAt": time.to_string(),
+    });
+    let labels = [(labels::PHASE, phase.as_str()), (labels::COMPLETED, "true")];
+    let change = StatusChanged {
+        schema: SCHEMA,
+        at,
+        namespace: key.namespace.clone(),
+        workflow: key.name.clone(),
+        workflow_uid: key.uid.clone(),
+        observed_sequence: watermark,
+        last: true,
+        workflow_status: Some(WorkflowDelta {
+            status,
+            labels: labels
+                .map(|(label, value)| (label.to_owned(), Some(value.to_owned())))
+                .into(),
+            completed: true,
+            ..WorkflowDelta::default()
+        }),
+        ..StatusChanged::default()
+    };
+    let origin = Origin {
+        workflow: key,
+        shard: shard.number,
+        epoch: shard.epoch,
+        cause: "unreadable".to_owned(),
+        at,
+    };
+    let mut out = Outgoing::default();
+    let mut previous = watermark;
+    out.add(
+        &origin,
+        vec![Command::Publish(Box::new(change))],
+        &mut previous,
+    );
+    shard.outbox.publish(out.messages).await?;
+    Ok(None)
 }
 
 async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Failure> {
     let host = actor.shard.around.host.clone();
     let subject = host.observed_subject(&actor.key.uid);
     loop {
-        let page = host.bus.read(Stream::Observed, &subject, actor.last, PAGE).await?;
-        let Some(newest) = page.last().map(|message| message.sequence) else { break };
+        let page = host
+            .bus
+            .read(Stream::Observed, &subject, actor.last, PAGE)
+            .await?;
+        let Some(newest) = page.last().map(|message| message.sequence) else {
+            break;
+        };
         for message in page {
             step(actor, &message, out);
         }
@@ -76,15 +153,24 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Fai
 
 fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) {
     // What cannot be read is put aside when it is delivered.
-    let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload) else { return };
+    let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload) else {
+        return;
+    };
     metrics::REPLAYED.inc();
     match &observed.body {
         Observed::TimerFired { key } => _ = out.timers.remove(key),
         Observed::LookedUp { key, .. } => _ = out.lookups.remove(key),
-        Observed::WorkflowChanged { .. } | Observed::WorkflowDeleted | Observed::PodChanged { .. } | Observed::PodRejected { .. } => {}
+        Observed::WorkflowChanged { .. }
+        | Observed::WorkflowDeleted
+        | Observed::PodChanged { .. }
+        | Observed::PodRejected { .. } => {}
     }
     let at = observed.at;
-    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body: observed.body });
+    let commands = actor.workflow.step(Event {
+        sequence: message.sequence,
+        at,
+        body: observed.body,
+    });
     let origin = Origin {
         workflow: &actor.key,
         shard: actor.shard.number,
@@ -101,7 +187,9 @@ fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
     if message.stream != Stream::Commands {
         return true;
     }
-    let Ok(command) = serde_json::from_slice::<CommandMessage>(&message.payload) else { return true };
+    let Ok(command) = serde_json::from_slice::<CommandMessage>(&message.payload) else {
+        return true;
+    };
     match command.body {
         ClusterCommand::CreatePod { .. } => {
             let node = workflow.object().status.nodes.get(&command.node_id);
@@ -116,13 +204,22 @@ fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
 }
 
 /// How far the log is folded into the object that the API has; `None` when the workflow is gone.
-pub(crate) async fn written(client: &kube::Client, key: &WorkflowKey) -> Result<Option<u64>, Failure> {
+pub(crate) async fn written(
+    client: &kube::Client,
+    key: &WorkflowKey,
+) -> Result<Option<u64>, Failure> {
     Ok(get(client, key).await?.map(|object| watermark_of(&object)))
 }
 
 fn watermark_of(object: &DynamicObject) -> u64 {
-    let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
-    annotation.and_then(|text| Watermark::parse(text)).map_or(0, |watermark| watermark.sequence)
+    let annotation = object
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(labels::WATERMARK));
+    annotation
+        .and_then(|text| Watermark::parse(text))
+        .map_or(0, |watermark| watermark.sequence)
 }
 
 async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
@@ -130,9 +227,15 @@ async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicO
     let mut backoff = Backoff::short();
     loop {
         match api.get_opt(&key.name).await {
-            Ok(object) => return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid))),
+            Ok(object) => {
+                return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)));
+            }
             Err(error) if api::answer(&error) == api::Answer::Transient => {
-                tracing::warn!(workflow.uid = key.uid, error = &error as &dyn std::error::Error, "workflow not read, trying again");
+                tracing::warn!(
+                    workflow.uid = key.uid,
+                    error = &error as &dyn std::error::Error,
+                    "workflow not read, trying again"
+                );
                 backoff.wait().await;
             }
             Err(error) => return Err(error.into()),

@@ -10,13 +10,15 @@ use argosy_engine::Config;
 
 use crate::actor::Actors;
 use crate::lookups::Lookups;
+use crate::metrics;
 use crate::outbox::Outbox;
 use crate::service::Options;
 use crate::timers::Timers;
-use crate::metrics;
 
 /// Messages taken from the consumer at once.
 const BATCH: usize = 256;
+/// What a former owner took and did not finish comes again after this.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// What all shards share.
 pub(crate) struct Surroundings {
@@ -76,7 +78,9 @@ async fn own(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
 
 async fn feed(host: &Host, shard: u16, router: &Router<Actors>) -> Result<(), Failure> {
     let filter = subject::Observed::of_shard(shard);
-    let mut consumer = host.bus.consume(ConsumerSpec::new(Stream::Observed, format!("scheduler-{shard}"), filter)).await?;
+    let mut spec = ConsumerSpec::new(Stream::Observed, format!("scheduler-{shard}"), filter);
+    spec.ack_wait = ACK_WAIT;
+    let mut consumer = host.bus.consume(spec).await?;
     loop {
         for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
             match key_of(host, &delivery.message).await? {
@@ -92,14 +96,25 @@ async fn key_of(host: &Host, message: &Message) -> Result<Option<WorkflowKey>, a
     if let Some(key) = WorkflowKey::of_observed(message) {
         return Ok(Some(key));
     }
-    let head = host.bus.read(Stream::Observed, &message.subject, 0, 16).await?;
+    let head = host
+        .bus
+        .read(Stream::Observed, &message.subject, 0, 16)
+        .await?;
     Ok(head.iter().find_map(|message| {
         WorkflowKey::of_observed(message).or_else(|| {
-            let Observed::WorkflowChanged { object, .. } = serde_json::from_slice::<ObservedMessage>(&message.payload).ok()?.body else {
+            let Observed::WorkflowChanged { object, .. } =
+                serde_json::from_slice::<ObservedMessage>(&message.payload)
+                    .ok()?
+                    .body
+            else {
                 return None;
             };
             let metadata = object.metadata;
-            Some(WorkflowKey { uid: metadata.uid, namespace: metadata.namespace, name: metadata.name })
+            Some(WorkflowKey {
+                uid: metadata.uid,
+                namespace: metadata.namespace,
+                name: metadata.name,
+            })
         })
     }))
 }
@@ -107,8 +122,17 @@ async fn key_of(host: &Host, message: &Message) -> Result<Option<WorkflowKey>, a
 /// Puts a message aside that can never be dealt with.
 pub(crate) async fn poison(delivery: Delivery, why: &str) {
     metrics::POISON.inc();
-    tracing::error!(subject = delivery.message.subject, event.seq = delivery.message.sequence, id = delivery.message.id, why, "message dropped");
+    tracing::error!(
+        subject = delivery.message.subject,
+        event.seq = delivery.message.sequence,
+        id = delivery.message.id,
+        why,
+        "message dropped"
+    );
     if let Err(error) = delivery.term().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "message not put aside");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "message not put aside"
+        );
     }
 }

@@ -24,15 +24,32 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { server: Server::new(Options::default()), bus: Arc::new(Memory::new()), clock: Clock::system() }
+        Self {
+            server: Server::new(Options::default()),
+            bus: Arc::new(Memory::new()),
+            clock: Clock::system(),
+        }
     }
 
     fn start(&self, holder: &str) -> (CancellationToken, JoinHandle<()>) {
-        let host = Host { bus: self.bus.clone(), clock: self.clock, holder: holder.to_owned(), shards: 2 };
+        let host = Host {
+            bus: self.bus.clone(),
+            clock: self.clock,
+            holder: holder.to_owned(),
+            shards: 2,
+        };
         let (client, stop) = (self.server.client("argo"), CancellationToken::new());
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
-            run_all(&host, &client, Config::default(), ServiceOptions::default(), shutdown).await.expect("services end well");
+            run_all(
+                &host,
+                &client,
+                Config::default(),
+                ServiceOptions::default(),
+                shutdown,
+            )
+            .await
+            .expect("services end well");
         });
         (stop, task)
     }
@@ -51,11 +68,15 @@ impl World {
             "spec": {"entrypoint": "main", "templates": templates},
         });
         let object = serde_json::from_value(workflow).expect("an object");
-        self.workflows().create(&PostParams::default(), &object).await.expect("created");
+        self.workflows()
+            .create(&PostParams::default(), &object)
+            .await
+            .expect("created");
     }
 
     async fn workflow(&self, name: &str) -> Value {
-        argosy_actor::api::to_json(&self.workflows().get(name).await.expect("it exists")).expect("JSON")
+        argosy_actor::api::to_json(&self.workflows().get(name).await.expect("it exists"))
+            .expect("JSON")
     }
 
     /// Waits for a phase, ending pods with `exit_code` meanwhile.
@@ -74,8 +95,18 @@ impl World {
     }
 
     async fn end_pods(&self, exit_code: i32) {
-        for pod in self.pods().list(&ListParams::default()).await.expect("listed") {
-            if pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending") {
+        for pod in self
+            .pods()
+            .list(&ListParams::default())
+            .await
+            .expect("listed")
+        {
+            if pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref())
+                .is_some_and(|phase| phase != "Pending")
+            {
                 continue;
             }
             let ended = |name: &str, code: i32| {
@@ -83,15 +114,26 @@ impl World {
                     "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z"}});
                 json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
             };
-            let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
+            let phase = if exit_code == 0 {
+                "Succeeded"
+            } else {
+                "Failed"
+            };
             let status = json!({"status": {"phase": phase, "containerStatuses": [ended("main", exit_code), ended("wait", 0)]}});
             let name = pod.metadata.name.expect("pods have names");
-            self.pods().patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
+            self.pods()
+                .patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
+                .await
+                .expect("patched");
         }
     }
 
     async fn ids(&self, stream: Stream) -> Vec<String> {
-        let messages = self.bus.read(stream, &subject::of_stream(stream), 0, 1000).await.expect("readable");
+        let messages = self
+            .bus
+            .read(stream, &subject::of_stream(stream), 0, 1000)
+            .await
+            .expect("readable");
         messages.into_iter().map(|message| message.id).collect()
     }
 }
@@ -110,11 +152,34 @@ async fn one_container_runs_to_its_end() {
     assert_eq!(workflow["status"]["nodes"]["one"]["phase"], "Succeeded");
     assert_eq!(workflow["metadata"]["labels"][labels::COMPLETED], "true");
     // The watcher must not have taken the status service's writes for edits.
-    let kinds: Vec<Value> = world.bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 1000).await.expect("readable")
-        .iter().map(|message| serde_json::from_slice::<Value>(&message.payload).expect("JSON")["kind"].clone()).collect();
-    assert_eq!(kinds.iter().filter(|kind| *kind == "workflowChanged").count(), 1, "{kinds:?}");
+    let kinds: Vec<Value> = world
+        .bus
+        .read(
+            Stream::Observed,
+            &subject::of_stream(Stream::Observed),
+            0,
+            1000,
+        )
+        .await
+        .expect("readable")
+        .iter()
+        .map(|message| {
+            serde_json::from_slice::<Value>(&message.payload).expect("JSON")["kind"].clone()
+        })
+        .collect();
+    assert_eq!(
+        kinds
+            .iter()
+            .filter(|kind| *kind == "workflowChanged")
+            .count(),
+        1,
+        "{kinds:?}"
+    );
     let created = world.pods().get("one").await.expect("the pod").metadata;
-    assert_eq!(created.labels.expect("labels")[labels::WORKFLOW_UID], workflow["metadata"]["uid"].as_str().expect("a uid"));
+    assert_eq!(
+        created.labels.expect("labels")[labels::WORKFLOW_UID],
+        workflow["metadata"]["uid"].as_str().expect("a uid")
+    );
     // Engine, status and pod-runner wrote little.
     assert!(world.server.revision() < 20, "{}", world.server.revision());
     stop.cancel();
@@ -129,7 +194,10 @@ async fn steps_fail_when_a_pod_fails() {
     world.submit("two", json!([steps, container("work")])).await;
     let workflow = world.until("two", "Failed", Some(1)).await;
     let nodes = workflow["status"]["nodes"].as_object().expect("nodes");
-    assert!(nodes.values().all(|node| node["displayName"] != "b"), "{workflow:#}");
+    assert!(
+        nodes.values().all(|node| node["displayName"] != "b"),
+        "{workflow:#}"
+    );
     stop.cancel();
     task.await.expect("joined");
 }
@@ -139,7 +207,9 @@ async fn another_process_takes_over_without_doing_anything_twice() {
     let world = World::new();
     let (_stop, task) = world.start("a");
     let steps = json!({"name": "main", "steps": [[{"name": "a", "template": "work"}], [{"name": "b", "template": "work"}]]});
-    world.submit("over", json!([steps, container("work")])).await;
+    world
+        .submit("over", json!([steps, container("work")]))
+        .await;
     world.until("over", "Running", None).await;
     // Dies without a word; what happens to the pod meanwhile is seen by the next.
     task.abort();
@@ -147,7 +217,16 @@ async fn another_process_takes_over_without_doing_anything_twice() {
     world.end_pods(0).await;
     let (stop, task) = world.start("b");
     world.until("over", "Succeeded", Some(0)).await;
-    assert_eq!(world.pods().list(&ListParams::default()).await.expect("listed").items.len(), 2);
+    assert_eq!(
+        world
+            .pods()
+            .list(&ListParams::default())
+            .await
+            .expect("listed")
+            .items
+            .len(),
+        2
+    );
     let events = world.ids(Stream::Events).await;
     let mut distinct = events.clone();
     distinct.sort();
@@ -161,11 +240,34 @@ async fn another_process_takes_over_without_doing_anything_twice() {
 async fn an_edited_status_reaches_the_engine() {
     let world = World::new();
     let (stop, task) = world.start("a");
-    world.submit("wait", json!([{"name": "main", "suspend": {}}])).await;
+    world
+        .submit("wait", json!([{"name": "main", "suspend": {}}]))
+        .await;
     world.until("wait", "Running", None).await;
     let edit = json!({"status": {"nodes": {"wait": {"phase": "Succeeded", "finishedAt": "2026-01-01T00:00:00Z"}}}});
-    world.workflows().patch("wait", &PatchParams::default(), &Patch::Merge(&edit)).await.expect("patched");
+    world
+        .workflows()
+        .patch("wait", &PatchParams::default(), &Patch::Merge(&edit))
+        .await
+        .expect("patched");
     world.until("wait", "Succeeded", None).await;
+    stop.cancel();
+    task.await.expect("joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_no_workflow_ends_with_the_reason() {
+    let world = World::new();
+    let (stop, task) = world.start("a");
+    world
+        .submit(
+            "odd",
+            json!([{"name": "main", "container": "not an object"}]),
+        )
+        .await;
+    let workflow = world.until("odd", "Error", None).await;
+    let message = workflow["status"]["message"].as_str().expect("a message");
+    assert!(message.contains("not an object"), "{message}");
     stop.cancel();
     task.await.expect("joined");
 }

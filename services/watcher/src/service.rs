@@ -29,7 +29,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { watch_namespace: None, watch_relist_secs: 300 }
+        Self {
+            watch_namespace: None,
+            watch_relist_secs: 300,
+        }
     }
 }
 
@@ -52,7 +55,11 @@ pub struct Service {
 impl Service {
     /// A watcher that reports to `host`.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
-        Self { host, client, options }
+        Self {
+            host,
+            client,
+            options,
+        }
     }
 
     /// Watches until `shutdown`.
@@ -76,7 +83,8 @@ impl Service {
             Some(namespace) => api::workflows(&self.client, namespace),
             None => api::all_workflows(&self.client),
         };
-        let until = tokio::time::Instant::now() + Duration::from_secs(self.options.watch_relist_secs.max(1));
+        let until = tokio::time::Instant::now()
+            + Duration::from_secs(self.options.watch_relist_secs.max(1));
         let events = kube::runtime::watcher(api, watcher::Config::default()).ready_chunks(CHUNK);
         let mut events = std::pin::pin!(events);
         loop {
@@ -93,7 +101,10 @@ impl Service {
                     Ok(event) => self.note(seen, event, &mut reports),
                     Err(error) => {
                         metrics::WATCH_ERRORS.inc();
-                        tracing::warn!(error = &error as &dyn std::error::Error, "watch of workflows broke off");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "watch of workflows broke off"
+                        );
                         failed = true;
                     }
                 }
@@ -126,32 +137,47 @@ impl Service {
         }
     }
 
-    fn look(&self, seen: &mut Seen, object: DynamicObject, source: Source, reports: &mut Vec<Publish>) {
+    fn look(
+        &self,
+        seen: &mut Seen,
+        object: DynamicObject,
+        source: Source,
+        reports: &mut Vec<Publish>,
+    ) {
         let Some(key) = key_of(&object) else { return };
         match seen.look(&key, &object, source) {
             None => metrics::ECHOES.inc(),
             Some(Report::Deleted) => self.deleted(&key, reports),
             Some(Report::Changed { status_edited }) => {
                 let version = object.metadata.resource_version.clone().unwrap_or_default();
-                match changed(object, status_edited) {
-                    Ok(body) => self.report(&key, format!("{}:rv:{version}", key.uid), body, reports),
-                    Err(error) => {
-                        metrics::DROPPED.inc();
-                        tracing::warn!(workflow.name = key.name, workflow.namespace = key.namespace,
-                            error = &error as &dyn std::error::Error, "workflow is not readable");
-                    }
-                }
+                let id = format!("{}:rv:{version}", key.uid);
+                self.report(&key, id, changed(object, status_edited), reports);
             }
         }
     }
 
     fn deleted(&self, key: &WorkflowKey, reports: &mut Vec<Publish>) {
-        self.report(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted, reports);
+        self.report(
+            key,
+            format!("{}:deleted", key.uid),
+            Observed::WorkflowDeleted,
+            reports,
+        );
     }
 
     fn report(&self, key: &WorkflowKey, id: String, body: Observed, reports: &mut Vec<Publish>) {
-        metrics::REPORTS.with_label_values(&[if matches!(body, Observed::WorkflowDeleted) { "deleted" } else { "changed" }]).inc();
-        let message = ObservedMessage { schema: SCHEMA, at: self.host.clock.now(), body };
+        metrics::REPORTS
+            .with_label_values(&[if matches!(body, Observed::WorkflowDeleted) {
+                "deleted"
+            } else {
+                "changed"
+            }])
+            .inc();
+        let message = ObservedMessage {
+            schema: SCHEMA,
+            at: self.host.clock.now(),
+            body,
+        };
         let payload = serde_json::to_vec(&message).expect("messages have string keys only");
         reports.push(self.host.observed(key, id, payload));
     }
@@ -160,14 +186,22 @@ impl Service {
         if reports.is_empty() {
             return Ok(());
         }
-        let Err(error) = self.host.publish(reports.clone()).await else { return Ok(()) };
-        tracing::warn!(error = &error as &dyn std::error::Error, "reports refused, sending one by one");
+        let Err(error) = self.host.publish(reports.clone()).await else {
+            return Ok(());
+        };
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "reports refused, sending one by one"
+        );
         for report in reports {
             match self.host.publish(vec![report]).await {
                 Ok(_) => {}
                 Err(error @ argosy_bus::Error::TooLarge { .. }) => {
                     metrics::DROPPED.inc();
-                    tracing::error!(error = &error as &dyn std::error::Error, "workflow is too large for the bus");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "workflow is too large for the bus"
+                    );
                 }
                 Err(error) => return Err(Error::Publish(error)),
             }
@@ -178,14 +212,32 @@ impl Service {
 
 fn key_of(object: &DynamicObject) -> Option<WorkflowKey> {
     let metadata = &object.metadata;
-    Some(WorkflowKey { uid: metadata.uid.clone()?, namespace: metadata.namespace.clone()?, name: metadata.name.clone()? })
+    Some(WorkflowKey {
+        uid: metadata.uid.clone()?,
+        namespace: metadata.namespace.clone()?,
+        name: metadata.name.clone()?,
+    })
 }
 
-/// The message about an object: without what the engine does not read.
-fn changed(mut object: DynamicObject, status_edited: bool) -> Result<Observed, api::Unreadable> {
+/// The message about an object: without what the engine does not read. Of an object that is no Workflow only the
+/// metadata is passed on; the scheduler, which reads the object itself, says in its status what is wrong.
+fn changed(mut object: DynamicObject, status_edited: bool) -> Observed {
     object.metadata.managed_fields = None;
     if !status_edited && let serde_json::Value::Object(members) = &mut object.data {
         members.remove("status");
     }
-    Ok(Observed::WorkflowChanged { object: Box::new(api::to_workflow(&object)?), status_edited })
+    let workflow = api::to_workflow(&object).unwrap_or_else(|error| {
+        tracing::warn!(
+            workflow.name = object.metadata.name,
+            workflow.namespace = object.metadata.namespace,
+            error = &error as &dyn std::error::Error,
+            "workflow is not readable"
+        );
+        object.data = serde_json::Value::Null;
+        api::to_workflow(&object).unwrap_or_default()
+    });
+    Observed::WorkflowChanged {
+        object: Box::new(workflow),
+        status_edited,
+    }
 }

@@ -55,7 +55,10 @@ impl Host {
         loop {
             match self.bus.publish_all(messages.clone()).await {
                 Err(error) if error.class() == Class::Transient => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "publish not answered, trying again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "publish not answered, trying again"
+                    );
                     backoff.wait().await;
                 }
                 result => return result,

@@ -28,7 +28,13 @@ pub struct Options {
     #[arg(long, env = "ARGOSY_LOG", default_value = "info", global = true)]
     pub log: String,
     /// How a log line looks.
-    #[arg(long, env = "ARGOSY_LOG_FORMAT", value_enum, default_value_t, global = true)]
+    #[arg(
+        long,
+        env = "ARGOSY_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
     pub log_format: Format,
     /// Where spans go: the address of an OTLP gRPC collector, such as `http://localhost:4317`. Without it, nowhere.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true)]
