@@ -16,7 +16,7 @@ pub(crate) fn json_float(n: f64) -> String {
     format!("{n}")
 }
 
-/// A float as `%v` prints it: exponent form below 1e-4 and from 1e21 on.
+/// A float as `%v` prints it: the shortest digits, in exponent form below 1e-4 and from 1e6 on.
 pub(crate) fn value_float(n: f64) -> String {
     if n.is_nan() {
         return "NaN".into();
@@ -29,7 +29,7 @@ pub(crate) fn value_float(n: f64) -> String {
         };
     }
     let abs = n.abs();
-    if abs != 0.0 && !(1e-4..1e21).contains(&abs) {
+    if abs != 0.0 && !(1e-4..1e6).contains(&abs) {
         return fix_exponent(&format!("{n:e}"), 2);
     }
     format!("{n}")

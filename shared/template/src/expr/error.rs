@@ -39,7 +39,7 @@ impl Place {
             return Place::default();
         }
         let (mut line, mut column) = (1, 0);
-        for c in source.chars().take(offset.min(count - 1)) {
+        for c in source.chars().take(offset.min(count)) {
             if c == '\n' {
                 line += 1;
                 column = 0;

@@ -101,11 +101,10 @@ impl Lexer {
                     self.pos += 1;
                 }
             } else if self.starts_with("/*") {
-                let start = self.pos;
                 self.pos += 2;
                 while !self.starts_with("*/") {
                     if self.pos >= self.chars.len() {
-                        return Err(Fail::syntax("unclosed comment", start));
+                        return Err(Fail::syntax("unclosed comment", self.pos));
                     }
                     self.pos += 1;
                 }
@@ -174,12 +173,11 @@ impl Lexer {
     }
 
     fn raw(&mut self) -> Result<String, Fail> {
-        let start = self.pos;
         self.pos += 1;
         let mut out = String::new();
         loop {
             match self.peek(0) {
-                None => return Err(Fail::syntax("literal not terminated", start)),
+                None => return Err(Fail::syntax("literal not terminated", self.pos)),
                 Some('`') if self.peek(1) == Some('`') => {
                     out.push('`');
                     self.pos += 2;
@@ -197,13 +195,13 @@ impl Lexer {
     }
 
     fn quoted(&mut self, quote: char) -> Result<String, Fail> {
-        let start = self.pos;
         self.pos += 1;
         let mut out = String::new();
         loop {
-            let at = self.pos;
             match self.peek(0) {
-                None | Some('\n') => return Err(Fail::syntax("literal not terminated", start)),
+                None | Some('\n') => {
+                    return Err(Fail::syntax("literal not terminated", self.pos));
+                }
                 Some(c) if c == quote => {
                     self.pos += 1;
                     return Ok(out);
@@ -212,7 +210,7 @@ impl Lexer {
                     self.pos += 1;
                     let c = self
                         .escape()
-                        .ok_or_else(|| Fail::syntax("invalid char escape", at))?;
+                        .ok_or_else(|| Fail::syntax("invalid char escape", self.pos))?;
                     out.push(c);
                 }
                 Some(c) => {
@@ -250,7 +248,10 @@ impl Lexer {
                 self.pos -= 1;
                 self.code(3, 8)?
             }
-            _ => return None,
+            _ => {
+                self.pos -= 1;
+                return None;
+            }
         })
     }
 
@@ -282,20 +283,18 @@ impl Lexer {
     }
 
     fn number(&mut self) -> Result<Tok, Fail> {
-        let start = self.pos;
         let radix = match (self.peek(0), self.peek(1)) {
-            (Some('0'), Some('x' | 'X')) => 16,
-            (Some('0'), Some('b' | 'B')) => 2,
-            (Some('0'), Some('o' | 'O')) => 8,
-            _ => 10,
+            (Some('0'), Some('x' | 'X')) => Some((16, "hex")),
+            (Some('0'), Some('b' | 'B')) => Some((2, "binary")),
+            (Some('0'), Some('o' | 'O')) => Some((8, "octal")),
+            _ => None,
         };
-        let bad = |text: &str| Fail::syntax(format!("bad number syntax: {text:?}"), start);
-        if radix != 10 {
-            self.pos += 2;
+        if let Some((radix, name)) = radix {
             let text = self.take(|c| c == '_' || c.is_alphanumeric());
-            return i64::from_str_radix(&text.replace('_', ""), radix)
+            let digits = text.get(2..).unwrap_or_default().replace('_', "");
+            return i64::from_str_radix(&digits, radix)
                 .map(Tok::Int)
-                .map_err(|_| bad(&text));
+                .map_err(|_| self.bad_number(name, "ParseInt", &text, "invalid syntax"));
         }
         let mut text = self.take(|c| c == '_' || c.is_ascii_digit());
         let mut float = false;
@@ -315,22 +314,30 @@ impl Lexer {
             }
             text += &self.take(|c| c == '_' || c.is_ascii_digit());
         }
-        if self
-            .peek(0)
-            .is_some_and(|c| c.is_alphanumeric() || c == '_')
-        {
-            text += &self.take(|c| c == '_' || c.is_alphanumeric());
-            return Err(bad(&text));
+        if let Some(c) = self.peek(0).filter(|c| c.is_alphanumeric() || *c == '_') {
+            text.push(c);
+            return Err(Fail::syntax(
+                format!("bad number syntax: {text:?}"),
+                self.pos,
+            ));
         }
         let clean = text.replace('_', "");
         if float {
-            clean.parse().map(Tok::Float).map_err(|_| bad(&text))
-        } else {
-            clean
+            return clean
                 .parse()
-                .map(Tok::Int)
-                .map_err(|_| Fail::syntax("integer literal is too large", start))
+                .map(Tok::Float)
+                .map_err(|_| self.bad_number("float", "ParseFloat", &clean, "invalid syntax"));
         }
+        clean
+            .parse()
+            .map(Tok::Int)
+            .map_err(|_| self.bad_number("integer", "ParseInt", &clean, "value out of range"))
+    }
+
+    fn bad_number(&self, kind: &str, function: &str, text: &str, why: &str) -> Fail {
+        let message =
+            format!("invalid {kind} literal: strconv.{function}: parsing {text:?}: {why}");
+        Fail::syntax(message, self.pos - 1)
     }
 
     fn take(&mut self, ok: impl Fn(char) -> bool) -> String {

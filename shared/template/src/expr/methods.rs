@@ -59,7 +59,13 @@ pub(crate) fn call(receiver: &Value, method: &str, args: &[Value]) -> Result<Val
         _ => None,
     };
     found.ok_or_else(|| match receiver {
-        Value::Map(_) => Fail::run("reflect: call of reflect.Value.Call on zero Value"),
+        Value::Map(map) => Fail::run(match map.get(method) {
+            None | Some(Value::Nil) => "invalid operation: cannot call nil".to_owned(),
+            Some(other) => format!(
+                "invalid operation: cannot call non-function of type {}",
+                other.type_name()
+            ),
+        }),
         other => Fail::run(format!(
             "cannot call {method} of {} with these arguments",
             other.type_name()

@@ -75,7 +75,7 @@ impl Program {
 
     /// Only the check.
     pub fn check(&self, env: &Env<'_>) -> Result<(), Error> {
-        check::check(&self.root, *env).map_err(|fail| fail.into_error(&self.source))
+        check::check(&self.root, &self.source, *env).map_err(|fail| fail.into_error(&self.source))
     }
 
     /// The boolean the expression gives.

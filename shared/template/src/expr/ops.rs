@@ -134,6 +134,14 @@ pub(crate) fn regex_error(error: &regex::Error, pattern: &str) -> String {
         .last()
         .unwrap_or_default()
         .trim_start_matches("error: ");
+    let reason = match reason {
+        "unclosed character class" => "missing closing ]",
+        "unclosed group" => "missing closing )",
+        "unopened group" => "unexpected )",
+        "repetition operator missing expression" => "missing argument to repetition operator",
+        "unrecognized escape sequence" => "invalid escape sequence",
+        other => other,
+    };
     format!("error parsing regexp: {reason}: `{pattern}`")
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn call<'a>(
         "sum" => {
             let mut total = Value::Int(0);
             for i in every {
-                total = ops::binary(super::super::ast::Binary::Add, &total, &each(i, None)?)?;
+                total = ops::binary(super::super::ast::Binary::Add, &each(i, None)?, &total)?;
             }
             Ok(total)
         }
@@ -123,14 +123,12 @@ pub(crate) fn without_closure(name: &str, list: &Value) -> Result<Value, Fail> {
     let add = super::super::ast::Binary::Add;
     items
         .iter()
-        .try_fold(Value::Int(0), |total, item| ops::binary(add, &total, item))
+        .try_fold(Value::Int(0), |total, item| ops::binary(add, item, &total))
 }
 
 fn items(name: &str, list: &Value) -> Result<Vec<Value>, Fail> {
     match list {
         Value::Array(items) => Ok(items.to_vec()),
-        // Go walks a map's values; in key order here, so that equal inputs give equal results.
-        Value::Map(map) => Ok(map.values().cloned().collect()),
         other => Err(super::invalid(name, std::slice::from_ref(other))),
     }
 }
@@ -151,5 +149,5 @@ fn find(
             });
         }
     }
-    Ok(if index { Value::Int(-1) } else { Value::Nil })
+    Ok(Value::Nil)
 }

@@ -72,7 +72,7 @@ const PLAIN: &[(&str, usize, usize)] = &[
     ("fromJSON", 1, 1),
     ("toBase64", 1, 1),
     ("fromBase64", 1, 1),
-    ("now", 0, 1),
+    ("now", 0, 0),
     ("duration", 1, 1),
     ("date", 1, 3),
     ("timezone", 1, 1),
@@ -158,13 +158,14 @@ pub(crate) fn fetch(base: &Value, property: &Value) -> Result<Value, Fail> {
             base.type_name()
         ))
     };
+    let not_index = || Fail::run(format!("invalid operation: int({})", property.type_name()));
     match base {
         Value::Map(map) => match property {
             Value::Str(name) => Ok(map.get(name.as_ref()).cloned().unwrap_or(Value::Nil)),
             _ => Err(cannot()),
         },
         Value::Array(items) => {
-            let index = integer(property).ok_or_else(cannot)?;
+            let index = integer(property).ok_or_else(not_index)?;
             let at = if index < 0 {
                 index + items.len() as i64
             } else {
@@ -182,7 +183,7 @@ pub(crate) fn fetch(base: &Value, property: &Value) -> Result<Value, Fail> {
                 })
         }
         Value::Str(text) => {
-            let index = integer(property).ok_or_else(cannot)?;
+            let index = integer(property).ok_or_else(not_index)?;
             let at = if index < 0 {
                 index + text.len() as i64
             } else {

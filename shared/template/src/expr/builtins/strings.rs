@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::error::Fail;
+use super::super::sprig::encode::first_bad;
 use super::super::value::Value;
 use crate::gofmt;
 
@@ -67,7 +68,12 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         ("toBase64", [Str(s)]) => Value::from(STANDARD.encode(s.as_bytes())),
         ("fromBase64", [Str(s)]) => match STANDARD.decode(s.as_bytes()) {
             Ok(bytes) => Value::from(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(_) => return Some(Err(Fail::run("illegal base64 data"))),
+            Err(_) => {
+                return Some(Err(Fail::run(format!(
+                    "illegal base64 data at input byte {}",
+                    first_bad(s.as_bytes())
+                ))));
+            }
         },
         _ => return None,
     }))
@@ -145,7 +151,7 @@ fn join(items: &[Value], by: &str) -> Result<Value, Fail> {
     for (i, item) in items.iter().enumerate() {
         let Value::Str(text) = item else {
             return Err(Fail::run(format!(
-                "invalid argument for join (type []interface {{}}, item of type {})",
+                "interface conversion: interface {{}} is {}, not string",
                 item.type_name()
             )));
         };

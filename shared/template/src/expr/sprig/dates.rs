@@ -111,10 +111,7 @@ fn rounded(nanos: i64) -> String {
         ("m", 60),
         ("s", 1),
     ];
-    match units
-        .iter()
-        .find(|(_, size)| seconds > *size || (*size == 1 && seconds == 1))
-    {
+    match units.iter().find(|(_, size)| seconds > *size) {
         Some((unit, size)) => format!("{sign}{}{unit}", seconds / size),
         None => "0s".into(),
     }

@@ -30,7 +30,8 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     })))
 }
 
-fn first_bad(bytes: &[u8]) -> usize {
+/// Where base64 text stops to be such.
+pub(crate) fn first_bad(bytes: &[u8]) -> usize {
     let ok = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     bytes
         .iter()
@@ -66,7 +67,7 @@ fn base32(bytes: &[u8]) -> String {
 fn base32_decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut bits, mut count) = (0u64, 0);
-    if text.len() % 8 != 0 {
+    if !text.len().is_multiple_of(8) {
         return None;
     }
     let end = text.iter().rposition(|b| *b != b'=').map_or(0, |i| i + 1);

@@ -7,7 +7,7 @@ mod cases;
 mod dates;
 mod decimal;
 mod dicts;
-mod encode;
+pub(crate) mod encode;
 mod lists;
 mod math;
 mod paths;
@@ -79,6 +79,9 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
     }
     if listed(UNAVAILABLE, name) {
         return Err(Fail::run(format!("sprig.{name} is not available")));
+    }
+    if !listed(NAMES, name) {
+        return Err(Fail::run("invalid operation: cannot call nil"));
     }
     let kinds: Vec<_> = args.iter().map(Value::type_name).collect();
     Err(Fail::run(format!(

@@ -65,9 +65,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
         ("deepCopy" | "mustDeepCopy", [value]) => value.clone(),
         ("typeOf", [value]) => Value::str(value.type_name()),
         ("typeIs", [Str(want), value]) => Value::Bool(value.type_name() == want.as_ref()),
-        ("typeIsLike", [Str(want), value]) => {
-            Value::Bool(value.type_name() == want.trim_start_matches('*'))
-        }
+        ("typeIsLike", [Str(want), value]) => Value::Bool(value.type_name() == want.as_ref()),
         ("kindOf", [value]) => Value::str(kind(value)),
         ("kindIs", [Str(want), value]) => Value::Bool(kind(value) == want.as_ref()),
         ("deepEqual", [a, b]) => Value::Bool(a.type_name() == b.type_name() && ops::equal(a, b)),
