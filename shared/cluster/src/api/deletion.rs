@@ -40,14 +40,8 @@ pub(crate) struct DeleteOptions {
 
 impl DeleteOptions {
     /// From the body, if any, and the query parameters.
-    pub fn parse(params: &Params, body: &[u8]) -> Result<Self> {
-        let body = if body.is_empty() {
-            Json::object()
-        } else {
-            Json::parse(body).map_err(|e| {
-                Failure::bad_request(format!("the delete options cannot be read: {e}"))
-            })?
-        };
+    pub fn parse(params: &Params, body: Option<Json>) -> Result<Self> {
+        let body = body.unwrap_or_else(Json::object);
         let policy = body
             .str_at(&["propagationPolicy"])
             .or(params.get("propagationPolicy"));

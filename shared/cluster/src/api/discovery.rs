@@ -15,8 +15,11 @@ const VERBS: [&str; 8] = [
     "watch",
 ];
 
+/// Plural, kind, whether it is posted to a namespace.
+type Review = (&'static str, &'static str, bool);
+
 /// Groups that have nothing stored but answer reviews.
-const REVIEW_GROUPS: [(&str, &[(&str, &str, bool)]); 2] = [
+const REVIEW_GROUPS: [(&str, &[Review]); 2] = [
     (
         "authorization.k8s.io",
         &[

@@ -18,6 +18,7 @@ use super::kinds::Flavor;
 use super::logs::LogSource;
 use super::patch;
 use super::pods;
+use super::protobuf;
 use super::read;
 use super::render::{Renderer, bytes_response, failure_response, json_response, text_response};
 use super::request::{Params, Target};
@@ -30,6 +31,9 @@ use super::write;
 
 /// Largest request body. Source: the limit of kube-apiserver, 3 MiB.
 pub(crate) const BODY_BYTES_MAX: usize = 3 << 20;
+
+/// The media type of bodies that typed Go clients send.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// What every request can reach.
 pub(crate) struct Api {
@@ -58,6 +62,26 @@ impl Call {
             .unwrap_or("application/json")
     }
 
+    /// Who writes: `fieldManager`, else the program's name from its user agent.
+    pub fn manager(&self) -> &str {
+        let agent = || {
+            let agent = self.headers.get(header::USER_AGENT)?.to_str().ok()?;
+            agent.split('/').next().filter(|name| !name.is_empty())
+        };
+        self.params
+            .get("fieldManager")
+            .or_else(agent)
+            .unwrap_or("unknown")
+    }
+
+    /// The body of a deletion.
+    fn delete_options(&self) -> Result<DeleteOptions> {
+        if self.body.is_empty() {
+            return DeleteOptions::parse(&self.params, None);
+        }
+        DeleteOptions::parse(&self.params, Some(self.object()?))
+    }
+
     /// The body as an object.
     pub fn object(&self) -> Result<Json> {
         let media = self.content_type().split(';').next().unwrap_or("").trim();
@@ -66,6 +90,10 @@ impl Call {
             "application/yaml" => std::str::from_utf8(&self.body)
                 .map_err(|e| e.to_string())
                 .and_then(|text| serde_saphyr::from_str(text).map_err(|e| e.to_string())),
+            PROTOBUF => {
+                return protobuf::parse(&self.body)
+                    .ok_or_else(|| Failure::unsupported_media(PROTOBUF));
+            }
             other => return Err(Failure::unsupported_media(other)),
         }
         .map_err(|e| Failure::bad_request(format!("the body of the request cannot be read: {e}")))
@@ -187,22 +215,12 @@ impl Api {
 
     async fn update(&self, call: &Call, target: &Target) -> Result<Response> {
         let tree = call.object()?;
-        let written = write::update(&self.store, target, tree, call.params.dry_run()?)?;
-        self.store.settled(written.revision).await?;
-        Ok(Renderer::new(&call.headers, &call.params).object(
-            &self.store,
-            StatusCode::OK,
-            &written.value,
-        ))
-    }
-
-    async fn patch(&self, call: &Call, target: &Target) -> Result<Response> {
-        let written = patch::patch(
+        let written = write::update(
             &self.store,
             target,
-            &call.params,
-            call.content_type(),
-            &call.body,
+            tree,
+            call.manager(),
+            call.params.dry_run()?,
         )?;
         self.store.settled(written.revision).await?;
         Ok(Renderer::new(&call.headers, &call.params).object(
@@ -212,8 +230,20 @@ impl Api {
         ))
     }
 
+    async fn patch(&self, call: &Call, target: &Target) -> Result<Response> {
+        let written = patch::patch(&self.store, target, call)?;
+        self.store.settled(written.revision).await?;
+        let (object, created) = written.value;
+        let code = if created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        Ok(Renderer::new(&call.headers, &call.params).object(&self.store, code, &object))
+    }
+
     async fn delete(&self, call: &Call, target: &Target) -> Result<Response> {
-        let options = DeleteOptions::parse(&call.params, &call.body)?;
+        let options = call.delete_options()?;
         let written = self.store.write(options.dry_run, |txn| {
             let object = txn
                 .get(target.kind, &target.key())
@@ -238,7 +268,7 @@ impl Api {
     }
 
     async fn delete_collection(&self, call: &Call, target: &Target) -> Result<Response> {
-        let options = DeleteOptions::parse(&call.params, &call.body)?;
+        let options = call.delete_options()?;
         let selector = Selector::parse(
             target.kind,
             call.params.get("labelSelector"),

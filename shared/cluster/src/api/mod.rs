@@ -23,6 +23,7 @@ mod object;
 mod patch;
 mod pod_columns;
 mod pods;
+mod protobuf;
 mod read;
 mod render;
 mod request;

@@ -105,10 +105,7 @@ fn options(params: &Params) -> Result<LogOptions> {
 /// `POST …/pods/{name}/eviction`: a deletion that disruption budgets may refuse.
 pub(crate) async fn evict(api: &Api, call: &Call, target: &Target) -> Result<Response> {
     let eviction = call.object()?;
-    let options = match eviction.get("deleteOptions") {
-        Some(options) => DeleteOptions::parse(&call.params, &options.to_vec())?,
-        None => DeleteOptions::parse(&call.params, &[])?,
-    };
+    let options = DeleteOptions::parse(&call.params, eviction.get("deleteOptions").cloned())?;
     let written = api.store.write(options.dry_run, |txn| {
         let pod = txn
             .get(target.kind, &target.key())
@@ -196,7 +193,7 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
         }
         let mut tree = pod.tree.clone();
         tree.set(&["spec", "nodeName"], Json::string(node));
-        let bound = write::replace(txn, &pod, tree, false)?;
+        let bound = write::replace(txn, &pod, tree, false, None)?;
         let mut tree = bound.tree.clone();
         let condition =
             json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
@@ -208,7 +205,7 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
         conditions.retain(|c| c.str_at(&["type"]) != Some("PodScheduled"));
         conditions.push(condition.into());
         tree.set(&["status", "conditions"], Json::Array(Arc::new(conditions)));
-        write::replace(txn, &bound, tree, true).map(|_| ())
+        write::replace(txn, &bound, tree, true, None).map(|_| ())
     })?;
     api.store.settled(written.revision).await?;
     Ok(json_response(

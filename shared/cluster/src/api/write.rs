@@ -8,6 +8,7 @@ use super::failure::{Failure, Result};
 use super::json::Json;
 use super::kinds::{self, Kind};
 use super::object::{Object, key};
+use super::patch::record_update;
 use super::request::Target;
 use super::store::{Store, Txn, Written};
 
@@ -82,6 +83,7 @@ pub(crate) fn update(
     store: &Store,
     target: &Target,
     mut tree: Json,
+    manager: &str,
     dry: bool,
 ) -> Result<Written<Arc<Object>>> {
     let kind = target.kind;
@@ -101,16 +103,19 @@ pub(crate) fn update(
         let old = txn
             .get(kind, &target.key())
             .ok_or_else(|| Failure::not_found(kind, target.name()))?;
-        replace(txn, &old, tree, target.sub.as_deref() == Some("status"))
+        let status_only = target.sub.as_deref() == Some("status");
+        replace(txn, &old, tree, status_only, Some(manager))
     })
 }
 
 /// Stores the new form of an existing object; checks its uid and resource version if it has any.
+/// `manager` is recorded as the owner of what changes, if the object's fields have owners at all.
 pub(crate) fn replace(
     txn: &mut Txn<'_>,
     old: &Arc<Object>,
     mut tree: Json,
     status_only: bool,
+    manager: Option<&str>,
 ) -> Result<Arc<Object>> {
     if let Some(uid) = tree
         .str_at(&["metadata", "uid"])
@@ -131,6 +136,10 @@ pub(crate) fn replace(
         return Err(Failure::no_such_path());
     }
     admission::complete_update(old, &mut tree, status_only);
+    if let Some(manager) = manager {
+        let time = admission::time_text(txn.now());
+        record_update(old.kind, &old.tree, &mut tree, manager, &time);
+    }
     if old.is_deleting() && grows_finalizers(old, &tree) {
         let message = "Forbidden: no new finalizers can be added if the object is being deleted";
         return Err(Failure::invalid(

@@ -16,10 +16,8 @@ async fn an_object_lives_from_create_to_delete() {
         .await
         .expect("created");
     assert_eq!(made.metadata.generation, Some(1));
-    assert_eq!(
-        made.metadata.uid.as_deref(),
-        Some("00000000-0000-4000-0000-000000000003")
-    );
+    let uid = made.metadata.uid.as_deref().expect("a uid");
+    assert!(uid.starts_with("00000000-0000-4000-"), "{uid}");
     assert_eq!(
         serde_json::to_value(&made.metadata.creation_timestamp).expect("a time"),
         json!("2026-01-02T03:04:05Z")
