@@ -253,3 +253,49 @@ impl Log {
         self.journal = Some(Arc::clone(journal));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_yet_committed_is_not_seen() {
+        let mut log = Log::new(Stream::Events);
+        let spec = ConsumerSpec::new(Stream::Events, "c", "argosy.event.1.>");
+        log.open_consumer(spec).unwrap();
+        for id in ["a", "b", "c"] {
+            let message = Publish::new(Stream::Events, "argosy.event.1.u", id, "");
+            log.store
+                .append(message, None, &Options::default())
+                .unwrap();
+        }
+        let filter = Filter::new("argosy.event.1.>").unwrap();
+        assert_eq!(
+            (
+                log.store.read(&filter, 0, 9).len(),
+                log.store.next(&filter, 0)
+            ),
+            (0, Err(0))
+        );
+        log.committed(2);
+        let seen: Vec<u64> = log
+            .store
+            .read(&filter, 0, 9)
+            .iter()
+            .map(|m| m.sequence)
+            .collect();
+        assert_eq!((seen, log.store.next(&filter, 2)), (vec![1, 2], Err(2)));
+        assert_eq!(
+            log.store.last_of(&filter),
+            3,
+            "fences count what is on its way"
+        );
+        let (store, consumers) = (&log.store, &mut log.consumers);
+        let cursor = consumers.get_mut("c").unwrap();
+        assert_eq!(cursor.take(store, 9, Instant::now(), None).len(), 2);
+        log.committed(3);
+        let (store, consumers) = (&log.store, &mut log.consumers);
+        let cursor = consumers.get_mut("c").unwrap();
+        assert_eq!(cursor.take(store, 9, Instant::now(), None).len(), 1);
+    }
+}
