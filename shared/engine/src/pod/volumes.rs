@@ -63,7 +63,8 @@ fn staged(template: &Template) -> impl Iterator<Item = &Artifact> {
         .as_ref()
         .and_then(|r| r.manifest_from.as_ref()?.artifact.as_ref());
     let given = |a: &&Artifact| {
-        !a.path.is_empty() && !(a.optional && a.location == ArtifactLocation::default())
+        let is_left_out = a.optional && a.location == ArtifactLocation::default();
+        !a.path.is_empty() && !is_left_out
     };
     template
         .inputs

@@ -24,6 +24,32 @@ pub fn read(path: &str) -> Option<String> {
     Some(fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display())))
 }
 
+/// The files of a folder of the conformance directory, by name without ending.
+pub fn folder(name: &str) -> Vec<(String, Value)> {
+    if read("TABLES.md").is_none() {
+        return Vec::new();
+    }
+    let entries =
+        fs::read_dir(directory().join(name)).unwrap_or_else(|e| panic!("read {name}: {e}"));
+    let mut files: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    let load = |path: &PathBuf| {
+        let text =
+            fs::read_to_string(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
+        let value =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        (
+            path.file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            value,
+        )
+    };
+    files.iter().map(load).collect()
+}
+
 pub fn text<'a>(case: &'a Value, member: &str) -> &'a str {
     case.get(member).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,0 +1,97 @@
+//! Which variables are there, and which a text wants.
+
+use std::collections::BTreeSet;
+
+/// Only tags that begin so are ours; others are left to whoever reads the text in the end.
+const OURS: [&str; 7] = [
+    "item.",
+    "steps.",
+    "inputs.",
+    "outputs.",
+    "pod.",
+    "workflow.",
+    "tasks.",
+];
+
+/// A set of variables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    names: BTreeSet<String>,
+    /// Everything that begins so exists as well: what cannot be known before the run.
+    prefixes: BTreeSet<String>,
+}
+
+impl Scope {
+    pub fn add(&mut self, name: impl Into<String>) {
+        self.names.insert(name.into());
+    }
+
+    pub fn add_prefix(&mut self, prefix: impl Into<String>) {
+        self.prefixes.insert(prefix.into());
+    }
+
+    pub fn extend(&mut self, other: &Self) {
+        self.names.extend(other.names.iter().cloned());
+        self.prefixes.extend(other.prefixes.iter().cloned());
+    }
+
+    /// Adds `name`, or all that could be meant when it holds a variable itself.
+    pub fn add_maybe_dynamic(&mut self, prefix: &str, name: &str) {
+        match name.contains("{{") {
+            true => self.add_prefix(prefix),
+            false => self.add(format!("{prefix}{name}")),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.contains(name) || self.prefixes.iter().any(|p| name.starts_with(p.as_str()))
+    }
+
+    /// The first tag of `text` that this scope cannot resolve, as it is written.
+    pub fn unresolved<'t>(&self, text: &'t str) -> Option<&'t str> {
+        tags(text).find(|tag| {
+            let name = tag.trim();
+            let ours = name == "item" || OURS.iter().any(|p| name.starts_with(p));
+            ours && !self.has(name)
+        })
+    }
+}
+
+/// The simple tags of a text, innermost ones where they are nested; expressions are left out.
+pub(super) fn tags(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.find("{{")? + 2;
+            let end = start + rest[start..].find("}}")?;
+            let whole = &rest[start..end];
+            rest = &rest[end + 2..];
+            let is_expression = whole.starts_with('=');
+            let tag = whole.rsplit("{{").next().unwrap_or(whole);
+            if !is_expression && !tag.starts_with('=') {
+                return Some(tag);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_tags_give_the_inner_one_and_expressions_none() {
+        let found: Vec<_> =
+            tags("a {{ x }} {{=y}} {{steps.a-{{inputs.parameters.b}}.id}} {{open").collect();
+        assert_eq!(found, [" x ", "inputs.parameters.b"]);
+    }
+
+    #[test]
+    fn foreign_tags_are_not_ours_to_resolve() {
+        assert_eq!(
+            Scope::default().unresolved("{{user.name}} {{retries}}"),
+            None
+        );
+        assert_eq!(Scope::default().unresolved("{{item}}"), Some("item"));
+    }
+}
