@@ -44,15 +44,7 @@ impl Selection {
     }
 
     fn directory(&self) -> PathBuf {
-        let from_env = || {
-            env::var_os("ARGOSY_CONFORMANCE")
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
-        self.dir
-            .clone()
-            .or_else(from_env)
-            .unwrap_or_else(|| root().join("../shared/conformance"))
+        directory(self.dir.clone())
     }
 
     /// Keeps the final object of a case, if asked to.
@@ -63,6 +55,18 @@ impl Selection {
         fs::write(&path, serde_json::to_vec_pretty(object)?)
             .with_context(|| format!("write {}", path.display()))
     }
+}
+
+/// The conformance directory: the one named, else `$ARGOSY_CONFORMANCE`, else the one beside the checkout.
+pub fn directory(named: Option<PathBuf>) -> PathBuf {
+    let from_env = || {
+        env::var_os("ARGOSY_CONFORMANCE")
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    named
+        .or_else(from_env)
+        .unwrap_or_else(|| root().join("../shared/conformance"))
 }
 
 /// The checkout.

@@ -5,8 +5,10 @@
 
 mod cases;
 mod engine;
+mod facts;
 mod goldens;
 mod judge;
+mod operate;
 mod report;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ enum Level {
     Goldens(goldens::Args),
     /// Every recorded workflow through the engine alone, in virtual time.
     Engine(engine::Args),
+    /// The table of steps and facts, through the engine alone.
+    Operate(operate::Args),
     /// Only compares: final objects that are there already.
     Judge(judge::Args),
 }
@@ -34,6 +38,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let report = match Cli::parse().level {
         Level::Goldens(args) => goldens::run(&args)?,
         Level::Engine(args) => engine::run(&args)?,
+        Level::Operate(args) => {
+            return Ok(if operate::run(&args)? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Level::Judge(args) => judge::run(&args)?,
     };
     Ok(if report.is_good() {
