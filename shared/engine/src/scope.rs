@@ -15,7 +15,7 @@ use crate::{
     Workflow, aggregate,
     args::{has_location, input_variables},
     expressions,
-    frame::{Body, Frame, FrameId},
+    frame::{Body, FrameId},
     library::TemplateScope,
     publish::json,
 };
