@@ -93,6 +93,9 @@ struct World<'a> {
     scheduled: HashMap<u64, Scheduled>,
     pods: BTreeMap<String, Pod>,
     timers: BTreeMap<String, Timestamp>,
+    /// The object as it was last published, and the sequence of the event that caused it.
+    written: (Object, u64),
+    /// The events since.
     log: Vec<Event>,
     folded: Folded,
     commands: u64,
@@ -110,6 +113,7 @@ pub fn run(object: Object, oracle: &dyn Oracle, options: &Options) -> Run {
         scheduled: HashMap::new(),
         pods: BTreeMap::new(),
         timers: BTreeMap::new(),
+        written: (object.clone(), 0),
         log: Vec::new(),
         folded: Folded::default(),
         commands: 0,
@@ -145,10 +149,10 @@ pub fn run(object: Object, oracle: &dyn Oracle, options: &Options) -> Run {
             body,
         };
         let commands = engine.step(event.clone());
+        let has_published = commands.iter().any(|c| matches!(c, Command::Publish(_)));
         world.carry_out(commands, engine.object());
         if options.restart {
-            world.log.push(event);
-            engine = world.rebuild(&engine);
+            engine = world.rebuild(event, has_published, &engine);
         }
     };
     Run {
@@ -329,39 +333,39 @@ impl World<'_> {
         self.schedule(SignedDuration::from_millis(50), Due::Pod(Box::new(summary)));
     }
 
-    /// A new engine from what survives a crash: the object (through its JSON form) and the log.
-    fn rebuild(&mut self, engine: &Workflow) -> Workflow {
-        let object =
-            serde_json::to_value(engine.object()).and_then(serde_json::from_value::<Object>);
-        let object = match object {
-            Ok(object) => object,
-            Err(e) => {
-                self.broken
-                    .push(format!("the object does not survive its JSON form: {e}"));
-                return Workflow::new(
-                    Arc::clone(&self.options.config),
-                    engine.object().clone(),
-                    engine.watermark(),
-                );
+    /// A new engine from what survives a crash: the object as it was last published (through its JSON form), and the log
+    /// behind that. Timers and lookups under way are lost with the process.
+    fn rebuild(&mut self, event: Event, has_published: bool, engine: &Workflow) -> Workflow {
+        if has_published {
+            match serde_json::to_value(engine.object()).and_then(serde_json::from_value::<Object>) {
+                Ok(object) if object == *engine.object() => self.written = (object, event.sequence),
+                Ok(_) => self
+                    .broken
+                    .push("the object is not the same after a trip through JSON".to_owned()),
+                Err(e) => self
+                    .broken
+                    .push(format!("the object does not survive its JSON form: {e}")),
             }
-        };
-        if object != *engine.object() {
-            self.broken
-                .push("the object is not the same after a trip through JSON".to_owned());
+            self.log.clear();
+        } else {
+            self.log.push(event);
         }
-        let mut rebuilt =
-            Workflow::new(Arc::clone(&self.options.config), object, engine.watermark());
-        let commands = rebuilt.resume(self.now);
-        self.carry_out(commands, rebuilt.object());
-        let tail: Vec<Event> = std::mem::take(&mut self.log)
-            .into_iter()
-            .filter(|e| e.sequence > rebuilt.watermark())
-            .collect();
-        for event in tail.clone() {
+        self.timers.clear();
+        self.scheduled
+            .retain(|_, scheduled| !matches!(scheduled.due, Due::Fact(Observed::LookedUp { .. })));
+        let (object, watermark) = self.written.clone();
+        let mut rebuilt = Workflow::new(Arc::clone(&self.options.config), object, watermark);
+        if watermark > 0 {
+            let commands = rebuilt.resume(self.now);
+            self.carry_out(commands, rebuilt.object());
+        }
+        for event in self.log.clone() {
+            if let Observed::TimerFired { key } = &event.body {
+                self.timers.remove(key);
+            }
             let commands = rebuilt.step(event);
             self.carry_out(commands, rebuilt.object());
         }
-        self.log = tail;
         rebuilt
     }
 }

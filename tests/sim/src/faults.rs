@@ -1,0 +1,183 @@
+//! Which faults happen, and when they end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use argosy_bus::{
+    Message, Publish,
+    memory::{AckFault, Chaos, DeliverFault, PublishFault},
+};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{gate::FREEZE_MAX, random::Random};
+
+/// What goes wrong with a request to the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestFault {
+    None,
+    /// Not done; 503.
+    Refused,
+    /// Not done; 409.
+    Conflict,
+    /// Done; 500.
+    LostAnswer,
+    /// The watch ends where it began.
+    DroppedWatch,
+}
+
+/// The faults of one world.
+pub struct Faults {
+    random: Random,
+    /// From here on nothing goes wrong. `None`: nothing ever does.
+    until: Option<Instant>,
+    started: Instant,
+    trace: bool,
+    happened: AtomicU64,
+    notes: Mutex<Vec<String>>,
+}
+
+/// Notes kept for the report of a failure.
+const NOTES_MAX: usize = 400;
+
+impl Faults {
+    /// Faults out of `seed` for so long.
+    pub fn new(seed: u64, last: Option<Duration>, trace: bool) -> Arc<Self> {
+        let started = Instant::now();
+        Arc::new(Self {
+            random: Random::new(seed),
+            until: last.map(|last| started + last),
+            started,
+            trace,
+            happened: AtomicU64::new(0),
+            notes: Mutex::default(),
+        })
+    }
+
+    /// How many faults there were.
+    pub fn happened(&self) -> u64 {
+        self.happened.load(Ordering::Relaxed)
+    }
+
+    /// What happened, the last of it.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().clone()
+    }
+
+    /// Notes a fault.
+    pub fn note(&self, text: &str) {
+        let line = format!("{:9.3} s  {text}", self.started.elapsed().as_secs_f64());
+        if self.trace {
+            eprintln!("{line}");
+        }
+        let mut notes = self.notes.lock();
+        if notes.len() == NOTES_MAX {
+            notes.remove(0);
+        }
+        notes.push(line);
+    }
+
+    /// Tells of a write, when asked to.
+    pub fn trace(&self, who: &str, number: u64, what: &str) {
+        if self.trace {
+            eprintln!(
+                "{:9.3} s  {who} write {number}: {what}",
+                self.started.elapsed().as_secs_f64()
+            );
+        }
+    }
+
+    fn happens(&self, permille: u64) -> bool {
+        let is_on = self.until.is_some_and(|until| Instant::now() < until);
+        let happens = is_on && self.random.chance(permille);
+        if happens {
+            self.happened.fetch_add(1, Ordering::Relaxed);
+        }
+        happens
+    }
+
+    /// Whether this incarnation dies here.
+    pub fn crash(&self, _who: &str) -> bool {
+        self.happens(12)
+    }
+
+    /// Whether this incarnation stops for a while, and for how long.
+    pub fn freeze(&self, _who: &str) -> Option<Duration> {
+        self.happens(6)
+            .then(|| self.random.millis(200, FREEZE_MAX.as_millis() as u64))
+    }
+
+    /// What becomes of a request.
+    pub fn request(&self, who: &str, method: &str, path: &str, is_watch: bool) -> RequestFault {
+        let fault = match (is_watch, method) {
+            (true, _) if self.happens(100) => RequestFault::DroppedWatch,
+            (true, _) => RequestFault::None,
+            (false, _) if self.happens(30) => RequestFault::Refused,
+            (false, "GET") => RequestFault::None,
+            (false, "PUT" | "PATCH") if self.happens(40) => RequestFault::Conflict,
+            (false, _) if self.happens(40) => RequestFault::LostAnswer,
+            (false, _) => RequestFault::None,
+        };
+        if fault != RequestFault::None {
+            self.note(&format!("{fault:?}: {method} {path} of {who}"));
+        }
+        fault
+    }
+}
+
+/// The bus's faults.
+pub struct BusFaults(pub Arc<Faults>);
+
+impl Chaos for BusFaults {
+    fn on_deliver(&self, message: &Message) -> DeliverFault {
+        let faults = &self.0;
+        let fault = if faults.happens(40) {
+            DeliverFault::Twice
+        } else if faults.happens(40) {
+            DeliverFault::DelayMs(1 + faults.random.below(4000))
+        } else if faults.happens(15) {
+            DeliverFault::DropThenRedeliver
+        } else {
+            return DeliverFault::Once;
+        };
+        faults.note(&format!("{fault:?}: {} {}", message.stream, message.id));
+        fault
+    }
+
+    fn on_publish(&self, message: &Publish) -> PublishFault {
+        let faults = &self.0;
+        let fault = if faults.happens(20) {
+            PublishFault::LostAnswer
+        } else if faults.happens(20) {
+            PublishFault::Refused
+        } else {
+            return PublishFault::None;
+        };
+        faults.note(&format!("{fault:?}: {} {}", message.stream, message.id));
+        fault
+    }
+
+    fn on_ack(&self, message: &Message) -> AckFault {
+        if self.0.happens(30) {
+            self.0
+                .note(&format!("ack lost: {} {}", message.stream, message.id));
+            AckFault::Lost
+        } else {
+            AckFault::None
+        }
+    }
+}
+
+/// The API's faults that its clients cannot have by themselves.
+pub struct ApiFaults(pub Arc<Faults>);
+
+impl argosy_cluster::api::Faults for ApiFaults {
+    fn stale_list(&self) -> bool {
+        self.0.happens(100)
+    }
+}

@@ -1,0 +1,163 @@
+//! What stands between one incarnation of a service and the world: it counts writes, and before or after a chosen one
+//! the incarnation dies or freezes. To the dead nothing is answered, and nothing of theirs gets out.
+
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use crate::faults::Faults;
+
+/// A place to crash: the write with this number, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    pub at: u64,
+    pub when: When,
+}
+
+/// On which side of the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Before,
+    After,
+}
+
+/// A bug put in on purpose, to see that it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// The scheduler acknowledges an event when it gets it, not when it has published what follows from it.
+    AckBeforePublish,
+}
+
+/// One incarnation's gate.
+pub struct Gate {
+    /// Such as `scheduler-0.2`: role, replica, incarnation.
+    pub name: String,
+    pub plant: Option<Plant>,
+    crash: Option<Crash>,
+    faults: Arc<Faults>,
+    state: Mutex<State>,
+    died: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    writes: u64,
+    is_dead: bool,
+    frozen_until: Option<Instant>,
+}
+
+impl Gate {
+    pub fn new(
+        name: String,
+        crash: Option<Crash>,
+        plant: Option<Plant>,
+        faults: Arc<Faults>,
+    ) -> Self {
+        let state = Mutex::new(State {
+            writes: 0,
+            is_dead: false,
+            frozen_until: None,
+        });
+        Self {
+            name,
+            plant,
+            crash,
+            faults,
+            state,
+            died: Notify::new(),
+        }
+    }
+
+    /// How many writes were begun.
+    pub fn writes(&self) -> u64 {
+        self.state.lock().writes
+    }
+
+    /// Waits for the end of this incarnation.
+    pub async fn died(&self) {
+        self.died.notified().await;
+    }
+
+    /// Lets nothing more through.
+    pub fn close(&self) {
+        self.state.lock().is_dead = true;
+    }
+
+    /// The faults of the world.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Something that changes nothing.
+    pub async fn read<T>(&self, op: impl Future<Output = T>) -> T {
+        self.alive().await;
+        let result = op.await;
+        self.alive().await;
+        result
+    }
+
+    /// Something that others will see.
+    pub async fn write<T>(&self, what: &str, op: impl Future<Output = T>) -> T {
+        self.alive().await;
+        let number = {
+            let mut state = self.state.lock();
+            state.writes += 1;
+            state.writes - 1
+        };
+        self.faults.trace(&self.name, number, what);
+        self.maybe_crash(number, When::Before, what).await;
+        if let Some(pause) = self.faults.freeze(&self.name) {
+            self.faults.note(&format!(
+                "{} freezes for {} ms before {what}",
+                self.name,
+                pause.as_millis()
+            ));
+            self.state.lock().frozen_until = Some(Instant::now() + pause);
+        }
+        self.alive().await;
+        let result = op.await;
+        self.maybe_crash(number, When::After, what).await;
+        self.alive().await;
+        result
+    }
+
+    async fn maybe_crash(&self, number: u64, when: When, what: &str) {
+        let is_planned = self.crash == Some(Crash { at: number, when });
+        if is_planned || self.faults.crash(&self.name) {
+            self.faults.note(&format!(
+                "{} crashes {when:?} write {number}: {what}",
+                self.name
+            ));
+            self.state.lock().is_dead = true;
+            self.died.notify_one();
+            pending::<()>().await;
+        }
+    }
+
+    async fn alive(&self) {
+        loop {
+            let (is_dead, frozen_until) = {
+                let state = self.state.lock();
+                (state.is_dead, state.frozen_until)
+            };
+            if is_dead {
+                pending::<()>().await;
+            }
+            match frozen_until {
+                Some(until) if until > Instant::now() => sleep_until(until).await,
+                Some(_) | None => return,
+            }
+        }
+    }
+}
+
+/// The longest freeze: past any lease.
+pub const FREEZE_MAX: Duration = Duration::from_secs(25);

@@ -1,0 +1,381 @@
+//! Services that crash and come back. Each incarnation sees bus and API through a gate of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use argosy_actor::{Clock, Failure, Host};
+use argosy_bus::{
+    Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Lease, Message, Publish, Settle, Stream,
+    Verdict,
+};
+use argosy_cluster::api::Server;
+use async_trait::async_trait;
+use axum::{
+    Json, Router,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::{
+    faults::{Faults, RequestFault},
+    gate::{Crash, Gate, Plant},
+};
+
+/// Which service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Watcher,
+    Scheduler,
+    PodRunner,
+    Status,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Watcher,
+        Self::Scheduler,
+        Self::PodRunner,
+        Self::Status,
+    ];
+
+    /// As it stands in names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Watcher => "watcher",
+            Self::Scheduler => "scheduler",
+            Self::PodRunner => "pod-runner",
+            Self::Status => "status",
+        }
+    }
+}
+
+/// What a service is started with, again and again.
+pub struct Replica {
+    pub role: Role,
+    pub number: usize,
+    pub bus: Arc<dyn Bus>,
+    pub server: Server,
+    pub clock: Clock,
+    pub shards: u16,
+    pub faults: Arc<Faults>,
+    /// Of the first incarnation.
+    pub crash: Option<Crash>,
+    pub plant: Option<Plant>,
+    /// Writes of all incarnations.
+    pub writes: Arc<Mutex<Vec<(Role, u64)>>>,
+    pub broken: Arc<Mutex<Vec<String>>>,
+}
+
+/// From a crash to the next incarnation.
+const RESTART: Duration = Duration::from_millis(700);
+
+impl Replica {
+    /// Runs incarnation after incarnation until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut crash = self.crash;
+        for incarnation in 0_u64.. {
+            let name = format!("{}-{}.{incarnation}", self.role.name(), self.number);
+            let gate = Arc::new(Gate::new(
+                name.clone(),
+                crash.take(),
+                self.plant,
+                Arc::clone(&self.faults),
+            ));
+            let mut task = tokio::spawn(self.service(&gate, shutdown.clone()));
+            let ended = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => None,
+                () = gate.died() => None,
+                ended = &mut task => Some(ended),
+            };
+            gate.close();
+            task.abort();
+            self.writes.lock().push((self.role, gate.writes()));
+            match ended {
+                None => {}
+                Some(Err(error)) if error.is_panic() => {
+                    self.broken.lock().push(format!("{name} panicked: {error}"))
+                }
+                Some(Ok(Ok(())) | Err(_)) => {
+                    self.broken.lock().push(format!("{name} ended by itself"))
+                }
+                Some(Ok(Err(error))) => self.broken.lock().push(format!("{name} failed: {error}")),
+            }
+            if shutdown.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(RESTART).await;
+        }
+    }
+
+    fn service(
+        &self,
+        gate: &Arc<Gate>,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let bus = GatedBus {
+            bus: Arc::clone(&self.bus),
+            gate: Arc::clone(gate),
+        };
+        let host = Host {
+            bus: Arc::new(bus),
+            clock: self.clock,
+            holder: gate.name.clone(),
+            shards: self.shards,
+        };
+        let client = gated_client(&self.server, gate);
+        let role = self.role;
+        async move {
+            match role {
+                Role::Watcher => Ok(
+                    argosy_watcher::Service::new(host, client, Default::default())
+                        .run(shutdown)
+                        .await?,
+                ),
+                Role::Scheduler => {
+                    let config = argosy_engine::Config::default();
+                    argosy_scheduler::Service::new(host, client, config, Default::default())
+                        .run(shutdown)
+                        .await
+                }
+                Role::PodRunner => {
+                    argosy_pod_runner::Service::new(host, client, Default::default())
+                        .run(shutdown)
+                        .await
+                }
+                Role::Status => {
+                    argosy_status::Service::new(host, client, Default::default())
+                        .run(shutdown)
+                        .await
+                }
+            }
+        }
+    }
+}
+
+/// A client of the API whose requests pass the gate.
+fn gated_client(server: &Server, gate: &Arc<Gate>) -> kube::Client {
+    let (inner, gate) = (server.router(), Arc::clone(gate));
+    let router = Router::new().fallback(move |request: Request| {
+        let (inner, gate) = (inner.clone(), Arc::clone(&gate));
+        async move { pass(&gate, inner, request).await }
+    });
+    kube::Client::new(router, "argo")
+}
+
+async fn pass(gate: &Gate, inner: Router, request: Request) -> Response {
+    let (method, path) = (
+        request.method().to_string(),
+        request.uri().path().to_owned(),
+    );
+    let is_watch = request
+        .uri()
+        .query()
+        .is_some_and(|q| q.contains("watch=true") || q.contains("watch=1"));
+    let fault = gate.faults().request(&gate.name, &method, &path, is_watch);
+    match fault {
+        RequestFault::None | RequestFault::LostAnswer => {}
+        RequestFault::Refused => {
+            return gate
+                .read(async { failure(503, "ServiceUnavailable") })
+                .await;
+        }
+        RequestFault::Conflict => return gate.read(async { failure(409, "Conflict") }).await,
+        RequestFault::DroppedWatch => {
+            return gate.read(async { StatusCode::OK.into_response() }).await;
+        }
+    }
+    let answer = async {
+        match inner.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    };
+    let response = if method == "GET" {
+        gate.read(answer).await
+    } else {
+        gate.write(&format!("{method} {path}"), answer).await
+    };
+    if fault == RequestFault::LostAnswer {
+        failure(500, "InternalError")
+    } else {
+        response
+    }
+}
+
+fn failure(code: u16, reason: &str) -> Response {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": "planned"});
+    (
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        Json(status),
+    )
+        .into_response()
+}
+
+/// The bus behind a gate. Every message is a write of its own.
+struct GatedBus {
+    bus: Arc<dyn Bus>,
+    gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl Bus for GatedBus {
+    async fn publish(&self, message: Publish) -> Result<Ack, Error> {
+        let what = format!("publish {} {}", message.stream, message.id);
+        self.gate.write(&what, self.bus.publish(message)).await
+    }
+
+    async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
+        let mut acks = Vec::with_capacity(messages.len());
+        for message in messages {
+            acks.push(self.publish(message).await?);
+        }
+        Ok(acks)
+    }
+
+    async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error> {
+        self.gate.read(self.bus.last_sequence(stream, filter)).await
+    }
+
+    async fn read(
+        &self,
+        stream: Stream,
+        filter: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error> {
+        self.gate
+            .read(self.bus.read(stream, filter, after, limit))
+            .await
+    }
+
+    async fn consume(&self, spec: ConsumerSpec) -> Result<Box<dyn Consumer>, Error> {
+        let consumer = self.gate.read(self.bus.consume(spec)).await?;
+        Ok(Box::new(GatedConsumer {
+            consumer,
+            gate: Arc::clone(&self.gate),
+        }))
+    }
+
+    async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error> {
+        self.gate.read(self.bus.forget(stream, consumer)).await
+    }
+
+    async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
+        self.gate
+            .write(
+                &format!("purge {subject} up to {up_to}"),
+                self.bus.purge(stream, subject, up_to),
+            )
+            .await
+    }
+
+    async fn acquire(
+        &self,
+        lease: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, Error> {
+        self.gate.read(self.bus.acquire(lease, holder, ttl)).await
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<Lease, Error> {
+        self.gate.read(self.bus.renew(lease)).await
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), Error> {
+        self.gate.read(self.bus.release(lease)).await
+    }
+}
+
+struct GatedConsumer {
+    consumer: Box<dyn Consumer>,
+    gate: Arc<Gate>,
+}
+
+async fn gated(gate: &Arc<Gate>, delivery: Delivery) -> Delivery {
+    let message = delivery.message.clone();
+    let what = format!("{} {}", message.stream, message.id);
+    let is_early =
+        gate.plant == Some(Plant::AckBeforePublish) && message.stream == Stream::Observed;
+    if is_early {
+        // The planted bug: what follows from the event may now be lost.
+        let _ = gate
+            .write(&format!("ack (too early) {what}"), delivery.ack())
+            .await;
+        return Delivery::new(message, Box::new(Settled));
+    }
+    Delivery::new(
+        message,
+        Box::new(GatedSettle {
+            delivery: Mutex::new(Some(delivery)),
+            what,
+            gate: Arc::clone(gate),
+        }),
+    )
+}
+
+#[async_trait]
+impl Consumer for GatedConsumer {
+    async fn next(&mut self) -> Result<Delivery, Error> {
+        let delivery = self.gate.read(self.consumer.next()).await?;
+        Ok(gated(&self.gate, delivery).await)
+    }
+
+    async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
+        let batch = self.gate.read(self.consumer.next_batch(max, wait)).await?;
+        let mut passed = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            passed.push(gated(&self.gate, delivery).await);
+        }
+        Ok(passed)
+    }
+}
+
+/// Answers a delivery that was answered already.
+struct Settled;
+
+#[async_trait]
+impl Settle for Settled {
+    async fn settle(&self, _verdict: Verdict) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct GatedSettle {
+    delivery: Mutex<Option<Delivery>>,
+    what: String,
+    gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl Settle for GatedSettle {
+    async fn settle(&self, verdict: Verdict) -> Result<(), Error> {
+        if verdict == Verdict::InProgress {
+            // Said rarely, changes nothing that matters, and must leave the delivery where it is.
+            let delivery = self.delivery.lock().take();
+            let Some(delivery) = delivery else {
+                return Ok(());
+            };
+            let result = self.gate.read(delivery.in_progress()).await;
+            *self.delivery.lock() = Some(delivery);
+            return result;
+        }
+        let delivery = self.delivery.lock().take();
+        let Some(delivery) = delivery else {
+            return Ok(());
+        };
+        let what = format!("{verdict:?} {}", self.what);
+        match verdict {
+            Verdict::Ack => self.gate.write(&what, delivery.ack()).await,
+            Verdict::Nak(delay) => self.gate.write(&what, delivery.nak(delay)).await,
+            Verdict::Term => self.gate.write(&what, delivery.term()).await,
+            Verdict::InProgress => Ok(()),
+        }
+    }
+}
