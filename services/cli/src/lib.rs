@@ -1,0 +1,22 @@
+//! The `argosy` command line.
+
+pub mod check;
+mod cli;
+mod commands;
+mod connect;
+pub mod diagnostic;
+mod duration;
+mod failure;
+mod follow;
+pub mod load;
+mod objects;
+mod output;
+mod overrides;
+mod pods;
+pub mod render;
+mod run;
+pub mod schema;
+mod suggest;
+mod view;
+
+pub use cli::main;

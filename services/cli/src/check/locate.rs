@@ -1,0 +1,140 @@
+//! From the validator's words for a place to a place in the file.
+
+use argosy_engine::validate::Problem;
+use serde_json::Value;
+
+use crate::{
+    diagnostic::Diagnostic,
+    load::{Document, Place},
+};
+
+/// The validator's problem at its place in `document`, whose workflow spec is at `spec_path`.
+pub fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
+    let words = if problem.path.is_empty() {
+        leading_path(&problem.message)
+    } else {
+        place(problem)
+    };
+    let (path, place) = find(document, spec_path, words);
+    let span = Some(if path.is_empty() {
+        place.key.start..place.key.start
+    } else {
+        place.key.clone()
+    });
+    let message = problem.message.clone();
+    let help = help(&message);
+    Diagnostic {
+        span,
+        path,
+        help,
+        ..Diagnostic::of_source(&document.source, message)
+    }
+}
+
+/// The path leads from call to call, `templates.a.steps[0].x templates.b`: the last is what is wrong, but for an
+/// argument that is missing, where the call is.
+fn place(problem: &Problem) -> &str {
+    let mut words = problem.path.split(' ').rev();
+    let last = words.next().unwrap_or_default();
+    if problem.message.contains("was not supplied") {
+        words.next().unwrap_or(last)
+    } else {
+        last
+    }
+}
+
+/// Argo's messages start with the place: `templates.main.steps[0].a templates.echo inputs…`.
+fn leading_path(message: &str) -> &str {
+    let first = message.split([' ', ':']).next().unwrap_or_default();
+    if first.contains('.') { first } else { "" }
+}
+
+/// Follows `words` as far as the document has them; items of lists are found by index or by name.
+fn find<'a>(document: &'a Document, spec_path: &str, words: &str) -> (String, &'a Place) {
+    let mut steps: Vec<&str> = Vec::new();
+    if !words.starts_with("spec") && !words.starts_with("metadata") {
+        steps.extend(spec_path.split('.'));
+    } else if let Some(rest) = words.strip_prefix("spec.").filter(|_| spec_path != "spec") {
+        steps.extend(spec_path.split('.'));
+        return walk(document, steps.into_iter().chain(split(rest)));
+    }
+    walk(document, steps.into_iter().chain(split(words)))
+}
+
+fn split(words: &str) -> impl Iterator<Item = &str> {
+    words.split(['.', '[', ']']).filter(|word| !word.is_empty())
+}
+
+fn walk<'a, 'w>(
+    document: &'a Document,
+    words: impl Iterator<Item = &'w str>,
+) -> (String, &'a Place) {
+    let (mut value, mut place, mut path) = (&document.value, &document.place, String::new());
+    for word in words {
+        match value {
+            Value::Object(members) => {
+                let (Some(next), Some(part)) = (members.get(word), place.member(word)) else {
+                    continue;
+                };
+                (value, place) = (next, part);
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(word);
+            }
+            Value::Array(items) => {
+                let by_name = || {
+                    items
+                        .iter()
+                        .position(|item| item.get("name").and_then(Value::as_str) == Some(word))
+                };
+                let Some(index) = word
+                    .parse()
+                    .ok()
+                    .filter(|index| *index < items.len())
+                    .or_else(by_name)
+                else {
+                    continue;
+                };
+                let (Some(next), Some(part)) = (items.get(index), place.item(index)) else {
+                    continue;
+                };
+                (value, place) = (next, part);
+                path.push_str(&format!("[{index}]"));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => break,
+        }
+    }
+    (path, place)
+}
+
+/// What to do about the common mistakes.
+fn help(message: &str) -> Option<String> {
+    let known = [
+        (
+            "was not supplied",
+            "give it a value: `-p NAME=VALUE`, `arguments`, or a `default` or `value` on the input",
+        ),
+        (
+            "undefined",
+            "define a template of this name, or correct the name",
+        ),
+        (
+            "cycle",
+            "remove one of the dependencies that close the circle",
+        ),
+        (
+            "failed to resolve",
+            "correct the name in the braces; only inputs, earlier steps and workflow variables are known here",
+        ),
+        (
+            "not found",
+            "put it into one of the files, or apply it first",
+        ),
+        ("is required", "add it"),
+    ];
+    known
+        .iter()
+        .find(|(words, _)| message.contains(words))
+        .map(|(_, help)| (*help).to_owned())
+}

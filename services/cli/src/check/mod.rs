@@ -1,0 +1,199 @@
+//! All checks of documents before anything is created: shape, schema, then meaning.
+
+pub mod locate;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use argosy_api::v1alpha1::{self as v1, API_VERSION, WorkflowSpec};
+use argosy_engine::validate;
+use serde_json::Value;
+
+use crate::{diagnostic::Diagnostic, load::Document, schema, suggest::closest};
+
+/// The templates that the documents may refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    namespaced: BTreeMap<String, Arc<WorkflowSpec>>,
+    cluster: BTreeMap<String, Arc<WorkflowSpec>>,
+}
+
+impl Library {
+    /// Adds a WorkflowTemplate, or a ClusterWorkflowTemplate where `cluster` is true.
+    pub fn add(&mut self, cluster: bool, name: &str, spec: WorkflowSpec) {
+        let map = if cluster {
+            &mut self.cluster
+        } else {
+            &mut self.namespaced
+        };
+        map.insert(name.to_owned(), Arc::new(spec));
+    }
+
+    fn add_document(&mut self, document: &Document) {
+        let cluster = match document.kind() {
+            "WorkflowTemplate" => false,
+            "ClusterWorkflowTemplate" => true,
+            _ => return,
+        };
+        if let Ok(template) = v1::from_value::<v1::WorkflowTemplate>(document.value.clone()) {
+            self.add(cluster, document.name(), template.spec);
+        }
+    }
+}
+
+impl validate::Templates for Library {
+    fn get(&self, cluster: bool, name: &str) -> Option<Arc<WorkflowSpec>> {
+        if cluster {
+            self.cluster.get(name).cloned()
+        } else {
+            self.namespaced.get(name).cloned()
+        }
+    }
+}
+
+/// What is to be done with the documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Workflows are about to be created: all arguments must be there.
+    Run,
+    /// The documents are checked for their own sake.
+    Lint,
+}
+
+/// All mistakes of `documents`. Templates among them are known to each other; `library` has those known besides.
+///
+/// `edit` sets what flags say on each workflow of sound shape before its meaning is checked; its error is one of the
+/// mistakes. A document whose shape is wrong is not checked further.
+pub fn documents(
+    documents: &mut [Document],
+    library: &Library,
+    purpose: Purpose,
+    edit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+) -> Vec<Diagnostic> {
+    let mut library = library.clone();
+    documents
+        .iter()
+        .for_each(|document| library.add_document(document));
+    let mut problems = Vec::new();
+    for document in documents {
+        let found = shape(document);
+        let mut found = if found.is_empty() {
+            schema::check(document)
+        } else {
+            found
+        };
+        if found.is_empty() {
+            if document.kind() == "Workflow"
+                && let Err(message) = edit(&mut document.value)
+            {
+                found.push(Diagnostic::of_source(&document.source, message));
+            } else {
+                found = semantic(document, &library, purpose);
+            }
+        }
+        problems.extend(found);
+    }
+    problems
+}
+
+fn shape(document: &Document) -> Vec<Diagnostic> {
+    let problem = |message: String, help: Option<String>, key: &str| {
+        let place = document.place.member(key).unwrap_or(&document.place);
+        let start = place.value.start;
+        let span = if document.place.member(key).is_some() {
+            place.value.clone()
+        } else {
+            start..start
+        };
+        let base = Diagnostic::of_source(&document.source, message);
+        vec![Diagnostic {
+            span: Some(span),
+            path: key.to_owned(),
+            help,
+            ..base
+        }]
+    };
+    let Value::Object(members) = &document.value else {
+        return problem(
+            "expected a mapping with apiVersion, kind, metadata".to_owned(),
+            None,
+            "",
+        );
+    };
+    let Some(kind) = members.get("kind").and_then(Value::as_str) else {
+        let help = "add `kind: Workflow` (or another kind)".to_owned();
+        return problem("`kind` is missing".to_owned(), Some(help), "kind");
+    };
+    let version = members
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let core = [
+        "ConfigMap",
+        "Secret",
+        "ServiceAccount",
+        "PersistentVolumeClaim",
+    ]
+    .contains(&kind);
+    let expected = if core { "v1" } else { API_VERSION };
+    if schema::kinds().any(|known| known == kind) {
+        if version == expected {
+            return Vec::new();
+        }
+        let help = Some(format!("write `apiVersion: {expected}`"));
+        let message = if version.is_empty() {
+            "`apiVersion` is missing".to_owned()
+        } else {
+            format!("{kind} is no kind of {version}")
+        };
+        return problem(message, help, "apiVersion");
+    }
+    if version.starts_with("argoproj.io/") || version.is_empty() {
+        let help = closest(kind, schema::kinds()).map(|best| format!("did you mean `{best}`?"));
+        return problem(format!("unknown kind `{kind}`"), help, "kind");
+    }
+    Vec::new()
+}
+
+/// Mistakes of meaning: references, cycles, expressions, arguments.
+fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Diagnostic> {
+    let lint = purpose == Purpose::Lint;
+    let options = validate::Options {
+        lint,
+        submit: !lint,
+        workflow_defaults: None,
+    };
+    let value = document.value.clone();
+    let found = match document.kind() {
+        "Workflow" => {
+            v1::from_value(value).map(|object| validate::workflow(&object, library, &options))
+        }
+        "WorkflowTemplate" => {
+            v1::from_value(value).map(|object| validate::workflow_template(&object, library, &LINT))
+        }
+        "ClusterWorkflowTemplate" => v1::from_value(value)
+            .map(|object| validate::cluster_workflow_template(&object, library, &LINT)),
+        "CronWorkflow" => {
+            v1::from_value(value).map(|object| validate::cron_workflow(&object, library, &LINT))
+        }
+        _ => return Vec::new(),
+    };
+    let spec_path = if document.kind() == "CronWorkflow" {
+        "spec.workflowSpec"
+    } else {
+        "spec"
+    };
+    match found {
+        Ok(problems) => problems
+            .iter()
+            .map(|problem| locate::diagnostic(document, spec_path, problem))
+            .collect(),
+        Err(error) => vec![Diagnostic::of_source(&document.source, error.to_string())],
+    }
+}
+
+/// For objects that do not run by themselves.
+static LINT: validate::Options = validate::Options {
+    lint: true,
+    submit: false,
+    workflow_defaults: None,
+};

@@ -1,0 +1,145 @@
+//! The commands and how the program starts.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    commands::{
+        cluster_template, completion, delete, dev, get, lint, list, logs, node, resubmit, retry,
+        roles::{self, Roles},
+        stop, submit, suspend, template, version, wait, watch,
+    },
+    connect::Connect,
+    failure::{Failure, Outcome},
+    run::Run,
+};
+
+/// Argo Workflows, event-driven: run them here, on a laptop's own API server, or on a cluster.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argosy",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 110,
+    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|all-in-one; each has its own --help."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Box<Run>),
+    Dev(dev::Dev),
+    Submit(Box<submit::Submit>),
+    List(list::List),
+    Get(get::Get),
+    Logs(logs::Logs),
+    Watch(watch::Watch),
+    Wait(wait::Wait),
+    Delete(delete::Delete),
+    Stop(stop::Stop),
+    Terminate(stop::Terminate),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
+    Retry(retry::Retry),
+    Resubmit(resubmit::Resubmit),
+    Lint(lint::Lint),
+    Node(node::Node),
+    Template(template::Template),
+    ClusterTemplate(cluster_template::ClusterTemplate),
+    Completion(completion::Completion),
+    Version(version::Version),
+}
+
+enum Parsed {
+    Role(Roles),
+    Command(Box<Cli>),
+}
+
+/// Reads the arguments, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("warning: a TLS provider is installed already");
+    }
+    // A role's flags are its service's own and need not agree with those of the other commands.
+    let role = std::env::args()
+        .nth(1)
+        .filter(|first| roles::NAMES.contains(&first.as_str()));
+    let parsed = if role.is_some() {
+        Parsed::Role(Roles::parse())
+    } else {
+        Parsed::Command(Box::new(Cli::parse()))
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match parsed {
+            Parsed::Role(roles) => roles.run().await,
+            Parsed::Command(cli) => cli.run().await,
+        }
+    });
+    // A thread that still waits for standard input does not hold the program.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => Failure::report(failure),
+    }
+}
+
+impl Cli {
+    async fn run(self) -> Outcome {
+        let connect = &self.connect;
+        let _logging = quiet_logs();
+        match self.command {
+            Command::Run(command) => command.run(connect).await,
+            Command::Dev(command) => command.run().await,
+            Command::Submit(command) => command.run(connect).await,
+            Command::List(command) => command.run(connect).await,
+            Command::Get(command) => command.run(connect).await,
+            Command::Logs(command) => command.run(connect).await,
+            Command::Watch(command) => command.run(connect).await,
+            Command::Wait(command) => command.run(connect).await,
+            Command::Delete(command) => command.run(connect).await,
+            Command::Stop(command) => command.run(connect).await,
+            Command::Terminate(command) => command.run(connect).await,
+            Command::Suspend(command) => command.run(connect).await,
+            Command::Resume(command) => command.run(connect).await,
+            Command::Retry(command) => command.run(connect).await,
+            Command::Resubmit(command) => command.run(connect).await,
+            Command::Lint(command) => command.run(connect).await,
+            Command::Node(command) => command.run(connect).await,
+            Command::Template(command) => command.run(connect).await,
+            Command::ClusterTemplate(command) => command.run(connect).await,
+            Command::Completion(command) => command.run(),
+            Command::Version(command) => command.run(),
+        }
+    }
+}
+
+/// Only warnings unless `ARGOSY_LOG` asks for more: a command's own output is for the user.
+fn quiet_logs() -> Option<argosy_telemetry::Guard> {
+    let log = std::env::var("ARGOSY_LOG").unwrap_or_else(|_| "error".to_owned());
+    let options = argosy_telemetry::Options {
+        log,
+        ..argosy_telemetry::Options::default()
+    };
+    argosy_telemetry::init("argosy", &options)
+        .map_err(|error| eprintln!("warning: logs: {error}"))
+        .ok()
+}

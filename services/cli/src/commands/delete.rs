@@ -1,0 +1,78 @@
+//! `argosy delete`.
+
+use clap::Args;
+use jiff::Timestamp;
+use kube::api::DeleteParams;
+
+use super::select::{Filters, fetch};
+use crate::{
+    connect::Connect,
+    failure::{Failure, Outcome},
+    objects, output,
+};
+
+/// Delete workflows
+#[derive(Args, Debug)]
+pub struct Delete {
+    /// Names; `@latest` is the one created last
+    #[arg(value_name = "WORKFLOW")]
+    names: Vec<String>,
+    /// All workflows of the namespace
+    #[arg(long)]
+    all: bool,
+    /// Of all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    #[command(flatten)]
+    filters: Filters,
+    /// Say what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Delete {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let filters = &self.filters;
+        let filtered = filters.completed
+            || !filters.status.is_empty()
+            || filters.older.is_some()
+            || filters.prefix.is_some()
+            || filters.resubmitted
+            || filters.selectors.any();
+        if self.names.is_empty() && !self.all && !filtered {
+            return Err(Failure::Usage("name workflows, or choose with --all, --completed, --older, --prefix, --status, -l".to_owned()));
+        }
+        let connection = connect.open().await?;
+        let mut chosen: Vec<(String, String)> = Vec::new();
+        for name in &self.names {
+            let name = objects::name(&connection.client, &connection.namespace, name).await?;
+            chosen.push((connection.namespace.clone(), name));
+        }
+        if self.all || filtered {
+            let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
+            let now = Timestamp::now();
+            let found = fetch(&connection.client, namespace, &filters.selectors).await?;
+            let found = found
+                .into_iter()
+                .filter(|(workflow, _)| filters.pass(workflow, now));
+            chosen.extend(
+                found.map(|(workflow, _)| (workflow.metadata.namespace, workflow.metadata.name)),
+            );
+        }
+        for (namespace, name) in chosen {
+            if self.dry_run {
+                output::print(&format!("Workflow '{name}' deleted (dry-run)\n"));
+                continue;
+            }
+            let api = objects::workflows(&connection.client, &namespace);
+            match api.delete(&name, &DeleteParams::default()).await {
+                Ok(_) => output::print(&format!("Workflow '{name}' deleted\n")),
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    output::print(&format!("Workflow '{name}' not found\n"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! `argosy lint`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::kind;
+use crate::{
+    check::{self, Library, Purpose},
+    connect::{Connect, dev_kubeconfig},
+    diagnostic,
+    failure::{Failure, Outcome},
+    load, output,
+};
+
+/// Check files; all mistakes at once, each with its line
+///
+/// Templates that files refer to are looked for in the files themselves, and in the cluster of --kubeconfig, $KUBECONFIG
+/// or a running `argosy dev`. Exit code 2 when there are mistakes.
+#[derive(Args, Debug)]
+pub struct Lint {
+    /// Files and folders; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// Only documents of these kinds: workflows,workflowtemplates,cronworkflows,clusterworkflowtemplates
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    kinds: Vec<String>,
+    /// Ask no cluster for templates
+    #[arg(long)]
+    offline: bool,
+    /// Unknown fields are mistakes; the default, and here for scripts that say it
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    strict: bool,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORM", value_enum, default_value_t = Form::Pretty)]
+    output: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// With the lines of the files, on a terminal
+    Pretty,
+    /// One line each
+    Simple,
+    /// A JSON array
+    Json,
+}
+
+/// How long a cluster may take to list its templates.
+const CLUSTER: Duration = Duration::from_secs(5);
+
+impl Lint {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let (mut documents, mut problems) = load::files(&self.files);
+        let wanted = |kind: &str| {
+            let plural = format!("{}s", kind.to_lowercase());
+            self.kinds.is_empty()
+                || self.kinds.iter().any(|k| {
+                    *k == "all" || k.to_lowercase() == plural || k.eq_ignore_ascii_case(kind)
+                })
+        };
+        documents.retain(|document| document.kind().is_empty() || wanted(document.kind()));
+        let library = self.library(connect).await;
+        let found = check::documents(&mut documents, &library, Purpose::Lint, &mut |_| Ok(()));
+        let unknown =
+            |problem: &diagnostic::Diagnostic| problem.message.starts_with("unknown field");
+        problems.extend(
+            found
+                .into_iter()
+                .filter(|problem| self.strict || !unknown(problem)),
+        );
+        let failed = problems.iter().any(|problem| !problem.warning);
+        match self.output {
+            Form::Json => {
+                let values = serde_json::Value::Array(
+                    problems.iter().map(diagnostic::Diagnostic::json).collect(),
+                );
+                output::print(&format!("{values:#}\n"));
+            }
+            Form::Simple => problems
+                .iter()
+                .for_each(|problem| output::print(&format!("{}\n", problem.line()))),
+            Form::Pretty => {
+                diagnostic::report(&problems);
+                if !failed {
+                    output::print("✔ no linting errors found!\n");
+                }
+            }
+        }
+        if failed {
+            Err(Failure::Reported)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The cluster's templates, where a cluster is named.
+    async fn library(&self, connect: &Connect) -> Library {
+        let named = connect.kubeconfig.is_some()
+            || std::env::var_os("KUBECONFIG").is_some()
+            || dev_kubeconfig().exists();
+        if self.offline || !named {
+            return Library::default();
+        }
+        let ask = async {
+            let connection = connect.open().await.ok()?;
+            Some(kind::library(&connection.client, &connection.namespace).await)
+        };
+        match tokio::time::timeout(CLUSTER, ask).await {
+            Ok(Some(library)) => library,
+            Ok(None) | Err(_) => {
+                eprintln!(
+                    "warning: the cluster does not answer; templates are looked for in the files only"
+                );
+                Library::default()
+            }
+        }
+    }
+}

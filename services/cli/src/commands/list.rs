@@ -1,0 +1,77 @@
+//! `argosy list`.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::select::{Filters, fetch};
+use crate::{
+    connect::Connect,
+    duration,
+    failure::Outcome,
+    output::{self, Output},
+    render::list::{Columns, list},
+};
+
+/// List workflows, those that run first
+#[derive(Args, Debug)]
+pub struct List {
+    /// Of all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Workflows that have not ended
+    #[arg(long)]
+    running: bool,
+    /// Workflows that are younger than this: 10m, 3h, 1d
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    since: Option<Duration>,
+    #[command(flatten)]
+    filters: Filters,
+    /// No head
+    #[arg(long)]
+    no_headers: bool,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORM")]
+    output: Option<Output>,
+}
+
+impl List {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let connection = connect.open().await?;
+        let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
+        let now = Timestamp::now();
+        let mut found = fetch(&connection.client, namespace, &self.filters.selectors).await?;
+        let young = |at: Timestamp, age: Duration| {
+            now.as_second() - at.as_second() < i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+        };
+        found.retain(|(workflow, _)| {
+            let created = workflow.metadata.creation_timestamp;
+            self.filters.pass(workflow, now)
+                && (!self.running || !workflow.status.phase.is_completed())
+                && self
+                    .since
+                    .is_none_or(|age| created.is_some_and(|at| young(at.0, age)))
+        });
+        let style = output::style(connect, self.output);
+        match self.output {
+            Some(Output::Name) => found
+                .iter()
+                .for_each(|(workflow, _)| output::print(&format!("{}\n", workflow.metadata.name))),
+            Some(form @ (Output::Json | Output::Yaml)) => {
+                let values =
+                    serde_json::Value::Array(found.into_iter().map(|(_, value)| value).collect());
+                output::objects(&[values], Some(form), style)?;
+            }
+            None | Some(Output::Wide | Output::Short) => {
+                let workflows: Vec<_> = found.into_iter().map(|(workflow, _)| workflow).collect();
+                let columns = Columns {
+                    namespace: self.all_namespaces,
+                    no_headers: self.no_headers,
+                };
+                output::print(&list(&workflows, columns, style, now));
+            }
+        }
+        Ok(())
+    }
+}

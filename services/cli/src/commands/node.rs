@@ -1,0 +1,96 @@
+//! `argosy node set`.
+
+use std::collections::BTreeMap;
+
+use argosy_api::v1alpha1::NodePhase;
+use argosy_engine::ops::{
+    selector::NodeSelector,
+    suspend::{self, NodeValues},
+};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::edit::edit;
+use crate::{
+    connect::Connect,
+    failure::{Failure, Outcome},
+    objects, output,
+};
+
+/// Set values of suspended steps
+#[derive(Args, Debug)]
+pub struct Node {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Set phase, message or outputs of suspended steps
+    Set(Set),
+}
+
+#[derive(Args, Debug)]
+struct Set {
+    /// The workflow; `@latest` is the one created last
+    #[arg(value_name = "WORKFLOW")]
+    name: String,
+    /// The steps: displayName=approve
+    #[arg(long, value_name = "SELECTOR", default_value = "")]
+    node_field_selector: String,
+    /// Their phase: Succeeded, Failed, Error
+    #[arg(long, value_name = "PHASE")]
+    phase: Option<NodePhase>,
+    /// Added to their message
+    #[arg(short, long, default_value = "")]
+    message: String,
+    /// Value of an output parameter (repeatable)
+    #[arg(short = 'p', long = "output-parameter", value_name = "NAME=VALUE")]
+    output_parameter: Vec<String>,
+}
+
+impl Node {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let Action::Set(set) = self.action;
+        let pair = |text: &String| match text.split_once('=') {
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => Err(Failure::Usage(format!(
+                "expected parameter of the form: NAME=VALUE. Received: {text}"
+            ))),
+        };
+        let output_parameters = set
+            .output_parameter
+            .iter()
+            .map(pair)
+            .collect::<Result<BTreeMap<_, _>, _>>()?;
+        let values = NodeValues {
+            phase: set.phase,
+            message: set.message,
+            output_parameters,
+        };
+        let connection = connect.open().await?;
+        let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
+        edit(
+            &connection.client,
+            &connection.namespace,
+            &name,
+            |workflow| {
+                suspend::set(
+                    workflow,
+                    &set.node_field_selector,
+                    &values,
+                    Timestamp::now(),
+                )
+            },
+        )
+        .await?;
+        output::print(&format!("workflow {name}: values set\n"));
+        Ok(())
+    }
+}
+
+/// Reads a node field selector. Errors: a term that is no comparison.
+pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
+    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string())))
+        .transpose()
+}

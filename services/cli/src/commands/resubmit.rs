@@ -1,0 +1,79 @@
+//! `argosy resubmit`.
+
+use argosy_engine::ops::resubmit::{self, Resubmit as Options};
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{Afterwards, select::Selectors};
+use crate::{
+    connect::Connect,
+    failure::{Failure, Outcome},
+    objects,
+    output::{self, Output},
+};
+
+/// Create workflows like existing ones
+#[derive(Args, Debug)]
+pub struct Resubmit {
+    /// Names; `@latest` is the one created last
+    #[arg(value_name = "WORKFLOW")]
+    names: Vec<String>,
+    /// Do not run again what succeeded
+    #[arg(long)]
+    memoized: bool,
+    /// New value of a workflow parameter (repeatable)
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    parameter: Vec<String>,
+    /// Priority among waiting workflows
+    #[arg(long, value_name = "N")]
+    priority: Option<i32>,
+    #[command(flatten)]
+    selectors: Selectors,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORM")]
+    output: Option<Output>,
+    #[command(flatten)]
+    afterwards: Afterwards,
+}
+
+impl Resubmit {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let connection = connect.open().await?;
+        let (client, namespace) = (&connection.client, connection.namespace.as_str());
+        let (mut created, mut names) = (Vec::new(), Vec::new());
+        for name in self.selectors.names(client, namespace, &self.names).await? {
+            let old = objects::workflow(&objects::get(client, namespace, &name).await?)?;
+            let options = Options {
+                memoized: self.memoized.then(random_part),
+                parameters: self.parameter.clone(),
+            };
+            let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())
+                .map_err(|error| Failure::Other(error.into()))?;
+            new.spec.priority = self.priority.or(new.spec.priority);
+            let value = serde_json::to_value(&new).map_err(anyhow::Error::from)?;
+            let object = objects::create(client, namespace, "Workflow", value, false).await?;
+            names.extend(object.metadata.name.clone());
+            created.push(objects::value(&object)?);
+        }
+        output::objects(&created, self.output, output::style(connect, self.output))?;
+        self.afterwards
+            .follow(client, namespace, &names, connect)
+            .await
+    }
+}
+
+/// Five characters as API servers draw them for generated names.
+fn random_part() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    // Each hasher state is seeded by the system.
+    let mut bits = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
+    let mut text = String::new();
+    for _ in 0..5 {
+        text.push(char::from(LETTERS[(bits % LETTERS.len() as u64) as usize]));
+        bits /= LETTERS.len() as u64;
+    }
+    text
+}

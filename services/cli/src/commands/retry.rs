@@ -1,0 +1,72 @@
+//! `argosy retry`.
+
+use argosy_engine::ops::retry::{self, Retry as Options};
+use clap::Args;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::DeleteParams};
+
+use super::{Afterwards, edit::edit, select::Selectors};
+use crate::{
+    connect::Connect,
+    failure::{Failure, Outcome},
+    objects, output,
+};
+
+/// Run failed workflows again, from what failed
+#[derive(Args, Debug)]
+pub struct Retry {
+    /// Names; `@latest` is the one created last
+    #[arg(value_name = "WORKFLOW")]
+    names: Vec<String>,
+    /// Also run again the succeeded steps that --node-field-selector selects
+    #[arg(long)]
+    restart_successful: bool,
+    /// Steps to run again: displayName=a
+    #[arg(long, value_name = "SELECTOR", default_value = "")]
+    node_field_selector: String,
+    /// New value of a workflow parameter (repeatable)
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    parameter: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
+    #[command(flatten)]
+    afterwards: Afterwards,
+}
+
+impl Retry {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let connection = connect.open().await?;
+        let (client, namespace) = (&connection.client, connection.namespace.as_str());
+        let options = Options {
+            restart_successful: self.restart_successful,
+            selector: self.node_field_selector.clone(),
+            parameters: self.parameter.clone(),
+        };
+        let names = self.selectors.names(client, namespace, &self.names).await?;
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        for name in &names {
+            // The pods must be gone before the workflow starts again, as their names come back.
+            let mut planned = objects::workflow(&objects::get(client, namespace, name).await?)?;
+            let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
+                .map_err(|error| Failure::Other(error.into()))?;
+            for pod in gone {
+                match pods
+                    .delete(&pod, &DeleteParams::default().grace_period(0))
+                    .await
+                {
+                    Err(kube::Error::Api(status)) if status.code == 404 => {}
+                    other => _ = other?,
+                }
+            }
+            edit(client, namespace, name, |workflow| {
+                retry::retry(workflow, &options, None, Timestamp::now())
+            })
+            .await?;
+            output::print(&format!("workflow {name} retried\n"));
+        }
+        self.afterwards
+            .follow(client, namespace, &names, connect)
+            .await
+    }
+}

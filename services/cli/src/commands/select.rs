@@ -1,0 +1,201 @@
+//! Which workflows a command means.
+
+use std::time::Duration;
+
+use argosy_api::{labels, v1alpha1::Workflow};
+use clap::Args;
+use jiff::Timestamp;
+use kube::{Client, api::ListParams};
+use serde_json::Value;
+
+use crate::{duration, failure::Failure, objects};
+
+/// Filters of `list` and `delete`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Filters {
+    /// Workflows that have ended
+    #[arg(long)]
+    pub completed: bool,
+    /// Workflows in one of these phases: Pending,Running,Succeeded,Failed,Error
+    #[arg(long, value_name = "PHASES", value_delimiter = ',')]
+    pub status: Vec<String>,
+    /// Workflows that ended longer ago than this: 10m, 3h, 1d
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub older: Option<Duration>,
+    /// Workflows whose names start so
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Workflows that were resubmitted
+    #[arg(long)]
+    pub resubmitted: bool,
+    #[command(flatten)]
+    pub selectors: Selectors,
+}
+
+/// Selectors that the API applies.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Selectors {
+    /// Label selector: a=b,c!=d
+    #[arg(short = 'l', long = "selector", value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Field selector: metadata.name=x
+    #[arg(long, value_name = "SELECTOR")]
+    pub field_selector: Option<String>,
+}
+
+impl Selectors {
+    /// True when one is given.
+    pub fn any(&self) -> bool {
+        self.selector.is_some() || self.field_selector.is_some()
+    }
+
+    /// The names given, or those that the selectors select.
+    pub async fn names(
+        &self,
+        client: &Client,
+        namespace: &str,
+        given: &[String],
+    ) -> Result<Vec<String>, Failure> {
+        if given.is_empty() && !self.any() {
+            return Err(Failure::Usage(
+                "name a workflow, or select some with -l or --field-selector".to_owned(),
+            ));
+        }
+        let mut names = Vec::new();
+        for name in given {
+            names.push(objects::name(client, namespace, name).await?);
+        }
+        if self.any() {
+            let found = fetch(client, Some(namespace), self).await?;
+            names.extend(
+                found
+                    .into_iter()
+                    .map(|(workflow, _)| workflow.metadata.name),
+            );
+        }
+        Ok(names)
+    }
+}
+
+/// Workflows with their objects, those still running first, then the latest first.
+pub async fn fetch(
+    client: &Client,
+    namespace: Option<&str>,
+    selectors: &Selectors,
+) -> Result<Vec<(Workflow, Value)>, Failure> {
+    let params = ListParams {
+        label_selector: selectors.selector.clone(),
+        field_selector: selectors.field_selector.clone(),
+        ..ListParams::default()
+    };
+    let listed = objects::api(client, "Workflow", namespace)
+        .list(&params)
+        .await?;
+    let mut found = Vec::new();
+    for mut object in listed.items {
+        // Items of a list carry no type of their own.
+        object
+            .types
+            .get_or_insert_with(|| listed_type(&listed.types));
+        found.push((objects::workflow(&object)?, objects::value(&object)?));
+    }
+    found.sort_by(|(a, _), (b, _)| recent(b).cmp(&recent(a)));
+    Ok(found)
+}
+
+fn listed_type(_list: &kube::core::TypeMeta) -> kube::core::TypeMeta {
+    kube::core::TypeMeta {
+        api_version: argosy_api::v1alpha1::API_VERSION.to_owned(),
+        kind: "Workflow".to_owned(),
+    }
+}
+
+fn recent(
+    workflow: &Workflow,
+) -> (
+    bool,
+    Option<argosy_api::v1alpha1::Time>,
+    Option<argosy_api::v1alpha1::Time>,
+) {
+    let status = &workflow.status;
+    (
+        status.finished_at.is_none(),
+        status.finished_at.or(status.started_at),
+        workflow.metadata.creation_timestamp,
+    )
+}
+
+impl Filters {
+    /// True when `workflow` passes all that are given.
+    pub fn pass(&self, workflow: &Workflow, now: Timestamp) -> bool {
+        let status = &workflow.status;
+        let ended = status.phase.is_completed();
+        let phase = if status.phase.as_str().is_empty() {
+            "Pending"
+        } else {
+            status.phase.as_str()
+        };
+        let ended_before = |age: Duration| {
+            status.finished_at.is_some_and(|at| {
+                now.as_second() - at.0.as_second()
+                    > i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+            })
+        };
+        (!self.completed || ended)
+            && (self.status.is_empty() || self.status.iter().any(|wanted| wanted == phase))
+            && self.older.is_none_or(ended_before)
+            && self
+                .prefix
+                .as_ref()
+                .is_none_or(|prefix| workflow.metadata.name.starts_with(prefix.as_str()))
+            && (!self.resubmitted
+                || workflow
+                    .metadata
+                    .labels
+                    .contains_key(labels::RESUBMITTED_FROM))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argosy_api::v1alpha1 as v1;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn filters_narrow_together() {
+        let value = json!({"metadata": {"name": "a-1"}, "status": {"phase": "Failed", "finishedAt": "2026-01-01T00:00:00Z"}});
+        let workflow: Workflow = v1::from_value(value).expect("a workflow");
+        let now = "2026-01-01T01:00:00Z".parse().expect("a moment");
+        let hour = |hours: u64| Some(Duration::from_secs(hours * 3600 - 1));
+        let all = Filters {
+            completed: true,
+            status: vec!["Failed".into()],
+            older: hour(1),
+            prefix: Some("a-".into()),
+            ..Filters::default()
+        };
+        assert!(all.pass(&workflow, now));
+        for none in [
+            Filters {
+                status: vec!["Succeeded".into()],
+                ..all.clone()
+            },
+            Filters {
+                older: hour(2),
+                ..all.clone()
+            },
+            Filters {
+                prefix: Some("b".into()),
+                ..all.clone()
+            },
+            Filters {
+                resubmitted: true,
+                ..all.clone()
+            },
+        ] {
+            assert!(!none.pass(&workflow, now), "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `argosy stop` and `argosy terminate`.
+
+use argosy_engine::ops::suspend::{self, Shutdown};
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{edit::edit, select::Selectors};
+use crate::{connect::Connect, failure::Outcome, output};
+
+/// Stop workflows: nothing new starts, exit handlers run
+#[derive(Args, Debug)]
+pub struct Stop {
+    /// Names; `@latest` is the one created last
+    #[arg(value_name = "WORKFLOW")]
+    names: Vec<String>,
+    /// Message of the steps that this stops
+    #[arg(short, long, default_value = "")]
+    message: String,
+    /// Fail only the suspended steps that this selects: displayName=approve
+    #[arg(long, value_name = "SELECTOR", default_value = "")]
+    node_field_selector: String,
+    #[command(flatten)]
+    selectors: Selectors,
+    /// Say what would be stopped
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Terminate workflows: everything ends at once, exit handlers don't run
+#[derive(Args, Debug)]
+pub struct Terminate {
+    /// Names; `@latest` is the one created last
+    #[arg(value_name = "WORKFLOW")]
+    names: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
+    /// Say what would be terminated
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Stop {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let how = How {
+            shutdown: Shutdown::Stop,
+            done: "stopped",
+            selector: &self.node_field_selector,
+            message: &self.message,
+        };
+        shut_down(connect, &self.names, &self.selectors, self.dry_run, how).await
+    }
+}
+
+impl Terminate {
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let how = How {
+            shutdown: Shutdown::Terminate,
+            done: "terminated",
+            selector: "",
+            message: "",
+        };
+        shut_down(connect, &self.names, &self.selectors, self.dry_run, how).await
+    }
+}
+
+struct How<'a> {
+    shutdown: Shutdown,
+    done: &'static str,
+    selector: &'a str,
+    message: &'a str,
+}
+
+async fn shut_down(
+    connect: &Connect,
+    names: &[String],
+    selectors: &Selectors,
+    dry_run: bool,
+    how: How<'_>,
+) -> Outcome {
+    let connection = connect.open().await?;
+    for name in selectors
+        .names(&connection.client, &connection.namespace, names)
+        .await?
+    {
+        if dry_run {
+            output::print(&format!("workflow {name} {} (dry-run)\n", how.done));
+            continue;
+        }
+        edit(
+            &connection.client,
+            &connection.namespace,
+            &name,
+            |workflow| {
+                suspend::shut_down(
+                    workflow,
+                    how.shutdown,
+                    how.selector,
+                    how.message,
+                    None,
+                    Timestamp::now(),
+                )
+            },
+        )
+        .await?;
+        output::print(&format!("workflow {name} {}\n", how.done));
+    }
+    Ok(())
+}

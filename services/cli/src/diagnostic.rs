@@ -1,0 +1,154 @@
+//! Mistakes in what the user gave us, all at once: file, line, column, field, what is wrong, what to do.
+
+use std::{ops::Range, sync::Arc};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use crate::load::Source;
+
+/// One mistake.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    /// The file's name.
+    pub file: String,
+    /// Its text, where it could be read.
+    pub source: Option<Arc<Source>>,
+    /// The place, in bytes of the source.
+    pub span: Option<Range<usize>>,
+    /// The field: `spec.templates[0].name`; empty where no field is meant.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// It is not taken amiss.
+    pub warning: bool,
+}
+
+impl Diagnostic {
+    /// About a file as a whole.
+    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            source: None,
+            span: None,
+            path: String::new(),
+            message: message.into(),
+            help: None,
+            warning: false,
+        }
+    }
+
+    /// About a text that was read; the place follows.
+    pub fn of_source(source: &Arc<Source>, message: impl Into<String>) -> Self {
+        Self {
+            source: Some(source.clone()),
+            ..Self::of_file(source.name.clone(), message)
+        }
+    }
+
+    /// Line and column, from 1.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        Some(self.source.as_ref()?.position(self.span.as_ref()?.start))
+    }
+
+    /// `file:line:column: path: message (help)`.
+    pub fn line(&self) -> String {
+        let mut text = self.file.clone();
+        if let Some((line, column)) = self.position() {
+            text.push_str(&format!(":{line}:{column}"));
+        }
+        if !self.path.is_empty() {
+            text.push_str(&format!(": {}", self.path));
+        }
+        text.push_str(&format!(": {}", self.message));
+        if let Some(help) = &self.help {
+            text.push_str(&format!(" ({help})"));
+        }
+        text
+    }
+
+    fn severity(&self) -> &'static str {
+        if self.warning { "warning" } else { "error" }
+    }
+
+    /// As one member of `-o json`.
+    pub fn json(&self) -> Value {
+        let (line, column) = self.position().unzip();
+        json!({ "file": self.file, "line": line, "column": column, "path": self.path, "message": self.message, "help": self.help, "severity": self.severity() })
+    }
+
+    /// With the lines of the file, for a terminal.
+    pub fn pretty(&self, color: bool) -> String {
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let title = if self.path.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.path, self.message)
+        };
+        let mut group = Group::with_title(
+            if self.warning {
+                Level::WARNING
+            } else {
+                Level::ERROR
+            }
+            .primary_title(title),
+        );
+        if let (Some(source), Some(span)) = (&self.source, &self.span) {
+            let end = span.end.clamp(span.start, source.text.len());
+            let first_line = source.text[span.start..end]
+                .find('\n')
+                .map_or(end, |at| span.start + at);
+            group = group.element(
+                Snippet::source(source.text.as_str())
+                    .path(source.name.as_str())
+                    .annotation(
+                        AnnotationKind::Primary.span(span.start..first_line.max(span.start)),
+                    ),
+            );
+        } else {
+            group = group.element(Level::NOTE.message(format!("in {}", self.file)));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+}
+
+/// Writes all of `diagnostics` to standard error: with source lines on a terminal, else a line each.
+pub fn report(diagnostics: &[Diagnostic]) {
+    use std::io::IsTerminal;
+    let terminal = std::io::stderr().is_terminal();
+    for diagnostic in diagnostics {
+        if terminal {
+            anstream::eprintln!("{}\n", diagnostic.pretty(true));
+        } else {
+            eprintln!("{}: {}", diagnostic.severity(), diagnostic.line());
+        }
+    }
+    let count = diagnostics
+        .iter()
+        .filter(|diagnostic| !diagnostic.warning)
+        .count();
+    if count > 0 {
+        eprintln!(
+            "{count} {}",
+            if count == 1 { "mistake" } else { "mistakes" }
+        );
+    }
+}
+
+/// `Err` with all of them where one is an error; otherwise warnings are reported and forgotten.
+pub fn settle(diagnostics: Vec<Diagnostic>) -> Result<(), crate::failure::Failure> {
+    if diagnostics.iter().all(|diagnostic| diagnostic.warning) {
+        report(&diagnostics);
+        return Ok(());
+    }
+    Err(crate::failure::Failure::Input(diagnostics))
+}

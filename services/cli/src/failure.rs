@@ -1,0 +1,59 @@
+//! How a command ends other than well, and the exit code that says so.
+
+use std::process::ExitCode;
+
+use crate::diagnostic::Diagnostic;
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The user's files or flags are wrong. Exit code 2.
+    #[error("bad input")]
+    Input(Vec<Diagnostic>),
+    /// A flag or name is wrong; the text says which and what to do. Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The user's files are wrong; it was said already. Exit code 2.
+    #[error("bad input")]
+    Reported,
+    /// The workflow failed; it was reported already. Exit code 1.
+    #[error("a workflow did not succeed")]
+    Workflow,
+    /// Anything else. Exit code 1.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Other(anyhow::anyhow!("{}", status.message)),
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+impl Failure {
+    /// Says it on standard error and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        match self {
+            Self::Input(diagnostics) => {
+                crate::diagnostic::report(&diagnostics);
+                ExitCode::from(2)
+            }
+            Self::Usage(text) => {
+                eprintln!("error: {text}");
+                ExitCode::from(2)
+            }
+            Self::Reported => ExitCode::from(2),
+            Self::Workflow => ExitCode::FAILURE,
+            Self::Other(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// What a command returns.
+pub type Outcome = Result<(), Failure>;

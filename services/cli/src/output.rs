@@ -1,0 +1,136 @@
+//! `-o`: how objects are printed.
+
+use std::{collections::BTreeMap, fmt, io::IsTerminal};
+
+use argosy_api::v1alpha1::{self as v1, Workflow};
+use clap::ValueEnum;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    connect::Connect,
+    failure::Failure,
+    render::{Style, details, tree::Filter},
+};
+
+/// Forms of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// The name only
+    Name,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// The table or tree with more columns
+    Wide,
+    /// The table or tree with fewer columns
+    Short,
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            self.to_possible_value()
+                .as_ref()
+                .map_or("", |value| value.get_name()),
+        )
+    }
+}
+
+/// Colours and columns for standard output.
+pub fn style(connect: &Connect, output: Option<Output>) -> Style {
+    let wanted = !connect.no_color
+        && std::env::var_os("NO_COLOR").is_none()
+        && std::io::stdout().is_terminal();
+    Style {
+        color: wanted,
+        wide: output == Some(Output::Wide),
+        short: output == Some(Output::Short),
+    }
+}
+
+/// Text to standard output; a reader that went away ends the program quietly.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    if out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_err()
+    {
+        std::process::exit(0);
+    }
+}
+
+/// One object, or a `List` of several, in the form asked for.
+pub fn objects(values: &[Value], output: Option<Output>, style: Style) -> Result<(), Failure> {
+    let whole = || match values {
+        [one] => one.clone(),
+        several => json!({ "apiVersion": "v1", "kind": "List", "items": several, "metadata": {} }),
+    };
+    match output {
+        Some(Output::Json) => {
+            let text = serde_json::to_string_pretty(&whole()).map_err(anyhow::Error::from)?;
+            print(&format!("{text}\n"));
+        }
+        Some(Output::Yaml) => print(&yaml(&whole())?),
+        Some(Output::Name) => {
+            for value in values {
+                print(&format!(
+                    "{}\n",
+                    value
+                        .pointer("/metadata/name")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                ));
+            }
+        }
+        None | Some(Output::Wide | Output::Short) => {
+            for (index, value) in values.iter().enumerate() {
+                let workflow: Workflow =
+                    v1::from_value(value.clone()).map_err(anyhow::Error::from)?;
+                let gap = if index > 0 { "\n" } else { "" };
+                let filter = Filter::default();
+                print(&format!(
+                    "{gap}{}",
+                    details::details(&workflow, &filter, style, Timestamp::now())
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// YAML with quoted texts where another reader would see a bool, a number or a date.
+pub fn yaml(value: &Value) -> Result<String, Failure> {
+    let mut text = serde_saphyr::to_string(value).map_err(anyhow::Error::from)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// `NAME=VALUE` pairs of a parameter file (YAML or JSON mapping), as `-p` takes them.
+pub fn parameter_file(path: &str) -> Result<Vec<String>, Failure> {
+    let (documents, problems) = crate::load::files(&[path.to_owned()]);
+    crate::diagnostic::settle(problems)?;
+    let mut pairs = BTreeMap::new();
+    for document in &documents {
+        let Value::Object(members) = &document.value else {
+            return Err(Failure::Usage(format!(
+                "{path}: expected lines `name: value`"
+            )));
+        };
+        for (name, value) in members {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            pairs.insert(name.clone(), text);
+        }
+    }
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect())
+}

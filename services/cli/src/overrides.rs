@@ -1,0 +1,158 @@
+//! What flags set on a workflow before it is created.
+
+use argosy_api::v1alpha1::{self as v1, Workflow};
+use argosy_engine::ops::submit::{self, SubmitOptions};
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::{failure::Failure, output::parameter_file};
+
+/// Flags of `run`, `submit` and `resubmit`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Overrides {
+    /// Set a parameter (repeatable)
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    pub parameter: Vec<String>,
+    /// Set parameters from a YAML or JSON file of names and values; `-p` wins over it
+    #[arg(long, value_name = "FILE")]
+    pub parameter_file: Option<String>,
+    /// Start with this template instead of spec.entrypoint
+    #[arg(long, value_name = "TEMPLATE")]
+    pub entrypoint: Option<String>,
+    /// Name of the workflow instead of metadata.name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Start of a generated name instead of metadata.generateName
+    #[arg(long, value_name = "PREFIX")]
+    pub generate_name: Option<String>,
+    /// Labels to add: NAME=VALUE,NAME=VALUE
+    #[arg(short, long, value_name = "LABELS")]
+    pub labels: Option<String>,
+    /// ServiceAccount of all its pods
+    #[arg(long = "serviceaccount", value_name = "NAME")]
+    pub service_account: Option<String>,
+    /// Priority among waiting workflows
+    #[arg(long, value_name = "N")]
+    pub priority: Option<i32>,
+}
+
+impl Overrides {
+    /// The flags as the engine takes them. Errors: a parameter file that cannot be read.
+    pub fn options(&self) -> Result<SubmitOptions, Failure> {
+        let mut parameters = match &self.parameter_file {
+            Some(path) => parameter_file(path)?,
+            None => Vec::new(),
+        };
+        // What `-p` names is not taken from the file.
+        let named = |text: &str| {
+            text.split_once('=')
+                .map_or(text.to_owned(), |(name, _)| name.to_owned())
+        };
+        parameters.retain(|of_file| {
+            !self
+                .parameter
+                .iter()
+                .any(|given| named(given) == named(of_file))
+        });
+        parameters.extend(self.parameter.iter().cloned());
+        Ok(SubmitOptions {
+            name: self.name.clone().unwrap_or_default(),
+            generate_name: self.generate_name.clone().unwrap_or_default(),
+            entry_point: self.entrypoint.clone().unwrap_or_default(),
+            parameters,
+            service_account: self.service_account.clone().unwrap_or_default(),
+            labels: self.labels.clone().unwrap_or_default(),
+            priority: self.priority,
+            ..SubmitOptions::default()
+        })
+    }
+}
+
+/// Sets `options` on the object as written, leaving all other fields as they are. Errors: Argo's text.
+pub fn apply(value: &mut Value, options: &SubmitOptions) -> Result<(), String> {
+    if *options == SubmitOptions::default() {
+        return Ok(());
+    }
+    let mut workflow: Workflow =
+        v1::from_value(value.clone()).map_err(|error| error.to_string())?;
+    submit::apply(&mut workflow, options).map_err(|error| error.to_string())?;
+    let Value::Object(members) = value else {
+        return Err("a workflow is a mapping".to_owned());
+    };
+    let metadata = member(members, "metadata");
+    if !options.name.is_empty() {
+        metadata.insert("name".into(), json!(workflow.metadata.name));
+    }
+    if !options.generate_name.is_empty() {
+        metadata.insert(
+            "generateName".into(),
+            json!(workflow.metadata.generate_name),
+        );
+        if options.name.is_empty() {
+            metadata.remove("name");
+        }
+    }
+    if !options.labels.is_empty() {
+        metadata.insert("labels".into(), json!(workflow.metadata.labels));
+    }
+    if !options.annotations.is_empty() || !options.scheduled_time.is_empty() {
+        metadata.insert("annotations".into(), json!(workflow.metadata.annotations));
+    }
+    let spec = member(members, "spec");
+    if !options.entry_point.is_empty() {
+        spec.insert("entrypoint".into(), json!(workflow.spec.entrypoint));
+    }
+    if !options.service_account.is_empty() {
+        spec.insert(
+            "serviceAccountName".into(),
+            json!(workflow.spec.service_account_name),
+        );
+    }
+    if options.priority.is_some() {
+        spec.insert("priority".into(), json!(workflow.spec.priority));
+    }
+    if !options.parameters.is_empty() {
+        let parameters = serde_json::to_value(&workflow.spec.arguments.parameters)
+            .map_err(|error| error.to_string())?;
+        member(spec, "arguments").insert("parameters".into(), parameters);
+    }
+    Ok(())
+}
+
+/// The mapping at `key`, made where there is none.
+fn member<'a>(members: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let value = members
+        .entry(key)
+        .or_insert_with(|| Value::Object(Map::new()));
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut().expect("made a mapping just above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_flags_name_changes() {
+        let mut value = json!({"metadata": {"generateName": "a-", "labels": {"x": "1"}}, "spec": {"arguments": {"parameters": [{"name": "p", "value": 1}]}, "other": 7}});
+        let overrides = Overrides {
+            parameter: vec!["p=2".into(), "q=a=b".into()],
+            labels: Some("y=2".into()),
+            entrypoint: Some("main".into()),
+            ..Overrides::default()
+        };
+        apply(&mut value, &overrides.options().expect("no file is named"))
+            .expect("all flags are well-formed");
+        let expected = json!({"metadata": {"generateName": "a-", "labels": {"x": "1", "y": "2"}}, "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "p", "value": "2"}, {"name": "q", "value": "a=b"}]}, "other": 7}});
+        assert_eq!(value, expected);
+        let wrong = Overrides {
+            parameter: vec!["p".into()],
+            ..Overrides::default()
+        };
+        let error =
+            apply(&mut value, &wrong.options().expect("no file is named")).expect_err("no value");
+        assert!(error.contains("NAME=VALUE"), "{error}");
+    }
+}

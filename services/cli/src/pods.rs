@@ -1,0 +1,107 @@
+//! The pods of a workflow and their logs.
+
+use argosy_api::{
+    labels,
+    names::{PodNameVersion, pod_name},
+    v1alpha1::{NodePhase, NodeType, Workflow},
+};
+use futures::{AsyncBufReadExt, Stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, api::LogParams};
+
+/// A pod of a workflow.
+#[derive(Clone, Debug)]
+pub struct PodOf {
+    /// Its name.
+    pub name: String,
+    /// The node's display name.
+    pub display: String,
+    /// The node's phase.
+    pub phase: NodePhase,
+}
+
+/// The pods that `workflow` has or had, oldest first.
+pub fn of(workflow: &Workflow) -> Vec<PodOf> {
+    let v1 = workflow
+        .metadata
+        .annotations
+        .get(labels::POD_NAME_FORMAT)
+        .is_some_and(|format| format == "v1");
+    let version = if v1 {
+        PodNameVersion::V1
+    } else {
+        PodNameVersion::V2
+    };
+    let mut nodes: Vec<_> = workflow
+        .status
+        .nodes
+        .values()
+        .filter(|node| node.r#type == NodeType::Pod)
+        .collect();
+    nodes.sort_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
+    let named = |node: &argosy_api::v1alpha1::NodeStatus| {
+        let template = node
+            .template_ref
+            .as_ref()
+            .map_or(node.template_name.as_str(), |r| r.template.as_str());
+        PodOf {
+            name: pod_name(
+                &workflow.metadata.name,
+                &node.name,
+                template,
+                &node.id,
+                version,
+            ),
+            display: node.display_name.clone(),
+            phase: node.phase,
+        }
+    };
+    nodes.into_iter().map(named).collect()
+}
+
+/// What of a log is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct LogRequest {
+    /// Wait for more until the container ends.
+    pub follow: bool,
+    /// Container; `main` when empty.
+    pub container: Option<String>,
+    /// Of the container's run before the last restart.
+    pub previous: bool,
+    /// With times.
+    pub timestamps: bool,
+    /// At most this old.
+    pub since_seconds: Option<i64>,
+    /// Not before this moment.
+    pub since_time: Option<jiff::Timestamp>,
+    /// At most this many lines, from the end.
+    pub tail: Option<i64>,
+}
+
+/// The lines of a pod's log.
+///
+/// Errors: there is no such pod or container, or the API does not answer.
+pub async fn lines(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    request: &LogRequest,
+) -> Result<impl Stream<Item = std::io::Result<String>> + Send + Unpin + use<>, kube::Error> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let params = LogParams {
+        container: Some(
+            request
+                .container
+                .clone()
+                .unwrap_or_else(|| "main".to_owned()),
+        ),
+        follow: request.follow,
+        previous: request.previous,
+        timestamps: request.timestamps,
+        since_seconds: request.since_seconds,
+        since_time: request.since_time,
+        tail_lines: request.tail,
+        ..LogParams::default()
+    };
+    Ok(Box::pin(api.log_stream(pod, &params).await?.lines()))
+}

@@ -1,0 +1,111 @@
+//! `argosy get`: the facts of one workflow, then its tree.
+
+use std::collections::BTreeMap;
+
+use argosy_api::v1alpha1::{Parameter, Workflow};
+use jiff::Timestamp;
+
+use super::{
+    Style, elapsed, human, phase,
+    table::table,
+    tree::{Filter, tree},
+};
+
+/// Width of the names in front.
+const NAME_WIDTH: usize = 20;
+
+/// All that `get` prints.
+pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
+    let mut text = String::new();
+    let (metadata, spec, status) = (&workflow.metadata, &workflow.spec, &workflow.status);
+    let mut fact = |name: &str, value: &str| {
+        text.push_str(format!("{name:<NAME_WIDTH$} {value}").trim_end());
+        text.push('\n');
+    };
+    fact("Name:", &metadata.name);
+    fact("Namespace:", &metadata.namespace);
+    let account = if spec.service_account_name.is_empty() {
+        "unset (will run with the default ServiceAccount)"
+    } else {
+        &spec.service_account_name
+    };
+    fact("ServiceAccount:", account);
+    fact("Status:", &phase(status.phase, style));
+    if !status.message.is_empty() {
+        fact("Message:", &status.message);
+    }
+    if !status.conditions.is_empty() {
+        fact("Conditions:", "");
+        for condition in &status.conditions {
+            let value = if condition.message.is_empty() {
+                &condition.status
+            } else {
+                &condition.message
+            };
+            fact(&format!(" {}", condition.r#type), value);
+        }
+    }
+    for (name, at) in [
+        ("Created:", metadata.creation_timestamp),
+        ("Started:", status.started_at),
+        ("Finished:", status.finished_at),
+    ] {
+        if let Some(at) = at {
+            fact(name, &human::moment(at.0, now));
+        }
+    }
+    if let Some(seconds) = elapsed(status.started_at, status.finished_at, now) {
+        fact("Duration:", &human::duration(seconds));
+    }
+    if !status.progress.is_empty() {
+        fact("Progress:", &status.progress);
+    }
+    if !status.resources_duration.is_empty() {
+        fact("ResourcesDuration:", &resources(&status.resources_duration));
+    }
+    let mut parameters = |title: &str, parameters: &[Parameter]| {
+        let given: Vec<_> = parameters
+            .iter()
+            .filter_map(|p| Some((p.name.as_str(), p.value.as_ref()?.to_string())))
+            .collect();
+        if given.is_empty() {
+            return;
+        }
+        fact(title, "");
+        for (name, value) in given {
+            fact(&format!("  {name}:"), &value);
+        }
+    };
+    parameters("Parameters:", &spec.arguments.parameters);
+    if let Some(outputs) = &status.outputs {
+        parameters("Output Parameters:", &outputs.parameters);
+        let artifacts: Vec<_> = outputs
+            .artifacts
+            .iter()
+            .map(|artifact| vec![format!("  {}", artifact.name)])
+            .collect();
+        if !artifacts.is_empty() {
+            fact("Output Artifacts:", "");
+            text.push_str(&table(&artifacts, 2));
+        }
+    }
+    let drawn = tree(workflow, filter, style, now);
+    if !drawn.is_empty() {
+        text.push('\n');
+        text.push_str(&drawn);
+    }
+    text
+}
+
+/// `0s*(1 cpu),4s*(100Mi memory)`.
+pub fn resources(durations: &BTreeMap<String, i64>) -> String {
+    let one = |(name, seconds): (&String, &i64)| {
+        let amount = match name.as_str() {
+            "memory" => "100Mi",
+            "storage" | "ephemeral-storage" => "10Gi",
+            _ => "1",
+        };
+        format!("{}*({amount} {name})", human::short(*seconds))
+    };
+    durations.iter().map(one).collect::<Vec<_>>().join(",")
+}

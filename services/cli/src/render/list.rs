@@ -1,0 +1,104 @@
+//! `argosy list`: one line a workflow.
+
+use argosy_api::v1alpha1::{NodePhase, NodeType, Workflow};
+use jiff::Timestamp;
+
+use super::{Style, elapsed, human, phase, table::table};
+
+/// What the table shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Columns {
+    /// A column with the namespace.
+    pub namespace: bool,
+    /// No head.
+    pub no_headers: bool,
+}
+
+/// The table; `No workflows found` for none.
+pub fn list(workflows: &[Workflow], columns: Columns, style: Style, now: Timestamp) -> String {
+    if workflows.is_empty() {
+        return "No workflows found\n".to_owned();
+    }
+    let mut rows = Vec::new();
+    if !columns.no_headers {
+        let mut head = vec!["NAME", "STATUS", "AGE", "DURATION", "PRIORITY", "MESSAGE"];
+        if columns.namespace {
+            head.insert(0, "NAMESPACE");
+        }
+        if style.wide {
+            head.extend(["P/R/C", "PARAMETERS"]);
+        }
+        rows.push(head.into_iter().map(str::to_owned).collect());
+    }
+    rows.extend(
+        workflows
+            .iter()
+            .map(|workflow| row(workflow, columns, style, now)),
+    );
+    table(&rows, 3)
+}
+
+fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> Vec<String> {
+    let status = &workflow.status;
+    let age = workflow
+        .metadata
+        .creation_timestamp
+        .map(|at| human::short(now.as_second() - at.0.as_second()));
+    let duration = elapsed(status.started_at, status.finished_at, now).unwrap_or(0);
+    let mut row = vec![
+        workflow.metadata.name.clone(),
+        state(workflow, style),
+        age.unwrap_or_default(),
+        human::short(duration),
+        workflow.spec.priority.unwrap_or(0).to_string(),
+        status.message.lines().collect::<Vec<_>>().join(" "),
+    ];
+    if columns.namespace {
+        row.insert(0, workflow.metadata.namespace.clone());
+    }
+    if style.wide {
+        row.push(pods(workflow));
+        let parameters = workflow.spec.arguments.parameters.iter();
+        let pairs = parameters.filter_map(|p| Some(format!("{}={}", p.name, p.value.as_ref()?)));
+        row.push(pairs.collect::<Vec<_>>().join(","));
+    }
+    row
+}
+
+/// The phase, or that it waits for somebody.
+fn state(workflow: &Workflow, style: Style) -> String {
+    let status = &workflow.status;
+    let suspended = workflow.spec.suspend == Some(true)
+        || status
+            .nodes
+            .values()
+            .any(|node| node.r#type == NodeType::Suspend && node.phase == NodePhase::Running);
+    let shown = phase(status.phase, style);
+    if suspended && !status.phase.is_completed() {
+        format!("{shown} (Suspended)")
+    } else {
+        shown
+    }
+}
+
+/// Pods pending, running and completed.
+fn pods(workflow: &Workflow) -> String {
+    let mut counts = [0_usize; 3];
+    for node in workflow
+        .status
+        .nodes
+        .values()
+        .filter(|node| node.r#type == NodeType::Pod)
+    {
+        match node.phase {
+            NodePhase::Pending | NodePhase::Unknown => counts[0] += 1,
+            NodePhase::Running => counts[1] += 1,
+            NodePhase::Succeeded
+            | NodePhase::Failed
+            | NodePhase::Error
+            | NodePhase::Skipped
+            | NodePhase::Omitted => counts[2] += 1,
+        }
+    }
+    counts.map(|count| count.to_string()).join("/")
+}

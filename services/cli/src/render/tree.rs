@@ -1,0 +1,384 @@
+//! The tree of a workflow's nodes: STEP, TEMPLATE, PODNAME, DURATION, MESSAGE.
+
+use std::collections::BTreeMap;
+
+use argosy_api::{
+    labels,
+    names::{PodNameVersion, pod_name},
+    v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow},
+};
+use argosy_engine::ops::selector::NodeSelector;
+use jiff::Timestamp;
+
+use super::{Style, elapsed, human, icon, table::table};
+
+/// Which nodes are shown.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only nodes in this phase (`--status`), besides those that hold others.
+    pub status: Option<NodePhase>,
+    /// Only nodes that this selects (`--node-field-selector`), besides those that hold others.
+    pub selector: Option<NodeSelector>,
+}
+
+/// The table with its head; empty while the workflow has no nodes.
+pub fn tree(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
+    let tree = Tree::new(workflow, filter, style, now);
+    let roots: Vec<&NodeStatus> = tree.roots();
+    if roots.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![head(style)];
+    for (index, root) in roots.into_iter().enumerate() {
+        if index > 0 {
+            rows.push(vec![" ".to_owned()]);
+        }
+        tree.node(root, " ", " ", &mut rows);
+    }
+    table(&rows, 2)
+}
+
+fn head(style: Style) -> Vec<String> {
+    let mut names = vec!["STEP", "TEMPLATE", "PODNAME", "DURATION"];
+    if style.wide {
+        names.extend(["ARTIFACTS", "MESSAGE", "RESOURCESDURATION", "NODENAME"]);
+    } else if style.short {
+        names = vec!["STEP", "TEMPLATE", "DURATION", "MESSAGE"];
+    } else {
+        names.push("MESSAGE");
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+struct Tree<'a> {
+    workflow: &'a Workflow,
+    /// Nodes by the node that bounds them, by start and name.
+    bounded: BTreeMap<&'a str, Vec<&'a NodeStatus>>,
+    filter: &'a Filter,
+    style: Style,
+    now: Timestamp,
+    version: PodNameVersion,
+}
+
+impl<'a> Tree<'a> {
+    fn new(workflow: &'a Workflow, filter: &'a Filter, style: Style, now: Timestamp) -> Self {
+        let mut bounded: BTreeMap<&str, Vec<&NodeStatus>> = BTreeMap::new();
+        for node in workflow.status.nodes.values() {
+            bounded.entry(&node.boundary_id).or_default().push(node);
+        }
+        bounded
+            .values_mut()
+            .for_each(|nodes| nodes.sort_by(|a, b| order(a).cmp(&order(b))));
+        let v1 = workflow
+            .metadata
+            .annotations
+            .get(labels::POD_NAME_FORMAT)
+            .is_some_and(|format| format == "v1");
+        let version = if v1 {
+            PodNameVersion::V1
+        } else {
+            PodNameVersion::V2
+        };
+        Self {
+            workflow,
+            bounded,
+            filter,
+            style,
+            now,
+            version,
+        }
+    }
+
+    /// The workflow's own node, its exit handler, its hooks.
+    fn roots(&self) -> Vec<&'a NodeStatus> {
+        let name = self.workflow.metadata.name.as_str();
+        let mut roots: Vec<&NodeStatus> =
+            self.workflow.status.nodes.get(name).into_iter().collect();
+        let owned = self.children_of_any();
+        let others = self.bounded.get("").into_iter().flatten();
+        roots.extend(others.filter(|node| node.id != name && !owned.contains(node.id.as_str())));
+        roots
+    }
+
+    fn children_of_any(&self) -> std::collections::BTreeSet<&'a str> {
+        let nodes = self.workflow.status.nodes.values();
+        nodes
+            .flat_map(|node| node.children.iter().map(String::as_str))
+            .collect()
+    }
+
+    fn node(&self, node: &'a NodeStatus, first: &str, rest: &str, rows: &mut Vec<Vec<String>>) {
+        let row = rows.len();
+        rows.push(self.row(node, first));
+        let before = rows.len();
+        self.children(node, rest, rows);
+        let chosen = self.filter.status.is_none_or(|phase| phase == node.phase)
+            && self
+                .filter
+                .selector
+                .as_ref()
+                .is_none_or(|selector| selector.matches(node));
+        if !chosen && rows.len() == before && node.id != self.workflow.metadata.name {
+            rows.truncate(row);
+        }
+    }
+
+    fn children(&self, node: &'a NodeStatus, indent: &str, rows: &mut Vec<Vec<String>>) {
+        match node.r#type {
+            NodeType::Steps => self.steps(node, indent, rows),
+            NodeType::Dag => {
+                let all = self.bounded.get(node.id.as_str()).into_iter().flatten();
+                let inner = self.held_within(node);
+                let tasks: Vec<_> = all
+                    .copied()
+                    .filter(|task| !inner.contains(task.id.as_str()))
+                    .collect();
+                self.list(&tasks, indent, rows);
+            }
+            NodeType::Retry | NodeType::TaskGroup | NodeType::StepGroup => {
+                let children: Vec<_> = node
+                    .children
+                    .iter()
+                    .filter_map(|id| self.workflow.status.nodes.get(id))
+                    .collect();
+                self.list(&children, indent, rows);
+            }
+            NodeType::Pod => {
+                let containers = self
+                    .bounded
+                    .get(node.id.as_str())
+                    .cloned()
+                    .unwrap_or_default();
+                self.list(&containers, indent, rows);
+            }
+            NodeType::Unknown
+            | NodeType::Container
+            | NodeType::Skipped
+            | NodeType::Suspend
+            | NodeType::Http
+            | NodeType::Plugin => {}
+        }
+    }
+
+    /// Nodes in the same boundary that stand below a retry or a loop there.
+    fn held_within(&self, boundary: &NodeStatus) -> std::collections::BTreeSet<&'a str> {
+        let all = self.bounded.get(boundary.id.as_str()).into_iter().flatten();
+        all.filter(|node| matches!(node.r#type, NodeType::Retry | NodeType::TaskGroup))
+            .flat_map(|node| {
+                node.children
+                    .iter()
+                    .filter(|id| self.is_part(node, id))
+                    .map(String::as_str)
+            })
+            .collect()
+    }
+
+    /// A child is a part of a retry or loop (`a(0)`), not what follows it.
+    fn is_part(&self, parent: &NodeStatus, child: &str) -> bool {
+        self.workflow
+            .status
+            .nodes
+            .get(child)
+            .is_some_and(|node| node.name.starts_with(&format!("{}(", parent.name)))
+    }
+
+    /// Step groups in their order; a group of several steps branches.
+    fn steps(&self, node: &'a NodeStatus, indent: &str, rows: &mut Vec<Vec<String>>) {
+        let bounded = self
+            .bounded
+            .get(node.id.as_str())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let mut groups: Vec<_> = bounded
+            .iter()
+            .copied()
+            .filter(|inner| inner.r#type == NodeType::StepGroup)
+            .collect();
+        groups.sort_by_key(|group| group_index(&group.name));
+        let in_groups: std::collections::BTreeSet<_> = groups
+            .iter()
+            .flat_map(|group| group.children.iter().map(String::as_str))
+            .collect();
+        let mut loose: Vec<_> = bounded
+            .iter()
+            .copied()
+            .filter(|inner| is_hook(inner) && !in_groups.contains(inner.id.as_str()))
+            .collect();
+        loose.sort_by(|a, b| order(a).cmp(&order(b)));
+        let count = groups.len() + loose.len();
+        for (index, group) in groups.iter().enumerate() {
+            let last = index + 1 == count;
+            let (turn, below) = if last {
+                ("└─", "  ")
+            } else {
+                ("├─", "│ ")
+            };
+            let mut steps: Vec<_> = group
+                .children
+                .iter()
+                .filter_map(|id| self.workflow.status.nodes.get(id))
+                .collect();
+            steps.sort_by(|a, b| order(a).cmp(&order(b)));
+            for (at, step) in steps.iter().enumerate() {
+                let (branch, under) = match (steps.len(), at + 1 == steps.len()) {
+                    (1, _) => ("──", "  "),
+                    (_, true) => ("└─", "  "),
+                    (_, false) if at == 0 => ("┬─", "│ "),
+                    (_, false) => ("├─", "│ "),
+                };
+                let turn = if at == 0 { turn } else { below };
+                self.node(
+                    step,
+                    &format!("{indent}{turn}{branch}"),
+                    &format!("{indent}{below}{under}"),
+                    rows,
+                );
+            }
+        }
+        self.list(&loose, indent, rows);
+    }
+
+    fn list(&self, nodes: &[&'a NodeStatus], indent: &str, rows: &mut Vec<Vec<String>>) {
+        for (index, node) in nodes.iter().enumerate() {
+            let (turn, below) = if index + 1 == nodes.len() {
+                ("└─", "  ")
+            } else {
+                ("├─", "│ ")
+            };
+            self.node(
+                node,
+                &format!("{indent}{turn}"),
+                &format!("{indent}{below}"),
+                rows,
+            );
+        }
+    }
+
+    fn row(&self, node: &NodeStatus, prefix: &str) -> Vec<String> {
+        let template = match &node.template_ref {
+            Some(reference) => format!("{}/{}", reference.name, reference.template),
+            None => node.template_name.clone(),
+        };
+        let duration = elapsed(node.started_at, node.finished_at, self.now)
+            .map(human::short)
+            .unwrap_or_default();
+        let is_pod = node.r#type == NodeType::Pod;
+        let pod = if is_pod {
+            self.pod(node)
+        } else {
+            String::new()
+        };
+        let duration = if is_pod
+            || matches!(
+                node.r#type,
+                NodeType::Suspend | NodeType::Http | NodeType::Container
+            ) {
+            duration
+        } else {
+            String::new()
+        };
+        let step = format!("{prefix}{} {}", icon(node, self.style), display(node));
+        let message = one_line(&node.message);
+        if self.style.short {
+            return vec![step, template, duration, message];
+        }
+        if self.style.wide {
+            return vec![
+                step,
+                template,
+                pod,
+                duration,
+                artifacts(node),
+                message,
+                resources(node),
+                node.host_node_name.clone(),
+            ];
+        }
+        vec![step, template, pod, duration, message]
+    }
+
+    fn pod(&self, node: &NodeStatus) -> String {
+        let template = node
+            .template_ref
+            .as_ref()
+            .map_or(node.template_name.as_str(), |reference| {
+                reference.template.as_str()
+            });
+        pod_name(
+            &self.workflow.metadata.name,
+            &node.name,
+            template,
+            &node.id,
+            self.version,
+        )
+    }
+}
+
+fn order(node: &NodeStatus) -> (Option<argosy_api::v1alpha1::Time>, Vec<Part<'_>>) {
+    (node.started_at, natural(&node.name))
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+/// Names with numbers compared as numbers: `a(2)` before `a(10)`.
+fn natural(name: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let digit = first.is_ascii_digit();
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() != digit)
+            .unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        parts.push(
+            part.parse()
+                .ok()
+                .filter(|_| digit)
+                .map_or(Part::Text(part), Part::Number),
+        );
+        rest = after;
+    }
+    parts
+}
+
+fn group_index(name: &str) -> usize {
+    let inner = name
+        .rsplit_once('[')
+        .and_then(|(_, rest)| rest.strip_suffix(']'));
+    inner
+        .and_then(|index| index.parse().ok())
+        .unwrap_or(usize::MAX)
+}
+
+fn is_hook(node: &NodeStatus) -> bool {
+    node.node_flag.as_ref().is_some_and(|flag| flag.hooked) || node.name.ends_with(".onExit")
+}
+
+fn display(node: &NodeStatus) -> &str {
+    if node.display_name.is_empty() {
+        &node.name
+    } else {
+        &node.display_name
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().collect::<Vec<_>>().join(" ")
+}
+
+fn artifacts(node: &NodeStatus) -> String {
+    let artifacts = node.outputs.iter().flat_map(|outputs| &outputs.artifacts);
+    artifacts
+        .map(|artifact| artifact.name.as_str())
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+/// `1s*(1 cpu),4s*(100Mi memory)`.
+fn resources(node: &NodeStatus) -> String {
+    super::details::resources(&node.resources_duration)
+}

@@ -1,0 +1,79 @@
+//! The system in this process, as flags describe it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context;
+use argosy_cluster::node::Image;
+use argosy_standalone::{Handle, Options, Standalone};
+use clap::Args;
+
+use super::Runtime;
+use crate::{connect::state_dir, failure::Failure};
+
+/// Flags of `run` and `dev`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RuntimeFlags {
+    /// What runs containers [default: process]
+    #[arg(long, value_enum, value_name = "RUNTIME")]
+    runtime: Option<Runtime>,
+    /// Entrypoint of an image, for containers without a command: busybox=sh (repeatable)
+    #[arg(long, value_name = "IMAGE=ENTRYPOINT")]
+    image: Vec<String>,
+    /// Keep everything in this folder; a later start goes on where this one ended
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Use this NATS server as the bus instead of the one in this process
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+}
+
+/// Starts the system. `listen` is where its API is reached from outside, nowhere by default.
+pub async fn start(flags: &RuntimeFlags, listen: Option<SocketAddr>) -> Result<Handle, Failure> {
+    match flags.runtime.unwrap_or_default() {
+        Runtime::Process => warn_once(),
+        Runtime::Docker | Runtime::Podman => {
+            return Err(Failure::Usage(
+                "this build runs containers as processes only: leave --runtime out, or use a cluster".to_owned(),
+            ));
+        }
+    }
+    let executable = std::env::current_exe().context("find this program's own file")?;
+    let mut options = Options::new(executable);
+    options.data_dir = flags.data_dir.clone();
+    options.nats = flags.nats.clone();
+    options.listen = listen;
+    for text in &flags.image {
+        let Some((image, entrypoint)) = text.split_once('=') else {
+            return Err(Failure::Usage(format!(
+                "--image {text}: expected IMAGE=ENTRYPOINT"
+            )));
+        };
+        let entrypoint = entrypoint.split_whitespace().map(str::to_owned).collect();
+        options.images.insert(
+            image,
+            Image {
+                entrypoint,
+                ..Image::default()
+            },
+        );
+    }
+    Ok(Standalone::start(options)
+        .await
+        .context("start the system")?)
+}
+
+/// Says on the first run of this user that processes are no isolation.
+fn warn_once() {
+    let marker = state_dir().join("process-runtime-warned");
+    if marker.exists() {
+        return;
+    }
+    eprintln!(
+        "note: steps run as processes of this machine with your rights; that is no isolation.\n      \
+         Run only workflows that you would run as scripts. (Said once.)"
+    );
+    let made = std::fs::create_dir_all(state_dir()).and_then(|()| std::fs::write(&marker, ""));
+    if let Err(error) = made {
+        tracing::debug!(%error, "cannot remember that the note was shown");
+    }
+}

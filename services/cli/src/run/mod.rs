@@ -1,0 +1,113 @@
+//! `argosy run`: workflows from files, in this process, to their end.
+
+mod embedded;
+mod input;
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+pub use embedded::{RuntimeFlags, start};
+use serde_json::Value;
+
+use crate::{
+    connect::Connect,
+    duration,
+    failure::{Failure, Outcome},
+    follow::{self, Interrupt},
+    objects,
+    output::{self, Output},
+    overrides::Overrides,
+};
+
+/// Run workflows of files here, without a cluster, until they end.
+///
+/// ConfigMaps, Secrets, ServiceAccounts, volume claims and templates of the files are created first. Exit code 0 when
+/// all workflows succeeded, 1 when one did not, 2 when the input is wrong. Ctrl-C stops the workflows (their exit
+/// handlers run), a second one terminates them, a third one leaves at once.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Files to run; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Terminate the workflows after this time: 90s, 5m, 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    timeout: Option<Duration>,
+    /// Print the finished workflow in this form; standard output then carries nothing else
+    #[arg(short, long, value_name = "FORM")]
+    output: Option<Output>,
+    /// Print the logs of all steps as they come
+    #[arg(long)]
+    log: bool,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
+}
+
+/// What runs containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// Processes of this machine
+    #[default]
+    Process,
+    /// Docker
+    Docker,
+    /// Podman
+    Podman,
+}
+
+impl Run {
+    /// Runs the command.
+    pub async fn run(self, connect: &Connect) -> Outcome {
+        let options = self.overrides.options()?;
+        let plan = input::plan(&self.files, &options, connect.namespace.as_deref())?;
+        let system = start(&self.runtime, None).await?;
+        let result = self.in_system(connect, &system, plan).await;
+        let ended = system.shutdown().await;
+        let finals = result?;
+        if let Err(error) = ended {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the system did not end well"
+            );
+        }
+        output::objects(&finals, self.output, output::style(connect, self.output))?;
+        let succeeded = |value: &Value| {
+            value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded")
+        };
+        if finals.iter().all(succeeded) {
+            Ok(())
+        } else {
+            Err(Failure::Workflow)
+        }
+    }
+
+    async fn in_system(
+        &self,
+        connect: &Connect,
+        system: &argosy_standalone::Handle,
+        plan: input::Plan,
+    ) -> Result<Vec<Value>, Failure> {
+        let client = system.client(&plan.namespace);
+        for (kind, value) in plan.supports {
+            objects::apply(&client, &plan.namespace, &kind, value).await?;
+        }
+        let mut created = Vec::new();
+        for value in plan.workflows {
+            created
+                .push(objects::create(&client, &plan.namespace, "Workflow", value, false).await?);
+        }
+        let options = follow::Options {
+            to_stderr: matches!(
+                self.output,
+                Some(Output::Json | Output::Yaml | Output::Name)
+            ),
+            log: self.log,
+            timeout: self.timeout,
+            no_color: connect.no_color,
+            silent: false,
+            interrupt: Interrupt::Stop,
+        };
+        follow::follow(&client, created, &options, system.ended()).await
+    }
+}

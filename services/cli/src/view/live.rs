@@ -1,0 +1,204 @@
+//! The tree of a running workflow, drawn again in its place whenever it changed.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use argosy_api::v1alpha1::{NodePhase, Workflow};
+use jiff::Timestamp;
+
+use super::Target;
+use crate::render::{
+    Style, elapsed, human, phase,
+    table::shown,
+    tree::{Filter, tree},
+};
+
+/// Lines of logs below the tree.
+const LOG_LINES: usize = 5;
+/// Running durations move on even when nothing else does.
+const CLOCK: Duration = Duration::from_secs(1);
+
+/// The drawing.
+pub struct Live {
+    target: Target,
+    drawn: Vec<String>,
+    logs: VecDeque<String>,
+    dirty: bool,
+    last: Instant,
+}
+
+impl Live {
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            drawn: Vec::new(),
+            logs: VecDeque::new(),
+            dirty: true,
+            last: Instant::now(),
+        }
+    }
+
+    pub fn changed(&mut self) {
+        self.dirty = true;
+    }
+
+    pub fn log(&mut self, line: String) {
+        if self.logs.len() == LOG_LINES {
+            self.logs.pop_front();
+        }
+        self.logs.push_back(line);
+        self.dirty = true;
+    }
+
+    pub fn draw(&mut self, workflows: &[Workflow]) {
+        if !self.dirty && self.last.elapsed() < CLOCK {
+            return;
+        }
+        (self.dirty, self.last) = (false, Instant::now());
+        let (columns, rows) = terminal_size::terminal_size()
+            .map_or((80, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
+        let lines = self.lines(workflows, columns, rows.saturating_sub(1).max(3));
+        if lines == self.drawn {
+            return;
+        }
+        let mut text = String::new();
+        if !self.drawn.is_empty() {
+            text.push_str(&format!("\u{1b}[{}A", self.drawn.len()));
+        }
+        for (index, line) in lines.iter().enumerate() {
+            // An unchanged line is stepped over.
+            if self.drawn.get(index) == Some(line) {
+                text.push('\n');
+            } else {
+                text.push_str(&format!("\r\u{1b}[2K{line}\n"));
+            }
+        }
+        text.push_str("\u{1b}[J");
+        self.drawn = lines;
+        self.target.write(&text);
+    }
+
+    pub fn clear(&mut self) {
+        if !self.drawn.is_empty() {
+            self.target
+                .write(&format!("\u{1b}[{}A\u{1b}[J", self.drawn.len()));
+            self.drawn.clear();
+        }
+    }
+
+    fn lines(&self, workflows: &[Workflow], columns: usize, rows: usize) -> Vec<String> {
+        let style = Style {
+            color: self.target.color,
+            short: true,
+            ..Style::default()
+        };
+        let now = Timestamp::now();
+        let mut lines = Vec::new();
+        for workflow in workflows {
+            let status = &workflow.status;
+            let mut head = format!("{}  {}", workflow.metadata.name, phase(status.phase, style));
+            if let Some(seconds) = elapsed(status.started_at, status.finished_at, now) {
+                head.push_str(&format!("  {}", human::short(seconds)));
+            }
+            if !status.progress.is_empty() {
+                head.push_str(&format!("  {}", status.progress));
+            }
+            lines.push(head);
+            lines.extend(
+                tree(workflow, &Filter::default(), style, now)
+                    .lines()
+                    .skip(1)
+                    .map(str::to_owned),
+            );
+        }
+        let logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
+        fit(lines, logs, rows, waiting(workflows))
+            .iter()
+            .map(|line| cut(line, columns))
+            .collect()
+    }
+}
+
+/// What waits for somebody, so that the user knows why nothing moves.
+fn waiting(workflows: &[Workflow]) -> usize {
+    let nodes = workflows
+        .iter()
+        .flat_map(|workflow| workflow.status.nodes.values());
+    nodes
+        .filter(|node| matches!(node.phase, NodePhase::Pending | NodePhase::Unknown))
+        .count()
+}
+
+/// At most `rows` lines: the head, then the end of the tree, then the logs.
+fn fit(mut lines: Vec<String>, mut logs: Vec<String>, rows: usize, pending: usize) -> Vec<String> {
+    let room = rows.saturating_sub(logs.len());
+    if lines.len() > room {
+        if room < 4 {
+            logs.clear();
+        }
+        let keep = rows.saturating_sub(logs.len() + 2).max(1);
+        let hidden = lines.len().saturating_sub(keep + 1);
+        let tail = lines.split_off(lines.len() - keep.min(lines.len() - 1));
+        lines.truncate(1);
+        lines.push(format!("  … {hidden} more above, {pending} pending"));
+        lines.extend(tail);
+    }
+    lines.extend(logs);
+    lines
+}
+
+/// A line of at most `columns` characters; colour codes stay whole.
+fn cut(line: &str, columns: usize) -> String {
+    if shown(line) <= columns {
+        return line.to_owned();
+    }
+    let (mut text, mut count, mut code, mut colored) = (String::new(), 0, false, false);
+    for c in line.chars() {
+        match (code, c) {
+            (false, '\u{1b}') => (code, colored) = (true, true),
+            (true, 'm') => code = false,
+            (true, _) => {}
+            (false, _) if count + 1 >= columns => break,
+            (false, _) => count += 1,
+        }
+        text.push(c);
+    }
+    text.push('…');
+    if colored {
+        text.push_str("\u{1b}[0m");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_to_the_terminal_and_colours_end() {
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(
+            cut("\u{1b}[32mabcdef\u{1b}[0m", 4),
+            "\u{1b}[32mabc…\u{1b}[0m"
+        );
+    }
+
+    #[test]
+    fn a_tall_tree_keeps_head_end_and_logs() {
+        let tree: Vec<_> = (0..50).map(|n| format!("n{n}")).collect();
+        let shown = fit(tree, vec!["log".into()], 10, 3);
+        assert_eq!(shown.len(), 10);
+        assert_eq!(
+            (shown[0].as_str(), shown[8].as_str(), shown[9].as_str()),
+            ("n0", "n49", "log")
+        );
+        assert!(
+            shown[1].contains("42 more above, 3 pending"),
+            "{}",
+            shown[1]
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! The logs of a workflow's pods while it runs.
+
+use std::{collections::HashSet, time::Duration};
+
+use argosy_api::v1alpha1::{NodePhase, Workflow};
+use futures::TryStreamExt;
+use kube::Client;
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::pods::{self, LogRequest};
+
+/// Lines that may wait to be shown; the pods' readers wait beyond that.
+const LINES_MAX: usize = 1024;
+/// How long the last lines may take once all has ended.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Readers of logs, one a pod.
+pub struct Tails {
+    client: Client,
+    followed: HashSet<String>,
+    readers: JoinSet<()>,
+    sender: mpsc::Sender<String>,
+    lines: mpsc::Receiver<String>,
+    /// Lines that came while the readers were waited for.
+    drained: Vec<String>,
+}
+
+impl Tails {
+    pub fn new(client: Client) -> Self {
+        let (sender, lines) = mpsc::channel(LINES_MAX);
+        Self {
+            client,
+            followed: HashSet::new(),
+            readers: JoinSet::new(),
+            sender,
+            lines,
+            drained: Vec::new(),
+        }
+    }
+
+    /// Reads the logs of pods that have started since the last call.
+    pub fn follow(&mut self, workflows: &[Workflow]) {
+        for workflow in workflows {
+            for pod in pods::of(workflow) {
+                let started = !matches!(pod.phase, NodePhase::Pending | NodePhase::Unknown);
+                if !started || !self.followed.insert(pod.name.clone()) {
+                    continue;
+                }
+                let request = LogRequest {
+                    follow: true,
+                    ..LogRequest::default()
+                };
+                let (client, sender) = (self.client.clone(), self.sender.clone());
+                let namespace = workflow.metadata.namespace.clone();
+                self.readers.spawn(async move {
+                    let prefix = format!("{}: ", pod.name);
+                    let mut lines =
+                        match pods::lines(&client, &namespace, &pod.name, &request).await {
+                            Ok(lines) => lines,
+                            Err(error) => {
+                                tracing::debug!(
+                                    error = &error as &dyn std::error::Error,
+                                    pod = pod.name,
+                                    "read logs"
+                                );
+                                return;
+                            }
+                        };
+                    while let Ok(Some(line)) = lines.try_next().await {
+                        if sender.send(format!("{prefix}{line}")).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        }
+        while self.readers.try_join_next().is_some() {}
+    }
+
+    /// The lines that have come.
+    pub fn take(&mut self) -> Vec<String> {
+        let mut taken = std::mem::take(&mut self.drained);
+        while let Ok(line) = self.lines.try_recv() {
+            taken.push(line);
+        }
+        taken
+    }
+
+    /// Waits for the readers to reach the end.
+    pub async fn drain(&mut self) {
+        let deadline = tokio::time::sleep(DRAIN);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                Some(line) = self.lines.recv() => self.drained.push(line),
+                ended = self.readers.join_next() => if ended.is_none() { break },
+                () = &mut deadline => break,
+            }
+        }
+    }
+}

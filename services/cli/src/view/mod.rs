@@ -1,0 +1,144 @@
+//! A running workflow as the user sees it: a tree on a terminal, lines elsewhere.
+
+mod live;
+mod logs;
+mod plain;
+
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use argosy_api::v1alpha1::Workflow;
+use kube::Client;
+
+use live::Live;
+use logs::Tails;
+use plain::Plain;
+
+/// Shortest time between two drawings of the tree.
+pub const REDRAW: Duration = Duration::from_millis(100);
+
+/// Where the view is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    stderr: bool,
+    terminal: bool,
+    color: bool,
+}
+
+impl Target {
+    /// Standard output, or standard error.
+    pub fn pick(stderr: bool, no_color: bool) -> Self {
+        let terminal = if stderr {
+            std::io::stderr().is_terminal()
+        } else {
+            std::io::stdout().is_terminal()
+        };
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let color = terminal && !no_color && std::env::var_os("NO_COLOR").is_none();
+        Self {
+            stderr,
+            terminal: terminal && !dumb,
+            color,
+        }
+    }
+
+    fn write(self, text: &str) {
+        // A reader that went away does not end the workflow.
+        let written = if self.stderr {
+            std::io::stderr().lock().write_all(text.as_bytes())
+        } else {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        };
+        if let Err(error) = written {
+            tracing::debug!(%error, "nobody reads the view");
+        }
+    }
+}
+
+enum Kind {
+    Live(Live),
+    Plain(Plain),
+    Silent,
+}
+
+/// The view.
+pub struct View {
+    target: Target,
+    kind: Kind,
+    tails: Option<Tails>,
+}
+
+impl View {
+    /// A view on `target`; with logs when it is a tree, or when `log` is set.
+    pub fn new(client: Client, target: Target, log: bool) -> Self {
+        let kind = if target.terminal && !log {
+            Kind::Live(Live::new(target))
+        } else {
+            Kind::Plain(Plain::new(target))
+        };
+        let tails = (log || matches!(kind, Kind::Live(_))).then(|| Tails::new(client));
+        Self {
+            target,
+            kind,
+            tails,
+        }
+    }
+
+    /// A view that shows nothing.
+    pub fn silent() -> Self {
+        Self {
+            target: Target {
+                stderr: true,
+                terminal: false,
+                color: false,
+            },
+            kind: Kind::Silent,
+            tails: None,
+        }
+    }
+
+    /// The workflows as they are now.
+    pub fn update(&mut self, workflows: &[Workflow]) {
+        if let Some(tails) = &mut self.tails {
+            tails.follow(workflows);
+        }
+        match &mut self.kind {
+            Kind::Live(live) => live.changed(),
+            Kind::Plain(plain) => plain.update(workflows),
+            Kind::Silent => {}
+        }
+        self.show_logs();
+    }
+
+    /// Called every [`REDRAW`].
+    pub fn redraw(&mut self, workflows: &[Workflow]) {
+        self.show_logs();
+        if let Kind::Live(live) = &mut self.kind {
+            live.draw(workflows);
+        }
+    }
+
+    fn show_logs(&mut self) {
+        let Some(tails) = &mut self.tails else { return };
+        for line in tails.take() {
+            match &mut self.kind {
+                Kind::Live(live) => live.log(line),
+                Kind::Plain(_) | Kind::Silent => self.target.write(&format!("{line}\n")),
+            }
+        }
+    }
+
+    /// Shows what is left and clears a live tree.
+    pub async fn finish(mut self) {
+        if let (Some(tails), Kind::Plain(_)) = (&mut self.tails, &self.kind) {
+            tails.drain().await;
+        }
+        self.show_logs();
+        if let Kind::Live(live) = &mut self.kind {
+            live.clear();
+        }
+    }
+}
