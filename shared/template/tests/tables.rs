@@ -7,11 +7,15 @@ mod expr;
 mod misc;
 #[path = "tables/properties.rs"]
 mod properties;
+#[path = "tables/scopes.rs"]
+mod scopes;
 #[path = "tables/sequence.rs"]
 mod sequence;
 #[path = "tables/support.rs"]
 mod support;
 #[path = "tables/template.rs"]
 mod template;
+#[path = "tables/vectors.rs"]
+mod vectors;
 #[path = "tables/when.rs"]
 mod when;

@@ -2,7 +2,6 @@
 //!
 //! Source: Argo util/expr/env.
 
-use super::builtins::json_error;
 use super::env::Env;
 use super::error::Fail;
 use super::value::Value;
@@ -35,8 +34,8 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
             .map(Value::from)
             .ok_or_else(|| Fail::run(super::builtins::unsupported(value))),
         ("jsonpath", [Value::Str(json), Value::Str(path)]) => {
-            let json: serde_json::Value =
-                serde_json::from_str(json).map_err(|e| Fail::run(json_error(json, &e)))?;
+            let json: serde_json::Value = serde_json::from_str(json)
+                .map_err(|_| Fail::run("invalid data. unexpected type or nil"))?;
             jsonpath::query(&json, path)
                 .map(|found| Value::from_json(&found))
                 .map_err(Fail::run)

@@ -26,7 +26,7 @@ mod value;
 pub use env::{Env, expand, has_variable};
 pub use error::{Error, Place};
 pub use names::LATE_VARIABLES;
-pub use value::Value;
+pub use value::{Value, time_json};
 
 use serde_json::Value as Json;
 

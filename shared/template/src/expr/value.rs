@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
-use crate::gofmt;
+use crate::{gofmt, gotime};
 
 /// A value. Unlike JSON it keeps integers and floats apart and has times and durations.
 #[derive(Debug, Clone)]
@@ -55,6 +55,9 @@ impl Value {
             serde_json::Value::String(s) => Value::str(s),
             serde_json::Value::Array(items) => {
                 Value::array(items.iter().map(Value::from_json).collect())
+            }
+            serde_json::Value::Object(map) if time_of(map).is_some() => {
+                time_of(map).map_or(Value::Nil, |at| Value::Time(Box::new(gotime::utc(at))))
             }
             serde_json::Value::Object(map) => Value::map(
                 map.iter()
@@ -115,6 +118,19 @@ impl Value {
         gofmt::write_value(&mut out, self);
         out
     }
+}
+
+/// The only key of an object that stands for a moment.
+const TIME_KEY: &str = "\0time";
+
+/// A moment as it is written in an environment, where JSON has no form for it; expressions see a time.
+pub fn time_json(at: Timestamp) -> serde_json::Value {
+    serde_json::json!({ TIME_KEY: at.to_string() })
+}
+
+/// The moment an object stands for, if it does.
+pub(crate) fn time_of(map: &serde_json::Map<String, serde_json::Value>) -> Option<Timestamp> {
+    map.get(TIME_KEY)?.as_str()?.parse().ok()
 }
 
 impl From<bool> for Value {

@@ -23,7 +23,7 @@ pub(super) fn simple(
                 name: name.to_owned(),
             });
         }
-        Some(Entry::Json(_)) => {
+        Some(Entry::Json(_) | Entry::Time(_)) => {
             return Err(Error::NotText {
                 name: name.to_owned(),
             });
@@ -70,7 +70,7 @@ pub(super) fn inner(
             tag: tag.to_owned(),
             name: name.to_owned(),
         }),
-        Some(Entry::Json(_)) => Err(Error::NotText {
+        Some(Entry::Json(_) | Entry::Time(_)) => Err(Error::NotText {
             name: name.to_owned(),
         }),
         None => Ok(None),

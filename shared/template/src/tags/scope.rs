@@ -16,6 +16,8 @@ pub enum Entry<'a> {
     Absent,
     /// Structured data; only expressions can use it.
     Json(Cow<'a, Json>),
+    /// A moment; only expressions can use it.
+    Time(Timestamp),
 }
 
 impl<'a> Entry<'a> {
@@ -32,6 +34,7 @@ impl<'a> Entry<'a> {
             Entry::Text(text) => Json::String(text.into_owned()),
             Entry::Absent => Json::Null,
             Entry::Json(json) => json.into_owned(),
+            Entry::Time(at) => crate::expr::time_json(at),
         }
     }
 }
@@ -176,7 +179,7 @@ impl Scope for Layered<'_> {
     fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.entry(name)? {
             Entry::Text(text) => Some(text),
-            Entry::Absent | Entry::Json(_) => None,
+            Entry::Absent | Entry::Json(_) | Entry::Time(_) => None,
         }
     }
 

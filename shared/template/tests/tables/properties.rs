@@ -89,6 +89,12 @@ fn soup() -> impl Strategy<Value = String> {
         "%5.2",
         "date(",
         "sprig.repeat(",
+        "jsonpath('{\"a\":[1,{\"b\":2}]}','$.a",
+        "@",
+        "$",
+        ":",
+        "?(",
+        "..",
     ]);
     prop::collection::vec(word, 0..24).prop_map(|words| words.concat())
 }

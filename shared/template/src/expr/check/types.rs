@@ -1,6 +1,7 @@
 //! What is known of types, and which the operators take.
 
 use super::super::ast::Binary;
+use super::super::value::time_of;
 
 /// What is known of a value's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ impl Type {
             serde_json::Value::Number(_) => Type::Float,
             serde_json::Value::String(_) => Type::Str,
             serde_json::Value::Array(_) => Type::Array,
+            serde_json::Value::Object(map) if time_of(map).is_some() => Type::Time,
             serde_json::Value::Object(_) => Type::Map,
         }
     }
