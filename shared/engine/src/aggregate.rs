@@ -53,8 +53,8 @@ pub(crate) fn variable(items: &[&NodeStatus], rest: &str) -> Option<String> {
     }
 }
 
-/// All variables over all items.
-pub(crate) fn variables(items: &[&NodeStatus]) -> Vec<(String, String)> {
+/// Names of all variables over all items.
+pub(crate) fn variables(items: &[&NodeStatus]) -> Vec<String> {
     let mut names = vec!["outputs.result".to_owned(), "outputs.parameters".to_owned()];
     let mut parameters: Vec<String> = counted(items)
         .flat_map(|n| n.outputs.iter().flat_map(|o| &o.parameters))
@@ -63,7 +63,7 @@ pub(crate) fn variables(items: &[&NodeStatus]) -> Vec<(String, String)> {
     parameters.sort();
     parameters.dedup();
     names.extend(parameters);
-    names.into_iter().filter_map(|rest| Some((rest.clone(), variable(items, &rest)?))).collect()
+    names.into_iter().filter(|rest| variable(items, rest).is_some()).collect()
 }
 
 /// Results as one JSON list. Each must be JSON by itself; nothing when one is not.

@@ -67,10 +67,12 @@ impl Workflow {
             if self.is_stopping(&call) {
                 return self.refuse_call(&call);
             }
-            let Some(call) = self.hold_back(call) else { return };
+            let Some(call) = self.hold_back(call).and_then(|call| self.park(call)) else { return };
             return self.make(call);
         }
-        self.make(call);
+        if let Some(call) = self.park(call) {
+            self.make(call);
+        }
     }
 
     /// The boundary that made the call has ended meanwhile.

@@ -189,7 +189,7 @@ impl Workflow {
         if self.node(&id).is_some() {
             return id;
         }
-        let label = call.scope.label(&self.object.metadata.name);
+        let label = call.scope.label(self.local_name());
         let boundary = self.boundary_id(call);
         self.create_node(NewNode {
             name: &call.name,

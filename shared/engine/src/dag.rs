@@ -271,7 +271,7 @@ impl Workflow {
             return;
         }
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return };
-        let (boundary, scope) = (owner.node_id.clone(), dag.scope.label(&self.object.metadata.name));
+        let (boundary, scope) = (owner.node_id.clone(), dag.scope.label(self.local_name()));
         let step = dag.tasks[task].step.clone();
         let parents = self.task_parents(frame, task);
         self.create_node(NewNode {

@@ -50,6 +50,7 @@ impl Workflow {
 
     /// Of a running workflow, these members of the spec may change: shutdown, suspend, the deadline, parallelism.
     fn adopt_spec(&mut self, object: api::Workflow) {
+        let object_stored = object.status.stored_workflow_template_spec.clone();
         let before = std::mem::replace(&mut self.object.spec, object.spec);
         self.adopt_labels(object.metadata);
         let spec = &self.object.spec;
@@ -68,7 +69,10 @@ impl Workflow {
         if self.object.spec.shutdown != before.shutdown && !self.object.spec.shutdown.is_empty() {
             self.on_shutdown();
         }
-        if self.object.spec.suspend != Some(true) {
+        if let Some(stored) = object_stored {
+            self.object.status.stored_workflow_template_spec = Some(stored);
+        }
+        if !self.is_suspended() {
             if self.stage == Stage::Held {
                 self.enter();
             }

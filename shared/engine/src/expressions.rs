@@ -1,14 +1,19 @@
 //! Expressions over the variables in scope.
 
 use argosy_template::{
-    Scope,
+    Entry, Scope,
     expr::{self, Env, Program},
 };
 use serde_json::Value;
 
 /// The environment of an expression: the variables, dotted names unfolded to maps.
 pub(crate) fn environment(scope: &dyn Scope) -> Value {
-    expr::expand(scope.keys().filter_map(|key| Some((key, Value::String(scope.get(key)?.into_owned())))))
+    let value = |key| match scope.entry(key)? {
+        Entry::Text(text) => Some((key, Value::String(text.into_owned()))),
+        Entry::Absent => Some((key, Value::Null)),
+        Entry::Json(json) => Some((key, json.into_owned())),
+    };
+    expr::expand(scope.keys().filter_map(value))
 }
 
 /// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages.

@@ -8,11 +8,11 @@ use std::{
 use argosy_api::{
     labels,
     message::{LookupKey, LookupKind},
-    v1alpha1::{self as api, Template, WorkflowSpec, WorkflowStep},
+    v1alpha1::{self as api, Template, TemplateRef, WorkflowSpec, WorkflowStep},
 };
 use serde_json::Value;
 
-use crate::{Command, Workflow, publish::json};
+use crate::{Command, Workflow, call::Call, publish::json, workflow::Work};
 
 /// Answers to lookups, and templates by name.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(crate) struct Library {
     specs: BTreeMap<(bool, String), Arc<WorkflowSpec>>,
     /// Parsed templates, by scope and name.
     templates: HashMap<(TemplateScope, String), Arc<Compiled>>,
+    /// Calls that wait for a template whose name was only known late.
+    parked: BTreeMap<LookupKey, Vec<Call>>,
 }
 
 /// A template, and what is known of it before it is called.
@@ -60,6 +62,11 @@ pub(crate) enum TemplateScope {
 }
 
 impl TemplateScope {
+    fn of(reference: &TemplateRef) -> Self {
+        let name = reference.name.clone();
+        if reference.cluster_scope { Self::Cluster(name) } else { Self::Namespaced(name) }
+    }
+
     /// As it stands in `templateScope` of a node.
     pub fn label(&self, workflow: &str) -> String {
         match self {
@@ -110,6 +117,11 @@ impl Library {
 }
 
 impl Workflow {
+    /// The name in `templateScope` of the workflow's own templates: none when all of them come from a template.
+    pub(crate) fn local_name(&self) -> &str {
+        if self.object.spec.workflow_template_ref.is_some() { "" } else { &self.object.metadata.name }
+    }
+
     /// Asks for what is still unknown; true when there is nothing to wait for.
     pub(crate) fn look_up(&mut self) -> bool {
         let mut wanted = BTreeSet::new();
@@ -154,10 +166,29 @@ impl Workflow {
         {
             self.library.specs.insert((cluster, key.name.clone()), Arc::new(template.spec));
         }
+        let answered = key.clone();
         self.library.answers.insert(key, object);
         if self.stage == crate::workflow::Stage::Preparing {
             self.prepare();
         }
+        let parked = self.library.parked.remove(&answered).unwrap_or_default();
+        self.work.extend(parked.into_iter().map(|call| Work::Call(Box::new(call))));
+    }
+
+    /// Keeps the call until the template it refers to has been looked up; answers it when there is nothing to wait for.
+    pub(crate) fn park(&mut self, call: Call) -> Option<Call> {
+        let Some(reference) = &call.step.template_ref else { return Some(call) };
+        let key = template_key(&self.object.metadata.namespace, reference.cluster_scope, &reference.name);
+        let stored = TemplateScope::of(reference).label("");
+        let stored = self.object.status.stored_templates.contains_key(&format!("{stored}/{}", reference.template));
+        if stored || self.library.answers.contains_key(&key) {
+            return Some(call);
+        }
+        if self.library.asked.insert(key.clone()) {
+            self.commands.push(Command::Lookup(key.clone()));
+        }
+        self.library.parked.entry(key).or_default().push(call);
+        None
     }
 
     /// The template that `step` names, and the scope in which that template's own references are looked up.
@@ -173,8 +204,7 @@ impl Workflow {
             return Ok((Arc::new(Compiled::new(template)), scope.clone()));
         }
         let (scope, name) = match &step.template_ref {
-            Some(r) if r.cluster_scope => (TemplateScope::Cluster(r.name.clone()), &r.template),
-            Some(r) => (TemplateScope::Namespaced(r.name.clone()), &r.template),
+            Some(reference) => (TemplateScope::of(reference), &reference.template),
             None => (scope.clone(), &step.template),
         };
         let key = (scope.clone(), name.clone());
@@ -183,7 +213,7 @@ impl Workflow {
         }
         let template = Arc::new(Compiled::new(self.find_template(&scope, name)?));
         if scope != TemplateScope::Local {
-            let stored = format!("{}/{name}", scope.label(&self.object.metadata.name));
+            let stored = format!("{}/{name}", scope.label(self.local_name()));
             if !self.object.status.stored_templates.contains_key(&stored) {
                 self.object.status.stored_templates.insert(stored, template.template.clone());
                 self.delta.fields.insert(crate::publish::Field::StoredTemplates);
@@ -194,7 +224,7 @@ impl Workflow {
     }
 
     pub(crate) fn find_template(&self, scope: &TemplateScope, name: &str) -> Result<Template, String> {
-        let stored = format!("{}/{name}", scope.label(&self.object.metadata.name));
+        let stored = format!("{}/{name}", scope.label(self.local_name()));
         if let Some(template) = self.object.status.stored_templates.get(&stored) {
             return Ok(template.clone());
         }

@@ -14,9 +14,7 @@ impl Workflow {
     ///
     /// Source: Argo `checkParallelism`.
     pub(crate) fn hold_back(&mut self, call: Call) -> Option<Call> {
-        if let Some(limit) = self.spec.parallelism
-            && self.active_pods >= limit
-        {
+        if self.is_suspended() || self.spec.parallelism.is_some_and(|limit| self.active_pods >= limit) {
             self.held_by_workflow.push_back(call);
             return None;
         }
@@ -48,7 +46,9 @@ impl Workflow {
             }
         }
         let below = self.spec.parallelism.is_none_or(|limit| self.active_pods < limit);
-        if below && let Some(call) = self.held_by_workflow.pop_front() {
+        if below
+            && !self.is_suspended()
+            && let Some(call) = self.held_by_workflow.pop_front() {
             // The call is counted when it is made; the next one is looked at after that.
             self.freed.insert(String::new());
             self.work.push_back(Work::Call(Box::new(call)));
@@ -67,6 +67,12 @@ impl Workflow {
             self.held_by_boundary.remove(boundary);
             self.fail_fast(frame);
         }
+    }
+
+    /// True while `spec.suspend` holds new nodes back.
+    pub(crate) fn is_suspended(&self) -> bool {
+        let stored = self.object.status.stored_workflow_template_spec.as_ref();
+        self.object.spec.suspend == Some(true) || stored.is_some_and(|spec| spec.suspend == Some(true))
     }
 
     /// True when the workflow is being shut down and the call is not exempt.

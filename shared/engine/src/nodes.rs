@@ -67,7 +67,7 @@ impl Workflow {
             message: new.message.to_owned(),
             started_at: Some(now),
             finished_at: new.phase.is_fulfilled().then_some(now),
-            node_flag: Some(new.flag),
+            node_flag: flag_of(new.kind, new.flag),
             progress: if new.kind.executes() { "0/1".to_owned() } else { String::new() },
             ..Default::default()
         };
@@ -190,6 +190,7 @@ impl Workflow {
         let boundary = if after.boundary.is_empty() { &before.boundary } else { &after.boundary };
         let (was, is) = (before.counts(), after.counts());
         self.active_pods += is.active_pods - was.active_pods;
+        self.running_pods += is.running_pods - was.running_pods;
         if is.active_pods < was.active_pods {
             self.freed.insert(String::new());
         }
@@ -211,6 +212,12 @@ impl Workflow {
             None => &step.template,
         }
     }
+}
+
+/// Groups and skipped nodes always carry a flag, empty or not; others only one that says something.
+fn flag_of(kind: NodeType, flag: NodeFlag) -> Option<NodeFlag> {
+    let always = matches!(kind, NodeType::StepGroup | NodeType::TaskGroup | NodeType::Skipped);
+    (always || flag != NodeFlag::default()).then_some(flag)
 }
 
 /// What of a node the counters depend on.
@@ -240,6 +247,7 @@ impl CountKey {
         Counts {
             active: is(live && matches!(self.kind, NodeType::Pod | NodeType::Steps | NodeType::Dag)),
             active_pods: is(live && self.kind == NodeType::Pod),
+            running_pods: is(self.phase == NodePhase::Running && self.kind == NodeType::Pod),
             unsuccessful: is(self.phase.is_failed_or_error() && !self.retried),
         }
     }
@@ -249,6 +257,7 @@ impl CountKey {
 struct Counts {
     active: i64,
     active_pods: i64,
+    running_pods: i64,
     unsuccessful: i64,
 }
 

@@ -83,7 +83,7 @@ impl Workflow {
         let Some(frame) = self.frame(frame) else { return };
         let Some(set) = frame.template.container_set.clone() else { return };
         let (pod_id, pod_name) = (frame.node_id.clone(), frame.call.name.clone());
-        let scope = frame.call.scope.label(&self.object.metadata.name);
+        let scope = frame.call.scope.label(self.local_name());
         for container in &set.containers {
             let name = format!("{pod_name}.{}", container.container.name);
             if self.node(&self.id_of(&name)).is_some() {

@@ -176,7 +176,7 @@ impl Workflow {
         if let Some(due) = self.deadline() {
             self.commands.push(Command::ArmTimer { key: timers::WORKFLOW_DEADLINE.to_owned(), due });
         }
-        if self.object.spec.suspend == Some(true) && self.object.status.nodes.is_empty() {
+        if self.is_suspended() && self.object.status.nodes.is_empty() {
             self.stage = Stage::Held;
             return;
         }

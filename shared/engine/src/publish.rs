@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use argosy_api::{
     labels,
     message::{SCHEMA, StatusChanged, WorkflowDelta},
-    v1alpha1::{Condition, NodeType, WorkflowPhase},
+    v1alpha1::{Condition, NodePhase, NodeStatus, NodeType, WorkflowPhase},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -88,8 +88,9 @@ impl Workflow {
             self.object.status.progress = progress;
             self.delta.fields.insert(Field::Progress);
         }
-        if self.delta.nodes.iter().any(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)) {
-            self.set_condition("PodRunning", if self.active_pods > 0 { "True" } else { "False" });
+        let ran = |n: &NodeStatus| n.r#type == NodeType::Pod && n.phase != NodePhase::Pending;
+        if self.delta.nodes.iter().any(|id| self.node(id).is_some_and(ran)) {
+            self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use argosy_api::v1alpha1::{Backoff, NodeFlag, NodePhase, NodeStatus, RetryStrategy};
+use argosy_api::v1alpha1::{Backoff, NodeFlag, NodePhase, NodeStatus, NodeType, RetryStrategy};
 use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
 
@@ -45,11 +45,12 @@ impl Workflow {
         self.work.push_back(Work::Call(Box::new(call)));
     }
 
-    /// Ids of the attempts of a retry node, in order; hooks are left out.
+    /// Ids of the attempts of a retry node, in order; hooks are left out. Told by their names `node(k)`, as not every
+    /// version of Argo flagged them.
     pub(crate) fn attempts_of(&self, retry: &str) -> Vec<String> {
-        let Some(node) = self.node(retry) else { return Vec::new() };
-        let retried = |id: &&String| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.retried));
-        node.children.iter().filter(retried).cloned().collect()
+        let Some(node) = self.node(retry).filter(|n| n.r#type == NodeType::Retry) else { return Vec::new() };
+        let number = |name: &str| name.strip_prefix(&node.name)?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok();
+        node.children.iter().filter(|id| self.node(id).is_some_and(|n| number(&n.name).is_some())).cloned().collect()
     }
 
     fn attempt_variables(&self, before: &[String], number: usize) -> BTreeMap<String, String> {

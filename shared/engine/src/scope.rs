@@ -2,7 +2,11 @@
 //!
 //! Looked up when asked for, so that a reference costs the same in a DAG of ten tasks and of ten thousand.
 
-use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use argosy_api::v1alpha1::{Artifact, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
 use argosy_template::{
@@ -26,7 +30,7 @@ pub(crate) struct LocalScope<'a> {
     frame: FrameId,
     inputs: BTreeMap<String, String>,
     /// All of them, for expressions, which need to know what exists.
-    all: OnceCell<BTreeMap<String, String>>,
+    all: OnceCell<BTreeSet<String>>,
 }
 
 impl<'a> LocalScope<'a> {
@@ -35,9 +39,9 @@ impl<'a> LocalScope<'a> {
         Self { workflow, frame, inputs, all: OnceCell::new() }
     }
 
-    fn all(&self) -> &BTreeMap<String, String> {
+    fn all(&self) -> &BTreeSet<String> {
         self.all.get_or_init(|| {
-            let mut all = self.inputs.clone();
+            let mut all: BTreeSet<String> = self.inputs.keys().cloned().collect();
             for name in self.workflow.step_names(self.frame) {
                 all.extend(self.workflow.step_variables(self.frame, &name));
             }
@@ -55,7 +59,7 @@ impl Scope for LocalScope<'_> {
     }
 
     fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
-        Box::new(self.all().keys().map(String::as_str))
+        Box::new(self.all().iter().map(String::as_str))
     }
 
     fn entry(&self, name: &str) -> Option<Entry<'_>> {
@@ -135,15 +139,23 @@ impl Workflow {
         }
     }
 
-    fn step_variables(&self, frame: FrameId, step: &str) -> Vec<(String, String)> {
+    /// Names of all that is known of a step, and of the outputs that it does not have because it was skipped.
+    fn step_variables(&self, frame: FrameId, step: &str) -> Vec<String> {
         let Some((id, holder)) = self.step_node(frame, step) else { return Vec::new() };
         let prefix = self.step_prefix(frame);
         let mut found = self.node(&id).map(node_variables).unwrap_or_default();
-        let items = self.items_of(&holder, step);
-        if !items.is_empty() {
-            found.extend(aggregate::variables(&items));
+        if self.node(&id).is_some_and(|n| matches!(n.phase, NodePhase::Skipped | NodePhase::Omitted)) {
+            found.extend(self.declared_outputs(frame, step));
         }
-        found.into_iter().map(|(rest, value)| (format!("{prefix}.{step}.{rest}"), value)).collect()
+        found.extend(aggregate::variables(&self.items_of(&holder, step)));
+        found.into_iter().map(|rest| format!("{prefix}.{step}.{rest}")).collect()
+    }
+
+    fn declared_outputs(&self, frame: FrameId, step: &str) -> Vec<String> {
+        let Some(owner) = self.frame(frame) else { return Vec::new() };
+        let template = find_step(&owner.template, step).and_then(|step| self.peek_template(&step, &owner.inner_scope()).ok());
+        let parameters = template.into_iter().flat_map(|t| t.outputs.parameters).map(|p| format!("outputs.parameters.{}", p.name));
+        parameters.chain(["outputs.result".to_owned()]).collect()
     }
 
     /// The output of a step that was skipped is the default that its template declares.
@@ -302,8 +314,8 @@ fn node_variable(node: &NodeStatus, rest: &str) -> Option<String> {
     }
 }
 
-fn node_variables(node: &NodeStatus) -> Vec<(String, String)> {
+fn node_variables(node: &NodeStatus) -> Vec<String> {
     let fixed = ["id", "status", "startedAt", "finishedAt", "ip", "hostNodeName", "exitCode", "outputs.result"].map(str::to_owned);
     let parameters = node.outputs.iter().flat_map(|o| &o.parameters).map(|p| format!("outputs.parameters.{}", p.name));
-    fixed.into_iter().chain(parameters).filter_map(|rest| Some((rest.clone(), node_variable(node, &rest)?))).collect()
+    fixed.into_iter().chain(parameters).filter(|rest| node_variable(node, rest).is_some()).collect()
 }

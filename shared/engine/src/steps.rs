@@ -107,7 +107,7 @@ impl Workflow {
             return id;
         }
         let Some(owner) = self.frame(frame) else { return id };
-        let (boundary, scope) = (owner.node_id.clone(), owner.inner_scope().label(&self.object.metadata.name));
+        let (boundary, scope) = (owner.node_id.clone(), owner.inner_scope().label(self.local_name()));
         let parents = if index == 0 {
             vec![boundary.clone()]
         } else {

@@ -43,7 +43,10 @@ pub struct Workflow {
     /// Events that came while lookups were under way.
     pub(crate) backlog: VecDeque<Event>,
     pub(crate) counts: HashMap<String, BoundaryCount>,
+    /// Pods that are Pending or Running.
     pub(crate) active_pods: i64,
+    /// Pods that are Running.
+    pub(crate) running_pods: i64,
     pub(crate) progress: crate::progress::Progress,
     /// Calls that wait for the workflow's parallelism.
     pub(crate) held_by_workflow: VecDeque<Call>,
@@ -112,6 +115,7 @@ impl Workflow {
             backlog: VecDeque::new(),
             counts: HashMap::new(),
             active_pods: 0,
+            running_pods: 0,
             progress: crate::progress::Progress::default(),
             held_by_workflow: VecDeque::new(),
             held_by_boundary: HashMap::new(),
