@@ -1,18 +1,14 @@
 //! Expressions over the variables in scope.
 
 use argosy_template::{
-    Entry, Scope,
+    Scope,
     expr::{self, Env, Program},
 };
 use serde_json::Value;
 
 /// The environment of an expression: the variables, dotted names unfolded to maps.
 pub(crate) fn environment(scope: &dyn Scope) -> Value {
-    let value = |key| match scope.entry(key)? {
-        Entry::Text(text) => Some((key, Value::String(text.into_owned()))),
-        Entry::Absent => Some((key, Value::Null)),
-        Entry::Json(json) => Some((key, json.into_owned())),
-    };
+    let value = |key| Some((key, scope.entry(key)?.into_json()));
     expr::expand(scope.keys().filter_map(value))
 }
 

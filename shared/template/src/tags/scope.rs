@@ -29,7 +29,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub(super) fn into_json(self) -> Json {
+    /// The value that expressions see.
+    pub fn into_json(self) -> Json {
         match self {
             Entry::Text(text) => Json::String(text.into_owned()),
             Entry::Absent => Json::Null,
