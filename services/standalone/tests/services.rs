@@ -1,12 +1,13 @@
 //! All services on the memory bus and the in-process API, in virtual time, with a node that only says how pods ended.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argosy_actor::{Clock, Host};
 use argosy_api::labels;
-use argosy_bus::memory::Memory;
-use argosy_bus::{Bus as _, Stream, subject};
+use argosy_bus::memory::{self, AckFault, Chaos, DeliverFault, Memory, PublishFault};
+use argosy_bus::{Bus as _, Message, Publish, Stream, subject};
 use argosy_cluster::api::{Options, Server};
 use argosy_engine::Config;
 use argosy_standalone::{ServiceOptions, run_all};
@@ -15,6 +16,58 @@ use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// Plants faults, and keeps each command that was published, by id.
+#[derive(Default)]
+struct Faults {
+    /// Deliveries come twice; every third answer to a first publish and every acknowledgement of a first delivery is lost.
+    doubling: bool,
+    /// Every third first delivery is lost, so that events arrive out of order.
+    losing: bool,
+    published: Mutex<BTreeSet<String>>,
+    commands: Mutex<BTreeMap<String, Value>>,
+}
+
+impl Chaos for Faults {
+    fn on_deliver(&self, message: &Message) -> DeliverFault {
+        match message.sequence % 3 {
+            2 if self.losing && message.deliveries <= 1 => DeliverFault::DropThenRedeliver,
+            _ if self.doubling && message.deliveries <= 1 => DeliverFault::Twice,
+            _ => DeliverFault::Once,
+        }
+    }
+
+    fn on_publish(&self, message: &Publish) -> PublishFault {
+        if message.stream == Stream::Commands {
+            let command: Value = serde_json::from_slice(&message.payload).expect("JSON");
+            let before = self
+                .commands
+                .lock()
+                .expect("no panic")
+                .insert(message.id.clone(), command.clone());
+            assert!(
+                before.is_none_or(|before| before == command),
+                "{} has two meanings",
+                message.id
+            );
+        }
+        let mut published = self.published.lock().expect("no panic");
+        let is_unlucky = published.insert(message.id.clone()) && published.len() % 3 == 0;
+        if self.doubling && is_unlucky {
+            PublishFault::LostAnswer
+        } else {
+            PublishFault::None
+        }
+    }
+
+    fn on_ack(&self, message: &Message) -> AckFault {
+        if self.doubling && message.deliveries <= 1 {
+            AckFault::Lost
+        } else {
+            AckFault::None
+        }
+    }
+}
 
 struct World {
     server: Server,
@@ -28,6 +81,17 @@ impl World {
             server: Server::new(Options::default()),
             bus: Arc::new(Memory::new()),
             clock: Clock::system(),
+        }
+    }
+
+    fn with_faults(faults: Arc<Faults>) -> Self {
+        let options = memory::Options {
+            chaos: Some(faults),
+            ..memory::Options::default()
+        };
+        Self {
+            bus: Arc::new(Memory::with_options(options)),
+            ..Self::new()
         }
     }
 
@@ -270,4 +334,59 @@ async fn an_object_that_is_no_workflow_ends_with_the_reason() {
     assert!(message.contains("not an object"), "{message}");
     stop.cancel();
     task.await.expect("joined");
+}
+
+/// Two steps at once, then a third, under `faults`: what the scheduler wished for, with how often.
+async fn wishes(faults: Faults) -> BTreeMap<String, usize> {
+    let faults = Arc::new(faults);
+    let world = World::with_faults(Arc::clone(&faults));
+    let steps = json!({"name": "main", "steps": [
+        [{"name": "a", "template": "work"}, {"name": "b", "template": "work"}], [{"name": "c", "template": "work"}],
+    ]});
+    let (stop, task) = world.start("a");
+    world
+        .submit("twice", json!([steps, container("work")]))
+        .await;
+    let workflow = world.until("twice", "Succeeded", Some(0)).await;
+    let pods = world
+        .pods()
+        .list(&ListParams::default())
+        .await
+        .expect("listed");
+    assert_eq!(pods.items.len(), 3);
+    let nodes = workflow["status"]["nodes"].as_object().expect("nodes");
+    assert!(
+        nodes.values().all(|node| node["phase"] == "Succeeded"),
+        "{workflow:#}"
+    );
+    stop.cancel();
+    task.await.expect("joined");
+    let mut wishes = BTreeMap::new();
+    for command in faults.commands.lock().expect("no panic").values() {
+        *wishes
+            .entry(format!("{} {}", command["kind"], command["nodeId"]))
+            .or_default() += 1;
+    }
+    wishes
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_twice_or_late_is_wished_for_once() {
+    let plain = wishes(Faults::default()).await;
+    assert!(
+        plain.len() >= 3 && plain.values().all(|count| *count == 1),
+        "{plain:?}"
+    );
+    let doubled = wishes(Faults {
+        doubling: true,
+        ..Faults::default()
+    })
+    .await;
+    assert_eq!(doubled, plain);
+    let late = wishes(Faults {
+        losing: true,
+        ..Faults::default()
+    })
+    .await;
+    assert_eq!(late, plain);
 }
