@@ -36,6 +36,7 @@ pub struct Program {
     source: Box<str>,
     root: ast::Node,
     names: Vec<String>,
+    reads: Vec<String>,
     uses_env: bool,
 }
 
@@ -45,11 +46,13 @@ impl Program {
     pub fn compile(text: &str) -> Result<Self, Error> {
         let root = parser::parse(text).map_err(|fail| fail.into_error(text))?;
         let names = names::identifiers(&root);
+        let reads = names::reads(&root);
         let uses_env = names::uses_env(&root);
         Ok(Program {
             source: text.into(),
             root,
             names,
+            reads,
             uses_env,
         })
     }
@@ -97,9 +100,9 @@ impl Program {
         &self.names
     }
 
-    /// The first parts of the names it uses; `None` when it uses the whole environment (`$env`).
-    pub(crate) fn roots(&self) -> Option<Vec<String>> {
-        (!self.uses_env).then(|| names::roots(&self.names))
+    /// The constant paths it reads from; `None` when it uses the whole environment (`$env`).
+    pub(crate) fn reads(&self) -> Option<&[String]> {
+        (!self.uses_env).then_some(self.reads.as_slice())
     }
 
     /// The names needed but in neither the variables nor (if on) the functions of `env`.

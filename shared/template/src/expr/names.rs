@@ -116,13 +116,29 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The first parts of the names.
-pub(crate) fn roots(names: &[String]) -> Vec<String> {
-    names
-        .iter()
-        .filter(|name| !name.contains('.'))
-        .cloned()
-        .collect()
+/// The longest constant paths of variables the tree reads, each once; what lies under them may be read too.
+pub(crate) fn reads(root: &Node) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut todo = vec![root];
+    while let Some(node) = todo.pop() {
+        match constant_path(node) {
+            Some(path) if !found.contains(&path) => found.push(path),
+            Some(_) => {}
+            None => node.for_each_child(|child| todo.push(child)),
+        }
+    }
+    found
+}
+
+fn constant_path(node: &Node) -> Option<String> {
+    match &node.kind {
+        Kind::Ident(name) => Some(name.clone()),
+        Kind::Member { base, property, .. } => match &property.kind {
+            Kind::Str(name) => Some(format!("{}.{name}", constant_path(base)?)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Does the tree use `$env`?

@@ -141,16 +141,22 @@ pub(super) fn expression(
     Ok(())
 }
 
-/// The variables an expression can reach, nested by their dots; those of other roots are left out.
+/// The variables an expression can reach, nested by their dots. Of the others only enough is there to tell which
+/// parents exist, so that the work does not grow with the scope.
 fn variables(program: &Program, scope: &dyn Scope) -> Json {
     let entry = |key| scope.entry(key).map(|entry| (key, entry.into_json()));
-    match program.roots() {
-        Some(roots) => expand(
-            roots
-                .iter()
-                .flat_map(|root| scope.keys_under(root))
-                .filter_map(entry),
-        ),
-        None => expand(scope.keys().filter_map(entry)),
+    let Some(paths) = program.reads() else {
+        return expand(scope.keys().filter_map(entry));
+    };
+    let mut keys: Vec<&str> = Vec::new();
+    for path in paths {
+        keys.extend(scope.keys_under(path));
+        for (dot, _) in path.match_indices('.') {
+            // A parent's own value, and one child as a witness that the parent exists.
+            let parent = &path[..dot];
+            keys.extend(scope.entry(parent).map(|_| parent));
+            keys.extend(scope.keys_under(parent).find(|key| *key != parent));
+        }
     }
+    expand(keys.into_iter().filter_map(entry))
 }

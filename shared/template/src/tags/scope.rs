@@ -53,7 +53,7 @@ pub trait Scope {
         self.get(name).map(Entry::Text)
     }
 
-    /// The names whose first part is `root`. Implement it when that can be found without a look at every name.
+    /// The names that are `root`, or have it and a dot in front; `root` may have dots itself. Implement it when that can be found without a look at every name.
     fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
         Box::new(self.keys().filter(move |key| is_under(key, root)))
     }
@@ -73,15 +73,15 @@ fn is_under(key: &str, root: &str) -> bool {
 /// The names of a sorted map that have `root` as first part, in time that does not depend on the others.
 fn range_under<'s, V>(
     map: &'s BTreeMap<String, V>,
-    root: &'s str,
+    root: &str,
 ) -> Box<dyn Iterator<Item = &'s str> + 's> {
-    let keys = map
-        .range::<str, _>((Bound::Included(root), Bound::Unbounded))
-        .map(|(key, _)| key.as_str());
-    // `a-b` sorts between `a` and `a.b`.
+    // `/` is the character behind `.`.
+    let (from, to) = (format!("{root}."), format!("{root}/"));
+    let bounds = (Bound::Included(from.as_str()), Bound::Excluded(to.as_str()));
+    let own = map.get_key_value(root).into_iter();
     Box::new(
-        keys.take_while(move |key| key.starts_with(root))
-            .filter(move |key| is_under(key, root)),
+        own.chain(map.range::<str, _>(bounds))
+            .map(|(key, _)| key.as_str()),
     )
 }
 
