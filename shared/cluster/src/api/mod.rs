@@ -32,6 +32,7 @@ mod selector;
 mod server;
 mod signals;
 mod sources;
+mod state;
 mod store;
 mod table;
 mod watching;

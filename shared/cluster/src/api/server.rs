@@ -19,11 +19,15 @@ use super::logs::LogSource;
 use super::object::key;
 use super::signals::Signals;
 use super::sources::{Clock, Faults, RandomUids, SystemClock, UidSource};
-use super::store::{State, Store};
+use super::state::State;
+use super::store::{Limits, Store};
 use super::write::{ensure_namespace, insert};
 
 /// Events kept for watches that reconnect.
 const HISTORY_EVENTS_MAX: usize = 8192;
+
+/// Log that may grow before it is replaced by a snapshot.
+const LOG_BYTES_MAX: u64 = 64 << 20;
 
 /// How a server behaves.
 pub struct Options {
@@ -37,6 +41,11 @@ pub struct Options {
     pub history_events_max: usize,
     /// Largest request body, in bytes; larger ones are answered 413.
     pub body_bytes_max: usize,
+    /// Largest object, in bytes as JSON; larger ones are refused as etcd does. `None`: no limit,
+    /// and no work to measure objects.
+    pub object_bytes_max: Option<usize>,
+    /// With a data directory: a log larger than this, in bytes, and than the state itself is cut back.
+    pub log_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -47,6 +56,8 @@ impl Default for Options {
             faults: None,
             history_events_max: HISTORY_EVENTS_MAX,
             body_bytes_max: BODY_BYTES_MAX,
+            object_bytes_max: None,
+            log_bytes_max: LOG_BYTES_MAX,
         }
     }
 }
@@ -68,7 +79,7 @@ impl Server {
     /// Errors: the directory is in use, not accessible, or damaged elsewhere than at its torn end.
     pub fn open(options: Options, data_dir: &Path) -> Result<Self, OpenError> {
         let signals = Arc::new(Signals::new());
-        let (state, log) = durable::open(data_dir, &signals)?;
+        let (state, log) = durable::open(data_dir, &signals, options.log_bytes_max)?;
         Ok(Self::start(options, state, signals, Some(log)))
     }
 
@@ -78,7 +89,10 @@ impl Server {
             signals,
             options.clock,
             options.uids,
-            options.history_events_max,
+            Limits {
+                history_events_max: options.history_events_max,
+                object_bytes_max: options.object_bytes_max,
+            },
             log,
         );
         bootstrap(&store).expect("the names are valid, and nothing else is checked");

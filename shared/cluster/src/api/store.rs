@@ -4,7 +4,6 @@
 //! history, from which watches are served. With a [`Log`] a change becomes visible to watches, and
 //! its writer is answered, only once it is on disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,127 +15,11 @@ use super::byte_cache::ByteCache;
 use super::durable::Log;
 use super::failure::{Failure, Result};
 use super::json::Json;
-use super::kinds::{KINDS, Kind};
+use super::kinds::Kind;
 use super::object::Object;
 use super::signals::Signals;
 use super::sources::{Clock, UidSource};
-
-/// What happened to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Added,
-    Modified,
-    Deleted,
-}
-
-/// One entry of the history.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub revision: u64,
-    pub change: Change,
-    /// The object after the change; of a deletion, its last state at the deletion's revision.
-    pub object: Arc<Object>,
-    /// The object before the change.
-    pub previous: Option<Arc<Object>>,
-}
-
-pub(super) type Objects = BTreeMap<Box<str>, Arc<Object>>;
-
-/// Everything under the lock.
-pub(super) struct State {
-    pub revision: u64,
-    pub objects: Vec<Objects>,
-    by_uid: HashMap<Box<str>, (usize, Box<str>)>,
-    dependents: BTreeMap<Box<str>, BTreeSet<(usize, Box<str>)>>,
-    history: VecDeque<Event>,
-    /// The newest revision whose event is no longer in the history.
-    floor: u64,
-}
-
-impl State {
-    pub fn new() -> Self {
-        State {
-            revision: 0,
-            objects: KINDS.iter().map(|_| Objects::new()).collect(),
-            by_uid: HashMap::new(),
-            dependents: BTreeMap::new(),
-            history: VecDeque::new(),
-            floor: 0,
-        }
-    }
-
-    /// A state read back from disk; its history is gone.
-    pub fn restored(revision: u64, objects: impl Iterator<Item = Object>) -> Self {
-        let mut state = State::new();
-        state.revision = revision;
-        state.floor = revision;
-        for object in objects {
-            let object = Arc::new(object);
-            state.index(&object);
-            state.objects[object.kind.index].insert(object.key.clone(), object);
-        }
-        state
-    }
-
-    fn index(&mut self, object: &Object) {
-        let place = (object.kind.index, object.key.clone());
-        for owner in object.owner_uids() {
-            match self.dependents.get_mut(owner) {
-                Some(set) => {
-                    set.insert(place.clone());
-                }
-                None => {
-                    self.dependents
-                        .insert(owner.into(), BTreeSet::from([place.clone()]));
-                }
-            }
-        }
-        self.by_uid.insert(object.uid().into(), place);
-    }
-
-    fn unindex(&mut self, object: &Object) {
-        let place = (object.kind.index, object.key.clone());
-        for owner in object.owner_uids() {
-            if let Some(set) = self.dependents.get_mut(owner) {
-                set.remove(&place);
-                if set.is_empty() {
-                    self.dependents.remove(owner);
-                }
-            }
-        }
-        self.by_uid.remove(object.uid());
-    }
-
-    fn record(&mut self, event: Event, history_events_max: usize) {
-        self.history.push_back(event);
-        while self.history.len() > history_events_max
-            && let Some(old) = self.history.pop_front()
-        {
-            self.floor = old.revision;
-        }
-    }
-
-    /// The objects of a kind as they were at `revision`; `None` when the history is too short.
-    fn objects_at(&self, kind: &Kind, revision: u64) -> Option<Objects> {
-        if revision < self.floor {
-            return None;
-        }
-        let mut objects = self.objects[kind.index].clone();
-        for event in self.history.iter().rev() {
-            if event.revision <= revision {
-                break;
-            }
-            if event.object.kind.index != kind.index {
-                continue;
-            }
-            match &event.previous {
-                Some(previous) => objects.insert(previous.key.clone(), previous.clone()),
-                None => objects.remove(&event.object.key),
-            };
-        }
-        Some(objects)
-    }
-}
+use super::state::{Change, Event, State};
 
 /// The store behind one server.
 pub(crate) struct Store {
@@ -145,8 +28,16 @@ pub(crate) struct Store {
     cache: ByteCache,
     clock: Arc<dyn Clock>,
     uids: Arc<dyn UidSource>,
-    history_events_max: usize,
+    limits: Limits,
     log: Option<Log>,
+}
+
+/// How much the store keeps.
+pub(crate) struct Limits {
+    /// Events kept for watches.
+    pub history_events_max: usize,
+    /// Largest object, encoded.
+    pub object_bytes_max: Option<usize>,
 }
 
 /// The outcome of a write, and the revision it must be durable at before it is answered.
@@ -170,7 +61,7 @@ impl Store {
         signals: Arc<Signals>,
         clock: Arc<dyn Clock>,
         uids: Arc<dyn UidSource>,
-        history_events_max: usize,
+        limits: Limits,
         log: Option<Log>,
     ) -> Self {
         signals.publish(state.revision, 0);
@@ -180,7 +71,7 @@ impl Store {
             cache: ByteCache::default(),
             clock,
             uids,
-            history_events_max: history_events_max.max(1),
+            limits,
             log,
         }
     }
@@ -404,6 +295,16 @@ impl Txn<'_> {
         objects
     }
 
+    /// Refuses an object that is too large to store.
+    pub fn check_size(&self, tree: &Json) -> Result<()> {
+        match self.store.limits.object_bytes_max {
+            Some(limit) if tree.to_vec().len() > limit => {
+                Err(Failure::internal("etcdserver: request is too large"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Stores a new or changed object at the next revision.
     pub fn put(&mut self, kind: &'static Kind, mut tree: Json) -> Arc<Object> {
         if self.dry {
@@ -458,7 +359,8 @@ impl Txn<'_> {
             object,
             previous,
         };
-        self.state.record(event, self.store.history_events_max);
+        self.state
+            .record(event, self.store.limits.history_events_max);
     }
 
     fn finish(self) -> u64 {

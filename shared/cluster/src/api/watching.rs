@@ -18,7 +18,8 @@ use super::object::Object;
 use super::render::Renderer;
 use super::request::{Params, Target};
 use super::selector::Selector;
-use super::store::{Change, Event, Store};
+use super::state::{Change, Event};
+use super::store::Store;
 
 /// Events sent in one piece of the body.
 const BATCH_EVENTS_MAX: usize = 128;
@@ -207,7 +208,18 @@ impl Watch {
             (false, false) => {}
             (false, true) => self.line(out, "ADDED", object),
             (true, true) => self.line(out, "MODIFIED", object),
-            (true, false) => self.line(out, "DELETED", object),
+            (true, false) => {
+                // What left the selection is shown as it last was in it, at the new revision.
+                let left = match &event.previous {
+                    Some(previous) if event.change != Change::Deleted => {
+                        let mut tree = previous.tree.clone();
+                        tree.copy_from(&object.tree, &["metadata", "resourceVersion"]);
+                        &Arc::new(Object::new(object.kind, object.revision, tree))
+                    }
+                    _ => object,
+                };
+                self.line(out, "DELETED", left);
+            }
         }
     }
 

@@ -48,6 +48,7 @@ pub(crate) fn insert(
         admission::complete_new(kind, &mut tree, uid, txn.now())?;
         let name = tree.str_at(&["metadata", "name"]).unwrap_or("");
         if txn.get(kind, &key(namespace.unwrap_or(""), name)).is_none() {
+            txn.check_size(&tree)?;
             if let Some(namespace) = namespace {
                 ensure_namespace(txn, namespace)?;
             }
@@ -151,6 +152,7 @@ pub(crate) fn replace(
     if tree == old.tree {
         return Ok(Arc::clone(old));
     }
+    txn.check_size(&tree)?;
     let object = txn.put(old.kind, tree);
     match deletion::finish_if_ready(txn, object) {
         Deleted::Gone(object) | Deleted::Waiting(object) => Ok(object),

@@ -283,3 +283,23 @@ async fn bodies_and_types_are_checked() {
     huge.data["spec"]["x"] = json!("x".repeat(4 << 20));
     assert_eq!(code(api.create(&PostParams::default(), &huge).await), 413);
 }
+
+#[tokio::test]
+async fn objects_past_the_size_limit_are_refused_as_by_etcd() {
+    let mut options = crate::support::options();
+    options.object_bytes_max = Some(2_000);
+    let api = workflows(&argosy_cluster::api::Server::new(options));
+    api.create(&PostParams::default(), &workflow("a"))
+        .await
+        .expect("small enough");
+    let grow = Patch::Merge(json!({"status": {"message": "x".repeat(2_000)}}));
+    match api.patch("a", &PatchParams::default(), &grow).await {
+        Err(kube::Error::Api(status)) => {
+            assert_eq!(status.code, 500);
+            assert_eq!(status.message, "etcdserver: request is too large");
+        }
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    let kept = api.get("a").await.expect("there");
+    assert!(kept.data.get("status").is_none());
+}

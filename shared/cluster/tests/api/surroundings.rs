@@ -87,6 +87,36 @@ async fn a_data_directory_keeps_what_was_answered() {
 }
 
 #[tokio::test]
+async fn a_grown_log_is_cut_back_without_loss() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = options();
+    options.log_bytes_max = 10_000;
+    let server = Server::open(options, dir.path()).expect("opened");
+    let api = workflows(&server);
+    api.create(&PostParams::default(), &workflow("a"))
+        .await
+        .expect("created");
+    for i in 0..300 {
+        let patch = Patch::Merge(json!({"spec": {"count": i}}));
+        api.patch("a", &PatchParams::default(), &patch)
+            .await
+            .expect("patched");
+    }
+    let copy = tempfile::tempdir().expect("a directory");
+    let mut size = 0;
+    for entry in std::fs::read_dir(dir.path()).expect("readable") {
+        let entry = entry.expect("readable");
+        size += std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+    }
+    // Snapshot and log together stay within what a snapshot and one limit's worth of log take.
+    assert!(size < 40_000, "{size} bytes are kept");
+    let restored = Server::open(crate::support::options(), copy.path()).expect("opened");
+    assert_eq!(restored.revision(), server.revision());
+    let kept = workflows(&restored).get("a").await.expect("kept");
+    assert_eq!(kept.data["spec"]["count"], 299);
+}
+
+#[tokio::test]
 async fn watches_follow_a_durable_server() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::open(options(), dir.path()).expect("opened");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::signals::Signals;
-use super::store::{Objects, State};
+use super::state::{Objects, State};
 
 pub(super) use frame::{record_put, record_remove};
 pub(crate) use writer::Log;
@@ -52,7 +52,11 @@ pub enum OpenError {
 }
 
 /// Reads a data directory and starts its writer.
-pub(super) fn open(dir: &Path, signals: &Arc<Signals>) -> Result<(State, Log), OpenError> {
+pub(super) fn open(
+    dir: &Path,
+    signals: &Arc<Signals>,
+    log_bytes_max: u64,
+) -> Result<(State, Log), OpenError> {
     let lock = files::lock(dir)?;
     let (revision, objects) = files::read(dir)?;
     let state = State::restored(revision, objects.into_values());
@@ -62,6 +66,7 @@ pub(super) fn open(dir: &Path, signals: &Arc<Signals>) -> Result<(State, Log), O
         revision,
         state.objects.clone(),
         Arc::clone(signals),
+        log_bytes_max,
     )?;
     Ok((state, log))
 }

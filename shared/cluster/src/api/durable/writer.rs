@@ -14,8 +14,6 @@ use super::frame;
 use super::{AllObjects, OpenError};
 use crate::api::signals::Signals;
 
-/// A log is cut back when it is this large, and larger than the snapshot it follows.
-const LOG_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of a snapshot gathered before each write.
 const SNAPSHOT_BUFFER_BYTES: usize = 1 << 20;
 
@@ -59,6 +57,7 @@ impl Log {
         revision: u64,
         objects: AllObjects,
         signals: Arc<Signals>,
+        log_bytes_max: u64,
     ) -> Result<Log, OpenError> {
         let size = write_snapshot(dir, revision, &objects)
             .map_err(|source| failed("write the snapshot in", dir, source))?;
@@ -78,6 +77,7 @@ impl Log {
             _lock: lock,
             file,
             log_bytes: 0,
+            log_bytes_max,
             snapshot_bytes: size,
             shared: Arc::clone(&shared),
             written: sender,
@@ -158,6 +158,8 @@ struct Writer {
     _lock: File,
     file: File,
     log_bytes: u64,
+    /// The log is cut back when it is larger than this and than the snapshot it follows.
+    log_bytes_max: u64,
     snapshot_bytes: u64,
     shared: Arc<Shared>,
     written: watch::Sender<Outcome>,
@@ -192,8 +194,8 @@ impl Writer {
             }
             self.shared.wake.wait(&mut queue);
         }
-        let wanted =
-            self.log_bytes > LOG_BYTES_MAX.max(self.snapshot_bytes) && queue.snapshot.is_none();
+        let wanted = self.log_bytes > self.log_bytes_max.max(self.snapshot_bytes)
+            && queue.snapshot.is_none();
         let fresh = Queue {
             snapshot_wanted: wanted,
             closed: queue.closed,
