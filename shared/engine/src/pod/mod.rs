@@ -106,14 +106,18 @@ impl PodInput<'_> {
     }
 }
 
-/// Applies a `podSpecPatch`; the empty text changes nothing.
+/// Applies a `podSpecPatch`; the empty text changes nothing. As in Go's YAML, `0644` is octal.
 fn patch(spec: &mut Value, text: &str) -> Result<(), Error> {
     if text.trim().is_empty() {
         return Ok(());
     }
     let patch: Value = match serde_json::from_str(text) {
         Ok(json) => json,
-        Err(_) => serde_saphyr::from_str(text).map_err(|source| Error::PatchSyntax {
+        Err(_) => serde_saphyr::from_str_with_options(
+            text,
+            serde_saphyr::options! { legacy_octal_numbers: true },
+        )
+        .map_err(|source| Error::PatchSyntax {
             text: text.to_owned(),
             source: Box::new(source),
         })?,

@@ -256,30 +256,34 @@ impl<'a> Walker<'a> {
             self.steps(home, template, &mut scope, is_exit);
         } else {
             leaf_scope(template, &mut scope);
-            self.check_tags(&scope, template, &format!("{place}: "));
+            self.check_tags(&|name| scope.has(name), template, &format!("{place}: "));
         }
         if matches!(kind, "Steps" | "DAG") {
-            self.check_tags(&scope, &template.outputs, &format!("{place}.outputs "));
+            self.check_tags(
+                &|name| scope.has(name),
+                &template.outputs,
+                &format!("{place}.outputs "),
+            );
         }
         self.say_all(containers::check(template, kind));
         self.say_all(outputs::check(template, kind));
         self.say_all(metrics::check(&place, template.metrics.as_ref()));
     }
 
-    /// Reports the first variable in `value` that does not exist.
+    /// Reports the first variable in `value` that is neither global nor, by `is_local`, there.
     pub(super) fn check_tags<T: serde::Serialize>(
         &mut self,
-        scope: &Scope,
+        is_local: &dyn Fn(&str) -> bool,
         value: &T,
         prefix: &str,
     ) -> bool {
         let text = serde_json::to_string(value).expect("API types are written as JSON");
-        let mut all = self.globals.clone();
-        all.extend(scope);
-        match all.unresolved(&text) {
+        let is_there = |name: &str| self.globals.has(name) || is_local(name);
+        match super::scope::unresolved(&text, &is_there) {
             None => true,
             Some(tag) => {
-                self.say(format!("{prefix}failed to resolve {{{{{tag}}}}}"));
+                let message = format!("{prefix}failed to resolve {{{{{tag}}}}}");
+                self.say(message);
                 false
             }
         }
@@ -342,13 +346,9 @@ pub(super) fn loops(
         + usize::from(sequence.is_some())
 }
 
-pub(super) fn with_item(scope: &Scope, loops: usize) -> Scope {
-    let mut scope = scope.clone();
-    if loops > 0 {
-        scope.add("item");
-        scope.add_prefix("item.");
-    }
-    scope
+/// A variable of the loop.
+pub(super) fn is_item(name: &str) -> bool {
+    name == "item" || name.starts_with("item.")
 }
 
 fn inputs_scope(template: &Template) -> Scope {

@@ -1,12 +1,12 @@
 //! DAG templates: each task sees what its ancestors gave.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use argosy_api::v1alpha1::*;
 
 use super::{
     arguments,
-    calls::{Call, Home, Walker, loops, with_item},
+    calls::{Call, Home, Walker, is_item, loops},
     names, outputs, scope,
     scope::Scope,
 };
@@ -83,27 +83,30 @@ impl Walker<'_> {
             );
             called.insert(task.name.as_str(), target);
         }
-        let none = BTreeSet::new();
+        // What is known of a task once it is over.
+        let mut over = Scope::default();
+        for (name, target) in &called {
+            outputs::add_to_scope(&mut over, &format!("tasks.{name}"), target.as_ref(), true);
+        }
         for task in &dag.tasks {
-            let before = ancestors.get(task.name.as_str()).unwrap_or(&none);
-            let loops = loops(
+            let comes_before = |name: &str| ancestors.has(&task.name, name);
+            let has_loop = loops(
                 &task.with_items,
                 &task.with_param,
                 task.with_sequence.as_ref(),
-            );
-            let mut own_scope = with_item(scope, loops);
-            for name in before {
-                let target = called.get(name).and_then(Option::as_ref);
-                outputs::add_to_scope(&mut own_scope, &format!("tasks.{name}"), target, true);
-            }
+            ) > 0;
+            let is_local = |name: &str| {
+                let is_of_ancestor = task_of(name).is_some_and(comes_before);
+                scope.has(name) || has_loop && is_item(name) || is_of_ancestor && over.has(name)
+            };
             self.step_in(format!("{place}.tasks.{}", task.name));
             let own = DAGTask {
                 hooks: BTreeMap::new(),
                 inline: None,
                 ..task.clone()
             };
-            if self.check_tags(&own_scope, &own, "") {
-                self.check_dependencies(task, before, &called);
+            if self.check_tags(&is_local, &own, "") {
+                self.check_dependencies(task, &comes_before, &called);
             }
             self.step_out();
         }
@@ -116,27 +119,23 @@ impl Walker<'_> {
                 self.say(format!("{place}.targets target '{target}' is not defined"));
             }
         }
-        for (name, target) in &called {
-            outputs::add_to_scope(scope, &format!("tasks.{name}"), target.as_ref(), true);
-        }
+        scope.extend(over);
     }
 
     /// Arguments may speak only of tasks that come before.
     fn check_dependencies(
         &mut self,
         task: &DAGTask,
-        before: &BTreeSet<&str>,
+        comes_before: &dyn Fn(&str) -> bool,
         tasks: &BTreeMap<&str, Option<Template>>,
     ) {
         for parameter in &task.arguments.parameters {
             let Some(value) = &parameter.value else {
                 continue;
             };
-            let named = scope::tags(value)
-                .filter_map(|tag| tag.trim().strip_prefix("tasks.")?.split_once('.'));
-            let missing = named
-                .map(|(name, _)| name)
-                .find(|name| tasks.contains_key(name) && !before.contains(name));
+            let missing = scope::tags(value)
+                .filter_map(|tag| task_of(tag.trim()))
+                .find(|name| tasks.contains_key(name) && !comes_before(name));
             if let Some(missing) = missing {
                 self.say(format!(
                     "missing dependency '{missing}' for parameter '{}'",
@@ -147,11 +146,7 @@ impl Walker<'_> {
     }
 
     /// All tasks before each task; also finds what is wrong with `depends` itself.
-    fn ancestors<'t>(
-        &mut self,
-        place: &str,
-        tasks: &'t [DAGTask],
-    ) -> BTreeMap<&'t str, BTreeSet<&'t str>> {
+    fn ancestors<'t>(&mut self, place: &str, tasks: &'t [DAGTask]) -> Ancestors<'t> {
         let by_name: BTreeMap<&str, &DAGTask> =
             tasks.iter().map(|t| (t.name.as_str(), t)).collect();
         let tolerated = |_: &str| (false, false);
@@ -189,59 +184,73 @@ impl Walker<'_> {
                 }
             }
         }
-        let (before, in_cycle) = close(&direct, tasks);
+        let (ancestors, in_cycle) = Ancestors::of(&direct, tasks);
         if !in_cycle.is_empty() {
             self.say(format!(
                 "{place}.tasks dependency cycle detected: {}",
                 in_cycle.join("->")
             ));
         }
-        before
+        ancestors
     }
 }
 
-/// All ancestors of each task, and the tasks that have none because they wait for each other.
-fn close<'t>(
-    direct: &BTreeMap<&'t str, Vec<&'t str>>,
-    tasks: &'t [DAGTask],
-) -> (BTreeMap<&'t str, BTreeSet<&'t str>>, Vec<&'t str>) {
-    let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut dependents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for task in tasks {
-        let names = direct
-            .get(task.name.as_str())
-            .map_or(&[][..], Vec::as_slice);
-        waits.insert(&task.name, names.len());
-        names
-            .iter()
-            .for_each(|name| dependents.entry(name).or_default().push(&task.name));
+/// The task that a variable speaks of.
+fn task_of(variable: &str) -> Option<&str> {
+    Some(variable.strip_prefix("tasks.")?.split_once('.')?.0)
+}
+
+/// Which tasks come before which: a bit per pair, as a DAG may have thousands of tasks.
+struct Ancestors<'t> {
+    index: BTreeMap<&'t str, usize>,
+    /// By index of the task; empty for one in a cycle.
+    sets: Vec<Vec<u64>>,
+}
+
+impl<'t> Ancestors<'t> {
+    fn has(&self, task: &str, other: &str) -> bool {
+        let (Some(task), Some(other)) = (self.index.get(task), self.index.get(other)) else {
+            return false;
+        };
+        let word = self.sets[*task].get(other / 64);
+        word.is_some_and(|word| word >> (other % 64) & 1 == 1)
     }
-    let mut ready: VecDeque<&str> = waits
-        .iter()
-        .filter(|(_, n)| **n == 0)
-        .map(|(name, _)| *name)
-        .collect();
-    let mut before: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    while let Some(name) = ready.pop_front() {
-        let mut all: BTreeSet<&str> = BTreeSet::new();
-        for parent in direct.get(name).into_iter().flatten() {
-            all.insert(parent);
-            all.extend(before.get(parent).into_iter().flatten());
+
+    /// From the direct dependencies; with the tasks that wait for each other.
+    fn of(direct: &BTreeMap<&'t str, Vec<&'t str>>, tasks: &'t [DAGTask]) -> (Self, Vec<&'t str>) {
+        let names = tasks.iter().map(|t| t.name.as_str());
+        let index: BTreeMap<&str, usize> = names.clone().zip(0..).collect();
+        let mut waits = vec![0; tasks.len()];
+        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
+        for (name, parents) in direct {
+            waits[index[name]] = parents.len();
+            parents
+                .iter()
+                .for_each(|parent| dependents[index[parent]].push(index[name]));
         }
-        before.insert(name, all);
-        for dependent in dependents.get(name).into_iter().flatten() {
-            if let Some(left) = waits.get_mut(dependent) {
-                *left -= 1;
-                if *left == 0 {
-                    ready.push_back(dependent);
+        let mut ready: VecDeque<usize> =
+            index.values().copied().filter(|i| waits[*i] == 0).collect();
+        let mut sets: Vec<Vec<u64>> = vec![Vec::new(); tasks.len()];
+        let mut is_settled = vec![false; tasks.len()];
+        while let Some(task) = ready.pop_front() {
+            let mut all = vec![0; tasks.len().div_ceil(64)];
+            for parent in direct.get(tasks[task].name.as_str()).into_iter().flatten() {
+                let parent = index[parent];
+                all[parent / 64] |= 1 << (parent % 64);
+                for (word, more) in all.iter_mut().zip(&sets[parent]) {
+                    *word |= more;
+                }
+            }
+            sets[task] = all;
+            is_settled[task] = true;
+            for dependent in &dependents[task] {
+                waits[*dependent] -= 1;
+                if waits[*dependent] == 0 {
+                    ready.push_back(*dependent);
                 }
             }
         }
+        let in_cycle = names.filter(|name| !is_settled[index[name]]).collect();
+        (Self { index, sets }, in_cycle)
     }
-    let in_cycle = tasks
-        .iter()
-        .map(|t| t.name.as_str())
-        .filter(|name| !before.contains_key(name))
-        .collect();
-    (before, in_cycle)
 }

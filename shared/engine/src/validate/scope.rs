@@ -30,9 +30,9 @@ impl Scope {
         self.prefixes.insert(prefix.into());
     }
 
-    pub fn extend(&mut self, other: &Self) {
-        self.names.extend(other.names.iter().cloned());
-        self.prefixes.extend(other.prefixes.iter().cloned());
+    pub fn extend(&mut self, other: Self) {
+        self.names.extend(other.names);
+        self.prefixes.extend(other.prefixes);
     }
 
     /// Adds `name`, or all that could be meant when it holds a variable itself.
@@ -43,18 +43,18 @@ impl Scope {
         }
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.names.contains(name) || self.prefixes.iter().any(|p| name.starts_with(p.as_str()))
     }
+}
 
-    /// The first tag of `text` that this scope cannot resolve, as it is written.
-    pub fn unresolved<'t>(&self, text: &'t str) -> Option<&'t str> {
-        tags(text).find(|tag| {
-            let name = tag.trim();
-            let ours = name == "item" || OURS.iter().any(|p| name.starts_with(p));
-            ours && !self.has(name)
-        })
-    }
+/// The first tag of `text` that is ours to resolve and is not there, as it is written.
+pub(super) fn unresolved<'t>(text: &'t str, is_there: &dyn Fn(&str) -> bool) -> Option<&'t str> {
+    tags(text).find(|tag| {
+        let name = tag.trim();
+        let is_ours = name == "item" || OURS.iter().any(|p| name.starts_with(p));
+        is_ours && !is_there(name)
+    })
 }
 
 /// The simple tags of a text, innermost ones where they are nested; expressions are left out.
@@ -88,10 +88,7 @@ mod tests {
 
     #[test]
     fn foreign_tags_are_not_ours_to_resolve() {
-        assert_eq!(
-            Scope::default().unresolved("{{user.name}} {{retries}}"),
-            None
-        );
-        assert_eq!(Scope::default().unresolved("{{item}}"), Some("item"));
+        assert_eq!(unresolved("{{user.name}} {{retries}}", &|_| false), None);
+        assert_eq!(unresolved("{{item}}", &|_| false), Some("item"));
     }
 }

@@ -6,7 +6,7 @@ use argosy_api::v1alpha1::*;
 
 use super::{
     arguments,
-    calls::{Call, Home, Walker, loops, with_item},
+    calls::{Call, Home, Walker, is_item, loops},
     names, outputs,
     scope::Scope,
 };
@@ -57,7 +57,8 @@ impl Walker<'_> {
                     inline: None,
                     ..step.clone()
                 };
-                self.check_tags(&with_item(scope, call.loops), &own, "");
+                let is_local = |name: &str| scope.has(name) || call.loops > 0 && is_item(name);
+                self.check_tags(&is_local, &own, "");
                 let target = self.follow(home, &call, is_exit);
                 self.step_out();
                 called.push((step.name.as_str(), target));
