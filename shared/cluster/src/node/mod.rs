@@ -184,7 +184,8 @@ impl Node {
         let pods: Api<Pod> = Api::all(self.shared.client.clone());
         let mut events = watcher::watcher(pods, watcher::Config::default()).boxed();
         let mut listed: Option<HashSet<(String, String)>> = None;
-        let mut first = true;
+        // only what is there now can be left over: pods to come make directories of their own
+        let mut left_over = Some(remains::directories(&self.shared.data_dir.join("pods")));
         loop {
             let event = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -219,15 +220,11 @@ impl Node {
                     for key in unlisted {
                         self.forget(&key, &mut tasks);
                     }
-                    if std::mem::take(&mut first) {
-                        let known = self
-                            .shared
-                            .pods
-                            .lock()
-                            .values()
-                            .map(|run| run.uid())
-                            .collect();
-                        tasks.spawn(remains::sweep(self.shared.data_dir.join("pods"), known));
+                    if let Some(mut left_over) = left_over.take() {
+                        for run in self.shared.pods.lock().values() {
+                            left_over.remove(&run.dir());
+                        }
+                        tasks.spawn(remains::sweep(left_over));
                     }
                 }
                 Some(Err(error)) => {

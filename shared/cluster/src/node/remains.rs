@@ -19,32 +19,31 @@ pub async fn remove(path: PathBuf) {
     }
 }
 
-/// Kills and removes the pods that an earlier life of the node left and the API server no longer knows.
-pub async fn sweep(pods: PathBuf, known: HashSet<String>) {
-    let swept = tokio::task::spawn_blocking(move || {
-        for pod in fs::read_dir(pods)?.flatten() {
-            if known.contains(pod.file_name().to_string_lossy().as_ref()) {
-                continue;
-            }
-            for container in fs::read_dir(pod.path().join("containers"))
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
-                for run in fs::read_dir(container.path())
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                {
-                    kill_run(&run.path());
-                }
-            }
-            remove_tree(&pod.path())?;
+/// The directories in `dir`.
+pub fn directories(dir: &Path) -> HashSet<PathBuf> {
+    fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Kills and removes pods that an earlier life of the node left and the API server no longer knows.
+pub async fn sweep(pods: HashSet<PathBuf>) {
+    for pod in pods {
+        let dir = pod.clone();
+        let killed = tokio::task::spawn_blocking(move || {
+            let containers = directories(&dir.join("containers"));
+            containers
+                .iter()
+                .flat_map(|container| directories(container))
+                .for_each(|run| kill_run(&run));
+        });
+        if let Err(error) = killed.await {
+            tracing::warn!(%error, path = %pod.display(), "cannot end a left-over pod");
         }
-        io::Result::Ok(())
-    });
-    if let Ok(Err(error)) = swept.await {
-        tracing::warn!(%error, "cannot remove left-over pods");
+        remove(pod).await;
     }
 }
 

@@ -11,7 +11,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use jiff::Timestamp;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -94,14 +95,36 @@ fn command(spec: &ShimSpec) -> Result<Pid, String> {
     if let Some((uid, gid)) = spec.user {
         command.uid(uid).gid(gid);
     }
-    match command.spawn() {
-        Ok(child) => Ok(Pid::from_raw(child.id() as i32)),
-        Err(error) => Err(format!(
-            "fork/exec {}: {}",
-            program.display(),
-            plain(&error)
-        )),
+    spawn(&mut command)
+        .map_err(|error| format!("fork/exec {}: {}", program.display(), plain(&error)))
+}
+
+/// Starts the command with no signal blocked. Signals that came before are passed on to it.
+fn spawn(command: &mut Command) -> io::Result<Pid> {
+    let signals = SignalFd::with_flags(&awaited(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut early = Vec::new();
+    while let Some(info) = signals.read_signal()? {
+        early.extend(Signal::try_from(info.ssi_signo as i32).ok());
     }
+    // a child inherits the mask; a signal in this instant is ignored by process 1
+    SigSet::empty().thread_set_mask()?;
+    let child = command.spawn();
+    awaited().thread_block()?;
+    let child = Pid::from_raw(child?.id() as i32);
+    for signal in early
+        .into_iter()
+        .filter(|signal| *signal != Signal::SIGCHLD)
+    {
+        let _ = killpg(
+            child,
+            if signal == Signal::SIGUSR1 {
+                Signal::SIGKILL
+            } else {
+                signal
+            },
+        );
+    }
+    Ok(child)
 }
 
 /// The program's path, searched for like Go's `exec.LookPath`.
@@ -151,12 +174,12 @@ fn plain(error: &io::Error) -> String {
 /// Passes signals to the command's group and reaps orphans until the command ends.
 fn reap(spec: &ShimSpec, child: Pid) -> io::Result<i32> {
     let code = loop {
+        // first of all: a quick command may have ended while signals were let through
+        if let Some(code) = collect(child) {
+            break code;
+        }
         match awaited().wait()? {
-            Signal::SIGCHLD => {
-                if let Some(code) = collect(child) {
-                    break code;
-                }
-            }
+            Signal::SIGCHLD => {}
             Signal::SIGUSR1 if spec.isolation == Isolation::Plain => {
                 let _ = killpg(child, Signal::SIGKILL);
             }
