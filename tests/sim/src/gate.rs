@@ -32,8 +32,11 @@ pub enum When {
 /// A bug put in on purpose, to see that it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
-    /// The scheduler acknowledges an event when it gets it, not when it has published what follows from it.
+    /// The scheduler acknowledges an event when it gets it, not when it has published what follows from it. The log of
+    /// events is kept and replayed, so this alone must do no harm.
     AckBeforePublish,
+    /// The status service acknowledges an event when it gets it, not when it has written it into the object.
+    AckBeforeWrite,
 }
 
 /// One incarnation's gate.

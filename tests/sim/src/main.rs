@@ -39,15 +39,24 @@ struct Cli {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum PlantName {
-    /// The scheduler acknowledges before it publishes
+    /// The scheduler acknowledges before it publishes (does no harm: the log is replayed)
     AckBeforePublish,
+    /// The status service acknowledges before it writes
+    AckBeforeWrite,
+}
+
+impl PlantName {
+    fn plant(self) -> Plant {
+        match self {
+            Self::AckBeforePublish => Plant::AckBeforePublish,
+            Self::AckBeforeWrite => Plant::AckBeforeWrite,
+        }
+    }
 }
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let plant = cli
-        .plant
-        .map(|PlantName::AckBeforePublish| Plant::AckBeforePublish);
+    let plant = cli.plant.map(PlantName::plant);
     let mut tally = Tally {
         passed: 0,
         failed: 0,
@@ -64,11 +73,10 @@ fn main() -> Result<ExitCode> {
             corpus::names().join(", ")
         );
     }
-    let planted = if plant.is_some() {
-        " --plant ack-before-publish"
-    } else {
-        ""
-    };
+    let planted = cli
+        .plant
+        .and_then(|p| p.to_possible_value())
+        .map_or_else(String::new, |p| format!(" --plant {}", p.get_name()));
     if let Some(place) = &cli.crash {
         for name in &names {
             let plan = Plan {
@@ -85,7 +93,7 @@ fn main() -> Result<ExitCode> {
         }
     } else if cli.exhaustive {
         for name in &names {
-            exhaustive(name, plant, &mut tally, planted)?;
+            exhaustive(name, plant, &mut tally, &planted)?;
         }
     } else if let Some(seed) = cli.seed {
         let plan = Plan {

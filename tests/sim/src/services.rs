@@ -301,8 +301,11 @@ struct GatedConsumer {
 async fn gated(gate: &Arc<Gate>, delivery: Delivery) -> Delivery {
     let message = delivery.message.clone();
     let what = format!("{} {}", message.stream, message.id);
-    let is_early =
-        gate.plant == Some(Plant::AckBeforePublish) && message.stream == Stream::Observed;
+    let is_early = match gate.plant {
+        Some(Plant::AckBeforePublish) => message.stream == Stream::Observed,
+        Some(Plant::AckBeforeWrite) => message.stream == Stream::Events,
+        None => false,
+    };
     if is_early {
         // The planted bug: what follows from the event may now be lost.
         let _ = gate

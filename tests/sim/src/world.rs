@@ -171,7 +171,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
                     .crash
                     .filter(|(r, _)| *r == role && number == 0)
                     .map(|(_, crash)| crash),
-                plant: plan.plant.filter(|_| role == Role::Scheduler),
+                plant: plan.plant,
                 writes: Arc::clone(&writes),
                 broken: Arc::clone(&broken),
             };
