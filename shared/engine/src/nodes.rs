@@ -152,19 +152,20 @@ impl Workflow {
         }
     }
 
+    /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod
+    /// with many dependents need not be searched.
     fn terminal_containers(&self, pod: &NodeStatus) -> Vec<String> {
+        let container = |id: &String| self.node(id).filter(|n| n.r#type == NodeType::Container && n.boundary_id == pod.id);
         let mut seen = std::collections::BTreeSet::new();
-        let mut stack: Vec<&String> = pod.children.iter().collect();
+        let mut stack: Vec<&NodeStatus> = pod.children.iter().map_while(container).collect();
         let mut ends = Vec::new();
-        while let Some(id) = stack.pop() {
-            let Some(node) = self.node(id).filter(|n| n.r#type == NodeType::Container) else { continue };
-            if !seen.insert(id) {
+        while let Some(node) = stack.pop() {
+            if !seen.insert(&node.id) {
                 continue;
             }
-            let inner: Vec<&String> =
-                node.children.iter().filter(|c| self.node(c).is_some_and(|n| n.r#type == NodeType::Container)).collect();
+            let inner: Vec<&NodeStatus> = node.children.iter().map_while(container).collect();
             if inner.is_empty() {
-                ends.push(id.clone());
+                ends.push(node.id.clone());
             }
             stack.extend(inner);
         }
