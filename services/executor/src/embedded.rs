@@ -1,0 +1,303 @@
+//! The executor inside the local node: no processes but the user's.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_api::v1alpha1::Template;
+use argosy_artifacts::Store;
+use argosy_cluster::node::{Builtin, Claim, Context, Outcome, StartError};
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::layout::{Layout, RESULT_MAX, VAR_RUN_ARGO, mains};
+use crate::outputs::{Gatherer, progress};
+use crate::report::Reporter;
+use crate::{Error, FAILED, Inputs, Wrapped, stage, wrap};
+
+/// How often the progress file is looked at. Argo's default.
+const PROGRESS_TICK: Duration = Duration::from_secs(3);
+/// On pods: `N/M` while the step runs.
+const PROGRESS: &str = "workflows.argoproj.io/progress";
+
+/// Runs `init` and `wait` inside the node, and the user's commands without a wrapper process.
+pub struct Embedded {
+    store: Arc<dyn Store>,
+}
+
+/// The executor's containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Init,
+    Wait,
+    Main,
+}
+
+fn role(container: &Container) -> Option<Role> {
+    let command: Vec<&str> = container
+        .command
+        .iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    match command.as_slice() {
+        ["/argosy", "executor", "init", ..] => Some(Role::Init),
+        ["/argosy", "executor", "wait", ..] => Some(Role::Wait),
+        ["/var/run/argo/argoexec", "main", "--", ..] => Some(Role::Main),
+        _ => None,
+    }
+}
+
+impl Embedded {
+    /// With artifacts in `store`.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    async fn init(&self, context: &Context) -> Result<(), Error> {
+        let template = template(context)?;
+        let inputs = Inputs {
+            template: &template,
+            layout: &layout(context)?,
+            store: &*self.store,
+            host: &|path| context.place_for(path),
+        };
+        stage(inputs).await
+    }
+
+    async fn wait(&self, context: &Context) -> Result<(i32, String), Error> {
+        let template = template(context)?;
+        let layout = layout(context)?;
+        let mains = mains(&template);
+        let ended = async {
+            for main in &mains {
+                context.ended(main).await;
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            () = deadline(context, &mains) => {}
+            () = watch_progress(context, &layout) => {}
+        }
+        for sidecar in &template.sidecars {
+            context.stop(&sidecar.container.name);
+        }
+        let variable = |name: &str| context.env().get(name).cloned().unwrap_or_default();
+        let (workflow, pod) = (variable("ARGO_WORKFLOW_NAME"), variable("ARGO_POD_NAME"));
+        let gatherer = Gatherer {
+            template: &template,
+            layout: &layout,
+            store: &*self.store,
+            workflow: &workflow,
+            pod: &pod,
+            include_result: variable("ARGO_INCLUDE_SCRIPT_OUTPUT") == "true",
+        };
+        let reporter = Reporter {
+            node_id: variable("ARGO_NODE_ID"),
+            workflow: workflow.clone(),
+            workflow_uid: variable("ARGO_WORKFLOW_UID"),
+            namespace: context.pod().metadata.namespace.clone().unwrap_or_default(),
+        };
+        let client = context.client().clone();
+        Ok(reporter
+            .report(gatherer.gather().await, async || Ok(client))
+            .await)
+    }
+}
+
+#[async_trait]
+impl Builtin for Embedded {
+    fn claims(&self, _: &Pod, container: &Container) -> Option<Claim> {
+        Some(match role(container)? {
+            Role::Init | Role::Wait => Claim::Inside,
+            Role::Main => Claim::Wrapped,
+        })
+    }
+
+    async fn run(&self, context: Context) -> Outcome {
+        let ended = match role(context.container()) {
+            Some(Role::Init) => self.init(&context).await.map(|()| (0, String::new())),
+            Some(Role::Wait) => self.wait(&context).await,
+            Some(Role::Main) => main(&context).await,
+            None => Err(Error::Unsupported {
+                word: "unknown".into(),
+            }),
+        };
+        let (exit_code, message) = ended.unwrap_or_else(|error| (FAILED, error.to_string()));
+        if exit_code == FAILED && !message.is_empty() {
+            context.log(&message);
+        }
+        Outcome {
+            exit_code,
+            message,
+            reason: None,
+        }
+    }
+}
+
+async fn main(context: &Context) -> Result<(i32, String), Error> {
+    // "/var/run/argo/argoexec", "main", "--", then the user's
+    let words = context.argv().get(3..).unwrap_or_default();
+    if let ["/argosy", "executor", word, ..] = words
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        return Err(Error::Unsupported {
+            word: (*word).to_owned(),
+        });
+    }
+    let given = context
+        .container()
+        .command
+        .as_ref()
+        .is_some_and(|command| command.len() > 3);
+    let argv = match given {
+        true => words.to_vec(),
+        false => context
+            .image_command(words)
+            .map_err(|text| Error::Start { text })?,
+    };
+    let layout = layout(context)?;
+    layout.make_container(&context.container().name)?;
+    Ok(wrap(&Main { context, argv }, &layout).await)
+}
+
+struct Main<'a> {
+    context: &'a Context,
+    argv: Vec<String>,
+}
+
+#[async_trait]
+impl Wrapped for Main<'_> {
+    fn name(&self) -> &str {
+        &self.context.container().name
+    }
+
+    async fn run(&self, attempt: u32) -> Result<i32, Error> {
+        let run = if attempt == 0 {
+            "run".to_owned()
+        } else {
+            format!("run-{attempt}")
+        };
+        let exit = self.context.exec(&run, self.argv.clone()).await;
+        let exit = exit.map_err(|error| Error::Start {
+            text: error.to_string(),
+        })?;
+        match exit.start_error {
+            None => Ok(exit.code),
+            Some(StartError::Command(text)) => Err(Error::Command { text }),
+            Some(StartError::Sandbox(text)) => Err(Error::Start { text }),
+        }
+    }
+
+    async fn dependency(&self, name: &str) -> i32 {
+        self.context
+            .ended(name)
+            .await
+            .map_or(FAILED, |ended| ended.exit_code)
+    }
+
+    fn file(&self, path: &str) -> io::Result<PathBuf> {
+        self.context.host_path(self.name(), path)
+    }
+
+    fn keep_output(&self, layout: &Layout) -> Result<(), Error> {
+        let variable = self.context.env().get("ARGO_INCLUDE_SCRIPT_OUTPUT");
+        if variable.is_some_and(|value| value == "true") {
+            let path = layout.stdout(self.name());
+            let bytes = self
+                .context
+                .stdout(self.name(), RESULT_MAX)
+                .map_err(layout.error(&path))?;
+            layout.write(&path, &bytes)?;
+        }
+        let logs = layout
+            .read_template()?
+            .and_then(|template| template.archive_location?.archive_logs);
+        if logs == Some(true) {
+            let path = layout.combined(self.name());
+            let bytes = self
+                .context
+                .combined(self.name())
+                .map_err(layout.error(&path))?;
+            layout.write(&path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn stopping(&self) -> &CancellationToken {
+        self.context.stopping()
+    }
+}
+
+fn template(context: &Context) -> Result<Template, Error> {
+    let text = context
+        .env()
+        .get("ARGO_TEMPLATE")
+        .ok_or(Error::Environment {
+            name: "ARGO_TEMPLATE",
+        })?;
+    serde_json::from_str(text).map_err(|source| Error::Template { source })
+}
+
+fn layout(context: &Context) -> Result<Layout, Error> {
+    let path = context.place_for(VAR_RUN_ARGO);
+    path.map(Layout::new).map_err(|source| Error::File {
+        path: VAR_RUN_ARGO.into(),
+        source,
+    })
+}
+
+/// Stops the main containers when the step's time is over, and waits for their end.
+async fn deadline(context: &Context, mains: &[String]) {
+    let due = context
+        .env()
+        .get("ARGO_DEADLINE")
+        .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let Some(due) = due else {
+        return std::future::pending().await;
+    };
+    let left = due.duration_since(jiff::Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    for main in mains {
+        context.stop(main);
+    }
+    for main in mains {
+        context.ended(main).await;
+    }
+}
+
+/// Shows progress while the step runs; never ends.
+async fn watch_progress(context: &Context, layout: &Layout) {
+    let meta = &context.pod().metadata;
+    let (namespace, name) = (
+        meta.namespace.clone().unwrap_or_default(),
+        meta.name.clone().unwrap_or_default(),
+    );
+    let pods: Api<Pod> = Api::namespaced(context.client().clone(), &namespace);
+    let mut shown = None;
+    loop {
+        tokio::time::sleep(PROGRESS_TICK).await;
+        let now = progress(layout);
+        if now.is_some() && now != shown {
+            let patch = json!({ "metadata": { "annotations": { PROGRESS: now } } });
+            match pods
+                .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+            {
+                Ok(_) => shown = now,
+                Err(error) => tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot show progress"
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! `wait`, second half: gathers what the main containers left.
+
+use std::io;
+
+use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, S3Artifact, Template};
+use argosy_artifacts::{Archive, Place, Source, Store, place_of};
+
+use crate::Error;
+use crate::layout::{Layout, MAIN, RESULT_MAX};
+
+/// What `wait` works with.
+pub struct Gatherer<'a> {
+    /// The substituted template.
+    pub template: &'a Template,
+    /// The volume that all containers share.
+    pub layout: &'a Layout,
+    /// Where artifacts are kept.
+    pub store: &'a dyn Store,
+    /// Name of the workflow.
+    pub workflow: &'a str,
+    /// Name of the pod.
+    pub pod: &'a str,
+    /// Whether standard output of `main` is the result.
+    pub include_result: bool,
+}
+
+/// What was found. Errors do not hide the outputs that are there.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// The outputs, as the node will have them.
+    pub outputs: Outputs,
+    /// `N/M`, the last that the user's program wrote.
+    pub progress: Option<String>,
+    /// What is missing, in order.
+    pub errors: Vec<Error>,
+}
+
+impl Gatherer<'_> {
+    /// Gathers result, parameters, artifacts, logs and progress.
+    pub async fn gather(&self) -> Gathered {
+        let mut gathered = Gathered {
+            progress: self.progress(),
+            ..Gathered::default()
+        };
+        if self.include_result {
+            match self.result() {
+                Ok(result) => gathered.outputs.result = result,
+                Err(error) => gathered.errors.push(error),
+            }
+        }
+        for parameter in &self.template.outputs.parameters {
+            match self.parameter(parameter) {
+                Ok(parameter) => gathered.outputs.parameters.push(parameter),
+                Err(error) => gathered.errors.push(error),
+            }
+        }
+        for artifact in &self.template.outputs.artifacts {
+            match self.artifact(artifact).await {
+                Ok(Some(artifact)) => gathered.outputs.artifacts.push(artifact),
+                Ok(None) => {}
+                Err(error) => gathered.errors.push(error),
+            }
+        }
+        match self.logs().await {
+            Ok(Some(artifact)) => gathered.outputs.artifacts.push(artifact),
+            Ok(None) => {}
+            Err(error) => gathered.errors.push(error),
+        }
+        gathered
+    }
+
+    /// The last `N/M` line.
+    pub fn progress(&self) -> Option<String> {
+        progress(self.layout)
+    }
+
+    fn result(&self) -> Result<Option<String>, Error> {
+        let path = self.layout.stdout(MAIN);
+        match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.layout.error(&path)(error)),
+            Ok(bytes) => {
+                let end = &bytes[bytes.len().saturating_sub(RESULT_MAX)..];
+                Ok(Some(without_newline(
+                    String::from_utf8_lossy(end).into_owned(),
+                )))
+            }
+        }
+    }
+
+    fn parameter(&self, parameter: &Parameter) -> Result<Parameter, Error> {
+        let mut output = parameter.clone();
+        let Some(from) = parameter
+            .value_from
+            .as_ref()
+            .filter(|from| !from.path.is_empty())
+        else {
+            return Ok(output);
+        };
+        let path = self.layout.parameter(&from.path);
+        let value = match std::fs::read(&path) {
+            Ok(bytes) => without_newline(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) => match &from.default {
+                Some(default) => default.to_string(),
+                None => return Err(self.layout.error(&path)(error)),
+            },
+        };
+        output.value = Some(value.into());
+        Ok(output)
+    }
+
+    async fn artifact(&self, artifact: &Artifact) -> Result<Option<Artifact>, Error> {
+        let failed = |source| Error::Artifact {
+            name: artifact.name.clone(),
+            action: "save",
+            source,
+        };
+        if artifact.path.is_empty() {
+            return Ok(None);
+        }
+        let file = self.layout.artifact(&artifact.path);
+        if !file.exists() {
+            return match artifact.optional {
+                true => Ok(None),
+                false => Err(self.layout.error(&file)(io::ErrorKind::NotFound.into())),
+            };
+        }
+        let mut output = artifact.clone();
+        if output.path.len() > 1 {
+            output.path = output.path.trim_end_matches('/').to_owned();
+        }
+        let archive = Archive::of(artifact.archive.as_ref()).map_err(failed)?;
+        output.location = self
+            .location(artifact, &archive.file_name(&output))
+            .map_err(failed)?;
+        self.save(&output.location, Source::Move(&file))
+            .await
+            .map_err(failed)?;
+        Ok(Some(output))
+    }
+
+    /// The log of `main` as an artifact, when the template asks for it.
+    async fn logs(&self) -> Result<Option<Artifact>, Error> {
+        let wanted = self
+            .template
+            .archive_location
+            .as_ref()
+            .and_then(|l| l.archive_logs)
+            .unwrap_or(false);
+        let file = self.layout.combined(MAIN);
+        if !wanted || !file.exists() {
+            return Ok(None);
+        }
+        let mut artifact = Artifact {
+            name: format!("{MAIN}-logs"),
+            ..Artifact::default()
+        };
+        let name = artifact.name.clone();
+        let failed = |source| Error::Artifact {
+            name,
+            action: "save",
+            source,
+        };
+        let location = self.location(&artifact, &format!("{MAIN}.log"));
+        artifact.location = match location {
+            Ok(location) => location,
+            Err(error) => return Err(failed(error)),
+        };
+        self.save(&artifact.location, Source::Copy(&file))
+            .await
+            .map_err(failed)?;
+        Ok(Some(artifact))
+    }
+
+    async fn save(
+        &self,
+        location: &ArtifactLocation,
+        source: Source<'_>,
+    ) -> Result<(), argosy_artifacts::Error> {
+        match place_of(location)? {
+            Place::Key(key) => self.store.put(&key, source).await,
+            Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
+        }
+    }
+
+    /// Where an artifact goes: its own location, else the template's, else the default key.
+    fn location(
+        &self,
+        artifact: &Artifact,
+        file: &str,
+    ) -> Result<ArtifactLocation, argosy_artifacts::Error> {
+        let own = &artifact.location;
+        match place_of(own) {
+            Ok(_) => return Ok(own.clone()),
+            Err(argosy_artifacts::Error::NoLocation) => {}
+            Err(error) => return Err(error),
+        }
+        let base = self.template.archive_location.as_ref();
+        if let Some(Err(error @ argosy_artifacts::Error::Driver { .. })) = base.map(place_of) {
+            return Err(error);
+        }
+        let mut s3 = own
+            .s3
+            .clone()
+            .or_else(|| base.and_then(|base| base.s3.clone()))
+            .unwrap_or_default();
+        let prefix = match s3.key.trim_matches('/') {
+            "" => format!("{}/{}", self.workflow, self.pod),
+            key => key.to_owned(),
+        };
+        s3 = S3Artifact {
+            key: format!("{prefix}/{file}"),
+            ..s3
+        };
+        Ok(ArtifactLocation {
+            s3: Some(s3),
+            ..ArtifactLocation::default()
+        })
+    }
+}
+
+/// The last `N/M` line of the progress file.
+pub fn progress(layout: &Layout) -> Option<String> {
+    let text = std::fs::read_to_string(layout.progress()).ok()?;
+    text.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| is_progress(line))
+        .map(str::to_owned)
+}
+
+fn is_progress(line: &str) -> bool {
+    let number = |text: &str| text.parse::<u64>().ok();
+    line.split_once('/')
+        .and_then(|(n, m)| Some((number(n)?, number(m)?)))
+        .is_some_and(|(n, m)| n <= m && m > 0)
+}
+
+/// Exactly one newline at the end is cut off.
+fn without_newline(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use argosy_artifacts::LocalStore;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn gather(
+        template: serde_json::Value,
+        files: &[(&str, &str)],
+    ) -> (Gathered, tempfile::TempDir) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let layout = Layout::new(dir.path().join("argo"));
+        for (path, text) in files {
+            layout
+                .write(&dir.path().join("argo").join(path), text.as_bytes())
+                .expect("write");
+        }
+        let store = LocalStore::open_at(dir.path().join("store")).expect("a store");
+        let template: Template = serde_json::from_value(template).expect("a template");
+        let gatherer = Gatherer {
+            template: &template,
+            layout: &layout,
+            store: &store,
+            workflow: "w",
+            pod: "p",
+            include_result: true,
+        };
+        (gatherer.gather().await, dir)
+    }
+
+    #[tokio::test]
+    async fn outputs_are_gathered() {
+        let template = json!({"outputs": {
+            "parameters": [{"name": "a", "valueFrom": {"path": "/tmp/a"}},
+                {"name": "b", "valueFrom": {"path": "/tmp/b", "default": 7}}],
+            "artifacts": [{"name": "art", "path": "/out/f"}, {"name": "gone", "path": "/gone", "optional": true},
+                {"name": "plain", "path": "/tmp/", "archive": {"none": {}}}]}});
+        let files = [
+            ("outputs/parameters/tmp/a", "x\n\n"),
+            ("outputs/artifacts/out/f.tgz", "z"),
+            ("outputs/artifacts/tmp.tgz/in", "y"),
+            ("ctr/main/stdout", "r\n"),
+            ("progress", "1/4\n2/4\nrubbish\n"),
+        ];
+        let (gathered, dir) = gather(template, &files).await;
+        assert!(gathered.errors.is_empty(), "{:?}", gathered.errors);
+        let outputs = serde_json::to_value(&gathered.outputs).expect("JSON");
+        assert_eq!(outputs["parameters"][0]["value"], "x\n");
+        assert_eq!(outputs["parameters"][1]["value"], "7");
+        assert_eq!(outputs["artifacts"][0]["s3"]["key"], "w/p/art.tgz");
+        assert_eq!(outputs["artifacts"][1]["s3"]["key"], "w/p/tmp");
+        assert_eq!(outputs["artifacts"][1]["path"], "/tmp");
+        assert_eq!(
+            (outputs["result"].as_str(), gathered.progress.as_deref()),
+            (Some("r"), Some("2/4"))
+        );
+        assert_eq!(
+            fs::read_to_string(dir.path().join("store/w/p/tmp/in"))
+                .ok()
+                .as_deref(),
+            Some("y")
+        );
+        assert!(dir.path().join("store/w/p/art.tgz").exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_told_as_argo_does() {
+        let template = json!({"outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "/p"}}],
+            "artifacts": [{"name": "a", "path": "/tmp/hello_world.txt"}]}});
+        let (gathered, _dir) = gather(template, &[]).await;
+        let texts: Vec<_> = gathered.errors.iter().map(Error::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "open /var/run/argo/outputs/parameters/p: no such file or directory",
+                "open /var/run/argo/outputs/artifacts/tmp/hello_world.txt.tgz: no such file or directory",
+            ]
+        );
+    }
+}

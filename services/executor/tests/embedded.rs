@@ -1,0 +1,309 @@
+//! The executor inside the local node, over the in-process API, with real processes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use argosy_artifacts::{LocalStore, Source, Store};
+use argosy_cluster::api;
+use argosy_cluster::node::{Images, Node, Options, Runtime};
+use argosy_executor::Embedded;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::ApiResource;
+use kube::runtime::wait::await_condition;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// The program that the node starts: this test itself, see `main`.
+fn executable() -> PathBuf {
+    std::env::current_exe().expect("this test has a path")
+}
+
+struct World {
+    client: kube::Client,
+    store: Arc<LocalStore>,
+    _dir: TempDir,
+}
+
+impl World {
+    async fn start() -> Result<Self> {
+        let server = api::Server::new(api::Options::default());
+        let dir = TempDir::new()?;
+        let store = Arc::new(LocalStore::open_at(dir.path().join("artifacts"))?);
+        let node = Node::new(Options {
+            client: server.client("default"),
+            data_dir: dir.path().join("node"),
+            name: "test".into(),
+            executable: executable(),
+            images: Images::default(),
+            runtime: Runtime::Process,
+            builtins: vec![Arc::new(Embedded::new(store.clone()))],
+            keep_on_exit: false,
+        })
+        .await?;
+        tokio::spawn(async move { node.run(CancellationToken::new()).await });
+        Ok(Self {
+            client: server.client("default"),
+            store,
+            _dir: dir,
+        })
+    }
+
+    /// Runs a pod as the engine builds it.
+    async fn run(
+        &self,
+        name: &str,
+        template: Value,
+        mains: Vec<Value>,
+        mounts: Value,
+    ) -> Result<Pod> {
+        let env = |container: &str| {
+            json!([
+                {"name": "ARGO_CONTAINER_NAME", "value": container},
+                {"name": "ARGO_NODE_ID", "value": format!("{name}-id")},
+                {"name": "ARGO_WORKFLOW_NAME", "value": "wf"},
+                {"name": "ARGO_WORKFLOW_UID", "value": "u"},
+                {"name": "ARGO_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                {"name": "ARGO_INCLUDE_SCRIPT_OUTPUT", "value": "true"},
+                {"name": "ARGO_PROGRESS_FILE", "value": "/var/run/argo/progress"},
+                {"name": "ARGO_TEMPLATE", "value": template.to_string()},
+            ])
+        };
+        let shared = json!({"name": "var-run-argo", "mountPath": "/var/run/argo"});
+        let staging = json!({"name": "argo-staging", "mountPath": "/argo/staging"});
+        let inputs = json!({"name": "input-artifacts", "mountPath": "/argo/inputs/artifacts"});
+        let mut containers = vec![
+            json!({"name": "wait", "image": "argosy/executor", "env": env("wait"),
+            "command": ["/argosy", "executor", "wait"], "volumeMounts": [shared]}),
+        ];
+        for mut main in mains {
+            let wrapper = [json!("/var/run/argo/argoexec"), json!("main"), json!("--")];
+            let own = main["command"].as_array().cloned().unwrap_or_default();
+            main["command"] = Value::Array(wrapper.into_iter().chain(own).collect());
+            main["image"] = main.get("image").cloned().unwrap_or(json!("busybox"));
+            main["env"] = env(main["name"].as_str().unwrap_or_default());
+            let more = mounts.as_array().cloned().unwrap_or_default();
+            main["volumeMounts"] =
+                Value::Array([vec![shared.clone(), staging.clone()], more].concat());
+            containers.push(main);
+        }
+        let sidecars = template["sidecars"].as_array().cloned().unwrap_or_default();
+        containers.extend(sidecars);
+        let pod = json!({"metadata": {"name": name}, "spec": {
+            "restartPolicy": "Never",
+            "volumes": [{"name": "var-run-argo", "emptyDir": {}}, {"name": "argo-staging", "emptyDir": {}},
+                {"name": "input-artifacts", "emptyDir": {}}],
+            "initContainers": [{"name": "init", "image": "argosy/executor", "env": env("init"),
+                "command": ["/argosy", "executor", "init"], "volumeMounts": [shared, staging, inputs]}],
+            "containers": containers,
+        }});
+        let pods: Api<Pod> = Api::default_namespaced(self.client.clone());
+        pods.create(&PostParams::default(), &serde_json::from_value(pod)?)
+            .await?;
+        let ended = |pod: Option<&Pod>| {
+            pod.is_some_and(|pod| ["Succeeded", "Failed"].contains(&phase(pod)))
+        };
+        let found =
+            tokio::time::timeout(Duration::from_secs(20), await_condition(pods, name, ended)).await;
+        found
+            .context("the pod does not end")??
+            .context("the pod is gone")
+    }
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status
+        .as_ref()
+        .and_then(|s| s.phase.as_deref())
+        .unwrap_or_default()
+}
+
+fn end(pod: &Pod, name: &str) -> (i32, String) {
+    let status = pod.status.clone().unwrap_or_default();
+    let all = [status.container_statuses, status.init_container_statuses]
+        .into_iter()
+        .flatten()
+        .flatten();
+    let found = all
+        .into_iter()
+        .find(|c| c.name == name)
+        .and_then(|c| c.state?.terminated);
+    found.map_or((-1, String::new()), |t| {
+        (t.exit_code, t.message.unwrap_or_default())
+    })
+}
+
+fn outputs(pod: &Pod) -> Result<Value> {
+    let (code, message) = end(pod, "wait");
+    ensure!(code == 0, "{message}");
+    Ok(serde_json::from_str::<Value>(&message)?["outputs"].clone())
+}
+
+async fn a_script_gives_outputs(world: &World) -> Result<()> {
+    world
+        .store
+        .put("in.txt", Source::Bytes(b"from the store"))
+        .await?;
+    let template = json!({"script": {"image": "busybox", "command": ["sh"], "source":
+        "cat /tmp/in; cat /raw/in; echo; mkdir -p /out/d; echo x > /out/d/f; printf 'v\\n' > /p; echo 3/4 > $ARGO_PROGRESS_FILE"},
+        "inputs": {"artifacts": [{"name": "in", "path": "/tmp/in", "s3": {"key": "in.txt"}},
+            {"name": "raw", "path": "/raw/in", "raw": {"data": "!"}}, {"name": "no", "path": "/no", "optional": true}]},
+        "outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "/p"}}],
+            "artifacts": [{"name": "d", "path": "/out/d"}]}});
+    let mounts = json!([{"name": "input-artifacts", "mountPath": "/tmp/in", "subPath": "in"},
+        {"name": "input-artifacts", "mountPath": "/raw/in", "subPath": "raw"}]);
+    let main = json!({"name": "main", "command": ["sh"], "args": ["/argo/staging/script"]});
+    let pod = world.run("script", template, vec![main], mounts).await?;
+    assert_eq!(phase(&pod), "Succeeded", "{:?}", pod.status);
+    let outputs = outputs(&pod)?;
+    assert_eq!(outputs["result"], "from the store!");
+    assert_eq!(outputs["parameters"][0]["value"], "v");
+    assert_eq!(outputs["artifacts"][0]["s3"]["key"], "wf/script/d.tgz");
+    assert_eq!(world.store.list("wf").await?, ["wf/script/d.tgz"]);
+    Ok(())
+}
+
+async fn failures_are_told_as_argo_does(world: &World) -> Result<()> {
+    let main = json!({"name": "main", "command": ["invalid"]});
+    let pod = world
+        .run("invalid", json!({"container": {}}), vec![main], json!([]))
+        .await?;
+    let text = "failed to find name in PATH: exec: \"invalid\": executable file not found in $PATH";
+    assert_eq!(end(&pod, "main"), (64, text.to_owned()));
+    let template = json!({"container": {}, "outputs": {"artifacts": [{"name": "a", "path": "/tmp/hello_world.txt"}]}});
+    let pod = world
+        .run(
+            "missing",
+            template,
+            vec![json!({"name": "main", "command": ["true"]})],
+            json!([]),
+        )
+        .await?;
+    let text =
+        "open /var/run/argo/outputs/artifacts/tmp/hello_world.txt.tgz: no such file or directory; ";
+    assert_eq!(
+        (end(&pod, "main").0, end(&pod, "wait")),
+        (0, (64, text.to_owned()))
+    );
+    let template = json!({"container": {}, "inputs": {"artifacts": [{"name": "a", "path": "/a", "s3": {"key": "nothing"}}]}});
+    let pod = world
+        .run(
+            "no-input",
+            template,
+            vec![json!({"name": "main", "command": ["true"]})],
+            json!([]),
+        )
+        .await?;
+    assert_eq!(
+        end(&pod, "init"),
+        (
+            64,
+            "artifact a failed to load: artifact \"nothing\" not found".to_owned()
+        )
+    );
+    assert_eq!(phase(&pod), "Failed");
+    Ok(())
+}
+
+async fn container_sets_run_in_order(world: &World) -> Result<()> {
+    let template = json!({"containerSet": {"retryStrategy": {"retries": 2}, "containers": [
+        {"name": "a"}, {"name": "main", "dependencies": ["a"]}, {"name": "c", "dependencies": ["bad"]}, {"name": "bad"}]}});
+    let sh = |name: &str, script: &str| json!({"name": name, "command": ["sh", "-c", script]});
+    let mains = vec![
+        sh("a", "sleep 0.2; echo a > /var/run/argo/order"),
+        sh(
+            "main",
+            "cat /var/run/argo/order && echo again >> /var/run/argo/n && test $(wc -l < /var/run/argo/n) = 3",
+        ),
+        sh("c", "true"),
+        sh("bad", "exit 3"),
+    ];
+    let pod = world.run("set", template, mains, json!([])).await?;
+    assert_eq!(
+        (end(&pod, "a").0, end(&pod, "main").0, end(&pod, "bad").0),
+        (0, 0, 3)
+    );
+    assert_eq!(
+        end(&pod, "c"),
+        (
+            64,
+            "dependency \"bad\" exited with non-zero code: 3".to_owned()
+        )
+    );
+    Ok(())
+}
+
+async fn sidecars_are_stopped(world: &World) -> Result<()> {
+    let template = json!({"container": {}, "sidecars": [{"name": "side", "image": "busybox", "command": ["sleep", "1d"]}]});
+    let pod = world
+        .run(
+            "side",
+            template,
+            vec![json!({"name": "main", "command": ["true"]})],
+            json!([]),
+        )
+        .await?;
+    assert_eq!((end(&pod, "main").0, end(&pod, "side").0), (0, 143));
+    Ok(())
+}
+
+async fn large_outputs_become_a_task_result(world: &World) -> Result<()> {
+    let main =
+        json!({"name": "main", "command": ["sh", "-c", "head -c 9000 /dev/zero | tr '\\0' x"]});
+    let pod = world
+        .run("large", json!({"container": {}}), vec![main], json!([]))
+        .await?;
+    assert_eq!(
+        end(&pod, "wait"),
+        (0, "{\"taskResult\":\"large-id\"}".to_owned())
+    );
+    let kind = ApiResource {
+        group: "argoproj.io".into(),
+        version: "v1alpha1".into(),
+        api_version: "argoproj.io/v1alpha1".into(),
+        kind: "WorkflowTaskResult".into(),
+        plural: "workflowtaskresults".into(),
+    };
+    let results: Api<DynamicObject> = Api::default_namespaced_with(world.client.clone(), &kind);
+    let result = results.get("large-id").await?;
+    assert_eq!(
+        result.data["outputs"]["result"].as_str().map(str::len),
+        Some(9000)
+    );
+    Ok(())
+}
+
+/// No test harness: the node starts this program again as the shim of its containers.
+fn main() -> Result<std::process::ExitCode> {
+    if let Some(code) = argosy_cluster::node::dispatch() {
+        return Ok(code);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let world = World::start().await?;
+        a_script_gives_outputs(&world)
+            .await
+            .context("a_script_gives_outputs")?;
+        failures_are_told_as_argo_does(&world)
+            .await
+            .context("failures_are_told_as_argo_does")?;
+        container_sets_run_in_order(&world)
+            .await
+            .context("container_sets_run_in_order")?;
+        sidecars_are_stopped(&world)
+            .await
+            .context("sidecars_are_stopped")?;
+        large_outputs_become_a_task_result(&world)
+            .await
+            .context("large_outputs_become_a_task_result")?;
+        println!("5 passed");
+        Ok(std::process::ExitCode::SUCCESS)
+    })
+}
