@@ -319,7 +319,9 @@ impl World {
                         run.pods.insert(node.to_owned(), manifest.clone());
                     }
                 }
-                Command::ArmTimer { key, due } if due <= self.now => self.feed(name, Observed::TimerFired { key })?,
+                Command::ArmTimer { key, due } if due <= self.now => {
+                    self.feed(name, Observed::TimerFired { key })?
+                }
                 Command::Cluster { .. } | Command::ArmTimer { .. } | Command::Publish(_) => {}
             }
         }
