@@ -178,7 +178,7 @@ fn files(
         .root(&dir, binds.clone())
         .map_err(|e| e.to_string())?
     {
-        Some(root) => Ok(View::Root(root)),
+        Some(root) => Ok(View::of(root)),
         None => Ok(plain(&binds)),
     }
 }
@@ -311,7 +311,7 @@ impl PodRun {
         let mut working_dir = container.working_dir.clone().unwrap_or_default();
         let image = container.image.as_deref().unwrap_or_default();
         let root = match view {
-            View::Root(root) => Some(root),
+            View::Root { root, .. } => Some(root),
             View::Plain(_) if node.sandbox.isolation != Isolation::Plain => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,

@@ -8,18 +8,42 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::paths::{self, Found};
-use super::spec::Root;
+use super::spec::{Layer, Root};
 
 /// Where each file of a container is on the host.
 #[derive(Clone, Debug)]
 pub enum View {
     /// The container has a root of its own.
-    Root(Root),
+    Root {
+        /// That root.
+        root: Root,
+        /// Its binds as (path inside, path on the host), the former free of links: `/var/run` often is one.
+        binds: Vec<(PathBuf, PathBuf)>,
+    },
     /// A plain process: paths are the host's, but for the volumes, as (path inside, path on the host).
     Plain(Vec<(PathBuf, PathBuf)>),
 }
 
 impl View {
+    /// The view of a container with this root.
+    pub fn of(root: Root) -> Self {
+        let through = root
+            .through
+            .iter()
+            .map(|b| (b.at.clone(), b.source.clone()));
+        let binds = through.chain([("/tmp".into(), root.tmp.clone())]).collect();
+        let own = root.binds.clone();
+        let mut view = Self::Root { root, binds };
+        for bind in own {
+            // in their order, as a volume may lie in another; a loop of links fails when it is mounted
+            let at = paths::resolve(&bind.at, |p| view.look(p)).unwrap_or(bind.at);
+            if let Self::Root { binds, .. } = &mut view {
+                binds.push((at, bind.source));
+            }
+        }
+        view
+    }
+
     /// The host's path of an existing file or directory, links followed. A directory that the container's layer
     /// changed in part is returned with all parts merged: then it is a copy below `scratch`.
     /// Errors: `NotFound`, and those of the file system.
@@ -46,17 +70,19 @@ impl View {
     pub fn place_for(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let resolved = paths::resolve(path, |p| self.look(p))?;
         Ok(match self {
-            Self::Plain(volumes) => {
-                within(volumes.iter().map(|(at, source)| (at, source)), &resolved)
-            }
-            Self::Root(root) => match self.bound(root, &resolved) {
-                Some(path) => Some(path),
-                None => within(root.layers.iter().map(|l| (&l.at, &l.upper)), &resolved),
-            },
+            Self::Plain(volumes) => within(volumes, &resolved),
+            Self::Root { root, binds } => within(binds, &resolved).or_else(|| {
+                let layer = layer_of(root, &resolved)?;
+                Some(layer.upper.join(resolved.strip_prefix(&layer.at).ok()?))
+            }),
         })
     }
 
     fn look(&self, path: &Path) -> Found {
+        if let Self::Plain(volumes) = self {
+            // a plain process has its volumes by name: the host's links on the way to them do not count
+            return within(volumes, path).map_or(Found::Other, |place| paths::on_host(&place));
+        }
         self.places(path)
             .first()
             .map_or(Found::Missing, |place| paths::on_host(place))
@@ -64,24 +90,23 @@ impl View {
 
     /// The host's paths that make up a link-free path; several when a directory has an upper and a lower half.
     fn places(&self, path: &Path) -> Vec<PathBuf> {
-        let exists = |p: &Path| fs::symlink_metadata(p).is_ok();
-        let root = match self {
-            Self::Plain(volumes) => {
-                let place = within(volumes.iter().map(|(at, source)| (at, source)), path)
-                    .unwrap_or(path.to_owned());
-                return if exists(&place) { vec![place] } else { vec![] };
+        let one = |place: PathBuf| {
+            if fs::symlink_metadata(&place).is_ok() {
+                vec![place]
+            } else {
+                vec![]
             }
-            Self::Root(root) => root,
         };
-        if let Some(place) = self.bound(root, path) {
-            return if exists(&place) { vec![place] } else { vec![] };
+        let (root, binds) = match self {
+            Self::Plain(volumes) => return one(within(volumes, path).unwrap_or(path.to_owned())),
+            Self::Root { root, binds } => (root, binds),
+        };
+        if let Some(place) = within(binds, path) {
+            return one(place);
         }
-        let layer = root
-            .layers
-            .iter()
-            .filter(|l| path.starts_with(&l.at))
-            .max_by_key(|l| l.at.components().count());
-        let Some(layer) = layer else { return vec![] };
+        let Some(layer) = layer_of(root, path) else {
+            return vec![];
+        };
         let rest = path.strip_prefix(&layer.at).unwrap_or(Path::new(""));
         let mut found = Vec::new();
         let upper = layer.upper.join(rest);
@@ -104,20 +129,6 @@ impl View {
             }
         }
         found
-    }
-
-    /// The place of a path that lies in a volume or shows through from the host.
-    fn bound(&self, root: &Root, path: &Path) -> Option<PathBuf> {
-        let tmp = PathBuf::from("/tmp");
-        let binds = root
-            .through
-            .iter()
-            .map(|b| (&b.at, &b.source))
-            .chain([(&tmp, &root.tmp)]);
-        let binds: Vec<_> = binds
-            .chain(root.binds.iter().map(|b| (&b.at, &b.source)))
-            .collect();
-        within(binds.into_iter(), path)
     }
 
     fn copy_merged(&self, path: &Path, to: &Path) -> io::Result<()> {
@@ -157,14 +168,18 @@ fn hidden(upper: &Path, rest: &Path) -> bool {
     })
 }
 
+fn layer_of<'a>(root: &'a Root, path: &Path) -> Option<&'a Layer> {
+    let covering = root
+        .layers
+        .iter()
+        .filter(|layer| path.starts_with(&layer.at));
+    covering.max_by_key(|layer| layer.at.components().count())
+}
+
 /// The path below the innermost of the given mounts; of equal ones the last counts.
-fn within<'a>(
-    mounts: impl Iterator<Item = (&'a PathBuf, &'a PathBuf)>,
-    path: &Path,
-) -> Option<PathBuf> {
-    let (at, source) = mounts
-        .filter(|(at, _)| path.starts_with(at))
-        .max_by_key(|(at, _)| at.components().count())?;
+fn within(mounts: &[(PathBuf, PathBuf)], path: &Path) -> Option<PathBuf> {
+    let covering = mounts.iter().filter(|(at, _)| path.starts_with(at));
+    let (at, source) = covering.max_by_key(|(at, _)| at.components().count())?;
     let rest = path.strip_prefix(at).ok()?;
     Some(if rest.as_os_str().is_empty() {
         source.clone()
