@@ -75,15 +75,18 @@ impl Embedded {
         let layout = layout(context)?;
         let mains = mains(&template);
         let ended = async {
+            let mut all_succeeded = true;
             for main in &mains {
-                context.ended(main).await;
+                let ended = context.ended(main).await;
+                all_succeeded &= ended.is_some_and(|ended| ended.exit_code == 0);
             }
+            all_succeeded
         };
-        tokio::select! {
-            () = ended => {}
-            () = deadline(context, &mains) => {}
-            () = watch_progress(context, &layout) => {}
-        }
+        // the pod's own deadline ends the main containers too
+        let all_succeeded = tokio::select! {
+            all_succeeded = ended => all_succeeded,
+            () = watch_progress(context, &layout) => false,
+        };
         for sidecar in &template.sidecars {
             context.stop(&sidecar.container.name);
         }
@@ -104,9 +107,14 @@ impl Embedded {
             namespace: context.pod().metadata.namespace.clone().unwrap_or_default(),
         };
         let client = context.client().clone();
-        Ok(reporter
-            .report(gatherer.gather().await, async || Ok(client))
-            .await)
+        let mut gathered = gatherer.gather().await;
+        if !all_succeeded {
+            // the step fails for what main says; outputs that are there count all the same
+            for error in gathered.errors.drain(..) {
+                context.log(&error.to_string());
+            }
+        }
+        Ok(reporter.report(gathered, async || Ok(client)).await)
     }
 }
 
@@ -192,6 +200,10 @@ impl Wrapped for Main<'_> {
         })?;
         match exit.start_error {
             None => Ok(exit.code),
+            // found, but refused by the kernel
+            Some(StartError::Command(text)) if text.starts_with("fork/exec") => {
+                Err(Error::Start { text })
+            }
             Some(StartError::Command(text)) => Err(Error::Command { text }),
             Some(StartError::Sandbox(text)) => Err(Error::Start { text }),
         }
@@ -253,25 +265,6 @@ fn layout(context: &Context) -> Result<Layout, Error> {
         path: VAR_RUN_ARGO.into(),
         source,
     })
-}
-
-/// Stops the main containers when the step's time is over, and waits for their end.
-async fn deadline(context: &Context, mains: &[String]) {
-    let due = context
-        .env()
-        .get("ARGO_DEADLINE")
-        .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let Some(due) = due else {
-        return std::future::pending().await;
-    };
-    let left = due.duration_since(jiff::Timestamp::now());
-    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-    for main in mains {
-        context.stop(main);
-    }
-    for main in mains {
-        context.ended(main).await;
-    }
 }
 
 /// Shows progress while the step runs; never ends.

@@ -67,16 +67,14 @@ impl Layout {
 
     /// The content of an output parameter's file.
     pub fn parameter(&self, path: &str) -> PathBuf {
-        self.root
-            .join("outputs/parameters")
-            .join(path.trim_matches('/'))
+        self.root.join("outputs/parameters").join(inside(path))
     }
 
     /// An output artifact, packed.
     pub fn artifact(&self, path: &str) -> PathBuf {
         self.root
             .join("outputs/artifacts")
-            .join(format!("{}.tgz", path.trim_matches('/')))
+            .join(format!("{}.tgz", inside(path)))
     }
 
     /// `N/M` lines, written by the user's program.
@@ -133,6 +131,19 @@ impl Layout {
     }
 }
 
+/// A path of a container without its leading slash; `..` does not lead above it.
+fn inside(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 /// The names of the containers whose end `wait` waits for.
 pub fn mains(template: &Template) -> Vec<String> {
     match &template.container_set {
@@ -168,4 +179,33 @@ pub fn is_mounted(path: &str, mounts: &[String]) -> bool {
     mounts
         .iter()
         .any(|mount| Path::new(path).starts_with(mount))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_paths_stay_in_the_volume() {
+        let layout = Layout::new("/v");
+        let parameter = |path| layout.parameter(path).display().to_string();
+        assert_eq!(parameter("/tmp/./a"), "/v/outputs/parameters/tmp/a");
+        assert_eq!(
+            parameter("/../tmp/../../etc/x"),
+            "/v/outputs/parameters/etc/x"
+        );
+        assert_eq!(
+            layout.artifact("/out/").display().to_string(),
+            "/v/outputs/artifacts/out.tgz"
+        );
+    }
+
+    #[test]
+    fn mounts_contain_whole_parts_of_paths() {
+        let template = serde_json::json!({"container": {"volumeMounts": [{"name": "w", "mountPath": "/work"}]}});
+        let template = serde_json::from_value(template).expect("a template");
+        let mounts = user_mounts(&template);
+        assert!(is_mounted("/work/a", &mounts) && is_mounted("/work", &mounts));
+        assert!(!is_mounted("/workshop", &mounts));
+    }
 }

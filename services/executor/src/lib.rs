@@ -1,15 +1,14 @@
 //! The executor: what surrounds the user's containers of a pod. `init` stages inputs, `main` wraps the user's command,
 //! `wait` gathers outputs and reports them.
 //!
-//! The same code runs as processes of a pod ([`process`]) and, without any, inside the local node ([`Embedded`]).
-//! The three meet in the volume `var-run-argo`, see [`layout::Layout`].
+//! They run inside the local node ([`Embedded`]), without processes of their own. The three meet in the volume
+//! `var-run-argo`, see [`layout::Layout`].
 //! Source: Argo Workflows v4.1.2 `workflow/executor`, `cmd/argoexec/commands/emissary.go`.
 
 mod embedded;
 mod init;
 pub mod layout;
 mod outputs;
-pub mod process;
 mod report;
 mod wrapper;
 

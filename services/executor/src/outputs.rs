@@ -133,7 +133,8 @@ impl Gatherer<'_> {
         output.location = self
             .location(artifact, &archive.file_name(&output))
             .map_err(failed)?;
-        self.save(&output.location, Source::Move(&file))
+        // not moved: after a restart this may run again
+        self.save(&output.location, Source::Copy(&file))
             .await
             .map_err(failed)?;
         Ok(Some(output))

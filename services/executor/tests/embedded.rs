@@ -26,6 +26,8 @@ fn executable() -> PathBuf {
 struct World {
     client: kube::Client,
     store: Arc<LocalStore>,
+    /// Uid of the workflow `wf`, to which task results belong.
+    workflow_uid: String,
     _dir: TempDir,
 }
 
@@ -46,8 +48,16 @@ impl World {
         })
         .await?;
         tokio::spawn(async move { node.run(CancellationToken::new()).await });
+        let client = server.client("default");
+        let workflows: Api<DynamicObject> =
+            Api::default_namespaced_with(client.clone(), &kind("Workflow", "workflows"));
+        let workflow = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "wf"}});
+        let workflow = workflows
+            .create(&PostParams::default(), &serde_json::from_value(workflow)?)
+            .await?;
         Ok(Self {
-            client: server.client("default"),
+            client,
+            workflow_uid: workflow.metadata.uid.context("no uid")?,
             store,
             _dir: dir,
         })
@@ -66,7 +76,7 @@ impl World {
                 {"name": "ARGO_CONTAINER_NAME", "value": container},
                 {"name": "ARGO_NODE_ID", "value": format!("{name}-id")},
                 {"name": "ARGO_WORKFLOW_NAME", "value": "wf"},
-                {"name": "ARGO_WORKFLOW_UID", "value": "u"},
+                {"name": "ARGO_WORKFLOW_UID", "value": self.workflow_uid},
                 {"name": "ARGO_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                 {"name": "ARGO_INCLUDE_SCRIPT_OUTPUT", "value": "true"},
                 {"name": "ARGO_PROGRESS_FILE", "value": "/var/run/argo/progress"},
@@ -112,6 +122,16 @@ impl World {
         found
             .context("the pod does not end")??
             .context("the pod is gone")
+    }
+}
+
+fn kind(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "argoproj.io".into(),
+        version: "v1alpha1".into(),
+        api_version: "argoproj.io/v1alpha1".into(),
+        kind: kind.into(),
+        plural: plural.into(),
     }
 }
 
@@ -189,6 +209,19 @@ async fn failures_are_told_as_argo_does(world: &World) -> Result<()> {
         (end(&pod, "main").0, end(&pod, "wait")),
         (0, (64, text.to_owned()))
     );
+    let template = json!({"container": {}, "outputs": {"parameters": [{"name": "there", "valueFrom": {"path": "/p"}},
+        {"name": "gone", "valueFrom": {"path": "/q"}}]}});
+    let main = json!({"name": "main", "command": ["sh", "-c", "echo v > /p; kill $$$$; sleep 9"]});
+    let pod = world
+        .run("signaled", template, vec![main], json!([]))
+        .await?;
+    assert_eq!((end(&pod, "main").0, phase(&pod)), (143, "Failed"));
+    let found = outputs(&pod)?;
+    let found = &found["parameters"];
+    assert_eq!(
+        (found[0]["value"].as_str(), found.as_array().map(Vec::len)),
+        (Some("v"), Some(1))
+    );
     let template = json!({"container": {}, "inputs": {"artifacts": [{"name": "a", "path": "/a", "s3": {"key": "nothing"}}]}});
     let pod = world
         .run(
@@ -261,13 +294,7 @@ async fn large_outputs_become_a_task_result(world: &World) -> Result<()> {
         end(&pod, "wait"),
         (0, "{\"taskResult\":\"large-id\"}".to_owned())
     );
-    let kind = ApiResource {
-        group: "argoproj.io".into(),
-        version: "v1alpha1".into(),
-        api_version: "argoproj.io/v1alpha1".into(),
-        kind: "WorkflowTaskResult".into(),
-        plural: "workflowtaskresults".into(),
-    };
+    let kind = kind("WorkflowTaskResult", "workflowtaskresults");
     let results: Api<DynamicObject> = Api::default_namespaced_with(world.client.clone(), &kind);
     let result = results.get("large-id").await?;
     assert_eq!(
