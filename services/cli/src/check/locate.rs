@@ -71,41 +71,43 @@ fn walk<'a, 'w>(
 ) -> (String, &'a Place) {
     let (mut value, mut place, mut path) = (&document.value, &document.place, String::new());
     for word in words {
-        match value {
-            Value::Object(members) => {
-                let (Some(next), Some(part)) = (members.get(word), place.member(word)) else {
-                    continue;
-                };
-                (value, place) = (next, part);
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(word);
+        // Argo's words leave out the `dag` that holds the tasks.
+        let through_dag = word == "tasks" && value.get("tasks").is_none();
+        let steps = ["dag", word];
+        for step in &steps[usize::from(!through_dag)..] {
+            let Some((next, part, name)) = below(value, place, step) else {
+                continue;
+            };
+            (value, place) = (next, part);
+            if !name.starts_with('[') && !path.is_empty() {
+                path.push('.');
             }
-            Value::Array(items) => {
-                let by_name = || {
-                    items
-                        .iter()
-                        .position(|item| item.get("name").and_then(Value::as_str) == Some(word))
-                };
-                let Some(index) = word
-                    .parse()
-                    .ok()
-                    .filter(|index| *index < items.len())
-                    .or_else(by_name)
-                else {
-                    continue;
-                };
-                let (Some(next), Some(part)) = (items.get(index), place.item(index)) else {
-                    continue;
-                };
-                (value, place) = (next, part);
-                path.push_str(&format!("[{index}]"));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => break,
+            path.push_str(&name);
         }
     }
-    (path, place)
+    // An item is best shown by its name.
+    match place.member("name") {
+        Some(name) if path.ends_with(']') => (path, name),
+        Some(_) | None => (path, place),
+    }
+}
+
+/// The member or item `word`, its place, and its name in a path.
+fn below<'a>(
+    value: &'a Value,
+    place: &'a Place,
+    word: &str,
+) -> Option<(&'a Value, &'a Place, String)> {
+    match value {
+        Value::Object(members) => Some((members.get(word)?, place.member(word)?, word.to_owned())),
+        Value::Array(items) => {
+            let named = |item: &Value| item.get("name").and_then(Value::as_str) == Some(word);
+            let index = word.parse().ok().filter(|index| *index < items.len());
+            let index = index.or_else(|| items.iter().position(named))?;
+            Some((items.get(index)?, place.item(index)?, format!("[{index}]")))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 /// What to do about the common mistakes.
@@ -137,4 +139,51 @@ fn help(message: &str) -> Option<String> {
         .iter()
         .find(|(words, _)| message.contains(words))
         .map(|(_, help)| (*help).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::load::{self, Source};
+
+    fn at(words: &str, message: &str) -> (String, Option<(usize, usize)>) {
+        let body = "kind: Workflow\nspec:\n  templates:\n  - name: main\n    dag:\n      tasks:\n      - {name: a, template: x}\n  - name: s\n    steps:\n    - - name: q\n";
+        let (mut documents, mut problems) = (Vec::new(), Vec::new());
+        load::text(
+            &Arc::new(Source::new("f", body)),
+            &mut documents,
+            &mut problems,
+        );
+        let problem = Problem {
+            path: words.to_owned(),
+            message: message.to_owned(),
+        };
+        let found = diagnostic(&documents[0], "spec", &problem);
+        let position = found.position();
+        (found.path, position)
+    }
+
+    #[test]
+    fn words_lead_to_lines() {
+        assert_eq!(
+            at("templates.main.tasks.a", "x"),
+            ("spec.templates[0].dag.tasks[0]".to_owned(), Some((7, 10)))
+        );
+        assert_eq!(
+            at("templates.s.steps[0].q", "x"),
+            ("spec.templates[1].steps[0][0]".to_owned(), Some((10, 9)))
+        );
+        assert_eq!(
+            at("templates.main.tasks.a templates.s", "x").0,
+            "spec.templates[1]"
+        );
+        let missing = "inputs.parameters.p was not supplied";
+        assert_eq!(
+            at("templates.main.tasks.a templates.s", missing).0,
+            "spec.templates[0].dag.tasks[0]"
+        );
+        assert_eq!(at("", "spec.templates is required").0, "spec.templates");
+    }
 }

@@ -94,16 +94,14 @@ pub async fn fetch(
     let mut found = Vec::new();
     for mut object in listed.items {
         // Items of a list carry no type of their own.
-        object
-            .types
-            .get_or_insert_with(|| listed_type(&listed.types));
+        object.types.get_or_insert_with(workflow_type);
         found.push((objects::workflow(&object)?, objects::value(&object)?));
     }
-    found.sort_by(|(a, _), (b, _)| recent(b).cmp(&recent(a)));
+    found.sort_by_key(|(workflow, _)| std::cmp::Reverse(recent(workflow)));
     Ok(found)
 }
 
-fn listed_type(_list: &kube::core::TypeMeta) -> kube::core::TypeMeta {
+fn workflow_type() -> kube::core::TypeMeta {
     kube::core::TypeMeta {
         api_version: argosy_api::v1alpha1::API_VERSION.to_owned(),
         kind: "Workflow".to_owned(),

@@ -3,9 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
+use argosy_api::v1alpha1::ArtifactRepository;
 use argosy_cluster::node::Image;
 use argosy_standalone::{Handle, Options, Standalone};
 use clap::Args;
+use serde_json::json;
 
 use super::Runtime;
 use crate::{connect::state_dir, failure::Failure};
@@ -57,9 +59,18 @@ pub async fn start(flags: &RuntimeFlags, listen: Option<SocketAddr>) -> Result<H
             },
         );
     }
+    options.config.artifact_repository = Some(repository());
     Ok(Standalone::start(options)
         .await
         .context("start the system")?)
+}
+
+/// The repository of artifacts that name none: the local store, addressed as S3 so that keys look like Argo's.
+fn repository() -> ArtifactRepository {
+    ArtifactRepository {
+        s3: Some(json!({ "bucket": "argosy", "endpoint": "local", "insecure": true })),
+        ..ArtifactRepository::default()
+    }
 }
 
 /// Says on the first run of this user that processes are no isolation.
