@@ -93,7 +93,7 @@ impl Stepped {
     }
 
     /// False when it was stepped before.
-    fn insert(&mut self, sequence: u64) -> bool {
+    pub fn insert(&mut self, sequence: u64) -> bool {
         if sequence <= self.floor || !self.above.insert(sequence) {
             return false;
         }

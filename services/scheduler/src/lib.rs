@@ -9,6 +9,7 @@ mod rebuild;
 mod service;
 mod shard;
 mod stamp;
+mod take_up;
 mod timers;
 
 pub use service::{Options, Service};

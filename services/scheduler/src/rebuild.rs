@@ -47,7 +47,8 @@ pub(crate) async fn rebuild(
         workflow: Workflow::new(Arc::clone(&shard.around.config), typed, watermark),
         last: watermark,
         published: watermark,
-        stepped: Stepped::up_to(watermark),
+        // The watermark does not tell of an event that newer ones overtook: it comes again, and is taken as late.
+        stepped: Stepped::up_to(0),
         tend_at: Instant::now() + Duration::from_secs(shard.around.options.remind_secs.max(1)),
         purged: 0,
     };
@@ -143,11 +144,11 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Fai
             break;
         };
         for message in page {
+            actor.stepped.insert(message.sequence);
             step(actor, &message, out);
         }
         actor.last = newest;
     }
-    actor.stepped = Stepped::up_to(actor.last);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::lookups::Lookups;
 use crate::metrics;
 use crate::outbox::Outbox;
 use crate::service::Options;
+use crate::take_up::take_up;
 use crate::timers::Timers;
 
 /// Messages taken from the consumer at once.
@@ -64,12 +65,15 @@ async fn own(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
         timers: Arc::clone(&timers),
         lookups,
     });
-    let router = Router::new(Actors(shard), stop.clone());
+    let router = Router::new(Actors(Arc::clone(&shard)), stop.clone());
     tokio::select! {
         biased;
         result = outbox_task.run() => result?,
         () = timers.run() => {}
-        result = feed(&host, owned.shard, &router) => result?,
+        result = async {
+            take_up(&shard.around, owned.shard, &router).await?;
+            feed(&host, owned.shard, &router).await
+        } => result?,
     }
     stop.cancel();
     router.join().await;

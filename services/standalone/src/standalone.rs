@@ -33,7 +33,7 @@ pub struct Options {
     pub images: Images,
     /// What runs the containers.
     pub runtime: Runtime,
-    /// What runs some of them inside the node, such as the executor.
+    /// What runs some of them inside the node, besides the executor.
     pub builtins: Vec<Arc<dyn Builtin>>,
     /// Settings of the engine.
     pub config: Config,
@@ -70,6 +70,9 @@ pub enum Error {
     /// The bus cannot be opened.
     #[error("open the bus")]
     Bus(#[from] argosy_bus::Error),
+    /// The artifacts' directory cannot be made.
+    #[error("open the artifact store")]
+    Artifacts(#[from] argosy_artifacts::Error),
     /// The API's objects cannot be read.
     #[error("open the API's objects")]
     Api(#[from] api::OpenError),
@@ -169,6 +172,9 @@ impl Standalone {
                     (None, Some(dir)) => dir.path(),
                     (None, None) => Path::new("."),
                 };
+                let store = Arc::new(argosy_artifacts::LocalStore::open_at(root.join("artifacts"))?);
+                let executor: Arc<dyn Builtin> = Arc::new(argosy_executor::Embedded::new(store));
+                let builtins = std::iter::once(executor).chain(options.builtins);
                 let node = Node::new(node::Options {
                     client: client.clone(),
                     data_dir: root.join("node"),
@@ -176,7 +182,7 @@ impl Standalone {
                     executable: options.executable,
                     images: options.images,
                     runtime: options.runtime,
-                    builtins: options.builtins,
+                    builtins: builtins.collect(),
                     keep_on_exit: options.data_dir.is_some(),
                 })
                 .await?;

@@ -136,6 +136,17 @@ impl<F: Factory> Router<F> {
         }
     }
 
+    /// Builds the actor if it does not live, without a message for it.
+    ///
+    /// Errors: `Stopped`.
+    pub fn touch(&self, key: &F::Key) -> Result<(), Stopped> {
+        if self.shared.stop.is_cancelled() {
+            return Err(Stopped);
+        }
+        self.mailbox(key);
+        Ok(())
+    }
+
     /// How many actors live.
     pub fn live(&self) -> usize {
         self.shared.mailboxes.lock().len()

@@ -322,8 +322,8 @@ impl Workflow {
             let id = self.task_id(frame, &name);
             let children = self.node(&id).map(|n| n.children.clone()).unwrap_or_default();
             let hooked = |id: &str| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
-            let items = children.iter().filter(|c| !hooked(c)).map(|c| self.phase_of(c));
-            let failed = items.filter(|p| p.is_failed_or_error()).last();
+            let mut items = children.iter().filter(|c| !hooked(c)).map(|c| self.phase_of(c));
+            let failed = items.rfind(|p| p.is_failed_or_error());
             self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
             return self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
         }

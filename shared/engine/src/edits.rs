@@ -117,7 +117,8 @@ impl Workflow {
             .frames
             .iter()
             .flatten()
-            .filter(|f| !matches!(f.body, Body::Steps(_) | Body::Dag(_)) && !(spare_exit && f.call.on_exit))
+            .filter(|f| !matches!(f.body, Body::Steps(_) | Body::Dag(_)))
+            .filter(|f| !spare_exit || !f.call.on_exit)
             .map(|f| (f.node_id.clone(), matches!(f.body, Body::Retry(_))))
             .collect();
         for (id, retry) in leaves {

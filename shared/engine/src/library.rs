@@ -1,7 +1,7 @@
 //! The objects that a workflow refers to: found before it starts, so that no decision waits for the API.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     sync::Arc,
 };
 
@@ -214,8 +214,8 @@ impl Workflow {
         let template = Arc::new(Compiled::new(self.find_template(&scope, name)?));
         if scope != TemplateScope::Local {
             let stored = format!("{}/{name}", scope.label(self.local_name()));
-            if !self.object.status.stored_templates.contains_key(&stored) {
-                self.object.status.stored_templates.insert(stored, template.template.clone());
+            if let Entry::Vacant(entry) = self.object.status.stored_templates.entry(stored) {
+                entry.insert(template.template.clone());
                 self.delta.fields.insert(crate::publish::Field::StoredTemplates);
             }
         }

@@ -66,7 +66,8 @@ impl Workflow {
 
     fn admit(&mut self) -> Result<(), Refusal> {
         self.settle_spec()?;
-        let problems = validate::workflow(&self.object, &self.library, &validate::Options::default());
+        let options = validate::Options { workflow_defaults: self.config.workflow_defaults.clone(), ..Default::default() };
+        let problems = validate::workflow(&self.object, &self.library, &options);
         if let Some(problem) = problems.first() {
             return Err(Refusal::failed(format!("invalid spec: {problem}")));
         }
