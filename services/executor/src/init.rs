@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Template};
+use argosy_api::v1alpha1::{Artifact, Template};
 use argosy_artifacts::{Place, Store, place, place_of};
 
 use crate::Error;
@@ -54,7 +54,8 @@ pub async fn stage(inputs: Inputs<'_>) -> Result<(), Error> {
         .iter()
         .filter(|artifact| !artifact.path.is_empty())
     {
-        if artifact.optional && artifact.location == ArtifactLocation::default() {
+        let place = place_of(&artifact.location);
+        if artifact.optional && matches!(place, Err(argosy_artifacts::Error::NoLocation)) {
             continue;
         }
         let inside = match is_mounted(&artifact.path, &mounts) {

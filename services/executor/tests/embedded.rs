@@ -171,7 +171,7 @@ async fn a_script_gives_outputs(world: &World) -> Result<()> {
     let template = json!({"script": {"image": "busybox", "command": ["sh"], "source":
         "cat /tmp/in; cat /raw/in; echo; mkdir -p /out/d; echo x > /out/d/f; printf 'v\\n' > /p; echo 3/4 > $ARGO_PROGRESS_FILE"},
         "inputs": {"artifacts": [{"name": "in", "path": "/tmp/in", "s3": {"key": "in.txt"}},
-            {"name": "raw", "path": "/raw/in", "raw": {"data": "!"}}, {"name": "no", "path": "/no", "optional": true}]},
+            {"name": "raw", "path": "/raw/in", "raw": {"data": "!"}}, {"name": "no", "path": "/no", "optional": true, "http": {"url": ""}}]},
         "outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "/p"}}],
             "artifacts": [{"name": "d", "path": "/out/d"}]}});
     let mounts = json!([{"name": "input-artifacts", "mountPath": "/tmp/in", "subPath": "in"},

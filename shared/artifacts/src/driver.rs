@@ -26,15 +26,20 @@ pub fn place_of(location: &ArtifactLocation) -> Result<Place, Error> {
             bucket => format!("{bucket}/{key}"),
         }));
     }
+    // a location counts once it says where: an empty URL or key is none
+    let named = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
     let others = [
-        ("git", location.git.is_some()),
-        ("http", location.http.is_some()),
-        ("artifactory", location.artifactory.is_some()),
-        ("hdfs", location.hdfs.is_some()),
-        ("oss", location.oss.is_some()),
-        ("gcs", location.gcs.is_some()),
-        ("azure", location.azure.is_some()),
-        ("plugin", location.plugin.is_some()),
+        ("git", named(location.git.as_ref().map(|l| &*l.repo))),
+        ("http", named(location.http.as_ref().map(|l| &*l.url))),
+        (
+            "artifactory",
+            named(location.artifactory.as_ref().map(|l| &*l.url)),
+        ),
+        ("hdfs", named(location.hdfs.as_ref().map(|l| &*l.path))),
+        ("oss", named(location.oss.as_ref().map(|l| &*l.key))),
+        ("gcs", named(location.gcs.as_ref().map(|l| &*l.key))),
+        ("azure", named(location.azure.as_ref().map(|l| &*l.blob))),
+        ("plugin", named(location.plugin.as_ref().map(|l| &*l.key))),
     ];
     match others.into_iter().find(|(_, is_set)| *is_set) {
         Some((driver, _)) => Err(Error::Driver { driver }),

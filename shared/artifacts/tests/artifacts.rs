@@ -158,5 +158,10 @@ fn locations_choose_their_driver() {
         text,
         "artifact driver gcs is not supported yet in this build"
     );
-    assert!(matches!(of(serde_json::json!({})), Err(Error::NoLocation)));
+    for nowhere in [
+        serde_json::json!({}),
+        serde_json::json!({"http": {"url": ""}}),
+    ] {
+        assert!(matches!(of(nowhere), Err(Error::NoLocation)));
+    }
 }
