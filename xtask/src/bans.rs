@@ -5,16 +5,11 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 /// Files that must hold every ban of the root.
-const REPEATS: [&str; 3] = [
-    "shared/api/clippy.toml",
-    "shared/template/clippy.toml",
-    "shared/engine/clippy.toml",
-];
+const REPEATS: [&str; 3] = ["shared/api/clippy.toml", "shared/template/clippy.toml", "shared/engine/clippy.toml"];
 
 /// Bans of the root that a pure crate's own file lacks.
 pub fn missing(root: &Path) -> Result<Vec<String>> {
-    let read =
-        |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("read {path}"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("read {path}"));
     let wanted: Vec<String> = bans(&read("clippy.toml")?);
     let mut found = Vec::new();
     for file in REPEATS {
@@ -31,13 +26,7 @@ pub fn missing(root: &Path) -> Result<Vec<String>> {
 
 /// The paths that a file bans: each stands on a line of its own.
 fn bans(text: &str) -> Vec<String> {
-    let quoted = |line: &str| {
-        line.trim()
-            .strip_prefix("{ path = \"")?
-            .split('"')
-            .next()
-            .map(str::to_owned)
-    };
+    let quoted = |line: &str| line.trim().strip_prefix("{ path = \"")?.split('"').next().map(str::to_owned);
     text.lines().filter_map(quoted).collect()
 }
 

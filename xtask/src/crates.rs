@@ -37,28 +37,11 @@ const IMPURE: [&str; 17] = [
 pub fn impure(root: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for package in PURE {
-        let args = [
-            "tree",
-            "--locked",
-            "--offline",
-            "-p",
-            package,
-            "-e",
-            "normal",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ];
+        let args =
+            ["tree", "--locked", "--offline", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"];
         let tree = cargo(root, &args)?;
-        let names: BTreeSet<&str> = tree
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        ensure!(
-            names.contains(package),
-            "`cargo tree -p {package}` does not name {package}"
-        );
+        let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        ensure!(names.contains(package), "`cargo tree -p {package}` does not name {package}");
         found.extend(impurities(package, &names));
     }
     Ok(found)
@@ -66,45 +49,25 @@ pub fn impure(root: &Path) -> Result<Vec<String>> {
 
 fn impurities(package: &str, dependencies: &BTreeSet<&str>) -> Vec<String> {
     let bad = IMPURE.iter().filter(|name| dependencies.contains(**name));
-    bad.map(|name| format!("{package} must stay pure, but depends on {name}: see `cargo tree -p {package} -i {name}`")).collect()
+    bad.map(|name| format!("{package} must stay pure, but depends on {name}: see `cargo tree -p {package} -i {name}`"))
+        .collect()
 }
 
 /// Services that depend on each other: they meet only on the bus. `standalone` puts them together, `cli` starts them.
 pub fn forbidden_edges(root: &Path) -> Result<Vec<String>> {
-    let text = cargo(
-        root,
-        &[
-            "metadata",
-            "--locked",
-            "--offline",
-            "--no-deps",
-            "--format-version",
-            "1",
-        ],
-    )?;
-    let metadata: Value =
-        serde_json::from_str(&text).context("read the output of `cargo metadata`")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("`cargo metadata` lists no packages")?;
-    let is_service = |p: &&Value| {
-        p["manifest_path"]
-            .as_str()
-            .is_some_and(|path| path.contains("/services/"))
-    };
+    let text = cargo(root, &["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"])?;
+    let metadata: Value = serde_json::from_str(&text).context("read the output of `cargo metadata`")?;
+    let packages = metadata["packages"].as_array().context("`cargo metadata` lists no packages")?;
+    let is_service = |p: &&Value| p["manifest_path"].as_str().is_some_and(|path| path.contains("/services/"));
     let name = |p: &Value| p["name"].as_str().unwrap_or_default().to_owned();
     let services: BTreeSet<String> = packages.iter().filter(is_service).map(name).collect();
-    ensure!(
-        services.contains("argosy-scheduler"),
-        "`cargo metadata` does not list the services"
-    );
+    ensure!(services.contains("argosy-scheduler"), "`cargo metadata` does not list the services");
     let together = ["argosy-standalone", "argosy-cli"];
     let mut found = Vec::new();
     for package in packages {
         let from = name(package);
-        let is_test = package["manifest_path"]
-            .as_str()
-            .is_some_and(|p| p.contains("/tests/") || p.contains("/testkit/"));
+        let is_test =
+            package["manifest_path"].as_str().is_some_and(|p| p.contains("/tests/") || p.contains("/testkit/"));
         if together.contains(&from.as_str()) || is_test {
             continue;
         }
@@ -115,9 +78,7 @@ pub fn forbidden_edges(root: &Path) -> Result<Vec<String>> {
                 found.push(format!("{from} must not depend on the service {to}"));
             }
             if is_normal && to == "argosy-testkit" {
-                found.push(format!(
-                    "{from} must not depend on argosy-testkit outside its tests"
-                ));
+                found.push(format!("{from} must not depend on argosy-testkit outside its tests"));
             }
         }
     }
@@ -126,18 +87,9 @@ pub fn forbidden_edges(root: &Path) -> Result<Vec<String>> {
 
 fn cargo(root: &Path, args: &[&str]) -> Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(args)
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .output()
-        .context("start cargo")?;
-    ensure!(
-        output.status.success(),
-        "`cargo {}`: {}",
-        args.join(" "),
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    let output =
+        Command::new(cargo).args(args).current_dir(root).stdin(Stdio::null()).output().context("start cargo")?;
+    ensure!(output.status.success(), "`cargo {}`: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     String::from_utf8(output.stdout).context("read the output of cargo")
 }
 
@@ -147,15 +99,10 @@ mod tests {
 
     #[test]
     fn an_impure_dependency_is_seen() {
-        let found = impurities(
-            "argosy-engine",
-            &BTreeSet::from(["serde", "tokio", "argosy-engine"]),
-        );
+        let found = impurities("argosy-engine", &BTreeSet::from(["serde", "tokio", "argosy-engine"]));
         assert_eq!(
             found,
-            [
-                "argosy-engine must stay pure, but depends on tokio: see `cargo tree -p argosy-engine -i tokio`"
-            ]
+            ["argosy-engine must stay pure, but depends on tokio: see `cargo tree -p argosy-engine -i tokio`"]
         );
     }
 }

@@ -20,11 +20,7 @@ pub fn complaints(root: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for path in files {
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let name = path
-            .strip_prefix(root)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         found.extend(of_file(&name, &text));
     }
     Ok(found)
@@ -32,25 +28,15 @@ pub fn complaints(root: &Path) -> Result<Vec<String>> {
 
 fn of_file(name: &str, text: &str) -> Vec<String> {
     // Put together here, so that this file does not complain about itself.
-    let words = [
-        concat!("to", "do!("),
-        concat!("unimple", "mented!("),
-        concat!("FIX", "ME"),
-        concat!("dbg", "!("),
-    ];
+    let words = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("FIX", "ME"), concat!("dbg", "!(")];
     let mut found = Vec::new();
     let lines = text.lines().count();
     if lines > LINES_MAX {
-        found.push(format!(
-            "{name} has {lines} lines; past {LINES_MAX} a file mixes kinds"
-        ));
+        found.push(format!("{name} has {lines} lines; past {LINES_MAX} a file mixes kinds"));
     }
     for (number, line) in text.lines().enumerate() {
         found.extend(
-            words
-                .iter()
-                .filter(|w| line.contains(*w))
-                .map(|w| format!("{name}:{}: `{w}` must not stay", number + 1)),
+            words.iter().filter(|w| line.contains(*w)).map(|w| format!("{name}:{}: `{w}` must not stay", number + 1)),
         );
     }
     found

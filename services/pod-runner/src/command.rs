@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey, api};
 use argosy_api::labels;
-use argosy_api::message::{
-    ClusterCommand, CommandMessage, Observed, ObservedMessage, PodSummary, SCHEMA,
-};
+use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage, PodSummary, SCHEMA};
 use argosy_bus::Delivery;
 use async_trait::async_trait;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -46,11 +44,7 @@ impl Factory for Commands {
     type Actor = NodeActor;
 
     async fn build(&self, _key: &NodeKey) -> Result<Option<NodeActor>, Failure> {
-        Ok(Some(NodeActor {
-            around: Arc::clone(&self.0),
-            ended: BTreeMap::new(),
-            idle_at: Instant::now() + IDLE,
-        }))
+        Ok(Some(NodeActor { around: Arc::clone(&self.0), ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
     }
 
     async fn refuse(&self, _key: &NodeKey, _batch: Vec<Inbound>) -> Result<(), Failure> {
@@ -98,11 +92,7 @@ enum Outcome {
 
 impl NodeActor {
     /// Tries until it is done, and says that it is still at it.
-    async fn insist(
-        &mut self,
-        delivery: &Delivery,
-        command: &CommandMessage,
-    ) -> Result<(), Failure> {
+    async fn insist(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<(), Failure> {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut beat_at = Instant::now() + HEARTBEAT;
         loop {
@@ -127,21 +117,13 @@ impl NodeActor {
         }
     }
 
-    async fn carry_out(
-        &mut self,
-        delivery: &Delivery,
-        command: &CommandMessage,
-    ) -> Result<Outcome, kube::Error> {
+    async fn carry_out(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<Outcome, kube::Error> {
         let around = Arc::clone(&self.around);
         let _permit = around.permits.acquire().await;
-        metrics::COMMANDS
-            .with_label_values(&[kind_of(&command.body)])
-            .inc();
+        metrics::COMMANDS.with_label_values(&[kind_of(&command.body)]).inc();
         let sequence = delivery.message.sequence;
         match &command.body {
-            ClusterCommand::CreatePod { manifest } => {
-                self.create_pod(delivery, command, manifest).await
-            }
+            ClusterCommand::CreatePod { manifest } => self.create_pod(delivery, command, manifest).await,
             ClusterCommand::StopPod { name } => {
                 self.ended.insert(name.clone(), sequence);
                 if !self.delete(&self.pods(command), name).await? {
@@ -153,12 +135,7 @@ impl NodeActor {
                         ..PodSummary::default()
                     };
                     let body = Observed::PodChanged { pod: Box::new(pod) };
-                    self.report(
-                        command,
-                        format!("{}:absent:{sequence}", command.workflow_uid),
-                        body,
-                    )
-                    .await;
+                    self.report(command, format!("{}:absent:{sequence}", command.workflow_uid), body).await;
                 }
                 Ok(Outcome::Done)
             }
@@ -169,23 +146,13 @@ impl NodeActor {
             }
             ClusterCommand::LabelPodCompleted { name } => {
                 let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
-                match self
-                    .pods(command)
-                    .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
-                    .await
-                {
+                match self.pods(command).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                     Err(error) if api::answer(&error) != api::Answer::NotFound => Err(error),
                     Ok(_) | Err(_) => Ok(Outcome::Done),
                 }
             }
-            ClusterCommand::CreateObject { manifest } => {
-                self.create_object(command, manifest).await
-            }
-            ClusterCommand::DeleteObject {
-                api_version,
-                resource_kind,
-                name,
-            } => {
+            ClusterCommand::CreateObject { manifest } => self.create_object(command, manifest).await,
+            ClusterCommand::DeleteObject { api_version, resource_kind, name } => {
                 let objects = self.objects(command, api_version, resource_kind);
                 self.delete(&objects, name).await?;
                 Ok(Outcome::Done)
@@ -200,10 +167,7 @@ impl NodeActor {
         manifest: &Value,
     ) -> Result<Outcome, kube::Error> {
         let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
-        let is_ended = self
-            .ended
-            .get(name)
-            .is_some_and(|ended| *ended > delivery.message.sequence);
+        let is_ended = self.ended.get(name).is_some_and(|ended| *ended > delivery.message.sequence);
         // A first delivery is fresh. A repeat may be as old as a crash: its pod may have come, ended, and been deleted.
         if is_ended || (delivery.message.deliveries > 1 && self.is_over(command).await?) {
             metrics::STALE.inc();
@@ -240,20 +204,12 @@ impl NodeActor {
         let Some(pod) = pods.get_opt(name).await? else {
             return Ok(Outcome::Later);
         };
-        let is_ours = pod
-            .metadata
-            .labels
-            .as_ref()
-            .and_then(|all| all.get(labels::WORKFLOW_UID))
-            == Some(&command.workflow_uid);
+        let is_ours =
+            pod.metadata.labels.as_ref().and_then(|all| all.get(labels::WORKFLOW_UID)) == Some(&command.workflow_uid);
         if pod.metadata.deletion_timestamp.is_some() {
             return Ok(Outcome::Later);
         }
-        if is_ours {
-            Ok(Outcome::Done)
-        } else {
-            Err(error)
-        }
+        if is_ours { Ok(Outcome::Done) } else { Err(error) }
     }
 
     /// Whether the node has ended, or its workflow is gone.
@@ -268,18 +224,10 @@ impl NodeActor {
         let Ok(workflow) = api::to_workflow(&workflow) else {
             return Ok(false);
         };
-        Ok(workflow
-            .status
-            .nodes
-            .get(&command.node_id)
-            .is_some_and(|node| node.phase.is_fulfilled()))
+        Ok(workflow.status.nodes.get(&command.node_id).is_some_and(|node| node.phase.is_fulfilled()))
     }
 
-    async fn create_object(
-        &self,
-        command: &CommandMessage,
-        manifest: &Value,
-    ) -> Result<Outcome, kube::Error> {
+    async fn create_object(&self, command: &CommandMessage, manifest: &Value) -> Result<Outcome, kube::Error> {
         let text = |key: &str| manifest[key].as_str().unwrap_or_default();
         let objects = self.objects(command, text("apiVersion"), text("kind"));
         match self.create(&objects, manifest.clone()).await {
@@ -288,17 +236,9 @@ impl NodeActor {
         }
     }
 
-    async fn create(
-        &self,
-        objects: &Api<DynamicObject>,
-        manifest: Value,
-    ) -> Result<(), kube::Error> {
-        let object: DynamicObject =
-            serde_json::from_value(manifest).map_err(kube::Error::SerdeError)?;
-        objects
-            .create(&PostParams::default(), &object)
-            .await
-            .map(|_| ())
+    async fn create(&self, objects: &Api<DynamicObject>, manifest: Value) -> Result<(), kube::Error> {
+        let object: DynamicObject = serde_json::from_value(manifest).map_err(kube::Error::SerdeError)?;
+        objects.create(&PostParams::default(), &object).await.map(|_| ())
     }
 
     /// False when there was none.
@@ -314,24 +254,14 @@ impl NodeActor {
         self.objects(command, "v1", "Pod")
     }
 
-    fn objects(
-        &self,
-        command: &CommandMessage,
-        api_version: &str,
-        kind: &str,
-    ) -> Api<DynamicObject> {
+    fn objects(&self, command: &CommandMessage, api_version: &str, kind: &str) -> Api<DynamicObject> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         Api::namespaced_with(self.around.client.clone(), &command.namespace, &resource)
     }
 
     /// The API refuses, for good.
-    async fn rejected(
-        &self,
-        delivery: &Delivery,
-        command: &CommandMessage,
-        message: String,
-    ) -> Result<(), Failure> {
+    async fn rejected(&self, delivery: &Delivery, command: &CommandMessage, message: String) -> Result<(), Failure> {
         metrics::REJECTED.inc();
         tracing::warn!(
             workflow.uid = command.workflow_uid,
@@ -340,21 +270,10 @@ impl NodeActor {
             message,
             "command rejected"
         );
-        if let ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } = command.body
-        {
-            let body = Observed::PodRejected {
-                node_id: command.node_id.clone(),
-                message,
-            };
-            self.report(
-                command,
-                format!(
-                    "{}:rejected:{}",
-                    command.workflow_uid, delivery.message.sequence
-                ),
-                body,
-            )
-            .await;
+        if let ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } = command.body {
+            let body = Observed::PodRejected { node_id: command.node_id.clone(), message };
+            self.report(command, format!("{}:rejected:{}", command.workflow_uid, delivery.message.sequence), body)
+                .await;
         }
         Ok(())
     }
@@ -366,16 +285,9 @@ impl NodeActor {
             namespace: command.namespace.clone(),
             name: command.workflow.clone(),
         };
-        let message = ObservedMessage {
-            schema: SCHEMA,
-            at: host.clock.now(),
-            body,
-        };
+        let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
         let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-        if let Err(error) = host
-            .publish(vec![host.observed(&workflow, id, payload)])
-            .await
-        {
+        if let Err(error) = host.publish(vec![host.observed(&workflow, id, payload)]).await {
             metrics::POISON.inc();
             tracing::error!(
                 workflow.uid = workflow.uid,

@@ -18,24 +18,11 @@ pub fn resources_duration(pod: &Pod, now: Timestamp) -> BTreeMap<String, i64> {
     let status = pod.status.as_ref();
     let statuses: Vec<&ContainerStatus> = status
         .into_iter()
-        .flat_map(|status| {
-            status
-                .init_container_statuses
-                .iter()
-                .chain(&status.container_statuses)
-                .flatten()
-        })
+        .flat_map(|status| status.init_container_statuses.iter().chain(&status.container_statuses).flatten())
         .collect();
-    for container in spec
-        .init_containers
-        .iter()
-        .flatten()
-        .chain(&spec.containers)
-    {
-        let seconds = statuses
-            .iter()
-            .find(|status| status.name == container.name)
-            .map_or(0, |status| seconds(status, now));
+    for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+        let seconds =
+            statuses.iter().find(|status| status.name == container.name).map_or(0, |status| seconds(status, now));
         for (resource, quantity) in requested(container) {
             let unit = match resource.as_str() {
                 "memory" => MEMORY_UNIT,
@@ -50,10 +37,8 @@ pub fn resources_duration(pod: &Pod, now: Timestamp) -> BTreeMap<String, i64> {
 }
 
 fn requested(container: &Container) -> BTreeMap<String, f64> {
-    let mut quantities: BTreeMap<String, f64> = DEFAULTS
-        .iter()
-        .map(|(name, quantity)| ((*name).to_owned(), *quantity))
-        .collect();
+    let mut quantities: BTreeMap<String, f64> =
+        DEFAULTS.iter().map(|(name, quantity)| ((*name).to_owned(), *quantity)).collect();
     if let Some(resources) = &container.resources {
         for (name, quantity) in resources.limits.iter().chain(&resources.requests).flatten() {
             if let Some(quantity) = parse(&quantity.0) {
@@ -67,10 +52,7 @@ fn requested(container: &Container) -> BTreeMap<String, f64> {
 fn seconds(status: &ContainerStatus, now: Timestamp) -> i64 {
     let Some(state) = &status.state else { return 0 };
     let (start, end) = match (&state.terminated, &state.running) {
-        (Some(terminated), _) => (
-            terminated.started_at.as_ref(),
-            terminated.finished_at.as_ref().map(|time| time.0),
-        ),
+        (Some(terminated), _) => (terminated.started_at.as_ref(), terminated.finished_at.as_ref().map(|time| time.0)),
         (None, Some(running)) => (running.started_at.as_ref(), Some(now)),
         (None, None) => (None, None),
     };
@@ -82,9 +64,7 @@ fn seconds(status: &ContainerStatus, now: Timestamp) -> i64 {
 
 /// A Kubernetes quantity as a number. Source: Kubernetes `resource.Quantity`.
 fn parse(text: &str) -> Option<f64> {
-    let digits = text
-        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')))
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     let factor = match suffix {
         "" => 1.0,
@@ -117,13 +97,9 @@ mod tests {
 
     #[test]
     fn quantities() {
-        for (text, number) in [
-            ("100m", 0.1),
-            ("2", 2.0),
-            ("1.5Gi", 1.5 * 1024.0 * 1024.0 * 1024.0),
-            ("1e3", 1000.0),
-            ("5k", 5000.0),
-        ] {
+        for (text, number) in
+            [("100m", 0.1), ("2", 2.0), ("1.5Gi", 1.5 * 1024.0 * 1024.0 * 1024.0), ("1e3", 1000.0), ("5k", 5000.0)]
+        {
             assert_eq!(parse(text), Some(number), "{text}");
         }
         assert_eq!(parse("many"), None);
@@ -133,7 +109,8 @@ mod tests {
     fn requests_and_limits_count_for_as_long_as_the_container_ran() {
         // The cases of Argo's TestDurationForPod.
         let pod = |resources: serde_json::Value, finished: &str| {
-            let state = json!({"terminated": {"exitCode": 0, "startedAt": "2024-01-01T00:00:00Z", "finishedAt": finished}});
+            let state =
+                json!({"terminated": {"exitCode": 0, "startedAt": "2024-01-01T00:00:00Z", "finishedAt": finished}});
             serde_json::from_value::<Pod>(json!({
                 "apiVersion": "v1", "kind": "Pod", "metadata": {},
                 "spec": {"containers": [{"name": "main", "resources": resources}]},
@@ -143,18 +120,10 @@ mod tests {
         };
         let of = |pod: &Pod| json!(resources_duration(pod, Timestamp::UNIX_EPOCH));
         assert_eq!(of(&Pod::default()), json!({}));
-        let minute = pod(
-            json!({"requests": {"cpu": "2000m"}}),
-            "2024-01-01T00:01:00Z",
-        );
+        let minute = pod(json!({"requests": {"cpu": "2000m"}}), "2024-01-01T00:01:00Z");
         assert_eq!(of(&minute), json!({"cpu": 120, "memory": 60}));
-        let three = pod(
-            json!({"requests": {"cpu": "2000m"}, "limits": {"nvidia.com/gpu": "1"}}),
-            "2024-01-01T00:03:00Z",
-        );
-        assert_eq!(
-            of(&three),
-            json!({"cpu": 360, "memory": 180, "nvidia.com/gpu": 180})
-        );
+        let three =
+            pod(json!({"requests": {"cpu": "2000m"}, "limits": {"nvidia.com/gpu": "1"}}), "2024-01-01T00:03:00Z");
+        assert_eq!(of(&three), json!({"cpu": 360, "memory": 180, "nvidia.com/gpu": 180}));
     }
 }

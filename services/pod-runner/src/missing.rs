@@ -28,18 +28,13 @@ pub(crate) async fn report(
         Some(namespace) => api::workflows(&client, namespace),
         None => api::all_workflows(&client),
     };
-    let mut parameters = ListParams::default()
-        .labels(&format!("{}!=true", labels::COMPLETED))
-        .limit(PAGE);
+    let mut parameters = ListParams::default().labels(&format!("{}!=true", labels::COMPLETED)).limit(PAGE);
     let mut backoff = Backoff::short();
     loop {
         let page = match workflows.list(&parameters).await {
             Ok(page) => page,
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "workflows not listed, trying again"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "workflows not listed, trying again");
                 // The list may have expired half way: from its start.
                 parameters.continue_token = None;
                 backoff.wait().await;
@@ -78,60 +73,26 @@ async fn check(
     node: &NodeStatus,
 ) -> Result<(), Failure> {
     let meta = &workflow.metadata;
-    let is_first_version = meta
-        .annotations
-        .get(labels::POD_NAME_FORMAT)
-        .is_some_and(|text| text == "v1");
-    let version = if is_first_version {
-        PodNameVersion::V1
-    } else {
-        PodNameVersion::V2
-    };
-    let template = node
-        .template_ref
-        .as_ref()
-        .map_or(node.template_name.as_str(), |reference| &reference.template);
+    let is_first_version = meta.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|text| text == "v1");
+    let version = if is_first_version { PodNameVersion::V1 } else { PodNameVersion::V2 };
+    let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |reference| &reference.template);
     let name = pod_name(&meta.name, &node.name, template, &node.id, version);
-    let key = WorkflowKey {
-        uid: meta.uid.clone(),
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-    };
-    if known.contains_key(&PodKey {
-        workflow: key.clone(),
-        pod: name.clone(),
-    }) {
+    let key = WorkflowKey { uid: meta.uid.clone(), namespace: meta.namespace.clone(), name: meta.name.clone() };
+    if known.contains_key(&PodKey { workflow: key.clone(), pod: name.clone() }) {
         return Ok(());
     }
     let pods: Api<Pod> = Api::namespaced(around.client.clone(), &meta.namespace);
     if pods.get_opt(&name).await?.is_some() {
         return Ok(());
     }
-    tracing::info!(
-        workflow.uid = key.uid,
-        node.id = node.id,
-        pod = name,
-        "pod went while nobody watched"
-    );
-    let pod = PodSummary {
-        node_id: node.id.clone(),
-        name: name.clone(),
-        deleted: true,
-        ..PodSummary::default()
-    };
+    tracing::info!(workflow.uid = key.uid, node.id = node.id, pod = name, "pod went while nobody watched");
+    let pod = PodSummary { node_id: node.id.clone(), name: name.clone(), deleted: true, ..PodSummary::default() };
     let message = ObservedMessage {
         schema: SCHEMA,
         at: around.host.clock.now(),
         body: Observed::PodChanged { pod: Box::new(pod) },
     };
     let id = format!("{}:pod:{name}:missing:{}", key.uid, owned.lease.epoch);
-    around
-        .host
-        .publish(vec![around.host.observed(
-            &key,
-            id,
-            serde_json::to_vec(&message)?,
-        )])
-        .await?;
+    around.host.publish(vec![around.host.observed(&key, id, serde_json::to_vec(&message)?)]).await?;
     Ok(())
 }

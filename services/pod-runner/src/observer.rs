@@ -40,12 +40,7 @@ impl Factory for Observers {
     type Actor = Observer;
 
     async fn build(&self, key: &PodKey) -> Result<Option<Observer>, Failure> {
-        Ok(Some(Observer {
-            around: Arc::clone(&self.0),
-            key: key.clone(),
-            reported: None,
-            gone_at: None,
-        }))
+        Ok(Some(Observer { around: Arc::clone(&self.0), key: key.clone(), reported: None, gone_at: None }))
     }
 
     async fn refuse(&self, _key: &PodKey, _batch: Vec<Sight>) -> Result<(), Failure> {
@@ -73,7 +68,8 @@ impl Actor for Observer {
                 Sight::Seen(pod) => {
                     self.gone_at = None;
                     // A newer look at the same pod says all that this one does.
-                    let is_stale = matches!(sights.peek(), Some(Sight::Seen(next)) if next.metadata.uid == pod.metadata.uid);
+                    let is_stale =
+                        matches!(sights.peek(), Some(Sight::Seen(next)) if next.metadata.uid == pod.metadata.uid);
                     if !is_stale {
                         self.look(&pod).await?;
                     }
@@ -100,22 +96,14 @@ impl Actor for Observer {
 
 /// The pod left the watch because its workflow has what it needs of it.
 fn is_dealt_with(pod: &Pod) -> bool {
-    let completed = pod
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|all| all.get(labels::COMPLETED));
+    let completed = pod.metadata.labels.as_ref().and_then(|all| all.get(labels::COMPLETED));
     completed.is_some_and(|text| text == "true")
 }
 
 impl Observer {
     async fn look(&mut self, pod: &Pod) -> Result<(), Failure> {
         let (mut summary, report) = summarize(pod, self.around.host.clock.now());
-        if let Some(Report {
-            task_result: Some(name),
-            ..
-        }) = report
-        {
+        if let Some(Report { task_result: Some(name), .. }) = report {
             self.read_result(&name, &mut summary).await?;
         }
         if self.reported.as_ref() == Some(&summary) {
@@ -123,12 +111,7 @@ impl Observer {
         }
         // A pod may look the same twice, with a different look in between: the version tells them apart.
         let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
-        let id = format!(
-            "{}:pod:{}:{version}:{:x}",
-            self.key.workflow.uid,
-            summary.uid,
-            hash(&summary)
-        );
+        let id = format!("{}:pod:{}:{version}:{:x}", self.key.workflow.uid, summary.uid, hash(&summary));
         self.report(id, summary.clone()).await?;
         self.reported = Some(summary);
         Ok(())
@@ -142,30 +125,16 @@ impl Observer {
             return Ok(());
         };
         let id = format!("{}:pod:{}:deleted", self.key.workflow.uid, last.uid);
-        self.report(
-            id,
-            PodSummary {
-                deleted: true,
-                ready: false,
-                ..last
-            },
-        )
-        .await
+        self.report(id, PodSummary { deleted: true, ready: false, ..last }).await
     }
 
     async fn report(&self, id: String, pod: PodSummary) -> Result<(), Failure> {
         metrics::REPORTS.inc();
         let host = &self.around.host;
-        let message = ObservedMessage {
-            schema: SCHEMA,
-            at: host.clock.now(),
-            body: Observed::PodChanged { pod: Box::new(pod) },
-        };
+        let message =
+            ObservedMessage { schema: SCHEMA, at: host.clock.now(), body: Observed::PodChanged { pod: Box::new(pod) } };
         let payload = serde_json::to_vec(&message)?;
-        match host
-            .publish(vec![host.observed(&self.key.workflow, id, payload)])
-            .await
-        {
+        match host.publish(vec![host.observed(&self.key.workflow, id, payload)]).await {
             Err(error @ argosy_bus::Error::TooLarge { .. }) => {
                 metrics::POISON.inc();
                 tracing::error!(

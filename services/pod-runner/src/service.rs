@@ -36,12 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            pod_runner_lease_secs: 10,
-            pod_namespace: None,
-            pod_relist_secs: 300,
-            pod_requests_max: 64,
-        }
+        Self { pod_runner_lease_secs: 10, pod_namespace: None, pod_relist_secs: 300, pod_requests_max: 64 }
     }
 }
 
@@ -62,23 +57,14 @@ impl Service {
     /// A pod-runner for the cluster behind `client`.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
         let permits = Semaphore::new(options.pod_requests_max.max(1));
-        Self {
-            around: Arc::new(Surroundings {
-                host,
-                client,
-                options,
-                permits,
-            }),
-        }
+        Self { around: Arc::new(Surroundings { host, client, options, permits }) }
     }
 
     /// Owns shards, carries out their commands and watches their pods until `shutdown`.
     ///
     /// Errors: a panic outside of any node or pod.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
-        let settings = Settings {
-            ttl: Duration::from_secs(self.around.options.pod_runner_lease_secs),
-        };
+        let settings = Settings { ttl: Duration::from_secs(self.around.options.pod_runner_lease_secs) };
         let host = self.around.host.clone();
         let work = Arc::new(move |owned| {
             let around = Arc::clone(&self.around);
@@ -104,21 +90,15 @@ async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
 }
 
 async fn feed(host: &Host, shard: u16, router: &Router<Commands>) -> Result<(), Failure> {
-    let mut spec = ConsumerSpec::new(
-        Stream::Commands,
-        format!("pod-runner-{shard}"),
-        subject::Command::of_shard(shard),
-    );
+    let mut spec =
+        ConsumerSpec::new(Stream::Commands, format!("pod-runner-{shard}"), subject::Command::of_shard(shard));
     spec.ack_wait = ACK_WAIT;
     let mut consumer = host.bus.consume(spec).await?;
     loop {
         for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
             match serde_json::from_slice::<CommandMessage>(&delivery.message.payload) {
                 Ok(command) => {
-                    let key = NodeKey {
-                        workflow_uid: command.workflow_uid.clone(),
-                        node_id: command.node_id.clone(),
-                    };
+                    let key = NodeKey { workflow_uid: command.workflow_uid.clone(), node_id: command.node_id.clone() };
                     router.send(&key, Inbound { delivery, command }).await?;
                 }
                 Err(error) => {

@@ -30,12 +30,7 @@ pub struct Report {
 /// in the summary.
 pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
     let meta = &pod.metadata;
-    let annotation = |key: &str| {
-        meta.annotations
-            .as_ref()
-            .and_then(|all| all.get(key))
-            .cloned()
-    };
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).cloned();
     let empty = PodStatus::default();
     let status = pod.status.as_ref().unwrap_or(&empty);
     let phase = status.phase.clone().unwrap_or_default();
@@ -51,35 +46,22 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
         message: status.message.clone().unwrap_or_default(),
         unschedulable: unschedulable(status),
         pod_ip: status.pod_ip.clone().unwrap_or_default(),
-        host_node_name: pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.clone())
-            .unwrap_or_default(),
+        host_node_name: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
         ready: condition(status, "Ready").is_some_and(|condition| condition.status == "True"),
         deleted: false,
         init_containers: self::containers(status.init_container_statuses.as_deref()),
         containers,
         outputs: report.as_ref().and_then(|report| report.outputs.clone()),
-        progress: report
-            .as_ref()
-            .and_then(|report| report.progress.clone())
-            .or_else(|| annotation(PROGRESS)),
+        progress: report.as_ref().and_then(|report| report.progress.clone()).or_else(|| annotation(PROGRESS)),
         // While it runs the sum grows by itself, which is no news.
-        resources_duration: if has_ended {
-            resources_duration(pod, now)
-        } else {
-            Default::default()
-        },
+        resources_duration: if has_ended { resources_duration(pod, now) } else { Default::default() },
     };
     (summary, report)
 }
 
 /// The report, taken out of the message of the container that left it.
 fn take_report(containers: &mut [ContainerSummary]) -> Option<Report> {
-    let wait = containers
-        .iter_mut()
-        .find(|container| container.name == WAIT && container.exit_code.is_some())?;
+    let wait = containers.iter_mut().find(|container| container.name == WAIT && container.exit_code.is_some())?;
     let report = serde_json::from_str(&wait.message).ok()?;
     wait.message.clear();
     Some(report)
@@ -99,20 +81,13 @@ fn container(status: &ContainerStatus) -> ContainerSummary {
     };
     match (state.terminated, state.running, state.waiting) {
         (Some(terminated), ..) => ContainerSummary {
-            phase: if terminated.exit_code == 0 {
-                NodePhase::Succeeded
-            } else {
-                NodePhase::Failed
-            },
+            phase: if terminated.exit_code == 0 { NodePhase::Succeeded } else { NodePhase::Failed },
             exit_code: Some(terminated.exit_code),
             reason: terminated.reason.unwrap_or_default(),
             message: terminated.message.unwrap_or_default(),
             ..base
         },
-        (None, Some(_), _) => ContainerSummary {
-            phase: NodePhase::Running,
-            ..base
-        },
+        (None, Some(_), _) => ContainerSummary { phase: NodePhase::Running, ..base },
         (None, None, Some(waiting)) => ContainerSummary {
             reason: waiting.reason.unwrap_or_default(),
             message: waiting.message.unwrap_or_default(),
@@ -122,15 +97,8 @@ fn container(status: &ContainerStatus) -> ContainerSummary {
     }
 }
 
-fn condition<'a>(
-    status: &'a PodStatus,
-    kind: &str,
-) -> Option<&'a k8s_openapi::api::core::v1::PodCondition> {
-    status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == kind)
+fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a k8s_openapi::api::core::v1::PodCondition> {
+    status.conditions.iter().flatten().find(|condition| condition.type_ == kind)
 }
 
 fn unschedulable(status: &PodStatus) -> String {
@@ -177,23 +145,18 @@ mod tests {
             json!({"phase": "Pending"}),
             json!({"nodeId": "w-1", "name": "p", "uid": "pu", "phase": "Pending", "hostNodeName": "n1"}),
         );
-        let unschedulable = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}]);
+        let unschedulable =
+            json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}]);
         check(
             json!({"phase": "Pending", "conditions": unschedulable}),
             json!({"unschedulable": "Unschedulable: no room", "ready": false}),
         );
-        let waiting = status_of(
-            "main",
-            json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}),
-        );
+        let waiting = status_of("main", json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}));
         check(
             json!({"phase": "Pending", "containerStatuses": [waiting]}),
             json!({"containers": [{"name": "main", "phase": "Pending", "reason": "ImagePullBackOff", "message": "no such image", "ready": false}]}),
         );
-        let running = status_of(
-            "main",
-            json!({"running": {"startedAt": "2024-01-01T00:00:00Z"}}),
-        );
+        let running = status_of("main", json!({"running": {"startedAt": "2024-01-01T00:00:00Z"}}));
         check(
             json!({"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": [running], "conditions": [{"type": "Ready", "status": "True"}]}),
             json!({"podIp": "10.0.0.1", "ready": true, "containers": [{"name": "main", "phase": "Running", "ready": false}]}),
@@ -215,41 +178,17 @@ mod tests {
         let wait = |message: &str| {
             let state = json!({"terminated": {"exitCode": 0, "message": message}});
             summarize(
-                &pod(
-                    json!({"phase": "Succeeded", "containerStatuses": [status_of("wait", state)]}),
-                ),
+                &pod(json!({"phase": "Succeeded", "containerStatuses": [status_of("wait", state)]})),
                 Timestamp::UNIX_EPOCH,
             )
         };
-        let (summary, report) =
-            wait(r#"{"outputs": {"result": "hi", "exitCode": "0"}, "progress": "2/2"}"#);
-        assert_eq!(
-            summary
-                .outputs
-                .and_then(|outputs| outputs.result)
-                .as_deref(),
-            Some("hi")
-        );
-        assert_eq!(
-            (
-                summary.progress.as_deref(),
-                summary.containers[0].message.as_str()
-            ),
-            (Some("2/2"), "")
-        );
+        let (summary, report) = wait(r#"{"outputs": {"result": "hi", "exitCode": "0"}, "progress": "2/2"}"#);
+        assert_eq!(summary.outputs.and_then(|outputs| outputs.result).as_deref(), Some("hi"));
+        assert_eq!((summary.progress.as_deref(), summary.containers[0].message.as_str()), (Some("2/2"), ""));
         assert_eq!(report.and_then(|report| report.task_result), None);
         let (summary, report) = wait(r#"{"taskResult": "w-1"}"#);
-        assert_eq!(
-            (
-                summary.outputs,
-                report.and_then(|report| report.task_result).as_deref()
-            ),
-            (None, Some("w-1"))
-        );
+        assert_eq!((summary.outputs, report.and_then(|report| report.task_result).as_deref()), (None, Some("w-1")));
         let (summary, report) = wait("killed");
-        assert_eq!(
-            (summary.containers[0].message.as_str(), report),
-            ("killed", None)
-        );
+        assert_eq!((summary.containers[0].message.as_str(), report), ("killed", None));
     }
 }

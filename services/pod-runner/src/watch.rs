@@ -17,24 +17,13 @@ use crate::service::Surroundings;
 use crate::{metrics, missing};
 
 /// Watches until `stop`, listing anew from time to time.
-pub(crate) async fn watch(
-    around: &Arc<Surroundings>,
-    owned: &Owned,
-    stop: &CancellationToken,
-) -> Result<(), Failure> {
+pub(crate) async fn watch(around: &Arc<Surroundings>, owned: &Owned, stop: &CancellationToken) -> Result<(), Failure> {
     let observers = Router::new(Observers(Arc::clone(around)), stop.clone());
-    let mut watch = Watch {
-        around: Arc::clone(around),
-        observers,
-        known: BTreeMap::new(),
-        listed: None,
-    };
+    let mut watch = Watch { around: Arc::clone(around), observers, known: BTreeMap::new(), listed: None };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
     let mut is_first = true;
     loop {
-        watch
-            .until_relist(owned, &mut is_first, &mut backoff)
-            .await?;
+        watch.until_relist(owned, &mut is_first, &mut backoff).await?;
     }
 }
 
@@ -48,26 +37,15 @@ struct Watch {
 }
 
 impl Watch {
-    async fn until_relist(
-        &mut self,
-        owned: &Owned,
-        is_first: &mut bool,
-        backoff: &mut Backoff,
-    ) -> Result<(), Failure> {
+    async fn until_relist(&mut self, owned: &Owned, is_first: &mut bool, backoff: &mut Backoff) -> Result<(), Failure> {
         let options = &self.around.options;
         let client = self.around.client.clone();
         let pods: Api<Pod> = match &options.pod_namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
-        let until =
-            tokio::time::Instant::now() + Duration::from_secs(options.pod_relist_secs.max(1));
-        let selector = format!(
-            "{}={},{}!=true",
-            labels::SHARD,
-            owned.shard,
-            labels::COMPLETED
-        );
+        let until = tokio::time::Instant::now() + Duration::from_secs(options.pod_relist_secs.max(1));
+        let selector = format!("{}={},{}!=true", labels::SHARD, owned.shard, labels::COMPLETED);
         let events = kube::runtime::watcher(pods, watcher::Config::default().labels(&selector));
         let mut events = std::pin::pin!(events);
         loop {
@@ -111,27 +89,18 @@ impl Watch {
                     listed.insert(key.clone(), uid.clone());
                 }
                 self.known.insert(key.clone(), uid);
-                self.observers
-                    .send(&key, Sight::Seen(Box::new(pod)))
-                    .await?;
+                self.observers.send(&key, Sight::Seen(Box::new(pod))).await?;
             }
             Event::Delete(pod) => {
                 let Some((key, _)) = key_of(&pod) else {
                     return Ok(());
                 };
                 self.known.remove(&key);
-                self.observers
-                    .send(&key, Sight::Gone(Some(Box::new(pod))))
-                    .await?;
+                self.observers.send(&key, Sight::Gone(Some(Box::new(pod)))).await?;
             }
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
-                let gone: Vec<_> = self
-                    .known
-                    .keys()
-                    .filter(|key| !listed.contains_key(key))
-                    .cloned()
-                    .collect();
+                let gone: Vec<_> = self.known.keys().filter(|key| !listed.contains_key(key)).cloned().collect();
                 for key in gone {
                     self.known.remove(&key);
                     self.observers.send(&key, Sight::Gone(None)).await?;
@@ -150,11 +119,5 @@ fn key_of(pod: &Pod) -> Option<(PodKey, String)> {
         namespace: meta.namespace.clone()?,
         name: all.get(labels::WORKFLOW)?.clone(),
     };
-    Some((
-        PodKey {
-            workflow,
-            pod: meta.name.clone()?,
-        },
-        meta.uid.clone()?,
-    ))
+    Some((PodKey { workflow, pod: meta.name.clone()? }, meta.uid.clone()?))
 }

@@ -38,22 +38,9 @@ impl Factory for Actors {
 
     /// The workflow is gone, and so is its log.
     async fn refuse(&self, key: &WorkflowKey, batch: Vec<Delivery>) -> Result<(), Failure> {
-        let newest = batch
-            .iter()
-            .map(|delivery| delivery.message.sequence)
-            .max()
-            .unwrap_or(0);
+        let newest = batch.iter().map(|delivery| delivery.message.sequence).max().unwrap_or(0);
         self.0.timers.forget(key);
-        self.0
-            .around
-            .host
-            .bus
-            .purge(
-                Stream::Observed,
-                &self.0.around.host.observed_subject(&key.uid),
-                newest,
-            )
-            .await?;
+        self.0.around.host.bus.purge(Stream::Observed, &self.0.around.host.observed_subject(&key.uid), newest).await?;
         for delivery in batch {
             delivery.ack().await?;
         }
@@ -86,10 +73,7 @@ pub(crate) struct Stepped {
 
 impl Stepped {
     pub fn up_to(floor: u64) -> Self {
-        Self {
-            floor,
-            above: BTreeSet::new(),
-        }
+        Self { floor, above: BTreeSet::new() }
     }
 
     /// False when it was stepped before.
@@ -132,11 +116,7 @@ impl Actor for WorkflowActor {
             delivery.ack().await?;
         }
         let options = &self.shard.around.options;
-        let pause = if self.workflow.is_completed() {
-            options.passivate_secs
-        } else {
-            options.remind_secs
-        };
+        let pause = if self.workflow.is_completed() { options.passivate_secs } else { options.remind_secs };
         self.tend_at = Instant::now() + Duration::from_secs(pause.max(1));
         Ok(())
     }
@@ -169,10 +149,7 @@ impl Actor for WorkflowActor {
         let Some(anew) = rebuild::rebuild(&shard, &self.key).await? else {
             return Ok(Next::Continue);
         };
-        *self = WorkflowActor {
-            purged: self.purged,
-            ..anew
-        };
+        *self = WorkflowActor { purged: self.purged, ..anew };
         Ok(Next::Continue)
     }
 }
@@ -194,11 +171,7 @@ impl WorkflowActor {
         self.stepped.insert(sequence);
         self.last = sequence;
         let at = message.at;
-        let commands = self.workflow.step(Event {
-            sequence,
-            at,
-            body: message.body,
-        });
+        let commands = self.workflow.step(Event { sequence, at, body: message.body });
         let origin = Origin {
             workflow: &self.key,
             shard: self.shard.number,
@@ -211,22 +184,10 @@ impl WorkflowActor {
 
     /// Publishes, then arms timers and looks things up.
     pub async fn send(&self, out: Outgoing) -> Result<(), Failure> {
-        let span = tracing::debug_span!(
-            "publish",
-            workflow.uid = self.key.uid,
-            messages = out.messages.len()
-        );
-        match self
-            .shard
-            .outbox
-            .publish(out.messages.clone())
-            .instrument(span)
-            .await
-        {
+        let span = tracing::debug_span!("publish", workflow.uid = self.key.uid, messages = out.messages.len());
+        match self.shard.outbox.publish(out.messages.clone()).instrument(span).await {
             Ok(()) => {}
-            Err(OutboxError::Refused(_)) if out.messages.len() > 1 => {
-                self.send_singly(out.messages).await?
-            }
+            Err(OutboxError::Refused(_)) if out.messages.len() > 1 => self.send_singly(out.messages).await?,
             Err(error) => return self.refused(&out.messages, error),
         }
         for (key, due) in out.timers {
@@ -250,9 +211,7 @@ impl WorkflowActor {
     /// One message that the bus will never take must not stop the workflow's others.
     fn refused(&self, messages: &[Publish], error: OutboxError) -> Result<(), Failure> {
         match &error {
-            OutboxError::Refused(cause)
-                if matches!(**cause, argosy_bus::Error::TooLarge { .. }) =>
-            {
+            OutboxError::Refused(cause) if matches!(**cause, argosy_bus::Error::TooLarge { .. }) => {
                 metrics::POISON.inc();
                 let ids: Vec<_> = messages.iter().map(|message| message.id.as_str()).collect();
                 tracing::error!(
@@ -270,13 +229,7 @@ impl WorkflowActor {
     async fn purge(&mut self, up_to: u64) -> Result<(), argosy_bus::Error> {
         self.purged = up_to;
         let host = &self.shard.around.host;
-        host.bus
-            .purge(
-                Stream::Observed,
-                &host.observed_subject(&self.key.uid),
-                up_to,
-            )
-            .await
+        host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
     }
 }
 

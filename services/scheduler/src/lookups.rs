@@ -26,37 +26,21 @@ pub(crate) struct Lookups {
 
 impl Lookups {
     pub fn new(host: Host, client: kube::Client, stop: CancellationToken) -> Self {
-        Self {
-            host,
-            client,
-            stop,
-            tasks: TaskTracker::new(),
-            permits: Arc::new(Semaphore::new(CONCURRENT)),
-        }
+        Self { host, client, stop, tasks: TaskTracker::new(), permits: Arc::new(Semaphore::new(CONCURRENT)) }
     }
 
     /// Looks, and reports under the message id `id`. A crash before the report is mended by the engine asking again.
     pub fn look(&self, workflow: WorkflowKey, id: String, key: LookupKey) {
-        let (host, client, stop, permits) = (
-            self.host.clone(),
-            self.client.clone(),
-            self.stop.clone(),
-            Arc::clone(&self.permits),
-        );
+        let (host, client, stop, permits) =
+            (self.host.clone(), self.client.clone(), self.stop.clone(), Arc::clone(&self.permits));
         self.tasks.spawn(async move {
             let look = async {
                 let _permit = permits.acquire().await;
                 let object = get(&client, &key).await;
-                let message = ObservedMessage {
-                    schema: SCHEMA,
-                    at: host.clock.now(),
-                    body: Observed::LookedUp { key, object },
-                };
+                let message =
+                    ObservedMessage { schema: SCHEMA, at: host.clock.now(), body: Observed::LookedUp { key, object } };
                 let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-                if let Err(error) = host
-                    .publish(vec![host.observed(&workflow, id, payload)])
-                    .await
-                {
+                if let Err(error) = host.publish(vec![host.observed(&workflow, id, payload)]).await {
                     metrics::POISON.inc();
                     tracing::error!(
                         workflow.uid = workflow.uid,
@@ -99,11 +83,9 @@ async fn get(client: &kube::Client, key: &LookupKey) -> Option<Value> {
 
 fn api_of(client: &kube::Client, key: &LookupKey) -> Api<DynamicObject> {
     match key.kind {
-        LookupKind::WorkflowTemplate => Api::namespaced_with(
-            client.clone(),
-            &key.namespace,
-            &api::argo_kind("WorkflowTemplate"),
-        ),
+        LookupKind::WorkflowTemplate => {
+            Api::namespaced_with(client.clone(), &key.namespace, &api::argo_kind("WorkflowTemplate"))
+        }
         LookupKind::ClusterWorkflowTemplate => {
             Api::all_with(client.clone(), &api::argo_kind("ClusterWorkflowTemplate"))
         }

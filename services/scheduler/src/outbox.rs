@@ -39,13 +39,7 @@ impl Outbox {
     pub async fn claim(host: Host, owned: &Owned) -> Result<(Self, Task), Failure> {
         let (sender, receiver) = mpsc::channel(GATHER * 4);
         let filter = subject::Event::of_shard(owned.shard);
-        let mut task = Task {
-            host,
-            owned: owned.clone(),
-            filter,
-            last: 0,
-            receiver,
-        };
+        let mut task = Task { host, owned: owned.clone(), filter, last: 0, receiver };
         let subject = subject::Event {
             shard: owned.shard,
             namespace: String::new(),
@@ -66,10 +60,7 @@ impl Outbox {
         }
         let _timer = metrics::PUBLISH_SECONDS.start_timer();
         let (done, answer) = oneshot::channel();
-        self.sender
-            .send(Request { messages, done })
-            .await
-            .map_err(|_| Error::Stopped)?;
+        self.sender.send(Request { messages, done }).await.map_err(|_| Error::Stopped)?;
         answer.await.unwrap_or(Err(Error::Stopped))
     }
 }
@@ -89,14 +80,9 @@ impl Task {
     pub async fn run(mut self) -> Result<(), Failure> {
         let mut requests = Vec::new();
         while self.receiver.recv_many(&mut requests, GATHER).await > 0 {
-            let all = requests
-                .iter()
-                .flat_map(|request| request.messages.iter().cloned())
-                .collect();
+            let all = requests.iter().flat_map(|request| request.messages.iter().cloned()).collect();
             match self.append(all).await {
-                Ok(()) => requests
-                    .drain(..)
-                    .for_each(|request| _ = request.done.send(Ok(()))),
+                Ok(()) => requests.drain(..).for_each(|request| _ = request.done.send(Ok(()))),
                 Err(Error::Stopped) => return Err(Error::Stopped.into()),
                 // One of them is at fault: each for itself.
                 Err(Error::Refused(_)) => {
@@ -115,20 +101,12 @@ impl Task {
     }
 
     async fn append(&mut self, messages: Vec<Publish>) -> Result<(), Error> {
-        let (facts, wishes): (Vec<_>, Vec<_>) = messages
-            .into_iter()
-            .partition(|message| message.stream == Stream::Events);
+        let (facts, wishes): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.stream == Stream::Events);
         if !wishes.is_empty() {
-            self.host
-                .publish(wishes)
-                .await
-                .map_err(|error| Error::Refused(Arc::new(error)))?;
+            self.host.publish(wishes).await.map_err(|error| Error::Refused(Arc::new(error)))?;
         }
-        if facts.is_empty() {
-            Ok(())
-        } else {
-            self.append_events(facts).await
-        }
+        if facts.is_empty() { Ok(()) } else { self.append_events(facts).await }
     }
 
     /// Appends events behind a fence at the first of them; repeats of what is stored pass it.
@@ -140,11 +118,8 @@ impl Task {
             }
             match self.host.bus.publish_all(events.clone()).await {
                 Ok(acks) => {
-                    self.last = acks
-                        .iter()
-                        .filter(|ack| !ack.duplicate)
-                        .map(|ack| ack.sequence)
-                        .fold(self.last, u64::max);
+                    self.last =
+                        acks.iter().filter(|ack| !ack.duplicate).map(|ack| ack.sequence).fold(self.last, u64::max);
                     return Ok(());
                 }
                 Err(error) if error.is_fenced() => {
@@ -171,12 +146,7 @@ impl Task {
     async fn refresh(&mut self) -> Result<(), Error> {
         let mut backoff = Backoff::short();
         loop {
-            let last = match self
-                .host
-                .bus
-                .last_sequence(Stream::Events, &self.filter)
-                .await
-            {
+            let last = match self.host.bus.last_sequence(Stream::Events, &self.filter).await {
                 Ok(last) => last,
                 Err(error) if error.class() == Class::Transient => {
                     backoff.wait().await;

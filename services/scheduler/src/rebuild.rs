@@ -27,10 +27,7 @@ const PAGE: usize = 512;
 
 /// Reads the object from the API, never from a cache, replays what the log holds behind its watermark, and asks again for
 /// what may have been lost. `None`: the workflow is gone.
-pub(crate) async fn rebuild(
-    shard: &Arc<Shard>,
-    key: &WorkflowKey,
-) -> Result<Option<WorkflowActor>, Failure> {
+pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
     let Some(object) = get(&shard.around.client, key).await? else {
         return Ok(None);
     };
@@ -57,8 +54,7 @@ pub(crate) async fn rebuild(
         resume(&mut actor, &mut out);
     }
     replay(&mut actor, &mut out).await?;
-    out.messages
-        .retain(|message| is_still_wished(&actor.workflow, message));
+    out.messages.retain(|message| is_still_wished(&actor.workflow, message));
     actor.send(out).await?;
     Ok(Some(actor))
 }
@@ -69,13 +65,7 @@ fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
     let commands = actor.workflow.resume(at);
     // Unlike a step, this may be repeated from one state to a different end: the wish may have got lost in between.
     let cause = format!("r{}.{}.{}", actor.shard.epoch, actor.last, at.as_second());
-    let origin = Origin {
-        workflow: &actor.key,
-        shard: actor.shard.number,
-        epoch: actor.shard.epoch,
-        cause,
-        at,
-    };
+    let origin = Origin { workflow: &actor.key, shard: actor.shard.number, epoch: actor.shard.epoch, cause, at };
     out.add(&origin, commands, &mut actor.published);
 }
 
@@ -87,10 +77,7 @@ async fn give_up(
     error: &api::Unreadable,
 ) -> Result<Option<WorkflowActor>, Failure> {
     let at = shard.around.host.clock.now();
-    let cause = error
-        .source()
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     let (time, phase) = (Time::new(at), WorkflowPhase::Error.to_string());
     let status = json!({
         "phase": phase, "message": format!("{error}{cause}"), "startedAt": time.to_string(), "finishedAt": time.to_string(),
@@ -106,28 +93,16 @@ async fn give_up(
         last: true,
         workflow_status: Some(WorkflowDelta {
             status,
-            labels: labels
-                .map(|(label, value)| (label.to_owned(), Some(value.to_owned())))
-                .into(),
+            labels: labels.map(|(label, value)| (label.to_owned(), Some(value.to_owned()))).into(),
             completed: true,
             ..WorkflowDelta::default()
         }),
         ..StatusChanged::default()
     };
-    let origin = Origin {
-        workflow: key,
-        shard: shard.number,
-        epoch: shard.epoch,
-        cause: "unreadable".to_owned(),
-        at,
-    };
+    let origin = Origin { workflow: key, shard: shard.number, epoch: shard.epoch, cause: "unreadable".to_owned(), at };
     let mut out = Outgoing::default();
     let mut previous = watermark;
-    out.add(
-        &origin,
-        vec![Command::Publish(Box::new(change))],
-        &mut previous,
-    );
+    out.add(&origin, vec![Command::Publish(Box::new(change))], &mut previous);
     shard.outbox.publish(out.messages).await?;
     Ok(None)
 }
@@ -136,10 +111,7 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Fai
     let host = actor.shard.around.host.clone();
     let subject = host.observed_subject(&actor.key.uid);
     loop {
-        let page = host
-            .bus
-            .read(Stream::Observed, &subject, actor.last, PAGE)
-            .await?;
+        let page = host.bus.read(Stream::Observed, &subject, actor.last, PAGE).await?;
         let Some(newest) = page.last().map(|message| message.sequence) else {
             break;
         };
@@ -167,11 +139,7 @@ fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) {
         | Observed::PodRejected { .. } => {}
     }
     let at = observed.at;
-    let commands = actor.workflow.step(Event {
-        sequence: message.sequence,
-        at,
-        body: observed.body,
-    });
+    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body: observed.body });
     let origin = Origin {
         workflow: &actor.key,
         shard: actor.shard.number,
@@ -205,22 +173,13 @@ fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
 }
 
 /// How far the log is folded into the object that the API has; `None` when the workflow is gone.
-pub(crate) async fn written(
-    client: &kube::Client,
-    key: &WorkflowKey,
-) -> Result<Option<u64>, Failure> {
+pub(crate) async fn written(client: &kube::Client, key: &WorkflowKey) -> Result<Option<u64>, Failure> {
     Ok(get(client, key).await?.map(|object| watermark_of(&object)))
 }
 
 fn watermark_of(object: &DynamicObject) -> u64 {
-    let annotation = object
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(labels::WATERMARK));
-    annotation
-        .and_then(|text| Watermark::parse(text))
-        .map_or(0, |watermark| watermark.sequence)
+    let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
+    annotation.and_then(|text| Watermark::parse(text)).map_or(0, |watermark| watermark.sequence)
 }
 
 async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {

@@ -25,11 +25,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            scheduler_lease_secs: 10,
-            passivate_secs: 30,
-            remind_secs: 300,
-        }
+        Self { scheduler_lease_secs: 10, passivate_secs: 30, remind_secs: 300 }
     }
 }
 
@@ -44,21 +40,14 @@ pub struct Service {
 impl Service {
     /// A scheduler that decides under `config`.
     pub fn new(host: Host, client: kube::Client, config: Config, options: Options) -> Self {
-        Self {
-            host,
-            client,
-            config: Arc::new(config),
-            options,
-        }
+        Self { host, client, config: Arc::new(config), options }
     }
 
     /// Owns shards and runs their workflows until `shutdown`.
     ///
     /// Errors: a panic outside of any workflow.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
-        let settings = Settings {
-            ttl: Duration::from_secs(self.options.scheduler_lease_secs),
-        };
+        let settings = Settings { ttl: Duration::from_secs(self.options.scheduler_lease_secs) };
         let host = self.host.clone();
         let surroundings = Arc::new(shard::Surroundings {
             host: self.host,
@@ -68,8 +57,7 @@ impl Service {
         });
         let work = Arc::new(move |owned| {
             let surroundings = Arc::clone(&surroundings);
-            Box::pin(shard::work(surroundings, owned))
-                as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+            Box::pin(shard::work(surroundings, owned)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         });
         own_shards(&host, "scheduler", &settings, shutdown, work).await
     }

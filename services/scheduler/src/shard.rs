@@ -100,25 +100,16 @@ async fn key_of(host: &Host, message: &Message) -> Result<Option<WorkflowKey>, a
     if let Some(key) = WorkflowKey::of_observed(message) {
         return Ok(Some(key));
     }
-    let head = host
-        .bus
-        .read(Stream::Observed, &message.subject, 0, 16)
-        .await?;
+    let head = host.bus.read(Stream::Observed, &message.subject, 0, 16).await?;
     Ok(head.iter().find_map(|message| {
         WorkflowKey::of_observed(message).or_else(|| {
             let Observed::WorkflowChanged { object, .. } =
-                serde_json::from_slice::<ObservedMessage>(&message.payload)
-                    .ok()?
-                    .body
+                serde_json::from_slice::<ObservedMessage>(&message.payload).ok()?.body
             else {
                 return None;
             };
             let metadata = object.metadata;
-            Some(WorkflowKey {
-                uid: metadata.uid,
-                namespace: metadata.namespace,
-                name: metadata.name,
-            })
+            Some(WorkflowKey { uid: metadata.uid, namespace: metadata.namespace, name: metadata.name })
         })
     }))
 }
@@ -134,9 +125,6 @@ pub(crate) async fn poison(delivery: Delivery, why: &str) {
         "message dropped"
     );
     if let Err(error) = delivery.term().await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "message not put aside"
-        );
+        tracing::warn!(error = &error as &dyn std::error::Error, "message not put aside");
     }
 }

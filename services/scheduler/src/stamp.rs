@@ -38,16 +38,8 @@ impl Outgoing {
             let id = format!("{}:{}:{index}", origin.workflow.uid, origin.cause);
             match command {
                 Command::Cluster { node_id, command } => {
-                    let WorkflowKey {
-                        uid,
-                        namespace,
-                        name,
-                    } = origin.workflow.clone();
-                    let subject = subject::Command {
-                        shard: origin.shard,
-                        uid: uid.clone(),
-                        node: node_id.clone(),
-                    };
+                    let WorkflowKey { uid, namespace, name } = origin.workflow.clone();
+                    let subject = subject::Command { shard: origin.shard, uid: uid.clone(), node: node_id.clone() };
                     let message = CommandMessage {
                         schema: SCHEMA,
                         at: origin.at,
@@ -58,14 +50,8 @@ impl Outgoing {
                         node_id,
                         body: command,
                     };
-                    let payload =
-                        serde_json::to_vec(&message).expect("messages have string keys only");
-                    self.messages.push(traced(Publish::new(
-                        Stream::Commands,
-                        subject.to_string(),
-                        id,
-                        payload,
-                    )));
+                    let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+                    self.messages.push(traced(Publish::new(Stream::Commands, subject.to_string(), id, payload)));
                 }
                 Command::ArmTimer { key, due } => {
                     self.timers.insert(key, due);
@@ -75,8 +61,7 @@ impl Outgoing {
                 }
                 Command::Publish(status) => {
                     let sequence = status.observed_sequence;
-                    self.messages
-                        .extend(events(origin, &id, *status, *previous));
+                    self.messages.extend(events(origin, &id, *status, *previous));
                     *previous = sequence;
                 }
             }
@@ -94,16 +79,8 @@ fn events(origin: &Origin<'_>, id: &str, status: StatusChanged, previous: u64) -
     let parts = cut(status, PART_BYTES_MAX);
     let is_whole = parts.len() == 1;
     let messages = parts.into_iter().enumerate().map(|(part, status)| {
-        let id = if is_whole {
-            id.to_owned()
-        } else {
-            format!("{id}.{part}")
-        };
-        let WorkflowKey {
-            uid,
-            namespace,
-            name,
-        } = origin.workflow;
+        let id = if is_whole { id.to_owned() } else { format!("{id}.{part}") };
+        let WorkflowKey { uid, namespace, name } = origin.workflow;
         let kind = status.event_type();
         let subject = subject::Event {
             shard: origin.shard,
@@ -112,20 +89,15 @@ fn events(origin: &Origin<'_>, id: &str, status: StatusChanged, previous: u64) -
             kind: kind.to_owned(),
         };
         let payload = serde_json::to_vec(&status).expect("messages have string keys only");
-        traced(Publish::new(
-            Stream::Events,
-            subject.to_string(),
-            &id,
-            payload,
-        ))
-        .header(HEADER_PREVIOUS, previous.to_string())
-        .header(HEADER_PART, part.to_string())
-        .header("ce-specversion", "1.0")
-        .header("ce-id", id)
-        .header("ce-source", format!("/argosy/{namespace}/workflows/{name}"))
-        .header("ce-type", format!("io.argosy.workflow.{kind}"))
-        .header("ce-time", origin.at.to_string())
-        .header("content-type", "application/json")
+        traced(Publish::new(Stream::Events, subject.to_string(), &id, payload))
+            .header(HEADER_PREVIOUS, previous.to_string())
+            .header(HEADER_PART, part.to_string())
+            .header("ce-specversion", "1.0")
+            .header("ce-id", id)
+            .header("ce-source", format!("/argosy/{namespace}/workflows/{name}"))
+            .header("ce-type", format!("io.argosy.workflow.{kind}"))
+            .header("ce-time", origin.at.to_string())
+            .header("content-type", "application/json")
     });
     messages.collect()
 }
@@ -138,10 +110,7 @@ fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
     for (id, node) in std::mem::take(&mut status.nodes) {
         let size = serde_json::to_string(&node).map_or(0, |text| text.len()) + id.len() + 8;
         if bytes > 0 && bytes + size > bytes_max {
-            let mut part = StatusChanged {
-                nodes: std::mem::take(&mut nodes),
-                ..head(&status)
-            };
+            let mut part = StatusChanged { nodes: std::mem::take(&mut nodes), ..head(&status) };
             part.last = false;
             parts.push(part);
             bytes = 0;
@@ -175,15 +144,7 @@ mod tests {
 
     #[test]
     fn a_large_status_is_cut_and_only_its_last_part_says_so() {
-        let node = |n: usize| {
-            (
-                format!("n{n:03}"),
-                NodeStatus {
-                    message: "x".repeat(100),
-                    ..NodeStatus::default()
-                },
-            )
-        };
+        let node = |n: usize| (format!("n{n:03}"), NodeStatus { message: "x".repeat(100), ..NodeStatus::default() });
         let status = StatusChanged {
             observed_sequence: 9,
             nodes: (0..100).map(node).collect(),
@@ -192,49 +153,22 @@ mod tests {
         };
         let parts = cut(status.clone(), 4096);
         assert!(parts.len() > 3, "{}", parts.len());
-        assert!(
-            parts
-                .iter()
-                .all(|part| serde_json::to_vec(part).expect("JSON").len() < 5000)
-        );
+        assert!(parts.iter().all(|part| serde_json::to_vec(part).expect("JSON").len() < 5000));
         assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
-        assert_eq!(
-            parts
-                .last()
-                .map(|part| (part.last, part.removed_nodes.len())),
-            Some((true, 1))
-        );
+        assert_eq!(parts.last().map(|part| (part.last, part.removed_nodes.len())), Some((true, 1)));
         let nodes: BTreeMap<_, _> = parts.into_iter().flat_map(|part| part.nodes).collect();
         assert_eq!(nodes, status.nodes);
     }
 
     #[test]
     fn equal_steps_give_equal_ids() {
-        let workflow = WorkflowKey {
-            uid: "u".into(),
-            namespace: "ns".into(),
-            name: "w".into(),
-        };
-        let origin = || Origin {
-            workflow: &workflow,
-            shard: 0,
-            epoch: 1,
-            cause: "7".into(),
-            at: Timestamp::UNIX_EPOCH,
-        };
+        let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
+        let origin =
+            || Origin { workflow: &workflow, shard: 0, epoch: 1, cause: "7".into(), at: Timestamp::UNIX_EPOCH };
         let commands = || {
-            let status = StatusChanged {
-                observed_sequence: 7,
-                ..StatusChanged::default()
-            };
+            let status = StatusChanged { observed_sequence: 7, ..StatusChanged::default() };
             let stop = argosy_api::message::ClusterCommand::StopPod { name: "p".into() };
-            vec![
-                Command::Cluster {
-                    node_id: "n".into(),
-                    command: stop,
-                },
-                Command::Publish(Box::new(status)),
-            ]
+            vec![Command::Cluster { node_id: "n".into(), command: stop }, Command::Publish(Box::new(status))]
         };
         let stamp = || {
             let (mut out, mut previous) = (Outgoing::default(), 3);

@@ -31,7 +31,9 @@ pub(crate) async fn take_up(around: &Surroundings, shard: u16, router: &Router<A
         };
         for object in page.items {
             let metadata = object.metadata;
-            let (Some(uid), Some(namespace), Some(name)) = (metadata.uid, metadata.namespace, metadata.name) else { continue };
+            let (Some(uid), Some(namespace), Some(name)) = (metadata.uid, metadata.namespace, metadata.name) else {
+                continue;
+            };
             if around.host.shard_of(&uid) == shard {
                 router.touch(&WorkflowKey { uid, namespace, name })?;
             }

@@ -27,11 +27,7 @@ struct Armed {
 
 impl Timers {
     pub fn new(host: Host) -> Self {
-        Self {
-            host,
-            armed: Mutex::default(),
-            changed: Notify::new(),
-        }
+        Self { host, armed: Mutex::default(), changed: Notify::new() }
     }
 
     /// Arms, or moves, a timer.
@@ -39,9 +35,7 @@ impl Timers {
         {
             let mut armed = self.armed.lock();
             if let Some(before) = armed.by_key.insert((workflow.clone(), key.clone()), due) {
-                armed
-                    .by_due
-                    .remove(&(before, workflow.clone(), key.clone()));
+                armed.by_due.remove(&(before, workflow.clone(), key.clone()));
             }
             armed.by_due.insert((due, workflow.clone(), key), ());
         }
@@ -88,41 +82,20 @@ impl Timers {
         let due: Vec<_> = {
             let armed = self.armed.lock();
             metrics::TIMERS.set(i64::try_from(armed.by_due.len()).unwrap_or(i64::MAX));
-            armed
-                .by_due
-                .keys()
-                .take_while(|(due, ..)| *due <= now)
-                .take(BATCH)
-                .cloned()
-                .collect()
+            armed.by_due.keys().take_while(|(due, ..)| *due <= now).take(BATCH).cloned().collect()
         };
         let messages = due.iter().map(|(due, workflow, key)| {
-            let message = ObservedMessage {
-                schema: SCHEMA,
-                at: now,
-                body: Observed::TimerFired { key: key.clone() },
-            };
+            let message = ObservedMessage { schema: SCHEMA, at: now, body: Observed::TimerFired { key: key.clone() } };
             let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-            self.host.observed(
-                workflow,
-                format!("{}:timer:{key}:{due}", workflow.uid),
-                payload,
-            )
+            self.host.observed(workflow, format!("{}:timer:{key}:{due}", workflow.uid), payload)
         });
         if let Err(error) = self.host.publish(messages.collect()).await {
             metrics::POISON.inc();
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "timers not reported"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "timers not reported");
         }
         let mut armed = self.armed.lock();
         for (due, workflow, key) in due {
-            if armed
-                .by_due
-                .remove(&(due, workflow.clone(), key.clone()))
-                .is_some()
-            {
+            if armed.by_due.remove(&(due, workflow.clone(), key.clone())).is_some() {
                 armed.by_key.remove(&(workflow, key));
             }
         }
@@ -140,23 +113,14 @@ mod tests {
     use super::*;
 
     fn workflow(uid: &str) -> WorkflowKey {
-        WorkflowKey {
-            uid: uid.into(),
-            namespace: "ns".into(),
-            name: "w".into(),
-        }
+        WorkflowKey { uid: uid.into(), namespace: "ns".into(), name: "w".into() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn timers_fire_in_order_once_and_can_be_moved() {
         let bus = Arc::new(argosy_bus::memory::Memory::new());
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().expect("a timestamp"));
-        let host = Host {
-            bus: bus.clone(),
-            clock,
-            holder: "t".into(),
-            shards: 1,
-        };
+        let host = Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 };
         let timers = Timers::new(host);
         let at = |secs: u64| clock.now() + Duration::from_secs(secs);
         timers.arm(&workflow("u1"), "b".into(), at(20));
@@ -166,22 +130,8 @@ mod tests {
         timers.forget(&workflow("u2"));
         let ran = tokio::time::timeout(Duration::from_secs(60), timers.run()).await;
         assert!(ran.is_err(), "runs for ever");
-        let fired = bus
-            .read(
-                Stream::Observed,
-                &subject::of_stream(Stream::Observed),
-                0,
-                10,
-            )
-            .await
-            .expect("readable");
+        let fired = bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
         let fired: Vec<_> = fired.iter().map(|message| message.id.as_str()).collect();
-        assert_eq!(
-            fired,
-            [
-                "u1:timer:b:2026-01-01T00:00:05Z",
-                "u1:timer:a:2026-01-01T00:00:10Z"
-            ]
-        );
+        assert_eq!(fired, ["u1:timer:b:2026-01-01T00:00:05Z", "u1:timer:a:2026-01-01T00:00:10Z"]);
     }
 }

@@ -68,24 +68,16 @@ pub enum Role {
 /// until `shutdown`.
 ///
 /// Errors: no connection; a service that ended.
-pub async fn run_role(
-    role: Role,
-    connect: &Connect,
-    shutdown: CancellationToken,
-) -> Result<(), Failure> {
+pub async fn run_role(role: Role, connect: &Connect, shutdown: CancellationToken) -> Result<(), Failure> {
     let bus = argosy_bus::open(&connect.nats).await?;
     let client = kube::Client::try_default().await?;
     let host = host(bus, connect.shards);
-    let config = Config {
-        executor_image: connect.executor_image.clone(),
-        ..Config::default()
-    };
+    let config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
     let ready = Arc::new(AtomicBool::new(true));
     let mut tasks = JoinSet::new();
     if let Some(address) = connect.metrics_listen {
         let (ready, shutdown) = (Arc::clone(&ready), shutdown.clone());
-        let serve =
-            argosy_telemetry::serve(address, ready, async move { shutdown.cancelled().await });
+        let serve = argosy_telemetry::serve(address, ready, async move { shutdown.cancelled().await });
         tasks.spawn(async move { serve.await.map_err(Failure::from) });
     }
     spawn(&mut tasks, role, &host, &client, config, &shutdown);
@@ -105,25 +97,13 @@ pub async fn run_all(
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
-    spawn(
-        &mut tasks,
-        Role::All(Box::new(options)),
-        host,
-        client,
-        config,
-        &shutdown,
-    );
+    spawn(&mut tasks, Role::All(Box::new(options)), host, client, config, &shutdown);
     join(tasks, &shutdown).await
 }
 
 /// A host with a name of its own.
 pub(crate) fn host(bus: Arc<dyn Bus>, shards: u16) -> Host {
-    Host {
-        bus,
-        clock: Clock::system(),
-        holder: uuid::Uuid::new_v4().to_string(),
-        shards: shards.max(1),
-    }
+    Host { bus, clock: Clock::system(), holder: uuid::Uuid::new_v4().to_string(), shards: shards.max(1) }
 }
 
 fn spawn(
@@ -141,28 +121,17 @@ fn spawn(
             tasks.spawn(async move { service.run(shutdown).await.map_err(Failure::from) });
         }
         Role::Scheduler(options) => {
-            _ = tasks
-                .spawn(argosy_scheduler::Service::new(host, client, config, options).run(shutdown))
+            _ = tasks.spawn(argosy_scheduler::Service::new(host, client, config, options).run(shutdown))
         }
         Role::PodRunner(options) => {
             _ = tasks.spawn(argosy_pod_runner::Service::new(host, client, options).run(shutdown))
         }
-        Role::Status(options) => {
-            _ = tasks.spawn(argosy_status::Service::new(host, client, options).run(shutdown))
-        }
+        Role::Status(options) => _ = tasks.spawn(argosy_status::Service::new(host, client, options).run(shutdown)),
         Role::All(options) => {
-            let ServiceOptions {
-                watcher,
-                scheduler,
-                pod_runner,
-                status,
-            } = *options;
-            for role in [
-                Role::Status(status),
-                Role::PodRunner(pod_runner),
-                Role::Scheduler(scheduler),
-                Role::Watcher(watcher),
-            ] {
+            let ServiceOptions { watcher, scheduler, pod_runner, status } = *options;
+            for role in
+                [Role::Status(status), Role::PodRunner(pod_runner), Role::Scheduler(scheduler), Role::Watcher(watcher)]
+            {
                 spawn(tasks, role, &host, &client, config.clone(), &shutdown);
             }
         }
@@ -170,10 +139,7 @@ fn spawn(
 }
 
 /// Waits for all; the first that fails ends the others.
-async fn join(
-    mut tasks: JoinSet<Result<(), Failure>>,
-    shutdown: &CancellationToken,
-) -> Result<(), Failure> {
+async fn join(mut tasks: JoinSet<Result<(), Failure>>, shutdown: &CancellationToken) -> Result<(), Failure> {
     let mut failure = None;
     while let Some(ended) = tasks.join_next().await {
         let result = ended.unwrap_or_else(|error| Err(error.into()));

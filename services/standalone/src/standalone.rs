@@ -141,29 +141,21 @@ impl Standalone {
         let stop = CancellationToken::new();
         let temporary = match &options.data_dir {
             Some(_) => None,
-            None => Some(
-                tempfile::Builder::new()
-                    .prefix("argosy-")
-                    .tempdir()
-                    .map_err(Error::TemporaryDirectory)?,
-            ),
+            None => Some(tempfile::Builder::new().prefix("argosy-").tempdir().map_err(Error::TemporaryDirectory)?),
         };
         let bus = open_bus(&options).await?;
         let host = role::host(Arc::clone(&bus), options.shards);
         let cluster = match (options.client, &options.data_dir) {
             (Some(client), _) => Cluster::Given(client),
             (None, None) => Cluster::Own(Server::new(api::Options::default())),
-            (None, Some(dir)) => {
-                Cluster::Own(Server::open(api::Options::default(), &dir.join("api"))?)
-            }
+            (None, Some(dir)) => Cluster::Own(Server::open(api::Options::default(), &dir.join("api"))?),
         };
         let client = cluster.client("argo");
         let listening = match (cluster.server(), options.listen) {
             (Some(server), Some(address)) => Some(listen(server, address, &stop).await?),
             (None, _) | (_, None) => None,
         };
-        let (address, serving) =
-            listening.map_or((None, None), |(address, task)| (Some(address), Some(task)));
+        let (address, serving) = listening.map_or((None, None), |(address, task)| (Some(address), Some(task)));
         let node = match cluster.server() {
             None => None,
             Some(server) => {
@@ -209,14 +201,7 @@ impl Standalone {
             drop(temporary);
             result
         });
-        Ok(Handle {
-            cluster,
-            bus,
-            address,
-            sandbox,
-            stop,
-            task,
-        })
+        Ok(Handle { cluster, bus, address, sandbox, stop, task })
     }
 }
 
@@ -230,10 +215,7 @@ async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {
 
 /// In one process a message may be as large as an object of the API.
 fn bus_options() -> memory::Options {
-    memory::Options {
-        message_bytes_max: 64 * 1024 * 1024,
-        ..memory::Options::default()
-    }
+    memory::Options { message_bytes_max: 64 * 1024 * 1024, ..memory::Options::default() }
 }
 
 async fn listen(
@@ -247,14 +229,8 @@ async fn listen(
     let (server, stop) = (server.clone(), stop.clone());
     let task = tokio::spawn(async move {
         let ending = stop.clone();
-        if let Err(error) = server
-            .serve(listener, async move { ending.cancelled().await })
-            .await
-        {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the API no longer listens"
-            );
+        if let Err(error) = server.serve(listener, async move { ending.cancelled().await }).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the API no longer listens");
             stop.cancel();
         }
     });

@@ -40,32 +40,16 @@ impl Chaos for Faults {
     fn on_publish(&self, message: &Publish) -> PublishFault {
         if message.stream == Stream::Commands {
             let command: Value = serde_json::from_slice(&message.payload).expect("JSON");
-            let before = self
-                .commands
-                .lock()
-                .expect("no panic")
-                .insert(message.id.clone(), command.clone());
-            assert!(
-                before.is_none_or(|before| before == command),
-                "{} has two meanings",
-                message.id
-            );
+            let before = self.commands.lock().expect("no panic").insert(message.id.clone(), command.clone());
+            assert!(before.is_none_or(|before| before == command), "{} has two meanings", message.id);
         }
         let mut published = self.published.lock().expect("no panic");
         let is_unlucky = published.insert(message.id.clone()) && published.len() % 3 == 0;
-        if self.doubling && is_unlucky {
-            PublishFault::LostAnswer
-        } else {
-            PublishFault::None
-        }
+        if self.doubling && is_unlucky { PublishFault::LostAnswer } else { PublishFault::None }
     }
 
     fn on_ack(&self, message: &Message) -> AckFault {
-        if self.doubling && message.deliveries <= 1 {
-            AckFault::Lost
-        } else {
-            AckFault::None
-        }
+        if self.doubling && message.deliveries <= 1 { AckFault::Lost } else { AckFault::None }
     }
 }
 
@@ -77,43 +61,22 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self {
-            server: Server::new(Options::default()),
-            bus: Arc::new(Memory::new()),
-            clock: Clock::system(),
-        }
+        Self { server: Server::new(Options::default()), bus: Arc::new(Memory::new()), clock: Clock::system() }
     }
 
     fn with_faults(faults: Arc<Faults>) -> Self {
-        let options = memory::Options {
-            chaos: Some(faults),
-            ..memory::Options::default()
-        };
-        Self {
-            bus: Arc::new(Memory::with_options(options)),
-            ..Self::new()
-        }
+        let options = memory::Options { chaos: Some(faults), ..memory::Options::default() };
+        Self { bus: Arc::new(Memory::with_options(options)), ..Self::new() }
     }
 
     fn start(&self, holder: &str) -> (CancellationToken, JoinHandle<()>) {
-        let host = Host {
-            bus: self.bus.clone(),
-            clock: self.clock,
-            holder: holder.to_owned(),
-            shards: 2,
-        };
+        let host = Host { bus: self.bus.clone(), clock: self.clock, holder: holder.to_owned(), shards: 2 };
         let (client, stop) = (self.server.client("argo"), CancellationToken::new());
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
-            run_all(
-                &host,
-                &client,
-                Config::default(),
-                ServiceOptions::default(),
-                shutdown,
-            )
-            .await
-            .expect("services end well");
+            run_all(&host, &client, Config::default(), ServiceOptions::default(), shutdown)
+                .await
+                .expect("services end well");
         });
         (stop, task)
     }
@@ -132,15 +95,11 @@ impl World {
             "spec": {"entrypoint": "main", "templates": templates},
         });
         let object = serde_json::from_value(workflow).expect("an object");
-        self.workflows()
-            .create(&PostParams::default(), &object)
-            .await
-            .expect("created");
+        self.workflows().create(&PostParams::default(), &object).await.expect("created");
     }
 
     async fn workflow(&self, name: &str) -> Value {
-        argosy_actor::api::to_json(&self.workflows().get(name).await.expect("it exists"))
-            .expect("JSON")
+        argosy_actor::api::to_json(&self.workflows().get(name).await.expect("it exists")).expect("JSON")
     }
 
     /// Waits for a phase, ending pods with `exit_code` meanwhile.
@@ -159,18 +118,8 @@ impl World {
     }
 
     async fn end_pods(&self, exit_code: i32) {
-        for pod in self
-            .pods()
-            .list(&ListParams::default())
-            .await
-            .expect("listed")
-        {
-            if pod
-                .status
-                .as_ref()
-                .and_then(|status| status.phase.as_deref())
-                .is_some_and(|phase| phase != "Pending")
-            {
+        for pod in self.pods().list(&ListParams::default()).await.expect("listed") {
+            if pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending") {
                 continue;
             }
             let ended = |name: &str, code: i32| {
@@ -178,26 +127,16 @@ impl World {
                     "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z"}});
                 json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
             };
-            let phase = if exit_code == 0 {
-                "Succeeded"
-            } else {
-                "Failed"
-            };
-            let status = json!({"status": {"phase": phase, "containerStatuses": [ended("main", exit_code), ended("wait", 0)]}});
+            let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
+            let status =
+                json!({"status": {"phase": phase, "containerStatuses": [ended("main", exit_code), ended("wait", 0)]}});
             let name = pod.metadata.name.expect("pods have names");
-            self.pods()
-                .patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
-                .await
-                .expect("patched");
+            self.pods().patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
         }
     }
 
     async fn ids(&self, stream: Stream) -> Vec<String> {
-        let messages = self
-            .bus
-            .read(stream, &subject::of_stream(stream), 0, 1000)
-            .await
-            .expect("readable");
+        let messages = self.bus.read(stream, &subject::of_stream(stream), 0, 1000).await.expect("readable");
         messages.into_iter().map(|message| message.id).collect()
     }
 }
@@ -218,27 +157,13 @@ async fn one_container_runs_to_its_end() {
     // The watcher must not have taken the status service's writes for edits.
     let kinds: Vec<Value> = world
         .bus
-        .read(
-            Stream::Observed,
-            &subject::of_stream(Stream::Observed),
-            0,
-            1000,
-        )
+        .read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 1000)
         .await
         .expect("readable")
         .iter()
-        .map(|message| {
-            serde_json::from_slice::<Value>(&message.payload).expect("JSON")["kind"].clone()
-        })
+        .map(|message| serde_json::from_slice::<Value>(&message.payload).expect("JSON")["kind"].clone())
         .collect();
-    assert_eq!(
-        kinds
-            .iter()
-            .filter(|kind| *kind == "workflowChanged")
-            .count(),
-        1,
-        "{kinds:?}"
-    );
+    assert_eq!(kinds.iter().filter(|kind| *kind == "workflowChanged").count(), 1, "{kinds:?}");
     let created = world.pods().get("one").await.expect("the pod").metadata;
     assert_eq!(
         created.labels.expect("labels")[labels::WORKFLOW_UID],
@@ -254,14 +179,12 @@ async fn one_container_runs_to_its_end() {
 async fn steps_fail_when_a_pod_fails() {
     let world = World::new();
     let (stop, task) = world.start("a");
-    let steps = json!({"name": "main", "steps": [[{"name": "a", "template": "work"}], [{"name": "b", "template": "work"}]]});
+    let steps =
+        json!({"name": "main", "steps": [[{"name": "a", "template": "work"}], [{"name": "b", "template": "work"}]]});
     world.submit("two", json!([steps, container("work")])).await;
     let workflow = world.until("two", "Failed", Some(1)).await;
     let nodes = workflow["status"]["nodes"].as_object().expect("nodes");
-    assert!(
-        nodes.values().all(|node| node["displayName"] != "b"),
-        "{workflow:#}"
-    );
+    assert!(nodes.values().all(|node| node["displayName"] != "b"), "{workflow:#}");
     stop.cancel();
     task.await.expect("joined");
 }
@@ -270,10 +193,9 @@ async fn steps_fail_when_a_pod_fails() {
 async fn another_process_takes_over_without_doing_anything_twice() {
     let world = World::new();
     let (_stop, task) = world.start("a");
-    let steps = json!({"name": "main", "steps": [[{"name": "a", "template": "work"}], [{"name": "b", "template": "work"}]]});
-    world
-        .submit("over", json!([steps, container("work")]))
-        .await;
+    let steps =
+        json!({"name": "main", "steps": [[{"name": "a", "template": "work"}], [{"name": "b", "template": "work"}]]});
+    world.submit("over", json!([steps, container("work")])).await;
     world.until("over", "Running", None).await;
     // Dies without a word; what happens to the pod meanwhile is seen by the next.
     task.abort();
@@ -281,16 +203,7 @@ async fn another_process_takes_over_without_doing_anything_twice() {
     world.end_pods(0).await;
     let (stop, task) = world.start("b");
     world.until("over", "Succeeded", Some(0)).await;
-    assert_eq!(
-        world
-            .pods()
-            .list(&ListParams::default())
-            .await
-            .expect("listed")
-            .items
-            .len(),
-        2
-    );
+    assert_eq!(world.pods().list(&ListParams::default()).await.expect("listed").items.len(), 2);
     let events = world.ids(Stream::Events).await;
     let mut distinct = events.clone();
     distinct.sort();
@@ -304,16 +217,10 @@ async fn another_process_takes_over_without_doing_anything_twice() {
 async fn an_edited_status_reaches_the_engine() {
     let world = World::new();
     let (stop, task) = world.start("a");
-    world
-        .submit("wait", json!([{"name": "main", "suspend": {}}]))
-        .await;
+    world.submit("wait", json!([{"name": "main", "suspend": {}}])).await;
     world.until("wait", "Running", None).await;
     let edit = json!({"status": {"nodes": {"wait": {"phase": "Succeeded", "finishedAt": "2026-01-01T00:00:00Z"}}}});
-    world
-        .workflows()
-        .patch("wait", &PatchParams::default(), &Patch::Merge(&edit))
-        .await
-        .expect("patched");
+    world.workflows().patch("wait", &PatchParams::default(), &Patch::Merge(&edit)).await.expect("patched");
     world.until("wait", "Succeeded", None).await;
     stop.cancel();
     task.await.expect("joined");
@@ -323,12 +230,7 @@ async fn an_edited_status_reaches_the_engine() {
 async fn an_object_that_is_no_workflow_ends_with_the_reason() {
     let world = World::new();
     let (stop, task) = world.start("a");
-    world
-        .submit(
-            "odd",
-            json!([{"name": "main", "container": "not an object"}]),
-        )
-        .await;
+    world.submit("odd", json!([{"name": "main", "container": "not an object"}])).await;
     let workflow = world.until("odd", "Error", None).await;
     let message = workflow["status"]["message"].as_str().expect("a message");
     assert!(message.contains("not an object"), "{message}");
@@ -344,28 +246,17 @@ async fn wishes(faults: Faults) -> BTreeMap<String, usize> {
         [{"name": "a", "template": "work"}, {"name": "b", "template": "work"}], [{"name": "c", "template": "work"}],
     ]});
     let (stop, task) = world.start("a");
-    world
-        .submit("twice", json!([steps, container("work")]))
-        .await;
+    world.submit("twice", json!([steps, container("work")])).await;
     let workflow = world.until("twice", "Succeeded", Some(0)).await;
-    let pods = world
-        .pods()
-        .list(&ListParams::default())
-        .await
-        .expect("listed");
+    let pods = world.pods().list(&ListParams::default()).await.expect("listed");
     assert_eq!(pods.items.len(), 3);
     let nodes = workflow["status"]["nodes"].as_object().expect("nodes");
-    assert!(
-        nodes.values().all(|node| node["phase"] == "Succeeded"),
-        "{workflow:#}"
-    );
+    assert!(nodes.values().all(|node| node["phase"] == "Succeeded"), "{workflow:#}");
     stop.cancel();
     task.await.expect("joined");
     let mut wishes = BTreeMap::new();
     for command in faults.commands.lock().expect("no panic").values() {
-        *wishes
-            .entry(format!("{} {}", command["kind"], command["nodeId"]))
-            .or_default() += 1;
+        *wishes.entry(format!("{} {}", command["kind"], command["nodeId"])).or_default() += 1;
     }
     wishes
 }
@@ -373,20 +264,9 @@ async fn wishes(faults: Faults) -> BTreeMap<String, usize> {
 #[tokio::test(start_paused = true)]
 async fn what_comes_twice_or_late_is_wished_for_once() {
     let plain = wishes(Faults::default()).await;
-    assert!(
-        plain.len() >= 3 && plain.values().all(|count| *count == 1),
-        "{plain:?}"
-    );
-    let doubled = wishes(Faults {
-        doubling: true,
-        ..Faults::default()
-    })
-    .await;
+    assert!(plain.len() >= 3 && plain.values().all(|count| *count == 1), "{plain:?}");
+    let doubled = wishes(Faults { doubling: true, ..Faults::default() }).await;
     assert_eq!(doubled, plain);
-    let late = wishes(Faults {
-        losing: true,
-        ..Faults::default()
-    })
-    .await;
+    let late = wishes(Faults { losing: true, ..Faults::default() }).await;
     assert_eq!(late, plain);
 }

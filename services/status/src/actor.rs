@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{
-    Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_PREVIOUS, Next, WorkflowKey, api,
-};
+use argosy_actor::{Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_PREVIOUS, Next, WorkflowKey, api};
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA, StatusChanged};
 use argosy_bus::Delivery;
 use async_trait::async_trait;
@@ -137,18 +135,9 @@ impl FoldActor {
         if self.is_gone {
             return Ok(delivery.ack().await?);
         }
-        let number = |name: &str| {
-            delivery
-                .message
-                .headers
-                .get(name)
-                .and_then(|text| text.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
-        let (previous, part) = (
-            number(HEADER_PREVIOUS),
-            usize::try_from(number(HEADER_PART)).unwrap_or(0),
-        );
+        let number =
+            |name: &str| delivery.message.headers.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let (previous, part) = (number(HEADER_PREVIOUS), usize::try_from(number(HEADER_PART)).unwrap_or(0));
         let regardless = delivery.message.deliveries > DELIVERIES_MAX;
         match self.fold.apply(change, previous, part, regardless) {
             Applied::Known => delivery.ack().await?,
@@ -170,22 +159,15 @@ impl FoldActor {
         let _timer = metrics::WRITE_SECONDS.start_timer();
         self.write_at = None;
         let workflows = api::workflows(&self.around.client, &self.key.namespace);
-        let parameters = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let mut backoff = Backoff::short();
         while self.fold.is_ahead() {
             self.around.budget.turn().await;
             let patch = self.fold.patch()?;
-            match workflows
-                .patch_metadata(&self.key.name, &parameters, &Patch::Merge(&patch))
-                .await
-            {
+            match workflows.patch_metadata(&self.key.name, &parameters, &Patch::Merge(&patch)).await {
                 Ok(meta) => {
                     metrics::WRITES.inc();
-                    self.fold
-                        .written(meta.metadata.resource_version.unwrap_or_default());
+                    self.fold.written(meta.metadata.resource_version.unwrap_or_default());
                     self.written_at = Some(Instant::now());
                 }
                 Err(error) => match api::answer(&error) {
@@ -242,23 +224,11 @@ impl FoldActor {
     async fn announce(&self, mut object: DynamicObject) -> Result<(), Failure> {
         let version = object.metadata.resource_version.clone().unwrap_or_default();
         object.metadata.managed_fields = None;
-        let body = Observed::WorkflowChanged {
-            object: Box::new(api::to_workflow(&object)?),
-            status_edited: true,
-        };
+        let body = Observed::WorkflowChanged { object: Box::new(api::to_workflow(&object)?), status_edited: true };
         let host = &self.around.host;
-        let message = ObservedMessage {
-            schema: SCHEMA,
-            at: host.clock.now(),
-            body,
-        };
+        let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
         let id = format!("{}:rv:{version}", self.key.uid);
-        host.publish(vec![host.observed(
-            &self.key,
-            id,
-            serde_json::to_vec(&message)?,
-        )])
-        .await?;
+        host.publish(vec![host.observed(&self.key, id, serde_json::to_vec(&message)?)]).await?;
         Ok(())
     }
 

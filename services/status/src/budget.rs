@@ -15,10 +15,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub fn new(per_sec: u32) -> Self {
-        Self {
-            spacing: Duration::from_secs(1) / per_sec.max(1),
-            next: Mutex::new(Instant::now()),
-        }
+        Self { spacing: Duration::from_secs(1) / per_sec.max(1), next: Mutex::new(Instant::now()) }
     }
 
     /// Waits for a turn.
@@ -48,9 +45,6 @@ mod tests {
             budget.turn().await;
         }
         let took = start.elapsed();
-        assert!(
-            (Duration::from_millis(1800)..Duration::from_millis(2100)).contains(&took),
-            "{took:?}"
-        );
+        assert!((Duration::from_millis(1800)..Duration::from_millis(2100)).contains(&took), "{took:?}");
     }
 }

@@ -7,10 +7,7 @@ pub(crate) fn diff(old: &Value, new: &Value) -> Option<Value> {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let mut patch = Map::new();
-            for name in old
-                .keys()
-                .filter(|name| new.get(*name).is_none_or(Value::is_null))
-            {
+            for name in old.keys().filter(|name| new.get(*name).is_none_or(Value::is_null)) {
                 patch.insert(name.clone(), Value::Null);
             }
             for (name, value) in new.iter().filter(|(_, value)| !value.is_null()) {
@@ -59,10 +56,7 @@ mod tests {
     #[test]
     fn a_diff_merged_into_the_old_gives_the_new() {
         let cases = [
-            (
-                json!({"a": 1, "b": {"c": 2, "d": 3}}),
-                json!({"a": 1, "b": {"c": 4}, "e": [1, {"f": null}]}),
-            ),
+            (json!({"a": 1, "b": {"c": 2, "d": 3}}), json!({"a": 1, "b": {"c": 4}, "e": [1, {"f": null}]})),
             (json!({}), json!({"a": {"b": {}}})),
             (json!({"a": {"x": 1}}), json!({"a": [1]})),
             (json!({"a": [1]}), json!({"a": {"x": 1}})),
@@ -76,10 +70,7 @@ mod tests {
             assert_eq!(diff(&new, &new), None);
         }
         assert_eq!(
-            diff(
-                &json!({"a": 1, "b": {"c": 2}}),
-                &json!({"a": 1, "b": {"c": 3}})
-            ),
+            diff(&json!({"a": 1, "b": {"c": 2}}), &json!({"a": 1, "b": {"c": 3}})),
             Some(json!({"b": {"c": 3}}))
         );
     }

@@ -69,28 +69,16 @@ impl Fold {
     ///
     /// Errors: nodes that cannot be decompressed.
     pub fn of_object(object: &Value) -> Result<Self, Error> {
-        let text = |pointer: &str| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let annotations = &object["metadata"]["annotations"];
-        let watermark = annotations[labels::WATERMARK]
-            .as_str()
-            .and_then(Watermark::parse)
-            .unwrap_or_default();
+        let watermark = annotations[labels::WATERMARK].as_str().and_then(Watermark::parse).unwrap_or_default();
         let mut members = match &object["status"] {
             Value::Object(members) => members.clone(),
             _ => Map::new(),
         };
         let plain = members.remove("nodes");
         let compressed = members.remove("compressedNodes");
-        let is_compressed = compressed
-            .as_ref()
-            .and_then(Value::as_str)
-            .is_some_and(|text| !text.is_empty());
+        let is_compressed = compressed.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let mut fold = Self {
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),
@@ -101,11 +89,7 @@ impl Fold {
             is_plain_written: plain.is_some(),
             ..Self::default()
         };
-        let nodes = match compressed
-            .as_ref()
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-        {
+        let nodes = match compressed.as_ref().and_then(Value::as_str).filter(|text| !text.is_empty()) {
             Some(text) => serde_json::from_slice(&compressed::decode(text)?)?,
             None => plain.unwrap_or_default(),
         };
@@ -153,29 +137,17 @@ impl Fold {
 
     /// Whether the workflow has ended, as far as folded.
     pub fn is_completed(&self) -> bool {
-        let phase = self.members["phase"]
-            .as_str()
-            .and_then(|phase| phase.parse::<WorkflowPhase>().ok());
+        let phase = self.members["phase"].as_str().and_then(|phase| phase.parse::<WorkflowPhase>().ok());
         phase.is_some_and(WorkflowPhase::is_completed)
     }
 
     /// Folds one event. `previous` is the sequence of the workflow's event before it, `part` its place among the parts of
     /// its step. With `regardless`, a gap is no reason to wait.
-    pub fn apply(
-        &mut self,
-        change: StatusChanged,
-        previous: u64,
-        part: usize,
-        regardless: bool,
-    ) -> Applied {
+    pub fn apply(&mut self, change: StatusChanged, previous: u64, part: usize, regardless: bool) -> Applied {
         if change.observed_sequence < self.sequence {
             return Applied::Known;
         }
-        if self
-            .parts
-            .first()
-            .is_some_and(|first| first.observed_sequence != change.observed_sequence)
-        {
+        if self.parts.first().is_some_and(|first| first.observed_sequence != change.observed_sequence) {
             // The step was begun by an owner that did not end it; the new owner sends it whole.
             self.parts.clear();
         }
@@ -229,8 +201,7 @@ impl Fold {
         if before == text {
             return;
         }
-        let share =
-            |text: &str| serde_json::from_str(text).map_or(0, |node| digest::of_node(id, &node));
+        let share = |text: &str| serde_json::from_str(text).map_or(0, |node| digest::of_node(id, &node));
         if let Some(before) = &before {
             self.nodes_bytes -= before.len() + id.len();
             self.nodes_digest = self.nodes_digest.wrapping_sub(share(before));
@@ -267,10 +238,7 @@ impl Fold {
                 status.insert("nodes".to_owned(), Value::Object(nodes));
             }
         }
-        let watermark = Watermark {
-            sequence: self.sequence,
-            digest,
-        };
+        let watermark = Watermark { sequence: self.sequence, digest };
         let mut annotations = json!(self.delta.annotations);
         annotations[labels::WATERMARK] = json!(watermark.to_string());
         let mut patch = json!({
@@ -292,9 +260,7 @@ impl Fold {
         let mut nodes = Map::new();
         for (id, before) in &self.dirty {
             let change = match (before, self.nodes.get(id)) {
-                (Some(before), Some(now)) => {
-                    diff(&serde_json::from_str(before)?, &serde_json::from_str(now)?)
-                }
+                (Some(before), Some(now)) => diff(&serde_json::from_str(before)?, &serde_json::from_str(now)?),
                 (None, Some(now)) => Some(serde_json::from_str(now)?),
                 (Some(_), None) => Some(Value::Null),
                 (None, None) => None,
@@ -343,11 +309,7 @@ impl Fold {
             fresh.sequence = self.sequence;
             fresh.is_ahead = true;
             for id in self.dirty.keys().cloned().collect::<BTreeSet<_>>() {
-                let node = self
-                    .nodes
-                    .get(&id)
-                    .map(|text| serde_json::from_str(text))
-                    .transpose()?;
+                let node = self.nodes.get(&id).map(|text| serde_json::from_str(text)).transpose()?;
                 fresh.put(&id, node);
             }
             if let Some(change) = diff(&self.members_written, &self.members) {

@@ -9,29 +9,13 @@ pub(crate) static FOLDED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_folded_total", "Events folded into a status"));
 pub(crate) static WRITES: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_writes_total", "Writes of Workflow objects"));
-pub(crate) static CONFLICTS: LazyLock<IntCounter> = LazyLock::new(|| {
-    counter(
-        "argosy_status_conflicts_total",
-        "Writes repeated because the object had changed",
-    )
-});
-pub(crate) static REJECTED: LazyLock<IntCounter> = LazyLock::new(|| {
-    counter(
-        "argosy_status_rejected_total",
-        "Writes that the API refused as they were",
-    )
-});
-pub(crate) static GAPS: LazyLock<IntCounter> = LazyLock::new(|| {
-    counter(
-        "argosy_status_gaps_total",
-        "Events put back because one before them had not come",
-    )
-});
+pub(crate) static CONFLICTS: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_status_conflicts_total", "Writes repeated because the object had changed"));
+pub(crate) static REJECTED: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_status_rejected_total", "Writes that the API refused as they were"));
+pub(crate) static GAPS: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_status_gaps_total", "Events put back because one before them had not come"));
 pub(crate) static POISON: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_poison_total", "Events that cannot be read"));
-pub(crate) static WRITE_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
-    seconds(
-        "argosy_status_write_seconds",
-        "Duration of a write, waiting for the budget included",
-    )
-});
+pub(crate) static WRITE_SECONDS: LazyLock<Histogram> =
+    LazyLock::new(|| seconds("argosy_status_write_seconds", "Duration of a write, waiting for the budget included"));

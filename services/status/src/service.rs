@@ -35,11 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            status_lease_secs: 10,
-            status_interval_ms: 150,
-            status_writes_per_sec: 100,
-        }
+        Self { status_lease_secs: 10, status_interval_ms: 150, status_writes_per_sec: 100 }
     }
 }
 
@@ -72,23 +68,14 @@ impl Service {
     /// A status service that writes through `client`.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
         let budget = Budget::new(options.status_writes_per_sec);
-        Self {
-            around: Arc::new(Surroundings {
-                host,
-                client,
-                options,
-                budget,
-            }),
-        }
+        Self { around: Arc::new(Surroundings { host, client, options, budget }) }
     }
 
     /// Owns shards and folds their events until `shutdown`.
     ///
     /// Errors: a panic outside of any fold.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
-        let settings = Settings {
-            ttl: Duration::from_secs(self.around.options.status_lease_secs),
-        };
+        let settings = Settings { ttl: Duration::from_secs(self.around.options.status_lease_secs) };
         let host = self.around.host.clone();
         let work = Arc::new(move |owned| {
             let around = Arc::clone(&self.around);
@@ -113,11 +100,7 @@ async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
 }
 
 async fn feed(host: &Host, shard: u16, router: &Router<Folds>) -> Result<(), Failure> {
-    let mut spec = ConsumerSpec::new(
-        Stream::Events,
-        format!("status-{shard}"),
-        subject::Event::of_shard(shard),
-    );
+    let mut spec = ConsumerSpec::new(Stream::Events, format!("status-{shard}"), subject::Event::of_shard(shard));
     spec.max_ack_pending = PENDING_MAX;
     spec.ack_wait = ACK_WAIT;
     let mut consumer = host.bus.consume(spec).await?;
@@ -139,11 +122,7 @@ async fn route(router: &Router<Folds>, delivery: Delivery) -> Result<(), Failure
     }
     match serde_json::from_slice::<StatusChanged>(&delivery.message.payload) {
         Ok(change) => {
-            let key = WorkflowKey {
-                uid: subject.uid,
-                namespace: subject.namespace,
-                name: change.workflow.clone(),
-            };
+            let key = WorkflowKey { uid: subject.uid, namespace: subject.namespace, name: change.workflow.clone() };
             Ok(router.send(&key, Inbound { delivery, change }).await?)
         }
         Err(error) => {

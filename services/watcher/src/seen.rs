@@ -58,12 +58,7 @@ impl Seen {
         let Some(listed) = self.listed.take() else {
             return Vec::new();
         };
-        let gone: Vec<_> = self
-            .workflows
-            .keys()
-            .filter(|key| !listed.contains(key))
-            .cloned()
-            .collect();
+        let gone: Vec<_> = self.workflows.keys().filter(|key| !listed.contains(key)).cloned().collect();
         for key in &gone {
             self.workflows.remove(key);
         }
@@ -72,18 +67,11 @@ impl Seen {
 
     /// The workflow is no more. False when that was known.
     pub fn gone(&mut self, key: &WorkflowKey) -> bool {
-        self.workflows
-            .remove(key)
-            .is_some_and(|sight| !sight.is_deleting)
+        self.workflows.remove(key).is_some_and(|sight| !sight.is_deleting)
     }
 
     /// The workflow looks like this. `None`: nothing to report.
-    pub fn look(
-        &mut self,
-        key: &WorkflowKey,
-        object: &DynamicObject,
-        source: Source,
-    ) -> Option<Report> {
+    pub fn look(&mut self, key: &WorkflowKey, object: &DynamicObject, source: Source) -> Option<Report> {
         if let Some(listed) = &mut self.listed {
             listed.insert(key.clone());
         }
@@ -91,46 +79,31 @@ impl Seen {
         let status = object.data.get("status").unwrap_or(&Value::Null);
         let digest = digest::of_status(status);
         let foreign = is_foreign(object, digest).then_some(digest);
-        let now = Sight {
-            rest: rest_of(object),
-            edited: foreign,
-            is_deleting: object.metadata.deletion_timestamp.is_some(),
-        };
+        let now =
+            Sight { rest: rest_of(object), edited: foreign, is_deleting: object.metadata.deletion_timestamp.is_some() };
         self.workflows.insert(key.clone(), now);
         if now.is_deleting {
-            return before
-                .is_none_or(|before| !before.is_deleting)
-                .then_some(Report::Deleted);
+            return before.is_none_or(|before| !before.is_deleting).then_some(Report::Deleted);
         }
-        let status_edited =
-            now.edited.is_some() && before.is_none_or(|before| before.edited != now.edited);
+        let status_edited = now.edited.is_some() && before.is_none_or(|before| before.edited != now.edited);
         match before {
             None if source == Source::List && !status_edited && is_completed(status) => None,
             None => Some(Report::Changed { status_edited }),
-            Some(before) if before.rest != now.rest || status_edited => {
-                Some(Report::Changed { status_edited })
-            }
+            Some(before) if before.rest != now.rest || status_edited => Some(Report::Changed { status_edited }),
             Some(_) => None,
         }
     }
 }
 
 fn is_completed(status: &Value) -> bool {
-    let phase = status
-        .get("phase")
-        .and_then(Value::as_str)
-        .and_then(|phase| phase.parse::<WorkflowPhase>().ok());
+    let phase = status.get("phase").and_then(Value::as_str).and_then(|phase| phase.parse::<WorkflowPhase>().ok());
     phase.is_some_and(WorkflowPhase::is_completed)
 }
 
 /// Whether the status is someone else's. A workflow without a status is new; one that ended before it was ours to run
 /// is left alone.
 fn is_foreign(object: &DynamicObject, digest: u64) -> bool {
-    let annotation = object
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(labels::WATERMARK));
+    let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
     match annotation.and_then(|text| Watermark::parse(text)) {
         Some(watermark) => watermark.digest != digest,
         None => digest != 0 && !is_completed(object.data.get("status").unwrap_or(&Value::Null)),
@@ -141,14 +114,13 @@ fn is_foreign(object: &DynamicObject, digest: u64) -> bool {
 fn rest_of(object: &DynamicObject) -> u64 {
     let own_labels = [labels::PHASE, labels::COMPLETED];
     let own_annotations = [labels::WATERMARK, labels::POD_NAME_FORMAT];
-    let without =
-        |map: Option<&BTreeMap<String, String>>, own: &[&str]| -> BTreeMap<String, String> {
-            map.into_iter()
-                .flatten()
-                .filter(|(key, _)| !own.contains(&key.as_str()))
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect()
-        };
+    let without = |map: Option<&BTreeMap<String, String>>, own: &[&str]| -> BTreeMap<String, String> {
+        map.into_iter()
+            .flatten()
+            .filter(|(key, _)| !own.contains(&key.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    };
     let rest = json!({
         "labels": without(object.metadata.labels.as_ref(), &own_labels),
         "annotations": without(object.metadata.annotations.as_ref(), &own_annotations),
@@ -162,23 +134,13 @@ mod tests {
     use super::*;
 
     fn key() -> WorkflowKey {
-        WorkflowKey {
-            uid: "u1".into(),
-            namespace: "ns".into(),
-            name: "w".into(),
-        }
+        WorkflowKey { uid: "u1".into(), namespace: "ns".into(), name: "w".into() }
     }
 
     fn object(spec: Value, status: Value, watermark: Option<u64>) -> DynamicObject {
         let mut annotations = json!({});
         if let Some(digest) = watermark {
-            annotations[labels::WATERMARK] = json!(
-                Watermark {
-                    sequence: 1,
-                    digest
-                }
-                .to_string()
-            );
+            annotations[labels::WATERMARK] = json!(Watermark { sequence: 1, digest }.to_string());
         }
         let value = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
             "metadata": {"name": "w", "namespace": "ns", "uid": "u1", "annotations": annotations}, "spec": spec, "status": status});
@@ -190,25 +152,15 @@ mod tests {
         object(spec, status, Some(digest))
     }
 
-    const CHANGED: Option<Report> = Some(Report::Changed {
-        status_edited: false,
-    });
-    const EDITED: Option<Report> = Some(Report::Changed {
-        status_edited: true,
-    });
+    const CHANGED: Option<Report> = Some(Report::Changed { status_edited: false });
+    const EDITED: Option<Report> = Some(Report::Changed { status_edited: true });
 
     #[test]
     fn own_writes_are_not_echoed() {
         let mut seen = Seen::default();
-        assert_eq!(
-            seen.look(&key(), &object(json!({}), Value::Null, None), Source::Watch),
-            CHANGED
-        );
+        assert_eq!(seen.look(&key(), &object(json!({}), Value::Null, None), Source::Watch), CHANGED);
         let running = json!({"phase": "Running", "nodes": {"w": {"phase": "Running"}}});
-        assert_eq!(
-            seen.look(&key(), &ours(json!({}), running.clone()), Source::Watch),
-            None
-        );
+        assert_eq!(seen.look(&key(), &ours(json!({}), running.clone()), Source::Watch), None);
         let mut labelled = ours(json!({}), running);
         labelled.metadata.labels = Some([(labels::PHASE.to_owned(), "Running".to_owned())].into());
         assert_eq!(seen.look(&key(), &labelled, Source::Watch), None);
@@ -223,64 +175,25 @@ mod tests {
         assert_eq!(seen.look(&key(), &stopped, Source::Watch), CHANGED);
         assert_eq!(seen.look(&key(), &stopped, Source::Watch), None);
         let edited_status = json!({"phase": "Running", "nodes": {"w": {"phase": "Succeeded"}}});
-        let edited = object(
-            json!({"shutdown": "Stop"}),
-            edited_status.clone(),
-            Some(digest::of_status(&status)),
-        );
+        let edited = object(json!({"shutdown": "Stop"}), edited_status.clone(), Some(digest::of_status(&status)));
         assert_eq!(seen.look(&key(), &edited, Source::Watch), EDITED);
         assert_eq!(seen.look(&key(), &edited, Source::Watch), None);
         // The status service takes it over; a later edit counts again.
-        assert_eq!(
-            seen.look(
-                &key(),
-                &ours(json!({"shutdown": "Stop"}), edited_status),
-                Source::Watch
-            ),
-            None
-        );
-        let again = object(
-            json!({"shutdown": "Stop"}),
-            json!({"phase": "Failed"}),
-            Some(1),
-        );
+        assert_eq!(seen.look(&key(), &ours(json!({"shutdown": "Stop"}), edited_status), Source::Watch), None);
+        let again = object(json!({"shutdown": "Stop"}), json!({"phase": "Failed"}), Some(1));
         assert_eq!(seen.look(&key(), &again, Source::Watch), EDITED);
     }
 
     #[test]
     fn a_list_announces_what_is_unfinished_and_finds_what_is_gone() {
         let mut seen = Seen::default();
-        let other = WorkflowKey {
-            uid: "u2".into(),
-            ..key()
-        };
+        let other = WorkflowKey { uid: "u2".into(), ..key() };
         seen.list_begins();
-        assert_eq!(
-            seen.look(
-                &key(),
-                &ours(json!({}), json!({"phase": "Running"})),
-                Source::List
-            ),
-            CHANGED
-        );
-        assert_eq!(
-            seen.look(
-                &other,
-                &ours(json!({}), json!({"phase": "Succeeded"})),
-                Source::List
-            ),
-            None
-        );
+        assert_eq!(seen.look(&key(), &ours(json!({}), json!({"phase": "Running"})), Source::List), CHANGED);
+        assert_eq!(seen.look(&other, &ours(json!({}), json!({"phase": "Succeeded"})), Source::List), None);
         assert_eq!(seen.list_ends(), []);
         seen.list_begins();
-        assert_eq!(
-            seen.look(
-                &key(),
-                &ours(json!({}), json!({"phase": "Running"})),
-                Source::List
-            ),
-            None
-        );
+        assert_eq!(seen.look(&key(), &ours(json!({}), json!({"phase": "Running"})), Source::List), None);
         assert_eq!(seen.list_ends(), [other]);
         // Retried by a client: ended, then running again under the old digest.
         let retried = object(json!({}), json!({"phase": "Running"}), Some(7));
@@ -294,10 +207,7 @@ mod tests {
         let mut going = serde_json::to_value(object(json!({}), Value::Null, None)).expect("JSON");
         going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let going: DynamicObject = serde_json::from_value(going).expect("an object");
-        assert_eq!(
-            seen.look(&key(), &going, Source::Watch),
-            Some(Report::Deleted)
-        );
+        assert_eq!(seen.look(&key(), &going, Source::Watch), Some(Report::Deleted));
         assert_eq!(seen.look(&key(), &going, Source::Watch), None);
         assert!(!seen.gone(&key()));
     }

@@ -29,10 +29,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            watch_namespace: None,
-            watch_relist_secs: 300,
-        }
+        Self { watch_namespace: None, watch_relist_secs: 300 }
     }
 }
 
@@ -55,11 +52,7 @@ pub struct Service {
 impl Service {
     /// A watcher that reports to `host`.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
-        Self {
-            host,
-            client,
-            options,
-        }
+        Self { host, client, options }
     }
 
     /// Watches until `shutdown`.
@@ -83,8 +76,7 @@ impl Service {
             Some(namespace) => api::workflows(&self.client, namespace),
             None => api::all_workflows(&self.client),
         };
-        let until = tokio::time::Instant::now()
-            + Duration::from_secs(self.options.watch_relist_secs.max(1));
+        let until = tokio::time::Instant::now() + Duration::from_secs(self.options.watch_relist_secs.max(1));
         let events = kube::runtime::watcher(api, watcher::Config::default()).ready_chunks(CHUNK);
         let mut events = std::pin::pin!(events);
         loop {
@@ -101,10 +93,7 @@ impl Service {
                     Ok(event) => self.note(seen, event, &mut reports),
                     Err(error) => {
                         metrics::WATCH_ERRORS.inc();
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "watch of workflows broke off"
-                        );
+                        tracing::warn!(error = &error as &dyn std::error::Error, "watch of workflows broke off");
                         failed = true;
                     }
                 }
@@ -137,13 +126,7 @@ impl Service {
         }
     }
 
-    fn look(
-        &self,
-        seen: &mut Seen,
-        object: DynamicObject,
-        source: Source,
-        reports: &mut Vec<Publish>,
-    ) {
+    fn look(&self, seen: &mut Seen, object: DynamicObject, source: Source, reports: &mut Vec<Publish>) {
         let Some(key) = key_of(&object) else { return };
         match seen.look(&key, &object, source) {
             None => metrics::ECHOES.inc(),
@@ -157,27 +140,14 @@ impl Service {
     }
 
     fn deleted(&self, key: &WorkflowKey, reports: &mut Vec<Publish>) {
-        self.report(
-            key,
-            format!("{}:deleted", key.uid),
-            Observed::WorkflowDeleted,
-            reports,
-        );
+        self.report(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted, reports);
     }
 
     fn report(&self, key: &WorkflowKey, id: String, body: Observed, reports: &mut Vec<Publish>) {
         metrics::REPORTS
-            .with_label_values(&[if matches!(body, Observed::WorkflowDeleted) {
-                "deleted"
-            } else {
-                "changed"
-            }])
+            .with_label_values(&[if matches!(body, Observed::WorkflowDeleted) { "deleted" } else { "changed" }])
             .inc();
-        let message = ObservedMessage {
-            schema: SCHEMA,
-            at: self.host.clock.now(),
-            body,
-        };
+        let message = ObservedMessage { schema: SCHEMA, at: self.host.clock.now(), body };
         let payload = serde_json::to_vec(&message).expect("messages have string keys only");
         reports.push(self.host.observed(key, id, payload));
     }
@@ -189,19 +159,13 @@ impl Service {
         let Err(error) = self.host.publish(reports.clone()).await else {
             return Ok(());
         };
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "reports refused, sending one by one"
-        );
+        tracing::warn!(error = &error as &dyn std::error::Error, "reports refused, sending one by one");
         for report in reports {
             match self.host.publish(vec![report]).await {
                 Ok(_) => {}
                 Err(error @ argosy_bus::Error::TooLarge { .. }) => {
                     metrics::DROPPED.inc();
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "workflow is too large for the bus"
-                    );
+                    tracing::error!(error = &error as &dyn std::error::Error, "workflow is too large for the bus");
                 }
                 Err(error) => return Err(Error::Publish(error)),
             }
@@ -236,8 +200,5 @@ fn changed(mut object: DynamicObject, status_edited: bool) -> Observed {
         object.data = serde_json::Value::Null;
         api::to_workflow(&object).unwrap_or_default()
     });
-    Observed::WorkflowChanged {
-        object: Box::new(workflow),
-        status_edited,
-    }
+    Observed::WorkflowChanged { object: Box::new(workflow), status_edited }
 }

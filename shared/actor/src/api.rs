@@ -89,9 +89,7 @@ pub enum Unreadable {
 pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, Unreadable> {
     let mut value = to_json(object)?;
     if let serde_json::Value::Object(members) = &mut value {
-        members
-            .entry("apiVersion")
-            .or_insert_with(|| argosy_api::v1alpha1::API_VERSION.into());
+        members.entry("apiVersion").or_insert_with(|| argosy_api::v1alpha1::API_VERSION.into());
         members.entry("kind").or_insert_with(|| "Workflow".into());
     }
     let mut workflow: Workflow = argosy_api::v1alpha1::from_value(value)?;

@@ -14,11 +14,7 @@ pub struct Backoff {
 impl Backoff {
     /// From `first`, doubling, to `max`.
     pub fn new(first: Duration, max: Duration) -> Self {
-        Self {
-            first,
-            max,
-            next: first,
-        }
+        Self { first, max, next: first }
     }
 
     /// 50 ms doubling to 5 s: for answers that another party owes us.

@@ -21,17 +21,12 @@ impl Clock {
 
     /// It is `base` now.
     pub fn starting_at(base: Timestamp) -> Self {
-        Self {
-            base,
-            started: Instant::now(),
-        }
+        Self { base, started: Instant::now() }
     }
 
     /// The time of day.
     pub fn now(&self) -> Timestamp {
-        self.base
-            .checked_add(self.started.elapsed())
-            .unwrap_or(Timestamp::MAX)
+        self.base.checked_add(self.started.elapsed()).unwrap_or(Timestamp::MAX)
     }
 
     /// When it will be `at`; now, when that has passed.
@@ -54,10 +49,7 @@ mod tests {
         assert_eq!(clock.now().to_string(), "2026-01-01T00:01:30Z");
         assert_eq!(clock.instant_of(base), Instant::now());
         let due = clock.now() + Duration::from_secs(5);
-        assert_eq!(
-            clock.instant_of(due) - Instant::now(),
-            Duration::from_secs(5)
-        );
+        assert_eq!(clock.instant_of(due) - Instant::now(), Duration::from_secs(5));
         assert!(clock.instant_of(Timestamp::MAX) > Instant::now() + Duration::from_secs(86_400));
     }
 }

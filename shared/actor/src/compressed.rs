@@ -38,14 +38,8 @@ pub fn encode(json: &[u8]) -> Result<String, Error> {
 pub fn decode(text: &str) -> Result<Vec<u8>, Error> {
     let bytes = STANDARD.decode(text)?;
     let mut json = Vec::new();
-    flate2::read::GzDecoder::new(bytes.as_slice())
-        .take(BYTES_MAX + 1)
-        .read_to_end(&mut json)?;
-    if json.len() as u64 > BYTES_MAX {
-        Err(Error::TooLarge)
-    } else {
-        Ok(json)
-    }
+    flate2::read::GzDecoder::new(bytes.as_slice()).take(BYTES_MAX + 1).read_to_end(&mut json)?;
+    if json.len() as u64 > BYTES_MAX { Err(Error::TooLarge) } else { Ok(json) }
 }
 
 #[cfg(test)]

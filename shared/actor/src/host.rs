@@ -40,11 +40,7 @@ impl Host {
 
     /// The subject of a workflow's log.
     pub fn observed_subject(&self, uid: &str) -> String {
-        subject::Observed {
-            shard: self.shard_of(uid),
-            uid: uid.to_owned(),
-        }
-        .to_string()
+        subject::Observed { shard: self.shard_of(uid), uid: uid.to_owned() }.to_string()
     }
 
     /// Appends, and tries again for as long as the bus does not answer. Ids make repeats harmless.
@@ -55,10 +51,7 @@ impl Host {
         loop {
             match self.bus.publish_all(messages.clone()).await {
                 Err(error) if error.class() == Class::Transient => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "publish not answered, trying again"
-                    );
+                    tracing::warn!(error = &error as &dyn std::error::Error, "publish not answered, trying again");
                     backoff.wait().await;
                 }
                 result => return result,
@@ -68,14 +61,9 @@ impl Host {
 
     /// A message for a workflow's log. `id` is taken as it is.
     pub fn observed(&self, key: &WorkflowKey, id: String, payload: Vec<u8>) -> Publish {
-        Publish::new(
-            Stream::Observed,
-            self.observed_subject(&key.uid),
-            id,
-            payload,
-        )
-        .header(HEADER_NAMESPACE, &key.namespace)
-        .header(HEADER_WORKFLOW, &key.name)
+        Publish::new(Stream::Observed, self.observed_subject(&key.uid), id, payload)
+            .header(HEADER_NAMESPACE, &key.namespace)
+            .header(HEADER_WORKFLOW, &key.name)
     }
 }
 
@@ -93,15 +81,8 @@ pub struct WorkflowKey {
 impl WorkflowKey {
     /// From the headers of a message of its log; `None` when they are not there.
     pub fn of(uid: &str, headers: &BTreeMap<String, String>) -> Option<Self> {
-        let (namespace, name) = (
-            headers.get(HEADER_NAMESPACE)?.clone(),
-            headers.get(HEADER_WORKFLOW)?.clone(),
-        );
-        Some(Self {
-            uid: uid.to_owned(),
-            namespace,
-            name,
-        })
+        let (namespace, name) = (headers.get(HEADER_NAMESPACE)?.clone(), headers.get(HEADER_WORKFLOW)?.clone());
+        Some(Self { uid: uid.to_owned(), namespace, name })
     }
 
     /// From a message of its log.

@@ -10,9 +10,7 @@ mod shards;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
-pub use host::{
-    HEADER_NAMESPACE, HEADER_PART, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, WorkflowKey,
-};
+pub use host::{HEADER_NAMESPACE, HEADER_PART, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, WorkflowKey};
 pub use router::{Actor, Factory, Next, Router, Stopped};
 pub use shards::{Owned, Settings, Work, own_shards};
 

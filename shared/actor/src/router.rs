@@ -61,11 +61,7 @@ pub trait Factory: Send + Sync + 'static {
     async fn build(&self, key: &Self::Key) -> Result<Option<Self::Actor>, Failure>;
 
     /// Deals with messages for which there is no actor.
-    async fn refuse(
-        &self,
-        key: &Self::Key,
-        batch: Vec<<Self::Actor as Actor>::Message>,
-    ) -> Result<(), Failure>;
+    async fn refuse(&self, key: &Self::Key, batch: Vec<<Self::Actor as Actor>::Message>) -> Result<(), Failure>;
 }
 
 type MessageOf<F> = <<F as Factory>::Actor as Actor>::Message;
@@ -82,9 +78,7 @@ pub struct Router<F: Factory> {
 
 impl<F: Factory> Clone for Router<F> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -114,9 +108,7 @@ impl<F: Factory> Router<F> {
             stop,
             tasks: TaskTracker::new(),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Sends, and waits while the mailbox is full.
@@ -165,28 +157,13 @@ impl<F: Factory> Router<F> {
 
     fn mailbox(&self, key: &F::Key) -> mpsc::Sender<MessageOf<F>> {
         let mut mailboxes = self.shared.mailboxes.lock();
-        if let Some(mailbox) = mailboxes
-            .get(key)
-            .filter(|mailbox| !mailbox.sender.is_closed())
-        {
+        if let Some(mailbox) = mailboxes.get(key).filter(|mailbox| !mailbox.sender.is_closed()) {
             return mailbox.sender.clone();
         }
         let (sender, receiver) = mpsc::channel(MAILBOX);
         let incarnation = self.shared.incarnation.fetch_add(1, Ordering::Relaxed);
-        mailboxes.insert(
-            key.clone(),
-            Mailbox {
-                incarnation,
-                sender: sender.clone(),
-            },
-        );
-        let run = Run {
-            shared: Arc::clone(&self.shared),
-            key: key.clone(),
-            incarnation,
-            receiver,
-            actor: None,
-        };
+        mailboxes.insert(key.clone(), Mailbox { incarnation, sender: sender.clone() });
+        let run = Run { shared: Arc::clone(&self.shared), key: key.clone(), incarnation, receiver, actor: None };
         self.shared.tasks.spawn(run.run());
         sender
     }
@@ -221,9 +198,7 @@ impl<F: Factory> Run<F> {
                     self.remove();
                     self.receiver.close();
                     // What slipped in before the mailbox closed goes to the next incarnation.
-                    let router = Router {
-                        shared: Arc::clone(&self.shared),
-                    };
+                    let router = Router { shared: Arc::clone(&self.shared) };
                     while let Ok(message) = self.receiver.try_recv() {
                         if router.send(&self.key, message).await.is_err() {
                             return;
@@ -250,11 +225,7 @@ impl<F: Factory> Run<F> {
             let count = self.receiver.len().max(1);
             self.receiver.recv_many(batch, count).await;
             guarded(self.shared.factory.refuse(&self.key, std::mem::take(batch))).await?;
-            return Ok(if self.receiver.is_empty() {
-                Next::Stop
-            } else {
-                Next::Continue
-            });
+            return Ok(if self.receiver.is_empty() { Next::Stop } else { Next::Continue });
         };
         tokio::select! {
             biased;
@@ -271,10 +242,7 @@ impl<F: Factory> Run<F> {
 
     fn remove(&self) {
         let mut mailboxes = self.shared.mailboxes.lock();
-        if mailboxes
-            .get(&self.key)
-            .is_some_and(|mailbox| mailbox.incarnation == self.incarnation)
-        {
+        if mailboxes.get(&self.key).is_some_and(|mailbox| mailbox.incarnation == self.incarnation) {
             mailboxes.remove(&self.key);
         }
     }

@@ -20,9 +20,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            ttl: Duration::from_secs(10),
-        }
+        Self { ttl: Duration::from_secs(10) }
     }
 }
 
@@ -39,8 +37,7 @@ pub struct Owned {
 }
 
 /// What is done for a shard while it is owned; ends soon after `stop` was cancelled.
-pub type Work =
-    Arc<dyn Fn(Owned) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send + Sync>;
+pub type Work = Arc<dyn Fn(Owned) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send + Sync>;
 
 /// Owns as many shards for `role` as it can get, and runs `work` for each, until `shutdown`.
 ///
@@ -87,12 +84,7 @@ impl Own {
     async fn run(self) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         while !self.shutdown.is_cancelled() {
-            let pause = match self
-                .host
-                .bus
-                .acquire(&self.name, &self.host.holder, self.ttl)
-                .await
-            {
+            let pause = match self.host.bus.acquire(&self.name, &self.host.holder, self.ttl).await {
                 Ok(Some(lease)) => {
                     if self.hold(lease).await {
                         backoff.reset();
@@ -101,11 +93,7 @@ impl Own {
                 }
                 Ok(None) => self.ttl / 4,
                 Err(error) => {
-                    tracing::warn!(
-                        lease = self.name,
-                        error = &error as &dyn std::error::Error,
-                        "lease not acquired"
-                    );
+                    tracing::warn!(lease = self.name, error = &error as &dyn std::error::Error, "lease not acquired");
                     backoff.delay()
                 }
             };
@@ -122,11 +110,7 @@ impl Own {
         tracing::info!(lease = self.name, epoch = lease.epoch, "shard owned");
         let since = Instant::now();
         let stop = self.shutdown.child_token();
-        let work = (self.work)(Owned {
-            shard: self.shard,
-            lease: lease.clone(),
-            stop: stop.clone(),
-        });
+        let work = (self.work)(Owned { shard: self.shard, lease: lease.clone(), stop: stop.clone() });
         let worked = async {
             let result = work.await;
             stop.cancel();
@@ -139,18 +123,10 @@ impl Own {
         };
         let (result, last) = tokio::join!(worked, kept);
         if let Err(error) = result {
-            tracing::warn!(
-                lease = self.name,
-                error,
-                "work of the shard ended, it starts again"
-            );
+            tracing::warn!(lease = self.name, error, "work of the shard ended, it starts again");
         }
         if let Err(error) = self.host.bus.release(last).await {
-            tracing::debug!(
-                lease = self.name,
-                error = &error as &dyn std::error::Error,
-                "lease not released"
-            );
+            tracing::debug!(lease = self.name, error = &error as &dyn std::error::Error, "lease not released");
         }
         since.elapsed() > Duration::from_secs(30)
     }
@@ -158,11 +134,7 @@ impl Own {
     /// Renews until it is lost or `stop`; gives back the last that was had.
     async fn keep(&self, mut lease: Lease, stop: &CancellationToken) -> Lease {
         loop {
-            let pause = if lease.is_valid() {
-                self.ttl / 3
-            } else {
-                Duration::ZERO
-            };
+            let pause = if lease.is_valid() { self.ttl / 3 } else { Duration::ZERO };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return lease,
@@ -179,15 +151,9 @@ impl Own {
             };
             match renewed {
                 Ok(renewed) => lease = renewed,
-                Err(error) if error.class() == Class::Transient => {
-                    tokio::time::sleep(self.ttl / 20).await
-                }
+                Err(error) if error.class() == Class::Transient => tokio::time::sleep(self.ttl / 20).await,
                 Err(error) => {
-                    tracing::warn!(
-                        lease = self.name,
-                        error = &error as &dyn std::error::Error,
-                        "lease lost"
-                    );
+                    tracing::warn!(lease = self.name, error = &error as &dyn std::error::Error, "lease lost");
                     return lease;
                 }
             }

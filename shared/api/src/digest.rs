@@ -28,10 +28,7 @@ impl Watermark {
     /// Reads the annotation; `None` when it is not of the form `<sequence>:<digest>`.
     pub fn parse(text: &str) -> Option<Self> {
         let (sequence, digest) = text.split_once(':')?;
-        Some(Self {
-            sequence: sequence.parse().ok()?,
-            digest: u64::from_str_radix(digest, 16).ok()?,
-        })
+        Some(Self { sequence: sequence.parse().ok()?, digest: u64::from_str_radix(digest, 16).ok()? })
     }
 }
 
@@ -56,14 +53,12 @@ pub fn of_status(status: &Value) -> u64 {
     let Value::Object(members) = status else {
         return 0;
     };
-    members
-        .iter()
-        .fold(0_u64, |sum, (name, value)| match value {
-            Value::Object(nodes) if name == "nodes" => nodes
-                .iter()
-                .fold(sum, |sum, (id, node)| sum.wrapping_add(of_node(id, node))),
-            _ => sum.wrapping_add(of_member(name, value)),
-        })
+    members.iter().fold(0_u64, |sum, (name, value)| match value {
+        Value::Object(nodes) if name == "nodes" => {
+            nodes.iter().fold(sum, |sum, (id, node)| sum.wrapping_add(of_node(id, node)))
+        }
+        _ => sum.wrapping_add(of_member(name, value)),
+    })
 }
 
 fn entry(section: &[u8], key: &str, value: &Value) -> u64 {
@@ -103,9 +98,7 @@ impl Fnv {
                 match (number.as_i64(), number.as_f64()) {
                     (Some(n), _) => self.bytes(&n.to_le_bytes()),
                     // Exact for the whole numbers that a double can hold; a float API server writes `1` for `1.0`.
-                    (None, Some(n)) if n.fract() == 0.0 && n.abs() < 9.0e15 => {
-                        self.bytes(&(n as i64).to_le_bytes())
-                    }
+                    (None, Some(n)) if n.fract() == 0.0 && n.abs() < 9.0e15 => self.bytes(&(n as i64).to_le_bytes()),
                     (None, n) => self.bytes(&n.unwrap_or(f64::NAN).to_bits().to_le_bytes()),
                 }
             }
@@ -139,7 +132,8 @@ mod tests {
     #[test]
     fn a_changed_node_changes_the_digest_by_its_share() {
         let before = json!({"phase": "Running", "nodes": {"a": {"phase": "Running"}, "b": {"phase": "Pending"}}});
-        let after = json!({"phase": "Running", "nodes": {"a": {"phase": "Running"}, "b": {"phase": "Succeeded", "x": [1]}}});
+        let after =
+            json!({"phase": "Running", "nodes": {"a": {"phase": "Running"}, "b": {"phase": "Succeeded", "x": [1]}}});
         let moved = of_status(&before)
             .wrapping_sub(of_node("b", &json!({"phase": "Pending"})))
             .wrapping_add(of_node("b", &json!({"phase": "Succeeded", "x": [1]})));
@@ -149,22 +143,13 @@ mod tests {
 
     #[test]
     fn only_meaning_counts() {
-        assert_eq!(
-            of_status(&json!({"a": 1.0, "b": null})),
-            of_status(&json!({"a": 1}))
-        );
-        assert_eq!(
-            of_status(&json!({"a": {"x": null}})),
-            of_status(&json!({"a": {}}))
-        );
+        assert_eq!(of_status(&json!({"a": 1.0, "b": null})), of_status(&json!({"a": 1})));
+        assert_eq!(of_status(&json!({"a": {"x": null}})), of_status(&json!({"a": {}})));
         for (left, right) in [
             (json!({"a": "1"}), json!({"a": 1})),
             (json!({"a": ["x", "y"]}), json!({"a": ["xy"]})),
             (json!({"a": {"x": "y"}}), json!({"ax": "y"})),
-            (
-                json!({"nodes": {"a": {"x": 1}, "b": {"x": 2}}}),
-                json!({"nodes": {"a": {"x": 2}, "b": {"x": 1}}}),
-            ),
+            (json!({"nodes": {"a": {"x": 1}, "b": {"x": 2}}}), json!({"nodes": {"a": {"x": 2}, "b": {"x": 1}}})),
         ] {
             assert_ne!(of_status(&left), of_status(&right), "{left} {right}");
         }
@@ -172,10 +157,7 @@ mod tests {
 
     #[test]
     fn watermarks_survive_a_round_trip() {
-        let mark = Watermark {
-            sequence: 42,
-            digest: 0xab,
-        };
+        let mark = Watermark { sequence: 42, digest: 0xab };
         assert_eq!(mark.to_string(), "42:00000000000000ab");
         assert_eq!(Watermark::parse(&mark.to_string()), Some(mark));
         for bad in ["", "42", "42:", ":1", "x:1", "1:xyz"] {

@@ -19,12 +19,7 @@ fn messages(round: usize) -> Vec<Publish> {
     let message = |n: usize| {
         let uid = format!("5f0d6c1e-0000-4c1b-9c6e-{:012}", n % 100);
         let subject = subject::Observed { shard: 3, uid }.to_string();
-        Publish::new(
-            Stream::Observed,
-            subject,
-            format!("{round}:{n}:0"),
-            payload.clone(),
-        )
+        Publish::new(Stream::Observed, subject, format!("{round}:{n}:0"), payload.clone())
     };
     (0..MESSAGES).map(message).collect()
 }
@@ -43,19 +38,14 @@ async fn round_trip(bus: &Memory, messages: Vec<Publish>, together: bool) {
     }
     let (mut left, mut last) = (MESSAGES, 0);
     while left > 0 {
-        let batch = consumer
-            .next_batch(256, Duration::from_secs(1))
-            .await
-            .expect("a batch");
+        let batch = consumer.next_batch(256, Duration::from_secs(1)).await.expect("a batch");
         left -= batch.len();
         for delivery in batch {
             last = delivery.message.sequence;
             delivery.ack().await.expect("an ack");
         }
     }
-    bus.purge(Stream::Observed, &filter, last)
-        .await
-        .expect("purged");
+    bus.purge(Stream::Observed, &filter, last).await.expect("purged");
 }
 
 #[divan::bench(sample_count = 20)]
@@ -76,13 +66,8 @@ fn memory(bencher: Bencher) {
 fn directory(bencher: Bencher) {
     let runtime = Runtime::new().expect("a runtime");
     let dir = tempfile::tempdir().expect("a directory");
-    let options = Options {
-        sync: Sync::Always,
-        ..Options::default()
-    };
-    let bus = runtime
-        .block_on(Memory::open(dir.path(), options))
-        .expect("a bus");
+    let options = Options { sync: Sync::Always, ..Options::default() };
+    let bus = runtime.block_on(Memory::open(dir.path(), options)).expect("a bus");
     let mut round = 0;
     bencher
         .counter(ItemsCount::new(MESSAGES))

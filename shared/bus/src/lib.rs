@@ -57,13 +57,7 @@ pub trait Bus: Send + Sync + 'static {
     /// Stored messages matching `filter` with a sequence greater than `after`, oldest first, at most `limit`.
     ///
     /// Leaves no trace on the bus. `deliveries` of the results is 0.
-    async fn read(
-        &self,
-        stream: Stream,
-        filter: &str,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Message>, Error>;
+    async fn read(&self, stream: Stream, filter: &str, after: u64, limit: usize) -> Result<Vec<Message>, Error>;
 
     /// Opens the durable consumer `spec.name`, creating it when it is new.
     ///
@@ -83,12 +77,7 @@ pub trait Bus: Send + Sync + 'static {
     ///
     /// The epoch grows each time the lease is taken anew (another holder, or again after it lapsed or was released), and
     /// stays when its current holder asks again. `holder` must name one incarnation of a process. `ttl` is at least 1 s.
-    async fn acquire(
-        &self,
-        lease: &str,
-        holder: &str,
-        ttl: Duration,
-    ) -> Result<Option<Lease>, Error>;
+    async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
 
     /// Extends the lease by its `ttl` from now. Errors: `LeaseLost` when it lapsed, was released or taken.
     async fn renew(&self, lease: &Lease) -> Result<Lease, Error>;
@@ -104,11 +93,7 @@ pub trait Bus: Send + Sync + 'static {
 pub async fn open(place: &str) -> Result<Arc<dyn Bus>, Error> {
     match place.strip_prefix("memory:") {
         Some("") => Ok(Arc::new(memory::Memory::new())),
-        Some(dir) => Ok(Arc::new(
-            memory::Memory::open(dir, memory::Options::default()).await?,
-        )),
-        None => Ok(Arc::new(
-            nats::Nats::connect(place, nats::Options::default()).await?,
-        )),
+        Some(dir) => Ok(Arc::new(memory::Memory::open(dir, memory::Options::default()).await?)),
+        None => Ok(Arc::new(nats::Nats::connect(place, nats::Options::default()).await?)),
     }
 }

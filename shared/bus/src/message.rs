@@ -89,12 +89,7 @@ pub struct Publish {
 
 impl Publish {
     /// A message without headers and without a fence.
-    pub fn new(
-        stream: Stream,
-        subject: impl Into<String>,
-        id: impl Into<String>,
-        payload: impl Into<Bytes>,
-    ) -> Self {
+    pub fn new(stream: Stream, subject: impl Into<String>, id: impl Into<String>, payload: impl Into<Bytes>) -> Self {
         Self {
             stream,
             subject: subject.into(),
@@ -113,10 +108,7 @@ impl Publish {
 
     /// With a fence: stored only while the newest message under `filter` has `last_sequence`.
     pub fn expect(mut self, filter: impl Into<String>, last_sequence: u64) -> Self {
-        self.expect = Some(Expect {
-            filter: filter.into(),
-            last_sequence,
-        });
+        self.expect = Some(Expect { filter: filter.into(), last_sequence });
         self
     }
 }

@@ -12,9 +12,7 @@ pub fn shard_of(uid: &str, shards: u16) -> u16 {
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -34,24 +32,15 @@ mod tests {
         assert_eq!(shard_of("foobar", 16), 8);
         assert_eq!(shard_of("foobar", 1), 0);
         assert_eq!(shard_of("foobar", 0), 0);
-        assert_eq!(
-            shard_of("", 1000),
-            u16::try_from(0xcbf2_9ce4_8422_2325_u64 % 1000).unwrap()
-        );
+        assert_eq!(shard_of("", 1000), u16::try_from(0xcbf2_9ce4_8422_2325_u64 % 1000).unwrap());
     }
 
     #[test]
     fn uids_spread_evenly() {
         let mut counts = [0_u32; 16];
         for n in 0..16_000 {
-            counts[usize::from(shard_of(
-                &format!("5f0d6c1e-{n:04x}-4c1b-9c6e-0a{n:06}"),
-                16,
-            ))] += 1;
+            counts[usize::from(shard_of(&format!("5f0d6c1e-{n:04x}-4c1b-9c6e-0a{n:06}"), 16))] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (800..1200).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
     }
 }

@@ -77,12 +77,7 @@ impl Event {
 
     /// All events of a workflow.
     pub fn of_workflow(shard: u16, namespace: &str, uid: &str) -> String {
-        format!(
-            "{}.{shard}.{}.{}.>",
-            Stream::Events.prefix(),
-            Token(namespace),
-            Token(uid)
-        )
+        format!("{}.{shard}.{}.{}.>", Stream::Events.prefix(), Token(namespace), Token(uid))
     }
 }
 
@@ -104,13 +99,7 @@ impl fmt::Display for Observed {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "argosy.command.{}.{}.{}",
-            self.shard,
-            Token(&self.uid),
-            Token(&self.node)
-        )
+        write!(f, "argosy.command.{}.{}.{}", self.shard, Token(&self.uid), Token(&self.node))
     }
 }
 
@@ -144,12 +133,7 @@ impl FromStr for Event {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let (shard, [namespace, uid, kind]) = parse(text, Stream::Events)?;
-        Ok(Self {
-            shard,
-            namespace,
-            uid,
-            kind,
-        })
+        Ok(Self { shard, namespace, uid, kind })
     }
 }
 
@@ -165,11 +149,7 @@ impl fmt::Display for Token<'_> {
             return f.write_str(self.0);
         }
         for byte in self.0.bytes() {
-            if is_plain(byte) {
-                f.write_char(char::from(byte))?
-            } else {
-                write!(f, "%{byte:02x}")?
-            }
+            if is_plain(byte) { f.write_char(char::from(byte))? } else { write!(f, "%{byte:02x}")? }
         }
         Ok(())
     }
@@ -180,27 +160,12 @@ fn is_plain(byte: u8) -> bool {
 }
 
 fn parse<const N: usize>(text: &str, stream: Stream) -> Result<(u16, [String; N]), Error> {
-    let bad = |reason| Error::BadSubject {
-        subject: text.to_owned(),
-        reason,
-    };
-    let rest = text
-        .strip_prefix(stream.prefix())
-        .and_then(|rest| rest.strip_prefix('.'));
-    let mut tokens = rest
-        .ok_or_else(|| bad("belongs to another stream"))?
-        .split('.');
-    let shard = tokens
-        .next()
-        .and_then(|token| token.parse().ok())
-        .ok_or_else(|| bad("the shard is not a number"))?;
-    let names: Vec<String> = tokens
-        .map(decode)
-        .collect::<Option<_>>()
-        .ok_or_else(|| bad("a token is not valid"))?;
-    let names = names
-        .try_into()
-        .map_err(|_| bad("wrong number of tokens"))?;
+    let bad = |reason| Error::BadSubject { subject: text.to_owned(), reason };
+    let rest = text.strip_prefix(stream.prefix()).and_then(|rest| rest.strip_prefix('.'));
+    let mut tokens = rest.ok_or_else(|| bad("belongs to another stream"))?.split('.');
+    let shard = tokens.next().and_then(|token| token.parse().ok()).ok_or_else(|| bad("the shard is not a number"))?;
+    let names: Vec<String> = tokens.map(decode).collect::<Option<_>>().ok_or_else(|| bad("a token is not valid"))?;
+    let names = names.try_into().map_err(|_| bad("wrong number of tokens"))?;
     Ok((shard, names))
 }
 
@@ -220,11 +185,7 @@ fn decode(token: &str) -> Option<String> {
             rest = tail;
         }
     }
-    if bytes.is_empty() {
-        None
-    } else {
-        String::from_utf8(bytes).ok()
-    }
+    if bytes.is_empty() { None } else { String::from_utf8(bytes).ok() }
 }
 
 /// A subject, or a pattern of subjects: `*` stands for one token, a final `>` for one or more.
@@ -247,10 +208,7 @@ enum Kind {
 impl Filter {
     /// Checks and classifies a filter. Errors: `BadSubject`.
     pub fn new(text: &str) -> Result<Self, Error> {
-        let bad = |reason| Error::BadSubject {
-            subject: text.to_owned(),
-            reason,
-        };
+        let bad = |reason| Error::BadSubject { subject: text.to_owned(), reason };
         if text.len() > LENGTH_MAX {
             return Err(bad("too long"));
         }
@@ -265,22 +223,14 @@ impl Filter {
                 ">" => {}
                 "*" if kind == Kind::Exact => kind = Kind::Pattern(at),
                 "*" => {}
-                _ if token
-                    .bytes()
-                    .any(|byte| byte <= b' ' || matches!(byte, b'*' | b'>' | 0x7f)) =>
-                {
-                    return Err(bad(
-                        "a token holds a wildcard, a space or a control character",
-                    ));
+                _ if token.bytes().any(|byte| byte <= b' ' || matches!(byte, b'*' | b'>' | 0x7f)) => {
+                    return Err(bad("a token holds a wildcard, a space or a control character"));
                 }
                 _ => {}
             }
             at = end + 1;
         }
-        Ok(Self {
-            text: text.to_owned(),
-            kind,
-        })
+        Ok(Self { text: text.to_owned(), kind })
     }
 
     /// A filter for `stream`. Errors: `BadSubject`, also when it can match no subject of the stream.
@@ -291,10 +241,7 @@ impl Filter {
         {
             Ok(filter)
         } else {
-            Err(Error::BadSubject {
-                subject: text.to_owned(),
-                reason: "belongs to another stream",
-            })
+            Err(Error::BadSubject { subject: text.to_owned(), reason: "belongs to another stream" })
         }
     }
 
@@ -325,9 +272,7 @@ impl Filter {
     pub fn matches(&self, subject: &str) -> bool {
         match self.kind {
             Kind::Exact => self.text == subject,
-            Kind::Tail(length) => {
-                subject.len() > length && subject.starts_with(&self.text[..length])
-            }
+            Kind::Tail(length) => subject.len() > length && subject.starts_with(&self.text[..length]),
             Kind::Pattern(_) => {
                 let (mut patterns, mut tokens) = (self.text.split('.'), subject.split('.'));
                 loop {
@@ -362,28 +307,13 @@ mod tests {
 
     #[test]
     fn subjects_survive_a_round_trip() {
-        let command = Command {
-            shard: 3,
-            uid: "5f0d-1".into(),
-            node: "my.flow-123 ü%>".into(),
-        };
-        assert_eq!(
-            command.to_string(),
-            "argosy.command.3.5f0d-1.my%2eflow-123%20%c3%bc%25%3e"
-        );
+        let command = Command { shard: 3, uid: "5f0d-1".into(), node: "my.flow-123 ü%>".into() };
+        assert_eq!(command.to_string(), "argosy.command.3.5f0d-1.my%2eflow-123%20%c3%bc%25%3e");
         assert_eq!(command.to_string().parse::<Command>().unwrap(), command);
-        let event = Event {
-            shard: 15,
-            namespace: "argo".into(),
-            uid: String::new(),
-            kind: "NodeStarted".into(),
-        };
+        let event = Event { shard: 15, namespace: "argo".into(), uid: String::new(), kind: "NodeStarted".into() };
         assert_eq!(event.to_string(), "argosy.event.15.argo.%.NodeStarted");
         assert_eq!(event.to_string().parse::<Event>().unwrap(), event);
-        let observed = Observed {
-            shard: 0,
-            uid: "u".into(),
-        };
+        let observed = Observed { shard: 0, uid: "u".into() };
         assert_eq!(observed.to_string().parse::<Observed>().unwrap(), observed);
     }
 
@@ -399,9 +329,7 @@ mod tests {
             ("argosy.observed.1.%4", "a token is not valid"),
             ("argosy.observed.1.*", "a token is not valid"),
         ] {
-            let Err(Error::BadSubject { reason: found, .. }) = text.parse::<Observed>() else {
-                panic!("{text}")
-            };
+            let Err(Error::BadSubject { reason: found, .. }) = text.parse::<Observed>() else { panic!("{text}") };
             assert_eq!(found, reason, "{text}");
         }
     }
@@ -410,9 +338,7 @@ mod tests {
     fn filters_match_like_nats() {
         let matches = |filter: &str, subject: &str| Filter::new(filter).unwrap().matches(subject);
         assert!(matches("a.>", "a.b.c") && !matches("a.>", "a") && !matches("a.>", "ab.c"));
-        assert!(
-            matches("a.*.c", "a.b.c") && !matches("a.*.c", "a.b.d") && !matches("a.*", "a.b.c")
-        );
+        assert!(matches("a.*.c", "a.b.c") && !matches("a.*.c", "a.b.d") && !matches("a.*", "a.b.c"));
         assert!(matches("a.*.>", "a.b.c") && !matches("a.*.>", "a.b") && matches(">", "a"));
         assert!(matches("a.b", "a.b") && !matches("a.b", "a.b.c"));
         for bad in ["", "a..b", "a.>.b", "a.b*", "a b", ".a", "a."] {
@@ -434,11 +360,7 @@ mod tests {
             ("a.b", "a.b", true),
         ] {
             let (left, right) = (Filter::new(left).unwrap(), Filter::new(right).unwrap());
-            assert_eq!(
-                (left.overlaps(&right), right.overlaps(&left)),
-                (expected, expected),
-                "{left:?} {right:?}"
-            );
+            assert_eq!((left.overlaps(&right), right.overlaps(&left)), (expected, expected), "{left:?} {right:?}");
         }
     }
 }

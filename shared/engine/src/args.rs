@@ -27,7 +27,8 @@ impl Workflow {
         let of_inputs = input_variables(&inputs, &compiled.template);
         let second = Layered::new([&of_inputs as &dyn Scope, &locals, &self.globals]);
         tags::render_value(&mut value, &second, &options).map_err(|e| e.to_string())?;
-        let mut template: Template = api::from_value(value).map_err(|e| format!("template '{}' after substitution: {e}", compiled.template.name))?;
+        let mut template: Template = api::from_value(value)
+            .map_err(|e| format!("template '{}' after substitution: {e}", compiled.template.name))?;
         template.inputs = inputs;
         Ok(Arc::new(template))
     }
@@ -46,8 +47,10 @@ impl Workflow {
     }
 
     fn inputs(&self, template: &Template, arguments: &Arguments) -> Result<Inputs, String> {
-        let parameters = template.inputs.parameters.iter().map(|p| self.input_parameter(p, arguments)).collect::<Result<_, _>>()?;
-        let artifacts = template.inputs.artifacts.iter().map(|a| input_artifact(a, arguments)).collect::<Result<_, _>>()?;
+        let parameters =
+            template.inputs.parameters.iter().map(|p| self.input_parameter(p, arguments)).collect::<Result<_, _>>()?;
+        let artifacts =
+            template.inputs.artifacts.iter().map(|a| input_artifact(a, arguments)).collect::<Result<_, _>>()?;
         Ok(Inputs { parameters, artifacts })
     }
 
@@ -79,7 +82,9 @@ impl Workflow {
             parameter.value = match (read, &from.default) {
                 (Ok(value), _) => Some(value.into()),
                 (Err(_), Some(default)) => Some(default.clone()),
-                (Err(error), None) => return Err(format!("unable to retrieve inputs.parameters.{} from ConfigMap: {error}", input.name)),
+                (Err(error), None) => {
+                    return Err(format!("unable to retrieve inputs.parameters.{} from ConfigMap: {error}", input.name));
+                }
             };
             parameter.value_from = None;
         }
@@ -102,7 +107,9 @@ fn input_artifact(input: &Artifact, arguments: &Arguments) -> Result<Artifact, S
     if !input.optional {
         match argument {
             None => return Err(format!("inputs.artifacts.{} was not supplied", input.name)),
-            Some(argument) if !has_location(argument) => return Err(format!("inputs.artifacts.{} missing location information", input.name)),
+            Some(argument) if !has_location(argument) => {
+                return Err(format!("inputs.artifacts.{} missing location information", input.name));
+            }
             Some(_) => {}
         }
     }
@@ -123,8 +130,8 @@ pub(crate) fn has_location(artifact: &Artifact) -> bool {
     let l = &artifact.location;
     l.s3.as_ref().is_some_and(|s3| !s3.key.is_empty())
         || l.raw.is_some()
-        || l.git.is_some()
-        || l.http.is_some()
+        || l.git.as_ref().is_some_and(|git| !git.repo.is_empty())
+        || l.http.as_ref().is_some_and(|http| !http.url.is_empty())
         || l.artifactory.is_some()
         || l.hdfs.is_some()
         || l.oss.is_some()
@@ -165,5 +172,6 @@ pub(crate) fn pod_variables(template: &Template, pod_name: &str) -> BTreeMap<Str
 
 fn mentions_tags(inputs: &Inputs) -> bool {
     let tagged = |text: &str| text.contains("{{");
-    inputs.parameters.iter().any(|p| p.value.as_deref().is_some_and(tagged)) || inputs.artifacts.iter().any(|a| json(a).to_string().contains("{{"))
+    inputs.parameters.iter().any(|p| p.value.as_deref().is_some_and(tagged))
+        || inputs.artifacts.iter().any(|a| json(a).to_string().contains("{{"))
 }

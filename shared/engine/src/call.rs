@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use argosy_api::{
     names::{self, PodNameVersion},
-    v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep},
+    v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowPhase, WorkflowStep},
 };
 
 use crate::{
@@ -58,8 +58,13 @@ impl Workflow {
             return;
         }
         let id = self.id_of(&call.name);
-        let known = self.node(&id).map(|n| (n.phase, n.daemoned == Some(true)));
-        if known.is_some_and(|(phase, _)| phase.is_fulfilled()) {
+        if let Some(other) = self.node(&id).filter(|n| n.name != call.name) {
+            let message =
+                format!("nodes '{}' and '{}' have the same id {id}; give a step another name", other.name, call.name);
+            return self.complete(WorkflowPhase::Error, &message);
+        }
+        let known = self.node(&id).map(|n| n.phase);
+        if known.is_some_and(NodePhase::is_fulfilled) {
             self.work.push_back(Work::Fulfilled(call.parent));
             return;
         }
@@ -114,12 +119,22 @@ impl Workflow {
             Kind::Suspend => self.begin_suspend(call, template),
             Kind::Steps => self.begin_steps(call, template, scope),
             Kind::Dag => self.begin_dag(call, template, scope),
-            Kind::Unsupported(what) => Err(format!("template '{}': {what} templates are not supported by this version of Argosy", template.name)),
+            Kind::Unsupported(what) => Err(format!(
+                "template '{}': {what} templates are not supported by this version of Argosy",
+                template.name
+            )),
         }
     }
 
     /// Creates the call's node, with its inputs, and a frame for it.
-    pub(crate) fn begin(&mut self, call: &Call, kind: NodeType, phase: NodePhase, template: Arc<Template>, body: Body) -> FrameId {
+    pub(crate) fn begin(
+        &mut self,
+        call: &Call,
+        kind: NodeType,
+        phase: NodePhase,
+        template: Arc<Template>,
+        body: Body,
+    ) -> FrameId {
         let node_id = self.create_called(call, kind, phase, "");
         if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
             let inputs = template.inputs.clone();
@@ -160,7 +175,9 @@ impl Workflow {
         let id = self.create_called(call, NodeType::Skipped, NodePhase::Error, message);
         self.mark(&id, NodePhase::Error, Some(message));
         match &call.parent {
-            Parent::Entry => self.complete(argosy_api::v1alpha1::WorkflowPhase::Error, &format!("error in entry template execution: {message}")),
+            Parent::Entry => {
+                self.complete(WorkflowPhase::Error, &format!("error in entry template execution: {message}"))
+            }
             Parent::Child { frame, child } => self.child_errored(*frame, *child, message),
             parent @ (Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. }) => {
                 self.work.push_back(Work::Fulfilled(parent.clone()));
@@ -169,10 +186,11 @@ impl Workflow {
     }
 
     pub(crate) fn pod_name(&self, node_name: &str, template: &str) -> String {
-        let version = match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
-            Some("v1") => PodNameVersion::V1,
-            _ => PodNameVersion::V2,
-        };
+        let version =
+            match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
+                Some("v1") => PodNameVersion::V1,
+                _ => PodNameVersion::V2,
+            };
         names::pod_name(&self.object.metadata.name, node_name, template, &self.id_of(node_name), version)
     }
 }

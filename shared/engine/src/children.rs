@@ -65,7 +65,8 @@ impl Workflow {
     pub(crate) fn resolve_references(&self, frame: FrameId, step: &WorkflowStep) -> Result<Resolved, String> {
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
-        let options = Options { allow_unresolved: true, strict_prefixes: vec!["steps.".to_owned(), "tasks.".to_owned()] };
+        let options =
+            Options { allow_unresolved: true, strict_prefixes: vec!["steps.".to_owned(), "tasks.".to_owned()] };
         let loops = !step.with_items.is_empty() || !step.with_param.is_empty() || step.with_sequence.is_some();
         let missing = |error: tags::Error| error.to_string();
         if !loops && !step.when.is_empty() {
@@ -118,7 +119,9 @@ impl Workflow {
             return;
         }
         let Ok(template) = self.peek_template(step, &scope) else { return };
-        let defaulted = |name: &str| template.inputs.parameters.iter().any(|i| i.name == name && (i.default.is_some() || i.value.is_some()));
+        let defaulted = |name: &str| {
+            template.inputs.parameters.iter().any(|i| i.name == name && (i.default.is_some() || i.value.is_some()))
+        };
         step.arguments.parameters.retain(|p| !(p.value.as_deref().is_some_and(absent) && defaulted(&p.name)));
     }
 
@@ -133,9 +136,19 @@ impl Workflow {
     /// Adds a child to a frame and begins it; `when` decides whether as a call or as a skipped node.
     ///
     /// Errors: a `when` that cannot be evaluated; the child's node has the message.
-    pub(crate) fn add_child(&mut self, frame: FrameId, step: WorkflowStep, node_name: String, task: usize) -> Result<(), String> {
+    pub(crate) fn add_child(
+        &mut self,
+        frame: FrameId,
+        step: WorkflowStep,
+        node_name: String,
+        task: usize,
+    ) -> Result<(), String> {
         let Some(call) = self.enlist(frame, step, node_name, task) else { return Ok(()) };
-        let verdict = if call.step.when.is_empty() { Ok(true) } else { when::evaluate(&call.step.when).map_err(|e| e.to_string()) };
+        let verdict = if call.step.when.is_empty() {
+            Ok(true)
+        } else {
+            when::evaluate(&call.step.when).map_err(|e| e.to_string())
+        };
         match verdict {
             Ok(true) => self.work.push_back(Work::Call(Box::new(call))),
             Ok(false) => {
@@ -161,7 +174,13 @@ impl Workflow {
     }
 
     /// Adds a child to a frame; answers the call that it stands for.
-    pub(crate) fn enlist(&mut self, frame: FrameId, step: WorkflowStep, node_name: String, task: usize) -> Option<Call> {
+    pub(crate) fn enlist(
+        &mut self,
+        frame: FrameId,
+        step: WorkflowStep,
+        node_name: String,
+        task: usize,
+    ) -> Option<Call> {
         let node_id = self.id_of(&node_name);
         let owner = self.frame(frame)?;
         let call = Call {

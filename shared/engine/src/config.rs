@@ -17,6 +17,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { executor_image: "argosy/executor".to_owned(), workflow_defaults: None, artifact_repository: None, depth_max: 100 }
+        Self {
+            executor_image: "argosy/executor".to_owned(),
+            workflow_defaults: None,
+            artifact_repository: None,
+            depth_max: 100,
+        }
     }
 }

@@ -70,7 +70,12 @@ impl Dag {
             let dependencies: Vec<usize> = depends
                 .names
                 .iter()
-                .map(|name| by_name.get(name).copied().ok_or_else(|| format!("task '{}' depends on '{name}', which is no task of the dag", task.name)))
+                .map(|name| {
+                    by_name
+                        .get(name)
+                        .copied()
+                        .ok_or_else(|| format!("task '{}' depends on '{name}', which is no task of the dag", task.name))
+                })
                 .collect::<Result<_, _>>()?;
             tasks.push(Task {
                 step: Arc::new(step_of(task)),
@@ -108,7 +113,9 @@ impl Dag {
 /// The named targets; without, all tasks that nothing depends on, by name.
 fn targets(text: &str, tasks: &[Task], by_name: &HashMap<String, usize>) -> Result<Vec<usize>, String> {
     if !text.trim().is_empty() {
-        let named = text.split_whitespace().map(|name| by_name.get(name).copied().ok_or_else(|| format!("target '{name}' is not defined")));
+        let named = text
+            .split_whitespace()
+            .map(|name| by_name.get(name).copied().ok_or_else(|| format!("target '{name}' is not defined")));
         return named.collect();
     }
     let mut ends: Vec<usize> = (0..tasks.len()).filter(|i| tasks[*i].dependents.is_empty()).collect();
@@ -134,7 +141,12 @@ fn step_of(task: &DAGTask) -> WorkflowStep {
 }
 
 impl Workflow {
-    pub(crate) fn begin_dag(&mut self, call: &Call, template: Arc<Template>, scope: TemplateScope) -> Result<(), String> {
+    pub(crate) fn begin_dag(
+        &mut self,
+        call: &Call,
+        template: Arc<Template>,
+        scope: TemplateScope,
+    ) -> Result<(), String> {
         let dag = Dag::new(&template, scope)?;
         let ready: Vec<usize> = dag.needed().into_iter().filter(|i| dag.tasks[*i].waits_for == 0).collect();
         let frame = self.begin(call, NodeType::Dag, NodePhase::Running, template, Body::Dag(Box::new(dag)));
@@ -191,7 +203,9 @@ impl Workflow {
         if known == NodePhase::Unknown {
             match self.task_may_run(frame, task) {
                 Ok(true) => {}
-                Ok(false) => return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met"),
+                Ok(false) => {
+                    return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
+                }
                 Err(message) => return self.end_task(frame, task, &name, NodePhase::Error, &message),
             }
         }
@@ -265,7 +279,15 @@ impl Workflow {
         self.task_settled(frame, task);
     }
 
-    fn create_task_node(&mut self, frame: FrameId, task: usize, name: &str, kind: NodeType, phase: NodePhase, message: &str) {
+    fn create_task_node(
+        &mut self,
+        frame: FrameId,
+        task: usize,
+        name: &str,
+        kind: NodeType,
+        phase: NodePhase,
+        message: &str,
+    ) {
         let id = self.id_of(name);
         if self.node(&id).is_some() {
             return;
@@ -299,8 +321,11 @@ impl Workflow {
         if task.dependencies.is_empty() {
             return vec![owner.node_id.clone()];
         }
-        let ends: BTreeSet<String> =
-            task.dependencies.iter().flat_map(|d| self.outbound(&self.task_id(frame, &dag.tasks[*d].step.name))).collect();
+        let ends: BTreeSet<String> = task
+            .dependencies
+            .iter()
+            .flat_map(|d| self.outbound(&self.task_id(frame, &dag.tasks[*d].step.name)))
+            .collect();
         ends.into_iter().collect()
     }
 
@@ -426,7 +451,9 @@ impl Workflow {
         let Some(state) = owner.children().and_then(|c| c.list.get(child)) else { return };
         let (id, name) = (state.node_id.clone(), state.node_name.clone());
         match &owner.body {
-            Body::Steps(_) => self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}")),
+            Body::Steps(_) => {
+                self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}"))
+            }
             Body::Dag(_) => {
                 self.update_node(&id, |n| n.message = format!("task '{name}' errored: {message}"));
                 self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));

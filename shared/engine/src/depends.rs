@@ -50,10 +50,7 @@ impl Outcome {
     ];
 
     fn named(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, outcome)| *outcome)
+        Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, outcome)| *outcome)
     }
 
     fn of(self, result: TaskResult) -> bool {
@@ -115,10 +112,7 @@ impl Depends {
     /// Errors: [`Error::UnknownResult`], [`Error::Syntax`]. That each name is a task of the DAG is not checked here.
     pub fn of(task: &DAGTask, tasks: &[DAGTask]) -> Result<Self, Error> {
         let tolerated = |name: &str| {
-            let found = tasks
-                .iter()
-                .find(|t| t.name == name)
-                .and_then(|t| t.continue_on.as_ref());
+            let found = tasks.iter().find(|t| t.name == name).and_then(|t| t.continue_on.as_ref());
             found.map_or((false, false), |c| (c.error, c.failed))
         };
         Self::compile(&raw_logic(task), &tolerated)
@@ -140,24 +134,14 @@ impl Depends {
         };
         parser.spaces();
         if parser.at == logic.len() {
-            return Ok(Self {
-                names: Vec::new(),
-                logic: String::new(),
-                about_items: Vec::new(),
-                node: None,
-            });
+            return Ok(Self { names: Vec::new(), logic: String::new(), about_items: Vec::new(), node: None });
         }
         let node = parser.any()?;
         if parser.at < logic.len() {
             return Err(parser.fail("an operator"));
         }
         parser.logic.push_str(&logic[parser.copied..]);
-        Ok(Self {
-            names: parser.names,
-            logic: parser.logic,
-            about_items: parser.about_items,
-            node: Some(node),
-        })
+        Ok(Self { names: parser.names, logic: parser.logic, about_items: parser.about_items, node: Some(node) })
     }
 
     /// Names of tasks whose items the condition speaks about.
@@ -169,10 +153,7 @@ impl Depends {
     ///
     /// Errors: none at present; kept for callers, as an operand without a result may become one.
     pub fn evaluate(&self, result: &dyn Fn(&str) -> TaskResult) -> Result<bool, Error> {
-        Ok(self
-            .node
-            .as_ref()
-            .is_none_or(|node| self.holds(node, result)))
+        Ok(self.node.as_ref().is_none_or(|node| self.holds(node, result)))
     }
 
     fn holds(&self, node: &Node, result: &dyn Fn(&str) -> TaskResult) -> bool {
@@ -190,11 +171,7 @@ impl Depends {
 
 /// What the user wrote: `depends`, or `dependencies` joined by `&&`.
 pub fn raw_logic(task: &DAGTask) -> String {
-    if task.depends.is_empty() {
-        task.dependencies.join(" && ")
-    } else {
-        task.depends.clone()
-    }
+    if task.depends.is_empty() { task.dependencies.join(" && ") } else { task.depends.clone() }
 }
 
 /// All tasks that must have been decided before `task`, nearest last: each comes after its own ancestors.
@@ -243,10 +220,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn fail(&self, expected: &'static str) -> Error {
-        Error::Syntax {
-            at: self.at,
-            expected,
-        }
+        Error::Syntax { at: self.at, expected }
     }
 
     fn spaces(&mut self) {
@@ -268,11 +242,7 @@ impl Parser<'_> {
         while self.eat("||") {
             parts.push(self.all()?);
         }
-        Ok(if parts.len() == 1 {
-            parts.remove(0)
-        } else {
-            Node::Any(parts)
-        })
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Node::Any(parts) })
     }
 
     fn all(&mut self) -> Result<Node, Error> {
@@ -280,11 +250,7 @@ impl Parser<'_> {
         while self.eat("&&") {
             parts.push(self.unary()?);
         }
-        Ok(if parts.len() == 1 {
-            parts.remove(0)
-        } else {
-            Node::All(parts)
-        })
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Node::All(parts) })
     }
 
     fn unary(&mut self) -> Result<Node, Error> {
@@ -310,9 +276,7 @@ impl Parser<'_> {
     fn word(&mut self) -> &str {
         let start = self.at;
         let rest = &self.text[start..];
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
         self.at += end;
         &self.text[start..self.at]
     }
@@ -327,24 +291,16 @@ impl Parser<'_> {
             self.at += 1;
             let word = self.word().to_owned();
             let outcome = Outcome::named(&word);
-            vec![outcome.ok_or(Error::UnknownResult {
-                task: name.clone(),
-                result: word,
-            })?]
+            vec![outcome.ok_or(Error::UnknownResult { task: name.clone(), result: word })?]
         } else {
             let (error, failed) = (self.tolerated)(&name);
             let mut outcomes = vec![Outcome::Succeeded, Outcome::Skipped, Outcome::Daemoned];
             outcomes.extend(error.then_some(Outcome::Errored));
             outcomes.extend(failed.then_some(Outcome::Failed));
             let words = Outcome::ALL.iter().filter(|(_, o)| outcomes.contains(o));
-            let mut words: Vec<_> = words
-                .map(|(word, o)| (outcomes.iter().position(|p| p == o), word))
-                .collect();
+            let mut words: Vec<_> = words.map(|(word, o)| (outcomes.iter().position(|p| p == o), word)).collect();
             words.sort();
-            let written: Vec<_> = words
-                .iter()
-                .map(|(_, word)| format!("{name}.{word}"))
-                .collect();
+            let written: Vec<_> = words.iter().map(|(_, word)| format!("{name}.{word}")).collect();
             self.logic.push_str(&self.text[self.copied..start]);
             self.logic.push_str(&format!("({})", written.join(" || ")));
             self.copied = self.at;
@@ -374,10 +330,7 @@ mod tests {
     fn operators_bind_as_in_go() {
         let depends = compiled("a.Failed || b.Failed && !c.Failed").expect("valid");
         let holds = |failed: &[&str]| {
-            depends.evaluate(&|name| TaskResult {
-                failed: failed.contains(&name),
-                ..TaskResult::default()
-            })
+            depends.evaluate(&|name| TaskResult { failed: failed.contains(&name), ..TaskResult::default() })
         };
         assert_eq!(holds(&["b"]), Ok(true));
         assert_eq!(holds(&["b", "c"]), Ok(false));
@@ -389,43 +342,16 @@ mod tests {
     fn an_omitted_dependency_does_not_satisfy_a_bare_name() {
         let depends = compiled("a").expect("valid");
         let with = |result| depends.evaluate(&move |_| result);
-        assert_eq!(
-            with(TaskResult {
-                omitted: true,
-                ..TaskResult::default()
-            }),
-            Ok(false)
-        );
-        assert_eq!(
-            with(TaskResult {
-                skipped: true,
-                ..TaskResult::default()
-            }),
-            Ok(true)
-        );
+        assert_eq!(with(TaskResult { omitted: true, ..TaskResult::default() }), Ok(false));
+        assert_eq!(with(TaskResult { skipped: true, ..TaskResult::default() }), Ok(true));
     }
 
     #[test]
     fn mistakes_are_named() {
         assert!(matches!(compiled("a &&"), Err(Error::Syntax { at: 4, .. })));
         assert!(matches!(compiled("(a || b"), Err(Error::Syntax { .. })));
-        assert!(matches!(
-            compiled("a b"),
-            Err(Error::Syntax {
-                at: 2,
-                expected: "an operator"
-            })
-        ));
-        assert!(matches!(
-            compiled(&"(".repeat(100_000)),
-            Err(Error::Syntax {
-                expected: "less nesting",
-                ..
-            })
-        ));
-        assert!(matches!(
-            compiled("a.Nope"),
-            Err(Error::UnknownResult { .. })
-        ));
+        assert!(matches!(compiled("a b"), Err(Error::Syntax { at: 2, expected: "an operator" })));
+        assert!(matches!(compiled(&"(".repeat(100_000)), Err(Error::Syntax { expected: "less nesting", .. })));
+        assert!(matches!(compiled("a.Nope"), Err(Error::UnknownResult { .. })));
     }
 }

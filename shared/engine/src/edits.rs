@@ -5,11 +5,7 @@ use argosy_api::{
     v1alpha1::{self as api, NodePhase, NodeType},
 };
 
-use crate::{
-    Command, Workflow,
-    frame::Body,
-    workflow::Stage,
-};
+use crate::{Command, Workflow, frame::Body, workflow::Stage};
 
 impl Workflow {
     pub(crate) fn on_object(&mut self, object: api::Workflow, status_edited: bool) {
@@ -82,7 +78,8 @@ impl Workflow {
 
     fn adopt_labels(&mut self, metadata: api::ObjectMeta) {
         let ours = [argosy_api::labels::PHASE, argosy_api::labels::COMPLETED];
-        let kept: Vec<_> = ours.iter().filter_map(|k| Some(((*k).to_owned(), self.object.metadata.labels.get(*k)?.clone()))).collect();
+        let kept: Vec<_> =
+            ours.iter().filter_map(|k| Some(((*k).to_owned(), self.object.metadata.labels.get(*k)?.clone()))).collect();
         self.object.metadata = metadata;
         self.object.metadata.labels.extend(kept);
     }
@@ -94,7 +91,8 @@ impl Workflow {
             if node.r#type != NodeType::Suspend || node.phase.is_fulfilled() || edited == node {
                 continue;
             }
-            let (outputs, message, display) = (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
+            let (outputs, message, display) =
+                (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
             self.update_node(id, |n| {
                 n.outputs = outputs;
                 n.message = message;
@@ -127,10 +125,15 @@ impl Workflow {
                 continue;
             }
             match self.node(&id).map(|n| (n.r#type, n.phase)) {
-                Some((NodeType::Suspend, _)) => self.end_suspend(&id, NodePhase::Failed, &format!("Stopped with strategy '{strategy}'")),
+                Some((NodeType::Suspend, _)) => {
+                    self.end_suspend(&id, NodePhase::Failed, &format!("Stopped with strategy '{strategy}'"))
+                }
                 Some((NodeType::Pod, NodePhase::Pending)) => {
                     if let Some(name) = self.pod_of(&id) {
-                        self.commands.push(Command::Cluster { node_id: id.clone(), command: ClusterCommand::DeletePod { name } });
+                        self.commands.push(Command::Cluster {
+                            node_id: id.clone(),
+                            command: ClusterCommand::DeletePod { name },
+                        });
                     }
                     self.update_node(&id, |n| n.task_result_synced = Some(true));
                     self.mark(&id, NodePhase::Failed, Some(&format!("workflow shutdown with strategy: {strategy}")));

@@ -18,13 +18,16 @@ pub(crate) fn items(step: &WorkflowStep) -> Result<Option<Vec<Value>>, String> {
     }
     if !step.with_param.is_empty() {
         let list: Result<Vec<Value>, _> = serde_json::from_str(&step.with_param);
-        let list = list.map_err(|e| format!("withParam value could not be parsed as a JSON list: {}: {e}", step.with_param.trim()))?;
+        let list = list.map_err(|e| {
+            format!("withParam value could not be parsed as a JSON list: {}: {e}", step.with_param.trim())
+        })?;
         return Ok(Some(list));
     }
     let Some(sequence) = &step.with_sequence else { return Ok(None) };
     let text = |v: &Option<api::IntOrString>| v.as_ref().map(ToString::to_string);
     let (count, start, end) = (text(&sequence.count), text(&sequence.start), text(&sequence.end));
-    let list = sequence::expand(start.as_deref(), end.as_deref(), count.as_deref(), Some(&sequence.format)).map_err(|e| e.to_string())?;
+    let list = sequence::expand(start.as_deref(), end.as_deref(), count.as_deref(), Some(&sequence.format))
+        .map_err(|e| e.to_string())?;
     Ok(Some(list.into_iter().map(Value::String).collect()))
 }
 
@@ -74,7 +77,9 @@ pub(crate) fn name(step: &str, index: usize, item: &Value) -> String {
 pub(crate) fn text(item: &Value) -> String {
     match item {
         Value::String(text) => text.clone(),
-        Value::Number(number) => number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), api::number_text),
+        Value::Number(number) => {
+            number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), api::number_text)
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => item.to_string(),
     }
 }

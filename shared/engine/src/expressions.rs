@@ -14,7 +14,9 @@ pub(crate) fn environment(scope: &dyn Scope) -> Value {
 
 /// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages.
 pub(crate) fn eval_bool(text: &str, environment: &Value) -> Result<bool, String> {
-    Program::compile(text).and_then(|program| program.run_bool(&Env::new(environment).with_functions())).map_err(|e| e.to_string())
+    Program::compile(text)
+        .and_then(|program| program.run_bool(&Env::new(environment).with_functions()))
+        .map_err(|e| e.to_string())
 }
 
 /// The value that the expression gives, as JSON.

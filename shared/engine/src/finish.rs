@@ -45,9 +45,15 @@ impl Workflow {
     /// Daemons end with their boundary, as successes.
     fn stop_daemons(&mut self, frame: FrameId, boundary: &str) {
         let Some(owner) = self.frame(frame) else { return };
-        let mut candidates: Vec<String> = owner.children().map(|c| c.list.iter().map(|c| c.node_id.clone()).collect()).unwrap_or_default();
+        let mut candidates: Vec<String> =
+            owner.children().map(|c| c.list.iter().map(|c| c.node_id.clone()).collect()).unwrap_or_default();
         if matches!(owner.body, Body::Steps(_)) {
-            candidates = self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.boundary_id == boundary)).cloned().collect();
+            candidates = self
+                .live
+                .keys()
+                .filter(|id| self.node(id).is_some_and(|n| n.boundary_id == boundary))
+                .cloned()
+                .collect();
             candidates.sort();
         }
         let attempts: Vec<String> = candidates.iter().flat_map(|id| self.attempts_of(id)).collect();
@@ -117,11 +123,17 @@ impl Workflow {
     }
 
     fn hook_holds(&self, hook: &LifecycleHook) -> bool {
-        hook.expression.is_empty() || expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals)).unwrap_or(false)
+        hook.expression.is_empty()
+            || expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals)).unwrap_or(false)
     }
 
     fn call_hook(&mut self, name: String, hook: &LifecycleHook, parent: Parent) {
-        let step = WorkflowStep { template: hook.template.clone(), template_ref: hook.template_ref.clone(), arguments: hook.arguments.clone(), ..Default::default() };
+        let step = WorkflowStep {
+            template: hook.template.clone(),
+            template_ref: hook.template_ref.clone(),
+            arguments: hook.arguments.clone(),
+            ..Default::default()
+        };
         let mut value = crate::publish::json(&step);
         let rendered = tags::render_value(&mut value, &self.globals, &lenient()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
@@ -161,7 +173,14 @@ impl Workflow {
 
     fn set_exit_variables(&mut self) {
         let seconds = self.object.status.started_at.map_or(0.0, |t| self.now.duration_since(t.0).as_secs_f64());
-        let failed: Vec<Value> = self.object.status.nodes.values().filter(|n| n.phase.is_failed_or_error()).map(|n| self.failure_of(n)).collect();
+        let failed: Vec<Value> = self
+            .object
+            .status
+            .nodes
+            .values()
+            .filter(|n| n.phase.is_failed_or_error())
+            .map(|n| self.failure_of(n))
+            .collect();
         let failures = if failed.is_empty() { "null".to_owned() } else { Value::Array(failed).to_string() };
         self.globals.insert("workflow.status".to_owned(), self.implied_phase().to_string());
         self.globals.insert("workflow.duration".to_owned(), format!("{seconds:.6}"));
@@ -191,7 +210,9 @@ impl Workflow {
         let exit = self.node(&self.id_of(&format!("{}.onExit", self.object.metadata.name))).cloned();
         let message = match phase {
             WorkflowPhase::Succeeded => String::new(),
-            _ if !self.object.spec.shutdown.is_empty() => format!("Stopped with strategy '{}'", self.object.spec.shutdown),
+            _ if !self.object.spec.shutdown.is_empty() => {
+                format!("Stopped with strategy '{}'", self.object.spec.shutdown)
+            }
             _ => entry_message,
         };
         match exit.filter(|n| phase == WorkflowPhase::Succeeded && n.phase.is_failed_or_error()) {
@@ -230,7 +251,8 @@ impl Workflow {
     }
 
     fn live_pods(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect();
+        let mut ids: Vec<String> =
+            self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect();
         ids.sort();
         ids
     }
@@ -259,8 +281,16 @@ impl Workflow {
             return;
         }
         for claim in &claims {
-            let name = claim.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let command = ClusterCommand::DeleteObject { api_version: "v1".into(), resource_kind: "PersistentVolumeClaim".into(), name };
+            let name = claim
+                .pointer("/persistentVolumeClaim/claimName")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            let command = ClusterCommand::DeleteObject {
+                api_version: "v1".into(),
+                resource_kind: "PersistentVolumeClaim".into(),
+                name,
+            };
             self.commands.push(Command::Cluster { node_id: self.object.metadata.name.clone(), command });
         }
         self.delta.fields.insert(Field::Claims);

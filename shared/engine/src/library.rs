@@ -90,16 +90,24 @@ impl Library {
 
     /// The value of a key of a ConfigMap. Errors: Argo's text when the map, its label or the key is missing.
     pub fn config_map_value(&self, namespace: &str, name: &str, key: &str) -> Result<String, String> {
-        let found = self.answers.get(&LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into() });
+        let found = self.answers.get(&LookupKey {
+            kind: LookupKind::ConfigMap,
+            namespace: namespace.into(),
+            name: name.into(),
+        });
         let Some(Some(map)) = found else {
             return Err(format!(
                 "ConfigMap '{name}' does not exist. Please make sure it has the label {}: Parameter to be detectable by the controller",
                 labels::CONFIG_MAP_TYPE
             ));
         };
-        let label = map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
+        let label =
+            map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
         if label != Some("Parameter") {
-            return Err(format!("ConfigMap '{name}' needs to have the label {}: Parameter to load parameters", labels::CONFIG_MAP_TYPE));
+            return Err(format!(
+                "ConfigMap '{name}' needs to have the label {}: Parameter to load parameters",
+                labels::CONFIG_MAP_TYPE
+            ));
         }
         let value = map.get("data").and_then(|d| d.get(key)).and_then(Value::as_str);
         value.map(str::to_owned).ok_or_else(|| format!("ConfigMap '{name}' does not have the key '{key}'"))
@@ -108,7 +116,10 @@ impl Library {
     /// True when the ConfigMap exists and has the key, whatever its labels.
     pub fn has_config_map_key(&self, namespace: &str, name: &str, key: &str) -> bool {
         let key_of = LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into() };
-        self.answers.get(&key_of).and_then(Option::as_ref).is_some_and(|map| map.get("data").is_some_and(|d| d.get(key).is_some()))
+        self.answers
+            .get(&key_of)
+            .and_then(Option::as_ref)
+            .is_some_and(|map| map.get("data").is_some_and(|d| d.get(key).is_some()))
     }
 
     pub fn forget_templates(&mut self) {
@@ -133,7 +144,11 @@ impl Workflow {
         }
         if let Some(reference) = &self.object.spec.artifact_repository_ref {
             let name = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
-            wanted.insert(LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.clone(), name: name.to_owned() });
+            wanted.insert(LookupKey {
+                kind: LookupKind::ConfigMap,
+                namespace: namespace.clone(),
+                name: name.to_owned(),
+            });
         }
         collect(&json(&self.object.spec), &namespace, &mut wanted);
         if let Some(stored) = &self.object.status.stored_workflow_template_spec {
@@ -231,10 +246,16 @@ impl Workflow {
         let (spec, kind, owner) = match scope {
             TemplateScope::Local => (Some(&self.spec), "workflow", self.object.metadata.name.as_str()),
             TemplateScope::Namespaced(owner) => (self.library.spec(false, owner), "workflow template", owner.as_str()),
-            TemplateScope::Cluster(owner) => (self.library.spec(true, owner), "cluster workflow template", owner.as_str()),
+            TemplateScope::Cluster(owner) => {
+                (self.library.spec(true, owner), "cluster workflow template", owner.as_str())
+            }
         };
         let Some(spec) = spec else { return Err(format!("{kind} {owner} not found")) };
-        let template = spec.templates.iter().find(|t| t.name == name).ok_or_else(|| format!("template {name} not found in {kind} {owner}"))?;
+        let template = spec
+            .templates
+            .iter()
+            .find(|t| t.name == name)
+            .ok_or_else(|| format!("template {name} not found in {kind} {owner}"))?;
         self.with_defaults(template.clone())
     }
 
@@ -248,8 +269,12 @@ impl Workflow {
 
 fn template_key(namespace: &str, cluster: bool, name: &str) -> LookupKey {
     match cluster {
-        true => LookupKey { kind: LookupKind::ClusterWorkflowTemplate, namespace: String::new(), name: name.to_owned() },
-        false => LookupKey { kind: LookupKind::WorkflowTemplate, namespace: namespace.to_owned(), name: name.to_owned() },
+        true => {
+            LookupKey { kind: LookupKind::ClusterWorkflowTemplate, namespace: String::new(), name: name.to_owned() }
+        }
+        false => {
+            LookupKey { kind: LookupKind::WorkflowTemplate, namespace: namespace.to_owned(), name: name.to_owned() }
+        }
     }
 }
 
@@ -267,7 +292,11 @@ fn collect(value: &Value, namespace: &str, wanted: &mut BTreeSet<LookupKey>) {
                         wanted.extend(name().map(|n| template_key(namespace, cluster, n)));
                     }
                     "configMapKeyRef" => {
-                        wanted.extend(name().map(|n| LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.to_owned(), name: n.to_owned() }));
+                        wanted.extend(name().map(|n| LookupKey {
+                            kind: LookupKind::ConfigMap,
+                            namespace: namespace.to_owned(),
+                            name: n.to_owned(),
+                        }));
                     }
                     member if POD_MEMBERS.contains(&member) => {}
                     _ => collect(inner, namespace, wanted),

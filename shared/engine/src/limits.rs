@@ -48,7 +48,8 @@ impl Workflow {
         let below = self.spec.parallelism.is_none_or(|limit| self.active_pods < limit);
         if below
             && !self.is_suspended()
-            && let Some(call) = self.held_by_workflow.pop_front() {
+            && let Some(call) = self.held_by_workflow.pop_front()
+        {
             // The call is counted when it is made; the next one is looked at after that.
             self.freed.insert(String::new());
             self.work.push_back(Work::Call(Box::new(call)));
@@ -122,7 +123,10 @@ impl Workflow {
         for semaphore in &synchronization.semaphores {
             let Some(key) = &semaphore.config_map_key_ref else { continue };
             if !self.library.has_config_map_key(namespace, &key.name, &key.key) {
-                return format!("failed to initialize semaphore {namespace}/ConfigMap/{}/{} with limit", key.name, key.key);
+                return format!(
+                    "failed to initialize semaphore {namespace}/ConfigMap/{}/{} with limit",
+                    key.name, key.key
+                );
             }
         }
         "locks (synchronization) are not supported by this version of Argosy; remove them, or run this workflow with Argo".to_owned()
@@ -135,5 +139,4 @@ impl Workflow {
         }
         self.held_by_workflow.retain(|call| call.boundary != Some(frame));
     }
-
 }

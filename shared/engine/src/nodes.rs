@@ -133,20 +133,34 @@ impl Workflow {
     pub(crate) fn outbound(&self, id: &str) -> Vec<String> {
         let Some(node) = self.node(id) else { return Vec::new() };
         match node.r#type {
-            NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => vec![id.to_owned()],
+            NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => {
+                vec![id.to_owned()]
+            }
             NodeType::Pod => {
                 let terminal = self.terminal_containers(node);
                 if terminal.is_empty() { vec![id.to_owned()] } else { terminal }
             }
             NodeType::Container => {
-                if node.children.is_empty() { vec![id.to_owned()] } else { node.children.iter().flat_map(|c| self.outbound(c)).collect() }
+                if node.children.is_empty() {
+                    vec![id.to_owned()]
+                } else {
+                    node.children.iter().flat_map(|c| self.outbound(c)).collect()
+                }
             }
             NodeType::TaskGroup => {
-                if node.children.is_empty() { vec![id.to_owned()] } else { node.children.iter().flat_map(|c| self.outbound(c)).collect() }
+                if node.children.is_empty() {
+                    vec![id.to_owned()]
+                } else {
+                    node.children.iter().flat_map(|c| self.outbound(c)).collect()
+                }
             }
             NodeType::Retry => node.children.last().map(|c| self.outbound(c)).unwrap_or_else(|| vec![id.to_owned()]),
             NodeType::Steps | NodeType::Dag => {
-                if node.memoization_status.as_ref().is_some_and(|m| m.hit) { vec![id.to_owned()] } else { node.outbound_nodes.clone() }
+                if node.memoization_status.as_ref().is_some_and(|m| m.hit) {
+                    vec![id.to_owned()]
+                } else {
+                    node.outbound_nodes.clone()
+                }
             }
             NodeType::StepGroup => node.outbound_nodes.clone(),
         }
@@ -155,7 +169,8 @@ impl Workflow {
     /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod
     /// with many dependents need not be searched.
     fn terminal_containers(&self, pod: &NodeStatus) -> Vec<String> {
-        let container = |id: &String| self.node(id).filter(|n| n.r#type == NodeType::Container && n.boundary_id == pod.id);
+        let container =
+            |id: &String| self.node(id).filter(|n| n.r#type == NodeType::Container && n.boundary_id == pod.id);
         let mut seen = std::collections::BTreeSet::new();
         let mut stack: Vec<&NodeStatus> = pod.children.iter().map_while(container).collect();
         let mut ends = Vec::new();

@@ -70,10 +70,15 @@ impl Workflow {
     /// Copies outputs with a global name to the workflow; the last writer wins.
     pub(crate) fn lift_outputs(&mut self, node_id: &str, template: &Template) {
         let Some(outputs) = self.node(node_id).and_then(|n| n.outputs.clone()) else { return };
-        let global = |name: &str| template.outputs.parameters.iter().find(|p| p.name == name).map(|p| p.global_name.clone());
+        let global =
+            |name: &str| template.outputs.parameters.iter().find(|p| p.name == name).map(|p| p.global_name.clone());
         let mut changed = false;
         for parameter in &outputs.parameters {
-            let name = if parameter.global_name.is_empty() { global(&parameter.name).unwrap_or_default() } else { parameter.global_name.clone() };
+            let name = if parameter.global_name.is_empty() {
+                global(&parameter.name).unwrap_or_default()
+            } else {
+                parameter.global_name.clone()
+            };
             let Some(value) = parameter.value.clone().filter(|_| !name.is_empty()) else { continue };
             let list = &mut self.object.status.outputs.get_or_insert_default().parameters;
             list.retain(|p| p.name != name);
@@ -81,8 +86,13 @@ impl Workflow {
             changed = true;
         }
         for artifact in &outputs.artifacts {
-            let declared = template.outputs.artifacts.iter().find(|a| a.name == artifact.name).map(|a| a.global_name.clone());
-            let name = if artifact.global_name.is_empty() { declared.unwrap_or_default() } else { artifact.global_name.clone() };
+            let declared =
+                template.outputs.artifacts.iter().find(|a| a.name == artifact.name).map(|a| a.global_name.clone());
+            let name = if artifact.global_name.is_empty() {
+                declared.unwrap_or_default()
+            } else {
+                artifact.global_name.clone()
+            };
             if name.is_empty() || !crate::args::has_location(artifact) {
                 continue;
             }

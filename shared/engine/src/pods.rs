@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Command, Workflow,
+    args::pod_variables,
     call::Call,
     frame::{Body, FrameId},
     pod::{self, PodInput},
-    args::pod_variables,
     timers,
     workflow::Work,
 };
@@ -23,7 +23,8 @@ use crate::{
 impl Workflow {
     pub(crate) fn begin_pod(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
         let known = self.node(&self.id_of(&call.name)).cloned();
-        let deadline = self.pod_deadline(call, &template, known.as_ref().and_then(|n| n.started_at).map_or(self.now, |t| t.0))?;
+        let deadline =
+            self.pod_deadline(call, &template, known.as_ref().and_then(|n| n.started_at).map_or(self.now, |t| t.0))?;
         let needs_pod = known.is_none_or(|n| n.phase == NodePhase::Pending);
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
@@ -38,7 +39,12 @@ impl Workflow {
         Ok(())
     }
 
-    fn pod_manifest(&self, call: &Call, template: &Template, deadline: Option<Timestamp>) -> Result<serde_json::Value, String> {
+    fn pod_manifest(
+        &self,
+        call: &Call,
+        template: &Template,
+        deadline: Option<Timestamp>,
+    ) -> Result<serde_json::Value, String> {
         let boundary = call.boundary.and_then(|b| self.frame(b));
         let pod_name = self.pod_name(&call.name, Self::template_label(&call.step));
         let input = PodInput {
@@ -151,7 +157,10 @@ impl Workflow {
         if phase.is_fulfilled() {
             self.lift_outputs(&pod.node_id, &template);
             let name = pod.name.clone();
-            self.commands.push(Command::Cluster { node_id: pod.node_id.clone(), command: ClusterCommand::LabelPodCompleted { name } });
+            self.commands.push(Command::Cluster {
+                node_id: pod.node_id.clone(),
+                command: ClusterCommand::LabelPodCompleted { name },
+            });
             self.end_frame(frame);
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
             self.work.push_back(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
@@ -254,7 +263,10 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
     for container in pod.init_containers.iter().chain(containers) {
         let Some(code) = container.exit_code else {
             if !container.message.is_empty() {
-                let text = format!("Pod failed before {} container starts due to {}: {}", container.name, container.reason, container.message);
+                let text = format!(
+                    "Pod failed before {} container starts due to {}: {}",
+                    container.name, container.reason, container.message
+                );
                 return (NodePhase::Error, text);
             }
             continue;
@@ -266,7 +278,8 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
         match container.name.as_str() {
             "init" => return (NodePhase::Error, text),
             name if is_main(template, name) => {
-                let phase = if template.container_set.is_some() && code == 64 { NodePhase::Error } else { NodePhase::Failed };
+                let phase =
+                    if template.container_set.is_some() && code == 64 { NodePhase::Error } else { NodePhase::Failed };
                 return (phase, text);
             }
             "wait" => return (NodePhase::Error, text),
@@ -279,7 +292,11 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
 }
 
 fn pending_reason(pod: &PodSummary) -> String {
-    let waiting = pod.init_containers.iter().chain(&pod.containers).find(|c| c.phase == NodePhase::Pending && !c.reason.is_empty());
+    let waiting = pod
+        .init_containers
+        .iter()
+        .chain(&pod.containers)
+        .find(|c| c.phase == NodePhase::Pending && !c.reason.is_empty());
     match waiting {
         Some(c) if c.message.is_empty() => c.reason.clone(),
         Some(c) => format!("{}: {}", c.reason, c.message),

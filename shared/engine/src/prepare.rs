@@ -16,9 +16,7 @@ use crate::{
     library::TemplateScope,
     ops::merge,
     publish::{self, Field},
-    timers,
-    validate,
-    variables,
+    timers, validate, variables,
     workflow::{Stage, Work},
 };
 
@@ -45,11 +43,13 @@ impl Workflow {
         if !self.look_up() {
             return;
         }
-        let outcome = if self.object.status.phase == WorkflowPhase::Unknown { self.admit() } else { self.settle_spec() };
+        let outcome =
+            if self.object.status.phase == WorkflowPhase::Unknown { self.admit() } else { self.settle_spec() };
         if let Err(refusal) = outcome {
             return self.reject(&refusal);
         }
-        if self.rebuilding || self.object.status.phase == WorkflowPhase::Running && !self.object.status.nodes.is_empty() {
+        if self.rebuilding || self.object.status.phase == WorkflowPhase::Running && !self.object.status.nodes.is_empty()
+        {
             self.recount_nodes();
         }
         self.enter();
@@ -66,7 +66,8 @@ impl Workflow {
 
     fn admit(&mut self) -> Result<(), Refusal> {
         self.settle_spec()?;
-        let options = validate::Options { workflow_defaults: self.config.workflow_defaults.clone(), ..Default::default() };
+        let options =
+            validate::Options { workflow_defaults: self.config.workflow_defaults.clone(), ..Default::default() };
         let problems = validate::workflow(&self.object, &self.library, &options);
         if let Some(problem) = problems.first() {
             return Err(Refusal::failed(format!("invalid spec: {problem}")));
@@ -86,9 +87,11 @@ impl Workflow {
     fn settle_spec(&mut self) -> Result<(), Refusal> {
         let spec = self.merged_spec()?;
         self.spec = Arc::new(spec);
-        self.globals = variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
+        self.globals =
+            variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
         let rendered = self.render_spec().map_err(Refusal::error)?;
-        self.spec_tagged = publish::json(&WorkflowSpec { templates: Vec::new(), ..rendered.clone() }).to_string().contains("{{");
+        self.spec_tagged =
+            publish::json(&WorkflowSpec { templates: Vec::new(), ..rendered.clone() }).to_string().contains("{{");
         self.spec = Arc::new(rendered);
         self.library.forget_templates();
         Ok(())
@@ -107,7 +110,8 @@ impl Workflow {
             }
         };
         let defaults = self.config.workflow_defaults.as_ref();
-        let spec = merge::effective_spec(defaults, template.as_deref(), &self.object.spec).map_err(|e| Refusal::error(e.to_string()))?;
+        let spec = merge::effective_spec(defaults, template.as_deref(), &self.object.spec)
+            .map_err(|e| Refusal::error(e.to_string()))?;
         if template.is_some() {
             self.object.status.stored_workflow_template_spec = Some(spec.clone());
             self.delta.fields.insert(Field::StoredSpec);
@@ -121,7 +125,8 @@ impl Workflow {
         let templates = std::mem::take(&mut spec.templates);
         let mut value = publish::json(&spec);
         let options = argosy_template::tags::Options { allow_unresolved: true, ..Default::default() };
-        let changed = argosy_template::tags::render_value(&mut value, &self.globals, &options).map_err(|e| e.to_string())?;
+        let changed =
+            argosy_template::tags::render_value(&mut value, &self.globals, &options).map_err(|e| e.to_string())?;
         if changed {
             spec = api::from_value(value).map_err(|e| e.to_string())?;
         }
@@ -165,7 +170,10 @@ impl Workflow {
                 "apiVersion": api::API_VERSION, "kind": "Workflow", "name": meta.name, "uid": meta.uid,
                 "controller": true, "blockOwnerDeletion": true,
             }]);
-            self.commands.push(Command::Cluster { node_id: meta.name.clone(), command: ClusterCommand::CreateObject { manifest } });
+            self.commands.push(Command::Cluster {
+                node_id: meta.name.clone(),
+                command: ClusterCommand::CreateObject { manifest },
+            });
             let volume = json!({"name": claim, "persistentVolumeClaim": {"claimName": name}});
             self.object.status.persistent_volume_claims.push(volume);
         }
@@ -183,7 +191,11 @@ impl Workflow {
         }
         self.stage = Stage::Running;
         self.start_workflow_hooks();
-        let entry = WorkflowStep { template: self.spec.entrypoint.clone(), arguments: self.spec.arguments.clone(), ..Default::default() };
+        let entry = WorkflowStep {
+            template: self.spec.entrypoint.clone(),
+            arguments: self.spec.arguments.clone(),
+            ..Default::default()
+        };
         let call = Call {
             name: self.object.metadata.name.clone(),
             step: Arc::new(entry),

@@ -73,7 +73,9 @@ impl Workflow {
         match conditions.iter_mut().find(|c| c.r#type == kind) {
             Some(condition) if condition.status == status => return,
             Some(condition) => condition.status = status.to_owned(),
-            None => conditions.push(Condition { r#type: kind.to_owned(), status: status.to_owned(), ..Default::default() }),
+            None => {
+                conditions.push(Condition { r#type: kind.to_owned(), status: status.to_owned(), ..Default::default() })
+            }
         }
         self.delta.fields.insert(Field::Conditions);
     }
@@ -99,7 +101,8 @@ impl Workflow {
         let nodes: BTreeMap<_, _> =
             delta.nodes.iter().filter_map(|id| Some((id.clone(), self.node(id)?.clone()))).collect();
         let status: Map<String, Value> = delta.fields.iter().map(|field| self.field(*field)).collect();
-        let whole = !status.is_empty() || !delta.labels.is_empty() || !delta.annotations.is_empty() || delta.unsuspended;
+        let whole =
+            !status.is_empty() || !delta.labels.is_empty() || !delta.annotations.is_empty() || delta.unsuspended;
         if nodes.is_empty() && delta.removed.is_empty() && !whole {
             return None;
         }

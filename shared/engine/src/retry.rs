@@ -49,7 +49,8 @@ impl Workflow {
     /// version of Argo flagged them.
     pub(crate) fn attempts_of(&self, retry: &str) -> Vec<String> {
         let Some(node) = self.node(retry).filter(|n| n.r#type == NodeType::Retry) else { return Vec::new() };
-        let number = |name: &str| name.strip_prefix(&node.name)?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok();
+        let number =
+            |name: &str| name.strip_prefix(&node.name)?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok();
         node.children.iter().filter(|id| self.node(id).is_some_and(|n| number(&n.name).is_some())).cloned().collect()
     }
 
@@ -111,7 +112,9 @@ impl Workflow {
             return Verdict::End(NodePhase::Succeeded, String::new());
         }
         let Some(strategy) = self.strategy(frame) else { return Verdict::End(last.phase, last.message.clone()) };
-        let Some(call) = self.frame(frame).map(|f| &f.call) else { return Verdict::End(last.phase, last.message.clone()) };
+        let Some(call) = self.frame(frame).map(|f| &f.call) else {
+            return Verdict::End(last.phase, last.message.clone());
+        };
         if self.is_stopping(call) {
             return Verdict::End(last.phase, format!("Stopped with strategy '{}'", self.object.spec.shutdown));
         }
@@ -144,7 +147,13 @@ impl Workflow {
         Verdict::Again
     }
 
-    fn evaluate_retry(&self, expression: &str, call: &Call, last: &NodeStatus, attempts: usize) -> Result<bool, String> {
+    fn evaluate_retry(
+        &self,
+        expression: &str,
+        call: &Call,
+        last: &NodeStatus,
+        attempts: usize,
+    ) -> Result<bool, String> {
         let mut variables = last_retry(Some(last), ("-1", "0", ""));
         variables.insert("retries".to_owned(), (attempts - 1).to_string());
         let inputs = self.frame_inputs(call);

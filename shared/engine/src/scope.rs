@@ -35,7 +35,8 @@ pub(crate) struct LocalScope<'a> {
 
 impl<'a> LocalScope<'a> {
     pub fn new(workflow: &'a Workflow, frame: FrameId) -> Self {
-        let inputs = workflow.frame(frame).map(|f| input_variables(&f.template.inputs, &f.template)).unwrap_or_default();
+        let inputs =
+            workflow.frame(frame).map(|f| input_variables(&f.template.inputs, &f.template)).unwrap_or_default();
         Self { workflow, frame, inputs, all: OnceCell::new() }
     }
 
@@ -153,8 +154,10 @@ impl Workflow {
 
     fn declared_outputs(&self, frame: FrameId, step: &str) -> Vec<String> {
         let Some(owner) = self.frame(frame) else { return Vec::new() };
-        let template = find_step(&owner.template, step).and_then(|step| self.peek_template(&step, &owner.inner_scope()).ok());
-        let parameters = template.into_iter().flat_map(|t| t.outputs.parameters).map(|p| format!("outputs.parameters.{}", p.name));
+        let template =
+            find_step(&owner.template, step).and_then(|step| self.peek_template(&step, &owner.inner_scope()).ok());
+        let parameters =
+            template.into_iter().flat_map(|t| t.outputs.parameters).map(|p| format!("outputs.parameters.{}", p.name));
         parameters.chain(["outputs.result".to_owned()]).collect()
     }
 
@@ -198,7 +201,8 @@ impl Workflow {
         let found = if wanted.from_expression.is_empty() {
             let name = wanted.from.trim();
             let name = name.strip_prefix("{{").and_then(|n| n.strip_suffix("}}")).unwrap_or(name).trim();
-            self.artifact_named(frame, name).ok_or_else(|| format!("unable to resolve references: Unable to resolve: \"{name}\""))?
+            self.artifact_named(frame, name)
+                .ok_or_else(|| format!("unable to resolve references: Unable to resolve: \"{name}\""))?
         } else {
             self.artifact_by_expression(frame, &wanted.from_expression)?
         };
@@ -209,14 +213,16 @@ impl Workflow {
         if !wanted.sub_path.is_empty() {
             let scope = LocalScope::new(self, frame);
             let options = tags::Options { allow_unresolved: true, ..Default::default() };
-            let sub = tags::render(&wanted.sub_path, &Layered::new([&scope as &dyn Scope, &self.globals]), &options).map_err(|e| e.to_string())?;
+            let sub = tags::render(&wanted.sub_path, &Layered::new([&scope as &dyn Scope, &self.globals]), &options)
+                .map_err(|e| e.to_string())?;
             append_key(&mut artifact, &sub)?;
         }
         Ok(artifact)
     }
 
     fn artifact_named(&self, frame: FrameId, name: &str) -> Option<Artifact> {
-        let named = |artifacts: &[Artifact], name: &str| artifacts.iter().find(|a| a.name == name && has_location(a)).cloned();
+        let named =
+            |artifacts: &[Artifact], name: &str| artifacts.iter().find(|a| a.name == name && has_location(a)).cloned();
         if let Some(input) = name.strip_prefix("inputs.artifacts.") {
             // An optional input may have no location; whoever takes it on decides what that means.
             return self.frame(frame)?.template.inputs.artifacts.iter().find(|a| a.name == input).cloned();
@@ -247,7 +253,8 @@ impl Workflow {
         let text = text.trim();
         let text = text.strip_prefix("{{=").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);
         let value = expressions::eval(text, &environment)?;
-        argosy_api::v1alpha1::from_value(value).map_err(|_| format!("unable to resolve references: Unable to resolve: \"{text}\""))
+        argosy_api::v1alpha1::from_value(value)
+            .map_err(|_| format!("unable to resolve references: Unable to resolve: \"{text}\""))
     }
 }
 
@@ -315,7 +322,8 @@ fn node_variable(node: &NodeStatus, rest: &str) -> Option<String> {
 }
 
 fn node_variables(node: &NodeStatus) -> Vec<String> {
-    let fixed = ["id", "status", "startedAt", "finishedAt", "ip", "hostNodeName", "exitCode", "outputs.result"].map(str::to_owned);
+    let fixed = ["id", "status", "startedAt", "finishedAt", "ip", "hostNodeName", "exitCode", "outputs.result"]
+        .map(str::to_owned);
     let parameters = node.outputs.iter().flat_map(|o| &o.parameters).map(|p| format!("outputs.parameters.{}", p.name));
     fixed.into_iter().chain(parameters).filter(|rest| node_variable(node, rest).is_some()).collect()
 }

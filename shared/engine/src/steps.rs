@@ -31,8 +31,17 @@ pub(crate) struct Steps {
 }
 
 impl Workflow {
-    pub(crate) fn begin_steps(&mut self, call: &Call, template: Arc<Template>, scope: TemplateScope) -> Result<(), String> {
-        let steps = template.steps.iter().enumerate().flat_map(|(i, group)| group.steps.iter().map(move |s| (s.name.clone(), i)));
+    pub(crate) fn begin_steps(
+        &mut self,
+        call: &Call,
+        template: Arc<Template>,
+        scope: TemplateScope,
+    ) -> Result<(), String> {
+        let steps = template
+            .steps
+            .iter()
+            .enumerate()
+            .flat_map(|(i, group)| group.steps.iter().map(move |s| (s.name.clone(), i)));
         let body = Steps {
             scope,
             current: 0,
@@ -84,7 +93,8 @@ impl Workflow {
     fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
         let mut expanded = Vec::new();
         for step in group {
-            let resolved = self.resolve_references(frame, step).map_err(|e| format!("failed to resolve references: {e}"))?;
+            let resolved =
+                self.resolve_references(frame, step).map_err(|e| format!("failed to resolve references: {e}"))?;
             let (_, steps) = self.expand(resolved)?;
             expanded.push((step, steps));
         }

@@ -40,7 +40,14 @@ impl Workflow {
 
     /// Ends a suspend node that still waits.
     pub(crate) fn end_suspend(&mut self, node_id: &str, phase: NodePhase, message: &str) {
-        let Some(frame) = self.live.get(node_id).copied().filter(|_| self.node(node_id).is_some_and(|n| n.r#type == NodeType::Suspend)) else { return };
+        let Some(frame) = self
+            .live
+            .get(node_id)
+            .copied()
+            .filter(|_| self.node(node_id).is_some_and(|n| n.r#type == NodeType::Suspend))
+        else {
+            return;
+        };
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);
             self.update_node(node_id, |n| n.progress = "1/1".to_owned());

@@ -101,6 +101,9 @@ fn parameters_json(parameters: &[(String, String)]) -> String {
 
 /// `workflow.outputs.*` for the outputs of the workflow.
 pub(crate) fn output_variables(outputs: &Outputs) -> Vec<(String, String)> {
-    let parameters = outputs.parameters.iter().filter_map(|p| Some((format!("workflow.outputs.parameters.{}", p.name), p.value.as_ref()?.to_string())));
+    let parameters = outputs
+        .parameters
+        .iter()
+        .filter_map(|p| Some((format!("workflow.outputs.parameters.{}", p.name), p.value.as_ref()?.to_string())));
     parameters.collect()
 }

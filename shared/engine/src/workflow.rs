@@ -164,7 +164,9 @@ impl Workflow {
         if event.sequence <= self.watermark {
             return Vec::new();
         }
-        if self.stage == Stage::Preparing && !matches!(event.body, Observed::LookedUp { .. } | Observed::WorkflowDeleted) {
+        if self.stage == Stage::Preparing
+            && !matches!(event.body, Observed::LookedUp { .. } | Observed::WorkflowDeleted)
+        {
             self.backlog.push_back(event);
             return Vec::new();
         }

@@ -19,26 +19,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let listen = |source| Error::Listen { address, source };
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(listen)?;
-    axum::serve(listener, router(ready))
-        .with_graceful_shutdown(shutdown)
-        .await
-        .map_err(listen)
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    axum::serve(listener, router(ready)).with_graceful_shutdown(shutdown).await.map_err(listen)
 }
 
 fn router(ready: Arc<AtomicBool>) -> Router {
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     let readiness = move || {
         let is_ready = ready.load(Ordering::Relaxed);
-        async move {
-            if is_ready {
-                (StatusCode::OK, "ok")
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, "not ready")
-            }
-        }
+        async move { if is_ready { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") } }
     };
     Router::new()
         .route("/metrics", get(async move || (text, metrics::text())))

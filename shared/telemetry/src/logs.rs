@@ -28,13 +28,7 @@ pub struct Options {
     #[arg(long, env = "ARGOSY_LOG", default_value = "info", global = true)]
     pub log: String,
     /// How a log line looks.
-    #[arg(
-        long,
-        env = "ARGOSY_LOG_FORMAT",
-        value_enum,
-        default_value_t,
-        global = true
-    )]
+    #[arg(long, env = "ARGOSY_LOG_FORMAT", value_enum, default_value_t, global = true)]
     pub log_format: Format,
     /// Where spans go: the address of an OTLP gRPC collector, such as `http://localhost:4317`. Without it, nowhere.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true)]
@@ -43,11 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            log: "info".to_owned(),
-            log_format: Format::default(),
-            otlp_endpoint: None,
-        }
+        Self { log: "info".to_owned(), log_format: Format::default(), otlp_endpoint: None }
     }
 }
 
@@ -60,10 +50,7 @@ pub struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.provider.take().map(|provider| provider.shutdown()) {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "last spans not exported"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "last spans not exported");
         }
     }
 }
@@ -73,30 +60,17 @@ impl Drop for Guard {
 ///
 /// Errors: a bad filter or endpoint; a second call.
 pub fn init(service: &'static str, options: &Options) -> Result<Guard, Error> {
-    let filter = EnvFilter::try_new(&options.log).map_err(|source| Error::Filter {
-        filter: options.log.clone(),
-        source,
-    })?;
+    let filter =
+        EnvFilter::try_new(&options.log).map_err(|source| Error::Filter { filter: options.log.clone(), source })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match options.log_format {
         Format::Json => lines.json().boxed(),
         Format::Pretty => lines.compact().boxed(),
     };
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    let provider = options
-        .otlp_endpoint
-        .as_deref()
-        .map(|endpoint| exporter(service, endpoint))
-        .transpose()?;
-    let spans = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .with(spans)
-        .try_init()
-        .map_err(Error::Twice)?;
+    let provider = options.otlp_endpoint.as_deref().map(|endpoint| exporter(service, endpoint)).transpose()?;
+    let spans = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().map_err(Error::Twice)?;
     Ok(Guard { provider })
 }
 
@@ -105,13 +79,7 @@ fn exporter(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, 
         .with_tonic()
         .with_endpoint(endpoint)
         .build()
-        .map_err(|source| Error::Exporter {
-            endpoint: endpoint.to_owned(),
-            source,
-        })?;
+        .map_err(|source| Error::Exporter { endpoint: endpoint.to_owned(), source })?;
     let resource = Resource::builder().with_service_name(service).build();
-    Ok(SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_resource(resource)
-        .build())
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }

@@ -1,9 +1,7 @@
 //! Metrics: made once per crate, all in the process's default registry.
 
 use prometheus::core::Collector;
-use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder,
-};
+use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder};
 
 /// A counter. Made twice under one name it counts for itself the second time, and is not shown.
 pub fn counter(name: &str, help: &str) -> IntCounter {
@@ -12,9 +10,7 @@ pub fn counter(name: &str, help: &str) -> IntCounter {
 
 /// Counters told apart by one label, whose values come from an enum.
 pub fn counters(name: &str, help: &str, label: &str) -> IntCounterVec {
-    registered(
-        IntCounterVec::new(Opts::new(name, help), &[label]).expect("metric names are literals"),
-    )
+    registered(IntCounterVec::new(Opts::new(name, help), &[label]).expect("metric names are literals"))
 }
 
 /// A value that goes up and down.
@@ -24,11 +20,9 @@ pub fn gauge(name: &str, help: &str) -> IntGauge {
 
 /// A distribution of seconds, from 0.5 ms to 16 s.
 pub fn seconds(name: &str, help: &str) -> Histogram {
-    let buckets =
-        prometheus::exponential_buckets(0.0005, 2.0, 16).expect("the bounds are literals");
+    let buckets = prometheus::exponential_buckets(0.0005, 2.0, 16).expect("the bounds are literals");
     registered(
-        Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))
-            .expect("metric names are literals"),
+        Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("metric names are literals"),
     )
 }
 
@@ -44,10 +38,7 @@ pub fn text() -> String {
 
 fn registered<C: Collector + Clone + 'static>(collector: C) -> C {
     if let Err(error) = prometheus::register(Box::new(collector.clone())) {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "metric not registered"
-        );
+        tracing::warn!(error = &error as &dyn std::error::Error, "metric not registered");
     }
     collector
 }

@@ -32,9 +32,7 @@ impl Extractor for In<'_> {
 /// Writes the current span's context into the headers of a message. Nothing without a collector.
 pub fn inject(headers: &mut BTreeMap<String, String>) {
     let context = Span::current().context();
-    global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&context, &mut Out(headers))
-    });
+    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut Out(headers)));
 }
 
 /// Makes `span` a child of the context that a message carries.
@@ -68,10 +66,7 @@ mod tests {
         let receiver = tracing::info_span!("receiver");
         adopt(&receiver, &headers);
         let id = |span: &Span| span.context().span().span_context().trace_id();
-        assert!(
-            headers["traceparent"].contains(&id(&sender).to_string()),
-            "{headers:?}"
-        );
+        assert!(headers["traceparent"].contains(&id(&sender).to_string()), "{headers:?}");
         assert_eq!(id(&sender), id(&receiver));
     }
 }

@@ -20,11 +20,7 @@ pub enum GoError {
     #[error("time: missing unit in duration {}", crate::gofmt::quote(.0))]
     MissingUnit(String),
     /// A unit Go does not know.
-    #[error(
-        "time: unknown unit {} in duration {}",
-        crate::gofmt::quote(unit),
-        crate::gofmt::quote(input)
-    )]
+    #[error("time: unknown unit {} in duration {}", crate::gofmt::quote(unit), crate::gofmt::quote(input))]
     UnknownUnit {
         /// The unit as written.
         unit: String,
@@ -51,10 +47,7 @@ pub fn parse(input: &str) -> Result<i64, Error> {
     if let Ok(seconds) = input.parse::<i64>() {
         return Ok(seconds.wrapping_mul(1_000_000_000));
     }
-    parse_go(input).map_err(|source| Error::Argo {
-        input: input.to_owned(),
-        source,
-    })
+    parse_go(input).map_err(|source| Error::Argo { input: input.to_owned(), source })
 }
 
 /// A Go duration such as `1h30m`, `-1.5s`, `0`. Units: nanoseconds out.
@@ -82,35 +75,21 @@ pub fn parse_go(input: &str) -> Result<i64, GoError> {
         if whole.is_empty() && fraction.is_empty() {
             return Err(invalid());
         }
-        let unit_len = after
-            .find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let unit_len = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_len);
         if unit.is_empty() {
             return Err(GoError::MissingUnit(input.to_owned()));
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(GoError::UnknownUnit {
-                unit: unit.to_owned(),
-                input: input.to_owned(),
-            });
+            return Err(GoError::UnknownUnit { unit: unit.to_owned(), input: input.to_owned() });
         };
-        let whole: u64 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().map_err(|_| invalid())?
-        };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
         let mut nanos = whole.checked_mul(*scale).ok_or_else(invalid)?;
         if !fraction.is_empty() {
             let part: f64 = format!("0.{fraction}").parse().map_err(|_| invalid())?;
-            nanos = nanos
-                .checked_add((part * *scale as f64) as u64)
-                .ok_or_else(invalid)?;
+            nanos = nanos.checked_add((part * *scale as f64) as u64).ok_or_else(invalid)?;
         }
-        total = total
-            .checked_add(nanos)
-            .filter(|t| *t <= 1 << 63)
-            .ok_or_else(invalid)?;
+        total = total.checked_add(nanos).filter(|t| *t <= 1 << 63).ok_or_else(invalid)?;
         rest = after;
     }
     if negative {
@@ -154,12 +133,8 @@ fn with_fraction(n: u64, scale: u64) -> String {
     out
 }
 
-const HUMAN: [(&str, &str, i64); 4] = [
-    ("day", "d", 86_400),
-    ("hour", "h", 3_600),
-    ("minute", "m", 60),
-    ("second", "s", 1),
-];
+const HUMAN: [(&str, &str, i64); 4] =
+    [("day", "d", 86_400), ("hour", "h", 3_600), ("minute", "m", 60), ("second", "s", 1)];
 
 /// A duration in words, the largest unit and the next one: `1 hour 30 minutes`, `59 seconds`. Units: seconds in.
 /// Source: Argo pkg/humanize, conformance table misc.json.
@@ -167,8 +142,7 @@ pub fn human(seconds: i64) -> String {
     if seconds < 0 {
         return format!("-{}", human(seconds.saturating_neg()));
     }
-    let words =
-        |count: i64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    let words = |count: i64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
     for (i, (unit, _, size)) in HUMAN.iter().enumerate() {
         if seconds >= *size {
             let first = words(seconds / size, unit);
@@ -188,10 +162,7 @@ pub fn human_short(seconds: i64) -> String {
     if seconds < 0 {
         return format!("-{}", human_short(seconds.saturating_neg()));
     }
-    let (_, unit, size) = HUMAN
-        .iter()
-        .find(|(.., size)| seconds >= *size)
-        .unwrap_or(&HUMAN[3]);
+    let (_, unit, size) = HUMAN.iter().find(|(.., size)| seconds >= *size).unwrap_or(&HUMAN[3]);
     format!("{}{unit}", seconds / size)
 }
 

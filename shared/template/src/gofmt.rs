@@ -22,11 +22,7 @@ pub(crate) fn value_float(n: f64) -> String {
         return "NaN".into();
     }
     if n.is_infinite() {
-        return if n > 0.0 {
-            "+Inf".into()
-        } else {
-            "-Inf".into()
-        };
+        return if n > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }
     let abs = n.abs();
     if abs != 0.0 && !(1e-4..1e6).contains(&abs) {
@@ -85,12 +81,7 @@ pub(crate) fn write_value(out: &mut String, value: &Value) {
 }
 
 /// Writes JSON as Go does. `indent` is the unit of indentation and the current depth. `None`: there is no JSON for it.
-pub(crate) fn write_json(
-    out: &mut String,
-    value: &Value,
-    html: bool,
-    indent: Option<(&str, usize)>,
-) -> Option<()> {
+pub(crate) fn write_json(out: &mut String, value: &Value, html: bool, indent: Option<(&str, usize)>) -> Option<()> {
     match value {
         Value::Nil => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
@@ -108,12 +99,7 @@ pub(crate) fn write_json(
                     out.push(',');
                 }
                 new_line(out, indent, 1);
-                write_json(
-                    out,
-                    item,
-                    html,
-                    indent.map(|(unit, depth)| (unit, depth + 1)),
-                )?;
+                write_json(out, item, html, indent.map(|(unit, depth)| (unit, depth + 1)))?;
             }
             new_line(out, indent, 0);
             out.push(']');
@@ -128,12 +114,7 @@ pub(crate) fn write_json(
                 new_line(out, indent, 1);
                 write_json_string(out, key, html);
                 out.push_str(if indent.is_some() { ": " } else { ":" });
-                write_json(
-                    out,
-                    item,
-                    html,
-                    indent.map(|(unit, depth)| (unit, depth + 1)),
-                )?;
+                write_json(out, item, html, indent.map(|(unit, depth)| (unit, depth + 1)))?;
             }
             new_line(out, indent, 0);
             out.push('}');

@@ -17,6 +17,5 @@ pub mod tags;
 pub mod when;
 
 pub use tags::{
-    Entry, Error, Layered, Options, Scope, Tag, Template, has_tags, render, render_value,
-    resolve_variable, tags,
+    Entry, Error, Layered, Options, Scope, Tag, Template, has_tags, render, render_value, resolve_variable, tags,
 };

@@ -21,11 +21,7 @@ struct Flags {
 /// Source: the documentation of Go's package fmt.
 pub fn format(format: &str, args: &[Value]) -> String {
     let mut out = String::with_capacity(format.len());
-    let mut args = Args {
-        all: args,
-        next: 0,
-        reordered: false,
-    };
+    let mut args = Args { all: args, next: 0, reordered: false };
     let mut chars = format.chars().peekable();
     while let Some(c) = chars.next() {
         if c != '%' {
@@ -46,29 +42,13 @@ pub fn format(format: &str, args: &[Value]) -> String {
             chars.next();
         }
         let mut index_ok = args.index(&mut chars);
-        flags.width = size(
-            &mut chars,
-            &mut args,
-            "%!(BADWIDTH)",
-            &mut bad,
-            &mut flags.minus,
-        );
+        flags.width = size(&mut chars, &mut args, "%!(BADWIDTH)", &mut bad, &mut flags.minus);
         if chars.peek() == Some(&'.') {
             chars.next();
             index_ok &= args.index(&mut chars);
             let mut negative = false;
-            let precision = size(
-                &mut chars,
-                &mut args,
-                "%!(BADPREC)",
-                &mut bad,
-                &mut negative,
-            );
-            flags.precision = if negative {
-                None
-            } else {
-                Some(precision.unwrap_or(0))
-            };
+            let precision = size(&mut chars, &mut args, "%!(BADPREC)", &mut bad, &mut negative);
+            flags.precision = if negative { None } else { Some(precision.unwrap_or(0)) };
         }
         index_ok &= args.index(&mut chars);
         out.push_str(&bad);
@@ -146,12 +126,7 @@ fn size(
     }
     let mut n: Option<i64> = None;
     while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
-        n = Some(
-            n.unwrap_or(0)
-                .saturating_mul(10)
-                .saturating_add(digit.into())
-                .min(WIDTH_MAX),
-        );
+        n = Some(n.unwrap_or(0).saturating_mul(10).saturating_add(digit.into()).min(WIDTH_MAX));
         chars.next();
     }
     n.map(|n| n as usize)
@@ -182,9 +157,7 @@ fn write(out: &mut String, verb: char, arg: &Value, flags: Flags) {
             }
             out.push(']');
         }
-        ('d' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U', Value::Int(n)) => {
-            integer(out, verb, *n, flags)
-        }
+        ('d' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U', Value::Int(n)) => integer(out, verb, *n, flags),
         ('d', Value::Duration(n)) => integer(out, verb, *n, flags),
         ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(n)) => float(out, verb, *n, flags),
         ('t', Value::Bool(b)) => pad(out, if *b { "true" } else { "false" }, flags),
@@ -194,16 +167,8 @@ fn write(out: &mut String, verb: char, arg: &Value, flags: Flags) {
         },
         ('s', Value::Time(_) | Value::Duration(_)) => pad(out, &arg.display(), flags),
         ('q', Value::Str(s)) => pad(out, &gofmt::quote(s), flags),
-        ('x', Value::Str(s)) => pad(
-            out,
-            &s.bytes().map(|b| format!("{b:02x}")).collect::<String>(),
-            flags,
-        ),
-        ('X', Value::Str(s)) => pad(
-            out,
-            &s.bytes().map(|b| format!("{b:02X}")).collect::<String>(),
-            flags,
-        ),
+        ('x', Value::Str(s)) => pad(out, &s.bytes().map(|b| format!("{b:02x}")).collect::<String>(), flags),
+        ('X', Value::Str(s)) => pad(out, &s.bytes().map(|b| format!("{b:02X}")).collect::<String>(), flags),
         (_, Value::Nil) => out.push_str(&format!("%!{verb}(<nil>)")),
         _ => out.push_str(&format!("%!{verb}({})", typed(arg))),
     }
@@ -211,45 +176,25 @@ fn write(out: &mut String, verb: char, arg: &Value, flags: Flags) {
 
 /// Fills up to the width with spaces, or with zeros before a text when asked.
 fn pad(out: &mut String, text: &str, flags: Flags) {
-    let missing = flags
-        .width
-        .unwrap_or(0)
-        .saturating_sub(text.chars().count());
+    let missing = flags.width.unwrap_or(0).saturating_sub(text.chars().count());
     if flags.minus {
         out.push_str(text);
         out.extend(std::iter::repeat_n(' ', missing));
     } else {
-        out.extend(std::iter::repeat_n(
-            if flags.zero { '0' } else { ' ' },
-            missing,
-        ));
+        out.extend(std::iter::repeat_n(if flags.zero { '0' } else { ' ' }, missing));
         out.push_str(text);
     }
 }
 
 fn integer(out: &mut String, verb: char, n: i64, flags: Flags) {
     let magnitude = n.unsigned_abs();
-    let character = || {
-        u32::try_from(n)
-            .ok()
-            .and_then(char::from_u32)
-            .unwrap_or('\u{fffd}')
-    };
+    let character = || u32::try_from(n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}');
     let (prefix, digits) = match verb {
-        'b' => (
-            if flags.sharp { "0b" } else { "" },
-            format!("{magnitude:b}"),
-        ),
+        'b' => (if flags.sharp { "0b" } else { "" }, format!("{magnitude:b}")),
         'o' => (if flags.sharp { "0" } else { "" }, format!("{magnitude:o}")),
         'O' => ("0o", format!("{magnitude:o}")),
-        'x' => (
-            if flags.sharp { "0x" } else { "" },
-            format!("{magnitude:x}"),
-        ),
-        'X' => (
-            if flags.sharp { "0X" } else { "" },
-            format!("{magnitude:X}"),
-        ),
+        'x' => (if flags.sharp { "0x" } else { "" }, format!("{magnitude:x}")),
+        'X' => (if flags.sharp { "0X" } else { "" }, format!("{magnitude:X}")),
         'c' => return pad(out, &character().to_string(), flags),
         'q' => {
             let mut text = String::from("'");
@@ -258,14 +203,7 @@ fn integer(out: &mut String, verb: char, n: i64, flags: Flags) {
             return pad(out, &text, flags);
         }
         'U' => {
-            return pad(
-                out,
-                &format!("U+{magnitude:04X}"),
-                Flags {
-                    zero: false,
-                    ..flags
-                },
-            );
+            return pad(out, &format!("U+{magnitude:04X}"), Flags { zero: false, ..flags });
         }
         _ => ("", magnitude.to_string()),
     };
@@ -276,40 +214,20 @@ fn integer(out: &mut String, verb: char, n: i64, flags: Flags) {
         _ => "",
     };
     let min = flags.precision.unwrap_or(0);
-    let body = if flags.precision == Some(0) && n == 0 {
-        String::new()
-    } else {
-        format!("{digits:0>min$}")
-    };
-    signed(
-        out,
-        sign,
-        &format!("{prefix}{body}"),
-        flags,
-        flags.precision.is_none(),
-    );
+    let body = if flags.precision == Some(0) && n == 0 { String::new() } else { format!("{digits:0>min$}") };
+    signed(out, sign, &format!("{prefix}{body}"), flags, flags.precision.is_none());
 }
 
 /// Writes sign and body; zeros for the width go between the two.
 fn signed(out: &mut String, sign: &str, body: &str, flags: Flags, zeros_allowed: bool) {
     if flags.zero && !flags.minus && zeros_allowed {
-        let missing = flags
-            .width
-            .unwrap_or(0)
-            .saturating_sub(sign.len() + body.len());
+        let missing = flags.width.unwrap_or(0).saturating_sub(sign.len() + body.len());
         out.push_str(sign);
         out.extend(std::iter::repeat_n('0', missing));
         out.push_str(body);
         return;
     }
-    pad(
-        out,
-        &format!("{sign}{body}"),
-        Flags {
-            zero: false,
-            ..flags
-        },
-    );
+    pad(out, &format!("{sign}{body}"), Flags { zero: false, ..flags });
 }
 
 fn float(out: &mut String, verb: char, n: f64, flags: Flags) {
@@ -321,19 +239,8 @@ fn float(out: &mut String, verb: char, n: f64, flags: Flags) {
     };
     let abs = n.abs();
     if !abs.is_finite() {
-        let (sign, name) = if abs.is_nan() {
-            ("", "NaN")
-        } else {
-            (if sign.is_empty() { "+" } else { sign }, "Inf")
-        };
-        return pad(
-            out,
-            &format!("{sign}{name}"),
-            Flags {
-                zero: false,
-                ..flags
-            },
-        );
+        let (sign, name) = if abs.is_nan() { ("", "NaN") } else { (if sign.is_empty() { "+" } else { sign }, "Inf") };
+        return pad(out, &format!("{sign}{name}"), Flags { zero: false, ..flags });
     }
     let body = match verb {
         'f' | 'F' => format!("{abs:.*}", flags.precision.unwrap_or(6)),
@@ -343,21 +250,14 @@ fn float(out: &mut String, verb: char, n: f64, flags: Flags) {
             Some(precision) => general(abs, precision.max(1)),
         },
     };
-    let body = if verb.is_ascii_uppercase() {
-        body.to_uppercase()
-    } else {
-        body
-    };
+    let body = if verb.is_ascii_uppercase() { body.to_uppercase() } else { body };
     signed(out, sign, &body, flags, true);
 }
 
 /// `%g` with a precision: the shorter form, without trailing zeros.
 fn general(n: f64, precision: usize) -> String {
     let scientific = format!("{n:.*e}", precision - 1);
-    let power: i32 = scientific
-        .split_once('e')
-        .and_then(|(_, e)| e.parse().ok())
-        .unwrap_or(0);
+    let power: i32 = scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
     let trim = |text: &str| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text.to_owned(),
@@ -366,10 +266,7 @@ fn general(n: f64, precision: usize) -> String {
         let (mantissa, e) = scientific.split_once('e').unwrap_or((&scientific, "0"));
         return exponent(&format!("{}e{e}", trim(mantissa)));
     }
-    trim(&format!(
-        "{n:.*}",
-        (precision as i32 - 1 - power).max(0) as usize
-    ))
+    trim(&format!("{n:.*}", (precision as i32 - 1 - power).max(0) as usize))
 }
 
 /// `1e7` to `1e+07`.

@@ -30,10 +30,7 @@ fn atoi(text: &str) -> Result<i64, Error> {
             PosOverflow | NegOverflow => "value out of range",
             _ => "invalid syntax",
         };
-        Error::NotInteger {
-            text: text.to_owned(),
-            reason,
-        }
+        Error::NotInteger { text: text.to_owned(), reason }
     })
 }
 
@@ -62,11 +59,7 @@ pub fn expand(
     }
     let format = format.filter(|f| !f.is_empty()).unwrap_or("%d");
     let item = |n: i64| through_json(printf::format(format, &[Value::Int(n)]));
-    if start <= end {
-        (start..=end).map(item).collect()
-    } else {
-        (end..=start).rev().map(item).collect()
-    }
+    if start <= end { (start..=end).map(item).collect() } else { (end..=start).rev().map(item).collect() }
 }
 
 /// Argo puts the text between quotes and reads that as JSON.
@@ -81,10 +74,7 @@ fn through_json(text: String) -> Result<String, Error> {
         match c {
             '"' => {
                 let next = chars.next().unwrap_or('"');
-                return fail(format!(
-                    "invalid character {} after top-level value",
-                    shown(next)
-                ));
+                return fail(format!("invalid character {} after top-level value", shown(next)));
             }
             c if (c as u32) < 0x20 => {
                 return fail(format!("invalid character {} in string literal", shown(c)));
@@ -99,23 +89,15 @@ fn through_json(text: String) -> Result<String, Error> {
                 Some('t') => out.push('\t'),
                 Some('u') => {
                     let digits: String = chars.by_ref().take(4).collect();
-                    match u32::from_str_radix(&digits, 16)
-                        .ok()
-                        .filter(|_| digits.len() == 4)
-                    {
+                    match u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4) {
                         Some(code) => out.push(char::from_u32(code).unwrap_or('\u{fffd}')),
                         None => {
-                            return fail(
-                                "invalid character in \\u hexadecimal character escape".into(),
-                            );
+                            return fail("invalid character in \\u hexadecimal character escape".into());
                         }
                     }
                 }
                 Some(c) => {
-                    return fail(format!(
-                        "invalid character {} in string escape code",
-                        shown(c)
-                    ));
+                    return fail(format!("invalid character {} in string escape code", shown(c)));
                 }
                 None => return fail("unexpected end of JSON input".into()),
             },

@@ -21,32 +21,20 @@ pub struct Difference {
 
 impl Difference {
     fn new(node: &str, field: &str, argo: Value, actual: Value) -> Self {
-        Self {
-            node: node.to_owned(),
-            field: field.to_owned(),
-            argo,
-            actual,
-        }
+        Self { node: node.to_owned(), field: field.to_owned(), argo, actual }
     }
 
     /// `node field argo | actual`, cut to fit a line.
     pub fn short(&self) -> String {
         let node = self.node.rsplit('.').next().unwrap_or_default();
-        format!(
-            "{node} {} {} | {}",
-            self.field,
-            cut(&self.argo),
-            cut(&self.actual)
-        )
+        format!("{node} {} {} | {}", self.field, cut(&self.argo), cut(&self.actual))
     }
 }
 
 const SHORT_CHARS_MAX: usize = 60;
 
 fn cut(value: &Value) -> String {
-    let text = value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned);
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     text.chars().take(SHORT_CHARS_MAX).collect()
 }
 
@@ -69,20 +57,9 @@ pub fn diff(golden: &Value, actual: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     for name in names {
         match (golden.get(name), actual.get(name)) {
-            (Some(_), None) => found.push(Difference::new(
-                name,
-                "node",
-                json!("present"),
-                json!("missing"),
-            )),
+            (Some(_), None) => found.push(Difference::new(name, "node", json!("present"), json!("missing"))),
             (None, Some(extra)) => {
-                let text = |k: &str| {
-                    extra
-                        .get(k)
-                        .and_then(Value::as_str)
-                        .unwrap_or("None")
-                        .to_owned()
-                };
+                let text = |k: &str| extra.get(k).and_then(Value::as_str).unwrap_or("None").to_owned();
                 let what = format!("extra {} {}", text("type"), text("phase"));
                 found.push(Difference::new(name, "node", json!("absent"), json!(what)));
             }
@@ -93,12 +70,7 @@ pub fn diff(golden: &Value, actual: &Value) -> Vec<Difference> {
     found
 }
 
-fn fields(
-    name: &str,
-    golden: &Map<String, Value>,
-    actual: &Map<String, Value>,
-    found: &mut Vec<Difference>,
-) {
+fn fields(name: &str, golden: &Map<String, Value>, actual: &Map<String, Value>, found: &mut Vec<Difference>) {
     let mut keys: Vec<&String> = golden.keys().chain(actual.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -129,15 +101,7 @@ fn normal(workflow: &Value) -> Result<Normal, String> {
     };
     for node in nodes.values() {
         let mut d = Map::new();
-        for key in [
-            "id",
-            "displayName",
-            "type",
-            "phase",
-            "templateName",
-            "templateScope",
-            "progress",
-        ] {
+        for key in ["id", "displayName", "type", "phase", "templateName", "templateScope", "progress"] {
             d.insert(key.to_owned(), node[key].clone());
         }
         d.insert("message".to_owned(), text(&node["message"]));
@@ -146,33 +110,21 @@ fn normal(workflow: &Value) -> Result<Normal, String> {
             d.insert("boundary".to_owned(), name_of(&node["boundaryID"])?);
         }
         let names = |ids: &Value, in_order: bool| -> Result<Value, String> {
-            let mut names = list(ids)
-                .iter()
-                .map(&name_of)
-                .collect::<Result<Vec<_>, _>>()?;
+            let mut names = list(ids).iter().map(&name_of).collect::<Result<Vec<_>, _>>()?;
             if !in_order {
                 names.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
             }
             Ok(Value::Array(names))
         };
-        d.insert(
-            "children".to_owned(),
-            names(&node["children"], node["type"] == "Retry")?,
-        );
-        d.insert(
-            "outboundNodes".to_owned(),
-            names(&node["outboundNodes"], false)?,
-        );
+        d.insert("children".to_owned(), names(&node["children"], node["type"] == "Retry")?);
+        d.insert("outboundNodes".to_owned(), names(&node["outboundNodes"], false)?);
         d.insert("inputs".to_owned(), io(&node["inputs"], false)?);
         d.insert("outputs".to_owned(), io(&node["outputs"], true)?);
         let mut flag = node["nodeFlag"].as_object().cloned().unwrap_or_default();
         flag.retain(|_, v| !is_blank(v));
         d.insert("nodeFlag".to_owned(), Value::Object(flag));
         d.insert("daemoned".to_owned(), json!(!is_blank(&node["daemoned"])));
-        d.insert(
-            "memoHit".to_owned(),
-            json!(!is_blank(&node["memoizationStatus"]["hit"])),
-        );
+        d.insert("memoHit".to_owned(), json!(!is_blank(&node["memoizationStatus"]["hit"])));
         d.retain(|_, v| !is_blank(v));
         out.insert(member(node, "name")?, d);
     }
@@ -180,9 +132,7 @@ fn normal(workflow: &Value) -> Result<Normal, String> {
 }
 
 fn whole(status: &Value) -> Result<Map<String, Value>, String> {
-    let completed = list(&status["conditions"])
-        .iter()
-        .any(|c| c["type"] == "Completed" && c["status"] == "True");
+    let completed = list(&status["conditions"]).iter().any(|c| c["type"] == "Completed" && c["status"] == "True");
     let mut d = Map::new();
     d.insert("phase".to_owned(), status["phase"].clone());
     d.insert("message".to_owned(), text(&status["message"]));
@@ -201,10 +151,7 @@ fn io(io: &Value, is_output: bool) -> Result<Value, String> {
     if !parameters.is_empty() {
         out.insert("parameters".to_owned(), Value::Object(parameters));
     }
-    let mut artifacts = list(&io["artifacts"])
-        .iter()
-        .map(|a| member(a, "name"))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut artifacts = list(&io["artifacts"]).iter().map(|a| member(a, "name")).collect::<Result<Vec<_>, _>>()?;
     artifacts.retain(|name| !name.ends_with("-logs"));
     artifacts.sort();
     if !artifacts.is_empty() {
@@ -219,10 +166,7 @@ fn io(io: &Value, is_output: bool) -> Result<Value, String> {
 }
 
 fn member(value: &Value, key: &str) -> Result<String, String> {
-    value[key]
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| format!("'{key}'"))
+    value[key].as_str().map(str::to_owned).ok_or_else(|| format!("'{key}'"))
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -243,20 +187,13 @@ fn is_blank(value: &Value) -> bool {
 
 /// Times and sizes inside messages vary from run to run.
 fn text(message: &Value) -> Value {
-    static TIME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\d{4}-\d\d-\d\dT[\d:.]+Z?").expect("a constant that a test compiles")
-    });
-    static DURATION: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(\d+(?:\.\d+)?)(ms|s|m|h)\b").expect("a constant that a test compiles")
-    });
+    static TIME: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT[\d:.]+Z?").expect("a constant that a test compiles"));
+    static DURATION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(\d+(?:\.\d+)?)(ms|s|m|h)\b").expect("a constant that a test compiles"));
     let message = message.as_str().unwrap_or_default();
     let message = TIME.replace_all(message, "<time>");
-    Value::String(
-        DURATION
-            .replace_all(&message, "<duration>")
-            .trim()
-            .to_owned(),
-    )
+    Value::String(DURATION.replace_all(&message, "<duration>").trim().to_owned())
 }
 
 /// Equal, where JSON inside a text may differ in the order of keys and in blanks.
@@ -264,13 +201,10 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(x), Value::String(y)) if x != y => {
             let json = |t: &str| serde_json::from_str::<Value>(t).ok();
-            x.starts_with(['[', '{'])
-                && matches!((json(x), json(y)), (Some(x), Some(y)) if equal(&x, &y))
+            x.starts_with(['[', '{']) && matches!((json(x), json(y)), (Some(x), Some(y)) if equal(&x, &y))
         }
         (Value::Object(x), Value::Object(y)) => {
-            x.len() == y.len()
-                && x.iter()
-                    .all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
+            x.len() == y.len() && x.iter().all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
         }
         _ => equal(a, b),
     }
@@ -284,13 +218,9 @@ fn equal(a: &Value, b: &Value) -> bool {
         Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     };
     match (a, b) {
-        (Value::Array(x), Value::Array(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(x, y))
-        }
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(x, y)),
         (Value::Object(x), Value::Object(y)) => {
-            x.len() == y.len()
-                && x.iter()
-                    .all(|(key, x)| y.get(key).is_some_and(|y| equal(x, y)))
+            x.len() == y.len() && x.iter().all(|(key, x)| y.get(key).is_some_and(|y| equal(x, y)))
         }
         _ => a == b || matches!((number(a), number(b)), (Some(x), Some(y)) if x == y),
     }
@@ -315,10 +245,7 @@ mod tests {
     }
 
     fn changed(change: impl FnOnce(&mut Value)) -> Vec<String> {
-        diff(&workflow(|_| ()), &workflow(change))
-            .iter()
-            .map(Difference::short)
-            .collect()
+        diff(&workflow(|_| ()), &workflow(change)).iter().map(Difference::short).collect()
     }
 
     #[test]
@@ -329,10 +256,7 @@ mod tests {
             w["status"]["nodes"]["w-1"]["outputs"]["result"] = json!("{\"b\":2.0,\"a\":true}");
             w["status"]["nodes"]["w-1"]["outputs"]["artifacts"] = json!([]);
             w["status"]["nodes"]["w-1"]["startedAt"] = json!("2026-01-01T00:00:00Z");
-            w["status"]["nodes"]["w-2"]
-                .as_object_mut()
-                .expect("an object")
-                .remove("daemoned");
+            w["status"]["nodes"]["w-2"].as_object_mut().expect("an object").remove("daemoned");
         });
         assert_eq!(found, Vec::<String>::new());
     }
@@ -344,10 +268,7 @@ mod tests {
             w["status"]["nodes"]["w-1"]["outputs"]["exitCode"] = json!("2");
             w["status"]["nodes"]["w-1"]["boundaryID"] = json!("gone");
             w["status"]["nodes"]["w"]["type"] = json!("Retry");
-            w["status"]["nodes"]
-                .as_object_mut()
-                .expect("an object")
-                .remove("w-2");
+            w["status"]["nodes"].as_object_mut().expect("an object").remove("w-2");
         });
         assert_eq!(
             found,
@@ -374,9 +295,6 @@ mod tests {
                 w["status"]["nodes"]["w"]["children"] = children;
             })
         };
-        assert_eq!(
-            diff(&retry(json!(["w-1", "w-2"])), &retry(json!(["w-2", "w-1"]))).len(),
-            1
-        );
+        assert_eq!(diff(&retry(json!(["w-1", "w-2"])), &retry(json!(["w-2", "w-1"]))).len(), 1);
     }
 }

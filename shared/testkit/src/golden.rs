@@ -32,19 +32,13 @@ pub fn read_all(dir: &Path) -> Result<Vec<Golden>> {
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-            let golden: Golden =
-                serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+            let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+            let golden: Golden = serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
             ensure!(!golden.input.is_empty(), "{} has no input", path.display());
             goldens.push(golden);
         }
     }
-    ensure!(
-        !goldens.is_empty(),
-        "no recorded runs in {}",
-        folder.display()
-    );
+    ensure!(!goldens.is_empty(), "no recorded runs in {}", folder.display());
     goldens.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(goldens)
 }

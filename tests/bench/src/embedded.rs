@@ -62,18 +62,12 @@ impl Chain {
 pub fn chain(argosy: Option<&Path>) -> Result<Chain> {
     let argosy = program(argosy)?;
     let fastest = |steps: usize| -> Result<Duration> {
-        let groups: Vec<Value> = (0..steps)
-            .map(|i| json!([{"name": format!("s{i}"), "template": "work"}]))
-            .collect();
+        let groups: Vec<Value> = (0..steps).map(|i| json!([{"name": format!("s{i}"), "template": "work"}])).collect();
         let file = workflow("chain", json!({"steps": groups}));
         let runs: Result<Vec<Outcome>> = (0..REPEATS).map(|_| run(&argosy, &file)).collect();
         runs?.into_iter().map(|r| r.took).min().context("no run")
     };
-    Ok(Chain {
-        one: fastest(1)?,
-        many: fastest(STEPS + 1)?,
-        spawn: spawn_true()?,
-    })
+    Ok(Chain { one: fastest(1)?, many: fastest(STEPS + 1)?, spawn: spawn_true()? })
 }
 
 /// A fan-out.
@@ -85,10 +79,7 @@ impl Fanout {
     /// For people.
     pub fn text(&self) -> String {
         let seconds = self.outcome.took.as_secs_f64();
-        let peak = self
-            .outcome
-            .peak_bytes
-            .map_or_else(|| "unknown".to_owned(), |b| format!("{} MiB", b >> 20));
+        let peak = self.outcome.peak_bytes.map_or_else(|| "unknown".to_owned(), |b| format!("{} MiB", b >> 20));
         format!(
             "embedded {FAN}-way fan-out of `true`: {seconds:.2} s, {:.2} ms per pod, peak memory {peak}",
             seconds * 1e3 / FAN as f64
@@ -130,17 +121,10 @@ struct Outcome {
 fn program(path: Option<&Path>) -> Result<PathBuf> {
     let path = match path {
         Some(path) => path.to_owned(),
-        None => env::current_exe()
-            .context("find this program")?
-            .with_file_name("argosy"),
+        None => env::current_exe().context("find this program")?.with_file_name("argosy"),
     };
-    ensure!(
-        path.is_file(),
-        "{} does not exist: build it with `cargo build --release -p argosy-cli`",
-        path.display()
-    );
-    path.canonicalize()
-        .with_context(|| format!("resolve {}", path.display()))
+    ensure!(path.is_file(), "{} does not exist: build it with `cargo build --release -p argosy-cli`", path.display());
+    path.canonicalize().with_context(|| format!("resolve {}", path.display()))
 }
 
 fn run(argosy: &Path, workflow: &Value) -> Result<Outcome> {
@@ -167,21 +151,14 @@ fn run(argosy: &Path, workflow: &Value) -> Result<Outcome> {
         thread::sleep(Duration::from_millis(1));
     };
     let took = started.elapsed();
-    ensure!(
-        status.success(),
-        "`argosy run` of {} ended with {status}",
-        workflow["metadata"]["name"]
-    );
+    ensure!(status.success(), "`argosy run` of {} ended with {status}", workflow["metadata"]["name"]);
     Ok(Outcome { took, peak_bytes })
 }
 
 fn spawn_true() -> Result<Duration> {
     let started = Instant::now();
     for _ in 0..STEPS {
-        let status = Command::new("true")
-            .stdin(Stdio::null())
-            .status()
-            .context("start `true`")?;
+        let status = Command::new("true").stdin(Stdio::null()).status().context("start `true`")?;
         ensure!(status.success(), "`true` failed");
     }
     Ok(started.elapsed() / STEPS as u32)

@@ -78,9 +78,7 @@ pub fn table(figures: &[Figure]) -> String {
     for figure in figures {
         let cost = figure.nanos_per_node();
         let ratio = cost / *base.entry(figure.shape.name()).or_insert(cost);
-        let bytes = figure
-            .bytes
-            .map_or_else(|| "-".to_owned(), |b| (b / figure.pods as u64).to_string());
+        let bytes = figure.bytes.map_or_else(|| "-".to_owned(), |b| (b / figure.pods as u64).to_string());
         text.push_str(&format!(
             "{:<8} {:>7}  {:>13.0}  {:>7.0}  {:>5.2}  {:>9.1} ms  {:>10}\n",
             figure.shape.name(),
@@ -100,27 +98,14 @@ fn run(shape: Shape, pods: usize) -> Result<Figure> {
     let before = memory::resident_bytes();
     let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let mut engine = Workflow::new(Arc::new(Config::default()), object.clone(), 0);
-    let mut queue = VecDeque::from([Observed::WorkflowChanged {
-        object: Box::new(object),
-        status_edited: false,
-    }]);
+    let mut queue = VecDeque::from([Observed::WorkflowChanged { object: Box::new(object), status_edited: false }]);
     let mut phases: HashMap<String, NodePhase> = HashMap::with_capacity(pods + 16);
-    let mut figure = Figure {
-        shape,
-        pods,
-        transitions: 0,
-        inside: Duration::ZERO,
-        longest: Duration::ZERO,
-        bytes: None,
-    };
+    let mut figure =
+        Figure { shape, pods, transitions: 0, inside: Duration::ZERO, longest: Duration::ZERO, bytes: None };
     let mut sequence = 0;
     while let Some(body) = queue.pop_front() {
         sequence += 1;
-        let event = Event {
-            sequence,
-            at: start + Duration::from_millis(sequence),
-            body,
-        };
+        let event = Event { sequence, at: start + Duration::from_millis(sequence), body };
         let started = Instant::now();
         let commands = engine.step(event);
         let took = started.elapsed();
@@ -128,10 +113,7 @@ fn run(shape: Shape, pods: usize) -> Result<Figure> {
         figure.longest = figure.longest.max(took);
         for command in commands {
             match command {
-                Command::Cluster {
-                    node_id,
-                    command: ClusterCommand::CreatePod { manifest },
-                } => {
+                Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } } => {
                     let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
                     queue.push_back(pod(&node_id, name, "Running", None));
                     queue.push_back(pod(&node_id, name, "Succeeded", Some(0)));
@@ -157,32 +139,17 @@ fn run(shape: Shape, pods: usize) -> Result<Figure> {
         status.phase,
         status.message
     );
-    ensure!(
-        status.nodes.len() > pods,
-        "{} of {pods} has only {} nodes",
-        shape.name(),
-        status.nodes.len()
-    );
-    figure.bytes = memory::resident_bytes()
-        .zip(before)
-        .map(|(now, before)| now.saturating_sub(before));
+    ensure!(status.nodes.len() > pods, "{} of {pods} has only {} nodes", shape.name(), status.nodes.len());
+    figure.bytes = memory::resident_bytes().zip(before).map(|(now, before)| now.saturating_sub(before));
     Ok(figure)
 }
 
 fn pod(node_id: &str, name: &str, phase: &str, exit_code: Option<i32>) -> Observed {
     let container = |container: &str| ContainerSummary {
         name: container.to_owned(),
-        phase: if exit_code.is_some() {
-            NodePhase::Succeeded
-        } else {
-            NodePhase::Running
-        },
+        phase: if exit_code.is_some() { NodePhase::Succeeded } else { NodePhase::Running },
         exit_code,
-        reason: if exit_code.is_some() {
-            "Completed".to_owned()
-        } else {
-            String::new()
-        },
+        reason: if exit_code.is_some() { "Completed".to_owned() } else { String::new() },
         ready: exit_code.is_none(),
         ..Default::default()
     };

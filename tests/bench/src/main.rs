@@ -51,11 +51,7 @@ fn main() -> Result<()> {
     };
     if wants(What::Engine) {
         let found = engine::measure(cli.nodes)?;
-        say(
-            "engine",
-            engine::table(&found),
-            json!(found.iter().map(engine::Figure::json).collect::<Vec<_>>()),
-        );
+        say("engine", engine::table(&found), json!(found.iter().map(engine::Figure::json).collect::<Vec<_>>()));
     }
     if wants(What::Chain) {
         let found = embedded::chain(cli.argosy.as_deref())?;

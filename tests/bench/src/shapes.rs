@@ -34,12 +34,8 @@ impl Shape {
         let tasks: Vec<Value> = match self {
             Self::Wide => (0..pods).map(|i| task(i, wide(i, pods))).collect(),
             Self::Layered => (0..pods).map(|i| task(i, layered(i))).collect(),
-            Self::Chain => (0..pods)
-                .map(|i| task(i, i.checked_sub(1).into_iter().collect()))
-                .collect(),
-            Self::Loop => vec![
-                json!({"name": "t", "template": "work", "withSequence": {"count": pods.to_string()}}),
-            ],
+            Self::Chain => (0..pods).map(|i| task(i, i.checked_sub(1).into_iter().collect())).collect(),
+            Self::Loop => vec![json!({"name": "t", "template": "work", "withSequence": {"count": pods.to_string()}})],
         };
         json!({
             "apiVersion": "argoproj.io/v1alpha1",

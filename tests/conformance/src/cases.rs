@@ -37,10 +37,7 @@ impl Selection {
         for id in &self.case {
             ensure!(all.iter().any(|g| g.id == *id), "there is no case `{id}`");
         }
-        Ok(all
-            .into_iter()
-            .filter(|g| self.case.is_empty() || self.case.contains(&g.id))
-            .collect())
+        Ok(all.into_iter().filter(|g| self.case.is_empty() || self.case.contains(&g.id)).collect())
     }
 
     fn directory(&self) -> PathBuf {
@@ -52,21 +49,14 @@ impl Selection {
         let Some(dir) = &self.out else { return Ok(()) };
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let path = dir.join(format!("{id}.json"));
-        fs::write(&path, serde_json::to_vec_pretty(object)?)
-            .with_context(|| format!("write {}", path.display()))
+        fs::write(&path, serde_json::to_vec_pretty(object)?).with_context(|| format!("write {}", path.display()))
     }
 }
 
 /// The conformance directory: the one named, else `$ARGOSY_CONFORMANCE`, else the one beside the checkout.
 pub fn directory(named: Option<PathBuf>) -> PathBuf {
-    let from_env = || {
-        env::var_os("ARGOSY_CONFORMANCE")
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    named
-        .or_else(from_env)
-        .unwrap_or_else(|| root().join("../shared/conformance"))
+    let from_env = || env::var_os("ARGOSY_CONFORMANCE").filter(|v| !v.is_empty()).map(PathBuf::from);
+    named.or_else(from_env).unwrap_or_else(|| root().join("../shared/conformance"))
 }
 
 /// The checkout.
@@ -83,20 +73,11 @@ pub fn known_differences() -> Result<BTreeMap<String, String>> {
     }
     for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
         let path = entry?.path();
-        let Some(id) = path
-            .file_name()
-            .and_then(|n| n.to_str())
-            .and_then(|n| n.strip_suffix(".txt"))
-        else {
+        let Some(id) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".txt")) else {
             continue;
         };
-        let reason =
-            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        ensure!(
-            !reason.trim().is_empty(),
-            "{} gives no reason",
-            path.display()
-        );
+        let reason = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        ensure!(!reason.trim().is_empty(), "{} gives no reason", path.display());
         known.insert(id.to_owned(), reason.trim().to_owned());
     }
     Ok(known)

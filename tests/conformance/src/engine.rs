@@ -51,12 +51,7 @@ pub fn run(args: &Args) -> Result<Report> {
         let started = Instant::now();
         let found = panic::catch_unwind(AssertUnwindSafe(|| one(&golden, args)));
         let found = found.unwrap_or_else(|_| Ok(vec![compare::no_result("the engine panicked")]));
-        report.add(
-            &golden.id,
-            found?,
-            started.elapsed().as_secs_f64(),
-            args.selection.all,
-        );
+        report.add(&golden.id, found?, started.elapsed().as_secs_f64(), args.selection.all);
     }
     report.finish(&args.selection)?;
     Ok(report)
@@ -73,17 +68,12 @@ fn one(golden: &Golden, args: &Args) -> Result<Vec<Difference>> {
     let mut object: api::Workflow = match api::from_value(workflow.clone()) {
         Ok(object) => object,
         Err(e) => {
-            return Ok(vec![compare::no_result(&format!(
-                "the input does not read: {e}"
-            ))]);
+            return Ok(vec![compare::no_result(&format!("the input does not read: {e}"))]);
         }
     };
     let recorded = &golden.workflow["metadata"];
-    let started_at: Timestamp = recorded["creationTimestamp"]
-        .as_str()
-        .unwrap_or_default()
-        .parse()
-        .context("creationTimestamp")?;
+    let started_at: Timestamp =
+        recorded["creationTimestamp"].as_str().unwrap_or_default().parse().context("creationTimestamp")?;
     object.metadata.namespace = "argo".to_owned();
     object.metadata.uid = recorded["uid"].as_str().unwrap_or_default().to_owned();
     object.metadata.creation_timestamp = Some(Time::new(started_at));
@@ -103,12 +93,7 @@ fn one(golden: &Golden, args: &Args) -> Result<Vec<Difference>> {
     let mut say = |what: &str, text: String| {
         found.insert(
             0,
-            Difference {
-                node: String::new(),
-                field: what.to_owned(),
-                argo: Value::Null,
-                actual: json!(text),
-            },
+            Difference { node: String::new(), field: what.to_owned(), argo: Value::Null, actual: json!(text) },
         );
     };
     match run.end {
@@ -118,10 +103,7 @@ fn one(golden: &Golden, args: &Args) -> Result<Vec<Difference>> {
     }
     run.broken.into_iter().for_each(|text| say("rule", text));
     if args.fold {
-        run.folded
-            .differences(&run.object)
-            .into_iter()
-            .for_each(|text| say("fold", text));
+        run.folded.differences(&run.object).into_iter().for_each(|text| say("fold", text));
     }
     Ok(found)
 }
@@ -129,17 +111,9 @@ fn one(golden: &Golden, args: &Args) -> Result<Vec<Difference>> {
 /// The settings that the recording controller had.
 fn config(golden: &Value) -> Config {
     let repository = &golden["status"]["artifactRepositoryRef"]["artifactRepository"];
-    let fallback =
-        json!({"s3": {"bucket": "my-bucket", "endpoint": "127.0.0.1:9000", "insecure": true}});
-    let repository = if repository.is_null() {
-        fallback
-    } else {
-        repository.clone()
-    };
-    Config {
-        artifact_repository: api::from_value(repository).ok(),
-        ..Config::default()
-    }
+    let fallback = json!({"s3": {"bucket": "my-bucket", "endpoint": "127.0.0.1:9000", "insecure": true}});
+    let repository = if repository.is_null() { fallback } else { repository.clone() };
+    Config { artifact_repository: api::from_value(repository).ok(), ..Config::default() }
 }
 
 fn by_key(documents: &[Value]) -> BTreeMap<LookupKey, Value> {
@@ -151,18 +125,8 @@ fn by_key(documents: &[Value]) -> BTreeMap<LookupKey, Value> {
             Some("ConfigMap") => (LookupKind::ConfigMap, "argo"),
             _ => continue,
         };
-        let name = document["metadata"]["name"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        found.insert(
-            LookupKey {
-                kind,
-                namespace: namespace.to_owned(),
-                name,
-            },
-            document.clone(),
-        );
+        let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        found.insert(LookupKey { kind, namespace: namespace.to_owned(), name }, document.clone());
     }
     found
 }

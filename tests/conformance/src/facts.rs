@@ -9,28 +9,14 @@ use crate::operate::World;
 pub(crate) fn check(world: &World, target: Option<&str>, expect: &Value) -> Result<()> {
     let run = world.run(target)?;
     let object = serde_json::to_value(run.object())?;
-    let nodes = object["status"]["nodes"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+    let nodes = object["status"]["nodes"].as_object().cloned().unwrap_or_default();
     let by_name = |name: &str| nodes.values().find(|n| n["name"] == name);
     if let Some(phase) = expect.get("workflowPhase") {
-        let actual = object["status"]
-            .get("phase")
-            .cloned()
-            .unwrap_or_else(|| Value::String(String::new()));
-        ensure!(
-            actual == *phase,
-            "phase {actual}, not {phase} ({})",
-            object["status"]["message"]
-        );
+        let actual = object["status"].get("phase").cloned().unwrap_or_else(|| Value::String(String::new()));
+        ensure!(actual == *phase, "phase {actual}, not {phase} ({})", object["status"]["message"]);
     }
     if let Some(message) = expect.get("message") {
-        ensure!(
-            object["status"]["message"] == *message,
-            "message {}, not {message}",
-            object["status"]["message"]
-        );
+        ensure!(object["status"]["message"] == *message, "message {}, not {message}", object["status"]["message"]);
     }
     if let Some(count) = expect.get("nodeCount").and_then(Value::as_u64) {
         ensure!(
@@ -41,18 +27,9 @@ pub(crate) fn check(world: &World, target: Option<&str>, expect: &Value) -> Resu
         );
     }
     if let Some(count) = expect.get("podCount").and_then(Value::as_u64) {
-        ensure!(
-            run.pods.len() as u64 == count,
-            "{} pods, not {count}",
-            run.pods.len()
-        );
+        ensure!(run.pods.len() as u64 == count, "{} pods, not {count}", run.pods.len());
     }
-    for (name, wanted) in expect
-        .get("nodes")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (name, wanted) in expect.get("nodes").and_then(Value::as_object).into_iter().flatten() {
         let node = by_name(name).with_context(|| format!("no node {name}"))?;
         for (key, value) in wanted.as_object().into_iter().flatten() {
             ensure!(
@@ -63,31 +40,13 @@ pub(crate) fn check(world: &World, target: Option<&str>, expect: &Value) -> Resu
             );
         }
     }
-    for name in expect
-        .get("absentNodes")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        ensure!(
-            by_name(name.as_str().unwrap_or_default()).is_none(),
-            "node {name} should not be"
-        );
+    for name in expect.get("absentNodes").and_then(Value::as_array).into_iter().flatten() {
+        ensure!(by_name(name.as_str().unwrap_or_default()).is_none(), "node {name} should not be");
     }
-    for (name, wanted) in expect
-        .get("others")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (name, wanted) in expect.get("others").and_then(Value::as_object).into_iter().flatten() {
         check(world, Some(name), wanted).with_context(|| format!("workflow {name}"))?;
     }
-    for fact in expect
-        .get("facts")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for fact in expect.get("facts").and_then(Value::as_array).into_iter().flatten() {
         check_fact(world, target, fact).with_context(|| fact.to_string())?;
     }
     Ok(())
@@ -145,27 +104,18 @@ fn verdict(fact: &Value, value: Option<&Value>) -> Result<()> {
         ensure!(empty, "not empty: {value:?}");
     }
     if let Some(wanted) = fact.get("equals") {
-        ensure!(
-            value == Some(wanted) || value.is_none() && (wanted.is_null() || wanted == ""),
-            "is {value:?}"
-        );
+        ensure!(value == Some(wanted) || value.is_none() && (wanted.is_null() || wanted == ""), "is {value:?}");
     }
     if let Some(unwanted) = fact.get("notEquals") {
         ensure!(value != Some(unwanted), "is {value:?}");
     }
     if let Some(len) = fact.get("len").and_then(Value::as_u64) {
-        let actual = value.map_or(0, |v| {
-            v.as_array()
-                .map(Vec::len)
-                .or_else(|| v.as_object().map(serde_json::Map::len))
-                .unwrap_or(0)
-        });
+        let actual = value
+            .map_or(0, |v| v.as_array().map(Vec::len).or_else(|| v.as_object().map(serde_json::Map::len)).unwrap_or(0));
         ensure!(actual as u64 == len, "length {actual}");
     }
     if let Some(part) = fact.get("contains").and_then(Value::as_str) {
-        let text = value
-            .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
-            .unwrap_or_default();
+        let text = value.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default();
         ensure!(text.contains(part), "is {text}");
     }
     Ok(())

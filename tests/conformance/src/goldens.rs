@@ -50,8 +50,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let (verdicts, results) = mpsc::sync_channel(args.jobs.max(1));
     thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {
-            let (next, verdicts, argosy, scratch) =
-                (&next, verdicts.clone(), &argosy, scratch.path());
+            let (next, verdicts, argosy, scratch) = (&next, verdicts.clone(), &argosy, scratch.path());
             scope.spawn(move || {
                 loop {
                     let golden = match next.lock() {
@@ -61,10 +60,7 @@ pub fn run(args: &Args) -> Result<Report> {
                     let Some(golden) = golden else { break };
                     let started = Instant::now();
                     let found = one(golden, args, argosy, scratch);
-                    if verdicts
-                        .send((golden.id.clone(), found, started.elapsed()))
-                        .is_err()
-                    {
+                    if verdicts.send((golden.id.clone(), found, started.elapsed())).is_err() {
                         break;
                     }
                 }
@@ -83,18 +79,12 @@ pub fn run(args: &Args) -> Result<Report> {
 fn program(args: &Args) -> Result<PathBuf> {
     let path = match &args.argosy {
         Some(path) => path.clone(),
-        None => env::current_exe()
-            .context("find this program")?
-            .with_file_name("argosy"),
+        None => env::current_exe().context("find this program")?.with_file_name("argosy"),
     };
     if !path.is_file() {
-        bail!(
-            "{} does not exist: build it with `cargo build -p argosy-cli`, or name it with --argosy",
-            path.display()
-        );
+        bail!("{} does not exist: build it with `cargo build -p argosy-cli`, or name it with --argosy", path.display());
     }
-    path.canonicalize()
-        .with_context(|| format!("resolve {}", path.display()))
+    path.canonicalize().with_context(|| format!("resolve {}", path.display()))
 }
 
 fn one(golden: &Golden, args: &Args, argosy: &Path, scratch: &Path) -> Result<Vec<Difference>> {
@@ -111,11 +101,7 @@ fn one(golden: &Golden, args: &Args, argosy: &Path, scratch: &Path) -> Result<Ve
     let object: Value = match serde_json::from_slice(&stdout) {
         Ok(object) => object,
         Err(_) => {
-            let said = stderr
-                .lines()
-                .rev()
-                .find(|l| !l.trim().is_empty())
-                .unwrap_or("nothing");
+            let said = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("nothing");
             bail!("printed no object; last it said: {said}");
         }
     };

@@ -23,13 +23,10 @@ pub fn run(args: &Args) -> Result<Report> {
         let path = args.actuals.join(format!("{}.json", golden.id));
         let found = match fs::read(&path) {
             Ok(text) => {
-                let actual: Value = serde_json::from_slice(&text)
-                    .with_context(|| format!("parse {}", path.display()))?;
+                let actual: Value =
+                    serde_json::from_slice(&text).with_context(|| format!("parse {}", path.display()))?;
                 let bare = actual.get("status").is_some() || actual.get("workflow").is_none();
-                compare::diff(
-                    &golden.workflow,
-                    if bare { &actual } else { &actual["workflow"] },
-                )
+                compare::diff(&golden.workflow, if bare { &actual } else { &actual["workflow"] })
             }
             Err(_) => vec![compare::no_result("no result")],
         };

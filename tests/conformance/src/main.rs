@@ -39,17 +39,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Level::Goldens(args) => goldens::run(&args)?,
         Level::Engine(args) => engine::run(&args)?,
         Level::Operate(args) => {
-            return Ok(if operate::run(&args)? {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
+            return Ok(if operate::run(&args)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Level::Judge(args) => judge::run(&args)?,
     };
-    Ok(if report.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -71,12 +71,8 @@ pub fn run(args: &Args) -> Result<bool> {
         .with_context(|| format!("read operate.json in {}", dir.display()))?;
     let cases: Vec<Case> = serde_json::from_str(&text)?;
     let (mut passed, mut failed) = (0, 0);
-    for case in cases
-        .iter()
-        .filter(|c| args.case.is_empty() || args.case.contains(&c.id))
-    {
-        let outcome = std::panic::catch_unwind(|| play(case))
-            .unwrap_or_else(|_| bail!("the engine panicked"));
+    for case in cases.iter().filter(|c| args.case.is_empty() || args.case.contains(&c.id)) {
+        let outcome = std::panic::catch_unwind(|| play(case)).unwrap_or_else(|_| bail!("the engine panicked"));
         match outcome {
             Ok(()) => {
                 passed += 1;
@@ -93,15 +89,8 @@ pub fn run(args: &Args) -> Result<bool> {
 }
 
 fn play(case: &Case) -> Result<()> {
-    let defaults = case
-        .config
-        .get("workflowDefaults")
-        .and_then(|d| d.get("spec"))
-        .cloned();
-    let config = Config {
-        workflow_defaults: defaults.map(api::from_value).transpose()?,
-        ..Config::default()
-    };
+    let defaults = case.config.get("workflowDefaults").and_then(|d| d.get("spec")).cloned();
+    let config = Config { workflow_defaults: defaults.map(api::from_value).transpose()?, ..Config::default() };
     let mut world = World {
         config: Arc::new(config),
         objects: BTreeMap::new(),
@@ -121,21 +110,13 @@ fn play(case: &Case) -> Result<()> {
 impl World {
     pub fn run(&self, name: Option<&str>) -> Result<&Run> {
         let name = name.unwrap_or(&self.first);
-        self.runs
-            .get(name)
-            .with_context(|| format!("no workflow {name}"))
+        self.runs.get(name).with_context(|| format!("no workflow {name}"))
     }
 
     fn apply(&mut self, text: &str) -> Result<()> {
         let mut value: Value = serde_saphyr::from_str(text)?;
-        let name = value["metadata"]["name"]
-            .as_str()
-            .unwrap_or("my-wf")
-            .to_owned();
-        let namespace = value["metadata"]["namespace"]
-            .as_str()
-            .unwrap_or("default")
-            .to_owned();
+        let name = value["metadata"]["name"].as_str().unwrap_or("my-wf").to_owned();
+        let namespace = value["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
         let kind = match value["kind"].as_str().unwrap_or_default() {
             "Workflow" => {
                 value["metadata"]["name"] = json!(name);
@@ -144,23 +125,12 @@ impl World {
                     value["metadata"]["uid"] = json!(format!("uid-{name}"));
                 }
                 let mut object: api::Workflow = api::from_value(value)?;
-                object
-                    .metadata
-                    .creation_timestamp
-                    .get_or_insert(Time::new(self.now));
+                object.metadata.creation_timestamp.get_or_insert(Time::new(self.now));
                 if self.first.is_empty() {
                     self.first.clone_from(&name);
                 }
                 let engine = Workflow::new(self.config.clone(), object, 0);
-                self.runs.insert(
-                    name,
-                    Run {
-                        engine,
-                        begun: false,
-                        sequence: 0,
-                        pods: BTreeMap::new(),
-                    },
-                );
+                self.runs.insert(name, Run { engine, begun: false, sequence: 0, pods: BTreeMap::new() });
                 return Ok(());
             }
             "WorkflowTemplate" => LookupKind::WorkflowTemplate,
@@ -168,19 +138,8 @@ impl World {
             "ConfigMap" => LookupKind::ConfigMap,
             _ => return Ok(()),
         };
-        let namespace = if kind == LookupKind::ClusterWorkflowTemplate {
-            String::new()
-        } else {
-            namespace
-        };
-        self.objects.insert(
-            LookupKey {
-                kind,
-                namespace,
-                name,
-            },
-            value,
-        );
+        let namespace = if kind == LookupKind::ClusterWorkflowTemplate { String::new() } else { namespace };
+        self.objects.insert(LookupKey { kind, namespace, name }, value);
         Ok(())
     }
 
@@ -200,32 +159,19 @@ impl World {
             Value::String(name) => self.reconcile(&name.clone())?,
             _ => {}
         }
-        if step.expect.is_null() {
-            Ok(())
-        } else {
-            facts::check(self, Some(&target), &step.expect)
-        }
+        if step.expect.is_null() { Ok(()) } else { facts::check(self, Some(&target), &step.expect) }
     }
 
     fn reconcile(&mut self, name: &str) -> Result<()> {
         let now = self.now;
-        let run = self
-            .runs
-            .get_mut(name)
-            .with_context(|| format!("no workflow {name}"))?;
+        let run = self.runs.get_mut(name).with_context(|| format!("no workflow {name}"))?;
         if run.begun {
             return Ok(());
         }
         run.begun = true;
         let object = run.engine.object().clone();
         if object.status.phase == api::WorkflowPhase::Unknown {
-            self.feed(
-                name,
-                Observed::WorkflowChanged {
-                    object: Box::new(object),
-                    status_edited: true,
-                },
-            )
+            self.feed(name, Observed::WorkflowChanged { object: Box::new(object), status_edited: true })
         } else {
             let commands = run.engine.resume(now);
             self.carry_out(name, commands)
@@ -249,12 +195,7 @@ impl World {
             ready: true,
             ..Default::default()
         };
-        self.feed(
-            name,
-            Observed::PodChanged {
-                pod: Box::new(summary),
-            },
-        )
+        self.feed(name, Observed::PodChanged { pod: Box::new(summary) })
     }
 
     fn patch(&mut self, name: &str, patch: &Value) -> Result<()> {
@@ -263,40 +204,19 @@ impl World {
         merge(&mut object, patch);
         let object: api::Workflow = api::from_value(object)?;
         if patch.get("status").is_none() && run.begun {
-            return self.feed(
-                name,
-                Observed::WorkflowChanged {
-                    object: Box::new(object),
-                    status_edited: false,
-                },
-            );
+            return self.feed(name, Observed::WorkflowChanged { object: Box::new(object), status_edited: false });
         }
         let (sequence, pods) = (run.sequence, run.pods.clone());
         let engine = Workflow::new(self.config.clone(), object, sequence);
-        self.runs.insert(
-            name.to_owned(),
-            Run {
-                engine,
-                begun: false,
-                sequence,
-                pods,
-            },
-        );
+        self.runs.insert(name.to_owned(), Run { engine, begun: false, sequence, pods });
         Ok(())
     }
 
     fn feed(&mut self, name: &str, body: Observed) -> Result<()> {
         let now = self.now;
-        let run = self
-            .runs
-            .get_mut(name)
-            .with_context(|| format!("no workflow {name}"))?;
+        let run = self.runs.get_mut(name).with_context(|| format!("no workflow {name}"))?;
         run.sequence += 1;
-        let commands = run.engine.step(Event {
-            sequence: run.sequence,
-            at: now,
-            body,
-        });
+        let commands = run.engine.step(Event { sequence: run.sequence, at: now, body });
         self.carry_out(name, commands)
     }
 
@@ -307,10 +227,7 @@ impl World {
                     let object = self.objects.get(&key).cloned();
                     self.feed(name, Observed::LookedUp { key, object })?;
                 }
-                Command::Cluster {
-                    command: ClusterCommand::CreatePod { manifest },
-                    ..
-                } => {
+                Command::Cluster { command: ClusterCommand::CreatePod { manifest }, .. } => {
                     let node = manifest
                         .pointer("/metadata/annotations/workflows.argoproj.io~1node-name")
                         .and_then(Value::as_str)
@@ -319,9 +236,7 @@ impl World {
                         run.pods.insert(node.to_owned(), manifest.clone());
                     }
                 }
-                Command::ArmTimer { key, due } if due <= self.now => {
-                    self.feed(name, Observed::TimerFired { key })?
-                }
+                Command::ArmTimer { key, due } if due <= self.now => self.feed(name, Observed::TimerFired { key })?,
                 Command::Cluster { .. } | Command::ArmTimer { .. } | Command::Publish(_) => {}
             }
         }

@@ -29,10 +29,7 @@ enum Verdict {
 impl Report {
     /// `known`: reasons by case.
     pub fn new(known: BTreeMap<String, String>) -> Self {
-        Self {
-            known,
-            verdicts: BTreeMap::new(),
-        }
+        Self { known, verdicts: BTreeMap::new() }
     }
 
     /// Takes in and prints one case's differences.
@@ -45,27 +42,16 @@ impl Report {
         };
         match &verdict {
             Verdict::Passed => println!("ok    {id}  {seconds:.1} s"),
-            Verdict::Unlisted => println!(
-                "FAIL  {id}  passes, but known-differences/{id}.txt lists it: remove the file"
-            ),
+            Verdict::Unlisted => {
+                println!("FAIL  {id}  passes, but known-differences/{id}.txt lists it: remove the file")
+            }
             Verdict::Known(d) => {
-                println!(
-                    "known {id}  {} ({})",
-                    d.len(),
-                    self.known[id].lines().next().unwrap_or_default()
-                );
+                println!("known {id}  {} ({})", d.len(), self.known[id].lines().next().unwrap_or_default());
             }
             Verdict::Failed(d) => {
-                let shown: Vec<String> = d
-                    .iter()
-                    .take(if all { d.len() } else { PRINTED })
-                    .map(Difference::short)
-                    .collect();
-                println!(
-                    "FAIL  {id}  {}: {}",
-                    d.len(),
-                    shown.join(if all { "\n        " } else { "; " })
-                );
+                let shown: Vec<String> =
+                    d.iter().take(if all { d.len() } else { PRINTED }).map(Difference::short).collect();
+                println!("FAIL  {id}  {}: {}", d.len(), shown.join(if all { "\n        " } else { "; " }));
             }
         }
         self.verdicts.insert(id.to_owned(), verdict);
@@ -82,11 +68,8 @@ impl Report {
                 Verdict::Known(_) => counts.2 += 1,
                 Verdict::Failed(d) => {
                     counts.1 += 1;
-                    let fields: std::collections::BTreeSet<&str> =
-                        d.iter().map(|d| d.field.as_str()).collect();
-                    fields
-                        .into_iter()
-                        .for_each(|f| *by_field.entry(f).or_default() += 1);
+                    let fields: std::collections::BTreeSet<&str> = d.iter().map(|d| d.field.as_str()).collect();
+                    fields.into_iter().for_each(|f| *by_field.entry(f).or_default() += 1);
                 }
             }
         }
@@ -94,23 +77,10 @@ impl Report {
             let text = serde_json::to_vec_pretty(&self.json())?;
             fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
         }
-        let sums: Vec<String> = by_field
-            .iter()
-            .map(|(field, n)| format!("{field} {n}"))
-            .collect();
-        println!(
-            "cases that differ, by field: {}",
-            if sums.is_empty() {
-                "none".to_owned()
-            } else {
-                sums.join(", ")
-            }
-        );
+        let sums: Vec<String> = by_field.iter().map(|(field, n)| format!("{field} {n}")).collect();
+        println!("cases that differ, by field: {}", if sums.is_empty() { "none".to_owned() } else { sums.join(", ") });
         if counts.2 > 0 {
-            println!(
-                "{} differ as known-differences/ says (not counted below)",
-                counts.2
-            );
+            println!("{} differ as known-differences/ says (not counted below)", counts.2);
         }
         println!("{} passed, {} failed", counts.0, counts.1);
         Ok(())
@@ -134,8 +104,6 @@ impl Report {
 
     /// True when nothing failed that is not known to.
     pub fn is_good(&self) -> bool {
-        self.verdicts
-            .values()
-            .all(|v| matches!(v, Verdict::Passed | Verdict::Known(_)))
+        self.verdicts.values().all(|v| matches!(v, Verdict::Passed | Verdict::Known(_)))
     }
 }

@@ -25,10 +25,7 @@ pub fn names() -> Vec<&'static str> {
 ///
 /// Errors: there is none, or its file is not YAML.
 pub fn workflow(name: &str) -> Result<Value> {
-    let (_, text) = FILES
-        .iter()
-        .find(|(n, _)| *n == name)
-        .with_context(|| format!("there is no workflow `{name}`"))?;
+    let (_, text) = FILES.iter().find(|(n, _)| *n == name).with_context(|| format!("there is no workflow `{name}`"))?;
     let spec: Value = serde_saphyr::from_str(text).with_context(|| format!("read {name}.yaml"))?;
     Ok(json!({
         "apiVersion": "argoproj.io/v1alpha1",

@@ -85,10 +85,7 @@ impl Faults {
     /// Tells of a write, when asked to.
     pub fn trace(&self, who: &str, number: u64, what: &str) {
         if self.trace {
-            eprintln!(
-                "{:9.3} s  {who} write {number}: {what}",
-                self.started.elapsed().as_secs_f64()
-            );
+            eprintln!("{:9.3} s  {who} write {number}: {what}", self.started.elapsed().as_secs_f64());
         }
     }
 
@@ -108,8 +105,7 @@ impl Faults {
 
     /// Whether this incarnation stops for a while, and for how long.
     pub fn freeze(&self, _who: &str) -> Option<Duration> {
-        self.happens(6)
-            .then(|| self.random.millis(200, FREEZE_MAX.as_millis() as u64))
+        self.happens(6).then(|| self.random.millis(200, FREEZE_MAX.as_millis() as u64))
     }
 
     /// What becomes of a request.
@@ -164,8 +160,7 @@ impl Chaos for BusFaults {
 
     fn on_ack(&self, message: &Message) -> AckFault {
         if self.0.happens(30) {
-            self.0
-                .note(&format!("ack lost: {} {}", message.stream, message.id));
+            self.0.note(&format!("ack lost: {} {}", message.stream, message.id));
             AckFault::Lost
         } else {
             AckFault::None

@@ -58,25 +58,9 @@ struct State {
 }
 
 impl Gate {
-    pub fn new(
-        name: String,
-        crash: Option<Crash>,
-        plant: Option<Plant>,
-        faults: Arc<Faults>,
-    ) -> Self {
-        let state = Mutex::new(State {
-            writes: 0,
-            is_dead: false,
-            frozen_until: None,
-        });
-        Self {
-            name,
-            plant,
-            crash,
-            faults,
-            state,
-            died: Notify::new(),
-        }
+    pub fn new(name: String, crash: Option<Crash>, plant: Option<Plant>, faults: Arc<Faults>) -> Self {
+        let state = Mutex::new(State { writes: 0, is_dead: false, frozen_until: None });
+        Self { name, plant, crash, faults, state, died: Notify::new() }
     }
 
     /// How many writes were begun.
@@ -118,11 +102,7 @@ impl Gate {
         self.faults.trace(&self.name, number, what);
         self.maybe_crash(number, When::Before, what).await;
         if let Some(pause) = self.faults.freeze(&self.name) {
-            self.faults.note(&format!(
-                "{} freezes for {} ms before {what}",
-                self.name,
-                pause.as_millis()
-            ));
+            self.faults.note(&format!("{} freezes for {} ms before {what}", self.name, pause.as_millis()));
             self.state.lock().frozen_until = Some(Instant::now() + pause);
         }
         self.alive().await;
@@ -135,10 +115,7 @@ impl Gate {
     async fn maybe_crash(&self, number: u64, when: When, what: &str) {
         let is_planned = self.crash == Some(Crash { at: number, when });
         if is_planned || self.faults.crash(&self.name) {
-            self.faults.note(&format!(
-                "{} crashes {when:?} write {number}: {what}",
-                self.name
-            ));
+            self.faults.note(&format!("{} crashes {when:?} write {number}: {what}", self.name));
             self.state.lock().is_dead = true;
             self.died.notify_one();
             pending::<()>().await;

@@ -7,9 +7,7 @@ use argosy_sim::{Crash, Outcome, Plan, Plant, Role, When, corpus, run};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
-#[command(
-    about = "All services in one process, in virtual time, under faults that come out of a seed"
-)]
+#[command(about = "All services in one process, in virtual time, under faults that come out of a seed")]
 struct Cli {
     /// Run this many seeds, from --first on
     #[arg(long, value_name = "N")]
@@ -57,21 +55,11 @@ impl PlantName {
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     let plant = cli.plant.map(PlantName::plant);
-    let mut tally = Tally {
-        passed: 0,
-        failed: 0,
-        faults: 0,
-        started: Instant::now(),
-    };
-    let names: Vec<&'static str> = corpus::names()
-        .into_iter()
-        .filter(|n| cli.workflow.as_ref().is_none_or(|w| w == n))
-        .collect();
+    let mut tally = Tally { passed: 0, failed: 0, faults: 0, started: Instant::now() };
+    let names: Vec<&'static str> =
+        corpus::names().into_iter().filter(|n| cli.workflow.as_ref().is_none_or(|w| w == n)).collect();
     if names.is_empty() {
-        bail!(
-            "there is no such workflow; there are {}",
-            corpus::names().join(", ")
-        );
+        bail!("there is no such workflow; there are {}", corpus::names().join(", "));
     }
     let planted = cli
         .plant
@@ -79,58 +67,30 @@ fn main() -> Result<ExitCode> {
         .map_or_else(String::new, |p| format!(" --plant {}", p.get_name()));
     if let Some(place) = &cli.crash {
         for name in &names {
-            let plan = Plan {
-                crash: Some(parse(place)?),
-                plant,
-                trace: cli.trace,
-                ..Plan::calm(name)
-            };
-            tally.take(
-                &plan,
-                &format!("--workflow {name} --crash {place}{planted}"),
-                true,
-            )?;
+            let plan = Plan { crash: Some(parse(place)?), plant, trace: cli.trace, ..Plan::calm(name) };
+            tally.take(&plan, &format!("--workflow {name} --crash {place}{planted}"), true)?;
         }
     } else if cli.exhaustive {
         for name in &names {
             exhaustive(name, plant, &mut tally, &planted)?;
         }
     } else if let Some(seed) = cli.seed {
-        let plan = Plan {
-            plant,
-            trace: cli.trace,
-            ..Plan::of_seed(seed)
-        };
+        let plan = Plan { plant, trace: cli.trace, ..Plan::of_seed(seed) };
         tally.take(&plan, &format!("--seed {seed}{planted}"), true)?;
     } else if let Some(seeds) = cli.seeds {
         for seed in cli.first..cli.first + seeds {
-            let plan = Plan {
-                plant,
-                ..Plan::of_seed(seed)
-            };
+            let plan = Plan { plant, ..Plan::of_seed(seed) };
             tally.take(&plan, &format!("--seed {seed}{planted}"), false)?;
         }
     } else {
         for name in &names {
-            let plan = Plan {
-                plant,
-                trace: cli.trace,
-                ..Plan::calm(name)
-            };
+            let plan = Plan { plant, trace: cli.trace, ..Plan::calm(name) };
             tally.take(&plan, &format!("--workflow {name}{planted}"), true)?;
         }
     }
-    println!(
-        "{} faults in {:.1} s",
-        tally.faults,
-        tally.started.elapsed().as_secs_f64()
-    );
+    println!("{} faults in {:.1} s", tally.faults, tally.started.elapsed().as_secs_f64());
     println!("{} passed, {} failed", tally.passed, tally.failed);
-    Ok(if tally.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Tally {
@@ -156,11 +116,7 @@ impl Tally {
             }
         } else {
             self.failed += 1;
-            println!(
-                "FAIL  {:?}: {}",
-                plan.workflows,
-                outcome.broken.join("\n      ")
-            );
+            println!("FAIL  {:?}: {}", plan.workflows, outcome.broken.join("\n      "));
             println!("      replay: cargo run -p argosy-sim -- {replay} --trace");
         }
         Ok(outcome)
@@ -168,74 +124,34 @@ impl Tally {
 }
 
 /// Crashes each service before and after each of the writes that it makes when nothing goes wrong.
-fn exhaustive(
-    name: &'static str,
-    plant: Option<Plant>,
-    tally: &mut Tally,
-    planted: &str,
-) -> Result<()> {
-    let calm = tally.take(
-        &Plan {
-            plant,
-            ..Plan::calm(name)
-        },
-        &format!("--workflow {name}{planted}"),
-        false,
-    )?;
+fn exhaustive(name: &'static str, plant: Option<Plant>, tally: &mut Tally, planted: &str) -> Result<()> {
+    let calm = tally.take(&Plan { plant, ..Plan::calm(name) }, &format!("--workflow {name}{planted}"), false)?;
     let (before, since) = (tally.failed, Instant::now());
     let mut runs = 0;
     for (role, writes) in calm.writes {
         for at in 0..writes {
             for when in [When::Before, When::After] {
-                let plan = Plan {
-                    crash: Some((role, Crash { at, when })),
-                    plant,
-                    ..Plan::calm(name)
-                };
-                let side = if when == When::Before {
-                    "before"
-                } else {
-                    "after"
-                };
-                tally.take(
-                    &plan,
-                    &format!(
-                        "--workflow {name} --crash {}:{at}:{side}{planted}",
-                        role.name()
-                    ),
-                    false,
-                )?;
+                let plan = Plan { crash: Some((role, Crash { at, when })), plant, ..Plan::calm(name) };
+                let side = if when == When::Before { "before" } else { "after" };
+                tally.take(&plan, &format!("--workflow {name} --crash {}:{at}:{side}{planted}", role.name()), false)?;
                 runs += 1;
             }
         }
     }
     let failed = tally.failed - before;
     let word = if failed == 0 { "ok  " } else { "FAIL" };
-    println!(
-        "{word}  {name}: {runs} crashes, {failed} failed, {:.1} s",
-        since.elapsed().as_secs_f64()
-    );
+    println!("{word}  {name}: {runs} crashes, {failed} failed, {:.1} s", since.elapsed().as_secs_f64());
     Ok(())
 }
 
 fn parse(place: &str) -> Result<(Role, Crash)> {
     let parts: Vec<&str> = place.split(':').collect();
-    let [role, at, when] = parts[..] else {
-        bail!("--crash wants SERVICE:WRITE:before or SERVICE:WRITE:after")
-    };
-    let Some(role) = Role::ALL.into_iter().find(|r| r.name() == role) else {
-        bail!("there is no service `{role}`")
-    };
+    let [role, at, when] = parts[..] else { bail!("--crash wants SERVICE:WRITE:before or SERVICE:WRITE:after") };
+    let Some(role) = Role::ALL.into_iter().find(|r| r.name() == role) else { bail!("there is no service `{role}`") };
     let when = match when {
         "before" => When::Before,
         "after" => When::After,
         other => bail!("`{other}` is neither `before` nor `after`"),
     };
-    Ok((
-        role,
-        Crash {
-            at: at.parse()?,
-            when,
-        },
-    ))
+    Ok((role, Crash { at: at.parse()?, when }))
 }

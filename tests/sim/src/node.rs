@@ -51,33 +51,15 @@ fn ending(image: &str, node_name: &str) -> Ending {
         "sim/flaky" => node_name.ends_with("(0)"),
         _ => false,
     };
-    let outputs = if image == "sim/result" {
-        json!({"result": node_name})
-    } else {
-        json!({})
-    };
-    let runs = if image == "sim/slow" {
-        Duration::from_secs(60)
-    } else {
-        Duration::from_secs(1)
-    };
-    Ending {
-        code: i32::from(fails),
-        outputs,
-        runs,
-    }
+    let outputs = if image == "sim/result" { json!({"result": node_name}) } else { json!({}) };
+    let runs = if image == "sim/slow" { Duration::from_secs(60) } else { Duration::from_secs(1) };
+    Ending { code: i32::from(fails), outputs, runs }
 }
 
 fn image_of(manifest: &Value) -> &str {
-    let containers = manifest["spec"]["containers"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let containers = manifest["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let images = containers.iter().filter_map(|c| c["image"].as_str());
-    images
-        .into_iter()
-        .find(|image| image.starts_with("sim/"))
-        .unwrap_or("sim/ok")
+    images.into_iter().find(|image| image.starts_with("sim/")).unwrap_or("sim/ok")
 }
 
 /// The same pods for the engine alone.
@@ -95,13 +77,8 @@ impl Oracle for Scripted {
         let containers = |phase: NodePhase, exit_code: Option<i32>| {
             let one = |name: &&str| {
                 let exit_code = exit_code.map(|code| if *name == "main" { code } else { 0 });
-                let phase = if exit_code.is_some_and(|code| code != 0) {
-                    NodePhase::Failed
-                } else {
-                    phase
-                };
-                let reason =
-                    exit_code.map_or("", |code| if code == 0 { "Completed" } else { "Error" });
+                let phase = if exit_code.is_some_and(|code| code != 0) { NodePhase::Failed } else { phase };
+                let reason = exit_code.map_or("", |code| if code == 0 { "Completed" } else { "Error" });
                 ContainerSummary {
                     name: (*name).to_owned(),
                     phase,
@@ -118,19 +95,9 @@ impl Oracle for Scripted {
             ..blank.clone()
         };
         let outputs: Outputs = serde_json::from_value(ending.outputs).unwrap_or_default();
-        let phase = if ending.code == 0 {
-            "Succeeded"
-        } else {
-            "Failed"
-        }
-        .to_owned();
+        let phase = if ending.code == 0 { "Succeeded" } else { "Failed" }.to_owned();
         let containers = containers(NodePhase::Succeeded, Some(ending.code));
-        let ended = PodSummary {
-            phase,
-            containers,
-            outputs: Some(outputs),
-            ..blank
-        };
+        let ended = PodSummary { phase, containers, outputs: Some(outputs), ..blank };
         let runs = SignedDuration::try_from(ending.runs).unwrap_or(SignedDuration::from_secs(1));
         vec![(SignedDuration::from_millis(100), running), (runs, ended)]
     }
@@ -159,18 +126,12 @@ impl Node {
             match event {
                 None => return,
                 Some(Err(error)) => {
-                    self.broken
-                        .lock()
-                        .push(format!("the node's own watch failed: {error}"));
+                    self.broken.lock().push(format!("the node's own watch failed: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Some(Ok(Event::Init | Event::InitDone)) => {}
                 Some(Ok(Event::Delete(pod))) => {
-                    if let Some(played) = self
-                        .pods
-                        .lock()
-                        .get_mut(pod.metadata.uid.as_deref().unwrap_or_default())
-                    {
+                    if let Some(played) = self.pods.lock().get_mut(pod.metadata.uid.as_deref().unwrap_or_default()) {
                         played.gone = true;
                         played.ended.get_or_insert_with(Instant::now);
                     }
@@ -202,22 +163,9 @@ impl Node {
     }
 
     fn begin(&self, pod: &Pod, uid: &str) {
-        let annotation = |key: &str| {
-            pod.metadata
-                .annotations
-                .as_ref()
-                .and_then(|a| a.get(key))
-                .cloned()
-                .unwrap_or_default()
-        };
-        let label = |key: &str| {
-            pod.metadata
-                .labels
-                .as_ref()
-                .and_then(|a| a.get(key))
-                .cloned()
-                .unwrap_or_default()
-        };
+        let annotation =
+            |key: &str| pod.metadata.annotations.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
+        let label = |key: &str| pod.metadata.labels.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
         let played = Played {
             node_id: annotation(labels::NODE_ID),
             node_name: annotation(labels::NODE_NAME),
@@ -229,15 +177,8 @@ impl Node {
         };
         let mut pods = self.pods.lock();
         if let Some(other) = pods.values().find(|other| other.node_id == played.node_id) {
-            let how = if other.ended.is_none() {
-                "while the first lives"
-            } else {
-                "after the first ended"
-            };
-            self.broken.lock().push(format!(
-                "S1: a second pod for node {} {how}",
-                played.node_name
-            ));
+            let how = if other.ended.is_none() { "while the first lives" } else { "after the first ended" };
+            self.broken.lock().push(format!("S1: a second pod for node {} {how}", played.node_name));
         }
         pods.insert(uid.to_owned(), played);
     }
@@ -256,40 +197,26 @@ async fn play(
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
         let name = pod.metadata.name.clone().unwrap_or_default();
         let uid = pod.metadata.uid.clone().unwrap_or_default();
-        let node_name = manifest
-            .pointer("/metadata/annotations")
-            .and_then(|a| a[labels::NODE_NAME].as_str())
-            .unwrap_or_default();
+        let node_name =
+            manifest.pointer("/metadata/annotations").and_then(|a| a[labels::NODE_NAME].as_str()).unwrap_or_default();
         let ending = ending(image_of(&manifest), node_name);
         let api: Api<Pod> = Api::namespaced(client, &namespace);
         let set = |status: Value| {
             let (api, name) = (api.clone(), name.clone());
             async move {
                 // A pod that is gone takes no status.
-                _ = api
-                    .patch_status(
-                        &name,
-                        &PatchParams::default(),
-                        &Patch::Merge(&json!({"status": status})),
-                    )
-                    .await;
+                _ = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&json!({"status": status}))).await;
             }
         };
         let starts = random.millis(10, 400);
-        let runs = ending
-            .runs
-            .mul_f64(0.5 + random.below(1000) as f64 / 1000.0);
+        let runs = ending.runs.mul_f64(0.5 + random.below(1000) as f64 / 1000.0);
         let mut is_stopped = wait(starts, &stop).await;
         if !is_stopped {
             set(status(&manifest, "Running", None, &Value::Null)).await;
             is_stopped = wait(runs, &stop).await;
         }
         let code = if is_stopped { 143 } else { ending.code };
-        let outputs = if is_stopped {
-            json!({})
-        } else {
-            ending.outputs
-        };
+        let outputs = if is_stopped { json!({}) } else { ending.outputs };
         let phase = if code == 0 { "Succeeded" } else { "Failed" };
         if let Some(played) = pods.lock().get_mut(&uid) {
             played.ended = Some(Instant::now());
@@ -297,9 +224,7 @@ async fn play(
         set(status(&manifest, phase, Some(code), &outputs)).await;
         stop.cancelled().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
-        _ = api
-            .delete(&name, &DeleteParams::default().grace_period(0))
-            .await;
+        _ = api.delete(&name, &DeleteParams::default().grace_period(0)).await;
     };
     tokio::select! {
         biased;
@@ -320,10 +245,7 @@ async fn wait(time: Duration, stop: &CancellationToken) -> bool {
 fn status(manifest: &Value, phase: &str, code: Option<i32>, outputs: &Value) -> Value {
     let time = Timestamp::UNIX_EPOCH.to_string();
     let list = |key: &str, is_init: bool| -> Vec<Value> {
-        let containers = manifest["spec"][key]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let containers = manifest["spec"][key].as_array().map(Vec::as_slice).unwrap_or_default();
         let one = |container: &Value| {
             let name = container["name"].as_str().unwrap_or_default();
             let own = match code {
@@ -332,11 +254,8 @@ fn status(manifest: &Value, phase: &str, code: Option<i32>, outputs: &Value) -> 
                 Some(_) => Some(0),
                 None => None,
             };
-            let report = if name == "wait" && code.is_some() {
-                json!({"outputs": outputs}).to_string()
-            } else {
-                String::new()
-            };
+            let report =
+                if name == "wait" && code.is_some() { json!({"outputs": outputs}).to_string() } else { String::new() };
             let state = match own {
                 Some(code) => {
                     json!({"terminated": {"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },

@@ -13,9 +13,7 @@ pub struct Random {
 impl Random {
     /// Equal seeds give equal answers.
     pub fn new(seed: u64) -> Self {
-        Self {
-            state: Mutex::new(seed),
-        }
+        Self { state: Mutex::new(seed) }
     }
 
     /// Any number.

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use argosy_actor::{Clock, Failure, Host};
-use argosy_bus::{
-    Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Lease, Message, Publish, Settle, Stream,
-    Verdict,
-};
+use argosy_bus::{Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Lease, Message, Publish, Settle, Stream, Verdict};
 use argosy_cluster::api::Server;
 use async_trait::async_trait;
 use axum::{
@@ -36,12 +33,7 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Watcher,
-        Self::Scheduler,
-        Self::PodRunner,
-        Self::Status,
-    ];
+    pub const ALL: [Self; 4] = [Self::Watcher, Self::Scheduler, Self::PodRunner, Self::Status];
 
     /// As it stands in names.
     pub fn name(self) -> &'static str {
@@ -80,12 +72,7 @@ impl Replica {
         let mut crash = self.crash;
         for incarnation in 0_u64.. {
             let name = format!("{}-{}.{incarnation}", self.role.name(), self.number);
-            let gate = Arc::new(Gate::new(
-                name.clone(),
-                crash.take(),
-                self.plant,
-                Arc::clone(&self.faults),
-            ));
+            let gate = Arc::new(Gate::new(name.clone(), crash.take(), self.plant, Arc::clone(&self.faults)));
             let mut task = tokio::spawn(self.service(&gate, shutdown.clone()));
             let ended = tokio::select! {
                 biased;
@@ -98,12 +85,8 @@ impl Replica {
             self.writes.lock().push((self.role, gate.writes()));
             match ended {
                 None => {}
-                Some(Err(error)) if error.is_panic() => {
-                    self.broken.lock().push(format!("{name} panicked: {error}"))
-                }
-                Some(Ok(Ok(())) | Err(_)) => {
-                    self.broken.lock().push(format!("{name} ended by itself"))
-                }
+                Some(Err(error)) if error.is_panic() => self.broken.lock().push(format!("{name} panicked: {error}")),
+                Some(Ok(Ok(())) | Err(_)) => self.broken.lock().push(format!("{name} ended by itself")),
                 Some(Ok(Err(error))) => self.broken.lock().push(format!("{name} failed: {error}")),
             }
             if shutdown.is_cancelled() {
@@ -118,41 +101,23 @@ impl Replica {
         gate: &Arc<Gate>,
         shutdown: CancellationToken,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
-        let bus = GatedBus {
-            bus: Arc::clone(&self.bus),
-            gate: Arc::clone(gate),
-        };
-        let host = Host {
-            bus: Arc::new(bus),
-            clock: self.clock,
-            holder: gate.name.clone(),
-            shards: self.shards,
-        };
+        let bus = GatedBus { bus: Arc::clone(&self.bus), gate: Arc::clone(gate) };
+        let host = Host { bus: Arc::new(bus), clock: self.clock, holder: gate.name.clone(), shards: self.shards };
         let client = gated_client(&self.server, gate);
         let role = self.role;
         async move {
             match role {
-                Role::Watcher => Ok(
-                    argosy_watcher::Service::new(host, client, Default::default())
-                        .run(shutdown)
-                        .await?,
-                ),
+                Role::Watcher => {
+                    Ok(argosy_watcher::Service::new(host, client, Default::default()).run(shutdown).await?)
+                }
                 Role::Scheduler => {
                     let config = argosy_engine::Config::default();
-                    argosy_scheduler::Service::new(host, client, config, Default::default())
-                        .run(shutdown)
-                        .await
+                    argosy_scheduler::Service::new(host, client, config, Default::default()).run(shutdown).await
                 }
                 Role::PodRunner => {
-                    argosy_pod_runner::Service::new(host, client, Default::default())
-                        .run(shutdown)
-                        .await
+                    argosy_pod_runner::Service::new(host, client, Default::default()).run(shutdown).await
                 }
-                Role::Status => {
-                    argosy_status::Service::new(host, client, Default::default())
-                        .run(shutdown)
-                        .await
-                }
+                Role::Status => argosy_status::Service::new(host, client, Default::default()).run(shutdown).await,
             }
         }
     }
@@ -169,21 +134,13 @@ fn gated_client(server: &Server, gate: &Arc<Gate>) -> kube::Client {
 }
 
 async fn pass(gate: &Gate, inner: Router, request: Request) -> Response {
-    let (method, path) = (
-        request.method().to_string(),
-        request.uri().path().to_owned(),
-    );
-    let is_watch = request
-        .uri()
-        .query()
-        .is_some_and(|q| q.contains("watch=true") || q.contains("watch=1"));
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let is_watch = request.uri().query().is_some_and(|q| q.contains("watch=true") || q.contains("watch=1"));
     let fault = gate.faults().request(&gate.name, &method, &path, is_watch);
     match fault {
         RequestFault::None | RequestFault::LostAnswer => {}
         RequestFault::Refused => {
-            return gate
-                .read(async { failure(503, "ServiceUnavailable") })
-                .await;
+            return gate.read(async { failure(503, "ServiceUnavailable") }).await;
         }
         RequestFault::Conflict => return gate.read(async { failure(409, "Conflict") }).await,
         RequestFault::DroppedWatch => {
@@ -196,25 +153,14 @@ async fn pass(gate: &Gate, inner: Router, request: Request) -> Response {
             Err(never) => match never {},
         }
     };
-    let response = if method == "GET" {
-        gate.read(answer).await
-    } else {
-        gate.write(&format!("{method} {path}"), answer).await
-    };
-    if fault == RequestFault::LostAnswer {
-        failure(500, "InternalError")
-    } else {
-        response
-    }
+    let response =
+        if method == "GET" { gate.read(answer).await } else { gate.write(&format!("{method} {path}"), answer).await };
+    if fault == RequestFault::LostAnswer { failure(500, "InternalError") } else { response }
 }
 
 fn failure(code: u16, reason: &str) -> Response {
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": "planned"});
-    (
-        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-        Json(status),
-    )
-        .into_response()
+    (StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(status)).into_response()
 }
 
 /// The bus behind a gate. Every message is a write of its own.
@@ -242,24 +188,13 @@ impl Bus for GatedBus {
         self.gate.read(self.bus.last_sequence(stream, filter)).await
     }
 
-    async fn read(
-        &self,
-        stream: Stream,
-        filter: &str,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Message>, Error> {
-        self.gate
-            .read(self.bus.read(stream, filter, after, limit))
-            .await
+    async fn read(&self, stream: Stream, filter: &str, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
+        self.gate.read(self.bus.read(stream, filter, after, limit)).await
     }
 
     async fn consume(&self, spec: ConsumerSpec) -> Result<Box<dyn Consumer>, Error> {
         let consumer = self.gate.read(self.bus.consume(spec)).await?;
-        Ok(Box::new(GatedConsumer {
-            consumer,
-            gate: Arc::clone(&self.gate),
-        }))
+        Ok(Box::new(GatedConsumer { consumer, gate: Arc::clone(&self.gate) }))
     }
 
     async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error> {
@@ -267,20 +202,10 @@ impl Bus for GatedBus {
     }
 
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
-        self.gate
-            .write(
-                &format!("purge {subject} up to {up_to}"),
-                self.bus.purge(stream, subject, up_to),
-            )
-            .await
+        self.gate.write(&format!("purge {subject} up to {up_to}"), self.bus.purge(stream, subject, up_to)).await
     }
 
-    async fn acquire(
-        &self,
-        lease: &str,
-        holder: &str,
-        ttl: Duration,
-    ) -> Result<Option<Lease>, Error> {
+    async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         self.gate.read(self.bus.acquire(lease, holder, ttl)).await
     }
 
@@ -308,19 +233,10 @@ async fn gated(gate: &Arc<Gate>, delivery: Delivery) -> Delivery {
     };
     if is_early {
         // The planted bug: what follows from the event may now be lost.
-        let _ = gate
-            .write(&format!("ack (too early) {what}"), delivery.ack())
-            .await;
+        let _ = gate.write(&format!("ack (too early) {what}"), delivery.ack()).await;
         return Delivery::new(message, Box::new(Settled));
     }
-    Delivery::new(
-        message,
-        Box::new(GatedSettle {
-            delivery: Mutex::new(Some(delivery)),
-            what,
-            gate: Arc::clone(gate),
-        }),
-    )
+    Delivery::new(message, Box::new(GatedSettle { delivery: Mutex::new(Some(delivery)), what, gate: Arc::clone(gate) }))
 }
 
 #[async_trait]

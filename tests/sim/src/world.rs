@@ -57,15 +57,7 @@ pub struct Plan {
 impl Plan {
     /// One workflow, one replica, nothing goes wrong.
     pub fn calm(workflow: &'static str) -> Self {
-        Self {
-            seed: 1,
-            workflows: vec![workflow],
-            replicas: 1,
-            faults: None,
-            crash: None,
-            plant: None,
-            trace: false,
-        }
+        Self { seed: 1, workflows: vec![workflow], replicas: 1, faults: None, crash: None, plant: None, trace: false }
     }
 
     /// What `seed` stands for: up to three workflows, two replicas of each service, all faults for up to two minutes.
@@ -74,19 +66,9 @@ impl Plan {
         let names = corpus::names();
         let first = random.below(names.len() as u64) as usize;
         let count = 1 + random.below(3) as usize;
-        let workflows = (0..count)
-            .map(|i| names[(first + i * 3) % names.len()])
-            .collect();
+        let workflows = (0..count).map(|i| names[(first + i * 3) % names.len()]).collect();
         let faults = Some(random.millis(10_000, 120_000));
-        Self {
-            seed,
-            workflows,
-            replicas: 2,
-            faults,
-            crash: None,
-            plant: None,
-            trace: false,
-        }
+        Self { seed, workflows, replicas: 2, faults, crash: None, plant: None, trace: false }
     }
 }
 
@@ -125,23 +107,14 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 
 async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let started = Instant::now();
-    let clock = Clock::starting_at(
-        "2026-01-01T00:00:00Z"
-            .parse::<Timestamp>()
-            .context("a constant")?,
-    );
+    let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().context("a constant")?);
     let faults = Faults::new(plan.seed, plan.faults, plan.trace);
-    let chaos = memory::Options {
-        chaos: Some(Arc::new(BusFaults(Arc::clone(&faults)))),
-        ..Default::default()
-    };
+    let chaos = memory::Options { chaos: Some(Arc::new(BusFaults(Arc::clone(&faults)))), ..Default::default() };
     let bus: Arc<dyn Bus> = Arc::new(memory::Memory::with_options(chaos));
     let uids = AtomicU64::new(plan.seed << 20);
     let server = Server::new(ApiOptions {
         clock: Arc::new(move || clock.now()),
-        uids: Arc::new(move || {
-            Uuid::from_u64_pair(0x4000_8000, uids.fetch_add(1, Ordering::Relaxed))
-        }),
+        uids: Arc::new(move || Uuid::from_u64_pair(0x4000_8000, uids.fetch_add(1, Ordering::Relaxed))),
         faults: Some(Arc::new(ApiFaults(Arc::clone(&faults)))),
         ..Default::default()
     });
@@ -167,10 +140,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
                 clock,
                 shards: SHARDS,
                 faults: Arc::clone(&faults),
-                crash: plan
-                    .crash
-                    .filter(|(r, _)| *r == role && number == 0)
-                    .map(|(_, crash)| crash),
+                crash: plan.crash.filter(|(r, _)| *r == role && number == 0).map(|(_, crash)| crash),
                 plant: plan.plant,
                 writes: Arc::clone(&writes),
                 broken: Arc::clone(&broken),
@@ -188,52 +158,31 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     };
     tokio::time::sleep(AFTERMATH).await;
     let events = all_events(&bus).await?;
-    let references = plan
-        .workflows
-        .iter()
-        .map(|name| Ok((*name, reference(name)?)))
-        .collect::<Result<BTreeMap<_, _>>>()?;
+    let references =
+        plan.workflows.iter().map(|name| Ok((*name, reference(name)?))).collect::<Result<BTreeMap<_, _>>>()?;
     let played: Vec<_> = pods.lock().values().cloned().collect();
     for (name, reference) in &references {
-        let watch = watches
-            .get(*name)
-            .with_context(|| format!("workflow {name} was never seen"))?;
-        broken
-            .lock()
-            .extend(check::at_end(watch, reference, &played, &events));
+        let watch = watches.get(*name).with_context(|| format!("workflow {name} was never seen"))?;
+        broken.lock().extend(check::at_end(watch, reference, &played, &events));
     }
     shutdown.cancel();
     while tasks.join_next().await.is_some() {}
     let broken = std::mem::take(&mut *broken.lock());
     let writes = std::mem::take(&mut *writes.lock());
-    Ok(Outcome {
-        broken,
-        faults: faults.happened(),
-        writes,
-        notes: faults.notes(),
-        took,
-    })
+    Ok(Outcome { broken, faults: faults.happened(), writes, notes: faults.notes(), took })
 }
 
 async fn create(client: &kube::Client, plan: &Plan) -> Result<()> {
     let workflows = api::workflows(client, "argo");
     for name in &plan.workflows {
-        let object: DynamicObject =
-            serde_json::from_value(corpus::workflow(name)?).context("a workflow")?;
-        workflows
-            .create(&PostParams::default(), &object)
-            .await
-            .with_context(|| format!("create {name}"))?;
+        let object: DynamicObject = serde_json::from_value(corpus::workflow(name)?).context("a workflow")?;
+        workflows.create(&PostParams::default(), &object).await.with_context(|| format!("create {name}"))?;
     }
     Ok(())
 }
 
 /// Watches until all workflows have ended.
-async fn watch(
-    client: &kube::Client,
-    plan: &Plan,
-    broken: &Mutex<Vec<String>>,
-) -> Result<BTreeMap<String, Watch>> {
+async fn watch(client: &kube::Client, plan: &Plan, broken: &Mutex<Vec<String>>) -> Result<BTreeMap<String, Watch>> {
     let all: Api<DynamicObject> = api::workflows(client, "argo");
     let mut events = std::pin::pin!(kube::runtime::watcher(all, watcher::Config::default()));
     let mut watches: BTreeMap<String, Watch> = BTreeMap::new();
@@ -244,29 +193,18 @@ async fn watch(
                 let watch = watches.entry(object.metadata.name.clone()).or_default();
                 broken.lock().extend(watch.see(object));
             }
-            Ok(Event::Delete(object)) => broken
-                .lock()
-                .push(format!("workflow {:?} is gone", object.metadata.name)),
+            Ok(Event::Delete(object)) => broken.lock().push(format!("workflow {:?} is gone", object.metadata.name)),
             Ok(Event::Init | Event::InitDone) => {}
-            Err(error) => broken
-                .lock()
-                .push(format!("the checker's own watch failed: {error}")),
+            Err(error) => broken.lock().push(format!("the checker's own watch failed: {error}")),
         }
-        if plan
-            .workflows
-            .iter()
-            .all(|name| watches.get(*name).is_some_and(|w| w.completed.is_some()))
-        {
+        if plan.workflows.iter().all(|name| watches.get(*name).is_some_and(|w| w.completed.is_some())) {
             return Ok(watches);
         }
     }
 }
 
 async fn look_once(client: &kube::Client) -> Result<BTreeMap<String, Watch>> {
-    let list = api::workflows(client, "argo")
-        .list(&Default::default())
-        .await
-        .context("list the workflows")?;
+    let list = api::workflows(client, "argo").list(&Default::default()).await.context("list the workflows")?;
     let mut watches = BTreeMap::new();
     for object in list {
         let object = api::to_workflow(&object).context("read a workflow")?;
@@ -281,12 +219,7 @@ async fn all_events(bus: &Arc<dyn Bus>) -> Result<Vec<Message>> {
     loop {
         let after = all.last().map_or(0, |m| m.sequence);
         let page = bus
-            .read(
-                Stream::Events,
-                &subject::of_stream(Stream::Events),
-                after,
-                1000,
-            )
+            .read(Stream::Events, &subject::of_stream(Stream::Events), after, 1000)
             .await
             .context("read the events")?;
         if page.is_empty() {
@@ -311,15 +244,7 @@ fn reference(name: &str) -> Result<Value> {
         events_max: 10_000,
     };
     let run = alone::run(object, &Scripted, &options);
-    anyhow::ensure!(
-        run.end == alone::End::Completed,
-        "the engine alone does not end {name}: {:?}",
-        run.end
-    );
-    anyhow::ensure!(
-        run.broken.is_empty(),
-        "the engine alone breaks rules in {name}: {:?}",
-        run.broken
-    );
+    anyhow::ensure!(run.end == alone::End::Completed, "the engine alone does not end {name}: {:?}", run.end);
+    anyhow::ensure!(run.broken.is_empty(), "the engine alone breaks rules in {name}: {:?}", run.broken);
     Ok(json!(run.object))
 }

@@ -3,7 +3,8 @@ use argosy_api::v1alpha1::{NodePhase, NodeStatus};
 use super::*;
 
 fn object(status: Value, annotation: Option<String>) -> Value {
-    let mut object = json!({"metadata": {"uid": "u", "name": "w", "resourceVersion": "1", "annotations": {}}, "status": status});
+    let mut object =
+        json!({"metadata": {"uid": "u", "name": "w", "resourceVersion": "1", "annotations": {}}, "status": status});
     if let Some(text) = annotation {
         object["metadata"]["annotations"][labels::WATERMARK] = json!(text);
     }
@@ -30,26 +31,16 @@ fn change(sequence: u64, nodes: &[(&str, NodePhase, &str)]) -> StatusChanged {
 }
 
 fn with_status(mut change: StatusChanged, status: Value) -> StatusChanged {
-    change.workflow_status = Some(WorkflowDelta {
-        status,
-        ..WorkflowDelta::default()
-    });
+    change.workflow_status = Some(WorkflowDelta { status, ..WorkflowDelta::default() });
     change
 }
 
 /// Writes as an API server would, and checks that the object's digest is that of its status.
 fn write(fold: &mut Fold, object: &mut Value) -> Value {
     let patch = fold.patch().expect("folds can be written");
-    assert_eq!(
-        patch["metadata"]["resourceVersion"],
-        object["metadata"]["resourceVersion"]
-    );
+    assert_eq!(patch["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"]);
     merge(object, &patch);
-    let version = object["metadata"]["resourceVersion"]
-        .as_str()
-        .and_then(|v| v.parse::<u64>().ok())
-        .unwrap_or(0)
-        + 1;
+    let version = object["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) + 1;
     object["metadata"]["resourceVersion"] = json!(version.to_string());
     fold.written(version.to_string());
     assert!(!Fold::is_foreign(object), "{object}");
@@ -60,67 +51,33 @@ fn write(fold: &mut Fold, object: &mut Value) -> Value {
 fn a_write_carries_only_what_changed() {
     let mut object = object(Value::Null, None);
     let mut fold = Fold::of_object(&object).expect("readable");
-    let first = change(
-        5,
-        &[
-            ("a", NodePhase::Running, "waits"),
-            ("b", NodePhase::Pending, ""),
-        ],
-    );
+    let first = change(5, &[("a", NodePhase::Running, "waits"), ("b", NodePhase::Pending, "")]);
     assert_eq!(
-        fold.apply(
-            with_status(first, json!({"phase": "Running", "message": "x"})),
-            0,
-            0,
-            false
-        ),
+        fold.apply(with_status(first, json!({"phase": "Running", "message": "x"})), 0, 0, false),
         Applied::Folded
     );
     write(&mut fold, &mut object);
     assert_eq!(
-        object["metadata"]["annotations"][labels::WATERMARK]
-            .as_str()
-            .map(|text| text.starts_with("5:")),
+        object["metadata"]["annotations"][labels::WATERMARK].as_str().map(|text| text.starts_with("5:")),
         Some(true)
     );
-    let second = with_status(
-        change(7, &[("a", NodePhase::Succeeded, "")]),
-        json!({"message": null}),
-    );
+    let second = with_status(change(7, &[("a", NodePhase::Succeeded, "")]), json!({"message": null}));
     assert_eq!(fold.apply(second, 5, 0, false), Applied::Folded);
     let patch = write(&mut fold, &mut object);
-    assert_eq!(
-        patch["status"],
-        json!({"message": null, "nodes": {"a": {"phase": "Succeeded", "message": null}}})
-    );
+    assert_eq!(patch["status"], json!({"message": null, "nodes": {"a": {"phase": "Succeeded", "message": null}}}));
     assert_eq!(object["status"]["nodes"]["b"]["phase"], "Pending");
     let again = Fold::of_object(&object).expect("readable");
-    assert_eq!(
-        (again.sequence(), again.nodes_digest),
-        (7, fold.nodes_digest)
-    );
+    assert_eq!((again.sequence(), again.nodes_digest), (7, fold.nodes_digest));
 }
 
 #[test]
 fn events_that_come_twice_or_out_of_order_change_nothing() {
     let object = object(Value::Null, None);
     let mut fold = Fold::of_object(&object).expect("readable");
-    assert_eq!(
-        fold.apply(change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false),
-        Applied::Gap
-    );
-    assert_eq!(
-        fold.apply(change(5, &[("a", NodePhase::Running, "")]), 0, 0, false),
-        Applied::Folded
-    );
-    assert_eq!(
-        fold.apply(change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false),
-        Applied::Folded
-    );
-    assert_eq!(
-        fold.apply(change(5, &[("a", NodePhase::Running, "")]), 0, 0, false),
-        Applied::Known
-    );
+    assert_eq!(fold.apply(change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Gap);
+    assert_eq!(fold.apply(change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Folded);
+    assert_eq!(fold.apply(change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Folded);
+    assert_eq!(fold.apply(change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Known);
     let patch = fold.patch().expect("writable");
     assert_eq!(patch["status"]["nodes"]["a"]["phase"], "Succeeded");
     assert_eq!(fold.apply(change(20, &[]), 11, 0, true), Applied::Folded);
@@ -128,10 +85,7 @@ fn events_that_come_twice_or_out_of_order_change_nothing() {
 
 #[test]
 fn a_step_in_parts_is_folded_whole() {
-    let part = |id: &str, last: bool| StatusChanged {
-        last,
-        ..change(5, &[(id, NodePhase::Running, "")])
-    };
+    let part = |id: &str, last: bool| StatusChanged { last, ..change(5, &[(id, NodePhase::Running, "")]) };
     let mut fold = Fold::of_object(&object(Value::Null, None)).expect("readable");
     assert_eq!(fold.apply(part("a", false), 0, 0, false), Applied::Folded);
     assert!(!fold.is_ahead() && fold.is_in_parts());
@@ -147,15 +101,7 @@ fn a_step_in_parts_is_folded_whole() {
 fn a_conflict_keeps_both_sides() {
     let mut object = object(Value::Null, None);
     let mut fold = Fold::of_object(&object).expect("readable");
-    fold.apply(
-        change(
-            5,
-            &[("a", NodePhase::Running, ""), ("b", NodePhase::Running, "")],
-        ),
-        0,
-        0,
-        false,
-    );
+    fold.apply(change(5, &[("a", NodePhase::Running, ""), ("b", NodePhase::Running, "")]), 0, 0, false);
     write(&mut fold, &mut object);
     fold.apply(change(6, &[("a", NodePhase::Succeeded, "")]), 5, 0, false);
     object["status"]["nodes"]["b"]["message"] = json!("edited");
@@ -174,18 +120,11 @@ fn a_conflict_keeps_both_sides() {
 
 #[test]
 fn a_large_status_is_compressed_and_stays_so() {
-    let mut object = object(
-        json!({"nodes": {"old": {"id": "old", "name": "old", "type": "Pod"}}}),
-        None,
-    );
+    let mut object = object(json!({"nodes": {"old": {"id": "old", "name": "old", "type": "Pod"}}}), None);
     let mut fold = Fold::of_object(&object).expect("readable");
     let mut big = change(5, &[]);
     for n in 0..3000 {
-        let node = NodeStatus {
-            id: format!("n{n}"),
-            name: "x".repeat(400),
-            ..NodeStatus::default()
-        };
+        let node = NodeStatus { id: format!("n{n}"), name: "x".repeat(400), ..NodeStatus::default() };
         big.nodes.insert(node.id.clone(), node);
     }
     fold.apply(big, 0, 0, false);
@@ -193,10 +132,7 @@ fn a_large_status_is_compressed_and_stays_so() {
     assert!(object["status"].get("nodes").is_none());
     assert!(object.to_string().len() < BYTES_MAX);
     let mut again = Fold::of_object(&object).expect("readable");
-    assert_eq!(
-        (again.nodes.len(), again.nodes_digest),
-        (3001, fold.nodes_digest)
-    );
+    assert_eq!((again.nodes.len(), again.nodes_digest), (3001, fold.nodes_digest));
     again.apply(change(6, &[("n1", NodePhase::Succeeded, "")]), 5, 0, false);
     write(&mut again, &mut object);
     assert!(Fold::of_object(&object).expect("readable").nodes["n1"].contains("Succeeded"));

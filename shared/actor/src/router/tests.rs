@@ -49,11 +49,7 @@ impl Factory for Echoes {
     async fn build(&self, key: &u32) -> Result<Option<Echo>, Failure> {
         self.0.built.lock().push(*key);
         let idle_at = Instant::now() + Duration::from_secs(10);
-        Ok((*key != 404).then(|| Echo {
-            key: *key,
-            world: Arc::clone(&self.0),
-            idle_at,
-        }))
+        Ok((*key != 404).then(|| Echo { key: *key, world: Arc::clone(&self.0), idle_at }))
     }
 
     async fn refuse(&self, _key: &u32, batch: Vec<u32>) -> Result<(), Failure> {
@@ -64,11 +60,7 @@ impl Factory for Echoes {
 
 fn start() -> (Arc<World>, Router<Echoes>, CancellationToken) {
     let (world, stop) = (Arc::<World>::default(), CancellationToken::new());
-    (
-        Arc::clone(&world),
-        Router::new(Echoes(world), stop.clone()),
-        stop,
-    )
+    (Arc::clone(&world), Router::new(Echoes(world), stop.clone()), stop)
 }
 
 async fn settle() {
@@ -83,13 +75,8 @@ async fn messages_of_a_key_stay_in_order_and_idle_actors_leave() {
     }
     settle().await;
     for key in 0..2 {
-        let seen: Vec<u32> = world
-            .seen
-            .lock()
-            .iter()
-            .filter(|(k, _)| *k == key)
-            .flat_map(|(_, batch)| batch.clone())
-            .collect();
+        let seen: Vec<u32> =
+            world.seen.lock().iter().filter(|(k, _)| *k == key).flat_map(|(_, batch)| batch.clone()).collect();
         assert_eq!(seen, (0..50).map(|n| 100 + 2 * n + key).collect::<Vec<_>>());
     }
     assert_eq!(router.live(), 2);

@@ -69,13 +69,7 @@ impl Cursor {
     }
 
     /// Hands out up to `max` messages that may go now.
-    pub(super) fn take(
-        &mut self,
-        store: &Store,
-        max: usize,
-        now: Instant,
-        chaos: Option<&dyn Chaos>,
-    ) -> Vec<Message> {
+    pub(super) fn take(&mut self, store: &Store, max: usize, now: Instant, chaos: Option<&dyn Chaos>) -> Vec<Message> {
         let mut taken = Vec::new();
         while taken.len() < max {
             if let Some(copy) = self.copies.pop_front() {
@@ -116,22 +110,13 @@ impl Cursor {
     }
 
     /// Makes a delivery of a message that is in no timer; `None` when a fault keeps it back.
-    fn hand_out(
-        &mut self,
-        store: &Store,
-        sequence: u64,
-        now: Instant,
-        chaos: Option<&dyn Chaos>,
-    ) -> Option<Message> {
+    fn hand_out(&mut self, store: &Store, sequence: u64, now: Instant, chaos: Option<&dyn Chaos>) -> Option<Message> {
         let entry = store.entry(sequence)?;
         let before = self.pending.get(&sequence);
-        let (deliveries, spared) =
-            before.map_or((0, false), |pending| (pending.deliveries, pending.spared));
+        let (deliveries, spared) = before.map_or((0, false), |pending| (pending.deliveries, pending.spared));
         let message = entry.message(store.stream, sequence, deliveries + 1);
         let fault = match chaos {
-            Some(chaos) if !spared => {
-                self.fault(chaos, &message, &entry.subject, deliveries == 0, now)
-            }
+            Some(chaos) if !spared => self.fault(chaos, &message, &entry.subject, deliveries == 0, now),
             _ => DeliverFault::Once,
         };
         let (deliveries, due, spared) = match fault {
@@ -140,14 +125,7 @@ impl Cursor {
                 (deliveries + 1, now + self.ack_wait, false)
             }
         };
-        self.pending.insert(
-            sequence,
-            Pending {
-                deliveries,
-                due,
-                spared,
-            },
-        );
+        self.pending.insert(sequence, Pending { deliveries, due, spared });
         self.due.insert((due, sequence));
         match fault {
             DeliverFault::Once => Some(message),
@@ -175,20 +153,13 @@ impl Cursor {
         }
         let fault = chaos.on_deliver(message);
         if let (true, DeliverFault::DelayMs(delay)) = (first, fault) {
-            self.held
-                .insert(Arc::clone(subject), now + Duration::from_millis(delay));
+            self.held.insert(Arc::clone(subject), now + Duration::from_millis(delay));
         }
         fault
     }
 
     /// Applies a verdict on delivery number `deliveries`; says whether the message is settled.
-    pub(super) fn settle(
-        &mut self,
-        sequence: u64,
-        deliveries: u32,
-        verdict: Verdict,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn settle(&mut self, sequence: u64, deliveries: u32, verdict: Verdict, now: Instant) -> bool {
         let Some(pending) = self.pending.get_mut(&sequence) else {
             return false;
         };
@@ -242,14 +213,7 @@ impl Cursor {
 
     /// While the log is read back: waits for a message again, at once.
     pub(super) fn restore_pending(&mut self, sequence: u64, now: Instant) {
-        self.pending.insert(
-            sequence,
-            Pending {
-                deliveries: 1,
-                due: now,
-                spared: false,
-            },
-        );
+        self.pending.insert(sequence, Pending { deliveries: 1, due: now, spared: false });
         self.due.insert((now, sequence));
     }
 

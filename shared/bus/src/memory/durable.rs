@@ -23,21 +23,12 @@ impl Memory {
     pub async fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let dir = dir.as_ref().to_owned();
         let opened = spawn_blocking(move || open(&dir, options)).await;
-        opened.unwrap_or_else(|error| {
-            Err(Error::Unavailable {
-                doing: "open the bus",
-                source: Some(error.into()),
-            })
-        })
+        opened.unwrap_or_else(|error| Err(Error::Unavailable { doing: "open the bus", source: Some(error.into()) }))
     }
 
     /// Writes what is left and gives the directory back. Handles that remain get errors. Without a directory it does nothing.
     pub async fn close(self) {
-        if let Some(thread) = self
-            .inner
-            .journal
-            .as_ref()
-            .and_then(|journal| journal.close())
+        if let Some(thread) = self.inner.journal.as_ref().and_then(|journal| journal.close())
             && spawn_blocking(move || thread.join()).await.is_err()
         {
             tracing::error!("the writer of the bus's log was not awaited");
@@ -52,10 +43,7 @@ struct State {
 
 impl State {
     fn new() -> Self {
-        Self {
-            logs: Stream::ALL.map(Log::new),
-            leases: Leases::default(),
-        }
+        Self { logs: Stream::ALL.map(Log::new), leases: Leases::default() }
     }
 
     fn apply(&mut self, replay: Replay, now: Instant) -> Result<(), &'static str> {
@@ -72,8 +60,7 @@ impl State {
         };
         let stream = record.stream();
         let log = self.logs.iter_mut().find(|log| log.store.stream == stream);
-        log.expect("there is a log for each stream")
-            .restore(record, now)
+        log.expect("there is a log for each stream").restore(record, now)
     }
 }
 
@@ -87,10 +74,7 @@ fn open(dir: &Path, options: Options) -> Result<Memory, Error> {
         let bus = Weak::clone(bus);
         let committed = move |marks: [u64; 3]| {
             if let Some(bus) = bus.upgrade() {
-                bus.logs
-                    .iter()
-                    .zip(marks)
-                    .for_each(|(log, mark)| log.lock().committed(mark));
+                bus.logs.iter().zip(marks).for_each(|(log, mark)| log.lock().committed(mark));
             }
         };
         let journal = match Journal::start(files, sync, committed) {
@@ -104,12 +88,7 @@ fn open(dir: &Path, options: Options) -> Result<Memory, Error> {
         if let Some(journal) = &journal {
             logs.iter_mut().for_each(|log| log.restored(journal, now));
         }
-        Inner {
-            logs: logs.map(Mutex::new),
-            leases: Mutex::new(leases),
-            options,
-            journal,
-        }
+        Inner { logs: logs.map(Mutex::new), leases: Mutex::new(leases), options, journal }
     });
     match failed {
         Some(error) => Err(error),
@@ -131,10 +110,7 @@ impl Inner {
         }
         let mut snapshot = Snapshot::default();
         logs.iter().for_each(|log| log.add_to(&mut snapshot));
-        let epochs = leases.epochs().map(|(lease, epoch)| Record::Epoch {
-            lease: lease.to_owned(),
-            epoch,
-        });
+        let epochs = leases.epochs().map(|(lease, epoch)| Record::Epoch { lease: lease.to_owned(), epoch });
         snapshot.records.extend(epochs);
         journal.replace(snapshot, alive);
     }

@@ -22,25 +22,15 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn new(bus: Arc<Inner>, stream: Stream, name: Arc<str>, wake: Arc<Notify>) -> Self {
-        Self {
-            bus,
-            stream,
-            name,
-            wake,
-        }
+        Self { bus, stream, name, wake }
     }
 
     /// What can be taken now; otherwise when to look again.
     fn take(&self, max: usize) -> Result<Result<Vec<Delivery>, Option<Instant>>, Error> {
         let chaos = self.bus.options.chaos.as_deref();
         let mut log = self.bus.log(self.stream).lock();
-        let Log {
-            store, consumers, ..
-        } = &mut *log;
-        let gone = || Error::ConsumerGone {
-            stream: self.stream,
-            name: self.name.as_ref().to_owned(),
-        };
+        let Log { store, consumers, .. } = &mut *log;
+        let gone = || Error::ConsumerGone { stream: self.stream, name: self.name.as_ref().to_owned() };
         let cursor = consumers.get_mut(&self.name).ok_or_else(gone)?;
         let messages = cursor.take(store, max, Instant::now(), chaos);
         let due = cursor.next_due();
@@ -55,16 +45,7 @@ impl Handle {
     fn delivery(&self, message: Message) -> Delivery {
         let (sequence, deliveries) = (message.sequence, message.deliveries);
         let (bus, stream, name) = (Arc::clone(&self.bus), self.stream, Arc::clone(&self.name));
-        Delivery::new(
-            message,
-            Box::new(Receipt {
-                bus,
-                stream,
-                name,
-                sequence,
-                deliveries,
-            }),
-        )
+        Delivery::new(message, Box::new(Receipt { bus, stream, name, sequence, deliveries }))
     }
 
     async fn wait(&self, max: usize, deadline: Option<Instant>) -> Result<Vec<Delivery>, Error> {
@@ -108,9 +89,7 @@ impl Drop for PassOn<'_> {
 impl Consumer for Handle {
     async fn next(&mut self) -> Result<Delivery, Error> {
         let mut deliveries = self.wait(1, None).await?;
-        Ok(deliveries
-            .pop()
-            .expect("without a deadline the wait ends with a delivery"))
+        Ok(deliveries.pop().expect("without a deadline the wait ends with a delivery"))
     }
 
     async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
@@ -131,10 +110,8 @@ impl Settle for Receipt {
     async fn settle(&self, verdict: Verdict) -> Result<(), Error> {
         let mut log = self.bus.log(self.stream).lock();
         if verdict == Verdict::Ack
-            && let (Some(chaos), Some(entry)) =
-                (&self.bus.options.chaos, log.store.entry(self.sequence))
-            && chaos.on_ack(&entry.message(self.stream, self.sequence, self.deliveries))
-                == AckFault::Lost
+            && let (Some(chaos), Some(entry)) = (&self.bus.options.chaos, log.store.entry(self.sequence))
+            && chaos.on_ack(&entry.message(self.stream, self.sequence, self.deliveries)) == AckFault::Lost
         {
             return Ok(());
         }

@@ -31,10 +31,7 @@ impl Index {
         if !self.shards.contains_key(key) {
             self.shards.insert(key.into(), Shard::default());
         }
-        let shard = self
-            .shards
-            .get_mut(key)
-            .expect("inserted above when it was missing");
+        let shard = self.shards.get_mut(key).expect("inserted above when it was missing");
         shard.all.insert(sequence);
         if let Some(known) = shard.subjects.get_mut(subject) {
             known.sequences.insert(sequence);
@@ -42,10 +39,7 @@ impl Index {
         }
         let name: Arc<str> = subject.into();
         let sequences = BTreeSet::from([sequence]);
-        let known = Subject {
-            name: Arc::clone(&name),
-            sequences,
-        };
+        let known = Subject { name: Arc::clone(&name), sequences };
         shard.subjects.insert(Arc::clone(&name), known);
         name
     }
@@ -71,9 +65,7 @@ impl Index {
     /// Newest sequence under a filter.
     pub(super) fn last(&self, filter: &Filter) -> Option<u64> {
         let mut newest = None;
-        self.visit(filter, &mut |sequences| {
-            newest = newest.max(sequences.last().copied())
-        });
+        self.visit(filter, &mut |sequences| newest = newest.max(sequences.last().copied()));
         newest
     }
 
@@ -99,18 +91,14 @@ impl Index {
     pub(super) fn next(&self, filter: &Filter, after: u64) -> Next {
         let key = shard_key(filter.literal());
         let set = if filter.is_exact() {
-            self.shards
-                .get(key)
-                .and_then(|shard| shard.subjects.get(filter.as_str()))
-                .map(|subject| &subject.sequences)
+            self.shards.get(key).and_then(|shard| shard.subjects.get(filter.as_str())).map(|subject| &subject.sequences)
         } else if filter.is_tail() && key == filter.literal() && key.matches('.').count() == 3 {
             self.shards.get(key).map(|shard| &shard.all)
         } else {
             return Next::Scan;
         };
         let after = (Bound::Excluded(after), Bound::Unbounded);
-        set.and_then(|sequences| sequences.range(after).next())
-            .map_or(Next::None, |sequence| Next::At(*sequence))
+        set.and_then(|sequences| sequences.range(after).next()).map_or(Next::None, |sequence| Next::At(*sequence))
     }
 
     fn visit<'a>(&'a self, filter: &Filter, visitor: &mut dyn FnMut(&'a BTreeSet<u64>)) {
@@ -128,28 +116,19 @@ impl Index {
             } else if filter.is_tail() && key == literal {
                 visitor(&shard.all);
             } else {
-                let subjects = shard
-                    .subjects
-                    .range::<str, _>(from)
-                    .take_while(|(subject, _)| subject.starts_with(literal));
+                let subjects =
+                    shard.subjects.range::<str, _>(from).take_while(|(subject, _)| subject.starts_with(literal));
                 subjects
                     .filter(|(subject, _)| filter.matches(subject))
                     .for_each(|(_, subject)| visitor(&subject.sequences));
             }
             return;
         }
-        for (_, shard) in self
-            .shards
-            .range::<str, _>(from)
-            .take_while(|(key, _)| key.starts_with(literal))
-        {
+        for (_, shard) in self.shards.range::<str, _>(from).take_while(|(key, _)| key.starts_with(literal)) {
             if filter.is_tail() {
                 visitor(&shard.all);
             } else {
-                let subjects = shard
-                    .subjects
-                    .iter()
-                    .filter(|(subject, _)| filter.matches(subject));
+                let subjects = shard.subjects.iter().filter(|(subject, _)| filter.matches(subject));
                 subjects.for_each(|(_, subject)| visitor(&subject.sequences));
             }
         }
@@ -167,11 +146,7 @@ pub(super) enum Next {
 }
 
 fn shard_key(text: &str) -> &str {
-    let third = text
-        .bytes()
-        .enumerate()
-        .filter(|(_, byte)| *byte == b'.')
-        .nth(2);
+    let third = text.bytes().enumerate().filter(|(_, byte)| *byte == b'.').nth(2);
     third.map_or(text, |(dot, _)| &text[..=dot])
 }
 
@@ -181,14 +156,7 @@ mod tests {
 
     fn index() -> Index {
         let mut index = Index::default();
-        let subjects = [
-            "e.x.1.n.a.T",
-            "e.x.1.n.b.T",
-            "e.x.2.n.c.T",
-            "e.x.1.n.a.U",
-            "e.x.1.n.ab.T",
-            "e.x.10.n.d.T",
-        ];
+        let subjects = ["e.x.1.n.a.T", "e.x.1.n.b.T", "e.x.2.n.c.T", "e.x.1.n.a.U", "e.x.1.n.ab.T", "e.x.10.n.d.T"];
         for (number, subject) in subjects.iter().enumerate() {
             index.insert(subject, number as u64 + 1);
         }
@@ -210,12 +178,7 @@ mod tests {
             let filter = Filter::new(filter).unwrap();
             assert_eq!(index.range(&filter, 1, 9, 9), expected, "{filter:?}");
             assert_eq!(index.last(&filter), expected.last().copied(), "{filter:?}");
-            let two: Vec<u64> = expected
-                .iter()
-                .copied()
-                .filter(|s| (2..=4).contains(s))
-                .take(2)
-                .collect();
+            let two: Vec<u64> = expected.iter().copied().filter(|s| (2..=4).contains(s)).take(2).collect();
             assert_eq!(index.range(&filter, 2, 4, 2), two, "{filter:?}");
         }
     }

@@ -21,19 +21,11 @@ struct Slot {
 
 impl Leases {
     /// Says also whether the lease was taken anew.
-    pub(super) fn acquire(
-        &mut self,
-        name: &str,
-        holder: &str,
-        ttl: Duration,
-    ) -> Result<Option<(Lease, bool)>, Error> {
+    pub(super) fn acquire(&mut self, name: &str, holder: &str, ttl: Duration) -> Result<Option<(Lease, bool)>, Error> {
         check_lease(name, holder)?;
         let (now, ttl) = (Instant::now(), ttl.max(TTL_MIN));
         let mut taken = false;
-        let slot = self.slots.entry(name.to_owned()).or_insert(Slot {
-            epoch: 0,
-            held: None,
-        });
+        let slot = self.slots.entry(name.to_owned()).or_insert(Slot { epoch: 0, held: None });
         match &mut slot.held {
             Some((other, expires)) if now < *expires && other != holder => return Ok(None),
             Some((_, expires)) if now < *expires => *expires = now + ttl,
@@ -48,9 +40,7 @@ impl Leases {
 
     /// Every epoch, for the log.
     pub(super) fn epochs(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.slots
-            .iter()
-            .map(|(name, slot)| (name.as_str(), slot.epoch))
+        self.slots.iter().map(|(name, slot)| (name.as_str(), slot.epoch))
     }
 
     /// While the log is read back: the lease was taken, and its holder is gone with the process.
@@ -60,10 +50,7 @@ impl Leases {
 
     pub(super) fn renew(&mut self, old: &Lease) -> Result<Lease, Error> {
         let now = Instant::now();
-        if let Some(Slot {
-            epoch,
-            held: Some((holder, expires)),
-        }) = self.slots.get_mut(&old.name)
+        if let Some(Slot { epoch, held: Some((holder, expires)) }) = self.slots.get_mut(&old.name)
             && *epoch == old.epoch
             && *holder == old.holder
             && now < *expires
@@ -71,10 +58,7 @@ impl Leases {
             *expires = now + old.ttl;
             return Ok(lease(&old.name, &old.holder, *epoch, old.ttl, now));
         }
-        Err(Error::LeaseLost {
-            lease: old.name.clone(),
-            holder: old.holder.clone(),
-        })
+        Err(Error::LeaseLost { lease: old.name.clone(), holder: old.holder.clone() })
     }
 
     pub(super) fn release(&mut self, old: &Lease) {
@@ -87,12 +71,5 @@ impl Leases {
 }
 
 fn lease(name: &str, holder: &str, epoch: u64, ttl: Duration, now: Instant) -> Lease {
-    Lease {
-        name: name.to_owned(),
-        holder: holder.to_owned(),
-        epoch,
-        ttl,
-        expires: now + ttl,
-        revision: epoch,
-    }
+    Lease { name: name.to_owned(), holder: holder.to_owned(), epoch, ttl, expires: now + ttl, revision: epoch }
 }

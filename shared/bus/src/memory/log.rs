@@ -23,11 +23,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(stream: Stream) -> Self {
-        Self {
-            store: Store::new(stream),
-            consumers: BTreeMap::new(),
-            journal: None,
-        }
+        Self { store: Store::new(stream), consumers: BTreeMap::new(), journal: None }
     }
 
     fn record(&self, record: impl FnOnce() -> Record) {
@@ -48,9 +44,7 @@ impl Log {
             (Some(journal), Some(entry)) => journal.stored(self.store.stream, ack.sequence, &entry),
             (None, Some(entry)) => {
                 self.store.visible = self.store.last;
-                self.consumers
-                    .values()
-                    .for_each(|consumer| consumer.wake_for(&entry.subject));
+                self.consumers.values().for_each(|consumer| consumer.wake_for(&entry.subject));
             }
             (_, None) => {}
         }
@@ -60,9 +54,7 @@ impl Log {
     /// Everything up to `sequence` is safely stored.
     pub(super) fn committed(&mut self, sequence: u64) {
         for (_, entry) in self.store.between(self.store.visible, sequence) {
-            self.consumers
-                .values()
-                .for_each(|consumer| consumer.wake_for(&entry.subject));
+            self.consumers.values().for_each(|consumer| consumer.wake_for(&entry.subject));
         }
         self.store.visible = self.store.visible.max(sequence);
     }
@@ -73,23 +65,15 @@ impl Log {
         if sequences.is_empty() {
             return;
         }
-        sequences
-            .into_iter()
-            .for_each(|sequence| self.remove(sequence));
+        sequences.into_iter().for_each(|sequence| self.remove(sequence));
         let up_to = up_to.min(self.store.last);
-        self.record(|| Record::Purged {
-            stream: self.store.stream,
-            filter: filter.as_str().to_owned(),
-            up_to,
-        });
+        self.record(|| Record::Purged { stream: self.store.stream, filter: filter.as_str().to_owned(), up_to });
     }
 
     /// Drops one message, also from what consumers wait for.
     fn remove(&mut self, sequence: u64) {
         if self.store.remove(sequence) {
-            self.consumers
-                .values_mut()
-                .for_each(|consumer| consumer.drop_pending(sequence));
+            self.consumers.values_mut().for_each(|consumer| consumer.drop_pending(sequence));
         }
     }
 
@@ -113,23 +97,14 @@ impl Log {
     /// Opens or updates a durable consumer; gives what wakes its handles.
     pub(super) fn open_consumer(&mut self, spec: ConsumerSpec) -> Result<Arc<Notify>, Error> {
         let filter = check_consumer(&spec)?;
-        let conflict = |reason| Error::ConsumerConflict {
-            stream: spec.stream,
-            name: spec.name.clone(),
-            reason,
-        };
+        let conflict = |reason| Error::ConsumerConflict { stream: spec.stream, name: spec.name.clone(), reason };
         if let Some(consumer) = self.consumers.get_mut(spec.name.as_str()) {
             if consumer.filter != filter {
                 return Err(conflict(OTHER_FILTER));
             }
             consumer.update(spec.ack_wait, spec.max_ack_pending);
         } else {
-            if spec.stream.is_work_queue()
-                && self
-                    .consumers
-                    .values()
-                    .any(|other| other.filter.overlaps(&filter))
-            {
+            if spec.stream.is_work_queue() && self.consumers.values().any(|other| other.filter.overlaps(&filter)) {
                 return Err(conflict(OVERLAP));
             }
             let position = match spec.deliver {
@@ -137,10 +112,7 @@ impl Log {
                 Deliver::New => self.store.last,
                 Deliver::After(sequence) => sequence,
             };
-            self.consumers.insert(
-                spec.name.as_str().into(),
-                Cursor::new(&spec, filter, position),
-            );
+            self.consumers.insert(spec.name.as_str().into(), Cursor::new(&spec, filter, position));
         }
         let consumer = &self.consumers[spec.name.as_str()];
         self.record(|| consumer.record(spec.stream, &spec.name));
@@ -150,92 +122,49 @@ impl Log {
     pub(super) fn forget_consumer(&mut self, name: &str) {
         if let Some(consumer) = self.consumers.remove(name) {
             consumer.wake.notify_waiters();
-            self.record(|| Record::Forgotten {
-                stream: self.store.stream,
-                name: name.to_owned(),
-            });
+            self.record(|| Record::Forgotten { stream: self.store.stream, name: name.to_owned() });
         }
     }
 
     /// Adds the whole stream to a snapshot.
     pub(super) fn add_to(&self, snapshot: &mut Snapshot) {
         let stream = self.store.stream;
-        snapshot.entries.extend(
-            self.store
-                .entries()
-                .map(|(sequence, entry)| (stream, sequence, Arc::clone(entry))),
-        );
-        snapshot.records.push(Record::Last {
-            stream,
-            sequence: self.store.last,
-        });
-        let remembered = self
-            .store
-            .remembered()
-            .map(|(id, sequence)| Record::Remembered {
-                stream,
-                id: id.to_owned(),
-                sequence,
-            });
+        snapshot.entries.extend(self.store.entries().map(|(sequence, entry)| (stream, sequence, Arc::clone(entry))));
+        snapshot.records.push(Record::Last { stream, sequence: self.store.last });
+        let remembered =
+            self.store.remembered().map(|(id, sequence)| Record::Remembered { stream, id: id.to_owned(), sequence });
         snapshot.records.extend(remembered);
-        snapshot.records.extend(
-            self.consumers
-                .iter()
-                .map(|(name, consumer)| consumer.record(stream, name)),
-        );
+        snapshot.records.extend(self.consumers.iter().map(|(name, consumer)| consumer.record(stream, name)));
     }
 
     /// While the log is read back: makes one change again. Errors say what is wrong with the record.
     pub(super) fn restore(&mut self, record: Record, now: Instant) -> Result<(), &'static str> {
         match record {
-            Record::Stored {
-                sequence,
-                subject,
-                id,
-                headers,
-                payload,
-                ..
-            } => {
-                self.store
-                    .insert(sequence, &subject, id.into(), headers, payload, now);
+            Record::Stored { sequence, subject, id, headers, payload, .. } => {
+                self.store.insert(sequence, &subject, id.into(), headers, payload, now);
             }
-            Record::Settled {
-                consumer, sequence, ..
-            } => {
+            Record::Settled { consumer, sequence, .. } => {
                 if let Some(consumer) = self.consumers.get_mut(consumer.as_str()) {
                     consumer.restore_settled(sequence);
                 }
             }
             Record::Removed { sequence, .. } => self.remove(sequence),
-            Record::Purged { filter, up_to, .. } => self.purge(
-                &Filter::new(&filter).map_err(|_| "a filter is not valid")?,
-                up_to,
-            ),
-            Record::Consumer {
-                stream,
-                name,
-                filter,
-                ack_wait_ms,
-                max_ack_pending,
-                position,
-                pending,
-            } => {
+            Record::Purged { filter, up_to, .. } => {
+                self.purge(&Filter::new(&filter).map_err(|_| "a filter is not valid")?, up_to)
+            }
+            Record::Consumer { stream, name, filter, ack_wait_ms, max_ack_pending, position, pending } => {
                 let mut spec = ConsumerSpec::new(stream, name, filter);
                 spec.ack_wait = Duration::from_millis(ack_wait_ms);
                 spec.max_ack_pending = usize::try_from(max_ack_pending).unwrap_or(usize::MAX);
                 let filter = check_consumer(&spec).map_err(|_| "a consumer is not valid")?;
                 let mut consumer = Cursor::new(&spec, filter, position);
-                let stored = pending
-                    .into_iter()
-                    .filter(|sequence| self.store.entry(*sequence).is_some());
+                let stored = pending.into_iter().filter(|sequence| self.store.entry(*sequence).is_some());
                 stored.for_each(|sequence| consumer.restore_pending(sequence, now));
                 self.consumers.insert(spec.name.as_str().into(), consumer);
             }
             Record::Forgotten { name, .. } => drop(self.consumers.remove(name.as_str())),
             Record::Last { sequence, .. } => self.store.last = self.store.last.max(sequence),
-            Record::Remembered { id, sequence, .. } => {
-                self.store.remember(id.into(), sequence, now)
-            }
+            Record::Remembered { id, sequence, .. } => self.store.remember(id.into(), sequence, now),
             Record::Epoch { .. } => return Err("an epoch belongs to no stream"),
         }
         Ok(())
@@ -244,12 +173,8 @@ impl Log {
     /// After the log was read back.
     pub(super) fn restored(&mut self, journal: &Arc<Journal>, now: Instant) {
         self.store.visible = self.store.last;
-        let Self {
-            store, consumers, ..
-        } = self;
-        consumers
-            .values_mut()
-            .for_each(|consumer| consumer.restored(store, now));
+        let Self { store, consumers, .. } = self;
+        consumers.values_mut().for_each(|consumer| consumer.restored(store, now));
         self.journal = Some(Arc::clone(journal));
     }
 }
@@ -265,31 +190,14 @@ mod tests {
         log.open_consumer(spec).unwrap();
         for id in ["a", "b", "c"] {
             let message = Publish::new(Stream::Events, "argosy.event.1.u", id, "");
-            log.store
-                .append(message, None, &Options::default())
-                .unwrap();
+            log.store.append(message, None, &Options::default()).unwrap();
         }
         let filter = Filter::new("argosy.event.1.>").unwrap();
-        assert_eq!(
-            (
-                log.store.read(&filter, 0, 9).len(),
-                log.store.next(&filter, 0)
-            ),
-            (0, Err(0))
-        );
+        assert_eq!((log.store.read(&filter, 0, 9).len(), log.store.next(&filter, 0)), (0, Err(0)));
         log.committed(2);
-        let seen: Vec<u64> = log
-            .store
-            .read(&filter, 0, 9)
-            .iter()
-            .map(|m| m.sequence)
-            .collect();
+        let seen: Vec<u64> = log.store.read(&filter, 0, 9).iter().map(|m| m.sequence).collect();
         assert_eq!((seen, log.store.next(&filter, 2)), (vec![1, 2], Err(2)));
-        assert_eq!(
-            log.store.last_of(&filter),
-            3,
-            "fences count what is on its way"
-        );
+        assert_eq!(log.store.last_of(&filter), 3, "fences count what is on its way");
         let (store, consumers) = (&log.store, &mut log.consumers);
         let cursor = consumers.get_mut("c").unwrap();
         assert_eq!(cursor.take(store, 9, Instant::now(), None).len(), 2);

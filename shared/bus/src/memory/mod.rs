@@ -91,14 +91,7 @@ impl Memory {
     /// The same, with settings.
     pub fn with_options(options: Options) -> Self {
         let logs = Stream::ALL.map(|stream| Mutex::new(Log::new(stream)));
-        Self {
-            inner: Arc::new(Inner {
-                logs,
-                leases: Mutex::default(),
-                options,
-                journal: None,
-            }),
-        }
+        Self { inner: Arc::new(Inner { logs, leases: Mutex::default(), options, journal: None }) }
     }
 }
 
@@ -113,21 +106,11 @@ impl Inner {
 
     fn store(&self, message: Publish) -> Result<(Ack, PublishFault), Error> {
         let fence = check_publish(&message, self.options.message_bytes_max)?;
-        let fault = self
-            .options
-            .chaos
-            .as_ref()
-            .map_or(PublishFault::None, |chaos| chaos.on_publish(&message));
+        let fault = self.options.chaos.as_ref().map_or(PublishFault::None, |chaos| chaos.on_publish(&message));
         if fault == PublishFault::Refused {
-            return Err(Error::Unavailable {
-                doing: "publish",
-                source: None,
-            });
+            return Err(Error::Unavailable { doing: "publish", source: None });
         }
-        let ack = self
-            .log(message.stream)
-            .lock()
-            .append(message, fence.as_ref(), &self.options)?;
+        let ack = self.log(message.stream).lock().append(message, fence.as_ref(), &self.options)?;
         Ok((ack, fault))
     }
 
@@ -148,20 +131,13 @@ impl Inner {
             let log = self.log(stream).lock();
             log.store.visible < log.store.last
         };
-        if is_behind {
-            self.stored().await
-        } else {
-            Ok(())
-        }
+        if is_behind { self.stored().await } else { Ok(()) }
     }
 }
 
 fn answered((ack, fault): (Ack, PublishFault)) -> Result<Ack, Error> {
     match fault {
-        PublishFault::LostAnswer => Err(Error::Unavailable {
-            doing: "publish",
-            source: None,
-        }),
+        PublishFault::LostAnswer => Err(Error::Unavailable { doing: "publish", source: None }),
         PublishFault::None | PublishFault::Refused => Ok(ack),
     }
 }
@@ -177,9 +153,7 @@ impl Bus for Memory {
 
     async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
         coop::consume_budget().await;
-        let acks = messages
-            .into_iter()
-            .map(|message| self.inner.store(message).and_then(answered));
+        let acks = messages.into_iter().map(|message| self.inner.store(message).and_then(answered));
         let acks: Result<Vec<Ack>, Error> = acks.collect();
         self.inner.stored().await?;
         acks
@@ -191,34 +165,18 @@ impl Bus for Memory {
         Ok(self.inner.log(stream).lock().store.last_of(&filter))
     }
 
-    async fn read(
-        &self,
-        stream: Stream,
-        filter: &str,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Message>, Error> {
+    async fn read(&self, stream: Stream, filter: &str, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
         coop::consume_budget().await;
         let filter = Filter::of(stream, filter)?;
         self.inner.settled(stream).await?;
-        Ok(self
-            .inner
-            .log(stream)
-            .lock()
-            .store
-            .read(&filter, after, limit))
+        Ok(self.inner.log(stream).lock().store.read(&filter, after, limit))
     }
 
     async fn consume(&self, spec: ConsumerSpec) -> Result<Box<dyn Consumer>, Error> {
         let (stream, name) = (spec.stream, spec.name.as_str().into());
         let wake = self.inner.log(stream).lock().open_consumer(spec)?;
         self.inner.stored().await?;
-        Ok(Box::new(Handle::new(
-            Arc::clone(&self.inner),
-            stream,
-            name,
-            wake,
-        )))
+        Ok(Box::new(Handle::new(Arc::clone(&self.inner), stream, name, wake)))
     }
 
     async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error> {
@@ -232,20 +190,12 @@ impl Bus for Memory {
         self.inner.stored().await
     }
 
-    async fn acquire(
-        &self,
-        lease: &str,
-        holder: &str,
-        ttl: Duration,
-    ) -> Result<Option<Lease>, Error> {
+    async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         let taken = {
             let mut leases = self.inner.leases.lock();
             let taken = leases.acquire(lease, holder, ttl)?;
             if let (Some((lease, true)), Some(journal)) = (&taken, &self.inner.journal) {
-                journal.record(&Record::Epoch {
-                    lease: lease.name.clone(),
-                    epoch: lease.epoch,
-                });
+                journal.record(&Record::Epoch { lease: lease.name.clone(), epoch: lease.epoch });
             }
             taken
         };

@@ -50,11 +50,7 @@ impl Entry {
     }
 
     fn size(&self) -> u64 {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         (self.payload.len() + self.id.len() + headers) as u64
     }
 }
@@ -69,9 +65,7 @@ struct Ids {
 impl Ids {
     fn expire(&mut self, now: Instant, options: &Options) {
         while let Some((stored, id)) = self.ages.front() {
-            if self.ages.len() <= options.dedup_ids_max
-                && now.duration_since(*stored) < options.dedup_window
-            {
+            if self.ages.len() <= options.dedup_ids_max && now.duration_since(*stored) < options.dedup_window {
                 break;
             }
             self.sequences.remove(id);
@@ -89,15 +83,7 @@ impl Ids {
 impl Store {
     pub(super) fn new(stream: Stream) -> Self {
         let (entries, index, ids) = (BTreeMap::new(), Index::default(), Ids::default());
-        Self {
-            stream,
-            last: 0,
-            visible: 0,
-            bytes: 0,
-            entries,
-            index,
-            ids,
-        }
+        Self { stream, last: 0, visible: 0, bytes: 0, entries, index, ids }
     }
 
     /// Appends a checked message; without an entry it is a duplicate.
@@ -110,43 +96,19 @@ impl Store {
         let now = Instant::now();
         self.ids.expire(now, options);
         if let Some(sequence) = self.ids.sequences.get(message.id.as_str()) {
-            return Ok((
-                Ack {
-                    sequence: *sequence,
-                    duplicate: true,
-                },
-                None,
-            ));
+            return Ok((Ack { sequence: *sequence, duplicate: true }, None));
         }
         if let Some((filter, expected)) = fence
             && self.last_of(filter) != *expected
         {
-            return Err(Error::Fenced {
-                filter: filter.as_str().to_owned(),
-                expected: *expected,
-            });
+            return Err(Error::Fenced { filter: filter.as_str().to_owned(), expected: *expected });
         }
         if self.bytes + message.payload.len() as u64 > options.stream_bytes_max {
-            return Err(Error::Full {
-                stream: self.stream,
-            });
+            return Err(Error::Full { stream: self.stream });
         }
         let sequence = self.last + 1;
-        let entry = self.insert(
-            sequence,
-            &message.subject,
-            message.id.into(),
-            message.headers,
-            message.payload,
-            now,
-        );
-        Ok((
-            Ack {
-                sequence,
-                duplicate: false,
-            },
-            Some(entry),
-        ))
+        let entry = self.insert(sequence, &message.subject, message.id.into(), message.headers, message.payload, now);
+        Ok((Ack { sequence, duplicate: false }, Some(entry)))
     }
 
     /// Stores a message and remembers its id.
@@ -161,12 +123,7 @@ impl Store {
     ) -> Arc<Entry> {
         self.ids.insert(Arc::clone(&id), sequence, now);
         let subject = self.index.insert(subject, sequence);
-        let entry = Arc::new(Entry {
-            subject,
-            id,
-            headers,
-            payload,
-        });
+        let entry = Arc::new(Entry { subject, id, headers, payload });
         self.bytes += entry.size();
         self.last = self.last.max(sequence);
         self.entries.insert(sequence, Arc::clone(&entry));
@@ -189,11 +146,7 @@ impl Store {
 
     /// Ids that are remembered though their messages are gone.
     pub(super) fn remembered(&self) -> impl Iterator<Item = (&str, u64)> {
-        let known = self
-            .ids
-            .ages
-            .iter()
-            .filter_map(|(_, id)| Some((id.as_ref(), *self.ids.sequences.get(id)?)));
+        let known = self.ids.ages.iter().filter_map(|(_, id)| Some((id.as_ref(), *self.ids.sequences.get(id)?)));
         known.filter(|(_, sequence)| !self.entries.contains_key(sequence))
     }
 
@@ -202,25 +155,13 @@ impl Store {
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
-        self.entries
-            .iter()
-            .map(|(sequence, entry)| (*sequence, entry))
+        self.entries.iter().map(|(sequence, entry)| (*sequence, entry))
     }
 
     /// Entries after `after`, up to and including `up_to`.
-    pub(super) fn between(
-        &self,
-        after: u64,
-        up_to: u64,
-    ) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
-        let range = (after < up_to).then(|| {
-            self.entries
-                .range((Bound::Excluded(after), Bound::Included(up_to)))
-        });
-        range
-            .into_iter()
-            .flatten()
-            .map(|(sequence, entry)| (*sequence, entry))
+    pub(super) fn between(&self, after: u64, up_to: u64) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
+        let range = (after < up_to).then(|| self.entries.range((Bound::Excluded(after), Bound::Included(up_to))));
+        range.into_iter().flatten().map(|(sequence, entry)| (*sequence, entry))
     }
 
     /// Bytes that the stored messages take in a log, roughly.
@@ -235,20 +176,13 @@ impl Store {
 
     /// Stored sequences under a filter, after `after`, up to and including `up_to`.
     pub(super) fn range(&self, filter: &Filter, after: u64, up_to: u64) -> Vec<u64> {
-        self.index
-            .range(filter, after.saturating_add(1), up_to, usize::MAX)
+        self.index.range(filter, after.saturating_add(1), up_to, usize::MAX)
     }
 
     pub(super) fn read(&self, filter: &Filter, after: u64, limit: usize) -> Vec<Message> {
-        let sequences = self
-            .index
-            .range(filter, after.saturating_add(1), self.visible, limit);
-        let found = sequences
-            .into_iter()
-            .filter_map(|sequence| Some((sequence, self.entries.get(&sequence)?)));
-        found
-            .map(|(sequence, entry)| entry.message(self.stream, sequence, 0))
-            .collect()
+        let sequences = self.index.range(filter, after.saturating_add(1), self.visible, limit);
+        let found = sequences.into_iter().filter_map(|sequence| Some((sequence, self.entries.get(&sequence)?)));
+        found.map(|(sequence, entry)| entry.message(self.stream, sequence, 0)).collect()
     }
 
     /// First visible message after `after` that fits; otherwise the position up to which there surely is none.
@@ -257,9 +191,7 @@ impl Store {
             Next::At(sequence) if sequence <= self.visible => Ok(sequence),
             Next::At(_) | Next::None => Err(self.visible),
             Next::Scan => {
-                let found = self
-                    .between(after, self.visible)
-                    .find(|(_, entry)| filter.matches(&entry.subject));
+                let found = self.between(after, self.visible).find(|(_, entry)| filter.matches(&entry.subject));
                 found.map(|(sequence, _)| sequence).ok_or(self.visible)
             }
         }

@@ -48,20 +48,13 @@ pub(super) struct Handle {
 /// Opens the durable consumer, creating or updating it.
 pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Error> {
     let filter = check_consumer(&spec)?;
-    let conflict = |reason| Error::ConsumerConflict {
-        stream: spec.stream,
-        name: spec.name.clone(),
-        reason,
-    };
+    let conflict = |reason| Error::ConsumerConflict { stream: spec.stream, name: spec.name.clone(), reason };
     let stream = nats.stream(spec.stream).await?;
     let mut tries = 0;
     let consumer = loop {
         tries += 1;
         if tries > RACES_MAX {
-            return Err(Error::Unavailable {
-                doing: "open a consumer",
-                source: None,
-            });
+            return Err(Error::Unavailable { doing: "open a consumer", source: None });
         }
         match stream.consumer_info(&spec.name).await {
             Ok(info) if info.config.filter_subject != filter.as_str() => {
@@ -70,9 +63,7 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
             Ok(info) => {
                 let mut config = wanted(&spec);
                 config.deliver_policy = info.config.deliver_policy;
-                if info.config.ack_wait == config.ack_wait
-                    && info.config.max_ack_pending == config.max_ack_pending
-                {
+                if info.config.ack_wait == config.ack_wait && info.config.max_ack_pending == config.max_ack_pending {
                     break PullConsumer::new(config, info, nats.context.clone());
                 }
                 match stream.update_consumer(config).await {
@@ -81,11 +72,8 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
                 }
             }
             // A cluster that has just removed a consumer may give no answer.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::TimedOut
-                ) => {}
+            Err(error) if matches!(error.kind(), ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::TimedOut) => {
+            }
             Err(error) => return Err(super::failed("look for a consumer", error)),
         }
         match stream.create_consumer_strict(wanted(&spec)).await {
@@ -93,22 +81,15 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
             Err(error) => match error.kind() {
                 ConsumerCreateStrictErrorKind::AlreadyExists => {}
                 ConsumerCreateStrictErrorKind::JetStream(answer) => match answer.error_code() {
-                    ErrorCode::CONSUMER_WQ_CONSUMER_NOT_UNIQUE
-                    | ErrorCode::CONSUMER_WQ_MULTIPLE_UNFILTERED => {
+                    ErrorCode::CONSUMER_WQ_CONSUMER_NOT_UNIQUE | ErrorCode::CONSUMER_WQ_MULTIPLE_UNFILTERED => {
                         return Err(conflict(OVERLAP));
                     }
                     ErrorCode::CONSUMER_ALREADY_EXISTS | ErrorCode::CONSUMER_NAME_EXIST => {}
                     code if is_final(code) => {
-                        return Err(Error::Refused {
-                            doing: "create a consumer",
-                            source: answer.into(),
-                        });
+                        return Err(Error::Refused { doing: "create a consumer", source: answer.into() });
                     }
                     _ => {
-                        return Err(Error::Unavailable {
-                            doing: "create a consumer",
-                            source: Some(answer.into()),
-                        });
+                        return Err(Error::Unavailable { doing: "create a consumer", source: Some(answer.into()) });
                     }
                 },
                 _ => return Err(super::failed("create a consumer", error)),
@@ -116,26 +97,12 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
         }
     };
     let inbox = nats.client.new_inbox();
-    let answers = nats
-        .client
-        .subscribe(inbox.clone())
-        .await
-        .map_err(|error| super::failed("open a consumer", error))?;
+    let answers =
+        nats.client.subscribe(inbox.clone()).await.map_err(|error| super::failed("open a consumer", error))?;
     let (stream, name, max_ack_pending) = (spec.stream, spec.name, spec.max_ack_pending);
     let nats = nats.clone();
     let heard = Instant::now();
-    Ok(Handle {
-        nats,
-        stream,
-        name,
-        consumer,
-        inbox,
-        answers,
-        max_ack_pending,
-        outstanding: 0,
-        heard,
-        connection: 0,
-    })
+    Ok(Handle { nats, stream, name, consumer, inbox, answers, max_ack_pending, outstanding: 0, heard, connection: 0 })
 }
 
 fn wanted(spec: &ConsumerSpec) -> Config {
@@ -144,9 +111,7 @@ fn wanted(spec: &ConsumerSpec) -> Config {
         deliver_policy: match spec.deliver {
             Deliver::All => DeliverPolicy::All,
             Deliver::New => DeliverPolicy::New,
-            Deliver::After(sequence) => DeliverPolicy::ByStartSequence {
-                start_sequence: sequence.saturating_add(1),
-            },
+            Deliver::After(sequence) => DeliverPolicy::ByStartSequence { start_sequence: sequence.saturating_add(1) },
         },
         ack_policy: AckPolicy::Explicit,
         ack_wait: spec.ack_wait,
@@ -168,14 +133,10 @@ pub(super) fn code(kind: &ConsumerErrorKind) -> Option<ErrorCode> {
 /// A consumer error as ours.
 pub(super) fn failed(kind: &ConsumerErrorKind, doing: &'static str) -> Error {
     match kind {
-        ConsumerErrorKind::JetStream(answer) if is_final(answer.error_code()) => Error::Refused {
-            doing,
-            source: answer.clone().into(),
-        },
-        other => Error::Unavailable {
-            doing,
-            source: Some(other.to_string().into()),
-        },
+        ConsumerErrorKind::JetStream(answer) if is_final(answer.error_code()) => {
+            Error::Refused { doing, source: answer.clone().into() }
+        }
+        other => Error::Unavailable { doing, source: Some(other.to_string().into()) },
     }
 }
 
@@ -187,11 +148,7 @@ enum Answer {
 }
 
 impl Handle {
-    async fn wait(
-        &mut self,
-        max: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Vec<Delivery>, Error> {
+    async fn wait(&mut self, max: usize, deadline: Option<Instant>) -> Result<Vec<Delivery>, Error> {
         loop {
             let mut found = Vec::new();
             while found.len() < max {
@@ -217,11 +174,8 @@ impl Handle {
             {
                 found.push(*delivery);
                 while found.len() < max {
-                    let Some(Ok(Answer::Delivery(delivery))) = self
-                        .answers
-                        .next()
-                        .now_or_never()
-                        .map(|next| self.read(next))
+                    let Some(Ok(Answer::Delivery(delivery))) =
+                        self.answers.next().now_or_never().map(|next| self.read(next))
                     else {
                         break;
                     };
@@ -234,27 +188,15 @@ impl Handle {
 
     /// Asks the server for messages, unless it has a living request.
     async fn request(&mut self, max: usize, now: Instant) -> Result<(), Error> {
-        let connection = self
-            .nats
-            .client
-            .statistics()
-            .connects
-            .load(Ordering::Relaxed);
+        let connection = self.nats.client.statistics().connects.load(Ordering::Relaxed);
         let dead = connection != self.connection || now.duration_since(self.heard) > HEARTBEAT * 2;
         if self.outstanding > 0 && !dead {
             return Ok(());
         }
         let batch = max.min(self.max_ack_pending).min(PULL_MAX);
-        let request = BatchConfig {
-            batch,
-            expires: Some(PULL_EXPIRES),
-            idle_heartbeat: HEARTBEAT,
-            ..BatchConfig::default()
-        };
-        let sent = self
-            .consumer
-            .request_batch(request, self.inbox.as_str().into())
-            .await;
+        let request =
+            BatchConfig { batch, expires: Some(PULL_EXPIRES), idle_heartbeat: HEARTBEAT, ..BatchConfig::default() };
+        let sent = self.consumer.request_batch(request, self.inbox.as_str().into()).await;
         sent.map_err(|error| super::failed("ask for messages", error))?;
         (self.outstanding, self.heard, self.connection) = (batch, now, connection);
         Ok(())
@@ -271,25 +213,18 @@ impl Handle {
         match message.status {
             None | Some(StatusCode::OK) => {
                 self.outstanding = self.outstanding.saturating_sub(1);
-                self.delivery(message)
-                    .map(|delivery| Answer::Delivery(Box::new(delivery)))
+                self.delivery(message).map(|delivery| Answer::Delivery(Box::new(delivery)))
             }
             Some(StatusCode::IDLE_HEARTBEAT) => Ok(Answer::Status),
             Some(status) => {
                 self.outstanding = 0;
                 let text = message.description.unwrap_or_default();
                 if text.eq_ignore_ascii_case("consumer deleted") {
-                    return Err(Error::ConsumerGone {
-                        stream: self.stream,
-                        name: self.name.clone(),
-                    });
+                    return Err(Error::ConsumerGone { stream: self.stream, name: self.name.clone() });
                 }
                 if status == StatusCode::NO_RESPONDERS {
                     let source = Some("no server feels responsible for the consumer".into());
-                    return Err(Error::Unavailable {
-                        doing: "wait for messages",
-                        source,
-                    });
+                    return Err(Error::Unavailable { doing: "wait for messages", source });
                 }
                 tracing::debug!(%status, text, consumer = self.name, "request for messages ended");
                 Ok(Answer::Status)
@@ -298,33 +233,17 @@ impl Handle {
     }
 
     fn delivery(&self, message: async_nats::Message) -> Result<Delivery, Error> {
-        let message = jetstream::Message {
-            message,
-            context: self.nats.context.clone(),
-        };
+        let message = jetstream::Message { message, context: self.nats.context.clone() };
         let (sequence, deliveries) = match message.info() {
-            Ok(info) => (
-                info.stream_sequence,
-                u32::try_from(info.delivered).unwrap_or(u32::MAX),
-            ),
+            Ok(info) => (info.stream_sequence, u32::try_from(info.delivered).unwrap_or(u32::MAX)),
             Err(source) => {
-                return Err(Error::Refused {
-                    doing: "read a delivery",
-                    source,
-                });
+                return Err(Error::Refused { doing: "read a delivery", source });
             }
         };
         let (message, acker) = message.split();
         let headers = message.headers.unwrap_or_else(HeaderMap::new);
         let subject = message.subject.to_string();
-        let message: Message = read::message(
-            self.stream,
-            subject,
-            sequence,
-            &headers,
-            message.payload,
-            deliveries,
-        );
+        let message: Message = read::message(self.stream, subject, sequence, &headers, message.payload, deliveries);
         Ok(Delivery::new(message, Box::new(Receipt(acker))))
     }
 }
@@ -333,9 +252,7 @@ impl Handle {
 impl Consumer for Handle {
     async fn next(&mut self) -> Result<Delivery, Error> {
         let mut deliveries = self.wait(1, None).await?;
-        Ok(deliveries
-            .pop()
-            .expect("without a deadline the wait ends with a delivery"))
+        Ok(deliveries.pop().expect("without a deadline the wait ends with a delivery"))
     }
 
     async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
@@ -356,9 +273,6 @@ impl Settle for Receipt {
             Verdict::InProgress => AckKind::Progress,
         };
         let sent = self.0.ack_with(kind).await;
-        sent.map_err(|source| Error::Unavailable {
-            doing: "acknowledge",
-            source: Some(source),
-        })
+        sent.map_err(|source| Error::Unavailable { doing: "acknowledge", source: Some(source) })
     }
 }

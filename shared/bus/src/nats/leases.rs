@@ -49,21 +49,11 @@ pub(super) async fn acquire(
             Some((_, epoch)) => Some(epoch),
             None => None,
         };
-        let value = Value {
-            holder: holder.to_owned(),
-            epoch,
-        };
+        let value = Value { holder: holder.to_owned(), epoch };
         if let Some(revision) = write(context, name, Some((&value, ttl)), slot.revision).await? {
             let epoch = epoch.unwrap_or(revision);
             let (name, holder) = (name.to_owned(), holder.to_owned());
-            return Ok(Some(Lease {
-                name,
-                holder,
-                epoch,
-                ttl,
-                expires: asked + ttl,
-                revision,
-            }));
+            return Ok(Some(Lease { name, holder, epoch, ttl, expires: asked + ttl, revision }));
         }
     }
     Ok(None)
@@ -71,43 +61,23 @@ pub(super) async fn acquire(
 
 pub(super) async fn renew(context: &Context, old: &Lease) -> Result<Lease, Error> {
     let asked = Instant::now();
-    let lost = || Error::LeaseLost {
-        lease: old.name.clone(),
-        holder: old.holder.clone(),
-    };
-    let value = Value {
-        holder: old.holder.clone(),
-        epoch: Some(old.epoch),
-    };
-    let renewed = |revision| Lease {
-        expires: asked + old.ttl,
-        revision,
-        ..old.clone()
-    };
-    if let Some(revision) = write(context, &old.name, Some((&value, old.ttl)), old.revision).await?
-    {
+    let lost = || Error::LeaseLost { lease: old.name.clone(), holder: old.holder.clone() };
+    let value = Value { holder: old.holder.clone(), epoch: Some(old.epoch) };
+    let renewed = |revision| Lease { expires: asked + old.ttl, revision, ..old.clone() };
+    if let Some(revision) = write(context, &old.name, Some((&value, old.ttl)), old.revision).await? {
         return Ok(renewed(revision));
     }
     // An earlier renewal may have been stored while its answer was lost.
     let slot = look(context, &old.name).await?;
-    if slot
-        .held
-        .is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch)
-    {
+    if slot.held.is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch) {
         return Err(lost());
     }
-    write(context, &old.name, Some((&value, old.ttl)), slot.revision)
-        .await?
-        .map(renewed)
-        .ok_or_else(lost)
+    write(context, &old.name, Some((&value, old.ttl)), slot.revision).await?.map(renewed).ok_or_else(lost)
 }
 
 pub(super) async fn release(context: &Context, old: &Lease) -> Result<(), Error> {
     let slot = look(context, &old.name).await?;
-    if slot
-        .held
-        .is_some_and(|(holder, epoch)| holder == old.holder && epoch == old.epoch)
-    {
+    if slot.held.is_some_and(|(holder, epoch)| holder == old.holder && epoch == old.epoch) {
         write(context, &old.name, None, slot.revision).await?;
     }
     Ok(())
@@ -120,33 +90,18 @@ async fn look(context: &Context, name: &str) -> Result<Slot, Error> {
     let message = match bucket.get_last_raw_message_by_subject(&key(name)).await {
         Ok(message) => message,
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-            return Ok(Slot {
-                revision: 0,
-                held: None,
-            });
+            return Ok(Slot { revision: 0, held: None });
         }
         Err(error) => return Err(failed("read a lease", error)),
     };
     let revision = message.sequence;
     let removed = ["KV-Operation", header::NATS_MARKER_REASON.as_ref()];
-    if removed
-        .iter()
-        .any(|name| message.headers.get_last(*name).is_some())
-    {
-        return Ok(Slot {
-            revision,
-            held: None,
-        });
+    if removed.iter().any(|name| message.headers.get_last(*name).is_some()) {
+        return Ok(Slot { revision, held: None });
     }
-    let value: Value =
-        serde_json::from_slice(&message.payload).map_err(|error| Error::Refused {
-            doing: "read a lease",
-            source: error.into(),
-        })?;
-    Ok(Slot {
-        revision,
-        held: Some((value.holder, value.epoch.unwrap_or(revision))),
-    })
+    let value: Value = serde_json::from_slice(&message.payload)
+        .map_err(|error| Error::Refused { doing: "read a lease", source: error.into() })?;
+    Ok(Slot { revision, held: Some((value.holder, value.epoch.unwrap_or(revision))) })
 }
 
 /// Writes the key if it still has `expected`; `None` when it has not. Without a value it is marked as removed.
@@ -157,16 +112,10 @@ async fn write(
     expected: u64,
 ) -> Result<Option<u64>, Error> {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-        expected.to_string(),
-    );
+    headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
     let payload = match value {
         Some((value, ttl)) => {
-            headers.insert(
-                header::NATS_MESSAGE_TTL,
-                ttl.as_millis().div_ceil(1000).to_string(),
-            );
+            headers.insert(header::NATS_MESSAGE_TTL, ttl.as_millis().div_ceil(1000).to_string());
             serde_json::to_vec(value).expect("strings and numbers are valid JSON")
         }
         None => {
@@ -174,10 +123,7 @@ async fn write(
             Vec::new()
         }
     };
-    let answer = match context
-        .publish_with_headers(key(name), headers, payload.into())
-        .await
-    {
+    let answer = match context.publish_with_headers(key(name), headers, payload.into()).await {
         Ok(answer) => answer.await,
         Err(error) => Err(error),
     };

@@ -88,32 +88,20 @@ impl Nats {
     /// Errors: `Unavailable` when no server answers; `Refused` when it is too old, rejects the credentials or the streams.
     pub async fn connect(url: &str, options: Options) -> Result<Self, Error> {
         let client = setup::connect(url, &options).await?;
-        let context = jetstream::context::ContextBuilder::new()
-            .timeout(options.request_timeout)
-            .build(client.clone());
+        let context = jetstream::context::ContextBuilder::new().timeout(options.request_timeout).build(client.clone());
         setup::create(&context, &options).await?;
         Ok(Self { client, context })
     }
 
     async fn stream(&self, stream: Stream) -> Result<stream::Stream<()>, Error> {
         let found = self.context.get_stream_no_info(stream.name()).await;
-        found.map_err(|source| Error::Refused {
-            doing: "name a stream",
-            source: source.into(),
-        })
+        found.map_err(|source| Error::Refused { doing: "name a stream", source: source.into() })
     }
 
     async fn send(&self, message: Publish) -> Result<Sent, Error> {
         let limit = self.client.max_payload();
         check_publish(&message, limit.saturating_sub(OWN_HEADER_BYTES))?;
-        let Publish {
-            stream,
-            subject,
-            id,
-            headers,
-            payload,
-            expect,
-        } = message;
+        let Publish { stream, subject, id, headers, payload, expect } = message;
         let size = payload.len();
         let mut all = HeaderMap::new();
         for (name, value) in &headers {
@@ -123,29 +111,14 @@ impl Nats {
         all.insert(header::NATS_EXPECTED_STREAM, stream.name());
         let fence = expect.map(|expect| (expect.filter, expect.last_sequence));
         if let Some((filter, sequence)) = &fence {
-            all.insert(
-                header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                sequence.to_string(),
-            );
+            all.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
             if *filter != subject {
                 all.insert(EXPECTED_SUBJECT, filter.as_str());
             }
         }
         let publish = PublishMessage::build().payload(payload).headers(all);
-        let mut sent = Sent {
-            stream,
-            subject,
-            id,
-            size,
-            limit,
-            fence,
-            answer: None,
-        };
-        match self
-            .context
-            .send_publish(sent.subject.clone(), publish)
-            .await
-        {
+        let mut sent = Sent { stream, subject, id, size, limit, fence, answer: None };
+        match self.context.send_publish(sent.subject.clone(), publish).await {
             Ok(answer) => sent.answer = Some(answer),
             Err(error) => return Err(sent.error(error)),
         }
@@ -154,20 +127,12 @@ impl Nats {
 
     /// The server looks at the fence before the id. An append that went through, and whose answer was lost, is the first
     /// message behind its own fence.
-    async fn look_behind_fence(
-        &self,
-        stream: Stream,
-        id: &str,
-        refusal: Error,
-    ) -> Result<Ack, Error> {
+    async fn look_behind_fence(&self, stream: Stream, id: &str, refusal: Error) -> Result<Ack, Error> {
         let Error::Fenced { filter, expected } = &refusal else {
             return Err(refusal);
         };
         match self.read(stream, filter, *expected, 1).await?.first() {
-            Some(message) if message.id == id => Ok(Ack {
-                sequence: message.sequence,
-                duplicate: true,
-            }),
+            Some(message) if message.id == id => Ok(Ack { sequence: message.sequence, duplicate: true }),
             _ => Err(refusal),
         }
     }
@@ -188,10 +153,7 @@ impl Sent {
     async fn answer(mut self, nats: &Nats) -> Result<Ack, Error> {
         let answer = self.answer.take().expect("set when the message was sent");
         match answer.await {
-            Ok(ack) => Ok(Ack {
-                sequence: ack.sequence,
-                duplicate: ack.duplicate,
-            }),
+            Ok(ack) => Ok(Ack { sequence: ack.sequence, duplicate: ack.duplicate }),
             Err(error) => {
                 let (stream, id) = (self.stream, std::mem::take(&mut self.id));
                 nats.look_behind_fence(stream, &id, self.error(error)).await
@@ -209,27 +171,15 @@ impl Sent {
             kind if kind == PublishErrorKind::MaxPayloadExceeded
                 || code == Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM) =>
             {
-                Error::TooLarge {
-                    subject: self.subject,
-                    size: self.size,
-                    limit: self.limit,
-                }
+                Error::TooLarge { subject: self.subject, size: self.size, limit: self.limit }
             }
-            PublishErrorKind::Other
-                if code == Some(ErrorCode::STREAM_STORE_FAILED) && mentions(&error, "maximum") =>
-            {
-                Error::Full {
-                    stream: self.stream,
-                }
+            PublishErrorKind::Other if code == Some(ErrorCode::STREAM_STORE_FAILED) && mentions(&error, "maximum") => {
+                Error::Full { stream: self.stream }
             }
-            PublishErrorKind::Other if code.is_some_and(is_final) => Error::Refused {
-                doing: "publish",
-                source: error.into(),
-            },
-            _ => Error::Unavailable {
-                doing: "publish",
-                source: Some(error.into()),
-            },
+            PublishErrorKind::Other if code.is_some_and(is_final) => {
+                Error::Refused { doing: "publish", source: error.into() }
+            }
+            _ => Error::Unavailable { doing: "publish", source: Some(error.into()) },
         }
     }
 }
@@ -284,15 +234,9 @@ fn is_final(code: ErrorCode) -> bool {
 /// An error of a request: refused when the server said so for good, otherwise no answer.
 fn failed(doing: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     if error_code(&error).is_some_and(is_final) {
-        Error::Refused {
-            doing,
-            source: Box::new(error),
-        }
+        Error::Refused { doing, source: Box::new(error) }
     } else {
-        Error::Unavailable {
-            doing,
-            source: Some(Box::new(error)),
-        }
+        Error::Unavailable { doing, source: Some(Box::new(error)) }
     }
 }
 
@@ -313,11 +257,7 @@ impl Bus for Nats {
                 acks.push(oldest.answer(self).await?);
             }
             let sent = self.send(message).await?;
-            if fenced {
-                acks.push(sent.answer(self).await?)
-            } else {
-                in_flight.push_back(sent)
-            }
+            if fenced { acks.push(sent.answer(self).await?) } else { in_flight.push_back(sent) }
         }
         for sent in in_flight {
             acks.push(sent.answer(self).await?);
@@ -329,13 +269,7 @@ impl Bus for Nats {
         read::last_sequence(&self.stream(stream).await?, &Filter::of(stream, filter)?).await
     }
 
-    async fn read(
-        &self,
-        stream: Stream,
-        filter: &str,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Message>, Error> {
+    async fn read(&self, stream: Stream, filter: &str, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
         read::read(self, stream, &Filter::of(stream, filter)?, after, limit).await
     }
 
@@ -354,24 +288,11 @@ impl Bus for Nats {
 
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
         let filter = Filter::of(stream, subject)?;
-        let purge = self
-            .stream(stream)
-            .await?
-            .purge()
-            .filter(filter.as_str())
-            .sequence(up_to.saturating_add(1));
-        purge
-            .await
-            .map(drop)
-            .map_err(|error| failed("purge", error))
+        let purge = self.stream(stream).await?.purge().filter(filter.as_str()).sequence(up_to.saturating_add(1));
+        purge.await.map(drop).map_err(|error| failed("purge", error))
     }
 
-    async fn acquire(
-        &self,
-        lease: &str,
-        holder: &str,
-        ttl: Duration,
-    ) -> Result<Option<Lease>, Error> {
+    async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         leases::acquire(&self.context, lease, holder, ttl).await
     }
 

@@ -21,14 +21,8 @@ const TRIES_MAX: u32 = 20;
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// Asks the leader, never a replica that may lag.
-pub(super) async fn last_sequence(
-    stream: &stream::Stream<()>,
-    filter: &Filter,
-) -> Result<u64, Error> {
-    match stream
-        .get_last_raw_message_by_subject(filter.as_str())
-        .await
-    {
+pub(super) async fn last_sequence(stream: &stream::Stream<()>, filter: &Filter) -> Result<u64, Error> {
+    match stream.get_last_raw_message_by_subject(filter.as_str()).await {
         Ok(message) => Ok(message.sequence),
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
         Err(error) => Err(failed("ask for the last sequence", error)),
@@ -52,14 +46,7 @@ pub(super) async fn read(
         if found.len() >= limit || reached >= target {
             return Ok(found);
         }
-        let batch = direct_get(
-            nats,
-            stream,
-            filter,
-            reached + 1,
-            BATCH_MAX.min(limit - found.len()),
-        )
-        .await?;
+        let batch = direct_get(nats, stream, filter, reached + 1, BATCH_MAX.min(limit - found.len())).await?;
         if !batch.is_empty() {
             found.extend(batch);
             continue;
@@ -67,10 +54,7 @@ pub(super) async fn read(
         // A lagging replica, or a purge since the leader was asked.
         tries += 1;
         if tries == TRIES_MAX {
-            return Err(Error::Unavailable {
-                doing: "read",
-                source: None,
-            });
+            return Err(Error::Unavailable { doing: "read", source: None });
         }
         sleep(Duration::from_millis(10) * tries).await;
         target = last_sequence(&leader, filter).await?;
@@ -92,72 +76,39 @@ async fn direct_get(
     from: u64,
     batch: usize,
 ) -> Result<Vec<Message>, Error> {
-    let request = serde_json::to_vec(&Request {
-        seq: from,
-        next_by_subj: filter.as_str(),
-        batch,
-    });
+    let request = serde_json::to_vec(&Request { seq: from, next_by_subj: filter.as_str(), batch });
     let request = request.expect("numbers and a string are valid JSON");
     let inbox = nats.client.new_inbox();
-    let mut answers = nats
-        .client
-        .subscribe(inbox.clone())
-        .await
-        .map_err(|error| failed("read", error))?;
+    let mut answers = nats.client.subscribe(inbox.clone()).await.map_err(|error| failed("read", error))?;
     let subject = format!("$JS.API.DIRECT.GET.{}", stream.name());
-    let sent = nats
-        .client
-        .publish_with_reply(subject, inbox, request.into())
-        .await;
+    let sent = nats.client.publish_with_reply(subject, inbox, request.into()).await;
     sent.map_err(|error| failed("read", error))?;
     let mut found = Vec::new();
     loop {
         let next = timeout(ANSWER_WAIT, answers.next()).await;
         let Ok(Some(answer)) = next else {
-            return Err(Error::Unavailable {
-                doing: "read",
-                source: None,
-            });
+            return Err(Error::Unavailable { doing: "read", source: None });
         };
         match answer.status {
             None | Some(StatusCode::OK) => {}
             Some(StatusCode::NO_RESPONDERS) => {
-                return Err(Error::Unavailable {
-                    doing: "read",
-                    source: None,
-                });
+                return Err(Error::Unavailable { doing: "read", source: None });
             }
             Some(status) if status.as_u16() == 204 || status == StatusCode::NOT_FOUND => {
                 return Ok(found);
             }
             Some(status) => {
                 let source = format!("{status} {}", answer.description.unwrap_or_default());
-                return Err(Error::Refused {
-                    doing: "read",
-                    source: source.into(),
-                });
+                return Err(Error::Refused { doing: "read", source: source.into() });
             }
         }
         let headers = answer.headers.unwrap_or_default();
-        let sequence = headers
-            .get_last(header::NATS_SEQUENCE)
-            .and_then(|value| value.as_str().parse().ok());
-        let (Some(sequence), Some(subject)) = (sequence, headers.get_last(header::NATS_SUBJECT))
-        else {
-            return Err(Error::Refused {
-                doing: "read",
-                source: "an answer without sequence or subject".into(),
-            });
+        let sequence = headers.get_last(header::NATS_SEQUENCE).and_then(|value| value.as_str().parse().ok());
+        let (Some(sequence), Some(subject)) = (sequence, headers.get_last(header::NATS_SUBJECT)) else {
+            return Err(Error::Refused { doing: "read", source: "an answer without sequence or subject".into() });
         };
         let subject = subject.as_str().to_owned();
-        found.push(message(
-            stream,
-            subject,
-            sequence,
-            &headers,
-            answer.payload,
-            0,
-        ));
+        found.push(message(stream, subject, sequence, &headers, answer.payload, 0));
     }
 }
 
@@ -177,17 +128,6 @@ pub(super) fn message(
             own.insert(name.to_owned(), value.as_str().to_owned());
         }
     }
-    let id = headers
-        .get_last(header::NATS_MESSAGE_ID)
-        .map(|id| id.as_str().to_owned())
-        .unwrap_or_default();
-    Message {
-        stream,
-        subject,
-        sequence,
-        id,
-        headers: own,
-        payload,
-        deliveries,
-    }
+    let id = headers.get_last(header::NATS_MESSAGE_ID).map(|id| id.as_str().to_owned()).unwrap_or_default();
+    Message { stream, subject, sequence, id, headers: own, payload, deliveries }
 }

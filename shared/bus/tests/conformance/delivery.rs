@@ -15,10 +15,7 @@ pub async fn keeps_order_per_subject(place: Place) {
     let mut last = BTreeMap::new();
     for n in 0..60 {
         let delivery = consumer.next().await.unwrap();
-        assert_eq!(
-            (place.id(&delivery), delivery.message.deliveries),
-            (n.to_string(), 1)
-        );
+        assert_eq!((place.id(&delivery), delivery.message.deliveries), (n.to_string(), 1));
         let before = last.insert(delivery.message.subject.clone(), delivery.message.sequence);
         assert!(before < Some(delivery.message.sequence));
         delivery.ack().await.unwrap();
@@ -34,11 +31,7 @@ pub async fn redelivers_after_ack_wait(place: Place) {
     let first = consumer.next().await.unwrap();
     let began = Instant::now();
     let second = consumer.next().await.unwrap();
-    assert!(
-        began.elapsed() >= millis(800),
-        "again after {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() >= millis(800), "again after {:?}", began.elapsed());
     assert_eq!(second.message.deliveries, 2);
     assert_eq!(second.message.sequence, first.message.sequence);
     second.ack().await.unwrap();
@@ -54,11 +47,7 @@ pub async fn redelivers_after_a_nak(place: Place) {
     let began = Instant::now();
     second.nak(millis(500)).await.unwrap();
     let third = consumer.next().await.unwrap();
-    assert!(
-        began.elapsed() >= millis(450),
-        "again after {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() >= millis(450), "again after {:?}", began.elapsed());
     assert_eq!(third.message.deliveries, 3);
     third.ack().await.unwrap();
 }
@@ -73,18 +62,8 @@ pub async fn never_redelivers_after_term(place: Place) {
     commands.next().await.unwrap().term().await.unwrap();
     assert!(is_silent(&mut events, millis(1200)).await);
     assert!(is_silent(&mut commands, millis(200)).await);
-    assert!(
-        place
-            .bus
-            .last_sequence(Stream::Events, &place.events())
-            .await
-            .unwrap()
-            > 0
-    );
-    let commands = place
-        .bus
-        .last_sequence(Stream::Commands, &subject::Command::of_shard(place.shard))
-        .await;
+    assert!(place.bus.last_sequence(Stream::Events, &place.events()).await.unwrap() > 0);
+    let commands = place.bus.last_sequence(Stream::Commands, &subject::Command::of_shard(place.shard)).await;
     assert_eq!(commands.unwrap(), 0);
 }
 
@@ -105,14 +84,8 @@ pub async fn progress_holds_off_redelivery(place: Place) {
 pub async fn an_ack_empties_the_work_queue(place: Place) {
     let filter = subject::Command::of_shard(place.shard);
     let mut consumer = place.consume(place.command_spec("queue")).await;
-    let sequences = [
-        place.publish_command("a", "1").await,
-        place.publish_command("b", "2").await,
-    ];
-    let (one, two) = (
-        consumer.next().await.unwrap(),
-        consumer.next().await.unwrap(),
-    );
+    let sequences = [place.publish_command("a", "1").await, place.publish_command("b", "2").await];
+    let (one, two) = (consumer.next().await.unwrap(), consumer.next().await.unwrap());
     assert_eq!([one.message.sequence, two.message.sequence], sequences);
     two.ack().await.unwrap();
     let left = |count: usize| {
@@ -132,40 +105,19 @@ pub async fn an_ack_empties_the_work_queue(place: Place) {
     assert_eq!(left(1).await[0].sequence, sequences[0]);
     one.ack().await.unwrap();
     left(0).await;
-    assert_eq!(
-        place
-            .bus
-            .last_sequence(Stream::Commands, &filter)
-            .await
-            .unwrap(),
-        0
-    );
+    assert_eq!(place.bus.last_sequence(Stream::Commands, &filter).await.unwrap(), 0);
 }
 
 pub async fn a_work_queue_has_one_consumer_per_subject(place: Place) {
     let _consumer = place.consume(place.command_spec("one")).await;
-    let two = place
-        .bus
-        .consume(place.command_spec("two"))
-        .await
-        .err()
-        .expect("the same subjects");
-    assert!(
-        matches!(&two, Error::ConsumerConflict { name, .. } if name.starts_with("two-")),
-        "{two:?}"
-    );
+    let two = place.bus.consume(place.command_spec("two")).await.err().expect("the same subjects");
+    assert!(matches!(&two, Error::ConsumerConflict { name, .. } if name.starts_with("two-")), "{two:?}");
     let mut narrow = place.command_spec("narrow");
     narrow.filter = subject::Command::of_workflow(place.shard, "u");
-    assert!(matches!(
-        place.bus.consume(narrow).await,
-        Err(Error::ConsumerConflict { .. })
-    ));
+    assert!(matches!(place.bus.consume(narrow).await, Err(Error::ConsumerConflict { .. })));
     let mut new = place.command_spec("one");
     new.deliver = Deliver::New;
-    assert!(matches!(
-        place.bus.consume(new).await,
-        Err(Error::ConsumerConflict { .. })
-    ));
+    assert!(matches!(place.bus.consume(new).await, Err(Error::ConsumerConflict { .. })));
     let _another_handle = place.consume(place.command_spec("one")).await;
     place.consume(place.spec("events-have-many-1")).await;
     place.consume(place.spec("events-have-many-2")).await;
@@ -189,10 +141,7 @@ pub async fn a_vanished_consumer_loses_nothing(place: Place) {
 }
 
 pub async fn handles_of_one_name_share(place: Place) {
-    let mut handles = [
-        place.consume(place.spec("share")).await,
-        place.consume(place.spec("share")).await,
-    ];
+    let mut handles = [place.consume(place.spec("share")).await, place.consume(place.spec("share")).await];
     for n in 0..20 {
         place.publish("u", &n.to_string()).await;
     }
@@ -221,10 +170,7 @@ pub async fn starts_where_asked(place: Place) {
     let mut again = place.spec("all");
     again.deliver = Deliver::After(0);
     let mut again = place.consume(again).await;
-    assert!(
-        is_silent(&mut again, millis(300)).await,
-        "where to start counts on creation only"
-    );
+    assert!(is_silent(&mut again, millis(300)).await, "where to start counts on creation only");
 }
 
 pub async fn stops_at_the_limit_of_unanswered(place: Place) {
@@ -246,11 +192,7 @@ pub async fn stops_at_the_limit_of_unanswered(place: Place) {
     assert!(is_silent(&mut consumer, millis(300)).await);
     spec.max_ack_pending = 4;
     let _updated = place.consume(spec).await;
-    assert_eq!(
-        place.id(&consumer.next().await.unwrap()),
-        "4",
-        "a raised limit counts at once"
-    );
+    assert_eq!(place.id(&consumer.next().await.unwrap()), "4", "a raised limit counts at once");
 }
 
 pub async fn a_batch_waits_only_for_the_first(place: Place) {
@@ -260,10 +202,7 @@ pub async fn a_batch_waits_only_for_the_first(place: Place) {
     assert!(began.elapsed() >= millis(290));
     place.publish("u", "0").await;
     let began = Instant::now();
-    assert_eq!(
-        consumer.next_batch(10, millis(20_000)).await.unwrap().len(),
-        1
-    );
+    assert_eq!(consumer.next_batch(10, millis(20_000)).await.unwrap().len(), 1);
     assert!(began.elapsed() < millis(10_000));
     let publishing = async {
         tokio::time::sleep(millis(200)).await;
@@ -303,25 +242,12 @@ pub async fn consumers_with_wildcards_see_their_subjects(place: Place) {
     let mut consumer = place.consume(spec).await;
     for (n, kind) in ["Wanted", "Other", "Other", "Wanted"].iter().enumerate() {
         let id = format!("{}:{n}", place.shard);
-        place
-            .bus
-            .publish(Publish::new(Stream::Events, place.event("u", kind), id, ""))
-            .await
-            .unwrap();
+        place.bus.publish(Publish::new(Stream::Events, place.event("u", kind), id, "")).await.unwrap();
     }
     assert_eq!(place.take(&mut consumer, 2).await, ["0", "3"]);
     assert!(is_silent(&mut consumer, millis(200)).await);
     let id = format!("{}:4", place.shard);
-    place
-        .bus
-        .publish(Publish::new(
-            Stream::Events,
-            place.event("v", "Wanted"),
-            id,
-            "",
-        ))
-        .await
-        .unwrap();
+    place.bus.publish(Publish::new(Stream::Events, place.event("v", "Wanted"), id, "")).await.unwrap();
     assert_eq!(place.take(&mut consumer, 1).await, ["4"]);
 }
 
@@ -334,66 +260,28 @@ pub async fn purged_messages_are_not_delivered(place: Place) {
     let mut consumer = place.consume(spec).await;
     let first = consumer.next().await.unwrap();
     assert_eq!(place.id(&first), "0");
-    place
-        .bus
-        .purge(
-            Stream::Events,
-            &place.event("a", "T"),
-            first.message.sequence + 1_000_000,
-        )
-        .await
-        .unwrap();
+    place.bus.purge(Stream::Events, &place.event("a", "T"), first.message.sequence + 1_000_000).await.unwrap();
     assert_eq!(place.take(&mut consumer, 2).await, ["1", "3"]);
-    assert!(
-        is_silent(&mut consumer, millis(1000)).await,
-        "not again either"
-    );
-    first
-        .ack()
-        .await
-        .expect("an answer for a purged message is fine");
+    assert!(is_silent(&mut consumer, millis(1000)).await, "not again either");
+    first.ack().await.expect("an answer for a purged message is fine");
 }
 
 pub async fn consumers_conflict_and_are_forgotten(place: Place) {
     let spec = place.spec("forget");
     let mut consumer = place.consume(spec.clone()).await;
-    let error = place
-        .bus
-        .consume(ConsumerSpec {
-            filter: place.event("u", "T"),
-            ..spec.clone()
-        })
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        matches!(&error, Error::ConsumerConflict { .. }),
-        "{error:?}"
-    );
+    let error = place.bus.consume(ConsumerSpec { filter: place.event("u", "T"), ..spec.clone() }).await.err().unwrap();
+    assert!(matches!(&error, Error::ConsumerConflict { .. }), "{error:?}");
     assert_eq!(error.class(), Class::Permanent);
-    let bad = ConsumerSpec {
-        name: "dots.and spaces".into(),
-        ..spec.clone()
-    };
-    assert_eq!(
-        place.bus.consume(bad).await.err().unwrap().class(),
-        Class::Bug
-    );
+    let bad = ConsumerSpec { name: "dots.and spaces".into(), ..spec.clone() };
+    assert_eq!(place.bus.consume(bad).await.err().unwrap().class(), Class::Bug);
     let forgetting = async {
         tokio::time::sleep(millis(300)).await;
         place.bus.forget(Stream::Events, &spec.name).await.unwrap();
     };
     let (gone, ()) = tokio::join!(consumer.next(), forgetting);
     let gone = gone.expect_err("a removed consumer gives nothing");
-    assert!(
-        matches!(&gone, Error::ConsumerGone { name, .. } if *name == spec.name),
-        "{gone:?}"
-    );
-    place
-        .bus
-        .forget(Stream::Events, &spec.name)
-        .await
-        .expect("twice is fine");
+    assert!(matches!(&gone, Error::ConsumerGone { name, .. } if *name == spec.name), "{gone:?}");
+    place.bus.forget(Stream::Events, &spec.name).await.expect("twice is fine");
     place.publish("u", "0").await;
     let mut anew = place.consume(spec).await;
     assert_eq!(place.take(&mut anew, 1).await, ["0"]);
@@ -405,9 +293,7 @@ pub async fn many_publishers_and_consumers_at_once(place: Place) {
         let place = place.clone();
         publishers.spawn(async move {
             for n in 0..40 {
-                place
-                    .publish(&format!("u{publisher}"), &format!("{publisher}:{n}"))
-                    .await;
+                place.publish(&format!("u{publisher}"), &format!("{publisher}:{n}")).await;
             }
         });
     }

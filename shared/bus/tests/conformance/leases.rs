@@ -11,53 +11,29 @@ pub async fn one_holder_at_a_time(place: Place) {
     let acquire = |holder: &'static str| place.bus.acquire(&name, holder, millis(TTL_MS));
     let first = acquire("a").await.unwrap().expect("it is free");
     assert!(
-        (first.name.as_str(), first.holder.as_str()) == (name.as_str(), "a")
-            && first.epoch > 0
-            && first.is_valid()
+        (first.name.as_str(), first.holder.as_str()) == (name.as_str(), "a") && first.epoch > 0 && first.is_valid()
     );
     assert!(acquire("b").await.unwrap().is_none());
     let again = acquire("a").await.unwrap().expect("it is held by the same");
     assert_eq!(again.epoch, first.epoch);
-    let other = place
-        .bus
-        .acquire(&format!("{name}-other"), "b", millis(TTL_MS))
-        .await
-        .unwrap();
+    let other = place.bus.acquire(&format!("{name}-other"), "b", millis(TTL_MS)).await.unwrap();
     assert!(other.is_some(), "leases do not touch each other");
     place.bus.release(again.clone()).await.unwrap();
     let second = acquire("b").await.unwrap().expect("it was released");
     assert!(second.epoch > first.epoch);
     let lost = place.bus.renew(&again).await.unwrap_err();
-    assert!(
-        matches!(&lost, Error::LeaseLost { lease, holder } if *lease == name && holder == "a"),
-        "{lost:?}"
-    );
+    assert!(matches!(&lost, Error::LeaseLost { lease, holder } if *lease == name && holder == "a"), "{lost:?}");
     assert_eq!(lost.class(), Class::Permanent);
-    place
-        .bus
-        .release(again)
-        .await
-        .expect("releasing what was lost is fine");
-    assert!(
-        acquire("c").await.unwrap().is_none(),
-        "and takes nothing from the new holder"
-    );
+    place.bus.release(again).await.expect("releasing what was lost is fine");
+    assert!(acquire("c").await.unwrap().is_none(), "and takes nothing from the new holder");
     place.bus.release(second.clone()).await.unwrap();
     let third = acquire("b").await.unwrap().expect("it was released");
-    assert!(
-        third.epoch > second.epoch,
-        "taking it anew is a new epoch, even for the same holder"
-    );
+    assert!(third.epoch > second.epoch, "taking it anew is a new epoch, even for the same holder");
 }
 
 pub async fn a_lapsed_lease_goes_to_the_next(place: Place) {
     let name = format!("shard-{}", place.shard);
-    let first = place
-        .bus
-        .acquire(&name, "a", millis(TTL_MS))
-        .await
-        .unwrap()
-        .unwrap();
+    let first = place.bus.acquire(&name, "a", millis(TTL_MS)).await.unwrap().unwrap();
     let began = tokio::time::Instant::now();
     let second = loop {
         if let Some(lease) = place.bus.acquire(&name, "b", millis(TTL_MS)).await.unwrap() {
@@ -65,55 +41,25 @@ pub async fn a_lapsed_lease_goes_to_the_next(place: Place) {
         }
         tokio::time::sleep(millis(100)).await;
     };
-    assert!(
-        began.elapsed() >= millis(TTL_MS - 700),
-        "taken after {:?}",
-        began.elapsed()
-    );
-    assert!(
-        !first.is_valid() || began.elapsed() < millis(TTL_MS),
-        "the holder knows by its own clock"
-    );
+    assert!(began.elapsed() >= millis(TTL_MS - 700), "taken after {:?}", began.elapsed());
+    assert!(!first.is_valid() || began.elapsed() < millis(TTL_MS), "the holder knows by its own clock");
     assert!(second.epoch > first.epoch);
-    assert!(matches!(
-        place.bus.renew(&first).await,
-        Err(Error::LeaseLost { .. })
-    ));
-    place
-        .bus
-        .renew(&second)
-        .await
-        .expect("the failed renewal changed nothing");
+    assert!(matches!(place.bus.renew(&first).await, Err(Error::LeaseLost { .. })));
+    place.bus.renew(&second).await.expect("the failed renewal changed nothing");
 }
 
 pub async fn renewing_keeps_a_lease(place: Place) {
     let name = format!("shard-{}", place.shard);
-    let first = place
-        .bus
-        .acquire(&name, "a", millis(TTL_MS))
-        .await
-        .unwrap()
-        .unwrap();
+    let first = place.bus.acquire(&name, "a", millis(TTL_MS)).await.unwrap().unwrap();
     let mut lease = first.clone();
     for _ in 0..5 {
         tokio::time::sleep(millis(TTL_MS / 3)).await;
-        assert!(
-            place
-                .bus
-                .acquire(&name, "b", millis(TTL_MS))
-                .await
-                .unwrap()
-                .is_none()
-        );
+        assert!(place.bus.acquire(&name, "b", millis(TTL_MS)).await.unwrap().is_none());
         lease = place.bus.renew(&lease).await.unwrap();
     }
     assert_eq!(lease.epoch, first.epoch);
     assert!(lease.is_valid() && !first.is_valid());
-    let renewed = place
-        .bus
-        .renew(&first)
-        .await
-        .expect("the same holding, whose later answers were lost");
+    let renewed = place.bus.renew(&first).await.expect("the same holding, whose later answers were lost");
     assert_eq!(renewed.epoch, first.epoch);
 }
 
@@ -121,11 +67,7 @@ pub async fn one_of_many_racing_holders_wins(place: Place) {
     let mut racers = tokio::task::JoinSet::new();
     for holder in 0..8 {
         let (bus, name) = (place.bus.clone(), format!("shard-{}", place.shard));
-        racers.spawn(async move {
-            bus.acquire(&name, &format!("holder-{holder}"), millis(30_000))
-                .await
-                .unwrap()
-        });
+        racers.spawn(async move { bus.acquire(&name, &format!("holder-{holder}"), millis(30_000)).await.unwrap() });
     }
     assert_eq!(racers.join_all().await.iter().flatten().count(), 1);
 }

@@ -77,14 +77,8 @@ pub async fn run_all(bus: Arc<dyn Bus>) {
     let mut tasks = tokio::task::JoinSet::new();
     let mut names = BTreeMap::new();
     for (shard, check) in (1..).zip(checks()) {
-        let place = Place {
-            bus: Arc::clone(&bus),
-            shard,
-        };
-        let task = tasks.spawn(tokio::time::timeout(
-            Duration::from_secs(60),
-            (check.run)(place),
-        ));
+        let place = Place { bus: Arc::clone(&bus), shard };
+        let task = tasks.spawn(tokio::time::timeout(Duration::from_secs(60), (check.run)(place)));
         names.insert(task.id(), check.name);
     }
     let mut failed = Vec::new();
@@ -101,13 +95,7 @@ pub async fn run_all(bus: Arc<dyn Bus>) {
 impl Place {
     pub fn event(&self, uid: &str, kind: &str) -> String {
         let (namespace, uid, kind) = ("argo".to_owned(), uid.to_owned(), kind.to_owned());
-        subject::Event {
-            shard: self.shard,
-            namespace,
-            uid,
-            kind,
-        }
-        .to_string()
+        subject::Event { shard: self.shard, namespace, uid, kind }.to_string()
     }
 
     pub fn events(&self) -> String {
@@ -115,59 +103,30 @@ impl Place {
     }
 
     pub fn command(&self, uid: &str) -> String {
-        subject::Command {
-            shard: self.shard,
-            uid: uid.to_owned(),
-            node: "node".to_owned(),
-        }
-        .to_string()
+        subject::Command { shard: self.shard, uid: uid.to_owned(), node: "node".to_owned() }.to_string()
     }
 
     /// Publishes an event whose payload is its id; gives its sequence.
     pub async fn publish(&self, uid: &str, id: &str) -> u64 {
         let id = format!("{}:{id}", self.shard);
-        let ack = self
-            .bus
-            .publish(Publish::new(
-                Stream::Events,
-                self.event(uid, "T"),
-                &id,
-                id.clone(),
-            ))
-            .await;
+        let ack = self.bus.publish(Publish::new(Stream::Events, self.event(uid, "T"), &id, id.clone())).await;
         ack.expect("an event is published").sequence
     }
 
     /// Publishes a command whose payload is its id.
     pub async fn publish_command(&self, uid: &str, id: &str) -> u64 {
         let id = format!("{}:{id}", self.shard);
-        let ack = self
-            .bus
-            .publish(Publish::new(
-                Stream::Commands,
-                self.command(uid),
-                &id,
-                id.clone(),
-            ))
-            .await;
+        let ack = self.bus.publish(Publish::new(Stream::Commands, self.command(uid), &id, id.clone())).await;
         ack.expect("a command is published").sequence
     }
 
     /// A consumer of the shard's events.
     pub fn spec(&self, name: &str) -> ConsumerSpec {
-        ConsumerSpec::new(
-            Stream::Events,
-            format!("{name}-{}", self.shard),
-            self.events(),
-        )
+        ConsumerSpec::new(Stream::Events, format!("{name}-{}", self.shard), self.events())
     }
 
     pub fn command_spec(&self, name: &str) -> ConsumerSpec {
-        ConsumerSpec::new(
-            Stream::Commands,
-            format!("{name}-{}", self.shard),
-            subject::Command::of_shard(self.shard),
-        )
+        ConsumerSpec::new(Stream::Commands, format!("{name}-{}", self.shard), subject::Command::of_shard(self.shard))
     }
 
     pub async fn consume(&self, spec: ConsumerSpec) -> Box<dyn Consumer> {
@@ -177,12 +136,7 @@ impl Place {
     /// Id without the mark of the shard.
     pub fn id(&self, delivery: &Delivery) -> String {
         let start = format!("{}:", self.shard);
-        delivery
-            .message
-            .id
-            .strip_prefix(&start)
-            .expect("only messages of this shard")
-            .to_owned()
+        delivery.message.id.strip_prefix(&start).expect("only messages of this shard").to_owned()
     }
 
     /// Takes `count` messages and acknowledges them; gives their ids.
@@ -199,11 +153,7 @@ impl Place {
 
 /// Whether nothing comes for a while.
 pub async fn is_silent(consumer: &mut Box<dyn Consumer>, wait: Duration) -> bool {
-    consumer
-        .next_batch(1, wait)
-        .await
-        .expect("a batch")
-        .is_empty()
+    consumer.next_batch(1, wait).await.expect("a batch").is_empty()
 }
 
 pub fn millis(count: u64) -> Duration {

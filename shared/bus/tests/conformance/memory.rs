@@ -22,14 +22,8 @@ async fn conforms_on_many_threads() {
 
 #[tokio::test(start_paused = true)]
 async fn ids_are_forgotten_after_the_window_and_beyond_the_limit() {
-    let bus = Memory::with_options(Options {
-        dedup_ids_max: 3,
-        ..Options::default()
-    });
-    let place = Place {
-        bus: Arc::new(bus),
-        shard: 1,
-    };
+    let bus = Memory::with_options(Options { dedup_ids_max: 3, ..Options::default() });
+    let place = Place { bus: Arc::new(bus), shard: 1 };
     let first = place.publish("u", "a").await;
     tokio::time::sleep(Duration::from_secs(119)).await;
     assert_eq!(place.publish("u", "a").await, first);
@@ -44,39 +38,15 @@ async fn ids_are_forgotten_after_the_window_and_beyond_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_stream_refuses_until_something_is_purged() {
-    let bus = Arc::new(Memory::with_options(Options {
-        stream_bytes_max: 2000,
-        ..Options::default()
-    }));
-    let place = Place {
-        bus: bus.clone(),
-        shard: 1,
-    };
-    let publish = |id: &str| {
-        bus.publish(Publish::new(
-            Stream::Events,
-            place.event("u", "T"),
-            id,
-            vec![0; 900],
-        ))
-    };
+    let bus = Arc::new(Memory::with_options(Options { stream_bytes_max: 2000, ..Options::default() }));
+    let place = Place { bus: bus.clone(), shard: 1 };
+    let publish = |id: &str| bus.publish(Publish::new(Stream::Events, place.event("u", "T"), id, vec![0; 900]));
     publish("1").await.unwrap();
     let two = publish("2").await.unwrap().sequence;
     let full = publish("3").await.unwrap_err();
-    assert!(
-        matches!(
-            full,
-            Error::Full {
-                stream: Stream::Events
-            }
-        ) && full.class() == Class::Transient
-    );
-    bus.purge(Stream::Events, &place.events(), two - 1)
-        .await
-        .unwrap();
-    publish("3")
-        .await
-        .expect("there is room, and the refused id was not remembered");
+    assert!(matches!(full, Error::Full { stream: Stream::Events }) && full.class() == Class::Transient);
+    bus.purge(Stream::Events, &place.events(), two - 1).await.unwrap();
+    publish("3").await.expect("there is room, and the refused id was not remembered");
 }
 
 /// Plays one fault for the first call, then none.
@@ -90,14 +60,8 @@ struct Once {
 
 impl Once {
     fn place(self) -> Place {
-        let options = Options {
-            chaos: Some(Arc::new(self)),
-            ..Options::default()
-        };
-        Place {
-            bus: Arc::new(Memory::with_options(options)),
-            shard: 1,
-        }
+        let options = Options { chaos: Some(Arc::new(self)), ..Options::default() };
+        Place { bus: Arc::new(Memory::with_options(options)), shard: 1 }
     }
 
     fn is_first(&self) -> bool {
@@ -107,31 +71,21 @@ impl Once {
 
 impl Chaos for Once {
     fn on_deliver(&self, _: &Message) -> DeliverFault {
-        self.deliver
-            .filter(|_| self.is_first())
-            .unwrap_or(DeliverFault::Once)
+        self.deliver.filter(|_| self.is_first()).unwrap_or(DeliverFault::Once)
     }
 
     fn on_publish(&self, _: &Publish) -> PublishFault {
-        self.publish
-            .filter(|_| self.is_first())
-            .unwrap_or(PublishFault::None)
+        self.publish.filter(|_| self.is_first()).unwrap_or(PublishFault::None)
     }
 
     fn on_ack(&self, _: &Message) -> AckFault {
-        self.ack
-            .filter(|_| self.is_first())
-            .unwrap_or(AckFault::None)
+        self.ack.filter(|_| self.is_first()).unwrap_or(AckFault::None)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_doubled_message_comes_twice_even_when_acknowledged() {
-    let place = Once {
-        deliver: Some(DeliverFault::Twice),
-        ..Once::default()
-    }
-    .place();
+    let place = Once { deliver: Some(DeliverFault::Twice), ..Once::default() }.place();
     place.publish("u", "0").await;
     place.publish("u", "1").await;
     let mut consumer = place.consume(place.spec("twice")).await;
@@ -141,11 +95,7 @@ async fn a_doubled_message_comes_twice_even_when_acknowledged() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delayed_message_holds_back_its_subject_only() {
-    let place = Once {
-        deliver: Some(DeliverFault::DelayMs(500)),
-        ..Once::default()
-    }
-    .place();
+    let place = Once { deliver: Some(DeliverFault::DelayMs(500)), ..Once::default() }.place();
     for n in 0..4 {
         place.publish(["a", "b"][n % 2], &n.to_string()).await;
     }
@@ -159,28 +109,17 @@ async fn a_delayed_message_holds_back_its_subject_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_delivery_comes_after_ack_wait() {
-    let place = Once {
-        deliver: Some(DeliverFault::DropThenRedeliver),
-        ..Once::default()
-    }
-    .place();
+    let place = Once { deliver: Some(DeliverFault::DropThenRedeliver), ..Once::default() }.place();
     place.publish("u", "0").await;
     let mut consumer = place.consume(place.spec("drop")).await;
     let began = tokio::time::Instant::now();
     let delivery = consumer.next().await.unwrap();
-    assert_eq!(
-        (began.elapsed(), delivery.message.deliveries),
-        (Duration::from_secs(30), 2)
-    );
+    assert_eq!((began.elapsed(), delivery.message.deliveries), (Duration::from_secs(30), 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_ack_brings_the_message_again() {
-    let place = Once {
-        ack: Some(AckFault::Lost),
-        ..Once::default()
-    }
-    .place();
+    let place = Once { ack: Some(AckFault::Lost), ..Once::default() }.place();
     place.publish("u", "0").await;
     let mut consumer = place.consume(place.spec("ack")).await;
     assert_eq!(place.take(&mut consumer, 2).await, ["0", "0"]);
@@ -189,15 +128,8 @@ async fn a_lost_ack_brings_the_message_again() {
 
 #[tokio::test(start_paused = true)]
 async fn publishing_may_fail_before_or_after_the_message_is_stored() {
-    for (fault, stored) in [
-        (PublishFault::LostAnswer, true),
-        (PublishFault::Refused, false),
-    ] {
-        let place = Once {
-            publish: Some(fault),
-            ..Once::default()
-        }
-        .place();
+    for (fault, stored) in [(PublishFault::LostAnswer, true), (PublishFault::Refused, false)] {
+        let place = Once { publish: Some(fault), ..Once::default() }.place();
         let publish = Publish::new(Stream::Events, place.event("u", "T"), "id", "");
         let error = place.bus.publish(publish.clone()).await.unwrap_err();
         assert_eq!(error.class(), Class::Transient);
@@ -209,10 +141,7 @@ async fn publishing_may_fail_before_or_after_the_message_is_stored() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_handle_passes_its_timer_on() {
     for dropped in 0..2 {
-        let place = Place {
-            bus: Arc::new(Memory::new()),
-            shard: 1,
-        };
+        let place = Place { bus: Arc::new(Memory::new()), shard: 1 };
         place.publish("u", "0").await;
         let mut first = place.consume(place.spec("timer")).await;
         let delivery = first.next().await.unwrap();
@@ -231,11 +160,7 @@ async fn a_dropped_handle_passes_its_timer_on() {
         tokio::time::sleep(millis(1)).await;
         handles.remove(dropped).abort();
         let (id, at) = handles.remove(0).await.unwrap();
-        assert_eq!(
-            (id.as_str(), at - began),
-            ("0", millis(100)),
-            "handle {dropped} was dropped"
-        );
+        assert_eq!((id.as_str(), at - began), ("0", millis(100)), "handle {dropped} was dropped");
     }
 }
 
@@ -243,22 +168,14 @@ async fn a_dropped_handle_passes_its_timer_on() {
 async fn equal_runs_are_equal() {
     let mut traces = Vec::new();
     for _ in 0..2 {
-        let (place, began) = (
-            Place {
-                bus: Arc::new(Memory::new()),
-                shard: 1,
-            },
-            tokio::time::Instant::now(),
-        );
+        let (place, began) = (Place { bus: Arc::new(Memory::new()), shard: 1 }, tokio::time::Instant::now());
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..4_u64 {
             let place = place.clone();
             tasks.spawn(async move {
                 for n in 0..20 {
                     tokio::time::sleep(millis(n * 7 % (task + 3))).await;
-                    place
-                        .publish(&format!("u{task}"), &format!("{task}:{n}"))
-                        .await;
+                    place.publish(&format!("u{task}"), &format!("{task}:{n}")).await;
                 }
             });
         }
@@ -268,11 +185,7 @@ async fn equal_runs_are_equal() {
         let mut trace = Vec::new();
         for n in 0..150 {
             let delivery = consumer.next().await.unwrap();
-            trace.push((
-                place.id(&delivery),
-                delivery.message.deliveries,
-                began.elapsed(),
-            ));
+            trace.push((place.id(&delivery), delivery.message.deliveries, began.elapsed()));
             if n % 3 == 0 {
                 delivery.ack().await.unwrap();
             }

@@ -43,10 +43,7 @@ async fn conforms_on_a_cluster() {
     let Some(binary) = find() else { return };
     let servers = Server::start_cluster(&binary, 3).unwrap();
     let urls: Vec<String> = servers.iter().map(Server::url).collect();
-    let options = Options {
-        replicas: 3,
-        ..Options::default()
-    };
+    let options = Options { replicas: 3, ..Options::default() };
     run_all(Arc::new(connect(&urls.join(","), options).await)).await;
 }
 
@@ -54,10 +51,7 @@ async fn conforms_on_a_cluster() {
 async fn a_crashed_server_comes_back_with_everything() {
     let Some(binary) = find() else { return };
     let mut server = Server::start(&binary).unwrap();
-    let place = Place {
-        bus: Arc::new(connect(&server.url(), Options::default()).await),
-        shard: 1,
-    };
+    let place = Place { bus: Arc::new(connect(&server.url(), Options::default()).await), shard: 1 };
     let mut consumer = place.consume(place.spec("restart")).await;
     let first = place.publish("u", "0").await;
     assert_eq!(place.take(&mut consumer, 1).await, ["0"]);
@@ -75,45 +69,27 @@ async fn a_crashed_server_comes_back_with_everything() {
     });
     tokio::time::sleep(millis(300)).await;
     server.crash_and_restart().unwrap();
-    let publish = Publish::new(Stream::Events, place.event("u", "T"), "1:1", "1")
-        .expect(place.events(), first);
+    let publish = Publish::new(Stream::Events, place.event("u", "T"), "1:1", "1").expect(place.events(), first);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     let second = loop {
         match place.bus.publish(publish.clone()).await {
             Ok(ack) => break ack.sequence,
-            Err(error) => assert!(
-                error.class() == Class::Transient && tokio::time::Instant::now() < deadline,
-                "{error:?}"
-            ),
+            Err(error) => {
+                assert!(error.class() == Class::Transient && tokio::time::Instant::now() < deadline, "{error:?}")
+            }
         }
         tokio::time::sleep(millis(100)).await;
     };
-    let delivered = tokio::time::timeout(Duration::from_secs(30), waiting)
-        .await
-        .expect("the consumer goes on")
-        .unwrap();
+    let delivered =
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("the consumer goes on").unwrap();
     assert_eq!(delivered, second);
-    let stored = place
-        .bus
-        .read(Stream::Events, &place.events(), 0, 9)
-        .await
-        .unwrap();
-    assert_eq!(
-        stored
-            .iter()
-            .map(|message| message.sequence)
-            .collect::<Vec<_>>(),
-        [first, second]
-    );
+    let stored = place.bus.read(Stream::Events, &place.events(), 0, 9).await.unwrap();
+    assert_eq!(stored.iter().map(|message| message.sequence).collect::<Vec<_>>(), [first, second]);
 }
 
 #[tokio::test]
 async fn a_missing_server_is_a_passing_failure() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let result = Nats::connect(&format!("nats://127.0.0.1:{port}"), Options::default()).await;
     assert!(matches!(result, Err(Error::Unavailable { .. })));
 }

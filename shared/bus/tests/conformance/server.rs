@@ -9,19 +9,13 @@ use tempfile::TempDir;
 
 /// Path of the server's binary; `None` when there is none and none is required.
 pub fn find() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME")
-        .map(PathBuf::from)
-        .unwrap_or_default();
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let named = std::env::var_os("ARGOSY_NATS_SERVER").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|dir| dir.join("nats-server"));
-    let in_home = ["go/bin", ".cache/argosy/bin", ".cache/argosy-cluster/bin"]
-        .map(|dir| home.join(dir).join("nats-server"));
-    let found = named
-        .into_iter()
-        .chain(on_path)
-        .chain(in_home)
-        .find(|candidate| candidate.is_file());
+    let in_home =
+        ["go/bin", ".cache/argosy/bin", ".cache/argosy-cluster/bin"].map(|dir| home.join(dir).join("nats-server"));
+    let found = named.into_iter().chain(on_path).chain(in_home).find(|candidate| candidate.is_file());
     if found.is_none() {
         assert!(
             std::env::var_os("ARGOSY_REQUIRE_NATS").is_none_or(|value| value != "1"),
@@ -49,22 +43,10 @@ impl Server {
     /// Servers that form one cluster.
     pub fn start_cluster(binary: &Path, size: usize) -> Result<Vec<Self>> {
         let routes: Vec<u16> = (0..size).map(|_| free_port()).collect::<Result<_>>()?;
-        let all: Vec<String> = routes
-            .iter()
-            .map(|port| format!("nats://127.0.0.1:{port}"))
-            .collect();
+        let all: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
         let start = |(number, own): (usize, &String)| {
             let (name, routes) = (format!("server-{number}"), all.join(","));
-            let options = [
-                "-n",
-                &name,
-                "--cluster_name",
-                "test",
-                "--cluster",
-                own,
-                "--routes",
-                &routes,
-            ];
+            let options = ["-n", &name, "--cluster_name", "test", "--cluster", own, "--routes", &routes];
             Self::start_in(binary, free_port()?, options.map(str::to_owned).into())
         };
         all.iter().enumerate().map(start).collect()
@@ -73,13 +55,7 @@ impl Server {
     fn start_in(binary: &Path, port: u16, cluster: Vec<String>) -> Result<Self> {
         let store = tempfile::tempdir().context("make a store")?;
         let child = spawn(binary, store.path(), port, &cluster)?;
-        Ok(Self {
-            binary: binary.to_owned(),
-            store,
-            port,
-            cluster,
-            child,
-        })
+        Ok(Self { binary: binary.to_owned(), store, port, cluster, child })
     }
 
     pub fn url(&self) -> String {
@@ -107,17 +83,9 @@ fn free_port() -> Result<u16> {
 
 fn spawn(binary: &Path, store: &Path, port: u16, cluster: &[String]) -> Result<Child> {
     let mut command = Command::new(binary);
-    command
-        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
-        .arg(store)
-        .args(cluster);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-        .spawn()
-        .with_context(|| format!("start {}", binary.display()))
+    command.args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(store).args(cluster);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().with_context(|| format!("start {}", binary.display()))
 }
 
 impl Drop for Server {

@@ -39,8 +39,7 @@ pub fn under_spec(under: &WorkflowSpec, over: &WorkflowSpec) -> Result<WorkflowS
     // Hooks and labelsFrom do not merge into each other.
     base.hooks.retain(|name, _| !over.hooks.contains_key(name));
     if let (Some(base), Some(over)) = (&mut base.workflow_metadata, &over.workflow_metadata) {
-        base.labels_from
-            .retain(|name, _| !over.labels_from.contains_key(name));
+        base.labels_from.retain(|name, _| !over.labels_from.contains_key(name));
     }
     merged(&base, over, "a spec")
 }
@@ -64,9 +63,7 @@ fn settle_arguments(under: &mut Arguments, over: &Arguments) {
             continue;
         };
         let (l, o) = (&mut artifact.location, &over.location);
-        let others = |kinds: [bool; 10], own: usize| {
-            kinds.iter().enumerate().any(|(i, set)| *set && i != own)
-        };
+        let others = |kinds: [bool; 10], own: usize| kinds.iter().enumerate().any(|(i, set)| *set && i != own);
         let kinds = [
             o.s3.is_some(),
             o.git.is_some(),
@@ -104,22 +101,13 @@ pub fn under_workflow(under: &Workflow, over: &Workflow) -> Result<Workflow, Err
 }
 
 /// Adds the labels and annotations that `metadata` lacks, the first of `under` being the most important.
-pub fn join_metadata<'a>(
-    metadata: &mut ObjectMeta,
-    under: impl IntoIterator<Item = &'a WorkflowMetadata>,
-) {
+pub fn join_metadata<'a>(metadata: &mut ObjectMeta, under: impl IntoIterator<Item = &'a WorkflowMetadata>) {
     for under in under {
         for (name, value) in &under.labels {
-            metadata
-                .labels
-                .entry(name.clone())
-                .or_insert_with(|| value.clone());
+            metadata.labels.entry(name.clone()).or_insert_with(|| value.clone());
         }
         for (name, value) in &under.annotations {
-            metadata
-                .annotations
-                .entry(name.clone())
-                .or_insert_with(|| value.clone());
+            metadata.annotations.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
 }
@@ -187,9 +175,8 @@ mod tests {
             "timeout": "30s", "container": { "image": "default", "tty": true }, "script": { "image": "s", "source": "" },
             "metadata": { "labels": { "a": "default", "b": "default" } },
         }));
-        let own = template(
-            json!({ "name": "t", "container": { "image": "own" }, "metadata": { "labels": { "a": "own" } } }),
-        );
+        let own =
+            template(json!({ "name": "t", "container": { "image": "own" }, "metadata": { "labels": { "a": "own" } } }));
         let result = template_defaults(&defaults, &own).expect("merges");
         let expected = template(json!({
             "name": "t", "timeout": "30s", "container": { "image": "own", "tty": true },
@@ -201,8 +188,7 @@ mod tests {
     #[test]
     fn another_location_replaces_the_one_underneath() {
         let spec = |artifact: Value| {
-            from_value::<WorkflowSpec>(json!({ "arguments": { "artifacts": [artifact] } }))
-                .expect("fits")
+            from_value::<WorkflowSpec>(json!({ "arguments": { "artifacts": [artifact] } })).expect("fits")
         };
         let under = spec(json!({ "name": "a", "s3": { "key": "k" } }));
         let over = spec(json!({ "name": "a", "raw": { "data": "x" } }));

@@ -23,12 +23,7 @@ pub struct Resubmit {
 }
 
 /// Labels that speak of the old run.
-const OF_THE_RUN: [&str; 4] = [
-    labels::COMPLETED,
-    labels::PHASE,
-    ARCHIVING_STATUS,
-    "workflows.argoproj.io/action",
-];
+const OF_THE_RUN: [&str; 4] = [labels::COMPLETED, labels::PHASE, ARCHIVING_STATUS, "workflows.argoproj.io/action"];
 
 /// The workflow to create. Errors: memoized, and the old one did not fail.
 pub fn resubmit(
@@ -38,29 +33,19 @@ pub fn resubmit(
     at: Timestamp,
 ) -> Result<Workflow, Error> {
     let old = &workflow.metadata;
-    let mut metadata = ObjectMeta {
-        namespace: old.namespace.clone(),
-        annotations: old.annotations.clone(),
-        ..ObjectMeta::default()
-    };
-    metadata.generate_name = if old.generate_name.is_empty() {
-        format!("{}-", old.name)
-    } else {
-        old.generate_name.clone()
-    };
+    let mut metadata =
+        ObjectMeta { namespace: old.namespace.clone(), annotations: old.annotations.clone(), ..ObjectMeta::default() };
+    metadata.generate_name =
+        if old.generate_name.is_empty() { format!("{}-", old.name) } else { old.generate_name.clone() };
     metadata.annotations.remove(labels::WATERMARK);
     metadata.labels = old.labels.clone();
-    metadata.labels.retain(|name, _| {
-        !OF_THE_RUN.contains(&name.as_str()) && !name.starts_with("workflows.argoproj.io/actor")
-    });
-    User::label_creator(user, &mut metadata.labels);
     metadata
         .labels
-        .insert(labels::RESUBMITTED_FROM.to_owned(), old.name.clone());
+        .retain(|name, _| !OF_THE_RUN.contains(&name.as_str()) && !name.starts_with("workflows.argoproj.io/actor"));
+    User::label_creator(user, &mut metadata.labels);
+    metadata.labels.insert(labels::RESUBMITTED_FROM.to_owned(), old.name.clone());
     if let Some(owners) = old.rest.get("ownerReferences") {
-        metadata
-            .rest
-            .insert("ownerReferences".to_owned(), owners.clone());
+        metadata.rest.insert("ownerReferences".to_owned(), owners.clone());
     }
 
     let mut new = Workflow {
@@ -74,10 +59,7 @@ pub fn resubmit(
     new.spec.suspend = None;
     retry::override_arguments(&mut new, &resubmit.parameters)?;
     if let Some(random) = &resubmit.memoized {
-        if !matches!(
-            workflow.status.phase,
-            WorkflowPhase::Failed | WorkflowPhase::Error
-        ) {
+        if !matches!(workflow.status.phase, WorkflowPhase::Failed | WorkflowPhase::Error) {
             return Err(Error::NotMemoizable);
         }
         new.metadata.name = format!("{}{random}", new.metadata.generate_name);
@@ -87,11 +69,7 @@ pub fn resubmit(
 }
 
 /// The nodes of `workflow` that need not run again, under the names and ids they have in workflow `name`.
-fn memoized_nodes(
-    workflow: &Workflow,
-    name: &str,
-    at: Timestamp,
-) -> Result<BTreeMap<String, NodeStatus>, Error> {
+fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<BTreeMap<String, NodeStatus>, Error> {
     let mut kept = workflow.clone();
     retry::retry(&mut kept, &Retry::default(), None, at)?;
     let old_name = &workflow.metadata.name;
@@ -99,12 +77,8 @@ fn memoized_nodes(
         Some(rest) => format!("{name}{rest}"),
         None => node.name.clone(),
     };
-    let ids: BTreeMap<String, String> = kept
-        .status
-        .nodes
-        .values()
-        .map(|n| (n.id.clone(), node_id(name, &new_name(n))))
-        .collect();
+    let ids: BTreeMap<String, String> =
+        kept.status.nodes.values().map(|n| (n.id.clone(), node_id(name, &new_name(n)))).collect();
     let renamed = |id: &String| ids.get(id).cloned();
     let mut nodes = BTreeMap::new();
     for node in kept.status.nodes.values() {

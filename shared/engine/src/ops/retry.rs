@@ -40,9 +40,7 @@ pub enum Error {
     Overrides(#[from] submit::Error),
     #[error("Cannot retry a workflow in phase {}", phase.as_str())]
     Phase { phase: WorkflowPhase },
-    #[error(
-        "To retry a succeeded workflow, set the options restartSuccessful and nodeFieldSelector"
-    )]
+    #[error("To retry a succeeded workflow, set the options restartSuccessful and nodeFieldSelector")]
     Succeeded,
     #[error("Workflow must be Failed/Error to resubmit in memoized mode")]
     NotMemoizable,
@@ -52,12 +50,7 @@ pub enum Error {
 ///
 /// Forgotten are the nodes that failed (but for those whose failure was tolerated, so that a later node succeeded), the
 /// selected ones, all that came after them, and the exit handler. Groups, steps and DAGs that held them run again.
-pub fn retry(
-    workflow: &mut Workflow,
-    retry: &Retry,
-    user: Option<&User>,
-    at: Timestamp,
-) -> Result<Vec<String>, Error> {
+pub fn retry(workflow: &mut Workflow, retry: &Retry, user: Option<&User>, at: Timestamp) -> Result<Vec<String>, Error> {
     match workflow.status.phase {
         WorkflowPhase::Failed | WorkflowPhase::Error => {}
         WorkflowPhase::Succeeded if retry.restart_successful && !retry.selector.is_empty() => {}
@@ -75,19 +68,11 @@ pub fn retry(
     }
     reset.failed();
     reset.exit_handler(&workflow.metadata.name);
-    let Reset {
-        forgotten,
-        mut reopened,
-        ..
-    } = reset;
+    let Reset { forgotten, mut reopened, .. } = reset;
     let mut forgotten = forgotten;
     if !retry.parameters.is_empty() {
-        let groups = reopened
-            .iter()
-            .filter(|id| workflow.status.nodes.get(*id).is_some_and(is_group));
-        let children: Vec<String> = groups
-            .flat_map(|id| workflow.status.nodes[id].children.clone())
-            .collect();
+        let groups = reopened.iter().filter(|id| workflow.status.nodes.get(*id).is_some_and(is_group));
+        let children: Vec<String> = groups.flat_map(|id| workflow.status.nodes[id].children.clone()).collect();
         for id in children {
             below(&workflow.status.nodes, &id, &mut forgotten);
         }
@@ -100,10 +85,7 @@ pub fn retry(
 }
 
 /// New values for arguments, also in the stored spec of the workflow's template.
-pub(super) fn override_arguments(
-    workflow: &mut Workflow,
-    parameters: &[String],
-) -> Result<(), Error> {
+pub(super) fn override_arguments(workflow: &mut Workflow, parameters: &[String]) -> Result<(), Error> {
     submit::override_parameters(&mut workflow.spec.arguments.parameters, parameters)?;
     if let Some(stored) = &mut workflow.status.stored_workflow_template_spec {
         submit::override_parameters(&mut stored.arguments.parameters, parameters)?;
@@ -151,23 +133,14 @@ impl<'a> Reset<'a> {
                 parents.entry(child).or_default().push(id);
             }
         }
-        Self {
-            nodes,
-            parents,
-            forgotten: BTreeSet::new(),
-            reopened: BTreeSet::new(),
-        }
+        Self { nodes, parents, forgotten: BTreeSet::new(), reopened: BTreeSet::new() }
     }
 
     fn selected(&mut self, selector: &NodeSelector) {
         for (id, node) in self.nodes {
             if selector.matches(node) {
                 // A container runs again only with its pod.
-                let id = if node.r#type == NodeType::Container {
-                    &node.boundary_id
-                } else {
-                    id
-                };
+                let id = if node.r#type == NodeType::Container { &node.boundary_id } else { id };
                 self.run_again(id);
             }
         }
@@ -177,16 +150,9 @@ impl<'a> Reset<'a> {
     fn failed(&mut self) {
         loop {
             let counts = |(id, node): &(&String, &NodeStatus)| {
-                !self.forgotten.contains(*id)
-                    && self.is_to_repeat(node)
-                    && !self.succeeded_after(node)
+                !self.forgotten.contains(*id) && self.is_to_repeat(node) && !self.succeeded_after(node)
             };
-            let again: Vec<String> = self
-                .nodes
-                .iter()
-                .filter(counts)
-                .map(|(id, _)| id.clone())
-                .collect();
+            let again: Vec<String> = self.nodes.iter().filter(counts).map(|(id, _)| id.clone()).collect();
             if again.is_empty() {
                 return;
             }
@@ -197,10 +163,7 @@ impl<'a> Reset<'a> {
     }
 
     fn is_to_repeat(&self, node: &NodeStatus) -> bool {
-        if !node.phase.is_failed_or_error()
-            || node.r#type == NodeType::Container
-            || self.is_settled_attempt(node)
-        {
+        if !node.phase.is_failed_or_error() || node.r#type == NodeType::Container || self.is_settled_attempt(node) {
             return false;
         }
         if is_holder(node) {
@@ -214,10 +177,8 @@ impl<'a> Reset<'a> {
     /// An attempt of a retried node is not repeated for itself: either a later one succeeded, or the whole node fails.
     fn is_settled_attempt(&self, node: &NodeStatus) -> bool {
         let parents = self.parents.get(node.id.as_str()).into_iter().flatten();
-        let is_retry = |id: &&&str| {
-            self.nodes[**id].r#type == NodeType::Retry
-                && node.name.starts_with(&self.nodes[**id].name)
-        };
+        let is_retry =
+            |id: &&&str| self.nodes[**id].r#type == NodeType::Retry && node.name.starts_with(&self.nodes[**id].name);
         parents.clone().any(|id| is_retry(&id))
     }
 
@@ -226,20 +187,12 @@ impl<'a> Reset<'a> {
         let mut found = BTreeSet::new();
         below(self.nodes, &node.id, &mut found);
         let counts = |other: &NodeStatus| {
-            let is_inside = !node.name.is_empty()
-                && other.name.starts_with(&node.name)
-                && other.name != node.name;
+            let is_inside = !node.name.is_empty() && other.name.starts_with(&node.name) && other.name != node.name;
             let is_hook = other.node_flag.as_ref().is_some_and(|f| f.hooked);
-            let name_goes_on =
-                other.name[node.name.len().min(other.name.len())..].starts_with(['(', '.', '[']);
-            other.id != node.id
-                && other.phase == NodePhase::Succeeded
-                && !is_hook
-                && !(is_inside && name_goes_on)
+            let name_goes_on = other.name[node.name.len().min(other.name.len())..].starts_with(['(', '.', '[']);
+            other.id != node.id && other.phase == NodePhase::Succeeded && !is_hook && !(is_inside && name_goes_on)
         };
-        found
-            .iter()
-            .any(|id| !self.forgotten.contains(id) && counts(&self.nodes[id]))
+        found.iter().any(|id| !self.forgotten.contains(id) && counts(&self.nodes[id]))
     }
 
     /// Forgets `id` with all that came after it, and reopens what held it.
@@ -250,12 +203,7 @@ impl<'a> Reset<'a> {
             let inside = |(id, node): &(&String, &NodeStatus)| {
                 !self.forgotten.contains(*id) && self.forgotten.contains(&node.boundary_id)
             };
-            let more: Vec<String> = self
-                .nodes
-                .iter()
-                .filter(inside)
-                .map(|(id, _)| id.clone())
-                .collect();
+            let more: Vec<String> = self.nodes.iter().filter(inside).map(|(id, _)| id.clone()).collect();
             if more.is_empty() {
                 break;
             }
@@ -271,14 +219,9 @@ impl<'a> Reset<'a> {
             let parents = self.parents.get(id.as_str()).into_iter().flatten();
             let holds = |parent: &&&str| {
                 let parent = &self.nodes[**parent];
-                (is_group(parent) || parent.r#type == NodeType::Retry)
-                    && node.name.starts_with(&parent.name)
+                (is_group(parent) || parent.r#type == NodeType::Retry) && node.name.starts_with(&parent.name)
             };
-            for holder in parents
-                .filter(holds)
-                .copied()
-                .chain([node.boundary_id.as_str()])
-            {
+            for holder in parents.filter(holds).copied().chain([node.boundary_id.as_str()]) {
                 if self.nodes.contains_key(holder) && self.reopened.insert(holder.to_owned()) {
                     stack.push(holder.to_owned());
                 }
@@ -298,16 +241,8 @@ impl<'a> Reset<'a> {
 
 /// Removes nodes, every link to them and what the status says about them; answers with the names of their pods.
 fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<String>) -> Vec<String> {
-    let v1 = workflow
-        .metadata
-        .annotations
-        .get(labels::POD_NAME_FORMAT)
-        .is_some_and(|v| v == "v1");
-    let version = if v1 {
-        PodNameVersion::V1
-    } else {
-        PodNameVersion::V2
-    };
+    let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|v| v == "v1");
+    let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
     let status = &mut workflow.status;
     let mut pods = BTreeSet::new();
     for id in forgotten {
@@ -316,17 +251,8 @@ fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<String>) -> Vec<String> 
         };
         status.task_results_completion_status.remove(id);
         if node.r#type == NodeType::Pod {
-            let template = node
-                .template_ref
-                .as_ref()
-                .map_or(&node.template_name, |r| &r.template);
-            pods.insert(pod_name(
-                &workflow.metadata.name,
-                &node.name,
-                template,
-                &node.id,
-                version,
-            ));
+            let template = node.template_ref.as_ref().map_or(&node.template_name, |r| &r.template);
+            pods.insert(pod_name(&workflow.metadata.name, &node.name, template, &node.id, version));
         }
     }
     for node in status.nodes.values_mut() {

@@ -35,16 +35,9 @@ impl NodeSelector {
             } else if let Some((field, value)) = term.split_once('=') {
                 (field, value.strip_prefix('=').unwrap_or(value), true)
             } else {
-                return Err(Error {
-                    selector: text.to_owned(),
-                    term: term.to_owned(),
-                });
+                return Err(Error { selector: text.to_owned(), term: term.to_owned() });
             };
-            terms.push(Term {
-                field: field.to_owned(),
-                value: value.to_owned(),
-                equal,
-            });
+            terms.push(Term { field: field.to_owned(), value: value.to_owned(), equal });
         }
         Ok(Self { terms })
     }
@@ -55,9 +48,7 @@ impl NodeSelector {
 
     /// True when every term holds; an unknown field has the empty text.
     pub fn matches(&self, node: &NodeStatus) -> bool {
-        self.terms
-            .iter()
-            .all(|term| (field(node, &term.field) == term.value) == term.equal)
+        self.terms.iter().all(|term| (field(node, &term.field) == term.value) == term.equal)
     }
 }
 
@@ -72,9 +63,7 @@ fn field<'a>(node: &'a NodeStatus, name: &str) -> &'a str {
         "templateRef.name" => reference.map_or("", |r| &r.name),
         "templateRef.template" => reference.map_or("", |r| &r.template),
         _ => {
-            let parameter = name
-                .strip_prefix("inputs.parameters.")
-                .and_then(|n| n.strip_suffix(".value"));
+            let parameter = name.strip_prefix("inputs.parameters.").and_then(|n| n.strip_suffix(".value"));
             let inputs = node.inputs.iter().flat_map(|i| &i.parameters);
             let found = parameter.and_then(|p| inputs.into_iter().find(|i| i.name == p));
             found.and_then(|p| p.value.as_deref()).unwrap_or("")

@@ -27,15 +27,9 @@ impl Schema {
             "hostAliases" => "ip",
             "ownerReferences" => "uid",
             _ => match (self, field) {
-                (
-                    Self::Pod,
-                    "containers" | "ephemeralContainers" | "resourceClaims" | "schedulingGates",
-                ) => "name",
+                (Self::Pod, "containers" | "ephemeralContainers" | "resourceClaims" | "schedulingGates") => "name",
                 (Self::Pod, "topologySpreadConstraints") => "topologyKey",
-                (
-                    Self::Workflow,
-                    "templates" | "parameters" | "artifacts" | "tasks" | "sidecars",
-                ) => "name",
+                (Self::Workflow, "templates" | "parameters" | "artifacts" | "tasks" | "sidecars") => "name",
                 (Self::Workflow, "tolerations") => "key",
                 _ => return None,
             },
@@ -79,12 +73,7 @@ fn merge_member(target: &mut Value, patch: Value, schema: Schema, field: &str) {
                     }
                 }
                 (_, target) => {
-                    *target = Value::Array(
-                        patch
-                            .into_iter()
-                            .filter(|item| directive(item).is_none())
-                            .collect(),
-                    )
+                    *target = Value::Array(patch.into_iter().filter(|item| directive(item).is_none()).collect())
                 }
             }
         }
@@ -109,8 +98,7 @@ fn merge_map(target: &mut Map<String, Value>, mut patch: Map<String, Value>, sch
         if let Some(field) = name.strip_prefix("$setElementOrder/") {
             orders.push((field.to_owned(), value));
         } else if let Some(field) = name.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(Value::Array(items)), Value::Array(gone)) = (target.get_mut(field), value)
-            {
+            if let (Some(Value::Array(items)), Value::Array(gone)) = (target.get_mut(field), value) {
                 items.retain(|item| !gone.contains(item));
             }
         } else if value.is_null() {
@@ -144,21 +132,13 @@ fn merge_list(items: &mut Vec<Value>, mut patch: Vec<Value>, key: &str, schema: 
         *items = patch;
         return;
     }
-    let before: Vec<Value> = items
-        .iter()
-        .filter_map(|item| item.get(key).cloned())
-        .collect();
-    let position = |item: &Value| {
-        item.get(key)
-            .and_then(|id| before.iter().position(|b| b == id))
-    };
+    let before: Vec<Value> = items.iter().filter_map(|item| item.get(key).cloned()).collect();
+    let position = |item: &Value| item.get(key).and_then(|id| before.iter().position(|b| b == id));
 
     let mut named = Vec::with_capacity(patch.len());
     for item in patch {
         let id = item.get(key).cloned();
-        let found = items
-            .iter()
-            .position(|i| id.is_some() && i.get(key) == id.as_ref());
+        let found = items.iter().position(|i| id.is_some() && i.get(key) == id.as_ref());
         if directive(&item) == Some("delete") {
             if let Some(at) = found {
                 items.remove(at);
@@ -167,10 +147,7 @@ fn merge_list(items: &mut Vec<Value>, mut patch: Vec<Value>, key: &str, schema: 
         }
         let mut merged = found.map_or(Value::Null, |at| items.remove(at));
         merge_member(&mut merged, item, schema, "");
-        match named
-            .iter_mut()
-            .find(|n: &&mut Value| id.is_some() && n.get(key) == id.as_ref())
-        {
+        match named.iter_mut().find(|n: &&mut Value| id.is_some() && n.get(key) == id.as_ref()) {
             Some(earlier) => *earlier = merged,
             None => named.push(merged),
         }
@@ -228,15 +205,13 @@ mod tests {
             json!({"templates": [{"name": "c"}, {"name": "b", "x": 1}]}),
             Schema::Workflow,
         );
-        assert_eq!(
-            result,
-            json!({"templates": [{"name": "c"}, {"name": "a"}, {"name": "b", "x": 1}]})
-        );
+        assert_eq!(result, json!({"templates": [{"name": "c"}, {"name": "a"}, {"name": "b", "x": 1}]}));
     }
 
     #[test]
     fn directives_delete_replace_retain_and_order() {
-        let target = json!({"env": [{"name": "A"}, {"name": "B"}], "strategy": {"a": 1, "b": 2}, "finalizers": ["x", "y"]});
+        let target =
+            json!({"env": [{"name": "A"}, {"name": "B"}], "strategy": {"a": 1, "b": 2}, "finalizers": ["x", "y"]});
         let patch = json!({
             "env": [{"name": "A", "$patch": "delete"}, {"name": "C"}],
             "$setElementOrder/env": [{"name": "B"}, {"name": "C"}],
@@ -255,16 +230,8 @@ mod tests {
 
     #[test]
     fn resource_claims_merge_in_a_pod_but_not_in_a_workflow() {
-        let (a, b) = (
-            json!({"resourceClaims": [{"name": "a"}]}),
-            json!({"resourceClaims": [{"name": "b"}]}),
-        );
+        let (a, b) = (json!({"resourceClaims": [{"name": "a"}]}), json!({"resourceClaims": [{"name": "b"}]}));
         assert_eq!(merged(a.clone(), b.clone(), Schema::Workflow), b);
-        assert_eq!(
-            merged(a, b, Schema::Pod)["resourceClaims"]
-                .as_array()
-                .map(Vec::len),
-            Some(2)
-        );
+        assert_eq!(merged(a, b, Schema::Pod)["resourceClaims"].as_array().map(Vec::len), Some(2));
     }
 }

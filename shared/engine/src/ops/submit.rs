@@ -40,14 +40,8 @@ pub struct SubmitOptions {
 /// A mistake in options; the texts are Argo's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error(
-        "expected {kind} of the form: NAME1=VALUE2,NAME2=VALUE2. Received: {text}: unexpected label spec: {part}"
-    )]
-    Pairs {
-        kind: &'static str,
-        text: String,
-        part: String,
-    },
+    #[error("expected {kind} of the form: NAME1=VALUE2,NAME2=VALUE2. Received: {text}: unexpected label spec: {part}")]
+    Pairs { kind: &'static str, text: String, part: String },
     #[error("expected parameter of the form: NAME=VALUE. Received: {text}")]
     Parameter { text: String },
     #[error("expected artifact of the form: NAME=KEY. Received: {text}")]
@@ -64,21 +58,14 @@ pub enum Error {
 pub fn apply(workflow: &mut Workflow, options: &SubmitOptions) -> Result<(), Error> {
     let metadata = &mut workflow.metadata;
     metadata.labels.extend(pairs("labels", &options.labels)?);
-    metadata
-        .annotations
-        .extend(pairs("annotations", &options.annotations)?);
+    metadata.annotations.extend(pairs("annotations", &options.annotations)?);
     if !options.scheduled_time.is_empty() {
-        metadata
-            .annotations
-            .insert(SCHEDULED_TIME.to_owned(), options.scheduled_time.clone());
+        metadata.annotations.insert(SCHEDULED_TIME.to_owned(), options.scheduled_time.clone());
     }
     set(&mut metadata.generate_name, &options.generate_name);
     set(&mut metadata.name, &options.name);
     if let Some(owner) = &options.owner_reference {
-        let owners = metadata
-            .rest
-            .entry("ownerReferences".to_owned())
-            .or_insert_with(|| Value::Array(Vec::new()));
+        let owners = metadata.rest.entry("ownerReferences".to_owned()).or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(owners) = owners {
             owners.push(owner.clone());
         }
@@ -86,10 +73,7 @@ pub fn apply(workflow: &mut Workflow, options: &SubmitOptions) -> Result<(), Err
     let spec = &mut workflow.spec;
     set(&mut spec.entrypoint, &options.entry_point);
     set(&mut spec.service_account_name, &options.service_account);
-    set(
-        &mut spec.pod_priority_class_name,
-        &options.pod_priority_class_name,
-    );
+    set(&mut spec.pod_priority_class_name, &options.pod_priority_class_name);
     spec.priority = options.priority.or(spec.priority);
     override_parameters(&mut spec.arguments.parameters, &options.parameters)?;
     // Beside a template reference, the artifacts are those of the template, which the caller overrides.
@@ -109,33 +93,20 @@ fn pairs(kind: &'static str, text: &str) -> Result<BTreeMap<String, String>, Err
     let parts = text.split(',').filter(|_| !text.is_empty());
     let pair = |part: &str| match part.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Error::Pairs {
-            kind,
-            text: text.to_owned(),
-            part: part.to_owned(),
-        }),
+        _ => Err(Error::Pairs { kind, text: text.to_owned(), part: part.to_owned() }),
     };
     parts.map(pair).collect()
 }
 
 /// Sets parameters from `NAME=VALUE`; those named come first, in the order given.
-pub fn override_parameters(
-    parameters: &mut Vec<Parameter>,
-    overrides: &[String],
-) -> Result<(), Error> {
+pub fn override_parameters(parameters: &mut Vec<Parameter>, overrides: &[String]) -> Result<(), Error> {
     let mut result: Vec<Parameter> = Vec::with_capacity(parameters.len() + overrides.len());
     for text in overrides {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| Error::Parameter { text: text.clone() })?;
+        let (name, value) = text.split_once('=').ok_or_else(|| Error::Parameter { text: text.clone() })?;
         let value = Some(AnyString::from(value));
         match result.iter_mut().find(|p| p.name == name) {
             Some(earlier) => earlier.value = value,
-            None => result.push(Parameter {
-                name: name.to_owned(),
-                value,
-                ..Parameter::default()
-            }),
+            None => result.push(Parameter { name: name.to_owned(), value, ..Parameter::default() }),
         }
     }
     let named = result.len();
@@ -151,9 +122,7 @@ pub fn override_parameters(
 /// Reads `NAME=KEY` texts; neither may be empty, and the last of a name is right.
 pub fn parse_artifact_overrides(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
     let pair = |text: &String| match text.split_once('=') {
-        Some((name, key)) if !name.is_empty() && !key.is_empty() => {
-            Ok((name.to_owned(), key.to_owned()))
-        }
+        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok((name.to_owned(), key.to_owned())),
         _ => Err(Error::Artifact { text: text.clone() }),
     };
     texts.iter().map(pair).collect()
@@ -172,15 +141,9 @@ pub fn overridden_artifacts(
             result.push(artifact);
         }
     }
-    let missing = overrides
-        .keys()
-        .filter(|name| !artifacts.iter().any(|a| a.name == **name));
+    let missing = overrides.keys().filter(|name| !artifacts.iter().any(|a| a.name == **name));
     let names: Vec<String> = missing.cloned().collect();
-    if names.is_empty() {
-        Ok(result)
-    } else {
-        Err(Error::NoSuchArtifact { names })
-    }
+    if names.is_empty() { Ok(result) } else { Err(Error::NoSuchArtifact { names }) }
 }
 
 /// Sets keys of the workflow's artifact arguments, also in the stored spec of its template.
@@ -216,13 +179,7 @@ fn set_key(artifact: &mut Artifact, key: &str) -> Result<(), Error> {
         location.hdfs.as_mut().map(|l| &mut l.path),
         location.plugin.as_mut().map(|l| &mut l.key),
     ];
-    let field = fields
-        .into_iter()
-        .flatten()
-        .next()
-        .ok_or_else(|| Error::NoKey {
-            name: artifact.name.clone(),
-        })?;
+    let field = fields.into_iter().flatten().next().ok_or_else(|| Error::NoKey { name: artifact.name.clone() })?;
     key.clone_into(field);
     Ok(())
 }
@@ -252,25 +209,14 @@ const POD_OF_GC: [&str; 3] = ["podMetadata", "podSpecPatch", "serviceAccountName
 /// Errors: [`Error::Restricted`] with the Go names of the fields, sorted.
 pub fn check_restrictions(spec: &WorkflowSpec) -> Result<(), Error> {
     let members = members(spec);
-    let top = members
-        .keys()
-        .filter(|name| !PERMITTED.contains(&name.as_str()))
-        .map(|name| go_name(name));
-    let gc = members
-        .get("artifactGC")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
+    let top = members.keys().filter(|name| !PERMITTED.contains(&name.as_str())).map(|name| go_name(name));
+    let gc = members.get("artifactGC").and_then(Value::as_object).into_iter().flatten();
     let nested = gc
         .filter(|(name, _)| POD_OF_GC.contains(&name.as_str()))
         .map(|(name, _)| format!("ArtifactGC.{}", go_name(name)));
     let mut fields: Vec<String> = top.chain(nested).collect();
     fields.sort();
-    if fields.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Restricted { fields })
-    }
+    if fields.is_empty() { Ok(()) } else { Err(Error::Restricted { fields }) }
 }
 
 /// The user's spec with nothing in it but what [`check_restrictions`] permits.

@@ -20,18 +20,10 @@ pub enum Error {
     Selector(#[from] selector::Error),
     #[error(transparent)]
     Overrides(#[from] submit::Error),
-    #[error(
-        "currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: {selector}"
-    )]
+    #[error("currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: {selector}")]
     NothingSelected { selector: String },
-    #[error(
-        "cannot {action} a completed workflow: workflow: \"{name}\", namespace: \"{namespace}\""
-    )]
-    Completed {
-        action: &'static str,
-        name: String,
-        namespace: String,
-    },
+    #[error("cannot {action} a completed workflow: workflow: \"{name}\", namespace: \"{namespace}\"")]
+    Completed { action: &'static str, name: String, namespace: String },
     #[error("cannot set output parameters because node is not expecting any raw parameters")]
     NoParametersExpected,
     #[error("node is not expecting output parameter '{name}'")]
@@ -72,19 +64,10 @@ pub fn suspend(workflow: &mut Workflow, user: Option<&User>) -> Result<(), Error
 /// `spec.suspend` is lifted.
 ///
 /// Errors: nothing selected; a supplied output of a node that has neither value nor default.
-pub fn resume(
-    workflow: &mut Workflow,
-    selector: &str,
-    user: Option<&User>,
-    at: Timestamp,
-) -> Result<(), Error> {
+pub fn resume(workflow: &mut Workflow, selector: &str, user: Option<&User>, at: Timestamp) -> Result<(), Error> {
     refuse_completed(workflow, "resume")?;
     let message = user.map(User::resumed_by).unwrap_or_default();
-    let values = NodeValues {
-        phase: Some(NodePhase::Succeeded),
-        message,
-        ..NodeValues::default()
-    };
+    let values = NodeValues { phase: Some(NodePhase::Succeeded), message, ..NodeValues::default() };
     if selector.is_empty() {
         workflow.spec.suspend = None;
         for node in workflow.status.nodes.values_mut().filter(|n| is_waiting(n)) {
@@ -111,11 +94,8 @@ pub fn shut_down(
         Shutdown::Terminate => "Terminate",
     };
     if how == Shutdown::Stop && !selector.is_empty() {
-        let values = NodeValues {
-            phase: Some(NodePhase::Failed),
-            message: message.to_owned(),
-            ..NodeValues::default()
-        };
+        let values =
+            NodeValues { phase: Some(NodePhase::Failed), message: message.to_owned(), ..NodeValues::default() };
         set(workflow, selector, &values, at)?;
     } else {
         refuse_completed(workflow, "shutdown")?;
@@ -126,34 +106,18 @@ pub fn shut_down(
 }
 
 /// Writes `values` into every waiting suspend node that `selector` matches.
-pub fn set(
-    workflow: &mut Workflow,
-    selector: &str,
-    values: &NodeValues,
-    at: Timestamp,
-) -> Result<(), Error> {
+pub fn set(workflow: &mut Workflow, selector: &str, values: &NodeValues, at: Timestamp) -> Result<(), Error> {
     let parsed = NodeSelector::parse(selector)?;
     let mut lifted = Vec::new();
     let mut found = false;
-    for node in workflow
-        .status
-        .nodes
-        .values_mut()
-        .filter(|n| is_waiting(n) && parsed.matches(n))
-    {
+    for node in workflow.status.nodes.values_mut().filter(|n| is_waiting(n) && parsed.matches(n)) {
         found = true;
         set_node(node, values, at)?;
         let outputs = node.outputs.iter().flat_map(|o| &o.parameters);
-        lifted.extend(
-            outputs
-                .filter(|p| !p.global_name.is_empty() && p.value.is_some())
-                .cloned(),
-        );
+        lifted.extend(outputs.filter(|p| !p.global_name.is_empty() && p.value.is_some()).cloned());
     }
     if !found {
-        return Err(Error::NothingSelected {
-            selector: selector.to_owned(),
-        });
+        return Err(Error::NothingSelected { selector: selector.to_owned() });
     }
     for parameter in lifted {
         lift(workflow, parameter);
@@ -163,16 +127,8 @@ pub fn set(
 
 /// A parameter with a `globalName` is an output of the workflow, too.
 fn lift(workflow: &mut Workflow, parameter: Parameter) {
-    let global = Parameter {
-        name: parameter.global_name,
-        value: parameter.value,
-        ..Parameter::default()
-    };
-    let outputs = &mut workflow
-        .status
-        .outputs
-        .get_or_insert_with(Outputs::default)
-        .parameters;
+    let global = Parameter { name: parameter.global_name, value: parameter.value, ..Parameter::default() };
+    let outputs = &mut workflow.status.outputs.get_or_insert_with(Outputs::default).parameters;
     match outputs.iter_mut().find(|p| p.name == global.name) {
         Some(earlier) => *earlier = global,
         None => outputs.push(global),
@@ -184,11 +140,7 @@ fn refuse_completed(workflow: &Workflow, action: &'static str) -> Result<(), Err
     if !workflow.status.phase.is_completed() {
         return Ok(());
     }
-    Err(Error::Completed {
-        action,
-        name: metadata.name.clone(),
-        namespace: metadata.namespace.clone(),
-    })
+    Err(Error::Completed { action, name: metadata.name.clone(), namespace: metadata.namespace.clone() })
 }
 
 fn is_waiting(node: &NodeStatus) -> bool {
@@ -201,11 +153,7 @@ fn set_node(node: &mut NodeStatus, values: &NodeValues, at: Timestamp) -> Result
     }
     if !values.message.is_empty() {
         let before = std::mem::take(&mut node.message);
-        node.message = if before.is_empty() {
-            values.message.clone()
-        } else {
-            format!("{before}; {}", values.message)
-        };
+        node.message = if before.is_empty() { values.message.clone() } else { format!("{before}; {}", values.message) };
     }
     let Some(phase) = values.phase else {
         return Ok(());
@@ -223,18 +171,12 @@ fn set_node(node: &mut NodeStatus, values: &NodeValues, at: Timestamp) -> Result
 }
 
 fn set_outputs(node: &mut NodeStatus, values: &BTreeMap<String, String>) -> Result<(), Error> {
-    let outputs = node
-        .outputs
-        .as_mut()
-        .filter(|o| !o.parameters.is_empty())
-        .ok_or(Error::NoParametersExpected)?;
+    let outputs = node.outputs.as_mut().filter(|o| !o.parameters.is_empty()).ok_or(Error::NoParametersExpected)?;
     for (name, value) in values {
-        let is_supplied = |p: &&mut Parameter| {
-            p.name == *name && p.value_from.as_ref().is_some_and(|v| v.supplied.is_some())
-        };
+        let is_supplied =
+            |p: &&mut Parameter| p.name == *name && p.value_from.as_ref().is_some_and(|v| v.supplied.is_some());
         let parameter = outputs.parameters.iter_mut().find(is_supplied);
-        let parameter =
-            parameter.ok_or_else(|| Error::ParameterNotExpected { name: name.clone() })?;
+        let parameter = parameter.ok_or_else(|| Error::ParameterNotExpected { name: name.clone() })?;
         parameter.value = Some(value.as_str().into());
     }
     Ok(())
@@ -243,17 +185,11 @@ fn set_outputs(node: &mut NodeStatus, values: &BTreeMap<String, String>) -> Resu
 fn fill_in_defaults(node: &mut NodeStatus) -> Result<(), Error> {
     let outputs = node.outputs.iter_mut().flat_map(|o| &mut o.parameters);
     for parameter in outputs.filter(|p| p.value.is_none()) {
-        let Some(source) = parameter
-            .value_from
-            .as_ref()
-            .filter(|v| v.supplied.is_some())
-        else {
+        let Some(source) = parameter.value_from.as_ref().filter(|v| v.supplied.is_some()) else {
             continue;
         };
         let default = source.default.clone();
-        parameter.value = Some(default.ok_or_else(|| Error::ParameterMissing {
-            name: parameter.name.clone(),
-        })?);
+        parameter.value = Some(default.ok_or_else(|| Error::ParameterMissing { name: parameter.name.clone() })?);
     }
     Ok(())
 }

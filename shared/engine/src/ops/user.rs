@@ -34,8 +34,7 @@ impl User {
     }
 
     fn label(role: &str, user: Option<&Self>, labels: &mut BTreeMap<String, String>) {
-        let keys =
-            ["", "-email", "-preferred-username"].map(|suffix| format!("{DOMAIN}{role}{suffix}"));
+        let keys = ["", "-email", "-preferred-username"].map(|suffix| format!("{DOMAIN}{role}{suffix}"));
         for key in &keys {
             labels.remove(key);
         }
@@ -45,44 +44,23 @@ impl User {
             sanitized(&user.email.replace('@', ".at.")),
             sanitized(&user.preferred_username),
         ];
-        labels.extend(
-            keys.into_iter()
-                .zip(values)
-                .filter(|(_, value)| !value.is_empty()),
-        );
+        labels.extend(keys.into_iter().zip(values).filter(|(_, value)| !value.is_empty()));
     }
 
     /// The message on a node that the user resumed. Source: Argo writes a Go map.
     pub(super) fn resumed_by(&self) -> String {
-        let mut entries = vec![
-            ("Email", &self.email),
-            ("PreferredUsername", &self.preferred_username),
-            ("User", &self.subject),
-        ];
+        let mut entries =
+            vec![("Email", &self.email), ("PreferredUsername", &self.preferred_username), ("User", &self.subject)];
         entries.retain(|(_, value)| !value.is_empty());
-        let entries: Vec<String> = entries
-            .into_iter()
-            .map(|(name, value)| format!("{name}:{value}"))
-            .collect();
+        let entries: Vec<String> = entries.into_iter().map(|(name, value)| format!("{name}:{value}")).collect();
         format!("Resumed by: map[{}]", entries.join(" "))
     }
 }
 
 /// The text as a label's value: its last 63 characters, others than letters, digits, `.`, `_` and `-` made `-`.
 fn sanitized(text: &str) -> String {
-    let clean: Vec<char> = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let tail: String = clean[clean.len().saturating_sub(LABEL_CHARS_MAX)..]
-        .iter()
-        .collect();
-    tail.trim_matches(|c: char| !c.is_ascii_alphanumeric())
-        .to_owned()
+    let clean: Vec<char> =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).collect();
+    let tail: String = clean[clean.len().saturating_sub(LABEL_CHARS_MAX)..].iter().collect();
+    tail.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }

@@ -15,11 +15,7 @@ pub(super) fn default_container(template: &Template) -> &str {
     let Some(set) = &template.container_set else {
         return MAIN;
     };
-    let main = set
-        .containers
-        .iter()
-        .find(|c| c.container.name == MAIN)
-        .or(set.containers.first());
+    let main = set.containers.iter().find(|c| c.container.name == MAIN).or(set.containers.first());
     main.map_or(MAIN, |c| &c.container.name)
 }
 
@@ -29,23 +25,16 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     let text = environment::template_text(template)?;
     let secrets = volumes::artifact_secrets(template)?;
     let mut mains = main_containers(input)?;
-    let user_mounts: Vec<Value> = mains
-        .iter()
-        .flat_map(|c| c.volume_mounts.iter().cloned())
-        .collect();
+    let user_mounts: Vec<Value> = mains.iter().flat_map(|c| c.volume_mounts.iter().cloned()).collect();
     for container in &mut mains {
         let own = std::mem::take(&mut container.volume_mounts);
         container.volume_mounts = volumes::main_mounts(template, own);
         wrap(container);
         let name = container.name.clone();
-        container
-            .env
-            .extend(environment::variables(input, &name, None));
+        container.env.extend(environment::variables(input, &name, None));
     }
     let mirrored = mains.iter().find(|c| c.name == MAIN).or(mains.first());
-    let mirrored: Vec<Value> = mirrored
-        .map(|c| c.volume_mounts.clone())
-        .unwrap_or_default();
+    let mirrored: Vec<Value> = mirrored.map(|c| c.volume_mounts.clone()).unwrap_or_default();
 
     let executor = |name: &str, word: &str, mounts: Vec<Value>| {
         json!({
@@ -60,29 +49,18 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
 
     let mut inits = vec![executor(INIT, "init", init_mounts)];
     for user in &template.init_containers {
-        inits.push(serde_json::to_value(companion(
-            input, user, &mirrored, false,
-        ))?);
+        inits.push(serde_json::to_value(companion(input, user, &mirrored, false))?);
     }
     let mut containers = vec![executor(WAIT, "wait", wait_mounts)];
     for main in &mains {
         containers.push(serde_json::to_value(main)?);
     }
     for user in &template.sidecars {
-        containers.push(serde_json::to_value(companion(
-            input, user, &mirrored, true,
-        ))?);
+        containers.push(serde_json::to_value(companion(input, user, &mirrored, true))?);
     }
     let volumes = volumes::pod_volumes(input, &inits, &containers, &secrets)?;
-    let parts = [
-        ("initContainers", inits),
-        ("containers", containers),
-        ("volumes", volumes),
-    ];
-    Ok(parts
-        .into_iter()
-        .map(|(name, list)| (name.to_owned(), Value::Array(list)))
-        .collect())
+    let parts = [("initContainers", inits), ("containers", containers), ("volumes", volumes)];
+    Ok(parts.into_iter().map(|(name, list)| (name.to_owned(), Value::Array(list))).collect())
 }
 
 /// The user's main containers, with nothing of ours in them yet.
@@ -91,18 +69,11 @@ fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
     let ours = |words: Vec<String>| Container {
         name: MAIN.to_owned(),
         image: input.config.executor_image.clone(),
-        command: [EXECUTOR, "executor"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(words)
-            .collect(),
+        command: [EXECUTOR, "executor"].map(str::to_owned).into_iter().chain(words).collect(),
         ..Container::default()
     };
     Ok(if let Some(container) = &template.container {
-        vec![Container {
-            name: MAIN.to_owned(),
-            ..container.clone()
-        }]
+        vec![Container { name: MAIN.to_owned(), ..container.clone() }]
     } else if let Some(set) = &template.container_set {
         let with_mounts = |node: &ContainerNode| {
             let mut container = node.container.clone();
@@ -111,14 +82,9 @@ fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
         };
         set.containers.iter().map(with_mounts).collect()
     } else if let Some(script) = &template.script {
-        let mut container = Container {
-            name: MAIN.to_owned(),
-            ..script.container.clone()
-        };
+        let mut container = Container { name: MAIN.to_owned(), ..script.container.clone() };
         if !script.source.is_empty() {
-            container
-                .args
-                .push(format!("{}/script", volumes::STAGING_PATH));
+            container.args.push(format!("{}/script", volumes::STAGING_PATH));
         }
         vec![container]
     } else if let Some(resource) = &template.resource {
@@ -126,9 +92,7 @@ fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
     } else if let Some(data) = &template.data {
         vec![ours(vec!["data".to_owned(), serde_json::to_string(data)?])]
     } else {
-        return Err(Error::NotAPod {
-            template: template.name.clone(),
-        });
+        return Err(Error::NotAPod { template: template.name.clone() });
     })
 }
 
@@ -141,12 +105,7 @@ fn wrap(container: &mut Container) {
 /// A sidecar or an init container of the user's.
 ///
 /// A sidecar with a command is wrapped, so that `wait` can end it; without one the image's own entry point runs as is.
-fn companion(
-    input: &PodInput<'_>,
-    user: &UserContainer,
-    mirrored: &[Value],
-    is_sidecar: bool,
-) -> Container {
+fn companion(input: &PodInput<'_>, user: &UserContainer, mirrored: &[Value], is_sidecar: bool) -> Container {
     let mut container = user.container.clone();
     if user.mirror_volume_mounts == Some(true) {
         volumes::add_missing(&mut container.volume_mounts, mirrored);
@@ -156,8 +115,6 @@ fn companion(
         wrap(&mut container);
     }
     let name = container.name.clone();
-    container
-        .env
-        .extend(environment::variables(input, &name, None));
+    container.env.extend(environment::variables(input, &name, None));
     container
 }

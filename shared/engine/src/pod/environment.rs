@@ -22,14 +22,7 @@ pub(super) fn variables(input: &PodInput<'_>, name: &str, template: Option<&str>
         value("ARGO_WORKFLOW_UID", &workflow.uid),
         field("ARGO_POD_NAME", "metadata.name"),
         field("ARGO_POD_UID", "metadata.uid"),
-        value(
-            "ARGO_INCLUDE_SCRIPT_OUTPUT",
-            if input.include_result {
-                "true"
-            } else {
-                "false"
-            },
-        ),
+        value("ARGO_INCLUDE_SCRIPT_OUTPUT", if input.include_result { "true" } else { "false" }),
         value("ARGO_PROGRESS_FILE", "/var/run/argo/progress"),
     ];
     if let Some(deadline) = input.ends_by() {

@@ -89,13 +89,8 @@ pub fn build(input: &PodInput<'_>) -> Result<Value, Error> {
 impl PodInput<'_> {
     /// The earlier of the workflow's deadline and the template's `activeDeadlineSeconds`.
     fn ends_by(&self) -> Option<Timestamp> {
-        let seconds = self
-            .template
-            .active_deadline_seconds
-            .as_ref()
-            .and_then(IntOrString::as_int);
-        let own =
-            seconds.and_then(|s| self.at.checked_add(jiff::SignedDuration::from_secs(s)).ok());
+        let seconds = self.template.active_deadline_seconds.as_ref().and_then(IntOrString::as_int);
+        let own = seconds.and_then(|s| self.at.checked_add(jiff::SignedDuration::from_secs(s)).ok());
         [own, self.deadline].into_iter().flatten().min()
     }
 
@@ -113,19 +108,11 @@ fn patch(spec: &mut Value, text: &str) -> Result<(), Error> {
     }
     let patch: Value = match serde_json::from_str(text) {
         Ok(json) => json,
-        Err(_) => serde_saphyr::from_str_with_options(
-            text,
-            serde_saphyr::options! { legacy_octal_numbers: true },
-        )
-        .map_err(|source| Error::PatchSyntax {
-            text: text.to_owned(),
-            source: Box::new(source),
-        })?,
+        Err(_) => serde_saphyr::from_str_with_options(text, serde_saphyr::options! { legacy_octal_numbers: true })
+            .map_err(|source| Error::PatchSyntax { text: text.to_owned(), source: Box::new(source) })?,
     };
     if !patch.is_object() {
-        return Err(Error::PatchNotAMap {
-            text: text.to_owned(),
-        });
+        return Err(Error::PatchNotAMap { text: text.to_owned() });
     }
     strategic::merge(spec, patch, Schema::Pod);
     Ok(())
@@ -134,19 +121,9 @@ fn patch(spec: &mut Value, text: &str) -> Result<(), Error> {
 fn metadata(input: &PodInput<'_>) -> Value {
     let workflow = &input.workflow.metadata;
     let (mut labels, mut annotations) = (Map::new(), Map::new());
-    for metadata in input
-        .spec
-        .pod_metadata
-        .iter()
-        .chain([&input.template.metadata])
-    {
+    for metadata in input.spec.pod_metadata.iter().chain([&input.template.metadata]) {
         labels.extend(metadata.labels.iter().map(|(k, v)| (k.clone(), json!(v))));
-        annotations.extend(
-            metadata
-                .annotations
-                .iter()
-                .map(|(k, v)| (k.clone(), json!(v))),
-        );
+        annotations.extend(metadata.annotations.iter().map(|(k, v)| (k.clone(), json!(v))));
     }
     labels.insert(labels::WORKFLOW.to_owned(), json!(workflow.name));
     labels.insert(labels::COMPLETED.to_owned(), json!("false"));
@@ -158,9 +135,7 @@ fn metadata(input: &PodInput<'_>) -> Value {
     annotations.insert(labels::NODE_ID.to_owned(), json!(input.node_id));
     annotations.insert(labels::NODE_NAME.to_owned(), json!(input.node_name));
     let default = containers::default_container(input.template);
-    annotations
-        .entry("kubectl.kubernetes.io/default-container")
-        .or_insert_with(|| json!(default));
+    annotations.entry("kubectl.kubernetes.io/default-container").or_insert_with(|| json!(default));
     let owner = json!({
         "apiVersion": API_VERSION, "kind": "Workflow", "name": workflow.name, "uid": workflow.uid,
         "controller": true, "blockOwnerDeletion": true,

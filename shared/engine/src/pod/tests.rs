@@ -5,10 +5,7 @@ use super::*;
 fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
     let workflow: Workflow = from_value(workflow).expect("the test's workflow fits");
     let template: Template = from_value(template).expect("the test's template fits");
-    let config = Config {
-        executor_image: "executor:1".to_owned(),
-        ..Config::default()
-    };
+    let config = Config { executor_image: "executor:1".to_owned(), ..Config::default() };
     let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
     build(&PodInput {
         config: &config,
@@ -32,27 +29,15 @@ fn workflow(spec: Value) -> Value {
 }
 
 fn container<'a>(pod: &'a Value, list: &str, name: &str) -> &'a Value {
-    let found = pod["spec"][list]
-        .as_array()
-        .and_then(|l| l.iter().find(|c| c["name"] == name));
+    let found = pod["spec"][list].as_array().and_then(|l| l.iter().find(|c| c["name"] == name));
     found.unwrap_or_else(|| panic!("no container {name} in {list}"))
 }
 
 fn mounts(container: &Value) -> Vec<String> {
-    let list = container["volumeMounts"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let list = container["volumeMounts"].as_array().cloned().unwrap_or_default();
     let line = |m: &Value| {
-        let sub = m["subPath"]
-            .as_str()
-            .map(|s| format!("/{s}"))
-            .unwrap_or_default();
-        format!(
-            "{}{sub}:{}",
-            m["name"].as_str().unwrap_or_default(),
-            m["mountPath"].as_str().unwrap_or_default()
-        )
+        let sub = m["subPath"].as_str().map(|s| format!("/{s}")).unwrap_or_default();
+        format!("{}{sub}:{}", m["name"].as_str().unwrap_or_default(), m["mountPath"].as_str().unwrap_or_default())
     };
     list.iter().map(line).collect()
 }
@@ -62,31 +47,14 @@ fn a_script_is_wrapped_and_its_file_is_the_last_argument() {
     let template = json!({ "name": "a", "script": { "image": "i", "command": ["sh", "-e"], "source": "true" } });
     let pod = pod(workflow(json!({})), template).expect("builds");
     let main = container(&pod, "containers", "main");
-    assert_eq!(
-        main["command"],
-        json!(["/var/run/argo/argoexec", "main", "--", "sh", "-e"])
-    );
+    assert_eq!(main["command"], json!(["/var/run/argo/argoexec", "main", "--", "sh", "-e"]));
     assert_eq!(main["args"], json!(["/argo/staging/script"]));
     assert!(main.get("source").is_none());
-    assert_eq!(
-        mounts(main),
-        ["var-run-argo:/var/run/argo", "argo-staging:/argo/staging"]
-    );
-    assert_eq!(
-        mounts(container(&pod, "containers", "wait")),
-        ["var-run-argo:/var/run/argo"]
-    );
-    let env = |c: &Value, name: &str| {
-        c["env"]
-            .as_array()
-            .and_then(|e| e.iter().find(|v| v["name"] == name))
-            .cloned()
-    };
+    assert_eq!(mounts(main), ["var-run-argo:/var/run/argo", "argo-staging:/argo/staging"]);
+    assert_eq!(mounts(container(&pod, "containers", "wait")), ["var-run-argo:/var/run/argo"]);
+    let env = |c: &Value, name: &str| c["env"].as_array().and_then(|e| e.iter().find(|v| v["name"] == name)).cloned();
     assert!(env(main, "ARGO_TEMPLATE").is_none());
-    assert_eq!(
-        env(main, "ARGO_DEADLINE").expect("set")["value"],
-        "2026-01-02T03:05:35Z"
-    );
+    assert_eq!(env(main, "ARGO_DEADLINE").expect("set")["value"], "2026-01-02T03:05:35Z");
     let text = env(container(&pod, "initContainers", "init"), "ARGO_TEMPLATE").expect("set");
     let read: Value = serde_json::from_str(text["value"].as_str().expect("text")).expect("JSON");
     assert_eq!(read["script"]["source"], "true");
@@ -112,60 +80,24 @@ fn artifacts_get_mounts_unless_a_volume_of_the_users_holds_their_path() {
     let pod = pod(workflow(spec), template).expect("builds");
     let secret = "argo-secret-my-s3:/argo/secret/my.s3";
     let main = container(&pod, "containers", "main");
-    assert_eq!(
-        main["command"],
-        json!(["/var/run/argo/argoexec", "main", "--"])
-    );
-    assert_eq!(
-        mounts(main),
-        [
-            "work:/work",
-            "var-run-argo:/var/run/argo",
-            "input-artifacts/in:/tmp/in"
-        ]
-    );
+    assert_eq!(main["command"], json!(["/var/run/argo/argoexec", "main", "--"]));
+    assert_eq!(mounts(main), ["work:/work", "var-run-argo:/var/run/argo", "input-artifacts/in:/tmp/in"]);
     let init = container(&pod, "initContainers", "init");
     assert_eq!(
         mounts(init),
-        [
-            "var-run-argo:/var/run/argo",
-            "input-artifacts:/argo/inputs/artifacts",
-            "work:/mainctrfs/work",
-            secret
-        ]
+        ["var-run-argo:/var/run/argo", "input-artifacts:/argo/inputs/artifacts", "work:/mainctrfs/work", secret]
     );
     let wait = container(&pod, "containers", "wait");
     assert_eq!(
         mounts(wait),
-        [
-            "var-run-argo:/var/run/argo",
-            "work:/mainctrfs/work",
-            "input-artifacts/in:/mainctrfs/tmp/in",
-            secret
-        ]
+        ["var-run-argo:/var/run/argo", "work:/mainctrfs/work", "input-artifacts/in:/mainctrfs/tmp/in", secret]
     );
     let side = container(&pod, "containers", "side");
     assert_eq!(mounts(side), mounts(main));
     assert!(side.get("command").is_none());
-    let names: Vec<_> = pod["spec"]["volumes"]
-        .as_array()
-        .expect("list")
-        .iter()
-        .map(|v| v["name"].clone())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "var-run-argo",
-            "input-artifacts",
-            "argo-secret-my-s3",
-            "work"
-        ]
-    );
-    assert_eq!(
-        pod["spec"]["volumes"][3]["persistentVolumeClaim"]["claimName"],
-        "wf-work"
-    );
+    let names: Vec<_> = pod["spec"]["volumes"].as_array().expect("list").iter().map(|v| v["name"].clone()).collect();
+    assert_eq!(names, ["var-run-argo", "input-artifacts", "argo-secret-my-s3", "work"]);
+    assert_eq!(pod["spec"]["volumes"][3]["persistentVolumeClaim"]["claimName"], "wf-work");
 }
 
 #[test]
@@ -180,17 +112,11 @@ fn patches_apply_workflow_first_and_template_last() {
         "podSpecPatch": r#"{"terminationGracePeriodSeconds": 3, "containers": [{"name": "main", "resources": {"limits": {"cpu": 2}}}]}"#,
     });
     let pod = pod(workflow(spec), template).expect("builds");
-    assert_eq!(
-        container(&pod, "containers", "main")["resources"],
-        json!({ "limits": { "memory": "1Gi", "cpu": 2 } })
-    );
+    assert_eq!(container(&pod, "containers", "main")["resources"], json!({ "limits": { "memory": "1Gi", "cpu": 2 } }));
     assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 3);
     assert_eq!(pod["metadata"]["labels"]["a"], "workflow");
     assert_eq!(pod["metadata"]["labels"]["b"], "template");
-    assert_eq!(
-        pod["spec"]["hostAliases"],
-        json!([{ "ip": "1" }, { "ip": "2" }])
-    );
+    assert_eq!(pod["spec"]["hostAliases"], json!([{ "ip": "1" }, { "ip": "2" }]));
     assert_eq!(pod["spec"]["nodeSelector"], json!({ "x": "y" }));
     assert_eq!(pod["spec"]["serviceAccountName"], "sa");
     assert!(pod["spec"].get("hostNetwork").is_none());
@@ -198,16 +124,11 @@ fn patches_apply_workflow_first_and_template_last() {
 
 #[test]
 fn mistakes_of_the_user_are_named() {
-    let unknown = json!({ "name": "a", "container": { "image": "i", "volumeMounts": [{ "name": "v", "mountPath": "/v" }] } });
+    let unknown =
+        json!({ "name": "a", "container": { "image": "i", "volumeMounts": [{ "name": "v", "mountPath": "/v" }] } });
     let error = pod(workflow(json!({})), unknown).expect_err("no such volume");
     assert_eq!(error.to_string(), "volume 'v' not found in workflow spec");
     let no_map = json!({ "name": "a", "container": { "image": "i" }, "podSpecPatch": "[]" });
-    assert!(matches!(
-        pod(workflow(json!({})), no_map),
-        Err(Error::PatchNotAMap { .. })
-    ));
-    assert!(matches!(
-        pod(workflow(json!({})), json!({ "name": "s", "suspend": {} })),
-        Err(Error::NotAPod { .. })
-    ));
+    assert!(matches!(pod(workflow(json!({})), no_map), Err(Error::PatchNotAMap { .. })));
+    assert!(matches!(pod(workflow(json!({})), json!({ "name": "s", "suspend": {} })), Err(Error::NotAPod { .. })));
 }

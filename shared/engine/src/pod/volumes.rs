@@ -25,19 +25,13 @@ fn mount(name: &str, path: &str) -> Value {
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
-    value
-        .get(member)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Adds those of `more` whose mount path is still free.
 pub(super) fn add_missing(mounts: &mut Vec<Value>, more: &[Value]) {
     for new in more {
-        if !mounts
-            .iter()
-            .any(|m| text(m, "mountPath") == text(new, "mountPath"))
-        {
+        if !mounts.iter().any(|m| text(m, "mountPath") == text(new, "mountPath")) {
             mounts.push(new.clone());
         }
     }
@@ -47,31 +41,19 @@ pub(super) fn add_missing(mounts: &mut Vec<Value>, more: &[Value]) {
 fn enclosing<'a>(mounts: &'a [Value], path: &str) -> Option<&'a Value> {
     let contains = |mount: &&Value| {
         let base = text(mount, "mountPath").trim_end_matches('/');
-        path.strip_prefix(base)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    mounts
-        .iter()
-        .filter(contains)
-        .max_by_key(|m| text(m, "mountPath").len())
+    mounts.iter().filter(contains).max_by_key(|m| text(m, "mountPath").len())
 }
 
 /// Input artifacts that become files: an optional one that nobody supplied does not.
 fn staged(template: &Template) -> impl Iterator<Item = &Artifact> {
-    let manifest = template
-        .resource
-        .as_ref()
-        .and_then(|r| r.manifest_from.as_ref()?.artifact.as_ref());
+    let manifest = template.resource.as_ref().and_then(|r| r.manifest_from.as_ref()?.artifact.as_ref());
     let given = |a: &&Artifact| {
         let is_left_out = a.optional && a.location == ArtifactLocation::default();
         !a.path.is_empty() && !is_left_out
     };
-    template
-        .inputs
-        .artifacts
-        .iter()
-        .chain(manifest)
-        .filter(given)
+    template.inputs.artifacts.iter().chain(manifest).filter(given)
 }
 
 fn has_staging(template: &Template) -> bool {
@@ -103,10 +85,7 @@ pub(super) fn main_mounts(template: &Template, own: Vec<Value>) -> Vec<Value> {
         add_missing(&mut mounts, &[mount(STAGING, STAGING_PATH)]);
     }
     for artifact in staged(template).filter(|a| enclosing(&own, &a.path).is_none()) {
-        add_missing(
-            &mut mounts,
-            &[json!({ "name": INPUTS, "mountPath": artifact.path, "subPath": artifact.name })],
-        );
+        add_missing(&mut mounts, &[json!({ "name": INPUTS, "mountPath": artifact.path, "subPath": artifact.name })]);
     }
     mounts
 }
@@ -131,19 +110,9 @@ pub(super) struct Secrets(BTreeMap<String, BTreeSet<String>>);
 /// `/argo/secret/<secret>/<key>` without rights of its own.
 pub(super) fn artifact_secrets(template: &Template) -> Result<Secrets, Error> {
     let mut secrets = BTreeMap::new();
-    let artifacts = template
-        .inputs
-        .artifacts
-        .iter()
-        .chain(&template.outputs.artifacts);
-    let sources = template
-        .data
-        .iter()
-        .filter_map(|d| d.source.artifact_paths.as_ref());
-    let manifest = template
-        .resource
-        .iter()
-        .filter_map(|r| r.manifest_from.as_ref()?.artifact.as_ref());
+    let artifacts = template.inputs.artifacts.iter().chain(&template.outputs.artifacts);
+    let sources = template.data.iter().filter_map(|d| d.source.artifact_paths.as_ref());
+    let manifest = template.resource.iter().filter_map(|r| r.manifest_from.as_ref()?.artifact.as_ref());
     for artifact in artifacts.chain(sources).chain(manifest) {
         gather(&serde_json::to_value(&artifact.location)?, &mut secrets);
     }
@@ -159,10 +128,7 @@ fn gather(value: &Value, secrets: &mut BTreeMap<String, BTreeSet<String>>) {
     };
     for (name, member) in members {
         if name.ends_with("Secret") && member["name"].is_string() && member["key"].is_string() {
-            secrets
-                .entry(text(member, "name").to_owned())
-                .or_default()
-                .insert(text(member, "key").to_owned());
+            secrets.entry(text(member, "name").to_owned()).or_default().insert(text(member, "key").to_owned());
         } else {
             gather(member, secrets);
         }
@@ -206,16 +172,11 @@ pub(super) fn pod_volumes(
         volumes.push(json!({ "name": INPUTS, "emptyDir": {} }));
     }
     volumes.extend(secrets.volumes());
-    let lists = inits
-        .iter()
-        .chain(containers)
-        .flat_map(|c| [c.get("volumeMounts"), c.get("volumeDevices")]);
+    let lists = inits.iter().chain(containers).flat_map(|c| [c.get("volumeMounts"), c.get("volumeDevices")]);
     for used in lists.flatten().filter_map(Value::as_array).flatten() {
         let name = text(used, "name");
         if !volumes.iter().any(|v| text(v, "name") == name) {
-            volumes.push(find(input, name).ok_or_else(|| Error::UnknownVolume {
-                name: name.to_owned(),
-            })?);
+            volumes.push(find(input, name).ok_or_else(|| Error::UnknownVolume { name: name.to_owned() })?);
         }
     }
     Ok(volumes)

@@ -9,51 +9,32 @@ pub(super) fn check(place: &str, arguments: &Arguments, needs_values: bool) -> V
     let parameters = arguments.parameters.iter().map(|p| p.name.as_str());
     let artifacts = arguments.artifacts.iter().map(|a| a.name.as_str());
     let mut problems = names::list(&format!("{place}arguments.parameters"), parameters, false);
-    problems.extend(names::list(
-        &format!("{place}arguments.artifacts"),
-        artifacts,
-        false,
-    ));
+    problems.extend(names::list(&format!("{place}arguments.artifacts"), artifacts, false));
     for parameter in &arguments.parameters {
         let at = format!("{place}arguments.{}", parameter.name);
         if let Some(from) = &parameter.value_from {
             if !is_allowed_source(from) {
-                problems.push(format!(
-                    "{at}.valueFrom only allows: default, configMapKeyRef and supplied"
-                ));
+                problems.push(format!("{at}.valueFrom only allows: default, configMapKeyRef and supplied"));
             }
         } else if parameter.value.is_none() && needs_values {
             problems.push(format!("{at}.value or {at}.valueFrom is required"));
         }
         let choices = &parameter.r#enum;
-        if !choices.is_empty()
-            && parameter
-                .value
-                .as_ref()
-                .is_some_and(|value| !choices.contains(value))
-        {
+        if !choices.is_empty() && parameter.value.as_ref().is_some_and(|value| !choices.contains(value)) {
             problems.push(format!("{at}.value should be present in {at}.enum list"));
         }
     }
     for artifact in &arguments.artifacts {
-        let given = !artifact.from.is_empty()
-            || !artifact.from_expression.is_empty()
-            || has_key(&artifact.location);
+        let given = !artifact.from.is_empty() || !artifact.from_expression.is_empty() || has_key(&artifact.location);
         if !given && needs_values && !artifact.optional {
-            problems.push(format!(
-                "{place}arguments.{}.from, artifact location, or key is required",
-                artifact.name
-            ));
+            problems.push(format!("{place}arguments.{}.from, artifact location, or key is required", artifact.name));
         }
     }
     problems
 }
 
 fn is_allowed_source(from: &ValueFrom) -> bool {
-    from.default.is_some()
-        || from.config_map_key_ref.is_some()
-        || from.supplied.is_some()
-        || !from.event.is_empty()
+    from.default.is_some() || from.config_map_key_ref.is_some() || from.supplied.is_some() || !from.event.is_empty()
 }
 
 /// The location names a thing, at least by a key in the artifact repository.
@@ -77,10 +58,8 @@ pub(super) fn missing(template: &Template, arguments: &Arguments, lenient: bool)
     let mut problems = Vec::new();
     for input in &template.inputs.parameters {
         let argument = arguments.parameters.iter().find(|p| p.name == input.name);
-        let given =
-            argument.is_some_and(|a| lenient || a.value.is_some() || a.value_from.is_some());
-        if !given && input.value.is_none() && input.value_from.is_none() && input.default.is_none()
-        {
+        let given = argument.is_some_and(|a| lenient || a.value.is_some() || a.value_from.is_some());
+        if !given && input.value.is_none() && input.value_from.is_none() && input.default.is_none() {
             problems.push(format!("inputs.parameters.{} was not supplied", input.name));
         }
     }

@@ -7,9 +7,7 @@ use std::{
 
 use argosy_api::v1alpha1::*;
 
-use super::{
-    Problem, Templates, arguments, containers, kinds, metrics, names, outputs, scope::Scope,
-};
+use super::{Problem, Templates, arguments, containers, kinds, metrics, names, outputs, scope::Scope};
 use crate::ops::merge;
 
 /// Calls inside each other that are followed; deeper ones are left to the engine's own limit.
@@ -86,11 +84,7 @@ impl<'a> Walker<'a> {
 
     pub fn say(&mut self, message: String) {
         let path = self.path.join(" ");
-        let message = if path.is_empty() {
-            message
-        } else {
-            format!("{path} {message}")
-        };
+        let message = if path.is_empty() { message } else { format!("{path} {message}") };
         self.problems.push(Problem { path, message });
     }
 
@@ -113,19 +107,11 @@ impl<'a> Walker<'a> {
 
     fn with_defaults(&self, template: &Template) -> Template {
         let defaults = self.spec.template_defaults.as_ref();
-        defaults
-            .and_then(|d| merge::template_defaults(d, template).ok())
-            .unwrap_or_else(|| template.clone())
+        defaults.and_then(|d| merge::template_defaults(d, template).ok()).unwrap_or_else(|| template.clone())
     }
 
     /// Follows a call by name. The answer is the template called, unless only the run will know it or it is missing.
-    pub fn call_named(
-        &mut self,
-        home: &Home,
-        name: &str,
-        arguments: &Arguments,
-        is_exit: bool,
-    ) -> Option<Template> {
+    pub fn call_named(&mut self, home: &Home, name: &str, arguments: &Arguments, is_exit: bool) -> Option<Template> {
         self.call(home, name, None, None, arguments, is_exit)
     }
 
@@ -162,15 +148,9 @@ impl<'a> Walker<'a> {
             return None;
         }
         self.learn_globals(reference);
-        let home = Home::Other {
-            cluster: reference.cluster_scope,
-            name: reference.name.clone(),
-        };
+        let home = Home::Other { cluster: reference.cluster_scope, name: reference.name.clone() };
         let Some(template) = self.find(&home, &reference.template) else {
-            self.say(format!(
-                "template reference {}.{} not found",
-                reference.name, reference.template
-            ));
+            self.say(format!("template reference {}.{} not found", reference.name, reference.template));
             return None;
         };
         self.enter(&home, &template, arguments, is_exit);
@@ -179,14 +159,10 @@ impl<'a> Walker<'a> {
 
     /// Learns what the templates beside a referenced one give the whole workflow.
     fn learn_globals(&mut self, reference: &TemplateRef) {
-        if !self
-            .refs_seen
-            .insert((reference.cluster_scope, reference.name.clone()))
-        {
+        if !self.refs_seen.insert((reference.cluster_scope, reference.name.clone())) {
             return;
         }
-        let spec: Option<Arc<WorkflowSpec>> =
-            self.templates.get(reference.cluster_scope, &reference.name);
+        let spec: Option<Arc<WorkflowSpec>> = self.templates.get(reference.cluster_scope, &reference.name);
         for template in spec.iter().flat_map(|s| &s.templates) {
             outputs::add_global(&mut self.globals, template);
         }
@@ -196,17 +172,10 @@ impl<'a> Walker<'a> {
         let is_entry = self.path.is_empty();
         let is_lenient = self.is_lenient && is_entry;
         let inputs_are_open = self.is_library && is_entry;
-        for missing in arguments::missing(template, arguments, is_lenient)
-            .into_iter()
-            .filter(|_| !inputs_are_open)
-        {
+        for missing in arguments::missing(template, arguments, is_lenient).into_iter().filter(|_| !inputs_are_open) {
             self.say(format!("templates.{} {missing}", template.name));
         }
-        if template.name.is_empty()
-            || self
-                .seen
-                .insert((home.clone(), template.name.clone(), is_exit))
-        {
+        if template.name.is_empty() || self.seen.insert((home.clone(), template.name.clone(), is_exit)) {
             self.body(home, template, is_exit);
         }
     }
@@ -215,10 +184,7 @@ impl<'a> Walker<'a> {
     pub fn walk_rest(&mut self) {
         let spec = self.spec;
         for template in &spec.templates {
-            let called = |exit| {
-                self.seen
-                    .contains(&(Home::Local, template.name.clone(), exit))
-            };
+            let called = |exit| self.seen.contains(&(Home::Local, template.name.clone(), exit));
             if !called(false) && !called(true) {
                 let template = self.with_defaults(template);
                 self.seen.insert((Home::Local, template.name.clone(), true));
@@ -234,17 +200,9 @@ impl<'a> Walker<'a> {
         };
         let place = format!("templates.{}", template.name);
         let parameters = template.inputs.parameters.iter().map(|p| p.name.as_str());
-        self.say_all(names::list(
-            &format!("{place}.inputs.parameters"),
-            parameters,
-            false,
-        ));
+        self.say_all(names::list(&format!("{place}.inputs.parameters"), parameters, false));
         let artifacts = template.inputs.artifacts.iter().map(|a| a.name.as_str());
-        self.say_all(names::list(
-            &format!("{place}.inputs.artifacts"),
-            artifacts,
-            false,
-        ));
+        self.say_all(names::list(&format!("{place}.inputs.artifacts"), artifacts, false));
 
         let mut scope = inputs_scope(template);
         if is_exit {
@@ -259,11 +217,7 @@ impl<'a> Walker<'a> {
             self.check_tags(&|name| scope.has(name), template, &format!("{place}: "));
         }
         if matches!(kind, "Steps" | "DAG") {
-            self.check_tags(
-                &|name| scope.has(name),
-                &template.outputs,
-                &format!("{place}.outputs "),
-            );
+            self.check_tags(&|name| scope.has(name), &template.outputs, &format!("{place}.outputs "));
         }
         self.say_all(containers::check(template, kind));
         self.say_all(outputs::check(template, kind));
@@ -290,60 +244,31 @@ impl<'a> Walker<'a> {
     }
 
     /// Follows a step or task and its hooks.
-    pub(super) fn follow(
-        &mut self,
-        home: &Home,
-        call: &Call<'_>,
-        is_exit: bool,
-    ) -> Option<Template> {
+    pub(super) fn follow(&mut self, home: &Home, call: &Call<'_>, is_exit: bool) -> Option<Template> {
         if call.loops > 1 {
-            self.say(
-                "only one of withItems, withParam or withSequence can be specified".to_owned(),
-            );
+            self.say("only one of withItems, withParam or withSequence can be specified".to_owned());
         }
         if let Some(sequence) = call.sequence {
             match (&sequence.count, &sequence.end) {
-                (Some(_), Some(_)) => {
-                    self.say("only one of count or end can be defined in withSequence".to_owned())
-                }
+                (Some(_), Some(_)) => self.say("only one of count or end can be defined in withSequence".to_owned()),
                 (None, None) => self.say("must have count or end in withSequence".to_owned()),
                 _ => {}
             }
         }
-        let target = self.call(
-            home,
-            call.template,
-            call.reference,
-            call.inline,
-            call.arguments,
-            is_exit,
-        );
+        let target = self.call(home, call.template, call.reference, call.inline, call.arguments, is_exit);
         if !call.on_exit.is_empty() {
             self.call_named(home, call.on_exit, &Arguments::default(), true);
         }
         for hook in call.hooks.values() {
-            self.call(
-                home,
-                &hook.template,
-                hook.template_ref.as_ref(),
-                None,
-                &hook.arguments,
-                true,
-            );
+            self.call(home, &hook.template, hook.template_ref.as_ref(), None, &hook.arguments, true);
         }
         target
     }
 }
 
 /// How many of the three loops are there.
-pub(super) fn loops(
-    items: &[serde_json::Value],
-    param: &str,
-    sequence: Option<&Sequence>,
-) -> usize {
-    usize::from(!items.is_empty())
-        + usize::from(!param.is_empty())
-        + usize::from(sequence.is_some())
+pub(super) fn loops(items: &[serde_json::Value], param: &str, sequence: Option<&Sequence>) -> usize {
+    usize::from(!items.is_empty()) + usize::from(!param.is_empty()) + usize::from(sequence.is_some())
 }
 
 /// A variable of the loop.
@@ -375,13 +300,7 @@ fn leaf_scope(template: &Template, scope: &mut Scope) {
         .parameters
         .iter()
         .map(|p| ("parameters", &p.name))
-        .chain(
-            template
-                .outputs
-                .artifacts
-                .iter()
-                .map(|a| ("artifacts", &a.name)),
-        )
+        .chain(template.outputs.artifacts.iter().map(|a| ("artifacts", &a.name)))
     {
         scope.add(format!("outputs.{kind}.{name}"));
         scope.add(format!("outputs.{kind}.{name}.path"));

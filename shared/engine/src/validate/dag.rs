@@ -22,20 +22,12 @@ impl Walker<'_> {
         is_exit: bool,
     ) {
         let place = format!("templates.{}", template.name);
-        self.say_all(names::list(
-            &format!("{place}.tasks"),
-            dag.tasks.iter().map(|t| t.name.as_str()),
-            true,
-        ));
-        let (uses_depends, uses_dependencies) = (
-            dag.tasks.iter().any(|t| !t.depends.is_empty()),
-            dag.tasks.iter().any(|t| !t.dependencies.is_empty()),
-        );
+        self.say_all(names::list(&format!("{place}.tasks"), dag.tasks.iter().map(|t| t.name.as_str()), true));
+        let (uses_depends, uses_dependencies) =
+            (dag.tasks.iter().any(|t| !t.depends.is_empty()), dag.tasks.iter().any(|t| !t.dependencies.is_empty()));
         for task in &dag.tasks {
             let at = format!("{place}.tasks.{}", task.name);
-            if (uses_depends || uses_dependencies)
-                && task.name.starts_with(|c: char| c.is_ascii_digit())
-            {
+            if (uses_depends || uses_dependencies) && task.name.starts_with(|c: char| c.is_ascii_digit()) {
                 self.say(format!("{at} name cannot begin with a digit when using either 'depends' or 'dependencies'"));
             }
             if uses_depends && task.continue_on.is_some() {
@@ -45,9 +37,7 @@ impl Walker<'_> {
             }
         }
         if uses_depends && uses_dependencies {
-            self.say(format!(
-                "{place} cannot use both 'depends' and 'dependencies' in the same DAG template"
-            ));
+            self.say(format!("{place} cannot use both 'depends' and 'dependencies' in the same DAG template"));
         }
         let ancestors = self.ancestors(&place, &dag.tasks);
         let mut called = BTreeMap::new();
@@ -61,26 +51,13 @@ impl Walker<'_> {
                 on_exit: &task.on_exit,
                 hooks: &task.hooks,
                 sequence: task.with_sequence.as_ref(),
-                loops: loops(
-                    &task.with_items,
-                    &task.with_param,
-                    task.with_sequence.as_ref(),
-                ),
+                loops: loops(&task.with_items, &task.with_param, task.with_sequence.as_ref()),
             };
-            self.say_all(arguments::check(
-                &format!("{}.", call.place),
-                call.arguments,
-                true,
-            ));
+            self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
             self.step_in(call.place.clone());
             let target = self.follow(home, &call, is_exit);
             self.step_out();
-            outputs::add_to_scope(
-                scope,
-                &format!("tasks.{}", task.name),
-                target.as_ref(),
-                false,
-            );
+            outputs::add_to_scope(scope, &format!("tasks.{}", task.name), target.as_ref(), false);
             called.insert(task.name.as_str(), target);
         }
         // What is known of a task once it is over.
@@ -90,31 +67,19 @@ impl Walker<'_> {
         }
         for task in &dag.tasks {
             let comes_before = |name: &str| ancestors.has(&task.name, name);
-            let has_loop = loops(
-                &task.with_items,
-                &task.with_param,
-                task.with_sequence.as_ref(),
-            ) > 0;
+            let has_loop = loops(&task.with_items, &task.with_param, task.with_sequence.as_ref()) > 0;
             let is_local = |name: &str| {
                 let is_of_ancestor = task_of(name).is_some_and(comes_before);
                 scope.has(name) || has_loop && is_item(name) || is_of_ancestor && over.has(name)
             };
             self.step_in(format!("{place}.tasks.{}", task.name));
-            let own = DAGTask {
-                hooks: BTreeMap::new(),
-                inline: None,
-                ..task.clone()
-            };
+            let own = DAGTask { hooks: BTreeMap::new(), inline: None, ..task.clone() };
             if self.check_tags(&is_local, &own, "") {
                 self.check_dependencies(task, &comes_before, &called);
             }
             self.step_out();
         }
-        for target in dag
-            .target
-            .split_whitespace()
-            .filter(|t| !t.contains("{{") && !t.contains("}}"))
-        {
+        for target in dag.target.split_whitespace().filter(|t| !t.contains("{{") && !t.contains("}}")) {
             if !called.contains_key(target) {
                 self.say(format!("{place}.targets target '{target}' is not defined"));
             }
@@ -137,18 +102,14 @@ impl Walker<'_> {
                 .filter_map(|tag| task_of(tag.trim()))
                 .find(|name| tasks.contains_key(name) && !comes_before(name));
             if let Some(missing) = missing {
-                self.say(format!(
-                    "missing dependency '{missing}' for parameter '{}'",
-                    parameter.name
-                ));
+                self.say(format!("missing dependency '{missing}' for parameter '{}'", parameter.name));
             }
         }
     }
 
     /// All tasks before each task; also finds what is wrong with `depends` itself.
     fn ancestors<'t>(&mut self, place: &str, tasks: &'t [DAGTask]) -> Ancestors<'t> {
-        let by_name: BTreeMap<&str, &DAGTask> =
-            tasks.iter().map(|t| (t.name.as_str(), t)).collect();
+        let by_name: BTreeMap<&str, &DAGTask> = tasks.iter().map(|t| (t.name.as_str(), t)).collect();
         let tolerated = |_: &str| (false, false);
         let mut direct: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for task in tasks {
@@ -162,22 +123,14 @@ impl Walker<'_> {
             for name in &depends.names {
                 match by_name.get_key_value(name.as_str()) {
                     Some((name, _)) => direct.entry(&task.name).or_default().push(name),
-                    None => self.say(format!(
-                        "{place}.tasks.{} dependency '{name}' not defined",
-                        task.name
-                    )),
+                    None => self.say(format!("{place}.tasks.{} dependency '{name}' not defined", task.name)),
                 }
             }
             for name in depends.about_items() {
                 let Some(other) = by_name.get(name) else {
                     continue;
                 };
-                if loops(
-                    &other.with_items,
-                    &other.with_param,
-                    other.with_sequence.as_ref(),
-                ) == 0
-                {
+                if loops(&other.with_items, &other.with_param, other.with_sequence.as_ref()) == 0 {
                     self.say(format!(
                         "{place}.tasks.{name} dependency '{name}' uses an items-based condition such as .AnySucceeded or .AllFailed but does not contain any items"
                     ));
@@ -186,10 +139,7 @@ impl Walker<'_> {
         }
         let (ancestors, in_cycle) = Ancestors::of(&direct, tasks);
         if !in_cycle.is_empty() {
-            self.say(format!(
-                "{place}.tasks dependency cycle detected: {}",
-                in_cycle.join("->")
-            ));
+            self.say(format!("{place}.tasks dependency cycle detected: {}", in_cycle.join("->")));
         }
         ancestors
     }
@@ -224,12 +174,9 @@ impl<'t> Ancestors<'t> {
         let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
         for (name, parents) in direct {
             waits[index[name]] = parents.len();
-            parents
-                .iter()
-                .for_each(|parent| dependents[index[parent]].push(index[name]));
+            parents.iter().for_each(|parent| dependents[index[parent]].push(index[name]));
         }
-        let mut ready: VecDeque<usize> =
-            index.values().copied().filter(|i| waits[*i] == 0).collect();
+        let mut ready: VecDeque<usize> = index.values().copied().filter(|i| waits[*i] == 0).collect();
         let mut sets: Vec<Vec<u64>> = vec![Vec::new(); tasks.len()];
         let mut is_settled = vec![false; tasks.len()];
         while let Some(task) = ready.pop_front() {

@@ -2,7 +2,8 @@
 
 use argosy_api::v1alpha1::Template;
 
-const CHOICE: &str = "choose one of: container, containerSet, steps, script, resource, dag, suspend, template, template ref";
+const CHOICE: &str =
+    "choose one of: container, containerSet, steps, script, resource, dag, suspend, template, template ref";
 
 /// The kinds a template has, by their names in messages.
 fn kinds(template: &Template) -> Vec<&'static str> {
@@ -18,10 +19,7 @@ fn kinds(template: &Template) -> Vec<&'static str> {
         (template.http.is_some(), "HTTP"),
         (template.plugin.is_some(), "Plugin"),
     ];
-    set.into_iter()
-        .filter(|(has, _)| *has)
-        .map(|(_, name)| name)
-        .collect()
+    set.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
 }
 
 /// The kind of a template, or why it has none. An empty list of steps counts as steps, which the typed template cannot
@@ -29,21 +27,12 @@ fn kinds(template: &Template) -> Vec<&'static str> {
 pub(super) fn kind(template: &Template) -> Result<&'static str, String> {
     match kinds(template)[..] {
         [kind] => Ok(kind),
-        [] => Err(format!(
-            "templates.{} template type unspecified. {CHOICE}",
-            template.name
-        )),
-        _ => Err(format!(
-            "templates.{} multiple template types specified. {CHOICE}",
-            template.name
-        )),
+        [] => Err(format!("templates.{} template type unspecified. {CHOICE}", template.name)),
+        _ => Err(format!("templates.{} multiple template types specified. {CHOICE}", template.name)),
     }
 }
 
 /// Kinds that run in a pod of their own.
 pub(super) fn has_pod(kind: &str) -> bool {
-    matches!(
-        kind,
-        "Container" | "ContainerSet" | "Script" | "Resource" | "Data"
-    )
+    matches!(kind, "Container" | "ContainerSet" | "Script" | "Resource" | "Data")
 }

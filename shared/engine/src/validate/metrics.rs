@@ -4,9 +4,7 @@ use argosy_api::v1alpha1::Metrics;
 
 fn is_word(text: &str) -> bool {
     let mut chars = text.chars();
-    chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
@@ -21,15 +19,15 @@ pub(super) fn check(place: &str, metrics: Option<&Metrics>) -> Vec<String> {
             ));
         }
         if metric.help.is_empty() {
-            problems.push(format!(
-                "{place} metric '{name}' must contain a help string under 'help: ' field"
-            ));
+            problems.push(format!("{place} metric '{name}' must contain a help string under 'help: ' field"));
         }
         for label in metric.labels.iter().filter(|l| !is_word(&l.key)) {
-            problems.push(format!("metric label '{}' is invalid: keys may only contain alphanumeric characters or '_'", label.key));
+            problems.push(format!(
+                "metric label '{}' is invalid: keys may only contain alphanumeric characters or '_'",
+                label.key
+            ));
         }
-        let mut wrong =
-            |text: &str| problems.push(format!("{place} metric '{name}' error: {text}"));
+        let mut wrong = |text: &str| problems.push(format!("{place} metric '{name}' error: {text}"));
         let kinds = usize::from(metric.gauge.is_some())
             + usize::from(metric.counter.is_some())
             + usize::from(metric.histogram.is_some());
@@ -46,11 +44,7 @@ pub(super) fn check(place: &str, metrics: Option<&Metrics>) -> Vec<String> {
         if metric.counter.as_ref().is_some_and(|c| c.value.is_empty()) {
             wrong("missing counter.value");
         }
-        if metric
-            .histogram
-            .as_ref()
-            .is_some_and(|h| h.value.is_empty())
-        {
+        if metric.histogram.as_ref().is_some_and(|h| h.value.is_empty()) {
             wrong("missing histogram.value");
         }
     }

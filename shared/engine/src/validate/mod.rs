@@ -64,32 +64,15 @@ pub fn workflow(workflow: &Workflow, templates: &dyn Templates, options: &Option
     if let Some(problem) = name_length("workflow", &workflow.metadata.name, NAME_CHARS_MAX) {
         return vec![problem];
     }
-    spec::check(
-        &Subject::Workflow,
-        &workflow.metadata,
-        &workflow.spec,
-        templates,
-        options,
-    )
+    spec::check(&Subject::Workflow, &workflow.metadata, &workflow.spec, templates, options)
 }
 
 /// All mistakes of a WorkflowTemplate.
-pub fn workflow_template(
-    template: &WorkflowTemplate,
-    templates: &dyn Templates,
-    options: &Options,
-) -> Vec<Problem> {
-    if let Some(problem) = name_length("workflow template", &template.metadata.name, NAME_CHARS_MAX)
-    {
+pub fn workflow_template(template: &WorkflowTemplate, templates: &dyn Templates, options: &Options) -> Vec<Problem> {
+    if let Some(problem) = name_length("workflow template", &template.metadata.name, NAME_CHARS_MAX) {
         return vec![problem];
     }
-    spec::check(
-        &Subject::Template,
-        &template.metadata,
-        &template.spec,
-        templates,
-        options,
-    )
+    spec::check(&Subject::Template, &template.metadata, &template.spec, templates, options)
 }
 
 /// All mistakes of a ClusterWorkflowTemplate.
@@ -98,83 +81,39 @@ pub fn cluster_workflow_template(
     templates: &dyn Templates,
     options: &Options,
 ) -> Vec<Problem> {
-    if let Some(problem) = name_length(
-        "cluster workflow template",
-        &template.metadata.name,
-        NAME_CHARS_MAX,
-    ) {
+    if let Some(problem) = name_length("cluster workflow template", &template.metadata.name, NAME_CHARS_MAX) {
         return vec![problem];
     }
-    spec::check(
-        &Subject::Template,
-        &template.metadata,
-        &template.spec,
-        templates,
-        options,
-    )
+    spec::check(&Subject::Template, &template.metadata, &template.spec, templates, options)
 }
 
 /// All mistakes of a CronWorkflow, but for the syntax of its schedules, which whoever schedules it knows.
-pub fn cron_workflow(
-    cron: &CronWorkflow,
-    templates: &dyn Templates,
-    options: &Options,
-) -> Vec<Problem> {
+pub fn cron_workflow(cron: &CronWorkflow, templates: &dyn Templates, options: &Options) -> Vec<Problem> {
     let mut problems: Vec<Problem> =
-        name_length("cron workflow", &cron.metadata.name, CRON_NAME_CHARS_MAX)
-            .into_iter()
-            .collect();
-    let mut say = |message: String| {
-        problems.push(Problem {
-            path: "spec".to_owned(),
-            message,
-        })
-    };
+        name_length("cron workflow", &cron.metadata.name, CRON_NAME_CHARS_MAX).into_iter().collect();
+    let mut say = |message: String| problems.push(Problem { path: "spec".to_owned(), message });
     let spec = &cron.spec;
     if spec.schedules.is_empty() {
         say("cron workflow must have at least one schedule".to_owned());
     }
     if !spec.timezone.is_empty() && jiff::tz::TimeZone::get(&spec.timezone).is_err() {
-        say(format!(
-            "invalid timezone \"{0}\": unknown time zone {0}",
-            spec.timezone
-        ));
+        say(format!("invalid timezone \"{0}\": unknown time zone {0}", spec.timezone));
     }
-    if !matches!(
-        spec.concurrency_policy.as_str(),
-        "" | "Allow" | "Forbid" | "Replace"
-    ) {
-        say(format!(
-            "'{}' is not a valid concurrencyPolicy",
-            spec.concurrency_policy
-        ));
+    if !matches!(spec.concurrency_policy.as_str(), "" | "Allow" | "Forbid" | "Replace") {
+        say(format!("'{}' is not a valid concurrencyPolicy", spec.concurrency_policy));
     }
     if spec.starting_deadline_seconds.is_some_and(|s| s < 0) {
         say("startingDeadlineSeconds must be positive".to_owned());
     }
     let metadata = spec.workflow_metadata.clone().unwrap_or_default();
-    for inner in spec::check(
-        &Subject::Workflow,
-        &metadata,
-        &spec.workflow_spec,
-        templates,
-        options,
-    ) {
-        problems.push(Problem {
-            message: format!("cannot validate Workflow: {}", inner.message),
-            ..inner
-        });
+    for inner in spec::check(&Subject::Workflow, &metadata, &spec.workflow_spec, templates, options) {
+        problems.push(Problem { message: format!("cannot validate Workflow: {}", inner.message), ..inner });
     }
     problems
 }
 
 fn name_length(kind: &str, name: &str, max: usize) -> Option<Problem> {
     let chars = name.chars().count();
-    let message = format!(
-        "{kind} name \"{name}\" must not be more than {max} characters long (currently {chars})"
-    );
-    (chars > max).then(|| Problem {
-        path: "metadata.name".to_owned(),
-        message,
-    })
+    let message = format!("{kind} name \"{name}\" must not be more than {max} characters long (currently {chars})");
+    (chars > max).then(|| Problem { path: "metadata.name".to_owned(), message })
 }

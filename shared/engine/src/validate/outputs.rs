@@ -11,11 +11,7 @@ pub(super) fn check(template: &Template, kind: &str) -> Vec<String> {
     let parameters = outputs.parameters.iter().map(|p| p.name.as_str());
     let artifacts = outputs.artifacts.iter().map(|a| a.name.as_str());
     let mut problems = names::list(&format!("{place}.parameters "), parameters, false);
-    problems.extend(names::list(
-        &format!("{place}.artifacts "),
-        artifacts,
-        false,
-    ));
+    problems.extend(names::list(&format!("{place}.artifacts "), artifacts, false));
     for parameter in &outputs.parameters {
         let at = format!("{place}.parameters.{}", parameter.name);
         let Some(from) = &parameter.value_from else {
@@ -26,20 +22,12 @@ pub(super) fn check(template: &Template, kind: &str) -> Vec<String> {
         };
         let (fits, wanted) = match kind {
             "Container" | "ContainerSet" | "Script" => (!from.path.is_empty(), "path"),
-            "Resource" => (
-                !from.json_path.is_empty() || !from.jq_filter.is_empty(),
-                "jsonPath or jqFilter",
-            ),
-            "Steps" | "DAG" => (
-                !from.parameter.is_empty() || !from.expression.is_empty(),
-                "parameter or expression",
-            ),
+            "Resource" => (!from.json_path.is_empty() || !from.jq_filter.is_empty(), "jsonPath or jqFilter"),
+            "Steps" | "DAG" => (!from.parameter.is_empty() || !from.expression.is_empty(), "parameter or expression"),
             _ => (true, ""),
         };
         if !fits {
-            problems.push(format!(
-                "{at}.{wanted} must be specified for {kind} templates"
-            ));
+            problems.push(format!("{at}.{wanted} must be specified for {kind} templates"));
         }
     }
     problems
@@ -48,22 +36,9 @@ pub(super) fn check(template: &Template, kind: &str) -> Vec<String> {
 /// Adds what the rest of a workflow may say about a step or task `prefix` that calls `template`.
 ///
 /// `Option::None` is a template that only the run will know: anything may be in its outputs.
-pub(super) fn add_to_scope(
-    scope: &mut Scope,
-    prefix: &str,
-    template: Option<&Template>,
-    is_over: bool,
-) {
+pub(super) fn add_to_scope(scope: &mut Scope, prefix: &str, template: Option<&Template>, is_over: bool) {
     if is_over {
-        for name in [
-            "id",
-            "status",
-            "startedAt",
-            "finishedAt",
-            "hostNodeName",
-            "ip",
-            "exitCode",
-        ] {
+        for name in ["id", "status", "startedAt", "finishedAt", "hostNodeName", "ip", "exitCode"] {
             scope.add(format!("{prefix}.{name}"));
         }
     }
@@ -84,20 +59,10 @@ pub(super) fn add_to_scope(
 
 /// Adds the outputs that `template` gives the whole workflow.
 pub(super) fn add_global(scope: &mut Scope, template: &Template) {
-    for parameter in template
-        .outputs
-        .parameters
-        .iter()
-        .filter(|p| !p.global_name.is_empty())
-    {
+    for parameter in template.outputs.parameters.iter().filter(|p| !p.global_name.is_empty()) {
         scope.add_maybe_dynamic("workflow.outputs.parameters.", &parameter.global_name);
     }
-    for artifact in template
-        .outputs
-        .artifacts
-        .iter()
-        .filter(|a| !a.global_name.is_empty())
-    {
+    for artifact in template.outputs.artifacts.iter().filter(|a| !a.global_name.is_empty()) {
         scope.add_maybe_dynamic("workflow.outputs.artifacts.", &artifact.global_name);
     }
 }

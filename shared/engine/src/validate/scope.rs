@@ -3,15 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Only tags that begin so are ours; others are left to whoever reads the text in the end.
-const OURS: [&str; 7] = [
-    "item.",
-    "steps.",
-    "inputs.",
-    "outputs.",
-    "pod.",
-    "workflow.",
-    "tasks.",
-];
+const OURS: [&str; 7] = ["item.", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks."];
 
 /// A set of variables.
 #[derive(Clone, Debug, Default)]
@@ -81,8 +73,7 @@ mod tests {
 
     #[test]
     fn nested_tags_give_the_inner_one_and_expressions_none() {
-        let found: Vec<_> =
-            tags("a {{ x }} {{=y}} {{steps.a-{{inputs.parameters.b}}.id}} {{open").collect();
+        let found: Vec<_> = tags("a {{ x }} {{=y}} {{steps.a-{{inputs.parameters.b}}.id}} {{open").collect();
         assert_eq!(found, [" x ", "inputs.parameters.b"]);
     }
 

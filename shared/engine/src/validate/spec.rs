@@ -30,31 +30,18 @@ pub(super) fn check(
     templates: &dyn Templates,
     options: &Options,
 ) -> Vec<Problem> {
-    let single = |message: String| {
-        vec![Problem {
-            path: "spec".to_owned(),
-            message,
-        }]
-    };
+    let single = |message: String| vec![Problem { path: "spec".to_owned(), message }];
     let template = match &spec.workflow_template_ref {
         None => None,
         Some(r) => match templates.get(r.cluster_scope, &r.name) {
             Some(found) => Some(found),
             None => {
-                let kind = if r.cluster_scope {
-                    "clusterworkflowtemplates"
-                } else {
-                    "workflowtemplates"
-                };
+                let kind = if r.cluster_scope { "clusterworkflowtemplates" } else { "workflowtemplates" };
                 return single(format!("{kind}.argoproj.io \"{}\" not found", r.name));
             }
         },
     };
-    let spec = match merge::effective_spec(
-        options.workflow_defaults.as_ref(),
-        template.as_deref(),
-        spec,
-    ) {
+    let spec = match merge::effective_spec(options.workflow_defaults.as_ref(), template.as_deref(), spec) {
         Ok(spec) => spec,
         Err(error) => return single(error.to_string()),
     };
@@ -63,18 +50,9 @@ pub(super) fn check(
         Subject::Template => options.submit,
     };
 
-    let mut walker = Walker::new(
-        &spec,
-        templates,
-        globals(subject, metadata, &spec),
-        !needs_values,
-        *subject == Subject::Template,
-    );
-    walker.say_all(names::list(
-        "spec.templates",
-        spec.templates.iter().map(|t| t.name.as_str()),
-        true,
-    ));
+    let mut walker =
+        Walker::new(&spec, templates, globals(subject, metadata, &spec), !needs_values, *subject == Subject::Template);
+    walker.say_all(names::list("spec.templates", spec.templates.iter().map(|t| t.name.as_str()), true));
     walker.say_all(arguments::check("spec.", &spec.arguments, needs_values));
     walker.say_all(settings(&spec));
     if spec.entrypoint.is_empty() && *subject == Subject::Workflow {
@@ -85,19 +63,8 @@ pub(super) fn check(
         walker.call_named(&Home::Local, name, &spec.arguments, is_exit);
     }
     for hook in spec.hooks.values() {
-        let arguments = if hook.arguments == Arguments::default() {
-            &spec.arguments
-        } else {
-            &hook.arguments
-        };
-        walker.call(
-            &Home::Local,
-            &hook.template,
-            hook.template_ref.as_ref(),
-            None,
-            arguments,
-            true,
-        );
+        let arguments = if hook.arguments == Arguments::default() { &spec.arguments } else { &hook.arguments };
+        walker.call(&Home::Local, &hook.template, hook.template_ref.as_ref(), None, arguments, true);
     }
     walker.walk_rest();
     walker.say_all(metrics::check("spec", spec.metrics.as_ref()));
@@ -136,20 +103,10 @@ fn globals(subject: &Subject, metadata: &ObjectMeta, spec: &WorkflowSpec) -> Sco
         scope.add(format!("workflow.parameters.{}", parameter.name));
     }
     let from_spec = spec.workflow_metadata.clone().unwrap_or_default();
-    let labels: BTreeSet<&String> = metadata
-        .labels
-        .keys()
-        .chain(from_spec.labels.keys())
-        .chain(from_spec.labels_from.keys())
-        .collect();
-    labels
-        .into_iter()
-        .for_each(|name| scope.add(format!("workflow.labels.{name}")));
-    for name in metadata
-        .annotations
-        .keys()
-        .chain(from_spec.annotations.keys())
-    {
+    let labels: BTreeSet<&String> =
+        metadata.labels.keys().chain(from_spec.labels.keys()).chain(from_spec.labels_from.keys()).collect();
+    labels.into_iter().for_each(|name| scope.add(format!("workflow.labels.{name}")));
+    for name in metadata.annotations.keys().chain(from_spec.annotations.keys()) {
         scope.add(format!("workflow.annotations.{name}"));
     }
     scope
@@ -158,28 +115,16 @@ fn globals(subject: &Subject, metadata: &ObjectMeta, spec: &WorkflowSpec) -> Sco
 fn settings(spec: &WorkflowSpec) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(gc) = &spec.pod_gc {
-        let known = [
-            "",
-            "OnPodCompletion",
-            "OnPodSuccess",
-            "OnWorkflowCompletion",
-            "OnWorkflowSuccess",
-        ];
+        let known = ["", "OnPodCompletion", "OnPodSuccess", "OnWorkflowCompletion", "OnWorkflowSuccess"];
         if !known.contains(&gc.strategy.as_str()) {
             problems.push(format!("podGC.strategy unknown strategy '{}'", gc.strategy));
         }
-        let terms = gc
-            .label_selector
-            .as_ref()
-            .and_then(|s| s.get("matchExpressions"))
-            .and_then(Value::as_array);
-        for operator in terms
-            .into_iter()
-            .flatten()
-            .map(|t| t["operator"].as_str().unwrap_or_default())
-        {
+        let terms = gc.label_selector.as_ref().and_then(|s| s.get("matchExpressions")).and_then(Value::as_array);
+        for operator in terms.into_iter().flatten().map(|t| t["operator"].as_str().unwrap_or_default()) {
             if !["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator) {
-                problems.push(format!("podGC.labelSelector invalid: \"{operator}\" is not a valid label selector operator"));
+                problems.push(format!(
+                    "podGC.labelSelector invalid: \"{operator}\" is not a valid label selector operator"
+                ));
             }
         }
     }
@@ -195,12 +140,7 @@ fn settings(spec: &WorkflowSpec) -> Vec<String> {
         if container.name.is_empty() {
             wrong("sidecar container name is mandatory");
         }
-        if container
-            .rest
-            .get("ports")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
+        if container.rest.get("ports").and_then(Value::as_array).is_none_or(Vec::is_empty) {
             wrong("at least one port is mandatory");
         }
     }

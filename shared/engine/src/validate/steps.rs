@@ -12,13 +12,7 @@ use super::{
 };
 
 impl Walker<'_> {
-    pub(super) fn steps(
-        &mut self,
-        home: &Home,
-        template: &Template,
-        scope: &mut Scope,
-        is_exit: bool,
-    ) {
+    pub(super) fn steps(&mut self, home: &Home, template: &Template, scope: &mut Scope, is_exit: bool) {
         let mut seen = BTreeSet::new();
         for (index, group) in template.steps.iter().enumerate() {
             let mut called = Vec::with_capacity(group.steps.len());
@@ -40,23 +34,11 @@ impl Walker<'_> {
                     on_exit: &step.on_exit,
                     hooks: &step.hooks,
                     sequence: step.with_sequence.as_ref(),
-                    loops: loops(
-                        &step.with_items,
-                        &step.with_param,
-                        step.with_sequence.as_ref(),
-                    ),
+                    loops: loops(&step.with_items, &step.with_param, step.with_sequence.as_ref()),
                 };
-                self.say_all(arguments::check(
-                    &format!("{}.", call.place),
-                    call.arguments,
-                    true,
-                ));
+                self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
                 self.step_in(call.place.clone());
-                let own = WorkflowStep {
-                    hooks: BTreeMap::new(),
-                    inline: None,
-                    ..step.clone()
-                };
+                let own = WorkflowStep { hooks: BTreeMap::new(), inline: None, ..step.clone() };
                 let is_local = |name: &str| scope.has(name) || call.loops > 0 && is_item(name);
                 self.check_tags(&is_local, &own, "");
                 let target = self.follow(home, &call, is_exit);
@@ -66,12 +48,7 @@ impl Walker<'_> {
             for (name, target) in called {
                 match name.contains("{{") {
                     true => scope.add_prefix("steps."),
-                    false => outputs::add_to_scope(
-                        scope,
-                        &format!("steps.{name}"),
-                        target.as_ref(),
-                        true,
-                    ),
+                    false => outputs::add_to_scope(scope, &format!("steps.{name}"), target.as_ref(), true),
                 }
             }
         }

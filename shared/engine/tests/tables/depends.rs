@@ -7,16 +7,12 @@ use serde_json::{Value, json};
 use crate::harness::{run, same, text};
 
 fn tasks(case: &Value) -> Vec<DAGTask> {
-    from_value(case.get("tasks").cloned().unwrap_or_else(|| json!([])))
-        .expect("tasks of the table fit")
+    from_value(case.get("tasks").cloned().unwrap_or_else(|| json!([]))).expect("tasks of the table fit")
 }
 
 fn own(case: &Value) -> DAGTask {
     match &case["task"] {
-        Value::String(name) => tasks(case)
-            .into_iter()
-            .find(|t| t.name == *name)
-            .expect("the task is listed"),
+        Value::String(name) => tasks(case).into_iter().find(|t| t.name == *name).expect("the task is listed"),
         task => from_value(task.clone()).expect("the task fits"),
     }
 }
@@ -37,15 +33,9 @@ fn result(case: &Value, name: &str) -> TaskResult {
 
 fn evaluate(case: &Value) -> Result<(), String> {
     let depends = Depends::of(&own(case), &tasks(case)).map_err(|e| e.to_string())?;
-    let proceed = depends
-        .names
-        .iter()
-        .all(|name| !case["results"][name]["phase"].is_null());
+    let proceed = depends.names.iter().all(|name| !case["results"][name]["phase"].is_null());
     same("proceed", &json!(proceed), &case["proceed"])?;
-    let execute = proceed
-        && depends
-            .evaluate(&|name| result(case, name))
-            .map_err(|e| e.to_string())?;
+    let execute = proceed && depends.evaluate(&|name| result(case, name)).map_err(|e| e.to_string())?;
     same("execute", &json!(execute), &case["execute"])
 }
 
@@ -56,20 +46,9 @@ fn parse(case: &Value) -> Result<(), String> {
         kinds => {
             let about_items: Vec<&str> = depends.about_items().collect();
             let kind = |name: &String| {
-                (
-                    name.clone(),
-                    json!(if about_items.contains(&name.as_str()) {
-                        "items"
-                    } else {
-                        "task"
-                    }),
-                )
+                (name.clone(), json!(if about_items.contains(&name.as_str()) { "items" } else { "task" }))
             };
-            same(
-                "dependencies",
-                &Value::Object(depends.names.iter().map(kind).collect()),
-                kinds,
-            )?;
+            same("dependencies", &Value::Object(depends.names.iter().map(kind).collect()), kinds)?;
         }
     }
     same("logic", &json!(depends.logic), &case["logic"])
@@ -98,11 +77,7 @@ fn depends_table() {
         Some(match text(case, "op") {
             "evaluate" => evaluate(case),
             "parse" => parse(case),
-            "rawLogic" => same(
-                "logic",
-                &json!(depends::raw_logic(&own(case))),
-                &case["logic"],
-            ),
+            "rawLogic" => same("logic", &json!(depends::raw_logic(&own(case))), &case["logic"]),
             "checkResults" => check_results(case),
             "ancestry" => ancestry(case),
             op => Err(format!("unknown operation {op}")),

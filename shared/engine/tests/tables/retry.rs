@@ -43,61 +43,31 @@ fn node_fact(node: &NodeStatus, member: &str) -> Value {
         "children" => json!(node.children.iter().collect::<BTreeSet<_>>()),
         "outputParameters" => {
             let parameters = node.outputs.iter().flat_map(|o| &o.parameters);
-            Value::Object(
-                parameters
-                    .filter(|p| p.value.is_some())
-                    .map(|p| (p.name.clone(), json!(p.value)))
-                    .collect(),
-            )
+            Value::Object(parameters.filter(|p| p.value.is_some()).map(|p| (p.name.clone(), json!(p.value))).collect())
         }
         other => json!(format!("unknown member {other}")),
     }
 }
 
 fn check_nodes(after: &Workflow, before: &Workflow, expect: &Value) -> Result<(), String> {
-    let expected: BTreeMap<String, Map<String, Value>> =
-        from_value(expect["nodes"].clone()).unwrap_or_default();
+    let expected: BTreeMap<String, Map<String, Value>> = from_value(expect["nodes"].clone()).unwrap_or_default();
     let ids = |w: &Workflow| w.status.nodes.keys().cloned().collect::<BTreeSet<String>>();
-    same(
-        "nodes",
-        &json!(ids(after)),
-        &json!(expected.keys().collect::<BTreeSet<_>>()),
-    )?;
+    same("nodes", &json!(ids(after)), &json!(expected.keys().collect::<BTreeSet<_>>()))?;
     for (id, facts) in &expected {
         for (member, fact) in facts {
-            same(
-                &format!("{id}.{member}"),
-                &node_fact(&after.status.nodes[id], member),
-                fact,
-            )?;
+            same(&format!("{id}.{member}"), &node_fact(&after.status.nodes[id], member), fact)?;
         }
         if !facts.contains_key("children") {
-            same(
-                &format!("{id}.children"),
-                &node_fact(&after.status.nodes[id], "children"),
-                &json!([]),
-            )?;
+            same(&format!("{id}.children"), &node_fact(&after.status.nodes[id], "children"), &json!([]))?;
         }
     }
     let removed: BTreeSet<String> = ids(before).difference(&ids(after)).cloned().collect();
-    same(
-        "removed",
-        &json!(removed),
-        &json!(
-            strings(&expect["removedNodes"])
-                .into_iter()
-                .collect::<BTreeSet<_>>()
-        ),
-    )
+    same("removed", &json!(removed), &json!(strings(&expect["removedNodes"]).into_iter().collect::<BTreeSet<_>>()))
 }
 
 fn check_after(after: &Workflow, case: &Value, pods: Option<Vec<String>>) -> Result<(), String> {
     let expect = &case["expect"];
-    same(
-        "phase",
-        &json!(after.status.phase.as_str()),
-        &expect["phase"],
-    )?;
+    same("phase", &json!(after.status.phase.as_str()), &expect["phase"])?;
     check_nodes(after, &before(case), expect)?;
     if let Some(labels) = expect.get("labels") {
         same("labels", &json!(after.metadata.labels), labels)?;
@@ -112,11 +82,7 @@ fn check_arguments(after: &Workflow, expect: &Value) -> Result<(), String> {
     let Some(arguments) = expect.get("arguments") else {
         return Ok(());
     };
-    same(
-        "arguments",
-        &serde_json::to_value(&after.spec.arguments.parameters).expect("written"),
-        arguments,
-    )
+    same("arguments", &serde_json::to_value(&after.spec.arguments.parameters).expect("written"), arguments)
 }
 
 fn on_workflow(
@@ -134,12 +100,8 @@ fn on_workflow(
 fn check_resubmit(case: &Value) -> Result<(), String> {
     let args = &case["args"];
     let memoized = (args["memoized"] == json!(true)).then(|| "abcde".to_owned());
-    let options = Resubmit {
-        memoized,
-        parameters: strings(&args["parameters"]),
-    };
-    let outcome =
-        resubmit(&before(case), &options, user(case).as_ref(), now()).map_err(|e| e.to_string());
+    let options = Resubmit { memoized, parameters: strings(&args["parameters"]) };
+    let outcome = resubmit(&before(case), &options, user(case).as_ref(), now()).map_err(|e| e.to_string());
     let Some(new) = check_error(&case["expect"], outcome)? else {
         return Ok(());
     };
@@ -149,15 +111,7 @@ fn check_resubmit(case: &Value) -> Result<(), String> {
     }
     let names: BTreeSet<&str> = new.status.nodes.values().map(|n| n.name.as_str()).collect();
     let expected = case["expect"]["nodesByName"].as_object();
-    same(
-        "nodes",
-        &json!(names),
-        &json!(
-            expected
-                .map(|m| m.keys().collect::<BTreeSet<_>>())
-                .unwrap_or_default()
-        ),
-    )?;
+    same("nodes", &json!(names), &json!(expected.map(|m| m.keys().collect::<BTreeSet<_>>()).unwrap_or_default()))?;
     check_arguments(&new, &case["expect"])
 }
 
@@ -174,40 +128,25 @@ fn retry_table() {
                     selector: selector.to_owned(),
                     parameters: strings(&args["parameters"]),
                 };
-                retry(workflow, &options, user.as_ref(), now())
-                    .map(Some)
-                    .map_err(|e| e.to_string())
+                retry(workflow, &options, user.as_ref(), now()).map(Some).map_err(|e| e.to_string())
             }),
             "resubmit" => check_resubmit(case),
             "resume" => on_workflow(case, |workflow| {
-                suspend::resume(workflow, selector, user.as_ref(), now())
-                    .map(|()| None)
-                    .map_err(|e| e.to_string())
+                suspend::resume(workflow, selector, user.as_ref(), now()).map(|()| None).map_err(|e| e.to_string())
             }),
             "stop" => on_workflow(case, |workflow| {
-                let outcome = suspend::shut_down(
-                    workflow,
-                    Shutdown::Stop,
-                    selector,
-                    text(args, "message"),
-                    user.as_ref(),
-                    now(),
-                );
+                let outcome =
+                    suspend::shut_down(workflow, Shutdown::Stop, selector, text(args, "message"), user.as_ref(), now());
                 outcome.map(|()| None).map_err(|e| e.to_string())
             }),
             "set" => on_workflow(case, |workflow| {
                 let values = &args["values"];
                 let values = NodeValues {
-                    phase: values["phase"]
-                        .as_str()
-                        .map(|p| p.parse::<NodePhase>().expect("a phase")),
+                    phase: values["phase"].as_str().map(|p| p.parse::<NodePhase>().expect("a phase")),
                     message: text(values, "message").to_owned(),
-                    output_parameters: from_value(values["outputParameters"].clone())
-                        .unwrap_or_default(),
+                    output_parameters: from_value(values["outputParameters"].clone()).unwrap_or_default(),
                 };
-                suspend::set(workflow, selector, &values, now())
-                    .map(|()| None)
-                    .map_err(|e| e.to_string())
+                suspend::set(workflow, selector, &values, now()).map(|()| None).map_err(|e| e.to_string())
             }),
             op => Err(format!("unknown operation {op}")),
         })

@@ -11,11 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{check_error, run, same, text};
 
 fn read<T: DeserializeOwned>(value: &Value) -> T {
-    let value = if value.is_null() {
-        json!({})
-    } else {
-        value.clone()
-    };
+    let value = if value.is_null() { json!({}) } else { value.clone() };
     from_value(value).expect("the table's value fits")
 }
 
@@ -24,11 +20,7 @@ fn spec(value: &Value) -> Option<WorkflowSpec> {
 }
 
 /// Both sides as they are written: what is absent and what is empty is the same.
-fn written<T: Serialize + DeserializeOwned>(
-    what: &str,
-    got: &T,
-    expected: &Value,
-) -> Result<(), String> {
+fn written<T: Serialize + DeserializeOwned>(what: &str, got: &T, expected: &Value) -> Result<(), String> {
     let expected: T = read(expected);
     let json = |value: &T| serde_json::to_value(value).expect("values are written");
     same(what, &json(got), &json(&expected))
@@ -36,10 +28,7 @@ fn written<T: Serialize + DeserializeOwned>(
 
 fn join_meta(case: &Value) -> Result<(), String> {
     let defaults: WorkflowMetadata = read(&case["defaults"]);
-    let mut workflow = Workflow {
-        metadata: read(&case["meta"]),
-        ..Workflow::default()
-    };
+    let mut workflow = Workflow { metadata: read(&case["meta"]), ..Workflow::default() };
     merge::join_metadata(&mut workflow.metadata, [&defaults]);
     written("metadata", &workflow.metadata, &case["result"])
 }
@@ -60,20 +49,15 @@ fn override_artifacts(case: &Value) -> Result<(), String> {
 
 fn parse_overrides(case: &Value) -> Result<(), String> {
     let texts: Option<Vec<String>> = serde_json::from_value(case["input"].clone()).expect("texts");
-    let outcome =
-        submit::parse_artifact_overrides(&texts.unwrap_or_default()).map_err(|e| e.to_string());
-    check_error(case, outcome)?.map_or(Ok(()), |map| {
-        same("overrides", &json!(map), &case["result"])
-    })
+    let outcome = submit::parse_artifact_overrides(&texts.unwrap_or_default()).map_err(|e| e.to_string());
+    check_error(case, outcome)?.map_or(Ok(()), |map| same("overrides", &json!(map), &case["result"]))
 }
 
 fn apply_overrides(case: &Value) -> Result<(), String> {
     let artifacts: Vec<_> = from_value(case["input"].clone()).expect("artifacts");
     let overrides = from_value(case["overrides"].clone()).expect("a map of texts");
     let outcome = submit::overridden_artifacts(&artifacts, &overrides).map_err(|e| e.to_string());
-    check_error(case, outcome)?.map_or(Ok(()), |artifacts| {
-        written("artifacts", &artifacts, &case["result"])
-    })
+    check_error(case, outcome)?.map_or(Ok(()), |artifacts| written("artifacts", &artifacts, &case["result"]))
 }
 
 #[test]
@@ -82,29 +66,19 @@ fn submit_table() {
         Some(match text(case, "op") {
             "mergeTo" => {
                 let merged = merge::under_workflow(&read(&case["patch"]), &read(&case["target"]));
-                merged
-                    .map_err(|e| e.to_string())
-                    .and_then(|w| written("workflow", &w, &case["result"]))
+                merged.map_err(|e| e.to_string()).and_then(|w| written("workflow", &w, &case["result"]))
             }
             "joinSpec" => {
                 let (defaults, template) = (spec(&case["defaults"]), spec(&case["tmpl"]));
-                let merged =
-                    merge::effective_spec(defaults.as_ref(), template.as_ref(), &read(&case["wf"]));
-                merged
-                    .map_err(|e| e.to_string())
-                    .and_then(|s| written("spec", &s, &case["result"]["spec"]))
+                let merged = merge::effective_spec(defaults.as_ref(), template.as_ref(), &read(&case["wf"]));
+                merged.map_err(|e| e.to_string()).and_then(|s| written("spec", &s, &case["result"]["spec"]))
             }
             "joinMeta" => join_meta(case),
             "validateUserOverrides" => {
-                let outcome =
-                    submit::check_restrictions(&read(&case["spec"])).map_err(|e| e.to_string());
+                let outcome = submit::check_restrictions(&read(&case["spec"])).map_err(|e| e.to_string());
                 check_error(case, outcome).map(drop)
             }
-            "sanitizeUserSpec" => written(
-                "spec",
-                &submit::sanitized(&read(&case["spec"])),
-                &case["result"],
-            ),
+            "sanitizeUserSpec" => written("spec", &submit::sanitized(&read(&case["spec"])), &case["result"]),
             "submitOptions" => submit_options(case),
             "overrideArtifacts" => override_artifacts(case),
             "parseArtifactOverrides" => parse_overrides(case),

@@ -27,10 +27,7 @@ impl Library {
         let Ok(object) = from_value::<Object<WorkflowSpec>>(object.clone()) else {
             return;
         };
-        self.0.insert(
-            (cluster, object.metadata.name.clone()),
-            Arc::new(object.spec),
-        );
+        self.0.insert((cluster, object.metadata.name.clone()), Arc::new(object.spec));
     }
 }
 
@@ -41,9 +38,7 @@ fn check(object: &Value, library: &Library, options: &Options) -> Result<Vec<Pro
     Ok(match text(object, "kind") {
         "Workflow" => validate::workflow(&fit(object)?, library, options),
         "WorkflowTemplate" => validate::workflow_template(&fit(object)?, library, options),
-        "ClusterWorkflowTemplate" => {
-            validate::cluster_workflow_template(&fit(object)?, library, options)
-        }
+        "ClusterWorkflowTemplate" => validate::cluster_workflow_template(&fit(object)?, library, options),
         "CronWorkflow" => validate::cron_workflow(&fit(object)?, library, options),
         _ => Vec::new(),
     })
@@ -66,19 +61,12 @@ fn judge(case: &Value) -> Result<(), String> {
         Some(defaults) => from_value(yaml(defaults)?["spec"].clone()).map_err(|e| e.to_string())?,
         None => None,
     };
-    let options = Options {
-        lint: is_set("lint"),
-        submit: is_set("submit"),
-        workflow_defaults,
-    };
+    let options = Options { lint: is_set("lint"), submit: is_set("submit"), workflow_defaults };
     let mut object = yaml(text(case, "yaml"))?;
     object["kind"] = case["kind"].clone();
     let problems = check(&object, &library, &options)?;
-    let expected = if case.get("observedError").is_some() {
-        text(case, "observedError")
-    } else {
-        text(case, "errorContains")
-    };
+    let expected =
+        if case.get("observedError").is_some() { text(case, "observedError") } else { text(case, "errorContains") };
     match (problems.first(), case["valid"] == json!(true)) {
         (None, true) => Ok(()),
         (None, false) => Err(format!("accepted, expected {expected:?}")),
@@ -105,15 +93,8 @@ fn documents(text: &str) -> Vec<Result<Value, String>> {
             last.push('\n');
         }
     }
-    let has_content = |part: &&String| {
-        part.lines()
-            .any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'))
-    };
-    parts
-        .iter()
-        .filter(has_content)
-        .map(|part| yaml(part))
-        .collect()
+    let has_content = |part: &&String| part.lines().any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
+    parts.iter().filter(has_content).map(|part| yaml(part)).collect()
 }
 
 /// Of the upstream files only the examples are here; their templates know each other, as Argo's lint of the folder does.
@@ -123,41 +104,23 @@ fn examples_are_accepted() {
         return;
     };
     let table: Value = serde_json::from_str(&table).expect("JSON");
-    let files: Vec<&str> = table["accept"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|c| text(c, "file"))
-        .collect();
+    let files: Vec<&str> = table["accept"].as_array().into_iter().flatten().map(|c| text(c, "file")).collect();
     let mut objects: Vec<(&str, Result<Value, String>)> = Vec::new();
     for file in files.into_iter().filter(|f| f.starts_with("examples/")) {
         let Some(text) = read(&format!("../argo/{file}")) else {
             return;
         };
-        objects.extend(
-            documents(&text)
-                .into_iter()
-                .map(|document| (file, document)),
-        );
+        objects.extend(documents(&text).into_iter().map(|document| (file, document)));
     }
     let mut library = Library::default();
-    objects
-        .iter()
-        .filter_map(|(_, o)| o.as_ref().ok())
-        .for_each(|o| library.add(o));
-    let options = Options {
-        lint: true,
-        ..Options::default()
-    };
+    objects.iter().filter_map(|(_, o)| o.as_ref().ok()).for_each(|o| library.add(o));
+    let options = Options { lint: true, ..Options::default() };
     let mut answers: BTreeMap<String, Result<(), String>> = BTreeMap::new();
     for (file, object) in &objects {
-        let answer = object
-            .clone()
-            .and_then(|o| check(&o, &library, &options))
-            .and_then(|p| match p.first() {
-                None => Ok(()),
-                Some(problem) => Err(problem.to_string()),
-            });
+        let answer = object.clone().and_then(|o| check(&o, &library, &options)).and_then(|p| match p.first() {
+            None => Ok(()),
+            Some(problem) => Err(problem.to_string()),
+        });
         let entry = answers.entry((*file).to_owned()).or_insert(Ok(()));
         if entry.is_ok() {
             *entry = answer;
@@ -188,10 +151,5 @@ fn recorded_runs_are_judged_alike() {
         }
         Ok(())
     };
-    report(
-        "goldens",
-        goldens
-            .iter()
-            .map(|(name, golden)| (format!("goldens/{name}"), judge(golden))),
-    );
+    report("goldens", goldens.iter().map(|(name, golden)| (format!("goldens/{name}"), judge(golden))));
 }

@@ -65,15 +65,7 @@ impl Node {
             | Kind::Ident(_)
             | Kind::Pointer(_) => {}
             Kind::Unary(_, child) | Kind::Chain(child) | Kind::Closure(child) => f(child),
-            Kind::Binary(_, a, b)
-            | Kind::Member {
-                base: a,
-                property: b,
-                ..
-            }
-            | Kind::Let {
-                value: a, body: b, ..
-            } => {
+            Kind::Binary(_, a, b) | Kind::Member { base: a, property: b, .. } | Kind::Let { value: a, body: b, .. } => {
                 f(a);
                 f(b);
             }
@@ -86,9 +78,7 @@ impl Node {
                 f(callee);
                 args.iter().for_each(f);
             }
-            Kind::Builtin { args, .. } | Kind::Sequence(args) | Kind::Array(args) => {
-                args.iter().for_each(f)
-            }
+            Kind::Builtin { args, .. } | Kind::Sequence(args) | Kind::Array(args) => args.iter().for_each(f),
             Kind::Map(pairs) => {
                 for (key, value) in pairs {
                     f(key);
@@ -187,18 +177,12 @@ impl Binary {
     }
 
     pub fn is_comparison(self) -> bool {
-        matches!(
-            self,
-            Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual
-        )
+        matches!(self, Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual)
     }
 
     /// May follow `not`, as in `a not in b`.
     pub fn can_be_negated(self) -> bool {
-        matches!(
-            self,
-            Binary::In | Binary::Matches | Binary::Contains | Binary::StartsWith | Binary::EndsWith
-        )
+        matches!(self, Binary::In | Binary::Matches | Binary::Contains | Binary::StartsWith | Binary::EndsWith)
     }
 }
 

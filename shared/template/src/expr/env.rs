@@ -16,11 +16,7 @@ pub struct Env<'a> {
 impl<'a> Env<'a> {
     /// Only variables: the members of `vars`, which is an object (anything else counts as empty).
     pub fn new(vars: &'a Json) -> Self {
-        Env {
-            vars,
-            functions: false,
-            now: None,
-        }
+        Env { vars, functions: false, now: None }
     }
 
     /// Adds Argo's functions: `asInt`, `asFloat`, `jsonpath`, `toJson`, `sprig`.
@@ -82,10 +78,7 @@ pub fn expand<'k>(flat: impl IntoIterator<Item = (&'k str, Json)>) -> Json {
     for (key, value) in &entries {
         let parent = format!("{key}.");
         let child = entries.partition_point(|(other, _)| *other < parent.as_str());
-        if entries
-            .get(child)
-            .is_some_and(|(other, _)| other.starts_with(&parent))
-        {
+        if entries.get(child).is_some_and(|(other, _)| other.starts_with(&parent)) {
             continue;
         }
         let mut at = &mut root;

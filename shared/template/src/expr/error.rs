@@ -48,11 +48,7 @@ impl Place {
             }
         }
         let text = source.split('\n').nth(line - 1).unwrap_or_default();
-        Place {
-            line,
-            column: column + 1,
-            text: text.replace('\t', " "),
-        }
+        Place { line, column: column + 1, text: text.replace('\t', " ") }
     }
 }
 
@@ -62,11 +58,7 @@ impl fmt::Display for Place {
             return Ok(());
         }
         let dots = ".".repeat(self.column - 1);
-        write!(
-            f,
-            " ({}:{})\n | {}\n | {dots}^",
-            self.line, self.column, self.text
-        )
+        write!(f, " ({}:{})\n | {}\n | {dots}^", self.line, self.column, self.text)
     }
 }
 
@@ -89,36 +81,20 @@ pub(crate) enum FailKind {
 
 impl Fail {
     pub fn syntax(message: impl Into<String>, at: usize) -> Self {
-        Fail {
-            kind: FailKind::Syntax,
-            message: message.into(),
-            at: Some(at),
-        }
+        Fail { kind: FailKind::Syntax, message: message.into(), at: Some(at) }
     }
 
     pub fn check(message: impl Into<String>, at: usize) -> Self {
-        Fail {
-            kind: FailKind::Check,
-            message: message.into(),
-            at: Some(at),
-        }
+        Fail { kind: FailKind::Check, message: message.into(), at: Some(at) }
     }
 
     pub fn unknown(name: &str, at: usize) -> Self {
-        Fail {
-            kind: FailKind::UnknownName,
-            message: name.to_owned(),
-            at: Some(at),
-        }
+        Fail { kind: FailKind::UnknownName, message: name.to_owned(), at: Some(at) }
     }
 
     /// A failure inside an operation; the node evaluated gives the place.
     pub fn run(message: impl Into<String>) -> Self {
-        Fail {
-            kind: FailKind::Run,
-            message: message.into(),
-            at: None,
-        }
+        Fail { kind: FailKind::Run, message: message.into(), at: None }
     }
 
     pub fn or_at(mut self, at: usize) -> Self {
@@ -131,10 +107,7 @@ impl Fail {
         let message = self.message;
         match self.kind {
             FailKind::Syntax => Error::Syntax { message, place },
-            FailKind::UnknownName => Error::UnknownName {
-                name: message,
-                place,
-            },
+            FailKind::UnknownName => Error::UnknownName { name: message, place },
             FailKind::Check => Error::Check { message, place },
             FailKind::Run => Error::Run { message, place },
         }

@@ -39,11 +39,7 @@ impl From<Fail> for Stop {
 
 impl<'a> Eval<'a> {
     pub fn new(env: Env<'a>) -> Self {
-        Eval {
-            env,
-            lets: Vec::new(),
-            pointers: Vec::new(),
-        }
+        Eval { env, lets: Vec::new(), pointers: Vec::new() }
     }
 
     pub fn eval(&mut self, node: &'a Node) -> Result<Value, Fail> {
@@ -93,12 +89,7 @@ impl<'a> Eval<'a> {
                 }
                 last
             }
-            Kind::Array(nodes) => Value::array(
-                nodes
-                    .iter()
-                    .map(|n| self.eval(n))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Kind::Array(nodes) => Value::array(nodes.iter().map(|n| self.eval(n)).collect::<Result<_, _>>()?),
             Kind::Map(pairs) => {
                 let mut map = BTreeMap::new();
                 for (key, value) in pairs {
@@ -125,11 +116,7 @@ impl<'a> Eval<'a> {
         if name == "$env" {
             return Ok(Value::from_json(self.env.vars));
         }
-        Ok(self
-            .env
-            .var(name)
-            .map(Value::from_json)
-            .unwrap_or(Value::Nil))
+        Ok(self.env.var(name).map(Value::from_json).unwrap_or(Value::Nil))
     }
 
     fn pointer(&self, name: &str) -> Result<Value, Fail> {
@@ -151,11 +138,7 @@ impl<'a> Eval<'a> {
             (Unary::Minus, Value::Float(n)) => Ok(Value::Float(-n)),
             (Unary::Minus, Value::Duration(n)) => Ok(Value::Duration(n.wrapping_neg())),
             (Unary::Plus, Value::Int(_) | Value::Float(_)) => Ok(value),
-            _ => Err(Fail::run(format!(
-                "invalid operation: {} {}",
-                op.symbol(),
-                value.type_name()
-            ))),
+            _ => Err(Fail::run(format!("invalid operation: {} {}", op.symbol(), value.type_name()))),
         }
     }
 
@@ -199,11 +182,7 @@ impl<'a> Eval<'a> {
             return Ok(Value::from_json(json));
         }
         match &node.kind {
-            Kind::Member {
-                base,
-                property,
-                optional,
-            } => {
+            Kind::Member { base, property, optional } => {
                 let base = match &base.kind {
                     Kind::Member { .. } => self.chain(base)?,
                     Kind::Call { callee, args } if matches!(callee.kind, Kind::Member { .. }) => {
@@ -236,21 +215,12 @@ impl<'a> Eval<'a> {
 
     fn call_in_chain(&mut self, callee: &'a Node, args: &'a [Node]) -> Result<Value, Stop> {
         if let Some(name) = function_name(callee)
-            && name
-                .split('.')
-                .next()
-                .is_some_and(|root| self.env.is_function_name(root))
+            && name.split('.').next().is_some_and(|root| self.env.is_function_name(root))
         {
             let args = self.all(args)?;
-            return Ok(
-                functions::call(&name, &args, &self.env).map_err(|fail| fail.or_at(callee.at))?
-            );
+            return Ok(functions::call(&name, &args, &self.env).map_err(|fail| fail.or_at(callee.at))?);
         }
-        if let Kind::Member {
-            base,
-            property,
-            optional,
-        } = &callee.kind
+        if let Kind::Member { base, property, optional } = &callee.kind
             && let Kind::Str(method) = &property.kind
         {
             let receiver = match &base.kind {
@@ -261,14 +231,10 @@ impl<'a> Eval<'a> {
                 return Err(Stop::Nil);
             }
             let args = self.all(args)?;
-            return Ok(
-                methods::call(&receiver, method, &args).map_err(|fail| fail.or_at(callee.at))?
-            );
+            return Ok(methods::call(&receiver, method, &args).map_err(|fail| fail.or_at(callee.at))?);
         }
         let value = self.eval(callee)?;
-        Err(Stop::Fail(
-            Fail::run(format!("{} is not callable", value.type_name())).or_at(callee.at),
-        ))
+        Err(Stop::Fail(Fail::run(format!("{} is not callable", value.type_name())).or_at(callee.at)))
     }
 
     fn all(&mut self, nodes: &'a [Node]) -> Result<Vec<Value>, Fail> {
@@ -276,15 +242,7 @@ impl<'a> Eval<'a> {
     }
 
     fn builtin(&mut self, name: &str, args: &'a [Node]) -> Result<Value, Fail> {
-        if let [
-            list,
-            Node {
-                kind: Kind::Closure(body),
-                ..
-            },
-            rest @ ..,
-        ] = args
-        {
+        if let [list, Node { kind: Kind::Closure(body), .. }, rest @ ..] = args {
             let list = self.eval(list)?;
             let rest = self.all(rest)?;
             return builtins::closures::call(self, name, &list, body, &rest);

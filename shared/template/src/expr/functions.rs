@@ -29,16 +29,13 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
     match (name, args) {
         ("asInt", [value]) => as_int(value),
         ("asFloat", [value]) => as_float(value),
-        ("toJson", [value]) => value
-            .to_json(true)
-            .map(Value::from)
-            .ok_or_else(|| Fail::run(super::builtins::unsupported(value))),
+        ("toJson", [value]) => {
+            value.to_json(true).map(Value::from).ok_or_else(|| Fail::run(super::builtins::unsupported(value)))
+        }
         ("jsonpath", [Value::Str(json), Value::Str(path)]) => {
-            let json: serde_json::Value = serde_json::from_str(json)
-                .map_err(|_| Fail::run("invalid data. unexpected type or nil"))?;
-            jsonpath::query(&json, path)
-                .map(|found| Value::from_json(&found))
-                .map_err(Fail::run)
+            let json: serde_json::Value =
+                serde_json::from_str(json).map_err(|_| Fail::run("invalid data. unexpected type or nil"))?;
+            jsonpath::query(&json, path).map(|found| Value::from_json(&found)).map_err(Fail::run)
         }
         _ => Err(super::builtins::invalid(name, args)),
     }
@@ -48,17 +45,11 @@ fn as_int(value: &Value) -> Result<Value, Fail> {
     match value {
         Value::Int(n) => Ok(Value::Int(*n)),
         Value::Float(n) => Ok(Value::Int(*n as i64)),
-        Value::Str(s) => s.parse().map(Value::Int).map_err(|_| {
-            Fail::run(format!(
-                "strconv.Atoi: parsing {}: invalid syntax",
-                crate::gofmt::quote(s)
-            ))
-        }),
-        other => Err(Fail::run(format!(
-            "asInt() not supported on {} {}",
-            other.type_name(),
-            other.display()
-        ))),
+        Value::Str(s) => s
+            .parse()
+            .map(Value::Int)
+            .map_err(|_| Fail::run(format!("strconv.Atoi: parsing {}: invalid syntax", crate::gofmt::quote(s)))),
+        other => Err(Fail::run(format!("asInt() not supported on {} {}", other.type_name(), other.display()))),
     }
 }
 
@@ -66,16 +57,10 @@ fn as_float(value: &Value) -> Result<Value, Fail> {
     match value {
         Value::Int(n) => Ok(Value::Float(*n as f64)),
         Value::Float(n) => Ok(Value::Float(*n)),
-        Value::Str(s) => s.parse().map(Value::Float).map_err(|_| {
-            Fail::run(format!(
-                "strconv.ParseFloat: parsing {}: invalid syntax",
-                crate::gofmt::quote(s)
-            ))
-        }),
-        other => Err(Fail::run(format!(
-            "asFloat() not supported on {} {}",
-            other.type_name(),
-            other.display()
-        ))),
+        Value::Str(s) => s
+            .parse()
+            .map(Value::Float)
+            .map_err(|_| Fail::run(format!("strconv.ParseFloat: parsing {}: invalid syntax", crate::gofmt::quote(s)))),
+        other => Err(Fail::run(format!("asFloat() not supported on {} {}", other.type_name(), other.display()))),
     }
 }

@@ -41,23 +41,12 @@ impl Tok {
 
 /// Longest first.
 const OPERATORS: &[&str] = &[
-    "**", "..", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?:", "::", ".", "+", "-", "*",
-    "/", "%", "^", "<", ">", "!", "=", "?", ":", ",", ";", "|", "&", "#",
+    "**", "..", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?:", "::", ".", "+", "-", "*", "/", "%", "^", "<",
+    ">", "!", "=", "?", ":", ",", ";", "|", "&", "#",
 ];
 
-const WORDS: &[&str] = &[
-    "in",
-    "or",
-    "and",
-    "matches",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "not",
-    "let",
-    "if",
-    "else",
-];
+const WORDS: &[&str] =
+    &["in", "or", "and", "matches", "contains", "startsWith", "endsWith", "not", "let", "if", "else"];
 
 struct Lexer {
     chars: Vec<char>,
@@ -66,10 +55,7 @@ struct Lexer {
 
 /// Splits `source` into tokens; the last one is always `Eof`.
 pub(crate) fn lex(source: &str) -> Result<Vec<Token>, Fail> {
-    let mut lexer = Lexer {
-        chars: source.chars().collect(),
-        pos: 0,
-    };
+    let mut lexer = Lexer { chars: source.chars().collect(), pos: 0 };
     let mut out = Vec::new();
     loop {
         let token = lexer.token()?;
@@ -87,9 +73,7 @@ impl Lexer {
     }
 
     fn starts_with(&self, text: &str) -> bool {
-        text.chars()
-            .enumerate()
-            .all(|(i, c)| self.peek(i) == Some(c))
+        text.chars().enumerate().all(|(i, c)| self.peek(i) == Some(c))
     }
 
     fn skip_blanks(&mut self) -> Result<(), Fail> {
@@ -119,10 +103,7 @@ impl Lexer {
         self.skip_blanks()?;
         let at = self.pos;
         let Some(c) = self.peek(0) else {
-            return Ok(Token {
-                tok: Tok::Eof,
-                at: self.chars.len().saturating_sub(1),
-            });
+            return Ok(Token { tok: Tok::Eof, at: self.chars.len().saturating_sub(1) });
         };
         let tok = match c {
             '(' | ')' | '[' | ']' | '{' | '}' => {
@@ -141,10 +122,7 @@ impl Lexer {
 
     fn word(&mut self) -> Tok {
         let start = self.pos;
-        while self
-            .peek(0)
-            .is_some_and(|c| c == '_' || c == '$' || c.is_alphanumeric())
-        {
+        while self.peek(0).is_some_and(|c| c == '_' || c == '$' || c.is_alphanumeric()) {
             self.pos += 1;
         }
         let word: String = self.chars[start..self.pos].iter().collect();
@@ -166,10 +144,7 @@ impl Lexer {
             }
         }
         let c = self.chars[self.pos];
-        Err(Fail::syntax(
-            format!("unrecognized character: U+{:04X} '{c}'", c as u32),
-            self.pos,
-        ))
+        Err(Fail::syntax(format!("unrecognized character: U+{:04X} '{c}'", c as u32), self.pos))
     }
 
     fn raw(&mut self) -> Result<String, Fail> {
@@ -208,9 +183,7 @@ impl Lexer {
                 }
                 Some('\\') => {
                     self.pos += 1;
-                    let c = self
-                        .escape()
-                        .ok_or_else(|| Fail::syntax("invalid char escape", self.pos))?;
+                    let c = self.escape().ok_or_else(|| Fail::syntax("invalid char escape", self.pos))?;
                     out.push(c);
                 }
                 Some(c) => {
@@ -258,9 +231,7 @@ impl Lexer {
     fn digits(&mut self, len: usize, radix: u32) -> Option<u32> {
         let mut n = 0u32;
         for _ in 0..len {
-            n = n
-                .checked_mul(radix)?
-                .checked_add(self.peek(0)?.to_digit(radix)?)?;
+            n = n.checked_mul(radix)?.checked_add(self.peek(0)?.to_digit(radix)?)?;
             self.pos += 1;
         }
         Some(n)
@@ -316,10 +287,7 @@ impl Lexer {
         }
         if let Some(c) = self.peek(0).filter(|c| c.is_alphanumeric() || *c == '_') {
             text.push(c);
-            return Err(Fail::syntax(
-                format!("bad number syntax: {text:?}"),
-                self.pos,
-            ));
+            return Err(Fail::syntax(format!("bad number syntax: {text:?}"), self.pos));
         }
         let clean = text.replace('_', "");
         if float {
@@ -328,15 +296,11 @@ impl Lexer {
                 .map(Tok::Float)
                 .map_err(|_| self.bad_number("float", "ParseFloat", &clean, "invalid syntax"));
         }
-        clean
-            .parse()
-            .map(Tok::Int)
-            .map_err(|_| self.bad_number("integer", "ParseInt", &clean, "value out of range"))
+        clean.parse().map(Tok::Int).map_err(|_| self.bad_number("integer", "ParseInt", &clean, "value out of range"))
     }
 
     fn bad_number(&self, kind: &str, function: &str, text: &str, why: &str) -> Fail {
-        let message =
-            format!("invalid {kind} literal: strconv.{function}: parsing {text:?}: {why}");
+        let message = format!("invalid {kind} literal: strconv.{function}: parsing {text:?}: {why}");
         Fail::syntax(message, self.pos - 1)
     }
 

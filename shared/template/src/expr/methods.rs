@@ -61,15 +61,9 @@ pub(crate) fn call(receiver: &Value, method: &str, args: &[Value]) -> Result<Val
     found.ok_or_else(|| match receiver {
         Value::Map(map) => Fail::run(match map.get(method) {
             None | Some(Value::Nil) => "invalid operation: cannot call nil".to_owned(),
-            Some(other) => format!(
-                "invalid operation: cannot call non-function of type {}",
-                other.type_name()
-            ),
+            Some(other) => format!("invalid operation: cannot call non-function of type {}", other.type_name()),
         }),
-        other => Fail::run(format!(
-            "cannot call {method} of {} with these arguments",
-            other.type_name()
-        )),
+        other => Fail::run(format!("cannot call {method} of {} with these arguments", other.type_name())),
     })
 }
 
@@ -100,16 +94,12 @@ fn time(t: &jiff::Zoned, method: &str, args: &[Value]) -> Option<Value> {
         ("After", [Value::Time(other)]) => Value::Bool(at > other.timestamp()),
         ("Equal", [Value::Time(other)]) => Value::Bool(at == other.timestamp()),
         ("Compare", [Value::Time(other)]) => Value::Int(at.cmp(&other.timestamp()) as i64),
-        ("IsZero", []) => Value::Bool(
-            t.year() == 1 && t.day_of_year() == 1 && t.time() == jiff::civil::Time::midnight(),
-        ),
+        ("IsZero", []) => {
+            Value::Bool(t.year() == 1 && t.day_of_year() == 1 && t.time() == jiff::civil::Time::midnight())
+        }
         ("UTC" | "Local", []) => Value::Time(Box::new(gotime::utc(at))),
         ("Truncate", [Value::Duration(d)]) => {
-            let rest = if *d > 0 {
-                at.as_nanosecond().rem_euclid(i128::from(*d)) as i64
-            } else {
-                0
-            };
+            let rest = if *d > 0 { at.as_nanosecond().rem_euclid(i128::from(*d)) as i64 } else { 0 };
             ops::shift(t, -rest)?
         }
         ("Round", [Value::Duration(d)]) if *d > 0 => {
@@ -123,18 +113,11 @@ fn time(t: &jiff::Zoned, method: &str, args: &[Value]) -> Option<Value> {
 /// Go's `AddDate`: the month's overflow goes into the next one (31 January + 1 month = 2 or 3 March).
 pub(crate) fn add_date(t: &jiff::Zoned, years: i64, months: i64, days: i64) -> Option<jiff::Zoned> {
     let month = i64::from(t.month()) - 1 + months;
-    let year = i64::from(t.year())
-        .checked_add(years)?
-        .checked_add(month.div_euclid(12))?;
-    let first =
-        jiff::civil::Date::new(year.try_into().ok()?, month.rem_euclid(12) as i8 + 1, 1).ok()?;
+    let year = i64::from(t.year()).checked_add(years)?.checked_add(month.div_euclid(12))?;
+    let first = jiff::civil::Date::new(year.try_into().ok()?, month.rem_euclid(12) as i8 + 1, 1).ok()?;
     let more = i64::from(t.day() - 1).checked_add(days)?;
-    let date = first
-        .checked_add(jiff::Span::new().try_days(more).ok()?)
-        .ok()?;
-    date.to_datetime(t.time())
-        .to_zoned(t.time_zone().clone())
-        .ok()
+    let date = first.checked_add(jiff::Span::new().try_days(more).ok()?).ok()?;
+    date.to_datetime(t.time()).to_zoned(t.time_zone().clone()).ok()
 }
 
 fn span(d: i64, method: &str, args: &[Value]) -> Option<Value> {
@@ -155,11 +138,7 @@ fn span(d: i64, method: &str, args: &[Value]) -> Option<Value> {
         ("Round", [Value::Duration(m)]) if *m > 0 => {
             let rest = d % m;
             let up = rest.abs().saturating_mul(2) >= *m;
-            Value::Duration(if up {
-                d - rest + m * d.signum()
-            } else {
-                d - rest
-            })
+            Value::Duration(if up { d - rest + m * d.signum() } else { d - rest })
         }
         _ => return None,
     })

@@ -48,13 +48,7 @@ impl Program {
         let names = names::identifiers(&root);
         let reads = names::reads(&root);
         let uses_env = names::uses_env(&root);
-        Ok(Program {
-            source: text.into(),
-            root,
-            names,
-            reads,
-            uses_env,
-        })
+        Ok(Program { source: text.into(), root, names, reads, uses_env })
     }
 
     /// The text it was compiled from.
@@ -66,9 +60,7 @@ impl Program {
     /// Errors: all but `Error::Syntax`; a name or type error is found even in a part that would not be evaluated.
     pub fn run(&self, env: &Env<'_>) -> Result<Value, Error> {
         self.check(env)?;
-        eval::Eval::new(*env)
-            .eval(&self.root)
-            .map_err(|fail| fail.into_error(&self.source))
+        eval::Eval::new(*env).eval(&self.root).map_err(|fail| fail.into_error(&self.source))
     }
 
     /// [`Program::run`] with Argo's functions and without a clock.
@@ -86,12 +78,8 @@ impl Program {
     pub fn run_bool(&self, env: &Env<'_>) -> Result<bool, Error> {
         match self.run(env)? {
             Value::Bool(b) => Ok(b),
-            Value::Str(s) => Err(Error::NotBool {
-                shown: s.to_string(),
-            }),
-            other => Err(Error::NotBool {
-                shown: format!("%!s({}={})", other.type_name(), other.display()),
-            }),
+            Value::Str(s) => Err(Error::NotBool { shown: s.to_string() }),
+            other => Err(Error::NotBool { shown: format!("%!s({}={})", other.type_name(), other.display()) }),
         }
     }
 
@@ -108,11 +96,7 @@ impl Program {
     /// The names needed but in neither the variables nor (if on) the functions of `env`.
     pub fn missing(&self, env: &Env<'_>) -> Vec<&str> {
         let missing = |name: &&String| !env.has_path(&name.split('.').collect::<Vec<_>>());
-        self.names
-            .iter()
-            .filter(missing)
-            .map(String::as_str)
-            .collect()
+        self.names.iter().filter(missing).map(String::as_str).collect()
     }
 
     /// Does it wait for one of the [`LATE_VARIABLES`]?
@@ -135,9 +119,5 @@ pub fn identifiers(text: &str) -> Result<Vec<String>, Error> {
 pub fn missing_variables(text: &str, vars: &Json) -> Result<Vec<String>, Error> {
     let program = Program::compile(text)?;
     let env = Env::new(vars).with_functions();
-    Ok(program
-        .missing(&env)
-        .into_iter()
-        .map(str::to_owned)
-        .collect())
+    Ok(program.missing(&env).into_iter().map(str::to_owned).collect())
 }

@@ -20,10 +20,7 @@ pub const LATE_VARIABLES: [&str; 8] = [
 /// The dotted names an expression needs, in the order they stand in the text, each once: `a.b.c` gives `a`, `a.b`
 /// and `a.b.c`. Of a member that may be absent (left of `??`, or with `?.`) only the base counts.
 pub(crate) fn identifiers(node: &Node) -> Vec<String> {
-    let mut walk = Walk {
-        names: Vec::new(),
-        lets: Vec::new(),
-    };
+    let mut walk = Walk { names: Vec::new(), lets: Vec::new() };
     walk.visit(node, false);
     walk.names
 }
@@ -154,7 +151,5 @@ pub(crate) fn uses_env(node: &Node) -> bool {
 
 /// Is one of the [`LATE_VARIABLES`] used, and absent from `vars`?
 pub(crate) fn any_late_missing(names: &[String], vars: &Json) -> bool {
-    names.iter().any(|name| {
-        LATE_VARIABLES.contains(&name.as_str()) && !super::env::has_variable(name, vars)
-    })
+    names.iter().any(|name| LATE_VARIABLES.contains(&name.as_str()) && !super::env::has_variable(name, vars))
 }

@@ -12,17 +12,11 @@ pub(crate) fn equal(a: &Value, b: &Value) -> bool {
         (Value::Nil, Value::Nil) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a), Value::Int(b)) => a == b,
-        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
-            a.as_number() == b.as_number()
-        }
+        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => a.as_number() == b.as_number(),
         (Value::Str(a), Value::Str(b)) => a == b,
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| equal(a, b)),
         (Value::Map(a), Value::Map(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(k, v)| b.get(k).is_some_and(|other| equal(v, other)))
+            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|other| equal(v, other)))
         }
         (Value::Time(a), Value::Time(b)) => a.timestamp() == b.timestamp(),
         (Value::Duration(a), Value::Duration(b)) => a == b,
@@ -43,14 +37,7 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
 
 /// Every operator but the short-circuit ones.
 pub(crate) fn binary(op: Binary, a: &Value, b: &Value) -> Result<Value, Fail> {
-    let mismatch = || {
-        Fail::run(format!(
-            "invalid operation: {} {} {}",
-            a.type_name(),
-            op.symbol(),
-            b.type_name()
-        ))
-    };
+    let mismatch = || Fail::run(format!("invalid operation: {} {} {}", a.type_name(), op.symbol(), b.type_name()));
     let ordered = |ok: fn(Ordering) -> bool| match compare(a, b) {
         Some(order) => Ok(Value::Bool(ok(order))),
         // Comparisons with NaN are false; other kinds have no order.
@@ -69,13 +56,13 @@ pub(crate) fn binary(op: Binary, a: &Value, b: &Value) -> Result<Value, Fail> {
         Binary::LessEqual => ordered(Ordering::is_le),
         Binary::Greater => ordered(Ordering::is_gt),
         Binary::GreaterEqual => ordered(Ordering::is_ge),
-        Binary::In => contains(b, a)
-            .ok_or_else(|| Fail::run(format!("operator \"in\" not defined on {}", b.type_name()))),
+        Binary::In => {
+            contains(b, a).ok_or_else(|| Fail::run(format!("operator \"in\" not defined on {}", b.type_name())))
+        }
         Binary::Matches => match (a, b) {
             (Value::Nil, _) | (_, Value::Nil) => Ok(Value::Bool(false)),
             (Value::Str(text), Value::Str(pattern)) => {
-                let regex =
-                    regex::Regex::new(pattern).map_err(|e| Fail::run(regex_error(&e, pattern)))?;
+                let regex = regex::Regex::new(pattern).map_err(|e| Fail::run(regex_error(&e, pattern)))?;
                 Ok(Value::Bool(regex.is_match(text)))
             }
             _ => Err(mismatch()),
@@ -92,9 +79,7 @@ pub(crate) fn binary(op: Binary, a: &Value, b: &Value) -> Result<Value, Fail> {
             _ => Err(mismatch()),
         },
         Binary::Rem => match (a, b) {
-            (Value::Int(_), Value::Int(0)) => {
-                Err(Fail::run("runtime error: integer divide by zero"))
-            }
+            (Value::Int(_), Value::Int(0)) => Err(Fail::run("runtime error: integer divide by zero")),
             (Value::Int(a), Value::Int(b)) => Ok(Value::Int(a.wrapping_rem(*b))),
             _ => Err(mismatch()),
         },
@@ -114,14 +99,8 @@ pub(crate) fn truth(value: &Value) -> Result<bool, Fail> {
     match value {
         Value::Bool(b) => Ok(*b),
         other => {
-            let shown = if other.is_nil() {
-                "nil"
-            } else {
-                other.type_name()
-            };
-            Err(Fail::run(format!(
-                "interface conversion: interface {{}} is {shown}, not bool"
-            )))
+            let shown = if other.is_nil() { "nil" } else { other.type_name() };
+            Err(Fail::run(format!("interface conversion: interface {{}} is {shown}, not bool")))
         }
     }
 }
@@ -129,11 +108,7 @@ pub(crate) fn truth(value: &Value) -> Result<bool, Fail> {
 /// Go's words for a bad pattern.
 pub(crate) fn regex_error(error: &regex::Error, pattern: &str) -> String {
     let reason = error.to_string();
-    let reason = reason
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
+    let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
     let reason = match reason {
         "unclosed character class" => "missing closing ]",
         "unclosed group" => "missing closing )",
@@ -164,11 +139,7 @@ const RANGE_MAX: i64 = 1_000_000;
 
 fn range(a: &Value, b: &Value) -> Result<Value, Fail> {
     let (Value::Int(from), Value::Int(to)) = (a, b) else {
-        return Err(Fail::run(format!(
-            "invalid operation: {} .. {}",
-            a.type_name(),
-            b.type_name()
-        )));
+        return Err(Fail::run(format!("invalid operation: {} .. {}", a.type_name(), b.type_name())));
     };
     if to.saturating_sub(*from) >= RANGE_MAX {
         return Err(Fail::run("memory budget exceeded"));
@@ -180,9 +151,7 @@ fn add(a: &Value, b: &Value) -> Option<Value> {
     Some(match (a, b) {
         (Value::Int(a), Value::Int(b)) => Value::Int(a.wrapping_add(*b)),
         (Value::Str(a), Value::Str(b)) => Value::from(format!("{a}{b}")),
-        (Value::Time(t), Value::Duration(d)) | (Value::Duration(d), Value::Time(t)) => {
-            shift(t, *d)?
-        }
+        (Value::Time(t), Value::Duration(d)) | (Value::Duration(d), Value::Time(t)) => shift(t, *d)?,
         (Value::Duration(a), Value::Duration(b)) => Value::Duration(a.wrapping_add(*b)),
         _ => Value::Float(a.as_number()? + b.as_number()?),
     })
@@ -218,9 +187,6 @@ pub(crate) fn since(a: &jiff::Zoned, b: &jiff::Zoned) -> i64 {
 
 /// A moment later by `nanos`; `None` outside the years jiff can hold.
 pub(crate) fn shift(time: &jiff::Zoned, nanos: i64) -> Option<Value> {
-    let at = time
-        .timestamp()
-        .checked_add(jiff::SignedDuration::from_nanos(nanos))
-        .ok()?;
+    let at = time.timestamp().checked_add(jiff::SignedDuration::from_nanos(nanos)).ok()?;
     Some(Value::Time(Box::new(at.to_zoned(time.time_zone().clone()))))
 }

@@ -53,17 +53,13 @@ impl Value {
             serde_json::Value::Bool(b) => Value::Bool(*b),
             serde_json::Value::Number(n) => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
             serde_json::Value::String(s) => Value::str(s),
-            serde_json::Value::Array(items) => {
-                Value::array(items.iter().map(Value::from_json).collect())
-            }
+            serde_json::Value::Array(items) => Value::array(items.iter().map(Value::from_json).collect()),
             serde_json::Value::Object(map) if time_of(map).is_some() => {
                 time_of(map).map_or(Value::Nil, |at| Value::Time(Box::new(gotime::utc(at))))
             }
-            serde_json::Value::Object(map) => Value::map(
-                map.iter()
-                    .map(|(k, v)| (k.clone(), Value::from_json(v)))
-                    .collect(),
-            ),
+            serde_json::Value::Object(map) => {
+                Value::map(map.iter().map(|(k, v)| (k.clone(), Value::from_json(v))).collect())
+            }
         }
     }
 

@@ -41,11 +41,7 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
         hour => hour,
     };
     let number = |n: i16, zero: bool| {
-        if zero {
-            format!("{n:02}")
-        } else {
-            n.to_string()
-        }
+        if zero { format!("{n:02}") } else { n.to_string() }
     };
     let text = match part {
         Part::Text(text) => text.to_owned(),
@@ -65,27 +61,14 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
         Part::Second { zero } => number(t.second().into(), zero),
         Part::Pm { upper } => {
             let name = if t.hour() >= 12 { "PM" } else { "AM" };
-            if upper {
-                name.to_owned()
-            } else {
-                name.to_lowercase()
-            }
+            if upper { name.to_owned() } else { name.to_lowercase() }
         }
         Part::ZoneName => zone_name(t),
         Part::Zone { z: true, .. } if t.offset().seconds() == 0 => "Z".into(),
-        Part::Zone {
-            colon,
-            minutes,
-            seconds,
-            ..
-        } => {
+        Part::Zone { colon, minutes, seconds, .. } => {
             let total = t.offset().seconds();
             let sep = if colon { ":" } else { "" };
-            let mut text = format!(
-                "{}{:02}",
-                if total < 0 { '-' } else { '+' },
-                total.abs() / 3600
-            );
+            let mut text = format!("{}{:02}", if total < 0 { '-' } else { '+' }, total.abs() / 3600);
             if minutes {
                 let _ = write!(text, "{sep}{:02}", total.abs() / 60 % 60);
             }
@@ -94,21 +77,13 @@ fn write_part(out: &mut String, t: &Zoned, part: Part<'_>) {
             }
             text
         }
-        Part::Fraction {
-            separator,
-            digits,
-            trim,
-        } => {
+        Part::Fraction { separator, digits, trim } => {
             let mut text = format!("{:09}", t.subsec_nanosecond());
             text.truncate(digits.min(9));
             if trim {
                 text.truncate(text.trim_end_matches('0').len());
             }
-            if text.is_empty() {
-                text
-            } else {
-                format!("{separator}{text}")
-            }
+            if text.is_empty() { text } else { format!("{separator}{text}") }
         }
     };
     out.push_str(&text);

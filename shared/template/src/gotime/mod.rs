@@ -28,15 +28,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// One element of a layout.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,96 +101,16 @@ const ELEMENTS: &[(&str, Part<'static>)] = &[
     ("5", Part::Second { zero: false }),
     ("PM", Part::Pm { upper: true }),
     ("pm", Part::Pm { upper: false }),
-    (
-        "-07:00:00",
-        Part::Zone {
-            z: false,
-            colon: true,
-            minutes: true,
-            seconds: true,
-        },
-    ),
-    (
-        "-070000",
-        Part::Zone {
-            z: false,
-            colon: false,
-            minutes: true,
-            seconds: true,
-        },
-    ),
-    (
-        "-07:00",
-        Part::Zone {
-            z: false,
-            colon: true,
-            minutes: true,
-            seconds: false,
-        },
-    ),
-    (
-        "-0700",
-        Part::Zone {
-            z: false,
-            colon: false,
-            minutes: true,
-            seconds: false,
-        },
-    ),
-    (
-        "-07",
-        Part::Zone {
-            z: false,
-            colon: false,
-            minutes: false,
-            seconds: false,
-        },
-    ),
-    (
-        "Z07:00:00",
-        Part::Zone {
-            z: true,
-            colon: true,
-            minutes: true,
-            seconds: true,
-        },
-    ),
-    (
-        "Z070000",
-        Part::Zone {
-            z: true,
-            colon: false,
-            minutes: true,
-            seconds: true,
-        },
-    ),
-    (
-        "Z07:00",
-        Part::Zone {
-            z: true,
-            colon: true,
-            minutes: true,
-            seconds: false,
-        },
-    ),
-    (
-        "Z0700",
-        Part::Zone {
-            z: true,
-            colon: false,
-            minutes: true,
-            seconds: false,
-        },
-    ),
-    (
-        "Z07",
-        Part::Zone {
-            z: true,
-            colon: false,
-            minutes: false,
-            seconds: false,
-        },
-    ),
+    ("-07:00:00", Part::Zone { z: false, colon: true, minutes: true, seconds: true }),
+    ("-070000", Part::Zone { z: false, colon: false, minutes: true, seconds: true }),
+    ("-07:00", Part::Zone { z: false, colon: true, minutes: true, seconds: false }),
+    ("-0700", Part::Zone { z: false, colon: false, minutes: true, seconds: false }),
+    ("-07", Part::Zone { z: false, colon: false, minutes: false, seconds: false }),
+    ("Z07:00:00", Part::Zone { z: true, colon: true, minutes: true, seconds: true }),
+    ("Z070000", Part::Zone { z: true, colon: false, minutes: true, seconds: true }),
+    ("Z07:00", Part::Zone { z: true, colon: true, minutes: true, seconds: false }),
+    ("Z0700", Part::Zone { z: true, colon: false, minutes: true, seconds: false }),
+    ("Z07", Part::Zone { z: true, colon: false, minutes: false, seconds: false }),
 ];
 
 /// The first element in `layout`: the text before it, the element, the rest.
@@ -231,23 +143,13 @@ fn fraction(rest: &str, c: char) -> Option<(Part<'static>, usize)> {
     if c != '.' && c != ',' {
         return None;
     }
-    let kind = rest[1..]
-        .chars()
-        .next()
-        .filter(|c| *c == '0' || *c == '9')?;
+    let kind = rest[1..].chars().next().filter(|c| *c == '0' || *c == '9')?;
     let digits = rest[1..].chars().take_while(|c| *c == kind).count();
     let end = 1 + digits;
     if rest[end..].starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    Some((
-        Part::Fraction {
-            separator: c,
-            digits,
-            trim: kind == '9',
-        },
-        end,
-    ))
+    Some((Part::Fraction { separator: c, digits, trim: kind == '9' }, end))
 }
 
 /// A timestamp in UTC.

@@ -11,13 +11,7 @@ use super::{DAYS, MONTHS, Part, next_part};
 pub(crate) fn parse(layout: &str, text: &str, zone: &TimeZone) -> Result<Zoned, String> {
     let fail = |part: &str, rest: &str| {
         let q = crate::gofmt::quote;
-        format!(
-            "parsing time {} as {}: cannot parse {} as {}",
-            q(text),
-            q(layout),
-            q(rest),
-            q(part)
-        )
+        format!("parsing time {} as {}: cannot parse {} as {}", q(text), q(layout), q(rest), q(part))
     };
     let mut fields = Fields::default();
     let (mut rest, mut input) = (layout, text);
@@ -26,32 +20,21 @@ pub(crate) fn parse(layout: &str, text: &str, zone: &TimeZone) -> Result<Zoned, 
             Some((before, part, after)) => (before, Some(part), after),
             None => (rest, None, ""),
         };
-        input = input
-            .strip_prefix(before)
-            .ok_or_else(|| fail(before, input))?;
+        input = input.strip_prefix(before).ok_or_else(|| fail(before, input))?;
         let Some(part) = part else {
             if !input.is_empty() {
                 let q = crate::gofmt::quote;
-                return Err(format!(
-                    "parsing time {}: extra text: {}",
-                    q(text),
-                    q(input)
-                ));
+                return Err(format!("parsing time {}: extra text: {}", q(text), q(input)));
             }
             break;
         };
         let element = &rest[before.len()..rest.len() - after.len()];
-        input = fields
-            .read(part, input)
-            .ok_or_else(|| fail(element, input))?;
+        input = fields.read(part, input).ok_or_else(|| fail(element, input))?;
         rest = after;
     }
     fields.finish(zone).ok_or_else(|| {
         let what = if fields.day_is_wrong() { "day" } else { "time" };
-        format!(
-            "parsing time {}: {what} out of range",
-            crate::gofmt::quote(text)
-        )
+        format!("parsing time {}: {what} out of range", crate::gofmt::quote(text))
     })
 }
 
@@ -69,27 +52,13 @@ struct Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields {
-            year: 0,
-            month: 1,
-            day: 1,
-            hour: 0,
-            minute: 0,
-            second: 0,
-            nanos: 0,
-            pm: None,
-            offset: None,
-        }
+        Fields { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0, nanos: 0, pm: None, offset: None }
     }
 }
 
 /// A number of `min` to `max` digits in front of `input`.
 fn digits(input: &str, min: usize, max: usize) -> Option<(i16, &str)> {
-    let len = input
-        .bytes()
-        .take(max)
-        .take_while(u8::is_ascii_digit)
-        .count();
+    let len = input.bytes().take(max).take_while(u8::is_ascii_digit).count();
     if len < min {
         return None;
     }
@@ -100,8 +69,7 @@ fn name<'a>(input: &'a str, names: &[&str], short: bool) -> Option<(usize, &'a s
     names.iter().enumerate().find_map(|(i, name)| {
         let name = if short { &name[..3] } else { name };
         let head = input.get(..name.len())?;
-        head.eq_ignore_ascii_case(name)
-            .then(|| (i, &input[name.len()..]))
+        head.eq_ignore_ascii_case(name).then(|| (i, &input[name.len()..]))
     })
 }
 
@@ -130,19 +98,13 @@ impl Fields {
             Part::LongDay | Part::ShortDay => rest = name(input, &DAYS, part == Part::ShortDay)?.1,
             Part::Month { zero } => (self.month, rest) = two(zero, input)?,
             Part::Day { pad } => {
-                let input = if pad == Some(' ') {
-                    input.strip_prefix(' ').unwrap_or(input)
-                } else {
-                    input
-                };
+                let input = if pad == Some(' ') { input.strip_prefix(' ').unwrap_or(input) } else { input };
                 (self.day, rest) = two(pad == Some('0'), input)?;
             }
             Part::YearDay => {
                 let (n, after) = digits(input, 3, 3)?;
                 let date = jiff::civil::date(self.year, 1, 1);
-                let date = date
-                    .checked_add(jiff::Span::new().days(i64::from(n) - 1))
-                    .ok()?;
+                let date = date.checked_add(jiff::Span::new().days(i64::from(n) - 1)).ok()?;
                 (self.month, self.day) = (date.month(), date.day());
                 rest = after;
             }
@@ -177,12 +139,7 @@ impl Fields {
                 self.offset = Some(0);
                 rest = &input[1..];
             }
-            Part::Zone {
-                colon,
-                minutes,
-                seconds,
-                ..
-            } => {
+            Part::Zone { colon, minutes, seconds, .. } => {
                 let negative = match input.chars().next()? {
                     '-' => true,
                     '+' => false,
@@ -192,11 +149,7 @@ impl Fields {
                 let mut total = i32::from(hours) * 3600;
                 for (wanted, size) in [(minutes, 60), (seconds, 1)] {
                     if wanted {
-                        after = if colon {
-                            after.strip_prefix(':')?
-                        } else {
-                            after
-                        };
+                        after = if colon { after.strip_prefix(':')? } else { after };
                         let (n, next) = digits(after, 2, 2)?;
                         total += i32::from(n) * size;
                         after = next;
@@ -216,11 +169,7 @@ impl Fields {
         if len == 0 {
             return None;
         }
-        let nine: String = after[..len]
-            .chars()
-            .chain("000000000".chars())
-            .take(9)
-            .collect();
+        let nine: String = after[..len].chars().chain("000000000".chars()).take(9).collect();
         self.nanos = nine.parse().ok()?;
         Some(&after[len..])
     }
@@ -235,21 +184,10 @@ impl Fields {
             Some(false) if self.hour == 12 => 0,
             _ => self.hour,
         };
-        let at = DateTime::new(
-            self.year,
-            self.month,
-            self.day,
-            hour,
-            self.minute,
-            self.second,
-            self.nanos,
-        )
-        .ok()?;
+        let at = DateTime::new(self.year, self.month, self.day, hour, self.minute, self.second, self.nanos).ok()?;
         match self.offset {
             Some(0) => at.to_zoned(TimeZone::UTC).ok(),
-            Some(seconds) => at
-                .to_zoned(Offset::from_seconds(seconds).ok()?.to_time_zone())
-                .ok(),
+            Some(seconds) => at.to_zoned(Offset::from_seconds(seconds).ok()?.to_time_zone()).ok(),
             None => at.to_zoned(zone.clone()).ok(),
         }
     }

@@ -13,9 +13,7 @@ pub enum Error {
     #[error("failed to resolve {{{{{name}}}}} to string")]
     NotText { name: String },
     /// A simple tag names the output of a node that did not run and has no default.
-    #[error(
-        "unable to substitute {{{{{name}}}}}: output is an absent optional (skipped/omitted node with no default)"
-    )]
+    #[error("unable to substitute {{{{{name}}}}}: output is an absent optional (skipped/omitted node with no default)")]
     Absent { name: String },
     /// The same, for a tag inside a tag; `tag` is the outer one.
     #[error("unable to substitute nested tag {{{{{tag}}}}}: {} is an absent optional", gofmt::quote(.name))]
@@ -25,10 +23,7 @@ pub enum Error {
     MissingInExpression { name: String, expression: String },
     /// An expression is malformed or failed.
     #[error("failed to evaluate expression: {source}")]
-    Expression {
-        expression: String,
-        source: expr::Error,
-    },
+    Expression { expression: String, source: expr::Error },
     /// An expression gave nil.
     #[error("failed to evaluate expression {}", gofmt::quote(.expression))]
     NilResult { expression: String },
@@ -45,12 +40,7 @@ pub enum Error {
 impl Error {
     /// May it go away when more variables become known?
     pub fn is_missing_variable(&self) -> bool {
-        matches!(
-            self,
-            Error::MissingVariable { .. }
-                | Error::NotText { .. }
-                | Error::MissingInExpression { .. }
-        )
+        matches!(self, Error::MissingVariable { .. } | Error::NotText { .. } | Error::MissingInExpression { .. })
     }
 
     /// The same error with names as they stand in JSON text, where Argo substitutes.
@@ -63,10 +53,9 @@ impl Error {
         match self {
             Error::MissingVariable { name } => Error::MissingVariable { name: escape(name) },
             Error::NotText { name } => Error::NotText { name: escape(name) },
-            Error::Unclosed { text, rest } => Error::Unclosed {
-                text: format!("\"{}\"", escape(text)),
-                rest: format!("{}\"", escape(rest)),
-            },
+            Error::Unclosed { text, rest } => {
+                Error::Unclosed { text: format!("\"{}\"", escape(text)), rest: format!("{}\"", escape(rest)) }
+            }
             other => other,
         }
     }

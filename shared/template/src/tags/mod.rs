@@ -41,18 +41,14 @@ impl Options {
 
     /// Unresolved tags stay.
     pub fn lenient() -> Self {
-        Options {
-            allow_unresolved: true,
-            strict_prefixes: Vec::new(),
-        }
+        Options { allow_unresolved: true, strict_prefixes: Vec::new() }
     }
 
     fn must_resolve(&self, name: &str) -> bool {
         !self.allow_unresolved
             || self.strict_prefixes.iter().any(|prefix| {
                 let prefix = prefix.strip_suffix('.').unwrap_or(prefix);
-                name.strip_prefix(prefix)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             })
     }
 
@@ -98,11 +94,7 @@ fn split_tag(text: &str) -> Option<(&str, &str, &str)> {
     let open = text.find(OPEN)?;
     let inside = &text[open + OPEN.len()..];
     let close = inside.find(CLOSE)?;
-    Some((
-        &text[..open],
-        &inside[..close],
-        &inside[close + CLOSE.len()..],
-    ))
+    Some((&text[..open], &inside[..close], &inside[close + CLOSE.len()..]))
 }
 
 #[derive(Debug, Clone)]
@@ -131,24 +123,16 @@ impl Template {
                 segments.push(Segment::Text(before.into()));
             }
             segments.push(match tag.strip_prefix('=') {
-                Some(expression) => {
-                    Segment::Expression(expression.into(), Program::compile(expression))
-                }
+                Some(expression) => Segment::Expression(expression.into(), Program::compile(expression)),
                 None => Segment::Simple(tag.into()),
             });
             rest = after;
         }
-        let unclosed = rest
-            .find(OPEN)
-            .map(|at| text.len() - rest.len() + at + OPEN.len());
+        let unclosed = rest.find(OPEN).map(|at| text.len() - rest.len() + at + OPEN.len());
         if !rest.is_empty() {
             segments.push(Segment::Text(rest.into()));
         }
-        Template {
-            segments,
-            text: text.into(),
-            unclosed,
-        }
+        Template { segments, text: text.into(), unclosed }
     }
 
     /// The text it was compiled from.
@@ -160,10 +144,7 @@ impl Template {
     /// Errors: any of [`Error`].
     pub fn render(&self, scope: &dyn Scope, opts: &Options) -> Result<Cow<'_, str>, Error> {
         if let Some(at) = self.unclosed {
-            return Err(Error::Unclosed {
-                text: self.text.to_string(),
-                rest: self.text[at..].to_owned(),
-            });
+            return Err(Error::Unclosed { text: self.text.to_string(), rest: self.text[at..].to_owned() });
         }
         if let [] | [Segment::Text(_)] = self.segments.as_slice() {
             return Ok(Cow::Borrowed(&self.text));
@@ -173,14 +154,9 @@ impl Template {
             match segment {
                 Segment::Text(text) => out.push_str(text),
                 Segment::Simple(tag) => render::simple(&mut out, tag, scope, opts)?,
-                Segment::Expression(text, Ok(program)) => {
-                    render::expression(&mut out, text, program, scope, opts)?
-                }
+                Segment::Expression(text, Ok(program)) => render::expression(&mut out, text, program, scope, opts)?,
                 Segment::Expression(text, Err(source)) => {
-                    return Err(Error::Expression {
-                        expression: text.to_string(),
-                        source: source.clone(),
-                    });
+                    return Err(Error::Expression { expression: text.to_string(), source: source.clone() });
                 }
             }
         }
@@ -197,22 +173,14 @@ pub fn render<'t>(text: &'t str, scope: &dyn Scope, opts: &Options) -> Result<Co
     let mut out = String::with_capacity(text.len());
     let rest = render_closed(&mut out, text, scope, opts)?;
     if let Some(open) = rest.find(OPEN) {
-        return Err(Error::Unclosed {
-            text: text.to_owned(),
-            rest: rest[open + OPEN.len()..].to_owned(),
-        });
+        return Err(Error::Unclosed { text: text.to_owned(), rest: rest[open + OPEN.len()..].to_owned() });
     }
     out.push_str(rest);
     Ok(Cow::Owned(out))
 }
 
 /// Renders all closed tags into `out`; returns what is behind the last one, not yet written.
-fn render_closed<'t>(
-    out: &mut String,
-    text: &'t str,
-    scope: &dyn Scope,
-    opts: &Options,
-) -> Result<&'t str, Error> {
+fn render_closed<'t>(out: &mut String, text: &'t str, scope: &dyn Scope, opts: &Options) -> Result<&'t str, Error> {
     let mut rest = text;
     while let Some((before, tag, after)) = split_tag(rest) {
         out.push_str(before);
@@ -220,10 +188,7 @@ fn render_closed<'t>(
             Some(text) => match Program::compile(text) {
                 Ok(program) => render::expression(out, text, &program, scope, opts)?,
                 Err(source) => {
-                    return Err(Error::Expression {
-                        expression: text.to_owned(),
-                        source,
-                    });
+                    return Err(Error::Expression { expression: text.to_owned(), source });
                 }
             },
             None => render::simple(out, tag, scope, opts)?,
@@ -236,10 +201,7 @@ fn render_closed<'t>(
 /// The value of a text that is exactly one tag, and the tag without its braces.
 /// Errors: Argo's texts `Unable to resolve: "…"` and `Unable to compile: "…"`; `None` when the text is not one tag.
 /// Source: Argo util/template `ResolveVar`.
-pub fn resolve_variable(
-    text: &str,
-    scope: &dyn Scope,
-) -> Option<Result<(String, String), ResolveError>> {
+pub fn resolve_variable(text: &str, scope: &dyn Scope) -> Option<Result<(String, String), ResolveError>> {
     let (before, tag, after) = split_tag(text)?;
     if !before.is_empty() || !after.is_empty() {
         return None;
@@ -248,23 +210,17 @@ pub fn resolve_variable(
     Some(match tag.strip_prefix('=') {
         Some(expression) => {
             let compiled = Program::compile(expression);
-            let done = compiled
-                .ok()
-                .map(|p| render::expression(&mut out, expression, &p, scope, &Options::strict()));
+            let done = compiled.ok().map(|p| render::expression(&mut out, expression, &p, scope, &Options::strict()));
             match done {
                 Some(Ok(())) => Ok((tag.trim().to_owned(), out)),
-                _ => Err(ResolveError::Compile {
-                    expression: expression.to_owned(),
-                }),
+                _ => Err(ResolveError::Compile { expression: expression.to_owned() }),
             }
         }
         None => {
             let name = tag.trim();
             match render::simple(&mut out, tag, scope, &Options::strict()) {
                 Ok(()) => Ok((name.to_owned(), out)),
-                Err(_) => Err(ResolveError::Resolve {
-                    name: name.to_owned(),
-                }),
+                Err(_) => Err(ResolveError::Resolve { name: name.to_owned() }),
             }
         }
     })

@@ -6,12 +6,7 @@ use super::{CLOSE, Entry, Error, OPEN, Options, Scope};
 use crate::expr::{Env, Program, Value, expand};
 
 /// Writes the value of a simple tag, or the tag itself.
-pub(super) fn simple(
-    out: &mut String,
-    tag: &str,
-    scope: &dyn Scope,
-    opts: &Options,
-) -> Result<(), Error> {
+pub(super) fn simple(out: &mut String, tag: &str, scope: &dyn Scope, opts: &Options) -> Result<(), Error> {
     let name = tag.trim();
     match scope.entry(name) {
         Some(Entry::Text(text)) => {
@@ -19,14 +14,10 @@ pub(super) fn simple(
             return Ok(());
         }
         Some(Entry::Absent) => {
-            return Err(Error::Absent {
-                name: name.to_owned(),
-            });
+            return Err(Error::Absent { name: name.to_owned() });
         }
         Some(Entry::Json(_) | Entry::Time(_)) => {
-            return Err(Error::NotText {
-                name: name.to_owned(),
-            });
+            return Err(Error::NotText { name: name.to_owned() });
         }
         None => {}
     }
@@ -37,27 +28,18 @@ pub(super) fn simple(
         }
         let name = &tag[at + OPEN.len()..];
         if opts.allow_unresolved && opts.must_resolve(name.trim()) {
-            return Err(Error::MissingVariable {
-                name: tag.to_owned(),
-            });
+            return Err(Error::MissingVariable { name: tag.to_owned() });
         }
     }
     if opts.must_resolve(name) {
-        return Err(Error::MissingVariable {
-            name: tag.to_owned(),
-        });
+        return Err(Error::MissingVariable { name: tag.to_owned() });
     }
     keep(out, tag);
     Ok(())
 }
 
 /// Writes a tag with the tag inside it replaced; `None` when the inner one names nothing either.
-pub(super) fn inner(
-    out: &mut String,
-    tag: &str,
-    at: usize,
-    scope: &dyn Scope,
-) -> Result<Option<()>, Error> {
+pub(super) fn inner(out: &mut String, tag: &str, at: usize, scope: &dyn Scope) -> Result<Option<()>, Error> {
     let (before, name) = (&tag[..at], &tag[at + OPEN.len()..]);
     match scope.entry(name) {
         Some(Entry::Text(text)) => {
@@ -66,13 +48,8 @@ pub(super) fn inner(
             out.push_str(&text);
             Ok(Some(()))
         }
-        Some(Entry::Absent) => Err(Error::AbsentNested {
-            tag: tag.to_owned(),
-            name: name.to_owned(),
-        }),
-        Some(Entry::Json(_) | Entry::Time(_)) => Err(Error::NotText {
-            name: name.to_owned(),
-        }),
+        Some(Entry::Absent) => Err(Error::AbsentNested { tag: tag.to_owned(), name: name.to_owned() }),
+        Some(Entry::Json(_) | Entry::Time(_)) => Err(Error::NotText { name: name.to_owned() }),
         None => Ok(None),
     }
 }
@@ -98,10 +75,7 @@ pub(super) fn expression(
     if let Some(first) = missing.first() {
         if let Some(name) = missing.iter().find(|name| opts.must_resolve(name)) {
             let name = if opts.allow_unresolved { name } else { first };
-            return Err(Error::MissingInExpression {
-                name: (*name).to_owned(),
-                expression: text.to_owned(),
-            });
+            return Err(Error::MissingInExpression { name: (*name).to_owned(), expression: text.to_owned() });
         }
         out.push_str("{{=");
         out.push_str(text);
@@ -113,24 +87,17 @@ pub(super) fn expression(
             out.push_str(&result);
             return Ok(());
         }
-        Ok(Value::Nil) => Error::NilResult {
-            expression: text.to_owned(),
-        },
+        Ok(Value::Nil) => Error::NilResult { expression: text.to_owned() },
         Ok(value) => match value.to_json(true) {
             Some(json) => {
                 out.push_str(&json);
                 return Ok(());
             }
             None => {
-                return Err(Error::NoJson {
-                    expression: text.to_owned(),
-                });
+                return Err(Error::NoJson { expression: text.to_owned() });
             }
         },
-        Err(source) => Error::Expression {
-            expression: text.to_owned(),
-            source,
-        },
+        Err(source) => Error::Expression { expression: text.to_owned(), source },
     };
     if !opts.forgives_failures() {
         return Err(failure);

@@ -66,23 +66,16 @@ pub trait Scope {
 
 /// Is `root` the first part of `key`?
 fn is_under(key: &str, root: &str) -> bool {
-    key.strip_prefix(root)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    key.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The names of a sorted map that have `root` as first part, in time that does not depend on the others.
-fn range_under<'s, V>(
-    map: &'s BTreeMap<String, V>,
-    root: &str,
-) -> Box<dyn Iterator<Item = &'s str> + 's> {
+fn range_under<'s, V>(map: &'s BTreeMap<String, V>, root: &str) -> Box<dyn Iterator<Item = &'s str> + 's> {
     // `/` is the character behind `.`.
     let (from, to) = (format!("{root}."), format!("{root}/"));
     let bounds = (Bound::Included(from.as_str()), Bound::Excluded(to.as_str()));
     let own = map.get_key_value(root).into_iter();
-    Box::new(
-        own.chain(map.range::<str, _>(bounds))
-            .map(|(key, _)| key.as_str()),
-    )
+    Box::new(own.chain(map.range::<str, _>(bounds)).map(|(key, _)| key.as_str()))
 }
 
 impl Scope for BTreeMap<String, String> {
@@ -134,9 +127,7 @@ impl Scope for BTreeMap<String, Option<String>> {
 /// Null is an absent output; structured values are for expressions.
 impl Scope for serde_json::Map<String, Json> {
     fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        serde_json::Map::get(self, name)?
-            .as_str()
-            .map(Cow::Borrowed)
+        serde_json::Map::get(self, name)?.as_str().map(Cow::Borrowed)
     }
 
     fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
@@ -158,10 +149,7 @@ pub struct Layered<'a> {
 impl<'a> Layered<'a> {
     /// Joins the scopes, nearest first.
     pub fn new(layers: impl IntoIterator<Item = &'a dyn Scope>) -> Self {
-        Layered {
-            layers: layers.into_iter().collect(),
-            now: None,
-        }
+        Layered { layers: layers.into_iter().collect(), now: None }
     }
 
     /// Gives expressions the time.
@@ -193,15 +181,10 @@ impl Scope for Layered<'_> {
     }
 
     fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
-        Box::new(
-            self.layers
-                .iter()
-                .flat_map(move |layer| layer.keys_under(root)),
-        )
+        Box::new(self.layers.iter().flat_map(move |layer| layer.keys_under(root)))
     }
 
     fn now(&self) -> Option<Timestamp> {
-        self.now
-            .or_else(|| self.layers.iter().find_map(|layer| layer.now()))
+        self.now.or_else(|| self.layers.iter().find_map(|layer| layer.now()))
     }
 }

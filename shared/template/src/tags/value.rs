@@ -11,11 +11,7 @@ pub fn render_value(value: &mut Json, scope: &dyn Scope, opts: &Options) -> Resu
     if !any_tags(value) {
         return Ok(false);
     }
-    let mut walk = Walk {
-        scope,
-        opts,
-        open: None,
-    };
+    let mut walk = Walk { scope, opts, open: None };
     let changed = walk.value(value).map_err(Error::in_json)?;
     match walk.open {
         Some(unclosed) => Err(unclosed.in_json()),
@@ -27,9 +23,7 @@ fn any_tags(value: &Json) -> bool {
     match value {
         Json::String(text) => has_tags(text),
         Json::Array(items) => items.iter().any(any_tags),
-        Json::Object(map) => map
-            .iter()
-            .any(|(key, item)| has_tags(key) || any_tags(item)),
+        Json::Object(map) => map.iter().any(|(key, item)| has_tags(key) || any_tags(item)),
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
     }
 }
@@ -103,10 +97,7 @@ impl Walk<'_> {
     fn closed(&mut self, mut out: String, text: &str) -> Result<String, Error> {
         let rest = render_closed(&mut out, text, self.scope, self.opts)?;
         if let Some(at) = rest.find(OPEN) {
-            self.open = Some(Error::Unclosed {
-                text: text.to_owned(),
-                rest: rest[at + OPEN.len()..].to_owned(),
-            });
+            self.open = Some(Error::Unclosed { text: text.to_owned(), rest: rest[at + OPEN.len()..].to_owned() });
         }
         out.push_str(rest);
         Ok(out)
@@ -127,9 +118,7 @@ impl Walk<'_> {
             // `inner` writes the braces of a tag that began here; this one began in an earlier string.
             Some(_) => out.drain(..OPEN.len()).for_each(drop),
             None if !self.opts.allow_unresolved => {
-                return Err(Error::MissingVariable {
-                    name: head.to_owned(),
-                });
+                return Err(Error::MissingVariable { name: head.to_owned() });
             }
             None => {
                 out.push_str(head);

@@ -38,9 +38,7 @@ impl Value {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Num(a), Value::Num(b)) => a == b,
             (Value::Str(a), Value::Str(b)) => a == b,
-            (Value::List(a), Value::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
-            }
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b)),
             _ => false,
         }
     }
@@ -77,20 +75,13 @@ fn prefix(op: &str, value: Value) -> Result<Value, String> {
         ("-", Value::Num(n)) => Ok(Value::Num(-n)),
         ("!", Value::Bool(b)) => Ok(Value::Bool(!b)),
         ("~", Value::Num(n)) => Ok(Value::Num(!(*n as i64) as f64)),
-        _ => Err(format!(
-            "Value '{}' cannot be used with the prefix '{op}'",
-            value.show()
-        )),
+        _ => Err(format!("Value '{}' cannot be used with the prefix '{op}'", value.show())),
     }
 }
 
 fn binary(op: &str, level: Level, left: Value, right: &Stage<'_>) -> Result<Value, String> {
-    let not_bool = |v: &Value, what: &str| {
-        format!(
-            "Value '{}' cannot be used with the {what} '{op}', it is not a bool",
-            v.show()
-        )
-    };
+    let not_bool =
+        |v: &Value, what: &str| format!("Value '{}' cannot be used with the {what} '{op}', it is not a bool", v.show());
     match level {
         Level::Separator => {
             let right = eval(right)?;
@@ -121,21 +112,15 @@ fn binary(op: &str, level: Level, left: Value, right: &Stage<'_>) -> Result<Valu
             (_, left) => Ok(left),
         },
         Level::Comparator => comparator(op, &left, &eval(right)?),
-        Level::Bitwise
-        | Level::Shift
-        | Level::Additive
-        | Level::Multiplicative
-        | Level::Exponential => modifier(op, &left, &eval(right)?),
+        Level::Bitwise | Level::Shift | Level::Additive | Level::Multiplicative | Level::Exponential => {
+            modifier(op, &left, &eval(right)?)
+        }
     }
 }
 
 fn comparator(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
-    let misfit = |v: &Value| {
-        format!(
-            "Value '{}' cannot be used with the comparator '{op}', it is not a number",
-            v.show()
-        )
-    };
+    let misfit =
+        |v: &Value| format!("Value '{}' cannot be used with the comparator '{op}', it is not a number", v.show());
     let answer = match op {
         "==" => left.equals(right),
         "!=" => !left.equals(right),
@@ -179,10 +164,7 @@ fn modifier(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
     }
     let number = |v: &Value| match v {
         Value::Num(n) => Ok(*n),
-        other => Err(format!(
-            "Value '{}' cannot be used with the modifier '{op}', it is not a number",
-            other.show()
-        )),
+        other => Err(format!("Value '{}' cannot be used with the modifier '{op}', it is not a number", other.show())),
     };
     let (a, b) = (number(left)?, number(right)?);
     let shift = u32::try_from(b as i64).unwrap_or(u32::MAX);

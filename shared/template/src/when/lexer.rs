@@ -62,19 +62,11 @@ pub(super) struct Token {
 
 impl Token {
     fn operator(kind: Kind, text: impl Into<String>) -> Self {
-        Token {
-            kind,
-            value: Value::Nil,
-            text: text.into(),
-        }
+        Token { kind, value: Value::Nil, text: text.into() }
     }
 
     fn operand(kind: Kind, value: Value) -> Self {
-        Token {
-            kind,
-            text: value.show(),
-            value,
-        }
+        Token { kind, text: value.show(), value }
     }
 
     /// A bare word becomes a string.
@@ -111,10 +103,7 @@ struct Lexer {
 
 /// Splits a condition into tokens.
 pub(super) fn lex(text: &str) -> Result<Vec<Token>, String> {
-    let mut lexer = Lexer {
-        chars: text.chars().collect(),
-        pos: 0,
-    };
+    let mut lexer = Lexer { chars: text.chars().collect(), pos: 0 };
     let mut tokens: Vec<Token> = Vec::new();
     loop {
         while lexer.peek().is_some_and(char::is_whitespace) {
@@ -125,22 +114,13 @@ pub(super) fn lex(text: &str) -> Result<Vec<Token>, String> {
         }
         let previous = tokens.last().map_or(Kind::Unknown, |t| t.kind);
         let mut token = lexer.token(previous)?;
-        let after_match = tokens
-            .last()
-            .is_some_and(|t| t.kind == Kind::Comparator && is_match(&t.text));
+        let after_match = tokens.last().is_some_and(|t| t.kind == Kind::Comparator && is_match(&t.text));
         if after_match && let Value::Str(pattern) = &token.value {
             let regex = Regex::new(pattern).map_err(|e| {
                 let reason = e.to_string();
-                format!(
-                    "error parsing regexp: {}",
-                    reason.lines().last().unwrap_or_default()
-                )
+                format!("error parsing regexp: {}", reason.lines().last().unwrap_or_default())
             })?;
-            token = Token {
-                kind: Kind::Pattern,
-                text: pattern.clone(),
-                value: Value::Pattern(regex),
-            };
+            token = Token { kind: Kind::Pattern, text: pattern.clone(), value: Value::Pattern(regex) };
         }
         tokens.push(token);
     }
@@ -181,9 +161,7 @@ impl Lexer {
         }
         if c == '[' {
             self.pos += 1;
-            let name = self
-                .until(|c| c == ']')
-                .ok_or("Unclosed parameter bracket")?;
+            let name = self.until(|c| c == ']').ok_or("Unclosed parameter bracket")?;
             return Ok(Token::operator(Kind::Variable, name));
         }
         if c.is_alphabetic() {
@@ -199,20 +177,11 @@ impl Lexer {
         }
         if c == '(' || c == ')' {
             self.pos += 1;
-            let kind = if c == '(' {
-                Kind::Clause
-            } else {
-                Kind::ClauseClose
-            };
+            let kind = if c == '(' { Kind::Clause } else { Kind::ClauseClose };
             return Ok(Token::operator(kind, c));
         }
-        let text = self.take(|c| {
-            !(c.is_numeric()
-                || c.is_alphabetic()
-                || is_quote(c)
-                || c.is_whitespace()
-                || "()[]".contains(c))
-        });
+        let text = self
+            .take(|c| !(c.is_numeric() || c.is_alphabetic() || is_quote(c) || c.is_whitespace() || "()[]".contains(c)));
         let kind = match text.as_str() {
             "-" | "!" | "~" if may_follow(previous, Kind::Prefix) => Kind::Prefix,
             "+" | "-" | "*" | "/" | "%" | "**" | "&" | "|" | "^" | ">>" | "<<" => Kind::Modifier,
@@ -233,9 +202,7 @@ impl Lexer {
             return Ok(Token::operand(Kind::Numeric, Value::Num(n as f64)));
         }
         let text = self.take(|c| c.is_ascii_digit() || c == '.');
-        let n = text
-            .parse()
-            .map_err(|_| format!("Unable to parse numeric value '{text}' to float64\n"))?;
+        let n = text.parse().map_err(|_| format!("Unable to parse numeric value '{text}' to float64\n"))?;
         Ok(Token::operand(Kind::Numeric, Value::Num(n)))
     }
 
@@ -255,14 +222,8 @@ impl Lexer {
             return Err(format!("Hanging accessor on token '{text}'"));
         }
         for field in text.split('.').skip(1) {
-            if field
-                .chars()
-                .next()
-                .is_some_and(|c| c.to_uppercase().next() != Some(c))
-            {
-                return Err(format!(
-                    "Unable to access unexported field '{field}' in token '{text}'"
-                ));
+            if field.chars().next().is_some_and(|c| c.to_uppercase().next() != Some(c)) {
+                return Err(format!("Unable to access unexported field '{field}' in token '{text}'"));
             }
         }
         Ok(Token::operator(Kind::Accessor, text))
@@ -290,8 +251,6 @@ fn time(text: &str) -> Option<f64> {
     if !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let moment = TIME_LAYOUTS
-        .iter()
-        .find_map(|layout| gotime::parse(layout, text, &TimeZone::UTC).ok())?;
+    let moment = TIME_LAYOUTS.iter().find_map(|layout| gotime::parse(layout, text, &TimeZone::UTC).ok())?;
     Some(moment.timestamp().as_second() as f64)
 }

@@ -30,11 +30,7 @@ pub enum Error {
 }
 
 fn hint(reason: &str) -> &'static str {
-    if reason.contains("Invalid token") {
-        " (hint: try wrapping the affected expression in quotes (\"))"
-    } else {
-        ""
-    }
+    if reason.contains("Invalid token") { " (hint: try wrapping the affected expression in quotes (\"))" } else { "" }
 }
 
 /// Is the condition true? An empty one is. Tags must have been replaced before.
@@ -54,32 +50,17 @@ fn evaluate_with(text: &str, words_are_strings: bool) -> Result<bool, Error> {
         return Ok(true);
     }
     let when = || text.to_owned();
-    let mut tokens = parse(text).map_err(|reason| Error::Invalid {
-        when: when(),
-        reason,
-    })?;
+    let mut tokens = parse(text).map_err(|reason| Error::Invalid { when: when(), reason })?;
     if words_are_strings {
         for token in &mut tokens {
             token.become_string();
         }
-        parser::check(&tokens).map_err(|reason| Error::Parse {
-            when: when(),
-            reason,
-        })?;
+        parser::check(&tokens).map_err(|reason| Error::Parse { when: when(), reason })?;
     }
-    let tree = parser::plan(&tokens).map_err(|reason| Error::Parse {
-        when: when(),
-        reason,
-    })?;
-    match eval::eval(&tree).map_err(|reason| Error::Evaluate {
-        when: when(),
-        reason,
-    })? {
+    let tree = parser::plan(&tokens).map_err(|reason| Error::Parse { when: when(), reason })?;
+    match eval::eval(&tree).map_err(|reason| Error::Evaluate { when: when(), reason })? {
         eval::Value::Bool(answer) => Ok(answer),
-        other => Err(Error::NotBool {
-            when: when(),
-            got: other.show(),
-        }),
+        other => Err(Error::NotBool { when: when(), got: other.show() }),
     }
 }
 
@@ -88,10 +69,7 @@ pub fn check(text: &str) -> Result<(), Error> {
     if text.is_empty() {
         return Ok(());
     }
-    parse(text).map(drop).map_err(|reason| Error::Invalid {
-        when: text.to_owned(),
-        reason,
-    })
+    parse(text).map(drop).map_err(|reason| Error::Invalid { when: text.to_owned(), reason })
 }
 
 fn parse(text: &str) -> Result<Vec<Token>, String> {

@@ -9,10 +9,7 @@ const DEPTH_MAX: usize = 200;
 /// May a token of kind `next` follow one of kind `kind`?
 pub(super) fn may_follow(kind: Kind, next: Kind) -> bool {
     use Kind::*;
-    let operand = matches!(
-        next,
-        Prefix | Numeric | Boolean | Variable | Accessor | String | Clause
-    );
+    let operand = matches!(next, Prefix | Numeric | Boolean | Variable | Accessor | String | Clause);
     match kind {
         Unknown => operand || matches!(next, Pattern | Time),
         Clause => operand || matches!(next, Pattern | Time | ClauseClose),
@@ -33,22 +30,13 @@ pub(super) fn may_follow(kind: Kind, next: Kind) -> bool {
                 | Separator
         ),
         Numeric | Boolean | String | Pattern | Variable | Accessor => {
-            matches!(
-                next,
-                Modifier | Comparator | LogicalOp | ClauseClose | Ternary | Separator
-            )
+            matches!(next, Modifier | Comparator | LogicalOp | ClauseClose | Ternary | Separator)
         }
-        Time => matches!(
-            next,
-            Modifier | Comparator | LogicalOp | ClauseClose | Separator
-        ),
+        Time => matches!(next, Modifier | Comparator | LogicalOp | ClauseClose | Separator),
         Modifier => operand || next == ClauseClose,
         Comparator => operand || matches!(next, Time | ClauseClose | Pattern),
         LogicalOp => operand || matches!(next, Time | ClauseClose),
-        Prefix => matches!(
-            next,
-            Numeric | Boolean | Variable | Accessor | Clause | ClauseClose
-        ),
+        Prefix => matches!(next, Numeric | Boolean | Variable | Accessor | Clause | ClauseClose),
         Ternary => operand || matches!(next, Time | Separator),
         Separator => operand || next == Time,
     }
@@ -57,10 +45,7 @@ pub(super) fn may_follow(kind: Kind, next: Kind) -> bool {
 /// May an expression end after this kind?
 fn may_end(kind: Kind) -> bool {
     use Kind::*;
-    matches!(
-        kind,
-        ClauseClose | Numeric | Boolean | String | Pattern | Variable | Time | Accessor
-    )
+    matches!(kind, ClauseClose | Numeric | Boolean | String | Pattern | Variable | Time | Accessor)
 }
 
 /// The order of tokens. Errors: govaluate's texts.
@@ -137,11 +122,7 @@ struct Parser<'a> {
 
 /// The tree of checked tokens.
 pub(super) fn plan(tokens: &[Token]) -> Result<Stage<'_>, String> {
-    let mut parser = Parser {
-        tokens,
-        pos: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { tokens, pos: 0, depth: 0 };
     let mut tree = parser.binary(Level::Separator)?;
     while parser.pos < tokens.len() {
         // govaluate lets an operand follow a closed parenthesis, and forgets what was before.
@@ -185,9 +166,7 @@ impl<'a> Parser<'a> {
     fn operand(&mut self) -> Result<Stage<'a>, String> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(format!(
-                "expression is nested deeper than {DEPTH_MAX} levels"
-            ));
+            return Err(format!("expression is nested deeper than {DEPTH_MAX} levels"));
         }
         let stage = self.operand_inner();
         self.depth -= 1;
@@ -206,38 +185,23 @@ impl<'a> Parser<'a> {
             Kind::Clause => {
                 self.pos += 1;
                 let inner = self.binary(Level::Separator)?;
-                if self
-                    .tokens
-                    .get(self.pos)
-                    .is_some_and(|t| t.kind == Kind::ClauseClose)
-                {
+                if self.tokens.get(self.pos).is_some_and(|t| t.kind == Kind::ClauseClose) {
                     self.pos += 1;
                 }
                 Ok(inner)
             }
             Kind::Variable | Kind::Accessor => {
                 self.pos += 1;
-                Ok(Stage::Parameter(
-                    token.text.split('.').next().unwrap_or_default(),
-                ))
+                Ok(Stage::Parameter(token.text.split('.').next().unwrap_or_default()))
             }
             Kind::Numeric | Kind::Boolean | Kind::String | Kind::Pattern | Kind::Time => {
                 self.pos += 1;
                 Ok(Stage::Value(&token.value))
             }
             Kind::ClauseClose => Ok(Stage::Empty),
-            Kind::Unknown
-            | Kind::Separator
-            | Kind::Comparator
-            | Kind::LogicalOp
-            | Kind::Modifier
-            | Kind::Ternary => {
+            Kind::Unknown | Kind::Separator | Kind::Comparator | Kind::LogicalOp | Kind::Modifier | Kind::Ternary => {
                 self.pos += 1;
-                Err(format!(
-                    "Unable to plan token kind: '{}', value: '{}'",
-                    token.kind.name(),
-                    token.text
-                ))
+                Err(format!("Unable to plan token kind: '{}', value: '{}'", token.kind.name(), token.text))
             }
         }
     }

@@ -16,15 +16,9 @@ fn run(case: &Value) -> Option<Result<(), String>> {
     Some(match case["op"].as_str()? {
         "strftime" => {
             let time = moment(case["time"].as_str()?);
-            same(
-                strftime::format(case["format"].as_str()?, &time).as_str(),
-                want,
-            )
+            same(strftime::format(case["format"].as_str()?, &time).as_str(), want)
         }
-        "parseDuration" => match (
-            duration::parse(case["input"].as_str()?),
-            case["error"].as_str(),
-        ) {
+        "parseDuration" => match (duration::parse(case["input"].as_str()?), case["error"].as_str()) {
             (Ok(nanos), None) => same(Some(nanos), case["nanoseconds"].as_i64()),
             (Err(e), Some(want)) => same(e.to_string().as_str(), want),
             (got, want) => Err(format!("got {got:?}, want {want:?}")),

@@ -8,16 +8,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn scope() -> BTreeMap<String, String> {
-    let pairs = [
-        ("a", "1"),
-        ("a.b", "x{{a}}y"),
-        ("item", "é"),
-        ("inputs.parameters.p-q", "[1,2]"),
-    ];
-    pairs
-        .into_iter()
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
+    let pairs = [("a", "1"), ("a.b", "x{{a}}y"), ("item", "é"), ("inputs.parameters.p-q", "[1,2]")];
+    pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
 /// Texts made of what the languages give a meaning to.
@@ -145,26 +137,14 @@ proptest! {
 
 #[test]
 fn deep_nesting_is_an_error_and_long_chains_are_not() {
-    for (open, close) in [
-        ("(", ")"),
-        ("[", "]"),
-        ("-", ""),
-        ("{a:", "}"),
-        ("len(", ")"),
-        ("a[", "]"),
-    ] {
+    for (open, close) in [("(", ")"), ("[", "]"), ("-", ""), ("{a:", "}"), ("len(", ")"), ("a[", "]")] {
         let text = format!("{}1{}", open.repeat(5_000), close.repeat(5_000));
         assert!(Program::compile(&text).is_err(), "{open}");
     }
     assert!(Program::compile(&format!("a{}", ".b".repeat(5_000))).is_err());
     let vars = json!({"a": true});
     let long = vec!["a"; 4_000].join(" && ");
-    assert!(
-        Program::compile(&long)
-            .unwrap()
-            .run_bool(&Env::new(&vars))
-            .unwrap()
-    );
+    assert!(Program::compile(&long).unwrap().run_bool(&Env::new(&vars)).unwrap());
     assert!(when::evaluate(&vec!["1 == 1"; 4_000].join(" && ")).unwrap());
     assert!(when::evaluate(&"(".repeat(100_000)).is_err());
     assert!(when::evaluate(&format!("{}true{}", "(".repeat(5_000), ")".repeat(5_000))).is_err());

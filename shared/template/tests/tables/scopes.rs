@@ -4,26 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use argosy_template::expr::{Env, Program, eval_bool, expand};
-use argosy_template::{
-    Entry, Error, Layered, Options, Scope, Tag, Template, render, render_value, tags,
-};
+use argosy_template::{Entry, Error, Layered, Options, Scope, Tag, Template, render, render_value, tags};
 use serde_json::json;
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect()
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
 #[test]
 fn the_nearest_layer_wins() {
     let near = map(&[("inputs.parameters.a", "near")]);
-    let far = map(&[
-        ("inputs.parameters.a", "far"),
-        ("inputs.parameters.b", "B"),
-        ("inputs-x", "no"),
-    ]);
+    let far = map(&[("inputs.parameters.a", "far"), ("inputs.parameters.b", "B"), ("inputs-x", "no")]);
     let scope = Layered::new([&near as &dyn Scope, &far]);
     let text = "{{inputs.parameters.a}} {{inputs.parameters.b}} {{=toJson(inputs)}}";
     let got = render(text, &scope, &Options::strict()).unwrap();
@@ -39,12 +30,7 @@ fn an_absent_output_is_nil_in_expressions_and_an_error_in_tags() {
     let text = "{{=steps.a.outputs.result ?? steps.b.outputs.result}}";
     assert_eq!(render(text, &scope, &Options::strict()).unwrap(), "here");
     let error = render("{{steps.a.outputs.result}}", &scope, &Options::lenient()).unwrap_err();
-    assert_eq!(
-        error,
-        Error::Absent {
-            name: "steps.a.outputs.result".into()
-        }
-    );
+    assert_eq!(error, Error::Absent { name: "steps.a.outputs.result".into() });
 }
 
 struct Clocked(jiff::Timestamp);
@@ -60,9 +46,7 @@ impl Scope for Clocked {
         (name == "cronworkflow.lastScheduledTime").then_some(Entry::Time(self.0))
     }
     fn now(&self) -> Option<jiff::Timestamp> {
-        self.0
-            .checked_add(jiff::SignedDuration::from_secs(400))
-            .ok()
+        self.0.checked_add(jiff::SignedDuration::from_secs(400)).ok()
     }
 }
 
@@ -77,15 +61,9 @@ fn times_are_times() {
 #[test]
 fn text_and_trees_without_tags_are_not_copied() {
     let scope = map(&[]);
-    assert!(matches!(
-        render("plain } {", &scope, &Options::strict()).unwrap(),
-        Cow::Borrowed(_)
-    ));
+    assert!(matches!(render("plain } {", &scope, &Options::strict()).unwrap(), Cow::Borrowed(_)));
     let template = Template::compile("plain");
-    assert!(matches!(
-        template.render(&scope, &Options::strict()).unwrap(),
-        Cow::Borrowed(_)
-    ));
+    assert!(matches!(template.render(&scope, &Options::strict()).unwrap(), Cow::Borrowed(_)));
     assert!(!render_value(&mut json!({"a": [1, "b"]}), &scope, &Options::strict()).unwrap());
 }
 
@@ -106,22 +84,10 @@ fn keys_are_rendered_and_open_tags_go_on_to_the_next_string() {
 #[test]
 fn a_compiled_template_gives_what_render_gives() {
     let scope = map(&[("a", "1")]);
-    for text in [
-        "{{a}}",
-        "x {{a}} {{=a + '2'}} {{no}}",
-        "{{=1 +}}",
-        "{{a",
-        "{{=no}}",
-    ] {
+    for text in ["{{a}}", "x {{a}} {{=a + '2'}} {{no}}", "{{=1 +}}", "{{a", "{{=no}}"] {
         for opts in [Options::strict(), Options::lenient()] {
             let once = render(text, &scope, &opts).map(Cow::into_owned);
-            assert_eq!(
-                Template::compile(text)
-                    .render(&scope, &opts)
-                    .map(Cow::into_owned),
-                once,
-                "{text}"
-            );
+            assert_eq!(Template::compile(text).render(&scope, &opts).map(Cow::into_owned), once, "{text}");
         }
     }
 }
@@ -130,10 +96,7 @@ fn a_compiled_template_gives_what_render_gives() {
 fn tags_are_listed() {
     let found = tags("{{ a }} {{=b + 1}} {{x-{{c}}}} {{open");
     let simple = |name: &str| Tag::Simple(name.into());
-    assert_eq!(
-        found,
-        [simple("a"), Tag::Expression("b + 1".into()), simple("c")]
-    );
+    assert_eq!(found, [simple("a"), Tag::Expression("b + 1".into()), simple("c")]);
 }
 
 #[test]
@@ -146,12 +109,7 @@ fn depends_is_evaluated_on_nested_booleans() {
 
 #[test]
 fn a_parent_loses_its_value_to_its_children() {
-    let flat = [
-        ("a", json!({"x": 1})),
-        ("a-b", json!(2)),
-        ("a.b", json!(3)),
-        ("a.b.c", json!(4)),
-    ];
+    let flat = [("a", json!({"x": 1})), ("a-b", json!(2)), ("a.b", json!(3)), ("a.b.c", json!(4))];
     assert_eq!(expand(flat), json!({"a": {"b": {"c": 4}}, "a-b": 2}));
 }
 

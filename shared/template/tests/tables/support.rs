@@ -15,11 +15,8 @@ pub fn folder() -> PathBuf {
 
 fn known_differences() -> BTreeMap<String, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/known-differences.txt");
-    let text =
-        std::fs::read_to_string(&path).expect("the file of known differences is in the repository");
-    let lines = text
-        .lines()
-        .filter(|l| !l.trim().is_empty() && !l.starts_with('#'));
+    let text = std::fs::read_to_string(&path).expect("the file of known differences is in the repository");
+    let lines = text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#'));
     lines
         .map(|line| {
             let (id, reason) = line.split_once(" — ").expect("a line is `id — reason`");
@@ -32,8 +29,7 @@ fn known_differences() -> BTreeMap<String, String> {
 /// difference fails, or when one that is does not.
 pub fn check(table: &str, run: impl Fn(&Value) -> Option<Result<(), String>>) {
     let path = folder().join(table);
-    let text =
-        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
     let cases: Vec<Value> = serde_json::from_str(&text).expect("a table is a JSON array");
     let known = known_differences();
     let (mut passed, mut differ, mut complaints) = (0, 0, Vec::new());
@@ -43,24 +39,15 @@ pub fn check(table: &str, run: impl Fn(&Value) -> Option<Result<(), String>>) {
             (None, _) => {}
             (Some(Ok(())), None) => passed += 1,
             (Some(Err(_)), Some(_)) => differ += 1,
-            (Some(Ok(())), Some(reason)) => {
-                complaints.push(format!("{id}: passes, but is listed: {reason}"))
-            }
+            (Some(Ok(())), Some(reason)) => complaints.push(format!("{id}: passes, but is listed: {reason}")),
             (Some(Err(what)), None) => complaints.push(format!("{id}: {what}")),
         }
     }
-    println!(
-        "{table}: {passed} passed, {differ} known differences, {} wrong",
-        complaints.len()
-    );
+    println!("{table}: {passed} passed, {differ} known differences, {} wrong", complaints.len());
     assert!(passed > 0, "no case of {table} was run");
     assert!(complaints.is_empty(), "{table}:\n{}", complaints.join("\n"));
 }
 
 pub fn same<T: PartialEq + std::fmt::Debug>(got: T, want: T) -> Result<(), String> {
-    if got == want {
-        Ok(())
-    } else {
-        Err(format!("got {got:?}, want {want:?}"))
-    }
+    if got == want { Ok(()) } else { Err(format!("got {got:?}, want {want:?}")) }
 }

@@ -10,30 +10,20 @@ fn template_table() {
 
 fn run(case: &Value) -> Result<(), String> {
     let text = case["template"].as_str().expect("a template is text");
-    let vars = case["env"]
-        .as_object()
-        .expect("an environment is an object");
+    let vars = case["env"].as_object().expect("an environment is an object");
     let opts = match case["strictPrefixes"].as_array() {
         Some(prefixes) => Options {
             allow_unresolved: true,
-            strict_prefixes: prefixes
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            strict_prefixes: prefixes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         },
-        None => Options {
-            allow_unresolved: case["allowUnresolved"] == true,
-            strict_prefixes: vec![],
-        },
+        None => Options { allow_unresolved: case["allowUnresolved"] == true, strict_prefixes: vec![] },
     };
     let now = "2026-11-23T18:00:00Z".parse().expect("a timestamp");
     let layer: &dyn Scope = vars;
     let scope = Layered::new([layer]).with_now(now);
     let got = match case["format"].as_str() {
         Some("json") => {
-            let mut tree: Value =
-                serde_json::from_str(text).map_err(|e| format!("the template is not JSON: {e}"))?;
+            let mut tree: Value = serde_json::from_str(text).map_err(|e| format!("the template is not JSON: {e}"))?;
             render_value(&mut tree, &scope, &opts).map(|_| tree)
         }
         _ => render(text, &scope, &opts).map(|text| Value::String(text.into_owned())),
@@ -47,10 +37,7 @@ fn run(case: &Value) -> Result<(), String> {
             };
             same(got, want)
         }
-        (Ok(got), None) => Err(format!(
-            "got {got}, want an error like {}",
-            case["observedError"]
-        )),
+        (Ok(got), None) => Err(format!("got {got}, want an error like {}", case["observedError"])),
         (Err(e), Some(want)) => Err(format!("got error {e}, want {want}")),
         (Err(e), None) => {
             if let Some(part) = case["errorContains"].as_str()
@@ -59,10 +46,7 @@ fn run(case: &Value) -> Result<(), String> {
                 return Err(format!("got error {e}, want one with {part}"));
             }
             same(e.is_missing_variable(), case["missingVariable"] == true)?;
-            same(
-                e.to_string().as_str(),
-                case["observedError"].as_str().unwrap_or_default(),
-            )
+            same(e.to_string().as_str(), case["observedError"].as_str().unwrap_or_default())
         }
     }
 }

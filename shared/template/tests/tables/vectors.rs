@@ -14,13 +14,8 @@ fn recorded_answers() {
     let env = Env::new(&vars).with_functions().with_now(now);
     let mut wrong = Vec::new();
     let mut count = 0;
-    for line in include_str!("../expr-vectors.tsv")
-        .lines()
-        .filter(|line| !line.starts_with("# "))
-    {
-        let (text, want) = line
-            .split_once('\t')
-            .expect("a line is an expression, a tab and a result");
+    for line in include_str!("../expr-vectors.tsv").lines().filter(|line| !line.starts_with("# ")) {
+        let (text, want) = line.split_once('\t').expect("a line is an expression, a tab and a result");
         let want: Value = serde_json::from_str(want).expect("a result is JSON");
         let got = match Program::compile(text).and_then(|program| program.run(&env)) {
             Err(e @ Error::Run { .. }) => Value::String(format!("RERR {e}")),
@@ -36,10 +31,5 @@ fn recorded_answers() {
         }
     }
     assert!(count > 800, "only {count} vectors");
-    assert!(
-        wrong.is_empty(),
-        "{} of {count} differ:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -27,17 +27,11 @@ impl Folded {
     /// Invariant S7: where the fold differs from the object's own status, in words.
     pub fn differences(&self, object: &Workflow) -> Vec<String> {
         let mut status = json!(object.status);
-        let nodes = status
-            .as_object_mut()
-            .and_then(|s| s.remove("nodes"))
-            .unwrap_or_else(|| json!({}));
+        let nodes = status.as_object_mut().and_then(|s| s.remove("nodes")).unwrap_or_else(|| json!({}));
         let mut found = Vec::new();
         let empty = Map::new();
         let nodes = nodes.as_object().unwrap_or(&empty);
-        for id in nodes
-            .keys()
-            .chain(self.nodes.keys().filter(|id| !nodes.contains_key(*id)))
-        {
+        for id in nodes.keys().chain(self.nodes.keys().filter(|id| !nodes.contains_key(*id))) {
             if nodes.get(id) != self.nodes.get(id) {
                 found.push(format!("S7: node {id} is not the fold of the events"));
             }
@@ -45,10 +39,7 @@ impl Folded {
         let fields = status.as_object().unwrap_or(&empty);
         for (key, value) in fields {
             if !same(value, &self.status[key]) {
-                found.push(format!(
-                    "S7: status.{key} is {value}, the events say {}",
-                    self.status[key]
-                ));
+                found.push(format!("S7: status.{key} is {value}, the events say {}", self.status[key]));
             }
         }
         found

@@ -122,19 +122,12 @@ pub fn run(object: Object, oracle: &dyn Oracle, options: &Options) -> Run {
     let mut engine = Workflow::new(Arc::clone(&options.config), object.clone(), 0);
     world.schedule(
         SignedDuration::ZERO,
-        Due::Fact(Observed::WorkflowChanged {
-            object: Box::new(object),
-            status_edited: false,
-        }),
+        Due::Fact(Observed::WorkflowChanged { object: Box::new(object), status_edited: false }),
     );
     let mut sequence = 0;
     let end = loop {
         let Some(body) = world.next() else {
-            break if engine.is_completed() {
-                End::Completed
-            } else {
-                End::Stuck
-            };
+            break if engine.is_completed() { End::Completed } else { End::Stuck };
         };
         if engine.is_completed() && matches!(body, Observed::TimerFired { .. }) {
             continue;
@@ -143,11 +136,7 @@ pub fn run(object: Object, oracle: &dyn Oracle, options: &Options) -> Run {
         if sequence > options.events_max {
             break End::TooLong;
         }
-        let event = Event {
-            sequence,
-            at: world.now,
-            body,
-        };
+        let event = Event { sequence, at: world.now, body };
         let commands = engine.step(event.clone());
         let has_published = commands.iter().any(|c| matches!(c, Command::Publish(_)));
         world.carry_out(commands, engine.object());
@@ -206,9 +195,7 @@ impl World<'_> {
         }
         pod.ended = has_end;
         pod.summary = summary.clone();
-        Some(Observed::PodChanged {
-            pod: Box::new(summary),
-        })
+        Some(Observed::PodChanged { pod: Box::new(summary) })
     }
 
     fn carry_out(&mut self, commands: Vec<Command>, object: &Object) {
@@ -223,10 +210,7 @@ impl World<'_> {
                 }
                 Command::Lookup(key) => {
                     let object = self.options.documents.get(&key).cloned();
-                    self.schedule(
-                        SignedDuration::ZERO,
-                        Due::Fact(Observed::LookedUp { key, object }),
-                    );
+                    self.schedule(SignedDuration::ZERO, Due::Fact(Observed::LookedUp { key, object }));
                 }
                 Command::Publish(changed) => {
                     if self.options.fold {
@@ -243,10 +227,7 @@ impl World<'_> {
             ClusterCommand::StopPod { name } => self.stop_pod(&name),
             ClusterCommand::DeletePod { name } => {
                 if let Some(pod) = self.pods.get(&name) {
-                    let summary = PodSummary {
-                        deleted: true,
-                        ..pod.summary.clone()
-                    };
+                    let summary = PodSummary { deleted: true, ..pod.summary.clone() };
                     self.schedule(SignedDuration::from_millis(10), Due::Pod(Box::new(summary)));
                 }
             }
@@ -257,28 +238,19 @@ impl World<'_> {
     }
 
     fn create_pod(&mut self, node_id: &str, manifest: &Value, object: &Object) {
-        let name = manifest["metadata"]["name"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if self.pods.contains_key(&name) {
             return;
         }
         if object.status.phase.is_completed() {
-            self.broken
-                .push(format!("S1: pod {name} created after the end"));
+            self.broken.push(format!("S1: pod {name} created after the end"));
         }
         let Some(node) = object.status.nodes.get(node_id) else {
-            self.broken.push(format!(
-                "pod {name} for node {node_id}, which does not exist"
-            ));
+            self.broken.push(format!("pod {name} for node {node_id}, which does not exist"));
             return;
         };
         if node.phase.is_fulfilled() {
-            self.broken.push(format!(
-                "S1: pod {name} for node {}, which is {}",
-                node.name, node.phase
-            ));
+            self.broken.push(format!("S1: pod {name} for node {}, which is {}", node.name, node.phase));
         }
         let blank = PodSummary {
             node_id: node_id.to_owned(),
@@ -287,13 +259,7 @@ impl World<'_> {
             ..Default::default()
         };
         let script = self.oracle.script(node, manifest, blank.clone());
-        self.pods.insert(
-            name,
-            Pod {
-                summary: blank,
-                ended: false,
-            },
-        );
+        self.pods.insert(name, Pod { summary: blank, ended: false });
         for (after, summary) in script {
             self.schedule(after, Due::Pod(Box::new(summary)));
         }
@@ -308,23 +274,10 @@ impl World<'_> {
         if summary.phase == "Running" {
             summary.phase = "Failed".to_owned();
             summary.ready = false;
-            for container in summary
-                .containers
-                .iter_mut()
-                .filter(|c| c.phase == NodePhase::Running)
-            {
-                container.phase = if container.name == "wait" {
-                    NodePhase::Succeeded
-                } else {
-                    NodePhase::Failed
-                };
+            for container in summary.containers.iter_mut().filter(|c| c.phase == NodePhase::Running) {
+                container.phase = if container.name == "wait" { NodePhase::Succeeded } else { NodePhase::Failed };
                 container.exit_code = Some(if container.name == "wait" { 0 } else { 143 });
-                container.reason = if container.name == "wait" {
-                    "Completed"
-                } else {
-                    "Error"
-                }
-                .to_owned();
+                container.reason = if container.name == "wait" { "Completed" } else { "Error" }.to_owned();
                 container.ready = false;
             }
         } else {
@@ -339,20 +292,15 @@ impl World<'_> {
         if has_published {
             match serde_json::to_value(engine.object()).and_then(serde_json::from_value::<Object>) {
                 Ok(object) if object == *engine.object() => self.written = (object, event.sequence),
-                Ok(_) => self
-                    .broken
-                    .push("the object is not the same after a trip through JSON".to_owned()),
-                Err(e) => self
-                    .broken
-                    .push(format!("the object does not survive its JSON form: {e}")),
+                Ok(_) => self.broken.push("the object is not the same after a trip through JSON".to_owned()),
+                Err(e) => self.broken.push(format!("the object does not survive its JSON form: {e}")),
             }
             self.log.clear();
         } else {
             self.log.push(event);
         }
         self.timers.clear();
-        self.scheduled
-            .retain(|_, scheduled| !matches!(scheduled.due, Due::Fact(Observed::LookedUp { .. })));
+        self.scheduled.retain(|_, scheduled| !matches!(scheduled.due, Due::Fact(Observed::LookedUp { .. })));
         let (object, watermark) = self.written.clone();
         let mut rebuilt = Workflow::new(Arc::clone(&self.options.config), object, watermark);
         if watermark > 0 {

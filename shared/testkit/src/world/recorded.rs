@@ -24,17 +24,8 @@ impl Recorded {
     /// Errors: the recorded object does not read as a Workflow.
     pub fn new(golden: &Value) -> Result<Self, serde_json::Error> {
         let object: api::Workflow = api::from_value(golden.clone())?;
-        let daemons = object
-            .spec
-            .templates
-            .iter()
-            .filter(|t| t.daemon == Some(true))
-            .map(|t| t.name.clone())
-            .collect();
-        Ok(Self {
-            nodes: object.status.nodes.into_iter().collect(),
-            daemons,
-        })
+        let daemons = object.spec.templates.iter().filter(|t| t.daemon == Some(true)).map(|t| t.name.clone()).collect();
+        Ok(Self { nodes: object.status.nodes.into_iter().collect(), daemons })
     }
 }
 
@@ -46,15 +37,9 @@ const DEADLINE: &str = "Pod was active on the node longer than the specified dea
 
 impl Oracle for Recorded {
     fn script(&self, node: &NodeStatus, manifest: &Value, blank: PodSummary) -> Script {
-        let fallback = NodeStatus {
-            phase: NodePhase::Succeeded,
-            ..Default::default()
-        };
+        let fallback = NodeStatus { phase: NodePhase::Succeeded, ..Default::default() };
         let golden = self.nodes.get(&node.id).unwrap_or(&fallback);
-        let mut pending = PodSummary {
-            phase: "Pending".to_owned(),
-            ..blank
-        };
+        let mut pending = PodSummary { phase: "Pending".to_owned(), ..blank };
         pending.init_containers = containers(manifest, "initContainers", NodePhase::Pending);
         pending.containers = containers(manifest, "containers", NodePhase::Pending);
         if golden.message == NEVER_RAN {
@@ -62,10 +47,7 @@ impl Oracle for Recorded {
             return vec![(SignedDuration::from_millis(10), pending)];
         }
         let running = running(&pending, golden);
-        let mut script = vec![
-            (SignedDuration::from_millis(10), pending),
-            (RUNNING_AFTER, running.clone()),
-        ];
+        let mut script = vec![(SignedDuration::from_millis(10), pending), (RUNNING_AFTER, running.clone())];
         let is_daemon = self.daemons.contains(&golden.template_name);
         if !(is_daemon && golden.phase == NodePhase::Succeeded) {
             script.push((duration(golden), ended(running, golden)));
@@ -78,11 +60,7 @@ fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
     let mut running = pending.clone();
     running.phase = "Running".to_owned();
     running.ready = true;
-    running.pod_ip = if golden.pod_ip.is_empty() {
-        "10.0.0.1".to_owned()
-    } else {
-        golden.pod_ip.clone()
-    };
+    running.pod_ip = if golden.pod_ip.is_empty() { "10.0.0.1".to_owned() } else { golden.pod_ip.clone() };
     running.host_node_name = golden.host_node_name.clone();
     for container in &mut running.init_containers {
         end_container(container, 0, "");
@@ -109,21 +87,13 @@ fn ended(mut pod: PodSummary, golden: &NodeStatus) -> PodSummary {
             None => end_container(container, 0, ""),
         }
     }
-    pod.phase = if pod.containers.iter().all(|c| c.exit_code == Some(0)) {
-        "Succeeded"
-    } else {
-        "Failed"
-    }
-    .to_owned();
+    pod.phase = if pod.containers.iter().all(|c| c.exit_code == Some(0)) { "Succeeded" } else { "Failed" }.to_owned();
     if golden.message == DEADLINE {
         pod.phase = "Failed".to_owned();
         pod.reason = "DeadlineExceeded".to_owned();
         pod.message = DEADLINE.to_owned();
     }
-    let outputs = api::Outputs {
-        exit_code: None,
-        ..outputs
-    };
+    let outputs = api::Outputs { exit_code: None, ..outputs };
     pod.outputs = Some(outputs);
     if !matches!(golden.progress.as_str(), "" | "0/1" | "1/1") {
         pod.progress = Some(golden.progress.clone());
@@ -154,26 +124,13 @@ fn failures(message: &str) -> HashMap<&str, (i32, &str)> {
 }
 
 fn containers(manifest: &Value, key: &str, phase: NodePhase) -> Vec<ContainerSummary> {
-    let list = manifest["spec"][key]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let list = manifest["spec"][key].as_array().map(Vec::as_slice).unwrap_or_default();
     let name = |c: &Value| c["name"].as_str().unwrap_or_default().to_owned();
-    list.iter()
-        .map(|c| ContainerSummary {
-            name: name(c),
-            phase,
-            ..Default::default()
-        })
-        .collect()
+    list.iter().map(|c| ContainerSummary { name: name(c), phase, ..Default::default() }).collect()
 }
 
 fn end_container(container: &mut ContainerSummary, code: i32, message: &str) {
-    container.phase = if code == 0 {
-        NodePhase::Succeeded
-    } else {
-        NodePhase::Failed
-    };
+    container.phase = if code == 0 { NodePhase::Succeeded } else { NodePhase::Failed };
     container.exit_code = Some(code);
     container.reason = if code == 0 { "Completed" } else { "Error" }.to_owned();
     container.message = message.to_owned();
@@ -186,10 +143,7 @@ mod tests {
 
     #[test]
     fn failures_come_out_of_messages() {
-        assert_eq!(
-            failures("main: Error (exit code 1)"),
-            HashMap::from([("main", (1, ""))])
-        );
+        assert_eq!(failures("main: Error (exit code 1)"), HashMap::from([("main", (1, ""))]));
         assert_eq!(
             failures("wait: Error (exit code 64): open /x: no such file; "),
             HashMap::from([("wait", (64, "open /x: no such file; "))])

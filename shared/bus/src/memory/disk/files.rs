@@ -33,26 +33,14 @@ impl Files {
         dir: &Path,
         apply: &mut dyn FnMut(Replay) -> Result<(), &'static str>,
     ) -> Result<Self, Error> {
-        let storage = |doing| {
-            move |source| Error::Storage {
-                doing,
-                path: dir.to_owned(),
-                source,
-            }
-        };
+        let storage = |doing| move |source| Error::Storage { doing, path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(storage("make the directory"))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join("lock"));
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
         let lock = lock.map_err(storage("open the lock of"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked {
-                    dir: dir.to_owned(),
-                });
+                return Err(Error::Locked { dir: dir.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(storage("lock")(source)),
         }
@@ -61,11 +49,7 @@ impl Files {
         for number in &numbers {
             let path = segment::path(dir, *number);
             let content = segment::read(&path)?;
-            let corrupt = |offset, reason| Error::Corrupt {
-                path: path.clone(),
-                offset,
-                reason,
-            };
+            let corrupt = |offset, reason| Error::Corrupt { path: path.clone(), offset, reason };
             if content.start == Start::Whole {
                 apply(Replay::Reset).map_err(|reason| corrupt(0, reason))?;
                 bytes = 0;
@@ -80,30 +64,19 @@ impl Files {
                 tracing::warn!(segment = %path.display(), bytes = content.torn, "cut an unfinished write from the end of the bus's log");
             }
             for body in content.bodies {
-                let record = Record::read(body)
-                    .ok_or_else(|| corrupt(content.whole, "a record is not of this version"))?;
+                let record =
+                    Record::read(body).ok_or_else(|| corrupt(content.whole, "a record is not of this version"))?;
                 apply(Replay::Record(record)).map_err(|reason| corrupt(content.whole, reason))?;
             }
             length = content.whole;
             bytes += length;
         }
         let (number, current) = match numbers.last() {
-            Some(number) => (
-                *number,
-                segment::append_to(&segment::path(dir, *number), length),
-            ),
+            Some(number) => (*number, segment::append_to(&segment::path(dir, *number), length)),
             None => (1, segment::create(dir, 1, Start::Continues, &[])),
         };
         let current = current.map_err(storage("open the log in"))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            _lock: lock,
-            current,
-            number,
-            length,
-            bytes,
-            dirty: false,
-        })
+        Ok(Self { dir: dir.to_owned(), _lock: lock, current, number, length, bytes, dirty: false })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -119,22 +92,14 @@ impl Files {
     }
 
     /// Writes the frames gathered, behind a snapshot if there is one.
-    pub(super) fn write(
-        &mut self,
-        snapshot: Option<Vec<u8>>,
-        buffer: &[u8],
-        sync: bool,
-    ) -> io::Result<()> {
+    pub(super) fn write(&mut self, snapshot: Option<Vec<u8>>, buffer: &[u8], sync: bool) -> io::Result<()> {
         if let Some(mut content) = snapshot {
             content.extend_from_slice(buffer);
             self.current = segment::create(&self.dir, self.number + 1, Start::Whole, &content)?;
             self.number += 1;
             self.length = content.len() as u64;
             self.dirty = false;
-            for older in segment::list(&self.dir)?
-                .into_iter()
-                .filter(|number| *number < self.number)
-            {
+            for older in segment::list(&self.dir)?.into_iter().filter(|number| *number < self.number) {
                 fs::remove_file(segment::path(&self.dir, older))?;
             }
             return Ok(());

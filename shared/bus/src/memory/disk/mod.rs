@@ -86,14 +86,7 @@ impl Snapshot {
 }
 
 fn stored(body: &mut Vec<u8>, stream: Stream, sequence: u64, entry: &Entry) {
-    Writer(body).stored(
-        stream,
-        sequence,
-        &entry.subject,
-        &entry.id,
-        &entry.headers,
-        &entry.payload,
-    );
+    Writer(body).stored(stream, sequence, &entry.subject, &entry.id, &entry.headers, &entry.payload);
 }
 
 fn index(stream: Stream) -> usize {
@@ -112,47 +105,25 @@ impl Journal {
         committed: impl Fn([u64; 3]) + Send + 'static,
     ) -> Result<Self, Error> {
         let dir = files.dir().to_owned();
-        let queue = Queue {
-            written: files.bytes(),
-            compact_at: COMPACT_BYTES_MIN,
-            ..Queue::default()
-        };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(queue),
-            wake: Condvar::new(),
+        let queue = Queue { written: files.bytes(), compact_at: COMPACT_BYTES_MIN, ..Queue::default() };
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
+        let thread = thread::Builder::new().name("argosy-bus-log".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.write_until_closed(files, sync, &committed)
         });
-        let thread = thread::Builder::new()
-            .name("argosy-bus-log".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || shared.write_until_closed(files, sync, &committed)
-            });
-        let thread = thread.map_err(|source| Error::Storage {
-            doing: "start the writer of",
-            path: dir,
-            source,
-        })?;
-        Ok(Self {
-            shared,
-            thread: Mutex::new(Some(thread)),
-        })
+        let thread = thread.map_err(|source| Error::Storage { doing: "start the writer of", path: dir, source })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn stored(&self, stream: Stream, sequence: u64, entry: &Entry) {
         self.push(|queue| {
             queue.marks[index(stream)] = sequence;
-            segment::frame(&mut queue.buffer, |body| {
-                stored(body, stream, sequence, entry)
-            });
+            segment::frame(&mut queue.buffer, |body| stored(body, stream, sequence, entry));
         });
     }
 
     pub(super) fn settled(&self, stream: Stream, consumer: &str, sequence: u64) {
-        self.push(|queue| {
-            segment::frame(&mut queue.buffer, |body| {
-                Writer(body).settled(stream, consumer, sequence)
-            })
-        });
+        self.push(|queue| segment::frame(&mut queue.buffer, |body| Writer(body).settled(stream, consumer, sequence)));
     }
 
     pub(super) fn record(&self, record: &Record) {
@@ -180,20 +151,14 @@ impl Journal {
                 return Err(failure(failed));
             }
             if queue.closed {
-                return Err(Error::Unavailable {
-                    doing: "write the log",
-                    source: Some("the bus is closed".into()),
-                });
+                return Err(Error::Unavailable { doing: "write the log", source: Some("the bus is closed".into()) });
             }
             let (sender, answer) = oneshot::channel();
             queue.waiters.push(sender);
             self.shared.wake.notify_one();
             answer
         };
-        answer.await.unwrap_or(Err(Error::Unavailable {
-            doing: "write the log",
-            source: None,
-        }))
+        answer.await.unwrap_or(Err(Error::Unavailable { doing: "write the log", source: None }))
     }
 
     /// Whether the log has grown so that its size should be compared with what is alive.
@@ -235,11 +200,7 @@ impl Drop for Journal {
 
 fn failure(error: &Arc<io::Error>) -> Error {
     let source = io::Error::new(error.kind(), Arc::clone(error));
-    Error::Storage {
-        doing: "write the log in",
-        path: "the bus's directory".into(),
-        source,
-    }
+    Error::Storage { doing: "write the log in", path: "the bus's directory".into(), source }
 }
 
 impl Shared {
@@ -248,25 +209,15 @@ impl Shared {
         loop {
             let sync_in = match sync {
                 Sync::Always => None,
-                Sync::Interval(interval) => {
-                    unsynced_since.map(|since| interval.saturating_sub(since.elapsed()))
-                }
+                Sync::Interval(interval) => unsynced_since.map(|since| interval.saturating_sub(since.elapsed())),
             };
             let (snapshot, buffer, waiters, marks, closed) = self.gather(sync_in);
             let sync_now = match sync {
                 Sync::Always => closed || !waiters.is_empty(),
-                Sync::Interval(interval) => {
-                    closed || unsynced_since.is_some_and(|since| since.elapsed() >= interval)
-                }
+                Sync::Interval(interval) => closed || unsynced_since.is_some_and(|since| since.elapsed() >= interval),
             };
-            let wrote = files.write(
-                snapshot.map(|snapshot| snapshot.encode()),
-                &buffer,
-                sync_now,
-            );
-            unsynced_since = files
-                .is_dirty()
-                .then(|| unsynced_since.unwrap_or_else(Instant::now));
+            let wrote = files.write(snapshot.map(|snapshot| snapshot.encode()), &buffer, sync_now);
+            unsynced_since = files.is_dirty().then(|| unsynced_since.unwrap_or_else(Instant::now));
             let result = wrote.map_err(Arc::new);
             match &result {
                 Ok(()) => committed(marks),
@@ -291,33 +242,18 @@ impl Shared {
     }
 
     /// Waits for something to write.
-    #[expect(
-        clippy::type_complexity,
-        reason = "taken apart at once by the only caller"
-    )]
+    #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
     fn gather(
         &self,
         sync_in: Option<Duration>,
-    ) -> (
-        Option<Snapshot>,
-        Vec<u8>,
-        Vec<oneshot::Sender<Result<(), Error>>>,
-        [u64; 3],
-        bool,
-    ) {
+    ) -> (Option<Snapshot>, Vec<u8>, Vec<oneshot::Sender<Result<(), Error>>>, [u64; 3], bool) {
         let mut queue = self.queue.lock();
         loop {
-            let urgent = !queue.waiters.is_empty()
-                || queue.snapshot.is_some()
-                || queue.buffer.len() > BUFFER_BYTES;
+            let urgent = !queue.waiters.is_empty() || queue.snapshot.is_some() || queue.buffer.len() > BUFFER_BYTES;
             if urgent || queue.closed {
                 break;
             }
-            let limit = if queue.buffer.is_empty() {
-                sync_in
-            } else {
-                Some(LAZY_WAIT)
-            };
+            let limit = if queue.buffer.is_empty() { sync_in } else { Some(LAZY_WAIT) };
             match limit {
                 None => self.wake.wait(&mut queue),
                 Some(limit) => {
@@ -329,12 +265,6 @@ impl Shared {
         }
         let queue = &mut *queue;
         let (snapshot, buffer) = (queue.snapshot.take(), std::mem::take(&mut queue.buffer));
-        (
-            snapshot,
-            buffer,
-            std::mem::take(&mut queue.waiters),
-            queue.marks,
-            queue.closed,
-        )
+        (snapshot, buffer, std::mem::take(&mut queue.waiters), queue.marks, queue.closed)
     }
 }

@@ -22,19 +22,11 @@ pub(crate) enum Record {
         payload: Bytes,
     },
     /// A consumer is done with a message.
-    Settled {
-        stream: Stream,
-        consumer: String,
-        sequence: u64,
-    },
+    Settled { stream: Stream, consumer: String, sequence: u64 },
     /// A message of a work queue is done.
     Removed { stream: Stream, sequence: u64 },
     /// Messages were purged.
-    Purged {
-        stream: Stream,
-        filter: String,
-        up_to: u64,
-    },
+    Purged { stream: Stream, filter: String, up_to: u64 },
     /// A consumer, as it stands: everything up to `position` but `pending` is settled or does not fit.
     Consumer {
         stream: Stream,
@@ -52,11 +44,7 @@ pub(crate) enum Record {
     /// The newest sequence ever given out, when its message is no longer stored.
     Last { stream: Stream, sequence: u64 },
     /// An id that is still remembered while its message is no longer stored.
-    Remembered {
-        stream: Stream,
-        id: String,
-        sequence: u64,
-    },
+    Remembered { stream: Stream, id: String, sequence: u64 },
 }
 
 const STORED: u8 = 1;
@@ -125,46 +113,21 @@ impl Writer<'_> {
 
     pub(crate) fn record(&mut self, record: &Record) {
         match record {
-            Record::Stored {
-                stream,
-                sequence,
-                subject,
-                id,
-                headers,
-                payload,
-            } => {
+            Record::Stored { stream, sequence, subject, id, headers, payload } => {
                 self.stored(*stream, *sequence, subject, id, headers, payload);
             }
-            Record::Settled {
-                stream,
-                consumer,
-                sequence,
-            } => {
+            Record::Settled { stream, consumer, sequence } => {
                 self.settled(*stream, consumer, *sequence);
             }
             Record::Removed { stream, sequence } => {
                 self.tag(REMOVED, *stream).number(*sequence);
             }
-            Record::Purged {
-                stream,
-                filter,
-                up_to,
-            } => {
+            Record::Purged { stream, filter, up_to } => {
                 self.tag(PURGED, *stream).text(filter).number(*up_to);
             }
-            Record::Consumer {
-                stream,
-                name,
-                filter,
-                ack_wait_ms,
-                max_ack_pending,
-                position,
-                pending,
-            } => {
+            Record::Consumer { stream, name, filter, ack_wait_ms, max_ack_pending, position, pending } => {
                 self.tag(CONSUMER, *stream).text(name).text(filter);
-                self.number(*ack_wait_ms)
-                    .number(*max_ack_pending)
-                    .number(*position);
+                self.number(*ack_wait_ms).number(*max_ack_pending).number(*position);
                 self.number(pending.len() as u64);
                 for sequence in pending {
                     self.number(*sequence);
@@ -179,11 +142,7 @@ impl Writer<'_> {
             Record::Last { stream, sequence } => {
                 self.tag(LAST, *stream).number(*sequence);
             }
-            Record::Remembered {
-                stream,
-                id,
-                sequence,
-            } => {
+            Record::Remembered { stream, id, sequence } => {
                 self.tag(REMEMBERED, *stream).text(id).number(*sequence);
             }
         }
@@ -250,64 +209,24 @@ impl Record {
                 for _ in 0..reader.number()? {
                     headers.insert(reader.text()?, reader.text()?);
                 }
-                Self::Stored {
-                    stream,
-                    sequence,
-                    subject,
-                    id,
-                    headers,
-                    payload: reader.bytes()?,
-                }
+                Self::Stored { stream, sequence, subject, id, headers, payload: reader.bytes()? }
             }
-            SETTLED => Self::Settled {
-                stream,
-                consumer: reader.text()?,
-                sequence: reader.number()?,
-            },
-            REMOVED => Self::Removed {
-                stream,
-                sequence: reader.number()?,
-            },
-            PURGED => Self::Purged {
-                stream,
-                filter: reader.text()?,
-                up_to: reader.number()?,
-            },
+            SETTLED => Self::Settled { stream, consumer: reader.text()?, sequence: reader.number()? },
+            REMOVED => Self::Removed { stream, sequence: reader.number()? },
+            PURGED => Self::Purged { stream, filter: reader.text()?, up_to: reader.number()? },
             CONSUMER => {
                 let (name, filter) = (reader.text()?, reader.text()?);
-                let (ack_wait_ms, max_ack_pending, position) =
-                    (reader.number()?, reader.number()?, reader.number()?);
+                let (ack_wait_ms, max_ack_pending, position) = (reader.number()?, reader.number()?, reader.number()?);
                 let mut pending = Vec::new();
                 for _ in 0..reader.number()? {
                     pending.push(reader.number()?);
                 }
-                Self::Consumer {
-                    stream,
-                    name,
-                    filter,
-                    ack_wait_ms,
-                    max_ack_pending,
-                    position,
-                    pending,
-                }
+                Self::Consumer { stream, name, filter, ack_wait_ms, max_ack_pending, position, pending }
             }
-            FORGOTTEN => Self::Forgotten {
-                stream,
-                name: reader.text()?,
-            },
-            EPOCH => Self::Epoch {
-                lease: reader.text()?,
-                epoch: reader.number()?,
-            },
-            LAST => Self::Last {
-                stream,
-                sequence: reader.number()?,
-            },
-            REMEMBERED => Self::Remembered {
-                stream,
-                id: reader.text()?,
-                sequence: reader.number()?,
-            },
+            FORGOTTEN => Self::Forgotten { stream, name: reader.text()? },
+            EPOCH => Self::Epoch { lease: reader.text()?, epoch: reader.number()? },
+            LAST => Self::Last { stream, sequence: reader.number()? },
+            REMEMBERED => Self::Remembered { stream, id: reader.text()?, sequence: reader.number()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(record)
@@ -322,11 +241,7 @@ mod tests {
     fn records_survive_a_round_trip_and_cuts_are_noticed() {
         let stream = Stream::Commands;
         let headers = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        let (name, filter, id) = (
-            "c-1".to_owned(),
-            "argosy.command.1.>".to_owned(),
-            "u:1:0".to_owned(),
-        );
+        let (name, filter, id) = ("c-1".to_owned(), "argosy.command.1.>".to_owned(), "u:1:0".to_owned());
         for record in [
             Record::Stored {
                 stream,
@@ -336,20 +251,9 @@ mod tests {
                 headers,
                 payload: vec![1, 2, 3].into(),
             },
-            Record::Settled {
-                stream,
-                consumer: name.clone(),
-                sequence: 1,
-            },
-            Record::Removed {
-                stream,
-                sequence: u64::MAX,
-            },
-            Record::Purged {
-                stream,
-                filter: filter.clone(),
-                up_to: 3,
-            },
+            Record::Settled { stream, consumer: name.clone(), sequence: 1 },
+            Record::Removed { stream, sequence: u64::MAX },
+            Record::Purged { stream, filter: filter.clone(), up_to: 3 },
             Record::Consumer {
                 stream,
                 name: name.clone(),
@@ -360,30 +264,16 @@ mod tests {
                 pending: vec![3, 5],
             },
             Record::Forgotten { stream, name },
-            Record::Epoch {
-                lease: "shard-1".into(),
-                epoch: 4,
-            },
-            Record::Last {
-                stream,
-                sequence: 5,
-            },
-            Record::Remembered {
-                stream,
-                id,
-                sequence: 2,
-            },
+            Record::Epoch { lease: "shard-1".into(), epoch: 4 },
+            Record::Last { stream, sequence: 5 },
+            Record::Remembered { stream, id, sequence: 2 },
         ] {
             let mut bytes = Vec::new();
             Writer(&mut bytes).record(&record);
             let read = Record::read(bytes.clone().into());
             assert_eq!(read.as_ref(), Some(&record));
             for length in 0..bytes.len() {
-                assert_eq!(
-                    Record::read(bytes[..length].to_vec().into()),
-                    None,
-                    "{record:?} cut to {length}"
-                );
+                assert_eq!(Record::read(bytes[..length].to_vec().into()), None, "{record:?} cut to {length}");
             }
         }
     }

@@ -25,12 +25,7 @@ fn records() -> Vec<Record> {
     vec![
         stored(Stream::Observed, 4, "argosy.observed.3.u", "u:4:0"),
         stored(Stream::Commands, 5, "argosy.command.3.u.n", "u:4:1"),
-        stored(
-            Stream::Events,
-            6,
-            "argosy.event.3.argo.u.NodeStarted",
-            "u:4:2",
-        ),
+        stored(Stream::Events, 6, "argosy.event.3.argo.u.NodeStarted", "u:4:2"),
         Record::Consumer {
             stream: Stream::Observed,
             name: name.clone(),
@@ -40,37 +35,13 @@ fn records() -> Vec<Record> {
             position: 4,
             pending: vec![4],
         },
-        Record::Settled {
-            stream: Stream::Observed,
-            consumer: name.clone(),
-            sequence: 4,
-        },
-        Record::Removed {
-            stream: Stream::Commands,
-            sequence: 5,
-        },
-        Record::Purged {
-            stream: Stream::Events,
-            filter,
-            up_to: 6,
-        },
-        Record::Forgotten {
-            stream: Stream::Observed,
-            name,
-        },
-        Record::Epoch {
-            lease: "shard-3".to_owned(),
-            epoch: 7,
-        },
-        Record::Last {
-            stream: Stream::Events,
-            sequence: 9,
-        },
-        Record::Remembered {
-            stream: Stream::Events,
-            id: "u:9:0".to_owned(),
-            sequence: 9,
-        },
+        Record::Settled { stream: Stream::Observed, consumer: name.clone(), sequence: 4 },
+        Record::Removed { stream: Stream::Commands, sequence: 5 },
+        Record::Purged { stream: Stream::Events, filter, up_to: 6 },
+        Record::Forgotten { stream: Stream::Observed, name },
+        Record::Epoch { lease: "shard-3".to_owned(), epoch: 7 },
+        Record::Last { stream: Stream::Events, sequence: 9 },
+        Record::Remembered { stream: Stream::Events, id: "u:9:0".to_owned(), sequence: 9 },
     ]
 }
 
@@ -78,11 +49,7 @@ fn records() -> Vec<Record> {
 fn the_sample_of_version_1_is_read() {
     let content = segment::read(&sample()).expect("the sample is whole");
     assert_eq!((content.start, content.torn), (Start::Whole, 0));
-    let read: Vec<Record> = content
-        .bodies
-        .into_iter()
-        .filter_map(Record::read)
-        .collect();
+    let read: Vec<Record> = content.bodies.into_iter().filter_map(Record::read).collect();
     assert_eq!(read, records());
 }
 
@@ -95,8 +62,5 @@ fn version_1_is_written_as_in_the_sample() {
     let dir = tempfile::tempdir().unwrap();
     segment::create(dir.path(), 1, Start::Whole, &frames).unwrap();
     let written = std::fs::read(segment::path(dir.path(), 1)).unwrap();
-    assert!(
-        written == std::fs::read(sample()).unwrap(),
-        "the stored format changed without a new version"
-    );
+    assert!(written == std::fs::read(sample()).unwrap(), "the stored format changed without a new version");
 }

@@ -38,11 +38,8 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
         let path = entry?.path();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("tmp") => fs::remove_file(&path)?,
-            Some("log") => numbers.extend(
-                path.file_stem()
-                    .and_then(|stem| stem.to_str())
-                    .and_then(|stem| stem.parse::<u64>().ok()),
-            ),
+            Some("log") => numbers
+                .extend(path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok())),
             _ => {}
         }
     }
@@ -53,11 +50,7 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
 /// Makes a segment with content: it is there, and on disk, wholly or not at all.
 pub(super) fn create(dir: &Path, number: u64, start: Start, content: &[u8]) -> io::Result<File> {
     let (path, unfinished) = (path(dir, number), dir.join(format!("{number:016}.tmp")));
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .open(&unfinished)?;
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&unfinished)?;
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
     header[8] = u8::from(start == Start::Whole);
@@ -74,8 +67,7 @@ pub(super) fn frame(buffer: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     let start = buffer.len();
     buffer.extend([0; FRAME_BYTES]);
     body(buffer);
-    let length = u32::try_from(buffer.len() - start - FRAME_BYTES)
-        .expect("records are limited far below 4 GiB");
+    let length = u32::try_from(buffer.len() - start - FRAME_BYTES).expect("records are limited far below 4 GiB");
     let crc = crc32(&buffer[start + FRAME_BYTES..]);
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
     buffer[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
@@ -93,27 +85,13 @@ pub(super) struct Content {
 
 /// Reads a segment up to its first frame that is not whole.
 pub(super) fn read(path: &Path) -> Result<Content, Error> {
-    let storage = |source| Error::Storage {
-        doing: "read the log",
-        path: path.to_owned(),
-        source,
-    };
+    let storage = |source| Error::Storage { doing: "read the log", path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(storage)?;
+    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(storage)?;
     if bytes.len() < HEADER_BYTES || bytes[..8] != *MAGIC {
-        return Err(Error::Corrupt {
-            path: path.to_owned(),
-            offset: 0,
-            reason: "not a log of this version",
-        });
+        return Err(Error::Corrupt { path: path.to_owned(), offset: 0, reason: "not a log of this version" });
     }
-    let start = if bytes[8] == 1 {
-        Start::Whole
-    } else {
-        Start::Continues
-    };
+    let start = if bytes[8] == 1 { Start::Whole } else { Start::Continues };
     let total = bytes.len() as u64;
     let mut rest = Bytes::from(bytes).split_off(HEADER_BYTES);
     let mut bodies = Vec::new();
@@ -131,12 +109,7 @@ pub(super) fn read(path: &Path) -> Result<Content, Error> {
         bodies.push(body);
     }
     let torn = rest.len() as u64;
-    Ok(Content {
-        start,
-        bodies,
-        whole: total - torn,
-        torn,
-    })
+    Ok(Content { start, bodies, whole: total - torn, torn })
 }
 
 /// Opens a segment to append behind its first `whole` bytes; what is behind them goes.
@@ -154,9 +127,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     let (chunks, rest) = bytes.as_chunks::<8>();
     for chunk in chunks {
         let word = u64::from_le_bytes(*chunk) ^ u64::from(crc);
-        crc = (0..8).fold(0, |crc, at| {
-            crc ^ TABLES[7 - at][((word >> (8 * at)) & 0xff) as usize]
-        });
+        crc = (0..8).fold(0, |crc, at| crc ^ TABLES[7 - at][((word >> (8 * at)) & 0xff) as usize]);
     }
     for byte in rest {
         crc = TABLES[0][((crc ^ u32::from(*byte)) & 0xff) as usize] ^ (crc >> 8);
@@ -173,11 +144,7 @@ const fn tables() -> [[u32; 256]; 8] {
         let mut crc = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 == 1 {
-                (crc >> 1) ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            };
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
             bit += 1;
         }
         tables[0][byte] = crc;
@@ -203,10 +170,7 @@ mod tests {
     #[test]
     fn checksum_equals_the_published_vector() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        assert_eq!(
-            crc32(b"The quick brown fox jumps over the lazy dog"),
-            0x414f_a339
-        );
+        assert_eq!(crc32(b"The quick brown fox jumps over the lazy dog"), 0x414f_a339);
         assert_eq!(crc32(b""), 0);
     }
 
@@ -223,8 +187,7 @@ mod tests {
         for length in HEADER_BYTES..=whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
             let found = read(&path).unwrap();
-            let expected =
-                usize::from(length >= HEADER_BYTES + one) + usize::from(length == whole.len());
+            let expected = usize::from(length >= HEADER_BYTES + one) + usize::from(length == whole.len());
             assert_eq!(found.bodies.len(), expected, "cut to {length}");
             assert_eq!(found.whole + found.torn, length as u64);
         }

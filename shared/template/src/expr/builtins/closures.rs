@@ -18,16 +18,8 @@ pub(crate) fn call<'a>(
     rest: &[Value],
 ) -> Result<Value, Fail> {
     let items = items(name, list)?;
-    let mut each = |index: usize, acc: Option<Value>| {
-        eval.apply(
-            body,
-            Pointer {
-                item: items[index].clone(),
-                index,
-                acc,
-            },
-        )
-    };
+    let mut each =
+        |index: usize, acc: Option<Value>| eval.apply(body, Pointer { item: items[index].clone(), index, acc });
     let every = 0..items.len();
     match name {
         "all" | "none" | "any" => {
@@ -54,9 +46,7 @@ pub(crate) fn call<'a>(
                 _ => Value::array(kept),
             })
         }
-        "map" => Ok(Value::array(
-            every.map(|i| each(i, None)).collect::<Result<_, _>>()?,
-        )),
+        "map" => Ok(Value::array(every.map(|i| each(i, None)).collect::<Result<_, _>>()?)),
         "find" | "findIndex" => find(&items, name, every, each),
         "findLast" | "findLastIndex" => find(&items, name, every.rev(), each),
         "sum" => {
@@ -69,17 +59,9 @@ pub(crate) fn call<'a>(
         "groupBy" => {
             let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
             for i in every {
-                groups
-                    .entry(each(i, None)?.display())
-                    .or_default()
-                    .push(items[i].clone());
+                groups.entry(each(i, None)?.display()).or_default().push(items[i].clone());
             }
-            Ok(Value::map(
-                groups
-                    .into_iter()
-                    .map(|(k, v)| (k, Value::array(v)))
-                    .collect(),
-            ))
+            Ok(Value::map(groups.into_iter().map(|(k, v)| (k, Value::array(v))).collect()))
         }
         "sortBy" => {
             let order = rest.first().and_then(Value::as_str).unwrap_or("asc");
@@ -89,9 +71,7 @@ pub(crate) fn call<'a>(
                 pairs.push((each(i, None)?, items[i].clone()));
             }
             sort_pairs(&mut pairs, ascending)?;
-            Ok(Value::array(
-                pairs.into_iter().map(|(_, item)| item).collect(),
-            ))
+            Ok(Value::array(pairs.into_iter().map(|(_, item)| item).collect()))
         }
         "reduce" => {
             let (mut acc, skip) = match (rest.first(), items.first()) {
@@ -121,9 +101,7 @@ pub(crate) fn without_closure(name: &str, list: &Value) -> Result<Value, Fail> {
         return Ok(Value::Int(count));
     }
     let add = super::super::ast::Binary::Add;
-    items
-        .iter()
-        .try_fold(Value::Int(0), |total, item| ops::binary(add, item, &total))
+    items.iter().try_fold(Value::Int(0), |total, item| ops::binary(add, item, &total))
 }
 
 fn items(name: &str, list: &Value) -> Result<Vec<Value>, Fail> {
@@ -142,11 +120,7 @@ fn find(
     let index = name.ends_with("Index");
     for i in order {
         if ops::truth(&each(i, None)?)? {
-            return Ok(if index {
-                Value::Int(i as i64)
-            } else {
-                items[i].clone()
-            });
+            return Ok(if index { Value::Int(i as i64) } else { items[i].clone() });
         }
     }
     Ok(Value::Nil)

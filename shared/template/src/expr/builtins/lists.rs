@@ -25,11 +25,9 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         }
         ("keys", [Map(map)]) => Value::array(map.keys().map(Value::str).collect()),
         ("values", [Map(map)]) => Value::array(map.values().cloned().collect()),
-        ("toPairs", [Map(map)]) => Value::array(
-            map.iter()
-                .map(|(k, v)| Value::array(vec![Value::str(k), v.clone()]))
-                .collect(),
-        ),
+        ("toPairs", [Map(map)]) => {
+            Value::array(map.iter().map(|(k, v)| Value::array(vec![Value::str(k), v.clone()])).collect())
+        }
         ("fromPairs", [Array(pairs)]) => {
             let mut map = BTreeMap::new();
             for pair in pairs.iter() {
@@ -37,10 +35,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
                     return Some(Err(Fail::run(format!("invalid pair {}", pair.display()))));
                 };
                 let [key, value] = pair.as_slice() else {
-                    return Some(Err(Fail::run(format!(
-                        "invalid pair length {}",
-                        pair.len()
-                    ))));
+                    return Some(Err(Fail::run(format!("invalid pair length {}", pair.len()))));
                 };
                 map.insert(key.display(), value.clone());
             }
@@ -60,10 +55,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
             let mut all = Vec::new();
             for list in lists {
                 let Array(items) = list else {
-                    return Some(Err(Fail::run(format!(
-                        "cannot concat {}",
-                        list.type_name()
-                    ))));
+                    return Some(Err(Fail::run(format!("cannot concat {}", list.type_name()))));
                 };
                 all.extend(items.iter().cloned());
             }
@@ -94,9 +86,7 @@ pub(super) fn ascending(order: &str) -> Result<bool, Fail> {
     match order {
         "asc" => Ok(true),
         "desc" => Ok(false),
-        _ => Err(Fail::run(format!(
-            "invalid order {order}, expected asc or desc"
-        ))),
+        _ => Err(Fail::run(format!("invalid order {order}, expected asc or desc"))),
     }
 }
 
@@ -104,9 +94,7 @@ fn sort(items: &[Value], order: &str) -> Result<Value, Fail> {
     let ascending = ascending(order)?;
     let mut pairs: Vec<(Value, Value)> = items.iter().map(|i| (i.clone(), i.clone())).collect();
     sort_pairs(&mut pairs, ascending)?;
-    Ok(Value::array(
-        pairs.into_iter().map(|(_, item)| item).collect(),
-    ))
+    Ok(Value::array(pairs.into_iter().map(|(_, item)| item).collect()))
 }
 
 /// Sorts by the first of each pair, stably. Errors: two keys without an order.
@@ -114,9 +102,7 @@ pub(super) fn sort_pairs(pairs: &mut [(Value, Value)], ascending: bool) -> Resul
     let mut bad = None;
     pairs.sort_by(|(a, _), (b, _)| {
         let order = ops::compare(a, b).unwrap_or_else(|| {
-            bad.get_or_insert_with(|| {
-                format!("invalid operation: {} < {}", a.type_name(), b.type_name())
-            });
+            bad.get_or_insert_with(|| format!("invalid operation: {} < {}", a.type_name(), b.type_name()));
             std::cmp::Ordering::Equal
         });
         if ascending { order } else { order.reverse() }

@@ -107,18 +107,12 @@ pub(crate) fn shape(name: &str) -> Option<Shape> {
     if name == "count" || name == "sum" {
         return Some(Shape::Closure { optional: true });
     }
-    PLAIN
-        .iter()
-        .any(|(n, ..)| *n == name)
-        .then_some(Shape::Plain)
+    PLAIN.iter().any(|(n, ..)| *n == name).then_some(Shape::Plain)
 }
 
 /// Fewest and most arguments of a builtin without closure.
 pub(crate) fn arity(name: &str) -> Option<(usize, usize)> {
-    PLAIN
-        .iter()
-        .find(|(n, ..)| *n == name)
-        .map(|(_, min, max)| (*min, *max))
+    PLAIN.iter().find(|(n, ..)| *n == name).map(|(_, min, max)| (*min, *max))
 }
 
 /// Calls a builtin on values.
@@ -134,10 +128,7 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
 /// Go expr's words for arguments of the wrong kind.
 pub(crate) fn invalid(name: &str, args: &[Value]) -> Fail {
     let kinds: Vec<_> = args.iter().map(Value::type_name).collect();
-    Fail::run(format!(
-        "invalid argument for {name} (type {})",
-        kinds.join(", ")
-    ))
+    Fail::run(format!("invalid argument for {name} (type {})", kinds.join(", ")))
 }
 
 /// An index or count, from an int or a float that is whole.
@@ -151,13 +142,7 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
 
 /// `base[property]` and `base.property`.
 pub(crate) fn fetch(base: &Value, property: &Value) -> Result<Value, Fail> {
-    let cannot = || {
-        Fail::run(format!(
-            "cannot fetch {} from {}",
-            property.display(),
-            base.type_name()
-        ))
-    };
+    let cannot = || Fail::run(format!("cannot fetch {} from {}", property.display(), base.type_name()));
     let not_index = || Fail::run(format!("invalid operation: int({})", property.type_name()));
     match base {
         Value::Map(map) => match property {
@@ -166,38 +151,19 @@ pub(crate) fn fetch(base: &Value, property: &Value) -> Result<Value, Fail> {
         },
         Value::Array(items) => {
             let index = integer(property).ok_or_else(not_index)?;
-            let at = if index < 0 {
-                index + items.len() as i64
-            } else {
-                index
-            };
+            let at = if index < 0 { index + items.len() as i64 } else { index };
             usize::try_from(at)
                 .ok()
                 .and_then(|at| items.get(at))
                 .cloned()
-                .ok_or_else(|| {
-                    Fail::run(format!(
-                        "index out of range: {index} (array length is {})",
-                        items.len()
-                    ))
-                })
+                .ok_or_else(|| Fail::run(format!("index out of range: {index} (array length is {})", items.len())))
         }
         Value::Str(text) => {
             let index = integer(property).ok_or_else(not_index)?;
-            let at = if index < 0 {
-                index + text.len() as i64
-            } else {
-                index
-            };
-            let byte = usize::try_from(at)
-                .ok()
-                .and_then(|at| text.as_bytes().get(at));
-            byte.map(|b| Value::Int((*b).into())).ok_or_else(|| {
-                Fail::run(format!(
-                    "index out of range: {index} (array length is {})",
-                    text.len()
-                ))
-            })
+            let at = if index < 0 { index + text.len() as i64 } else { index };
+            let byte = usize::try_from(at).ok().and_then(|at| text.as_bytes().get(at));
+            byte.map(|b| Value::Int((*b).into()))
+                .ok_or_else(|| Fail::run(format!("index out of range: {index} (array length is {})", text.len())))
         }
         _ => Err(cannot()),
     }
@@ -214,8 +180,7 @@ pub(crate) fn slice(base: &Value, from: Option<&Value>, to: Option<&Value>) -> R
         let Some(value) = value else {
             return Ok(default as usize);
         };
-        let n = integer(value)
-            .ok_or_else(|| Fail::run(format!("invalid operation: int({})", value.type_name())))?;
+        let n = integer(value).ok_or_else(|| Fail::run(format!("invalid operation: int({})", value.type_name())))?;
         Ok((if n < 0 { (n + len).max(0) } else { n.min(len) }) as usize)
     };
     let to = index(to, len)?;
@@ -223,9 +188,7 @@ pub(crate) fn slice(base: &Value, from: Option<&Value>, to: Option<&Value>) -> R
     Ok(match base {
         Value::Array(items) => Value::array(items[from..to].to_vec()),
         // Go slices bytes; a cut inside a character leaves a replacement character.
-        Value::Str(text) => {
-            Value::from(String::from_utf8_lossy(&text.as_bytes()[from..to]).into_owned())
-        }
+        Value::Str(text) => Value::from(String::from_utf8_lossy(&text.as_bytes()[from..to]).into_owned()),
         _ => Value::Nil,
     })
 }

@@ -27,11 +27,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
             if numbers.is_empty() {
                 return Some(Ok(Float(0.0)));
             }
-            Float(if name == "mean" {
-                numbers.iter().sum::<f64>() / numbers.len() as f64
-            } else {
-                median(numbers)
-            })
+            Float(if name == "mean" { numbers.iter().sum::<f64>() / numbers.len() as f64 } else { median(numbers) })
         }
         ("bitand", [Int(a), Int(b)]) => Int(a & b),
         ("bitor", [Int(a), Int(b)]) => Int(a | b),
@@ -40,9 +36,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         ("bitnot", [Int(a)]) => Int(!a),
         ("bitshl" | "bitshr" | "bitushr", [Int(a), Int(b)]) => {
             let Ok(by) = u32::try_from(*b) else {
-                return Some(Err(Fail::run(format!(
-                    "invalid operation: negative shift count {b} (type int)"
-                ))));
+                return Some(Err(Fail::run(format!("invalid operation: negative shift count {b} (type int)"))));
             };
             match name {
                 "bitshl" => Int(a.checked_shl(by).unwrap_or(0)),
@@ -59,29 +53,17 @@ fn int(value: &Value) -> Result<Value, Fail> {
         Value::Int(n) => Ok(Value::Int(*n)),
         Value::Float(n) => Ok(Value::Int(*n as i64)),
         Value::Duration(n) => Ok(Value::Int(*n)),
-        Value::Str(s) => s
-            .parse()
-            .map(Value::Int)
-            .map_err(|_| Fail::run(format!("invalid operation: int({s})"))),
-        other => Err(Fail::run(format!(
-            "invalid operation: int({})",
-            other.type_name()
-        ))),
+        Value::Str(s) => s.parse().map(Value::Int).map_err(|_| Fail::run(format!("invalid operation: int({s})"))),
+        other => Err(Fail::run(format!("invalid operation: int({})", other.type_name()))),
     }
 }
 
 fn float(value: &Value) -> Result<Value, Fail> {
     match value {
-        Value::Str(s) => s
-            .parse()
-            .map(Value::Float)
-            .map_err(|_| Fail::run(format!("invalid operation: float({s})"))),
+        Value::Str(s) => s.parse().map(Value::Float).map_err(|_| Fail::run(format!("invalid operation: float({s})"))),
         other => match other.as_number() {
             Some(n) => Ok(Value::Float(n)),
-            None => Err(Fail::run(format!(
-                "invalid operation: float({})",
-                other.type_name()
-            ))),
+            None => Err(Fail::run(format!("invalid operation: float({})", other.type_name()))),
         },
     }
 }
@@ -97,10 +79,7 @@ fn extreme(name: &str, items: &[Value], want: Ordering) -> Result<Value, Fail> {
             Value::Int(_) | Value::Float(_) => item.clone(),
             _ => return Err(invalid(name, std::slice::from_ref(item))),
         };
-        if best
-            .as_ref()
-            .is_none_or(|best| ops::compare(&candidate, best) == Some(want))
-        {
+        if best.as_ref().is_none_or(|best| ops::compare(&candidate, best) == Some(want)) {
             best = Some(candidate);
         }
     }
@@ -111,10 +90,7 @@ fn flatten(name: &str, items: &[Value], out: &mut Vec<f64>) -> Result<(), Fail> 
     for item in items {
         match item {
             Value::Array(inner) => flatten(name, inner, out)?,
-            item => out.push(
-                item.as_number()
-                    .ok_or_else(|| invalid(name, std::slice::from_ref(item)))?,
-            ),
+            item => out.push(item.as_number().ok_or_else(|| invalid(name, std::slice::from_ref(item)))?),
         }
     }
     Ok(())
@@ -123,9 +99,5 @@ fn flatten(name: &str, items: &[Value], out: &mut Vec<f64>) -> Result<(), Fail> 
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let middle = numbers.len() / 2;
-    if numbers.len() % 2 == 1 {
-        numbers[middle]
-    } else {
-        (numbers[middle - 1] + numbers[middle]) / 2.0
-    }
+    if numbers.len() % 2 == 1 { numbers[middle] } else { (numbers[middle - 1] + numbers[middle]) / 2.0 }
 }

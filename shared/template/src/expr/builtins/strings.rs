@@ -47,9 +47,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         ("join", [Value::Array(items)]) => return Some(join(items, "")),
         ("join", [Value::Array(items), Str(by)]) => return Some(join(items, by)),
         ("indexOf", [Str(s), Str(part)]) => Int(s.find(part.as_ref()).map_or(-1, |i| i as i64)),
-        ("lastIndexOf", [Str(s), Str(part)]) => {
-            Int(s.rfind(part.as_ref()).map_or(-1, |i| i as i64))
-        }
+        ("lastIndexOf", [Str(s), Str(part)]) => Int(s.rfind(part.as_ref()).map_or(-1, |i| i as i64)),
         ("hasPrefix", [Str(s), Str(p)]) => Value::Bool(s.starts_with(p.as_ref())),
         ("hasSuffix", [Str(s), Str(p)]) => Value::Bool(s.ends_with(p.as_ref())),
         ("string", [value]) => Value::from(value.display()),
@@ -69,10 +67,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, Fail>> {
         ("fromBase64", [Str(s)]) => match STANDARD.decode(s.as_bytes()) {
             Ok(bytes) => Value::from(String::from_utf8_lossy(&bytes).into_owned()),
             Err(_) => {
-                return Some(Err(Fail::run(format!(
-                    "illegal base64 data at input byte {}",
-                    first_bad(s.as_bytes())
-                ))));
+                return Some(Err(Fail::run(format!("illegal base64 data at input byte {}", first_bad(s.as_bytes())))));
             }
         },
         _ => return None,
@@ -84,14 +79,8 @@ pub(crate) fn json_error(text: &str, error: &serde_json::Error) -> String {
     if error.is_eof() {
         return "unexpected end of JSON input".into();
     }
-    let line = text
-        .split('\n')
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or_default();
-    match line
-        .get(error.column().saturating_sub(1)..)
-        .and_then(|rest| rest.chars().next())
-    {
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    match line.get(error.column().saturating_sub(1)..).and_then(|rest| rest.chars().next()) {
         Some(c) if text.trim_start().starts_with(c) => {
             format!("invalid character '{c}' looking for beginning of value")
         }
@@ -150,10 +139,7 @@ fn join(items: &[Value], by: &str) -> Result<Value, Fail> {
     let mut out = String::new();
     for (i, item) in items.iter().enumerate() {
         let Value::Str(text) = item else {
-            return Err(Fail::run(format!(
-                "interface conversion: interface {{}} is {}, not string",
-                item.type_name()
-            )));
+            return Err(Fail::run(format!("interface conversion: interface {{}} is {}, not string", item.type_name())));
         };
         if i > 0 {
             out.push_str(by);

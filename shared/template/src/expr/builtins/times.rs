@@ -28,9 +28,7 @@ pub(super) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Option<Result<V
             Some(now) => Ok(Value::Time(Box::new(gotime::utc(now)))),
             None => Err(Fail::run("now() is not available here")),
         },
-        ("duration", [Str(s)]) => duration::parse_go(s)
-            .map(Value::Duration)
-            .map_err(|e| Fail::run(e.to_string())),
+        ("duration", [Str(s)]) => duration::parse_go(s).map(Value::Duration).map_err(|e| Fail::run(e.to_string())),
         ("date", [Str(text)]) => date(text, None, TimeZone::UTC),
         ("date", [Str(text), Str(layout)]) => date(text, Some(layout), TimeZone::UTC),
         ("date", [Str(text), Str(layout), Str(zone)]) => {
@@ -53,9 +51,7 @@ fn date(text: &str, layout: Option<&str>, zone: TimeZone) -> Result<Value, Fail>
     let parsed = match layout {
         Some(layout) => gotime::parse(layout, text, &zone),
         None => {
-            let found = LAYOUTS
-                .iter()
-                .find_map(|layout| gotime::parse(layout, text, &zone).ok());
+            let found = LAYOUTS.iter().find_map(|layout| gotime::parse(layout, text, &zone).ok());
             found.ok_or_else(|| format!("invalid date {text}"))
         }
     };

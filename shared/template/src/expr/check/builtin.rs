@@ -31,72 +31,24 @@ const SIGNATURES: &[(&str, &str)] = &[
 
 /// Builtins whose first argument must be of certain types, and what Go says of another.
 const FIRST: &[(&str, &[Type], &str)] = &[
-    (
-        "len",
-        &[Type::Str, Type::Array, Type::Map],
-        "invalid argument for len (type {})",
-    ),
-    (
-        "abs",
-        &[Type::Int, Type::Float],
-        "invalid argument for abs (type {})",
-    ),
-    (
-        "ceil",
-        &[Type::Int, Type::Float],
-        "invalid argument for ceil (type {})",
-    ),
-    (
-        "floor",
-        &[Type::Int, Type::Float],
-        "invalid argument for floor (type {})",
-    ),
-    (
-        "round",
-        &[Type::Int, Type::Float],
-        "invalid argument for round (type {})",
-    ),
-    (
-        "int",
-        &[Type::Int, Type::Float, Type::Str, Type::Duration],
-        "invalid argument for int (type {})",
-    ),
-    (
-        "float",
-        &[Type::Int, Type::Float, Type::Str],
-        "invalid argument for float (type {})",
-    ),
-    (
-        "max",
-        &[Type::Int, Type::Float, Type::Array],
-        "invalid argument for max (type {})",
-    ),
-    (
-        "min",
-        &[Type::Int, Type::Float, Type::Array],
-        "invalid argument for min (type {})",
-    ),
-    (
-        "mean",
-        &[Type::Int, Type::Float, Type::Array],
-        "invalid argument for mean (type {})",
-    ),
-    (
-        "median",
-        &[Type::Int, Type::Float, Type::Array],
-        "invalid argument for median (type {})",
-    ),
+    ("len", &[Type::Str, Type::Array, Type::Map], "invalid argument for len (type {})"),
+    ("abs", &[Type::Int, Type::Float], "invalid argument for abs (type {})"),
+    ("ceil", &[Type::Int, Type::Float], "invalid argument for ceil (type {})"),
+    ("floor", &[Type::Int, Type::Float], "invalid argument for floor (type {})"),
+    ("round", &[Type::Int, Type::Float], "invalid argument for round (type {})"),
+    ("int", &[Type::Int, Type::Float, Type::Str, Type::Duration], "invalid argument for int (type {})"),
+    ("float", &[Type::Int, Type::Float, Type::Str], "invalid argument for float (type {})"),
+    ("max", &[Type::Int, Type::Float, Type::Array], "invalid argument for max (type {})"),
+    ("min", &[Type::Int, Type::Float, Type::Array], "invalid argument for min (type {})"),
+    ("mean", &[Type::Int, Type::Float, Type::Array], "invalid argument for mean (type {})"),
+    ("median", &[Type::Int, Type::Float, Type::Array], "invalid argument for median (type {})"),
     ("first", &[Type::Array], "cannot get first element from {}"),
     ("last", &[Type::Array], "cannot get last element from {}"),
     ("take", &[Type::Array], "cannot take from {}"),
     ("keys", &[Type::Map], "cannot get keys from {}"),
     ("values", &[Type::Map], "cannot get values from {}"),
     ("toPairs", &[Type::Map], "cannot transform {} to pairs"),
-    (
-        "fromPairs",
-        &[Type::Array],
-        "cannot transform {} from pairs",
-    ),
+    ("fromPairs", &[Type::Array], "cannot transform {} from pairs"),
     ("reverse", &[Type::Array], "cannot reverse {}"),
     ("uniq", &[Type::Array], "cannot uniq {}"),
     ("concat", &[Type::Array], "cannot concat {}"),
@@ -105,12 +57,7 @@ const FIRST: &[(&str, &[Type], &str)] = &[
 ];
 
 impl<'a> Checker<'a> {
-    pub(super) fn builtin(
-        &mut self,
-        name: &str,
-        args: &'a [Node],
-        at: usize,
-    ) -> Result<Type, Fail> {
+    pub(super) fn builtin(&mut self, name: &str, args: &'a [Node], at: usize) -> Result<Type, Fail> {
         if let Some(json) = self.env.var(name) {
             let kind = Type::of_json(json).name();
             return Err(Fail::check(format!("{kind} is not callable"), at));
@@ -119,16 +66,9 @@ impl<'a> Checker<'a> {
         for arg in args {
             kinds.push(self.of(arg)?);
         }
-        let signature = SIGNATURES
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, types)| *types);
+        let signature = SIGNATURES.iter().find(|(n, _)| *n == name).map(|(_, types)| *types);
         count(name, args.len(), signature.is_some(), at)?;
-        for ((kind, want), arg) in kinds
-            .iter()
-            .zip(signature.unwrap_or_default().chars())
-            .zip(args)
-        {
+        for ((kind, want), arg) in kinds.iter().zip(signature.unwrap_or_default().chars()).zip(args) {
             let (fits, want) = match want {
                 's' => (kind.may_be(&[Type::Str]), "string"),
                 'i' => (kind.may_be(&[Type::Int]), "int"),
@@ -136,8 +76,7 @@ impl<'a> Checker<'a> {
             };
             if !fits {
                 let kind = kind.name();
-                let message =
-                    format!("cannot use {kind} as argument (type {want}) to call {name} ");
+                let message = format!("cannot use {kind} as argument (type {want}) to call {name} ");
                 return Err(Fail::check(message, arg.at));
             }
         }
@@ -211,11 +150,11 @@ fn result(name: &str) -> Type {
     match name {
         "len" | "int" | "count" | "indexOf" | "lastIndexOf" => Type::Int,
         "float" | "ceil" | "floor" | "round" => Type::Float,
-        "string" | "upper" | "lower" | "trim" | "trimPrefix" | "trimSuffix" | "replace"
-        | "repeat" | "join" | "toJSON" | "toBase64" | "fromBase64" | "type" => Type::Str,
+        "string" | "upper" | "lower" | "trim" | "trimPrefix" | "trimSuffix" | "replace" | "repeat" | "join"
+        | "toJSON" | "toBase64" | "fromBase64" | "type" => Type::Str,
         "all" | "any" | "none" | "one" | "hasPrefix" | "hasSuffix" => Type::Bool,
-        "filter" | "map" | "split" | "splitAfter" | "keys" | "values" | "concat" | "sort"
-        | "sortBy" | "uniq" | "reverse" | "flatten" | "toPairs" => Type::Array,
+        "filter" | "map" | "split" | "splitAfter" | "keys" | "values" | "concat" | "sort" | "sortBy" | "uniq"
+        | "reverse" | "flatten" | "toPairs" => Type::Array,
         "now" | "date" => Type::Time,
         "duration" => Type::Duration,
         "groupBy" | "fromPairs" => Type::Map,

@@ -22,11 +22,7 @@ struct Checker<'a> {
 
 /// Checks a whole expression, of which `source` is the text.
 pub(crate) fn check(node: &Node, source: &str, env: Env<'_>) -> Result<(), Fail> {
-    let mut checker = Checker {
-        env,
-        source,
-        lets: Vec::new(),
-    };
+    let mut checker = Checker { env, source, lets: Vec::new() };
     checker.of(node).map(drop)
 }
 
@@ -46,10 +42,7 @@ impl<'a> Checker<'a> {
             Kind::Cond(test, yes, no) => {
                 let kind = self.of(test)?;
                 if !kind.may_be(&[Type::Bool]) {
-                    let message = format!(
-                        "non-bool expression (type {}) used as condition",
-                        kind.name()
-                    );
+                    let message = format!("non-bool expression (type {}) used as condition", kind.name());
                     return Err(Fail::check(message, test.at));
                 }
                 let (yes, no) = (self.of(yes)?, self.of(no)?);
@@ -63,10 +56,7 @@ impl<'a> Checker<'a> {
             Kind::Slice { base, from, to } => {
                 let kind = self.of(base)?;
                 if !kind.may_be(&[Type::Array, Type::Str]) {
-                    return Err(Fail::check(
-                        format!("cannot slice {}", kind.name()),
-                        node.at,
-                    ));
+                    return Err(Fail::check(format!("cannot slice {}", kind.name()), node.at));
                 }
                 for bound in [from, to].into_iter().flatten() {
                     let kind = self.of(bound)?;
@@ -86,16 +76,10 @@ impl<'a> Checker<'a> {
                     return Err(Fail::check(format!("cannot redeclare {name}"), node.at));
                 }
                 if builtins::shape(name).is_some() {
-                    return Err(Fail::check(
-                        format!("cannot redeclare builtin {name}"),
-                        node.at,
-                    ));
+                    return Err(Fail::check(format!("cannot redeclare builtin {name}"), node.at));
                 }
                 if self.lets.iter().any(|(n, _)| n == name) {
-                    return Err(Fail::check(
-                        format!("cannot redeclare variable {name}"),
-                        node.at,
-                    ));
+                    return Err(Fail::check(format!("cannot redeclare variable {name}"), node.at));
                 }
                 self.lets.push((name, kind));
                 let out = self.of(body);
@@ -127,16 +111,9 @@ impl<'a> Checker<'a> {
 
     /// The operator as it is written.
     fn spelled(&self, at: usize, symbol: &'static str) -> &'static str {
-        let rest = self
-            .source
-            .char_indices()
-            .nth(at)
-            .map_or("", |(i, _)| &self.source[i..]);
+        let rest = self.source.char_indices().nth(at).map_or("", |(i, _)| &self.source[i..]);
         let words = ["and", "or", "not", "^"];
-        words
-            .into_iter()
-            .find(|word| rest.starts_with(word))
-            .unwrap_or(symbol)
+        words.into_iter().find(|word| rest.starts_with(word)).unwrap_or(symbol)
     }
 
     fn ident(&self, name: &str, at: usize) -> Result<Type, Fail> {
@@ -147,16 +124,9 @@ impl<'a> Checker<'a> {
             return Ok(Type::Map);
         }
         if self.env.is_function_name(name) {
-            return Ok(if name == "sprig" {
-                Type::Map
-            } else {
-                Type::Any
-            });
+            return Ok(if name == "sprig" { Type::Map } else { Type::Any });
         }
-        self.env
-            .var(name)
-            .map(Type::of_json)
-            .ok_or_else(|| Fail::unknown(name, at))
+        self.env.var(name).map(Type::of_json).ok_or_else(|| Fail::unknown(name, at))
     }
 
     fn unary(&mut self, op: Unary, operand: &'a Node, at: usize) -> Result<Type, Fail> {
@@ -169,11 +139,7 @@ impl<'a> Checker<'a> {
             return Ok(kind);
         }
         Err(Fail::check(
-            format!(
-                "invalid operation: {} (mismatched type {})",
-                self.spelled(at, op.symbol()),
-                kind.name()
-            ),
+            format!("invalid operation: {} (mismatched type {})", self.spelled(at, op.symbol()), kind.name()),
             at,
         ))
     }
@@ -207,13 +173,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `what` is what Go calls the member in its complaints.
-    fn member(
-        &mut self,
-        base: &'a Node,
-        property: &'a Node,
-        at: usize,
-        what: &str,
-    ) -> Result<Type, Fail> {
+    fn member(&mut self, base: &'a Node, property: &'a Node, at: usize, what: &str) -> Result<Type, Fail> {
         let base_kind = self.of(base)?;
         let name = match &property.kind {
             Kind::Str(name) => Some(name.as_str()),
@@ -225,21 +185,14 @@ impl<'a> Checker<'a> {
             Type::Map => match key {
                 Type::Any | Type::Str => Ok(Type::Any),
                 other => {
-                    let message = format!(
-                        "cannot use {} to get an element from {}",
-                        other.name(),
-                        base_kind.name()
-                    );
+                    let message = format!("cannot use {} to get an element from {}", other.name(), base_kind.name());
                     Err(Fail::check(message, property.at))
                 }
             },
             Type::Array => match key {
                 Type::Any | Type::Int => Ok(Type::Any),
                 other => Err(Fail::check(
-                    format!(
-                        "array elements can only be selected using an integer (got {})",
-                        other.name()
-                    ),
+                    format!("array elements can only be selected using an integer (got {})", other.name()),
                     property.at,
                 )),
             },

@@ -71,9 +71,7 @@ pub(super) fn operator(op: Binary, a: Type, b: Type) -> Option<Type> {
             let fits = numbers || same(Type::Str) || same(Type::Time) || same(Type::Duration);
             fits.then_some(Type::Bool)
         }
-        Binary::In => b
-            .may_be(&[Type::Array, Type::Map, Type::Nil])
-            .then_some(Type::Bool),
+        Binary::In => b.may_be(&[Type::Array, Type::Map, Type::Nil]).then_some(Type::Bool),
         Binary::Matches | Binary::Contains | Binary::StartsWith | Binary::EndsWith => {
             both(&[Type::Str, Type::Nil]).then_some(Type::Bool)
         }

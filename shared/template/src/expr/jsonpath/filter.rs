@@ -28,17 +28,14 @@ impl Expr {
     pub fn value(&self, query: Query<'_>, item: &Json) -> Option<Json> {
         match self {
             Expr::Literal(value) => Some(value.clone()),
-            Expr::Path { from_root, steps } => query
-                .apply(if *from_root { query.root } else { item }, steps)
-                .ok(),
+            Expr::Path { from_root, steps } => query.apply(if *from_root { query.root } else { item }, steps).ok(),
             Expr::Not(inner) => Some(Json::Bool(!truth(&inner.value(query, item)?))),
             Expr::Binary(op, left, right) => {
                 let left = left.value(query, item);
                 match *op {
                     "&&" => return Some(Json::Bool(truth(&left?) && right.holds(query, item))),
                     "||" => {
-                        let holds =
-                            left.is_some_and(|left| truth(&left)) || right.holds(query, item);
+                        let holds = left.is_some_and(|left| truth(&left)) || right.holds(query, item);
                         return Some(Json::Bool(holds));
                     }
                     _ => {}
@@ -86,20 +83,11 @@ fn binary(op: &str, left: &Json, right: &Json) -> Option<Json> {
 }
 
 /// Operators, loosest first; within a level a longer one comes before its own beginning.
-const LEVELS: [&[&str]; 5] = [
-    &["||"],
-    &["&&"],
-    &["==", "!=", "<=", ">=", "<", ">"],
-    &["+", "-"],
-    &["*", "/", "%"],
-];
+const LEVELS: [&[&str]; 5] = [&["||"], &["&&"], &["==", "!=", "<=", ">=", "<", ">"], &["+", "-"], &["*", "/", "%"]];
 
 /// The expression a text stands for, if it is one.
 pub(super) fn parse(text: &str) -> Option<Expr> {
-    let mut parser = Parser {
-        rest: text,
-        depth: 0,
-    };
+    let mut parser = Parser { rest: text, depth: 0 };
     let expr = parser.level(0)?;
     parser.rest.trim().is_empty().then_some(expr)
 }
@@ -132,11 +120,7 @@ impl Parser<'_> {
 
     fn operand(&mut self) -> Option<Expr> {
         self.depth += 1;
-        let expr = if self.depth > DEPTH_MAX {
-            None
-        } else {
-            self.operand_inner()
-        };
+        let expr = if self.depth > DEPTH_MAX { None } else { self.operand_inner() };
         self.depth -= 1;
         expr
     }
@@ -164,17 +148,12 @@ impl Parser<'_> {
                 let end = path_end(rest)?;
                 let steps = parse::steps(&rest[..end]).ok()?;
                 self.rest = &rest[end..];
-                Some(Expr::Path {
-                    from_root: first == '$',
-                    steps,
-                })
+                Some(Expr::Path { from_root: first == '$', steps })
             }
             _ => {
                 let word = |c: char| c.is_alphanumeric() || c == '.' || c == '_';
                 let skip = usize::from(first == '-');
-                let end = rest[skip..]
-                    .find(|c| !word(c))
-                    .map_or(rest.len(), |end| end + skip);
+                let end = rest[skip..].find(|c| !word(c)).map_or(rest.len(), |end| end + skip);
                 self.rest = &rest[end..];
                 // A bare word that is no JSON value is none here either.
                 let value: Json = serde_json::from_str(&rest[..end]).ok()?;
@@ -192,9 +171,7 @@ fn path_end(text: &str) -> Option<usize> {
         if rest.starts_with('[') {
             at += parse::closing(rest)? + 1;
         } else if let Some(name) = rest.strip_prefix('.') {
-            let len = name
-                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .unwrap_or(name.len());
+            let len = name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());
             let len = if name.starts_with('*') { 1 } else { len };
             at += 1 + len;
         } else {

@@ -37,17 +37,12 @@ enum Step {
 /// Looks `path` up in `json`. Errors: a bad path, or a definite path that leads nowhere.
 pub(crate) fn query(json: &Json, path: &str) -> Result<Json, String> {
     let path = path.to_owned();
-    let steps =
-        parse::steps(&path).map_err(|why| format!("invalid JSONPath selector '{path}' {why}"))?;
+    let steps = parse::steps(&path).map_err(|why| format!("invalid JSONPath selector '{path}' {why}"))?;
     if json.is_null() {
         return Err("invalid data. unexpected type or nil".into());
     }
     let budget = Cell::new(VISITS_MAX);
-    Query {
-        root: json,
-        budget: &budget,
-    }
-    .apply(json, &steps)
+    Query { root: json, budget: &budget }.apply(json, &steps)
 }
 
 #[derive(Clone, Copy)]
@@ -80,27 +75,15 @@ impl Query<'_> {
             }
             Step::Keys(names) => {
                 let map = at.as_object().ok_or_else(|| wrong("union", "map", at))?;
-                self.picked(
-                    names.iter().filter_map(|name| map.get(name)).collect(),
-                    rest,
-                )
+                self.picked(names.iter().filter_map(|name| map.get(name)).collect(), rest)
             }
             Step::Indexes(indexes) => {
                 array(at, "union")?;
-                self.picked(
-                    indexes
-                        .iter()
-                        .filter_map(|i| element(at, *i).ok())
-                        .collect(),
-                    rest,
-                )
+                self.picked(indexes.iter().filter_map(|i| element(at, *i).ok()).collect(), rest)
             }
             Step::Filter(test) => {
                 let holds = |item: &&Json| test.as_ref().is_some_and(|test| test.holds(self, item));
-                self.picked(
-                    children(at, "filter")?.into_iter().filter(holds).collect(),
-                    rest,
-                )
+                self.picked(children(at, "filter")?.into_iter().filter(holds).collect(), rest)
             }
             Step::Script(script) => match script.value(self, at) {
                 Some(Json::Number(n)) => {
@@ -126,12 +109,7 @@ impl Query<'_> {
 
     /// The rest of the path for each item; those it fails for are left out.
     fn each(self, items: Vec<&Json>, rest: &[Step]) -> Json {
-        Json::Array(
-            items
-                .into_iter()
-                .filter_map(|item| self.apply(item, rest).ok())
-                .collect(),
-        )
+        Json::Array(items.into_iter().filter_map(|item| self.apply(item, rest).ok()).collect())
     }
 
     /// The rest of the path for a value and everything in it; lists are joined.
@@ -142,12 +120,8 @@ impl Query<'_> {
             Err(_) => {}
         }
         match at {
-            Json::Array(items) => items
-                .iter()
-                .for_each(|item| self.descend(item, rest, found)),
-            Json::Object(map) => map
-                .values()
-                .for_each(|item| self.descend(item, rest, found)),
+            Json::Array(items) => items.iter().for_each(|item| self.descend(item, rest, found)),
+            Json::Object(map) => map.values().for_each(|item| self.descend(item, rest, found)),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
     }
@@ -165,10 +139,7 @@ fn kind(json: &Json) -> &'static str {
 }
 
 fn wrong(step: &str, wanted: &str, got: &Json) -> String {
-    format!(
-        "{step}: invalid token target. expected [{wanted}] got [{}]",
-        kind(got)
-    )
+    format!("{step}: invalid token target. expected [{wanted}] got [{}]", kind(got))
 }
 
 fn array<'j>(at: &'j Json, step: &str) -> Result<&'j Vec<Json>, String> {
@@ -203,24 +174,13 @@ fn key<'j>(at: &'j Json, name: &str) -> Result<std::borrow::Cow<'j, Json>, Strin
 
 fn element(at: &Json, index: i64) -> Result<&Json, String> {
     let items = array(at, "index")?;
-    let place = if index < 0 {
-        index.saturating_add(items.len() as i64)
-    } else {
-        index
-    };
-    let found = usize::try_from(place)
-        .ok()
-        .and_then(|place| items.get(place));
+    let place = if index < 0 { index.saturating_add(items.len() as i64) } else { index };
+    let found = usize::try_from(place).ok().and_then(|place| items.get(place));
     found.ok_or_else(|| "index: invalid token out of range".into())
 }
 
 /// Items from one place to before another; a negative step takes them backwards.
-fn range(
-    items: &[Json],
-    from: Option<i64>,
-    to: Option<i64>,
-    by: i64,
-) -> Result<Vec<&Json>, String> {
+fn range(items: &[Json], from: Option<i64>, to: Option<i64>, by: i64) -> Result<Vec<&Json>, String> {
     let len = items.len() as i64;
     let place = |n: i64| if n < 0 { n.saturating_add(len).max(0) } else { n.min(len) } as usize;
     let (from, to) = (place(from.unwrap_or(0)), place(to.unwrap_or(len)));

@@ -29,10 +29,7 @@ pub(super) fn steps(path: &str) -> Result<Vec<Step>, String> {
             steps.push(bracket(rest[1..end].trim()).ok_or_else(|| unknown(&rest[..=end]))?);
             rest = &rest[end + 1..];
         } else {
-            return Err(format!(
-                "unexpected token '{c}' at index {}",
-                path.len() - rest.len()
-            ));
+            return Err(format!("unexpected token '{c}' at index {}", path.len() - rest.len()));
         }
     }
     Ok(steps)
@@ -109,10 +106,7 @@ fn bracket(text: &str) -> Option<Step> {
         let [from, to, by] = bounds;
         return Some(Step::Range { from, to, by });
     }
-    let indexes: Option<Vec<i64>> = text
-        .split(',')
-        .map(|part| part.trim().parse().ok())
-        .collect();
+    let indexes: Option<Vec<i64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
     match indexes?.as_slice() {
         [index] => Some(Step::Index(*index)),
         indexes => Some(Step::Indexes(indexes.to_vec())),

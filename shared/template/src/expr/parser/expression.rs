@@ -76,10 +76,7 @@ impl Parser {
     /// `a < b < c` means `a < b && b < c`.
     fn comparison(&mut self, left: Node, op: Binary, power: u16, at: usize) -> Result<Node, Fail> {
         let mut right = self.expression(power + 1)?;
-        let mut whole = self.node(
-            at,
-            Kind::Binary(op, Box::new(left), Box::new(right.clone())),
-        )?;
+        let mut whole = self.node(at, Kind::Binary(op, Box::new(left), Box::new(right.clone())))?;
         while let Tok::Op(text) = *self.tok() {
             let Some((next, ..)) = Binary::of(text).filter(|b| b.0.is_comparison()) else {
                 break;
@@ -87,14 +84,8 @@ impl Parser {
             let at = self.at();
             self.next();
             let operand = self.expression(power + 1)?;
-            let part = self.node(
-                at,
-                Kind::Binary(next, Box::new(right), Box::new(operand.clone())),
-            )?;
-            whole = self.node(
-                at,
-                Kind::Binary(Binary::And, Box::new(whole), Box::new(part)),
-            )?;
+            let part = self.node(at, Kind::Binary(next, Box::new(right), Box::new(operand.clone())))?;
+            whole = self.node(at, Kind::Binary(Binary::And, Box::new(whole), Box::new(part)))?;
             right = operand;
         }
         Ok(whole)
@@ -124,14 +115,7 @@ impl Parser {
         let value = self.expression(0)?;
         self.expect_op(";")?;
         let body = self.sequence()?;
-        self.node(
-            at,
-            Kind::Let {
-                name,
-                value: Box::new(value),
-                body: Box::new(body),
-            },
-        )
+        self.node(at, Kind::Let { name, value: Box::new(value), body: Box::new(body) })
     }
 
     fn if_else(&mut self) -> Result<Node, Fail> {

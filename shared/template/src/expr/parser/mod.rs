@@ -25,19 +25,12 @@ struct Parser {
 
 /// Parses a whole expression.
 pub(crate) fn parse(source: &str) -> Result<Node, Fail> {
-    let mut parser = Parser {
-        tokens: lex(source)?,
-        pos: 0,
-        depth: 0,
-        nodes: 0,
-        closures: 0,
-    };
+    let mut parser = Parser { tokens: lex(source)?, pos: 0, depth: 0, nodes: 0, closures: 0 };
     let node = parser.sequence()?;
     match parser.tok() {
-        Tok::Eof if height(&node) > HEIGHT_MAX => Err(Fail::syntax(
-            format!("expression is nested deeper than {HEIGHT_MAX} levels"),
-            0,
-        )),
+        Tok::Eof if height(&node) > HEIGHT_MAX => {
+            Err(Fail::syntax(format!("expression is nested deeper than {HEIGHT_MAX} levels"), 0))
+        }
         Tok::Eof => Ok(node),
         _ => Err(parser.unexpected()),
     }
@@ -91,11 +84,7 @@ impl Parser {
     }
 
     fn expect_op(&mut self, op: &str) -> Result<(), Fail> {
-        if self.eat_op(op) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.eat_op(op) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn eat_bracket(&mut self, c: char) -> bool {
@@ -107,11 +96,7 @@ impl Parser {
     }
 
     fn expect_bracket(&mut self, c: char) -> Result<(), Fail> {
-        if self.eat_bracket(c) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.eat_bracket(c) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn ident(&mut self) -> Result<String, Fail> {
@@ -133,9 +118,7 @@ impl Parser {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             return Err(Fail::syntax(
-                format!(
-                    "compilation failed: expression exceeds maximum allowed nodes ({NODES_MAX})"
-                ),
+                format!("compilation failed: expression exceeds maximum allowed nodes ({NODES_MAX})"),
                 at,
             ));
         }
@@ -145,10 +128,7 @@ impl Parser {
     fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(Fail::syntax(
-                format!("expression is nested deeper than {DEPTH_MAX} levels"),
-                self.at(),
-            ));
+            return Err(Fail::syntax(format!("expression is nested deeper than {DEPTH_MAX} levels"), self.at()));
         }
         let out = f(self);
         self.depth -= 1;

@@ -145,13 +145,7 @@ impl Parser {
             None => {
                 args.extend(self.list(')')?);
                 let callee = self.node(at, Kind::Ident(name))?;
-                self.node(
-                    at,
-                    Kind::Call {
-                        callee: Box::new(callee),
-                        args,
-                    },
-                )
+                self.node(at, Kind::Call { callee: Box::new(callee), args })
             }
             Some(Shape::Plain) => {
                 args.extend(self.list(')')?);
@@ -169,11 +163,7 @@ impl Parser {
                     let closure = self.closure()?;
                     args.push(closure);
                 } else if !optional && self.is_bracket(')') {
-                    let least = if matches!(name.as_str(), "sortBy" | "reduce") {
-                        3
-                    } else {
-                        2
-                    };
+                    let least = if matches!(name.as_str(), "sortBy" | "reduce") { 3 } else { 2 };
                     let message = format!("expected at least {least} arguments");
                     return Err(Fail::syntax(message, self.at()));
                 } else if !optional {
@@ -184,12 +174,7 @@ impl Parser {
         }
     }
 
-    fn finish_closure_call(
-        &mut self,
-        name: String,
-        at: usize,
-        mut args: Vec<Node>,
-    ) -> Result<Node, Fail> {
+    fn finish_closure_call(&mut self, name: String, at: usize, mut args: Vec<Node>) -> Result<Node, Fail> {
         while self.eat_op(",") {
             if self.is_bracket(')') {
                 break;
@@ -204,11 +189,7 @@ impl Parser {
         let at = self.at();
         let braces = self.eat_bracket('{');
         self.closures += 1;
-        let body = if braces {
-            self.sequence()
-        } else {
-            self.expression(0)
-        };
+        let body = if braces { self.sequence() } else { self.expression(0) };
         self.closures -= 1;
         let body = body?;
         if braces {
@@ -260,23 +241,10 @@ impl Parser {
         };
         self.next();
         let property = Box::new(self.node(at, Kind::Str(name))?);
-        let node = self.node(
-            at,
-            Kind::Member {
-                base: Box::new(base),
-                property,
-                optional,
-            },
-        )?;
+        let node = self.node(at, Kind::Member { base: Box::new(base), property, optional })?;
         if self.eat_bracket('(') {
             let args = self.list(')')?;
-            return self.node(
-                at,
-                Kind::Call {
-                    callee: Box::new(node),
-                    args,
-                },
-            );
+            return self.node(at, Kind::Call { callee: Box::new(node), args });
         }
         Ok(node)
     }
@@ -285,37 +253,15 @@ impl Parser {
     fn bracketed(&mut self, base: Node, optional: bool) -> Result<Node, Fail> {
         let at = self.at();
         self.expect_bracket('[')?;
-        let from = if self.is_op(":") {
-            None
-        } else {
-            Some(Box::new(self.expression(0)?))
-        };
+        let from = if self.is_op(":") { None } else { Some(Box::new(self.expression(0)?)) };
         if self.eat_op(":") {
-            let to = if self.is_bracket(']') {
-                None
-            } else {
-                Some(Box::new(self.expression(0)?))
-            };
+            let to = if self.is_bracket(']') { None } else { Some(Box::new(self.expression(0)?)) };
             self.expect_bracket(']')?;
-            return self.node(
-                at,
-                Kind::Slice {
-                    base: Box::new(base),
-                    from,
-                    to,
-                },
-            );
+            return self.node(at, Kind::Slice { base: Box::new(base), from, to });
         }
         self.expect_bracket(']')?;
         match from {
-            Some(property) => self.node(
-                at,
-                Kind::Member {
-                    base: Box::new(base),
-                    property,
-                    optional,
-                },
-            ),
+            Some(property) => self.node(at, Kind::Member { base: Box::new(base), property, optional }),
             None => Err(self.unexpected()),
         }
     }

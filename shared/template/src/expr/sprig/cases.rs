@@ -6,11 +6,7 @@ use super::Answer;
 pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     let [Value::Str(s)] = args else { return None };
     Some(Ok(Value::from(match name {
-        "title" => after_break(
-            s,
-            |c| !c.is_alphanumeric() && c != '_',
-            |c| c.to_uppercase().to_string(),
-        ),
+        "title" => after_break(s, |c| !c.is_alphanumeric() && c != '_', |c| c.to_uppercase().to_string()),
         "untitle" => after_break(s, char::is_whitespace, |c| c.to_lowercase().to_string()),
         "swapcase" => swap(s),
         "snakecase" => words(s, '_'),
@@ -21,11 +17,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
 }
 
 /// Changes the first character and those behind a break.
-fn after_break(
-    s: &str,
-    is_break: impl Fn(char) -> bool,
-    change: impl Fn(char) -> String,
-) -> String {
+fn after_break(s: &str, is_break: impl Fn(char) -> bool, change: impl Fn(char) -> String) -> String {
     let mut out = String::with_capacity(s.len());
     let mut first = true;
     for c in s.chars() {
@@ -41,13 +33,7 @@ fn after_break(
 
 fn swap(s: &str) -> String {
     s.chars()
-        .map(|c| {
-            if c.is_uppercase() {
-                c.to_lowercase().to_string()
-            } else {
-                c.to_uppercase().to_string()
-            }
-        })
+        .map(|c| if c.is_uppercase() { c.to_lowercase().to_string() } else { c.to_uppercase().to_string() })
         .collect()
 }
 
@@ -71,9 +57,7 @@ fn words(s: &str, by: char) -> String {
                 p.is_lowercase() || p.is_numeric() || (p.is_uppercase() && next_small)
             }
             c if c.is_numeric() => {
-                p.is_alphabetic()
-                    && !numeric_word
-                    && after_digits().is_some_and(|c| c.is_lowercase())
+                p.is_alphabetic() && !numeric_word && after_digits().is_some_and(|c| c.is_lowercase())
             }
             _ => false,
         });

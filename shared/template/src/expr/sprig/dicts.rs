@@ -12,18 +12,10 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     use Value::{Map, Str};
     Some(Ok(match (name, args) {
         ("dict", items) => {
-            let pair = |pair: &[Value]| {
-                (
-                    pair[0].display(),
-                    pair.get(1).cloned().unwrap_or_else(|| Value::str("")),
-                )
-            };
+            let pair = |pair: &[Value]| (pair[0].display(), pair.get(1).cloned().unwrap_or_else(|| Value::str("")));
             Value::map(items.chunks(2).map(pair).collect())
         }
-        ("get", [Map(map), Str(key)]) => map
-            .get(key.as_ref())
-            .cloned()
-            .unwrap_or_else(|| Value::str("")),
+        ("get", [Map(map), Str(key)]) => map.get(key.as_ref()).cloned().unwrap_or_else(|| Value::str("")),
         ("set", [Map(map), Str(key), value]) => {
             let mut map: Dict = map.as_ref().clone();
             map.insert(key.to_string(), value.clone());
@@ -54,9 +46,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
         ("pick", [Map(map), keys @ ..]) => select(map, keys, true),
         ("omit", [Map(map), keys @ ..]) => select(map, keys, false),
         ("merge" | "mustMerge", [Map(first), others @ ..]) => merge_all(first, others, false)?,
-        ("mergeOverwrite" | "mustMergeOverwrite", [Map(first), others @ ..]) => {
-            merge_all(first, others, true)?
-        }
+        ("mergeOverwrite" | "mustMergeOverwrite", [Map(first), others @ ..]) => merge_all(first, others, true)?,
         ("dig", [path @ .., default, Map(map)]) if !path.is_empty() => {
             return Some(dig(map, path, default));
         }
@@ -66,12 +56,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
 
 fn select(map: &Dict, keys: &[Value], keep: bool) -> Value {
     let named = |key: &String| keys.iter().any(|k| k.as_str() == Some(key));
-    Value::map(
-        map.iter()
-            .filter(|(key, _)| named(key) == keep)
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
-    )
+    Value::map(map.iter().filter(|(key, _)| named(key) == keep).map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
 fn merge_all(first: &Dict, others: &[Value], overwrite: bool) -> Option<Value> {
@@ -109,10 +94,7 @@ fn dig(map: &Dict, path: &[Value], default: &Value) -> Result<Value, Fail> {
     let mut at = map;
     for (i, key) in path.iter().enumerate() {
         let key = key.as_str().ok_or_else(|| {
-            Fail::run(format!(
-                "interface conversion: interface {{}} is {}, not string",
-                key.type_name()
-            ))
+            Fail::run(format!("interface conversion: interface {{}} is {}, not string", key.type_name()))
         })?;
         let Some(found) = at.get(key) else {
             return Ok(default.clone());

@@ -33,10 +33,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
 /// Where base64 text stops to be such.
 pub(crate) fn first_bad(bytes: &[u8]) -> usize {
     let ok = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-    bytes
-        .iter()
-        .position(|b| !ok(b))
-        .unwrap_or(bytes.len() / 4 * 4)
+    bytes.iter().position(|b| !ok(b)).unwrap_or(bytes.len() / 4 * 4)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -54,11 +51,7 @@ fn base32(bytes: &[u8]) -> String {
         let letters = (chunk.len() * 8).div_ceil(5);
         for i in 0..8 {
             let value = (bits >> (35 - 5 * i)) & 31;
-            out.push(if i < letters {
-                BASE32[value as usize].into()
-            } else {
-                '='
-            });
+            out.push(if i < letters { BASE32[value as usize].into() } else { '=' });
         }
     }
     out
@@ -93,13 +86,7 @@ fn adler32(bytes: &[u8]) -> u32 {
 
 /// SHA-1 (RFC 3174); only for `sha1sum`, nothing here trusts it.
 fn sha1(bytes: &[u8]) -> [u8; 20] {
-    let mut h: [u32; 5] = [
-        0x6745_2301,
-        0xefcd_ab89,
-        0x98ba_dcfe,
-        0x1032_5476,
-        0xc3d2_e1f0,
-    ];
+    let mut h: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     let mut message = bytes.to_vec();
     message.push(0x80);
     while message.len() % 64 != 56 {
@@ -122,12 +109,7 @@ fn sha1(bytes: &[u8]) -> [u8; 20] {
                 2 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
                 _ => (b ^ c ^ d, 0xca62_c1d6u32),
             };
-            let next = a
-                .rotate_left(5)
-                .wrapping_add(f)
-                .wrapping_add(e)
-                .wrapping_add(k)
-                .wrapping_add(*word);
+            let next = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
             (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
         }
         for (sum, part) in h.iter_mut().zip([a, b, c, d, e]) {

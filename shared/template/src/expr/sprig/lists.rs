@@ -13,12 +13,8 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     };
     Some(Ok(match (plain.as_str(), args) {
         ("list" | "tuple", items) => Value::array(items.to_vec()),
-        ("append" | "push", [Array(items), item]) => {
-            Value::array(items.iter().chain([item]).cloned().collect())
-        }
-        ("prepend", [Array(items), item]) => {
-            Value::array([item].into_iter().chain(items.iter()).cloned().collect())
-        }
+        ("append" | "push", [Array(items), item]) => Value::array(items.iter().chain([item]).cloned().collect()),
+        ("prepend", [Array(items), item]) => Value::array([item].into_iter().chain(items.iter()).cloned().collect()),
         ("first", [Array(items)]) => items.first().cloned().unwrap_or(Value::Nil),
         ("last", [Array(items)]) => items.last().cloned().unwrap_or(Value::Nil),
         ("rest", [Array(items)]) if items.is_empty() => Value::Nil,
@@ -35,13 +31,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
             }
             Value::array(seen)
         }
-        ("compact", [Array(items)]) => Value::array(
-            items
-                .iter()
-                .filter(|i| !types::is_empty(i))
-                .cloned()
-                .collect(),
-        ),
+        ("compact", [Array(items)]) => Value::array(items.iter().filter(|i| !types::is_empty(i)).cloned().collect()),
         ("without", [Array(items), omit @ ..]) => {
             Value::array(items.iter().filter(|i| !has(omit, i)).cloned().collect())
         }
@@ -54,22 +44,14 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
             let mut all = Vec::new();
             for list in lists {
                 let Array(items) = list else {
-                    return Some(Err(Fail::run(format!(
-                        "Cannot concat type {} as list",
-                        list.type_name()
-                    ))));
+                    return Some(Err(Fail::run(format!("Cannot concat type {} as list", list.type_name()))));
                 };
                 all.extend(items.iter().cloned());
             }
             Value::array(all)
         }
         ("chunk", [Int(size), Array(items)]) => match usize::try_from(*size) {
-            Ok(size) if size > 0 => Value::array(
-                items
-                    .chunks(size)
-                    .map(|c| Value::array(c.to_vec()))
-                    .collect(),
-            ),
+            Ok(size) if size > 0 => Value::array(items.chunks(size).map(|c| Value::array(c.to_vec())).collect()),
             _ => return Some(Err(Fail::run("runtime error: integer divide by zero"))),
         },
         _ => return None,
@@ -77,9 +59,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
 }
 
 fn has(items: &[Value], item: &Value) -> bool {
-    items
-        .iter()
-        .any(|i| i.type_name() == item.type_name() && ops::equal(i, item))
+    items.iter().any(|i| i.type_name() == item.type_name() && ops::equal(i, item))
 }
 
 fn slice(list: &Value, from: Option<&Value>, to: Option<&Value>) -> Result<Value, Fail> {
@@ -94,9 +74,7 @@ fn slice(list: &Value, from: Option<&Value>, to: Option<&Value>) -> Result<Value
         Some(v) => usize::try_from(super::math::to_int(v)).ok(),
     };
     match (index(from, 0), index(to, items.len())) {
-        (Some(from), Some(to)) if from <= to && to <= items.len() => {
-            Ok(Value::array(items[from..to].to_vec()))
-        }
+        (Some(from), Some(to)) if from <= to && to <= items.len() => Ok(Value::array(items[from..to].to_vec())),
         _ => Err(Fail::run("reflect.Value.Slice: slice index out of bounds")),
     }
 }

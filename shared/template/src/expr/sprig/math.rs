@@ -31,9 +31,7 @@ fn parse_int(s: &str) -> Option<i64> {
         i64::from_str_radix(hex, 16)
     } else if let Some(binary) = based(["0b", "0B"]) {
         i64::from_str_radix(binary, 2)
-    } else if let Some(octal) =
-        based(["0o", "0O"]).or_else(|| digits.strip_prefix('0').filter(|d| !d.is_empty()))
-    {
+    } else if let Some(octal) = based(["0o", "0O"]).or_else(|| digits.strip_prefix('0').filter(|d| !d.is_empty())) {
         i64::from_str_radix(octal, 8)
     } else if digits.starts_with(['+', '-']) {
         return None;
@@ -61,15 +59,10 @@ fn fold_float(
     rough: impl Fn(f64, f64) -> f64,
 ) -> Value {
     let numbers: Vec<f64> = args.iter().map(to_float).collect();
-    let decimals = numbers
-        .iter()
-        .map(|n| Decimal::of(*n))
-        .collect::<Option<Vec<_>>>();
+    let decimals = numbers.iter().map(|n| Decimal::of(*n)).collect::<Option<Vec<_>>>();
     let sum = decimals.and_then(|all| {
         let (first, rest) = all.split_first()?;
-        rest.iter()
-            .try_fold(*first, |sum, n| exact(sum, *n))?
-            .to_float()
+        rest.iter().try_fold(*first, |sum, n| exact(sum, *n))?.to_float()
     });
     Value::Float(sum.unwrap_or_else(|| numbers.into_iter().reduce(rough).unwrap_or(0.0)))
 }
@@ -130,11 +123,7 @@ fn round(n: f64, places: i64, from: f64) -> f64 {
     let scale = 10f64.powi(places.clamp(-300, 300) as i32);
     let scaled = n * scale;
     let rest = scaled.fract();
-    let rounded = if rest >= from {
-        scaled.ceil()
-    } else {
-        scaled.floor()
-    };
+    let rounded = if rest >= from { scaled.ceil() } else { scaled.floor() };
     rounded / scale
 }
 
@@ -158,11 +147,7 @@ fn steps(from: i64, to: i64, step: i64) -> Result<Value, Fail> {
 
 /// Numbers from `from` to `to`, both included, separated by spaces.
 fn seq(from: i64, step: i64, to: i64) -> Result<Value, Fail> {
-    let end = if step > 0 {
-        to.saturating_add(1)
-    } else {
-        to.saturating_sub(1)
-    };
+    let end = if step > 0 { to.saturating_add(1) } else { to.saturating_sub(1) };
     let Value::Array(items) = steps(from, end, step)? else {
         return Ok(Value::str(""));
     };

@@ -84,10 +84,7 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
         return Err(Fail::run("invalid operation: cannot call nil"));
     }
     let kinds: Vec<_> = args.iter().map(Value::type_name).collect();
-    Err(Fail::run(format!(
-        "cannot call sprig.{name} with arguments of types ({})",
-        kinds.join(", ")
-    )))
+    Err(Fail::run(format!("cannot call sprig.{name} with arguments of types ({})", kinds.join(", "))))
 }
 
 /// Limit of the items or bytes one call may produce.

@@ -57,12 +57,7 @@ fn clean(path: &str) -> String {
 }
 
 fn url_parse(text: &str) -> Result<Value, Fail> {
-    let bad = |why: &str| {
-        Fail::run(format!(
-            "unable to parse url: parse {}: {why}",
-            crate::gofmt::quote(text)
-        ))
-    };
+    let bad = |why: &str| Fail::run(format!("unable to parse url: parse {}: {why}", crate::gofmt::quote(text)));
     if text.chars().any(|c| c.is_ascii_control()) {
         return Err(bad("net/url: invalid control character in URL"));
     }
@@ -70,9 +65,7 @@ fn url_parse(text: &str) -> Result<Value, Fail> {
     let scheme_end = rest.find(':').filter(|at| {
         let scheme = &rest[..*at];
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     });
     let (scheme, rest) = match scheme_end {
         Some(at) => (&rest[..at], &rest[at + 1..]),
@@ -105,12 +98,7 @@ fn url_parse(text: &str) -> Result<Value, Fail> {
         ("fragment", fragment.to_owned()),
         ("userinfo", user.to_owned()),
     ];
-    Ok(Value::map(
-        parts
-            .into_iter()
-            .map(|(k, v)| (k.to_owned(), Value::from(v)))
-            .collect(),
-    ))
+    Ok(Value::map(parts.into_iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect()))
 }
 
 fn url_join(parts: &BTreeMap<String, Value>) -> String {

@@ -12,14 +12,10 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     if let ("regexQuoteMeta", [Str(s)]) = (name, args) {
         let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
         return Some(Ok(Value::from(
-            s.chars()
-                .flat_map(|c| special(c).then_some('\\').into_iter().chain([c]))
-                .collect::<String>(),
+            s.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect::<String>(),
         )));
     }
-    let plain = name
-        .strip_prefix("mustRegex")
-        .or_else(|| name.strip_prefix("regex"))?;
+    let plain = name.strip_prefix("mustRegex").or_else(|| name.strip_prefix("regex"))?;
     let Some(Str(pattern)) = args.first() else {
         return None;
     };
@@ -32,17 +28,11 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     Some(Ok(match (plain, &args[1..]) {
         ("Match", [Str(s)]) => Value::Bool(regex.is_match(s)),
         ("Find", [Str(s)]) => Value::str(regex.find(s).map_or("", |m| m.as_str())),
-        ("FindAll", [Str(s), Int(n)]) => Value::array(
-            regex
-                .find_iter(s)
-                .take(limit(*n))
-                .map(|m| Value::str(m.as_str()))
-                .collect(),
-        ),
-        ("ReplaceAll", [Str(s), Str(by)]) => Value::str(regex.replace_all(s, by.as_ref())),
-        ("ReplaceAllLiteral", [Str(s), Str(by)]) => {
-            Value::str(regex.replace_all(s, regex::NoExpand(by)))
+        ("FindAll", [Str(s), Int(n)]) => {
+            Value::array(regex.find_iter(s).take(limit(*n)).map(|m| Value::str(m.as_str())).collect())
         }
+        ("ReplaceAll", [Str(s), Str(by)]) => Value::str(regex.replace_all(s, by.as_ref())),
+        ("ReplaceAllLiteral", [Str(s), Str(by)]) => Value::str(regex.replace_all(s, regex::NoExpand(by))),
         ("Split", [Str(s), Int(n)]) => split(&regex, s, *n),
         _ => return None,
     }))

@@ -56,25 +56,16 @@ fn parse(text: &str) -> Option<(Version, usize)> {
         *slot = part.parse().ok()?;
         given += 1;
     }
-    Some((
-        Version {
-            numbers,
-            pre: pre.to_owned(),
-            meta: meta.to_owned(),
-        },
-        given,
-    ))
+    Some((Version { numbers, pre: pre.to_owned(), meta: meta.to_owned() }, given))
 }
 
 fn compare(a: &Version, b: &Version) -> Ordering {
-    a.numbers
-        .cmp(&b.numbers)
-        .then_with(|| match (a.pre.is_empty(), b.pre.is_empty()) {
-            (true, true) => Ordering::Equal,
-            (true, false) => Ordering::Greater,
-            (false, true) => Ordering::Less,
-            (false, false) => compare_pre(&a.pre, &b.pre),
-        })
+    a.numbers.cmp(&b.numbers).then_with(|| match (a.pre.is_empty(), b.pre.is_empty()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        (false, false) => compare_pre(&a.pre, &b.pre),
+    })
 }
 
 fn compare_pre(a: &str, b: &str) -> Ordering {
@@ -124,9 +115,7 @@ fn satisfies(version: &Version, constraint: &str) -> Option<bool> {
 }
 
 fn holds(version: &Version, part: &str) -> Option<bool> {
-    let at = part
-        .find(|c: char| c.is_ascii_digit() || matches!(c, 'v' | 'x' | 'X' | '*'))
-        .unwrap_or(part.len());
+    let at = part.find(|c: char| c.is_ascii_digit() || matches!(c, 'v' | 'x' | 'X' | '*')).unwrap_or(part.len());
     let (op, text) = part.split_at(at);
     let (wanted, given) = parse(text)?;
     // A pre-release fits only a constraint that names one.

@@ -13,9 +13,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
         ("trim", [Str(s)]) => Value::str(s.trim()),
         ("upper", [Str(s)]) => Value::from(s.to_uppercase()),
         ("lower", [Str(s)]) => Value::from(s.to_lowercase()),
-        ("trimAll" | "trimall", [Str(cut), Str(s)]) => {
-            Value::str(s.trim_matches(|c| cut.contains(c)))
-        }
+        ("trimAll" | "trimall", [Str(cut), Str(s)]) => Value::str(s.trim_matches(|c| cut.contains(c))),
         ("trimSuffix", [Str(p), Str(s)]) => Value::str(s.strip_suffix(p.as_ref()).unwrap_or(s)),
         ("trimPrefix", [Str(p), Str(s)]) => Value::str(s.strip_prefix(p.as_ref()).unwrap_or(s)),
         ("contains", [Str(part), Str(s)]) => Value::Bool(s.contains(part.as_ref())),
@@ -48,17 +46,11 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
                 abbrev(s, *left, *width)
             }
         }
-        ("nospace", [Str(s)]) => {
-            Value::from(s.chars().filter(|c| !c.is_whitespace()).collect::<String>())
+        ("nospace", [Str(s)]) => Value::from(s.chars().filter(|c| !c.is_whitespace()).collect::<String>()),
+        ("initials", [Str(s)]) => {
+            Value::from(s.split_whitespace().filter_map(|w| w.chars().next()).collect::<String>())
         }
-        ("initials", [Str(s)]) => Value::from(
-            s.split_whitespace()
-                .filter_map(|w| w.chars().next())
-                .collect::<String>(),
-        ),
-        ("plural", [Str(one), Str(many), Int(n)]) => {
-            Value::Str(if *n == 1 { one.clone() } else { many.clone() })
-        }
+        ("plural", [Str(one), Str(many), Int(n)]) => Value::Str(if *n == 1 { one.clone() } else { many.clone() }),
         ("indent", [Int(n), Str(s)]) => return Some(indent(*n, s).map(Value::from)),
         ("nindent", [Int(n), Str(s)]) => {
             return Some(indent(*n, s).map(|s| Value::from(format!("\n{s}"))));
@@ -94,11 +86,7 @@ fn substr(s: &str, from: i64, to: i64) -> Value {
     let len = s.len() as i64;
     let to = if to < 0 || to > len { len } else { to };
     let from = from.max(0);
-    if from > to {
-        Value::str("")
-    } else {
-        cut(s, from, to)
-    }
+    if from > to { Value::str("") } else { cut(s, from, to) }
 }
 
 fn abbrev(s: &str, offset: i64, width: i64) -> Value {
@@ -107,11 +95,7 @@ fn abbrev(s: &str, offset: i64, width: i64) -> Value {
         return Value::str(s);
     }
     let offset = offset.min(len);
-    let offset = if len - offset < width - 3 {
-        len - (width - 3)
-    } else {
-        offset
-    };
+    let offset = if len - offset < width - 3 { len - (width - 3) } else { offset };
     let piece = |from, to| cut(s, from, to).display();
     Value::from(if offset <= 4 {
         piece(0, width - 3) + "..."
@@ -127,8 +111,7 @@ fn indent(n: i64, s: &str) -> Result<String, Fail> {
     if n.saturating_mul(lines) > OUTPUT_MAX {
         return Err(too_much());
     }
-    let pad =
-        " ".repeat(usize::try_from(n).map_err(|_| Fail::run("strings: negative Repeat count"))?);
+    let pad = " ".repeat(usize::try_from(n).map_err(|_| Fail::run("strings: negative Repeat count"))?);
     Ok(format!("{pad}{}", s.replace('\n', &format!("\n{pad}"))))
 }
 
@@ -141,11 +124,7 @@ fn joined(items: &[Value], text: impl Fn(&Value) -> String) -> Value {
 /// The texts of a list without its nils; of anything else its own.
 fn texts(value: &Value) -> Vec<String> {
     match value {
-        Value::Array(items) => items
-            .iter()
-            .filter(|v| !v.is_nil())
-            .map(Value::display)
-            .collect(),
+        Value::Array(items) => items.iter().filter(|v| !v.is_nil()).map(Value::display).collect(),
         Value::Nil => Vec::new(),
         other => vec![other.display()],
     }
@@ -161,13 +140,7 @@ fn numbered(list: Value) -> Value {
         Value::Array(items) => items.as_slice(),
         _ => &[],
     };
-    Value::map(
-        items
-            .iter()
-            .enumerate()
-            .map(|(i, item)| (format!("_{i}"), item.clone()))
-            .collect(),
-    )
+    Value::map(items.iter().enumerate().map(|(i, item)| (format!("_{i}"), item.clone())).collect())
 }
 
 /// Breaks lines at spaces so that they are at most `width` long; `long` also breaks longer words.

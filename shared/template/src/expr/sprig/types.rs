@@ -48,11 +48,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
             }
         }
         ("empty", [value]) => Value::Bool(is_empty(value)),
-        ("coalesce", values) => values
-            .iter()
-            .find(|v| !is_empty(v))
-            .cloned()
-            .unwrap_or(Value::Nil),
+        ("coalesce", values) => values.iter().find(|v| !is_empty(v)).cloned().unwrap_or(Value::Nil),
         ("all", values) => Value::Bool(!values.iter().any(is_empty)),
         ("any", values) => Value::Bool(values.iter().any(|v| !is_empty(v))),
         ("ternary", [yes, no, Value::Bool(test)]) => {
@@ -87,18 +83,11 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
 }
 
 /// JSON text; where there is none, an error of the `must` functions and an empty text of the others.
-fn json(
-    name: &str,
-    value: &Value,
-    html: bool,
-    indent: Option<(&str, usize)>,
-) -> Result<Value, Fail> {
+fn json(name: &str, value: &Value, html: bool, indent: Option<(&str, usize)>) -> Result<Value, Fail> {
     let mut out = String::new();
     match gofmt::write_json(&mut out, value, html, indent) {
         Some(()) => Ok(Value::from(out)),
-        None if name.starts_with("must") => {
-            Err(Fail::run(super::super::builtins::unsupported(value)))
-        }
+        None if name.starts_with("must") => Err(Fail::run(super::super::builtins::unsupported(value))),
         None => Ok(Value::str("")),
     }
 }
