@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use jiff::Timestamp;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
@@ -22,15 +22,9 @@ pub struct Process {
 
 enum Life {
     /// Our own child. Dropping the lifeline ends it, unless it is to outlive the node.
-    Child {
-        child: Child,
-        _lifeline: Option<ChildStdin>,
-    },
+    Child { child: Child, _lifeline: Option<ChildStdin> },
     /// Started by an earlier life of this node; the channel closes when it dies.
-    Adopted {
-        pid: i32,
-        gone: oneshot::Receiver<()>,
-    },
+    Adopted { pid: i32, gone: oneshot::Receiver<()> },
     /// Over before we looked.
     Finished,
 }
@@ -43,19 +37,12 @@ impl Process {
         std::fs::create_dir_all(&spec.dir)?;
         if spec.outlive_node {
             if let Some(life) = found(&spec.dir)? {
-                return Ok(Self {
-                    dir: spec.dir.clone(),
-                    life,
-                });
+                return Ok(Self { dir: spec.dir.clone(), life });
             }
         }
         spec::write_json(&spec.dir.join(SPEC), spec)?;
         let mut command = Command::new(executable);
-        command
-            .arg(shim::COMMAND)
-            .arg(spec.dir.join(SPEC))
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit());
+        command.arg(shim::COMMAND).arg(spec.dir.join(SPEC)).stdout(Stdio::null()).stderr(Stdio::inherit());
         if spec.outlive_node {
             // the lock belongs to the open file, which the shim inherits: no moment without it
             let lock = lock_file(&spec.dir)?;
@@ -64,15 +51,13 @@ impl Process {
         } else {
             command.stdin(Stdio::piped());
         }
-        let mut child = command.spawn()?;
+        // the mask is inherited: signals to the shim wait until it can take them
+        let mask = shim::awaited().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let child = command.spawn();
+        mask.thread_set_mask()?;
+        let mut child = child?;
         let lifeline = child.stdin.take();
-        Ok(Self {
-            dir: spec.dir.clone(),
-            life: Life::Child {
-                child,
-                _lifeline: lifeline,
-            },
-        })
+        Ok(Self { dir: spec.dir.clone(), life: Life::Child { child, _lifeline: lifeline } })
     }
 
     /// Waits for the end. Cancel safe.
@@ -112,12 +97,7 @@ impl Process {
 }
 
 fn lock_file(dir: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(dir.join(LOCK))
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(dir.join(LOCK))
 }
 
 /// What an earlier life of the node left of a run; `None` when it never began.
@@ -136,22 +116,17 @@ fn found(dir: &Path) -> io::Result<Option<Life>> {
         Err(TryLockError::WouldBlock) => {
             let (sender, gone) = oneshot::channel::<()>();
             // A thread, as a lock can only be waited for by blocking. It ends with the shim.
-            std::thread::Builder::new()
-                .name("adopted-shim".into())
-                .spawn(move || {
-                    let _ = lock.lock();
-                    drop(sender);
-                })?;
+            std::thread::Builder::new().name("adopted-shim".into()).spawn(move || {
+                let _ = lock.lock();
+                drop(sender);
+            })?;
             let pid = match spec::read_json::<Started>(&dir.join(STARTED))? {
                 Some(started) => started.pid,
                 // it holds the lock but has not written yet: it is about to
                 None => 0,
             };
             Ok(Some(if pid == 0 {
-                Life::Adopted {
-                    pid: wait_for_pid(dir)?,
-                    gone,
-                }
+                Life::Adopted { pid: wait_for_pid(dir)?, gone }
             } else {
                 Life::Adopted { pid, gone }
             }))
@@ -167,17 +142,10 @@ fn wait_for_pid(dir: &Path) -> io::Result<i32> {
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    Err(io::Error::new(
-        io::ErrorKind::TimedOut,
-        "a running shim does not tell its process id",
-    ))
+    Err(io::Error::new(io::ErrorKind::TimedOut, "a running shim does not tell its process id"))
 }
 
 /// The end of a run that nobody could write down, as the kubelet reports it.
 fn lost() -> Exit {
-    Exit {
-        code: 137,
-        start_error: None,
-        at: Timestamp::now(),
-    }
+    Exit { code: 137, start_error: None, at: Timestamp::now() }
 }

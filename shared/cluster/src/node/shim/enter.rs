@@ -56,11 +56,7 @@ fn run(file: &Path) -> io::Result<u8> {
     let Some((name, args)) = spec.argv.split_first() else {
         return Ok(BROKEN);
     };
-    let dir = if spec.working_dir.is_empty() {
-        "/"
-    } else {
-        &spec.working_dir
-    };
+    let dir = if spec.working_dir.is_empty() { "/" } else { &spec.working_dir };
     let status = Command::new(name)
         .args(args)
         .env_clear()

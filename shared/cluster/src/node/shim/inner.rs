@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,6 @@ use std::process::{Command, ExitCode, Stdio};
 use jiff::Timestamp;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -30,27 +29,21 @@ fn run(file: &Path) -> io::Result<Exit> {
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     awaited().thread_block()?;
     let spec: ShimSpec = spec::read_json(file)?.ok_or(io::ErrorKind::NotFound)?;
-    let result = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut control = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let exit = match prepare(&spec) {
-        Err(error) => Exit {
-            code: 128,
-            start_error: Some(StartError::Sandbox(error.to_string())),
-            at: Timestamp::now(),
-        },
+        Err(error) => {
+            Exit { code: 128, start_error: Some(StartError::Sandbox(error.to_string())), at: Timestamp::now() }
+        }
         Ok(()) => match command(&spec) {
-            Err(text) => Exit {
-                code: 128,
-                start_error: Some(StartError::Command(text)),
-                at: Timestamp::now(),
-            },
-            Ok(child) => Exit {
-                code: reap(&spec, child)?,
-                start_error: None,
-                at: Timestamp::now(),
-            },
+            Err(text) => Exit { code: 128, start_error: Some(StartError::Command(text)), at: Timestamp::now() },
+            Ok(child) => {
+                // from here on signals reach the command
+                control.write_all(b"\n")?;
+                Exit { code: reap(&spec, child)?, start_error: None, at: Timestamp::now() }
+            }
         },
     };
-    serde_json::to_writer(&result, &exit).map_err(io::Error::other)?;
+    serde_json::to_writer(&control, &exit).map_err(io::Error::other)?;
     Ok(exit)
 }
 
@@ -69,18 +62,9 @@ fn prepare(spec: &ShimSpec) -> io::Result<()> {
 /// Starts the command. Errors: a text as Go's `os/exec` gives it.
 fn command(spec: &ShimSpec) -> Result<Pid, String> {
     let name = spec.argv.first().map(String::as_str).unwrap_or_default();
-    let path = spec
-        .env
-        .iter()
-        .rev()
-        .find(|(key, _)| key == "PATH")
-        .map(|(_, value)| value.as_str());
+    let path = spec.env.iter().rev().find(|(key, _)| key == "PATH").map(|(_, value)| value.as_str());
     let program = look_up(name, path.unwrap_or_default())?;
-    let dir = if spec.working_dir.is_empty() {
-        "/"
-    } else {
-        &spec.working_dir
-    };
+    let dir = if spec.working_dir.is_empty() { "/" } else { &spec.working_dir };
     // a working directory that the image lacks is made, as container runtimes do
     let _ = std::fs::create_dir_all(dir);
     let mut command = Command::new(&program);
@@ -95,36 +79,15 @@ fn command(spec: &ShimSpec) -> Result<Pid, String> {
     if let Some((uid, gid)) = spec.user {
         command.uid(uid).gid(gid);
     }
-    spawn(&mut command)
-        .map_err(|error| format!("fork/exec {}: {}", program.display(), plain(&error)))
+    spawn(&mut command).map_err(|error| format!("fork/exec {}: {}", program.display(), plain(&error)))
 }
 
-/// Starts the command with no signal blocked. Signals that came before are passed on to it.
+/// Starts the command with no signal blocked: it inherits the mask. Meanwhile the outer half sends none, but to kill.
 fn spawn(command: &mut Command) -> io::Result<Pid> {
-    let signals = SignalFd::with_flags(&awaited(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut early = Vec::new();
-    while let Some(info) = signals.read_signal()? {
-        early.extend(Signal::try_from(info.ssi_signo as i32).ok());
-    }
-    // a child inherits the mask; a signal in this instant is ignored by process 1
     SigSet::empty().thread_set_mask()?;
     let child = command.spawn();
     awaited().thread_block()?;
-    let child = Pid::from_raw(child?.id() as i32);
-    for signal in early
-        .into_iter()
-        .filter(|signal| *signal != Signal::SIGCHLD)
-    {
-        let _ = killpg(
-            child,
-            if signal == Signal::SIGUSR1 {
-                Signal::SIGKILL
-            } else {
-                signal
-            },
-        );
-    }
-    Ok(child)
+    Ok(Pid::from_raw(child?.id() as i32))
 }
 
 /// The program's path, searched for like Go's `exec.LookPath`.
@@ -135,21 +98,14 @@ fn look_up(name: &str, path: &str) -> Result<PathBuf, String> {
     if name.contains('/') {
         return match runnable(Path::new(name)) {
             Ok(()) => Ok(PathBuf::from(name)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
-                "exec: \"{name}\": stat {name}: no such file or directory"
-            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(format!("exec: \"{name}\": stat {name}: no such file or directory"))
+            }
             Err(error) => Err(format!("exec: \"{name}\": {}", plain(&error))),
         };
     }
     std::env::split_paths(OsStr::new(path))
-        .map(|dir| {
-            if dir.as_os_str().is_empty() {
-                PathBuf::from(".")
-            } else {
-                dir
-            }
-            .join(name)
-        })
+        .map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir }.join(name))
         .find(|candidate| runnable(candidate).is_ok())
         .ok_or_else(|| format!("exec: \"{name}\": executable file not found in $PATH"))
 }
@@ -205,9 +161,7 @@ fn collect(child: Pid) -> Option<i32> {
     loop {
         match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, status)) if pid == child => code = Some(status),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
-                code = Some(128 + signal as i32)
-            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => code = Some(128 + signal as i32),
             Ok(WaitStatus::StillAlive) | Err(_) => return code,
             Ok(_) => {}
         }

@@ -17,11 +17,7 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            pending: Vec::new(),
-            out: Vec::new(),
-        }
+        Self { name, pending: Vec::new(), out: Vec::new() }
     }
 
     /// Writes the lines that `bytes` completes.

@@ -42,8 +42,9 @@ pub fn main() -> ExitCode {
 
 pub use enter::EnterSpec;
 
-/// The signals that a shim waits for instead of dying of them.
-fn awaited() -> SigSet {
+/// The signals that a shim waits for instead of dying of them. The node starts it with these blocked, so that it does not
+/// die of one that comes early.
+pub(super) fn awaited() -> SigSet {
     let mut set = SigSet::empty();
     for signal in [
         Signal::SIGCHLD,

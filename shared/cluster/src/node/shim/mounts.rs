@@ -21,8 +21,7 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Errors: each names what was being mounted.
 pub fn build(root: &Root, isolation: Isolation) -> io::Result<()> {
     let at = root.mount_point.as_path();
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
-        .map_err(|e| named("make mounts private", e))?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(|e| named("make mounts private", e))?;
     for layer in &root.layers {
         overlay(at, layer, isolation)?;
     }
@@ -36,14 +35,7 @@ pub fn build(root: &Root, isolation: Isolation) -> io::Result<()> {
         bind(at, through)?;
     }
     system(at)?;
-    bind(
-        at,
-        &Bind {
-            at: "/tmp".into(),
-            source: root.tmp.clone(),
-            read_only: false,
-        },
-    )?;
+    bind(at, &Bind { at: "/tmp".into(), source: root.tmp.clone(), read_only: false })?;
     for volume in &root.binds {
         bind(at, volume)?;
     }
@@ -69,11 +61,7 @@ fn overlay(root: &Path, layer: &Layer, isolation: Isolation) -> io::Result<()> {
         fs::create_dir_all(&target)?;
     }
     let mut options = b"lowerdir=".to_vec();
-    for (key, path) in [
-        ("", lower),
-        (",upperdir=", &layer.upper),
-        (",workdir=", &layer.work),
-    ] {
+    for (key, path) in [("", lower), (",upperdir=", &layer.upper), (",workdir=", &layer.work)] {
         options.extend_from_slice(key.as_bytes());
         for byte in path.as_os_str().as_bytes() {
             if b"\\,:".contains(byte) {
@@ -85,14 +73,8 @@ fn overlay(root: &Path, layer: &Layer, isolation: Isolation) -> io::Result<()> {
     if isolation == Isolation::UserNamespaces {
         options.extend_from_slice(b",userxattr");
     }
-    mount(
-        Some("overlay"),
-        &target,
-        Some("overlay"),
-        MsFlags::empty(),
-        Some(options.as_slice()),
-    )
-    .map_err(|e| named(&format!("overlay {}", layer.at.display()), e))
+    mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options.as_slice()))
+        .map_err(|e| named(&format!("overlay {}", layer.at.display()), e))
 }
 
 /// `/proc`, `/sys` and `/dev`.
@@ -101,44 +83,19 @@ fn system(root: &Path) -> io::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     if mount(Some("proc"), &proc, Some("proc"), flags, NONE).is_err() {
         // refused where the host hides parts of its own; then the host's is shown
-        mount(
-            Some("/proc"),
-            &proc,
-            NONE,
-            MsFlags::MS_BIND | MsFlags::MS_REC,
-            NONE,
-        )
-        .map_err(|e| named("mount /proc", e))?;
+        mount(Some("/proc"), &proc, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+            .map_err(|e| named("mount /proc", e))?;
     }
     let sys = directory(root, "/sys")?;
-    mount(
-        Some("/sys"),
-        &sys,
-        NONE,
-        MsFlags::MS_BIND | MsFlags::MS_REC,
-        NONE,
-    )
-    .map_err(|e| named("mount /sys", e))?;
+    mount(Some("/sys"), &sys, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).map_err(|e| named("mount /sys", e))?;
     let dev = directory(root, "/dev")?;
-    mount(
-        Some("tmpfs"),
-        &dev,
-        Some("tmpfs"),
-        MsFlags::MS_NOSUID,
-        Some("mode=755,size=65536k"),
-    )
-    .map_err(|e| named("mount /dev", e))?;
+    mount(Some("tmpfs"), &dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755,size=65536k"))
+        .map_err(|e| named("mount /dev", e))?;
     for device in DEVICES {
         let target = dev.join(device);
         File::create(&target)?;
-        mount(
-            Some(&Path::new("/dev").join(device)),
-            &target,
-            NONE,
-            MsFlags::MS_BIND,
-            NONE,
-        )
-        .map_err(|e| named(&format!("mount /dev/{device}"), e))?;
+        mount(Some(&Path::new("/dev").join(device)), &target, NONE, MsFlags::MS_BIND, NONE)
+            .map_err(|e| named(&format!("mount /dev/{device}"), e))?;
     }
     for (name, target) in [
         ("fd", "/proc/self/fd"),
@@ -157,8 +114,7 @@ fn bind(root: &Path, bind: &Bind) -> io::Result<()> {
     let what = || format!("mount {} at {}", bind.source.display(), bind.at.display());
     let target = paths::inside(root, &bind.at)?;
     if fs::metadata(&bind.source)?.is_dir() {
-        fs::create_dir_all(&target)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", what())))?;
+        fs::create_dir_all(&target).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", what())))?;
     } else {
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
@@ -167,14 +123,8 @@ fn bind(root: &Path, bind: &Bind) -> io::Result<()> {
             File::create(&target)?;
         }
     }
-    mount(
-        Some(&bind.source),
-        &target,
-        NONE,
-        MsFlags::MS_BIND | MsFlags::MS_REC,
-        NONE,
-    )
-    .map_err(|e| named(&what(), e))?;
+    mount(Some(&bind.source), &target, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+        .map_err(|e| named(&what(), e))?;
     if bind.read_only {
         let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         // a user namespace may not drop what the host's mount forbids
@@ -191,8 +141,7 @@ fn bind(root: &Path, bind: &Bind) -> io::Result<()> {
                 flags |= flag;
             }
         }
-        mount(NONE, &target, NONE, flags, NONE)
-            .map_err(|e| named(&format!("{} read-only", what()), e))?;
+        mount(NONE, &target, NONE, flags, NONE).map_err(|e| named(&format!("{} read-only", what()), e))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! One thread only: after `unshare(CLONE_NEWPID)` the kernel refuses new ones.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -42,27 +42,12 @@ fn run(file: &Path) -> io::Result<()> {
     // not fatal: a process-group leader is already apart
     let _ = setsid();
     let dir = File::open(&spec.dir)?;
-    let mut log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&spec.log)?;
-    let part = spec.dir.join("exit.part");
-    let result = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .read(true)
-        .write(true)
-        .open(part)?;
-    spec::write_json(
-        &spec.dir.join(STARTED),
-        &Started {
-            pid: std::process::id() as i32,
-            at: Timestamp::now(),
-        },
-    )?;
+    let mut log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
+    let part = File::create(spec.dir.join("exit.part"))?;
+    spec::write_json(&spec.dir.join(STARTED), &Started { pid: std::process::id() as i32, at: Timestamp::now() })?;
 
-    let exit = match enter(spec.isolation).and_then(|()| start(file, &result)) {
-        Ok(child) => follow(&spec, child, &mut log, &result)?,
+    let exit = match enter(spec.isolation).and_then(|()| start(file)) {
+        Ok((child, control)) => follow(&spec, child, control, &mut log)?,
         Err(error) => Exit {
             code: 128,
             start_error: Some(StartError::Sandbox(format!("create the sandbox: {error}"))),
@@ -70,17 +55,14 @@ fn run(file: &Path) -> io::Result<()> {
         },
     };
     // The container's root has been pivoted since: the host's paths are gone, only open descriptors are left.
-    write_result(&result, &exit)?;
+    serde_json::to_writer(&part, &exit).map_err(io::Error::other)?;
     renameat(dir.as_fd(), "exit.part", dir.as_fd(), EXIT)?;
     Ok(())
 }
 
 /// Leaves the host's namespaces for new ones.
 fn enter(isolation: Isolation) -> io::Result<()> {
-    let own = CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWIPC;
+    let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     match isolation {
         Isolation::Plain => Ok(()),
         Isolation::Namespaces => Ok(unshare(own)?),
@@ -94,56 +76,55 @@ fn enter(isolation: Isolation) -> io::Result<()> {
     }
 }
 
-fn start(file: &Path, result: &File) -> io::Result<Child> {
-    Command::new("/proc/self/exe")
+/// Starts the inner half. What it has to say comes through the pipe: a newline once the command runs, then how it
+/// ended.
+fn start(file: &Path) -> io::Result<(Child, PipeReader)> {
+    let (control, theirs) = io::pipe()?;
+    let child = Command::new("/proc/self/exe")
         .args([COMMAND.as_ref(), "--inner".as_ref(), file.as_os_str()])
         .env_clear()
-        .stdin(Stdio::from(result.try_clone()?))
+        .stdin(Stdio::from(theirs))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
+        .spawn()?;
+    Ok((child, control))
 }
 
 /// Keeps the log, passes signals on and waits for the inner half.
-fn follow(spec: &ShimSpec, mut child: Child, log: &mut File, result: &File) -> io::Result<Exit> {
-    let inner = Pid::from_raw(child.id() as i32);
+fn follow(spec: &ShimSpec, mut child: Child, control: PipeReader, log: &mut File) -> io::Result<Exit> {
     let signals = SignalFd::with_flags(&awaited(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut outputs: Vec<(Box<dyn Source>, Stream)> = Vec::new();
+    let mut inner = Inner {
+        pid: Pid::from_raw(child.id() as i32),
+        isolation: spec.isolation,
+        said: Vec::new(),
+        early: Vec::new(),
+        ended: None,
+    };
+    let mut pipes: Vec<(Box<dyn Source>, Sink)> = vec![(Box::new(control), Sink::Control)];
     if let Some(stdout) = child.stdout.take() {
-        outputs.push((Box::new(stdout), Stream::new("stdout")));
+        pipes.push((Box::new(stdout), Sink::Log(Stream::new("stdout"))));
     }
     if let Some(stderr) = child.stderr.take() {
-        outputs.push((Box::new(stderr), Stream::new("stderr")));
+        pipes.push((Box::new(stderr), Sink::Log(Stream::new("stderr"))));
     }
     // the lifeline: standard input is a pipe from the node, and its end means that the node is gone
     let stdin = io::stdin();
     let mut lifeline = !spec.outlive_node;
     let mut buffer = vec![0; 64 * 1024];
-    let mut ended: Option<(i32, Instant)> = None;
     loop {
-        let left = match ended {
+        let left = match inner.ended {
             Some((code, at)) => {
                 let left = DRAIN_MAX.saturating_sub(at.elapsed());
-                if outputs.is_empty() || left.is_zero() {
-                    for (_, stream) in &mut outputs {
-                        stream.finish(log)?;
-                    }
-                    return Ok(read_result(result).unwrap_or(Exit {
-                        code,
-                        start_error: None,
-                        at: Timestamp::now(),
-                    }));
+                if pipes.is_empty() || left.is_zero() {
+                    pipes.iter_mut().try_for_each(|(_, sink)| sink.finish(log))?;
+                    return Ok(inner.exit(code));
                 }
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
             }
             None => PollTimeout::NONE,
         };
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(
-            outputs
-                .iter()
-                .map(|(source, _)| PollFd::new(source.fd(), PollFlags::POLLIN)),
-        );
+        fds.extend(pipes.iter().map(|(source, _)| PollFd::new(source.fd(), PollFlags::POLLIN)));
         if lifeline {
             fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }
@@ -153,57 +134,112 @@ fn follow(spec: &ShimSpec, mut child: Child, log: &mut File, result: &File) -> i
         }
         let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         drop(fds);
-        let count = outputs.len();
+        let count = pipes.len();
         if lifeline && ready[1 + count] && !matches!(stdin.lock().read(&mut buffer), Ok(1..)) {
             lifeline = false;
-            stop(spec, inner);
+            inner.kill();
         }
         for n in (0..count).rev().filter(|n| ready[1 + n]) {
-            let (source, stream) = &mut outputs[n];
-            match source.read(&mut buffer) {
-                Ok(bytes @ 1..) => {
+            let (source, sink) = &mut pipes[n];
+            match (source.read(&mut buffer), &mut *sink) {
+                (Ok(bytes @ 1..), Sink::Control) => inner.hear(&buffer[..bytes]),
+                (Ok(bytes @ 1..), Sink::Log(stream)) => {
                     // a full disk loses log lines, not the run
                     let _ = stream.feed(&buffer[..bytes], log);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => {
-                    let _ = stream.finish(log);
-                    outputs.remove(n);
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
+                (Ok(0) | Err(_), sink) => {
+                    let _ = sink.finish(log);
+                    pipes.remove(n);
                 }
             }
         }
         while let Ok(Some(info)) = signals.read_signal() {
-            let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else {
-                continue;
-            };
-            match signal {
-                Signal::SIGCHLD => {
-                    ended = match waitpid(inner, Some(WaitPidFlag::WNOHANG)) {
-                        Ok(WaitStatus::Exited(_, code)) => Some((code, Instant::now())),
-                        Ok(WaitStatus::Signaled(_, signal, _)) => {
-                            Some((128 + signal as i32, Instant::now()))
-                        }
-                        _ => ended,
-                    }
-                }
-                Signal::SIGUSR1 => stop(spec, inner),
-                other => {
-                    let _ = kill(inner, other);
-                }
+            match Signal::try_from(info.ssi_signo as i32) {
+                Ok(Signal::SIGCHLD) => inner.collect(),
+                Ok(Signal::SIGUSR1) => inner.kill(),
+                Ok(other) => inner.signal(other),
+                Err(_) => {}
             }
         }
     }
 }
 
-/// Kills the container now.
-fn stop(spec: &ShimSpec, inner: Pid) {
-    let signal = match spec.isolation {
-        // its inner half kills the command's group
-        Isolation::Plain => Signal::SIGUSR1,
-        // the kernel kills all of a pid namespace with its process 1
-        Isolation::Namespaces | Isolation::UserNamespaces => Signal::SIGKILL,
-    };
-    let _ = kill(inner, signal);
+/// What comes out of a pipe.
+enum Sink {
+    Control,
+    Log(Stream),
+}
+
+impl Sink {
+    fn finish(&mut self, log: &mut File) -> io::Result<()> {
+        match self {
+            Self::Control => Ok(()),
+            Self::Log(stream) => stream.finish(log),
+        }
+    }
+}
+
+/// The inner half, as the outer sees it.
+struct Inner {
+    pid: Pid,
+    isolation: Isolation,
+    /// What came through the control pipe.
+    said: Vec<u8>,
+    /// Signals to pass on once the command runs: while it is started they would be lost.
+    early: Vec<Signal>,
+    ended: Option<(i32, Instant)>,
+}
+
+impl Inner {
+    fn runs(&self) -> bool {
+        self.said.contains(&b'\n')
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        self.said.extend_from_slice(bytes);
+        if self.runs() {
+            for signal in std::mem::take(&mut self.early) {
+                self.signal(signal);
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if self.runs() {
+            // it may be gone already
+            let _ = kill(self.pid, signal);
+        } else {
+            self.early.push(signal);
+        }
+    }
+
+    /// Kills the container now.
+    fn kill(&mut self) {
+        match self.isolation {
+            // its inner half kills the command's group
+            Isolation::Plain => self.signal(Signal::SIGUSR1),
+            // the kernel kills all of a pid namespace with its process 1
+            Isolation::Namespaces | Isolation::UserNamespaces => {
+                let _ = kill(self.pid, Signal::SIGKILL);
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        let code = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => code,
+            Ok(WaitStatus::Signaled(_, signal, _)) => 128 + signal as i32,
+            _ => return,
+        };
+        self.ended = Some((code, Instant::now()));
+    }
+
+    /// What it said about the end, else what the kernel says.
+    fn exit(&self, code: i32) -> Exit {
+        let told = serde_json::from_slice(self.said.trim_ascii()).ok();
+        told.unwrap_or(Exit { code, start_error: None, at: Timestamp::now() })
+    }
 }
 
 trait Source: Read {
@@ -214,17 +250,4 @@ impl<T: Read + AsFd> Source for T {
     fn fd(&self) -> BorrowedFd<'_> {
         self.as_fd()
     }
-}
-
-fn read_result(mut file: &File) -> Option<Exit> {
-    let mut text = String::new();
-    io::Seek::rewind(&mut file).ok()?;
-    file.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
-}
-
-fn write_result(mut file: &File, exit: &Exit) -> io::Result<()> {
-    file.set_len(0)?;
-    io::Seek::rewind(&mut file)?;
-    serde_json::to_writer(file, exit).map_err(io::Error::other)
 }
