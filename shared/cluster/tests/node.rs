@@ -46,14 +46,7 @@ impl World {
         let dir = TempDir::new()?;
         let node = node(&server, dir.path().to_owned(), keep, runtime).await?;
         let (stop, task) = run(&node);
-        Ok(Self {
-            client: server.client("default"),
-            server,
-            node,
-            dir,
-            stop,
-            task,
-        })
+        Ok(Self { client: server.client("default"), server, node, dir, stop, task })
     }
 
     fn pods(&self) -> Api<Pod> {
@@ -62,54 +55,32 @@ impl World {
 
     async fn create(&self, name: &str, spec: Value) -> Result<()> {
         let pod = json!({"metadata": {"name": name, "labels": {"a": "b"}}, "spec": spec});
-        self.pods()
-            .create(&PostParams::default(), &serde_json::from_value(pod)?)
-            .await?;
+        self.pods().create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
         Ok(())
     }
 
     async fn until(&self, name: &str, check: fn(&Pod) -> bool) -> Result<Pod> {
-        let found = await_condition(self.pods(), name, |pod: Option<&Pod>| {
-            pod.is_some_and(check)
-        });
+        let found = await_condition(self.pods(), name, |pod: Option<&Pod>| pod.is_some_and(check));
         let found = tokio::time::timeout(Duration::from_secs(20), found).await;
         let now = self.pods().get_opt(name).await?.and_then(|pod| pod.status);
-        Ok(found
-            .with_context(|| format!("{name}: {now:?}"))??
-            .context("the pod is gone")?)
+        found.with_context(|| format!("{name}: {now:?}"))??.context("the pod is gone")
     }
 
     /// Runs a pod with one container and returns its phase, how it ended, and its log.
-    async fn shell(
-        &self,
-        name: &str,
-        container: Value,
-    ) -> Result<(String, ContainerStateTerminated, String)> {
+    async fn shell(&self, name: &str, container: Value) -> Result<(String, ContainerStateTerminated, String)> {
         let mut main = json!({"name": "main", "image": "busybox"});
         for (key, value) in container.as_object().context("an object")? {
             main[key] = value.clone();
         }
-        let volumes = main
-            .as_object_mut()
-            .and_then(|m| m.remove("volumes"))
-            .unwrap_or(json!([]));
-        self.create(name, json!({"containers": [main], "volumes": volumes}))
-            .await?;
+        let volumes = main.as_object_mut().and_then(|m| m.remove("volumes")).unwrap_or(json!([]));
+        self.create(name, json!({"containers": [main], "volumes": volumes})).await?;
         let pod = self.until(name, ended).await?;
         let log = self.log(name, "main", LogOptions::default()).await?;
-        Ok((
-            phase(&pod).to_owned(),
-            terminated(&pod, "main").context("no end")?,
-            log,
-        ))
+        Ok((phase(&pod).to_owned(), terminated(&pod, "main").context("no end")?, log))
     }
 
     async fn log(&self, pod: &str, container: &str, options: LogOptions) -> Result<String> {
-        let stream = self
-            .node
-            .log_source()
-            .logs("default", pod, container, options)
-            .await?;
+        let stream = self.node.log_source().logs("default", pod, container, options).await?;
         let bytes: Vec<_> = stream.collect().await;
         Ok(String::from_utf8(bytes.concat())?)
     }
@@ -127,10 +98,7 @@ fn run(node: &Node) -> (CancellationToken, JoinHandle<()>) {
 }
 
 fn phase(pod: &Pod) -> &str {
-    pod.status
-        .as_ref()
-        .and_then(|s| s.phase.as_deref())
-        .unwrap_or_default()
+    pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default()
 }
 
 fn ended(pod: &Pod) -> bool {
@@ -142,22 +110,13 @@ fn running(pod: &Pod) -> bool {
 }
 
 fn ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .iter()
-        .flat_map(|s| s.conditions.iter().flatten());
-    conditions
-        .into_iter()
-        .any(|c| c.type_ == "Ready" && c.status == "True")
+    let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 fn terminated(pod: &Pod, container: &str) -> Option<ContainerStateTerminated> {
     let status = pod.status.as_ref()?;
-    let mut all = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .chain(status.init_container_statuses.iter().flatten());
+    let mut all = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
     all.find(|c| c.name == container)?.state.clone()?.terminated
 }
 
@@ -168,40 +127,16 @@ fn sh(script: &str) -> Value {
 #[tokio::test]
 async fn a_container_runs_and_its_end_is_told() -> Result<()> {
     let world = World::start(false, Runtime::Process).await?;
-    let (phase, end, log) = world
-        .shell(
-            "good",
-            sh("echo out; echo err >&2; echo bye > /dev/termination-log"),
-        )
-        .await?;
-    assert_eq!(
-        (phase.as_str(), end.exit_code, end.message.as_deref()),
-        ("Succeeded", 0, Some("bye\n"))
-    );
+    let (phase, end, log) = world.shell("good", sh("echo out; echo err >&2; echo bye > /dev/termination-log")).await?;
+    assert_eq!((phase.as_str(), end.exit_code, end.message.as_deref()), ("Succeeded", 0, Some("bye\n")));
     ensure!(log.contains("out\n") && log.contains("err\n"), "{log}");
     let (phase, end, _) = world.shell("bad", sh("exit 3")).await?;
-    assert_eq!(
-        (phase.as_str(), end.exit_code, end.reason.as_deref()),
-        ("Failed", 3, Some("Error"))
-    );
-    let (_, end, _) = world
-        .shell(
-            "signal",
-            json!({"command": ["bash", "-c", "kill $BASHPID"]}),
-        )
-        .await?;
+    assert_eq!((phase.as_str(), end.exit_code, end.reason.as_deref()), ("Failed", 3, Some("Error")));
+    let (_, end, _) = world.shell("signal", json!({"command": ["bash", "-c", "kill $BASHPID"]})).await?;
     assert_eq!(end.exit_code, 143);
-    let (_, end, _) = world
-        .shell("missing", json!({"command": ["no-such-program"]}))
-        .await?;
-    assert_eq!(
-        (end.exit_code, end.reason.as_deref()),
-        (128, Some("StartError"))
-    );
-    assert_eq!(
-        end.message.as_deref(),
-        Some("exec: \"no-such-program\": executable file not found in $PATH")
-    );
+    let (_, end, _) = world.shell("missing", json!({"command": ["no-such-program"]})).await?;
+    assert_eq!((end.exit_code, end.reason.as_deref()), (128, Some("StartError")));
+    assert_eq!(end.message.as_deref(), Some("exec: \"no-such-program\": executable file not found in $PATH"));
     let (_, end, _) = world
         .shell(
             "fallback",
@@ -218,16 +153,14 @@ async fn a_container_runs_and_its_end_is_told() -> Result<()> {
         )
         .await?;
     assert_eq!((end.exit_code, log.as_str()), (0, "hi there $(NOT)\n"));
-    let (_, end, log) = world.shell("cow", json!({"image": "argoproj/argosay:v1", "command": ["sh", "-c", "cowsay moo && /argosay exit 4"]})).await?;
-    ensure!(end.exit_code == 4 && log.contains("moo"), "{end:?} {log}");
-    let (_, end, _) = world
-        .shell("image", json!({"image": "localhost/unknown"}))
+    let (_, end, log) = world
+        .shell("cow", json!({"image": "argoproj/argosay:v1", "command": ["sh", "-c", "cowsay moo && /argosay exit 4"]}))
         .await?;
+    ensure!(end.exit_code == 4 && log.contains("moo"), "{end:?} {log}");
+    let (_, end, _) = world.shell("image", json!({"image": "localhost/unknown"})).await?;
     assert_eq!(
         end.message.as_deref(),
-        Some(
-            "image localhost/unknown has no known entrypoint: give command, or --image localhost/unknown=entrypoint"
-        )
+        Some("image localhost/unknown has no known entrypoint: give command, or --image localhost/unknown=entrypoint")
     );
     world.end().await
 }
@@ -236,22 +169,15 @@ async fn a_container_runs_and_its_end_is_told() -> Result<()> {
 async fn containers_have_files_of_their_own() -> Result<()> {
     let world = World::start(false, Runtime::Process).await?;
     if world.node.sandbox().isolation == Isolation::Plain {
-        eprintln!(
-            "no sandbox on this machine: {:?}",
-            world.node.sandbox().refused
-        );
+        eprintln!("no sandbox on this machine: {:?}", world.node.sandbox().refused);
         return world.end().await;
     }
     let map = json!({"metadata": {"name": "conf"}, "data": {"k": "v"}});
     let maps: Api<ConfigMap> = Api::default_namespaced(world.client.clone());
-    maps.create(&PostParams::default(), &serde_json::from_value(map)?)
-        .await?;
+    maps.create(&PostParams::default(), &serde_json::from_value(map)?).await?;
     let (_, end, log) = world.shell("write", sh("ls -A /tmp; echo x > /tmp/a; mkdir -p /etc/new/b; echo $$; hostname 2>/dev/null || cat /proc/sys/kernel/hostname; rm /etc/hostname; exec 2>&1; ps -e | wc -l")).await?;
     ensure!(end.exit_code == 0 && log.contains("write\n"), "{log}");
-    ensure!(
-        !std::path::Path::new("/etc/new").exists(),
-        "the host was written to"
-    );
+    ensure!(!std::path::Path::new("/etc/new").exists(), "the host was written to");
     let (_, end, log) = world.shell("mounts", json!({
         "command": ["sh", "-c", "cat /var/run/conf/k /deep/er/one; (echo x > /deep/er/one) 2>/dev/null || echo refused; pwd; cat /labels/l; echo y > /empty/f"],
         "workingDir": "/made/up",
@@ -266,10 +192,7 @@ async fn containers_have_files_of_their_own() -> Result<()> {
             {"name": "empty", "emptyDir": {}}]
     })).await?;
     ensure!(end.exit_code == 0, "{log}");
-    assert!(
-        log.starts_with("vv") && log.contains("refused\n/made/up\nb"),
-        "{log}"
-    );
+    assert!(log.starts_with("vv") && log.contains("refused\n/made/up\nb"), "{log}");
     world.end().await
 }
 
@@ -279,20 +202,24 @@ async fn init_containers_come_first_and_share_volumes() -> Result<()> {
     let mount = json!([{"name": "v", "mountPath": "/v"}]);
     let c = |name: &str, script: &str| json!({"name": name, "command": ["sh", "-c", script], "volumeMounts": mount});
     let volumes = json!([{"name": "v", "emptyDir": {}}]);
-    world.create("good", json!({"volumes": volumes, "initContainers": [c("a", "echo a >> /v/f"), c("b", "echo b >> /v/f")],
-        "containers": [c("main", "cat /v/f"), c("other", "true")]})).await?;
+    world
+        .create(
+            "good",
+            json!({"volumes": volumes, "initContainers": [c("a", "echo a >> /v/f"), c("b", "echo b >> /v/f")],
+        "containers": [c("main", "cat /v/f"), c("other", "true")]}),
+        )
+        .await?;
     let pod = world.until("good", ended).await?;
     assert_eq!(
-        (
-            phase(&pod),
-            world
-                .log("good", "main", LogOptions::default())
-                .await?
-                .as_str()
-        ),
+        (phase(&pod), world.log("good", "main", LogOptions::default()).await?.as_str()),
         ("Succeeded", "a\nb\n")
     );
-    world.create("bad", json!({"volumes": volumes, "initContainers": [c("a", "exit 2")], "containers": [c("main", "true")]})).await?;
+    world
+        .create(
+            "bad",
+            json!({"volumes": volumes, "initContainers": [c("a", "exit 2")], "containers": [c("main", "true")]}),
+        )
+        .await?;
     let pod = world.until("bad", ended).await?;
     assert_eq!(phase(&pod), "Failed");
     assert_eq!(terminated(&pod, "a").map(|t| t.exit_code), Some(2));
@@ -303,40 +230,25 @@ async fn init_containers_come_first_and_share_volumes() -> Result<()> {
 #[tokio::test]
 async fn pods_are_stopped_by_deadline_and_by_deletion() -> Result<()> {
     let world = World::start(false, Runtime::Process).await?;
-    let sleeper =
-        json!([{"name": "main", "command": ["sh", "-c", "trap 'exit 7' TERM; sleep 60 & wait"]}]);
-    world
-        .create(
-            "late",
-            json!({"containers": sleeper, "activeDeadlineSeconds": 1}),
-        )
-        .await?;
-    world
-        .create("deleted", json!({"containers": sleeper}))
-        .await?;
+    let sleeper = json!([{"name": "main", "command": ["sh", "-c", "trap 'exit 7' TERM; sleep 60 & wait"]}]);
+    world.create("late", json!({"containers": sleeper, "activeDeadlineSeconds": 1})).await?;
+    world.create("deleted", json!({"containers": sleeper})).await?;
     world.until("deleted", running).await?;
     // let the shell set its trap
     tokio::time::sleep(Duration::from_millis(200)).await;
-    world
-        .pods()
-        .delete("deleted", &DeleteParams::default())
-        .await?;
+    world.pods().delete("deleted", &DeleteParams::default()).await?;
     let gone = await_condition(world.pods(), "deleted", |pod: Option<&Pod>| pod.is_none());
     tokio::time::timeout(Duration::from_secs(5), gone).await??;
     let pod = world.until("late", ended).await?;
     let status = pod.status.as_ref().context("status")?;
-    assert_eq!(
-        (status.phase.as_deref(), status.reason.as_deref()),
-        (Some("Failed"), Some("DeadlineExceeded"))
-    );
-    assert_eq!(
-        status.message.as_deref(),
-        Some("Pod was active on the node longer than the specified deadline")
-    );
+    assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Failed"), Some("DeadlineExceeded")));
+    assert_eq!(status.message.as_deref(), Some("Pod was active on the node longer than the specified deadline"));
     assert_eq!(terminated(&pod, "main").map(|t| t.exit_code), Some(7));
     // a process that does not listen is killed
     let deaf = json!([{"name": "main", "command": ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]}]);
-    world.create("deaf", json!({"containers": deaf, "terminationGracePeriodSeconds": 1, "activeDeadlineSeconds": 1})).await?;
+    world
+        .create("deaf", json!({"containers": deaf, "terminationGracePeriodSeconds": 1, "activeDeadlineSeconds": 1}))
+        .await?;
     let pod = world.until("deaf", ended).await?;
     assert_eq!(terminated(&pod, "main").map(|t| t.exit_code), Some(137));
     world.end().await
@@ -346,8 +258,13 @@ async fn pods_are_stopped_by_deadline_and_by_deletion() -> Result<()> {
 async fn readiness_probes_decide_when_a_pod_is_ready() -> Result<()> {
     let world = World::start(false, Runtime::Process).await?;
     let script = "sleep 0.2; touch /tmp/ready; sleep 60";
-    world.create("exec", json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "command": ["sh", "-c", script],
-        "readinessProbe": {"exec": {"command": ["cat", "/tmp/ready"]}, "periodSeconds": 1}}]})).await?;
+    world
+        .create(
+            "exec",
+            json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "command": ["sh", "-c", script],
+        "readinessProbe": {"exec": {"command": ["cat", "/tmp/ready"]}, "periodSeconds": 1}}]}),
+        )
+        .await?;
     let pod = world.until("exec", running).await?;
     assert!(!ready(&pod));
     world.until("exec", ready).await?;
@@ -358,27 +275,12 @@ async fn readiness_probes_decide_when_a_pod_is_ready() -> Result<()> {
 async fn logs_can_be_followed() -> Result<()> {
     let world = World::start(false, Runtime::Process).await?;
     let script = "echo one; sleep 0.3; echo two; printf three";
-    world
-        .create(
-            "talk",
-            json!({"containers": [{"name": "main", "command": ["sh", "-c", script]}]}),
-        )
-        .await?;
-    world
-        .until("talk", |pod| running(pod) || ended(pod))
-        .await?;
-    let follow = LogOptions {
-        follow: true,
-        ..LogOptions::default()
-    };
-    let log =
-        tokio::time::timeout(Duration::from_secs(5), world.log("talk", "main", follow)).await??;
+    world.create("talk", json!({"containers": [{"name": "main", "command": ["sh", "-c", script]}]})).await?;
+    world.until("talk", |pod| running(pod) || ended(pod)).await?;
+    let follow = LogOptions { follow: true, ..LogOptions::default() };
+    let log = tokio::time::timeout(Duration::from_secs(5), world.log("talk", "main", follow)).await??;
     assert_eq!(log, "one\ntwo\nthree");
-    let tail = LogOptions {
-        tail_lines: Some(1),
-        timestamps: true,
-        ..LogOptions::default()
-    };
+    let tail = LogOptions { tail_lines: Some(1), timestamps: true, ..LogOptions::default() };
     let log = world.log("talk", "main", tail).await?;
     ensure!(log.contains("Z two\n") && !log.contains("one"), "{log}");
     world.end().await
@@ -400,24 +302,11 @@ async fn a_restarted_node_takes_over_what_runs() -> Result<()> {
         .await?;
     world.until("long", running).await?;
     world.stop.cancel();
-    let World {
-        server,
-        client,
-        dir,
-        task,
-        ..
-    } = world;
+    let World { server, client, dir, task, .. } = world;
     task.await?;
     let node = node(&server, dir.path().to_owned(), true, Runtime::Process).await?;
     let (stop, task) = run(&node);
-    let world = World {
-        server,
-        client,
-        node,
-        dir,
-        stop,
-        task,
-    };
+    let world = World { server, client, node, dir, stop, task };
     let pod = world.until("long", ended).await?;
     assert_eq!(terminated(&pod, "main").map(|t| t.exit_code), Some(5));
     assert_eq!(std::fs::read_to_string(count.join("f"))?, "run\n");
@@ -427,13 +316,32 @@ async fn a_restarted_node_takes_over_what_runs() -> Result<()> {
 #[tokio::test]
 async fn plain_processes_find_their_volumes() -> Result<()> {
     let world = World::start(false, Runtime::PlainProcess).await?;
-    let (phase, end, log) = world.shell("plain", json!({
-        "command": ["sh", "-c", "echo hi > /v/f; cat /v/f; sleep 60 & exit 0"],
-        "volumeMounts": [{"name": "v", "mountPath": "/v"}], "volumes": [{"name": "v", "emptyDir": {}}]
-    })).await?;
-    assert_eq!(
-        (phase.as_str(), end.exit_code, log.as_str()),
-        ("Succeeded", 0, "hi\n")
-    );
+    let (phase, end, log) = world
+        .shell(
+            "plain",
+            json!({
+                "command": ["sh", "-c", "echo hi > /v/f; cat /v/f; sleep 60 & exit 0"],
+                "volumeMounts": [{"name": "v", "mountPath": "/v"}], "volumes": [{"name": "v", "emptyDir": {}}]
+            }),
+        )
+        .await?;
+    assert_eq!((phase.as_str(), end.exit_code, log.as_str()), ("Succeeded", 0, "hi\n"));
+    world.end().await
+}
+
+/// Prints the time per pod of one short process; a figure, not a check. `cargo test --release -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints a figure"]
+async fn time_per_pod() -> Result<()> {
+    const PODS: u32 = 100;
+    let world = World::start(false, Runtime::Process).await?;
+    let begun = std::time::Instant::now();
+    for n in 0..PODS {
+        let name = format!("p{n}");
+        let pod = json!({"nodeName": "test", "containers": [{"name": "main", "command": ["true"]}]});
+        world.create(&name, pod).await?;
+        world.until(&name, ended).await?;
+    }
+    println!("{:?} per pod", begun.elapsed() / PODS);
     world.end().await
 }

@@ -11,10 +11,7 @@ pub const COMMAND: &str = "__argosay";
 
 /// Runs argosay with the arguments of this process: `EXECUTABLE __argosay [COMMAND ARGUMENT…]`.
 pub fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args_os()
-        .skip(2)
-        .map(|a| a.to_string_lossy().into_owned())
-        .collect();
+    let args: Vec<String> = std::env::args_os().skip(2).map(|a| a.to_string_lossy().into_owned()).collect();
     match run(&args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -45,16 +42,12 @@ fn run(args: &[String]) -> io::Result<u8> {
         ["sleep", text] => std::thread::sleep(duration(text)?),
         ["exit"] => return Ok(0),
         ["exit", code] => {
-            return code
-                .parse()
-                .map_err(|_| invalid(format!("not an exit code: {code}")));
+            return code.parse().map_err(|_| invalid(format!("not an exit code: {code}")));
         }
         ["assert_contains", file, text] => {
             let content = fs::read_to_string(file)?;
             if !content.contains(text) {
-                return Err(invalid(format!(
-                    "expected {file} to contain \"{text}\", got \"{content}\""
-                )));
+                return Err(invalid(format!("expected {file} to contain \"{text}\", got \"{content}\"")));
             }
         }
         ["cowsay", words @ ..] => writeln!(out, "{}", cow(&words.join(" ")))?,
@@ -77,14 +70,10 @@ fn duration(text: &str) -> io::Result<Duration> {
     let mut rest = text;
     let mut total = 0.0;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
         rest = &rest[digits..];
-        let letters = rest
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
         total += number
             * match &rest[..letters] {
                 "ms" => 0.001,

@@ -99,30 +99,21 @@ impl Context {
     /// Errors: `NotFound`; the container is not prepared yet; those of the file system.
     pub fn host_path(&self, container: &str, path: &str) -> io::Result<PathBuf> {
         let scratch = self.run.container_dir(container).join("scratch");
-        self.run
-            .view(container)
-            .ok_or(io::ErrorKind::NotFound)?
-            .host_path(Path::new(path), &scratch)
+        self.run.view(container).ok_or(io::ErrorKind::NotFound)?.host_path(Path::new(path), &scratch)
     }
 
     /// The host's path at which this container may create `path`: in one of its volumes.
     /// Errors: `NotFound` when no volume is mounted there.
     pub fn place_for(&self, path: &str) -> io::Result<PathBuf> {
-        let view = self
-            .run
-            .view(&self.container.name)
-            .ok_or(io::ErrorKind::NotFound)?;
-        view.place_for(Path::new(path))?
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        let view = self.run.view(&self.container.name).ok_or(io::ErrorKind::NotFound)?;
+        view.place_for(Path::new(path))?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Runs a command in this container and waits for it; stopping the container stops it. `run` is the name of this
     /// run: the same name again, after a restart of the node, finds the same run.
     /// Errors: the process cannot be made.
     pub async fn exec(&self, run: &str, argv: Vec<String>) -> io::Result<Exit> {
-        self.run
-            .exec(&self.container, &self.env, run, argv, &self.stops)
-            .await
+        self.run.exec(&self.container, &self.env, run, argv, &self.stops).await
     }
 
     /// Waits for the end of another container of the pod. `None` when the pod has no such container.
@@ -131,10 +122,7 @@ impl Context {
         if !states.borrow().containers.contains_key(container) {
             return None;
         }
-        let seen = states
-            .wait_for(|now| now.ended(container).is_some())
-            .await
-            .ok()?;
+        let seen = states.wait_for(|now| now.ended(container).is_some()).await.ok()?;
         seen.ended(container).cloned()
     }
 

@@ -57,21 +57,17 @@ pub async fn run(pod: Arc<PodRun>, container: Container) -> Option<Ended> {
 
 async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option<Ended> {
     let name = &container.name;
-    let claimed = pod
-        .node
-        .builtins
-        .iter()
-        .find_map(|b| Some((b.clone(), b.claims(&pod.pod, container)?)));
+    let claimed = pod.node.builtins.iter().find_map(|b| Some((b.clone(), b.claims(&pod.pod, container)?)));
     let inside = matches!(claimed, Some((_, Claim::Inside)));
     let builtin = claimed.map(|(builtin, _)| builtin);
     let env = prepare(pod, container, inside, stops).await?;
     let dir = pod.container_dir(name);
     let ended_file = dir.join("ended.json");
-    if pod.node.outlive {
-        if let Ok(Some(ended)) = spec::read_json::<Ended>(&ended_file) {
-            pod.set(name, State::Ended(ended.clone()));
-            return Some(ended);
-        }
+    if pod.node.outlive
+        && let Ok(Some(ended)) = spec::read_json::<Ended>(&ended_file)
+    {
+        pod.set(name, State::Ended(ended.clone()));
+        return Some(ended);
     }
     let begun_file = dir.join("begun.json");
     let mut started_at = Timestamp::now();
@@ -88,41 +84,29 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
         Some(builtin) => run_builtin(pod, container, env, builtin, stops, started_at).await,
         None => run_command(pod, container, env, stops, started_at).await,
     };
-    if pod.node.outlive {
-        if let Err(error) = spec::write_json(&ended_file, &ended) {
-            tracing::warn!(%error, container = %name, "cannot keep how the container ended");
-        }
+    if pod.node.outlive
+        && let Err(error) = spec::write_json(&ended_file, &ended)
+    {
+        tracing::warn!(%error, container = %name, "cannot keep how the container ended");
     }
     pod.set(name, State::Ended(ended.clone()));
     Some(ended)
 }
 
 /// Environment and files; waits for configuration that is missing. `None` when told to stop meanwhile.
-async fn prepare(
-    pod: &PodRun,
-    container: &Container,
-    inside: bool,
-    stops: &Stops,
-) -> Option<BTreeMap<String, String>> {
+async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stops) -> Option<BTreeMap<String, String>> {
     loop {
-        let problem =
-            match env::environment(&pod.node.client, &pod.pod, &pod.node.name, container).await {
-                Ok(env) => match files(pod, container, inside, &env) {
-                    Ok(view) => {
-                        pod.set_view(&container.name, view);
-                        return Some(env);
-                    }
-                    Err(text) => ("CreateContainerError", text),
-                },
-                Err(error) => ("CreateContainerConfigError", error.to_string()),
-            };
-        pod.set(
-            &container.name,
-            State::Waiting {
-                reason: problem.0,
-                message: problem.1,
+        let problem = match env::environment(&pod.node.client, &pod.pod, &pod.node.name, container).await {
+            Ok(env) => match files(pod, container, inside, &env) {
+                Ok(view) => {
+                    pod.set_view(&container.name, view);
+                    return Some(env);
+                }
+                Err(text) => ("CreateContainerError", text),
             },
-        );
+            Err(error) => ("CreateContainerConfigError", error.to_string()),
+        };
+        pod.set(&container.name, State::Waiting { reason: problem.0, message: problem.1 });
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
             () = stops.term.cancelled() => return None,
@@ -131,23 +115,11 @@ async fn prepare(
     }
 }
 
-fn files(
-    pod: &PodRun,
-    container: &Container,
-    inside: bool,
-    env: &BTreeMap<String, String>,
-) -> Result<View, String> {
+fn files(pod: &PodRun, container: &Container, inside: bool, env: &BTreeMap<String, String>) -> Result<View, String> {
     let dir = pod.container_dir(&container.name);
     fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
     let mut binds = volumes::mounts(container, &pod.volumes(), env).map_err(|e| e.to_string())?;
-    let plain = |binds: &[Bind]| {
-        View::Plain(
-            binds
-                .iter()
-                .map(|b| (b.at.clone(), b.source.clone()))
-                .collect(),
-        )
-    };
+    let plain = |binds: &[Bind]| View::Plain(binds.iter().map(|b| (b.at.clone(), b.source.clone())).collect());
     if inside {
         return Ok(plain(&binds));
     }
@@ -155,29 +127,12 @@ fn files(
     if !message.exists() {
         fs::write(&message, "").map_err(|e| e.to_string())?;
     }
-    let at = container
-        .termination_message_path
-        .as_deref()
-        .unwrap_or("/dev/termination-log");
-    binds.push(Bind {
-        at: at.into(),
-        source: message,
-        read_only: false,
-    });
+    let at = container.termination_message_path.as_deref().unwrap_or("/dev/termination-log");
+    binds.push(Bind { at: at.into(), source: message, read_only: false });
     let image = container.image.as_deref().unwrap_or_default();
-    let tools = pod
-        .node
-        .images
-        .get(image)
-        .map(|i| i.tools.clone())
-        .unwrap_or_default();
+    let tools = pod.node.images.get(image).map(|i| i.tools.clone()).unwrap_or_default();
     binds.extend(pod.node.tools.binds(&tools));
-    match pod
-        .node
-        .sandbox
-        .root(&dir, binds.clone())
-        .map_err(|e| e.to_string())?
-    {
+    match pod.node.sandbox.root(&dir, binds.clone()).map_err(|e| e.to_string())? {
         Some(root) => Ok(View::of(root)),
         None => Ok(plain(&binds)),
     }
@@ -192,13 +147,7 @@ async fn run_builtin(
     started_at: Timestamp,
 ) -> Ended {
     let argv = command_and_args(container, &env).concat();
-    let context = Context {
-        run: pod.clone(),
-        container: container.clone(),
-        env,
-        argv,
-        stops: stops.clone(),
-    };
+    let context = Context { run: pod.clone(), container: container.clone(), env, argv, stops: stops.clone() };
     let probe = probes::readiness(pod, container, context.env.clone());
     let outcome = tokio::select! {
         outcome = builtin.run(context) => outcome,
@@ -244,10 +193,7 @@ async fn run_command(
     };
     match exit {
         Err(error) => failed(format!("start the container: {error}")),
-        Ok(Exit {
-            start_error: Some(StartError::Command(text) | StartError::Sandbox(text)),
-            ..
-        }) => failed(text),
+        Ok(Exit { start_error: Some(StartError::Command(text) | StartError::Sandbox(text)), .. }) => failed(text),
         Ok(exit) => {
             let message = termination_message(pod, container, exit.code);
             Ended::with_code(exit.code, message, started_at, exit.at)
@@ -256,12 +202,7 @@ async fn run_command(
 }
 
 fn command_and_args(container: &Container, env: &BTreeMap<String, String>) -> [Vec<String>; 2] {
-    let expanded = |list: &Option<Vec<String>>| {
-        list.iter()
-            .flatten()
-            .map(|text| expand(text, env))
-            .collect()
-    };
+    let expanded = |list: &Option<Vec<String>>| list.iter().flatten().map(|text| expand(text, env)).collect();
     [expanded(&container.command), expanded(&container.args)]
 }
 
@@ -274,22 +215,14 @@ fn termination_message(pod: &PodRun, container: &Container, code: i32) -> String
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     let fallback = container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
     if text.is_empty() && code != 0 && fallback {
-        text = logs::tail(
-            &pod.log_file(&container.name),
-            FALLBACK_MAX.0,
-            FALLBACK_MAX.1,
-        )
-        .unwrap_or_default();
+        text = logs::tail(&pod.log_file(&container.name), FALLBACK_MAX.0, FALLBACK_MAX.1).unwrap_or_default();
     }
     text
 }
 
 fn cut(text: &mut String, bytes_max: usize) {
     if text.len() > bytes_max {
-        let end = (0..=bytes_max)
-            .rev()
-            .find(|n| text.is_char_boundary(*n))
-            .unwrap_or(0);
+        let end = (0..=bytes_max).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
         text.truncate(end);
     }
 }
@@ -313,26 +246,19 @@ impl PodRun {
         let root = match view {
             View::Root { root, .. } => Some(root),
             View::Plain(_) if node.sandbox.isolation != Isolation::Plain => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "a container inside the node has no sandbox",
-                ));
+                return Err(io::Error::new(io::ErrorKind::Unsupported, "a container inside the node has no sandbox"));
             }
             View::Plain(volumes) => {
                 let replace = |text: &mut String| *text = on_the_host(text, &volumes);
                 argv.iter_mut().for_each(replace);
-                env.iter_mut()
-                    .filter(|(key, _)| key != "PATH")
-                    .for_each(|(_, value)| replace(value));
+                env.iter_mut().filter(|(key, _)| key != "PATH").for_each(|(_, value)| replace(value));
                 replace(&mut working_dir);
                 None
             }
         };
         if let Some(image) = node.images.get(image) {
             let tools = node.tools.path(&image.tools);
-            env.iter_mut()
-                .filter(|(key, _)| key == "PATH")
-                .for_each(|(_, path)| path.push_str(&tools));
+            env.iter_mut().filter(|(key, _)| key == "PATH").for_each(|(_, path)| path.push_str(&tools));
         }
         if working_dir.is_empty() && node.sandbox.isolation == Isolation::Plain {
             // a plain process must not start in the host's root by accident
@@ -345,12 +271,7 @@ impl PodRun {
             argv,
             env,
             working_dir,
-            hostname: self
-                .pod
-                .spec
-                .as_ref()
-                .and_then(|s| s.hostname.clone())
-                .unwrap_or_else(|| self.hostname()),
+            hostname: self.pod.spec.as_ref().and_then(|s| s.hostname.clone()).unwrap_or_else(|| self.hostname()),
             log: self.log_file(&container.name),
             outlive_node: node.outlive,
             isolation: node.sandbox.isolation,
@@ -405,16 +326,8 @@ fn user(pod: &Pod, container: &Container) -> Option<(u32, u32)> {
         return None;
     }
     let own = container.security_context.as_ref();
-    let all = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.security_context.as_ref());
-    let uid = own
-        .and_then(|c| c.run_as_user)
-        .or(all.and_then(|c| c.run_as_user))?;
-    let gid = own
-        .and_then(|c| c.run_as_group)
-        .or(all.and_then(|c| c.run_as_group))
-        .unwrap_or(0);
+    let all = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
+    let uid = own.and_then(|c| c.run_as_user).or(all.and_then(|c| c.run_as_user))?;
+    let gid = own.and_then(|c| c.run_as_group).or(all.and_then(|c| c.run_as_group)).unwrap_or(0);
     Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?))
 }

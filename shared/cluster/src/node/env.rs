@@ -26,10 +26,7 @@ pub async fn environment(
         };
         let data = fields::data(client, kind, namespace, name, optional.unwrap_or(false)).await?;
         for (key, value) in data.unwrap_or_default() {
-            env.insert(
-                format!("{prefix}{key}"),
-                String::from_utf8_lossy(&value).into_owned(),
-            );
+            env.insert(format!("{prefix}{key}"), String::from_utf8_lossy(&value).into_owned());
         }
     }
     for variable in container.env.iter().flatten() {
@@ -39,38 +36,18 @@ pub async fn environment(
             continue;
         };
         let bytes = if let Some(map) = &from.config_map_key_ref {
-            fields::key(
-                client,
-                Kind::ConfigMap,
-                namespace,
-                &map.name,
-                &map.key,
-                map.optional.unwrap_or(false),
-            )
-            .await?
+            fields::key(client, Kind::ConfigMap, namespace, &map.name, &map.key, map.optional.unwrap_or(false)).await?
         } else if let Some(secret) = &from.secret_key_ref {
             let optional = secret.optional.unwrap_or(false);
-            fields::key(
-                client,
-                Kind::Secret,
-                namespace,
-                &secret.name,
-                &secret.key,
-                optional,
-            )
-            .await?
+            fields::key(client, Kind::Secret, namespace, &secret.name, &secret.key, optional).await?
         } else if let Some(field) = &from.field_ref {
             Some(fields::field(pod, node, &field.field_path)?.into_bytes())
-        } else if let Some(resource) = &from.resource_field_ref {
-            Some(resource_field(container, &resource.resource).into_bytes())
         } else {
-            None
+            let resource = from.resource_field_ref.as_ref();
+            resource.map(|r| resource_field(container, &r.resource).into_bytes())
         };
         if let Some(bytes) = bytes {
-            env.insert(
-                variable.name.clone(),
-                String::from_utf8_lossy(&bytes).into_owned(),
-            );
+            env.insert(variable.name.clone(), String::from_utf8_lossy(&bytes).into_owned());
         }
     }
     Ok(env)
@@ -85,8 +62,7 @@ fn resource_field(container: &Container, path: &str) -> String {
         "requests" => resources.and_then(|r| r.requests.as_ref()),
         _ => None,
     };
-    map.and_then(|map| map.get(name))
-        .map_or("0".into(), |quantity| quantity.0.clone())
+    map.and_then(|map| map.get(name)).map_or("0".into(), |quantity| quantity.0.clone())
 }
 
 /// Replaces `$(NAME)` by the variable's value; unknown names stay, and `$$` is a plain `$`.

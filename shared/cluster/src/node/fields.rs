@@ -77,52 +77,25 @@ pub async fn data(
     name: &str,
     optional: bool,
 ) -> Result<Option<Data>, Error> {
-    let failed = |source| Error::Api {
-        kind: kind.lower(),
-        name: name.to_owned(),
-        source: Box::new(source),
-    };
+    let failed = |source| Error::Api { kind: kind.lower(), name: name.to_owned(), source: Box::new(source) };
     let found = match kind {
         Kind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
             api.get_opt(name).await.map_err(failed)?.map(|map| {
-                let text = map
-                    .data
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(k, v)| (k, v.into_bytes()));
-                text.chain(
-                    map.binary_data
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(|(k, v)| (k, v.0)),
-                )
-                .collect()
+                let text = map.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.into_bytes()));
+                text.chain(map.binary_data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0))).collect()
             })
         }
         Kind::Secret => {
             let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
             api.get_opt(name).await.map_err(failed)?.map(|secret| {
-                let text = secret
-                    .string_data
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(k, v)| (k, v.into_bytes()));
-                secret
-                    .data
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(k, v)| (k, v.0))
-                    .chain(text)
-                    .collect()
+                let text = secret.string_data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.into_bytes()));
+                secret.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0)).chain(text).collect()
             })
         }
     };
     match found {
-        None if !optional => Err(Error::Missing {
-            kind: kind.lower(),
-            name: name.to_owned(),
-        }),
+        None if !optional => Err(Error::Missing { kind: kind.lower(), name: name.to_owned() }),
         found => Ok(found),
     }
 }
@@ -161,26 +134,17 @@ pub fn field(pod: &Pod, node: &str, path: &str) -> Result<String, Error> {
     let meta = &pod.metadata;
     let spec = pod.spec.as_ref();
     let all = |map: &Option<BTreeMap<String, String>>| {
-        let lines: Vec<_> = map
-            .iter()
-            .flatten()
-            .map(|(k, v)| format!("{k}={v:?}"))
-            .collect();
+        let lines: Vec<_> = map.iter().flatten().map(|(k, v)| format!("{k}={v:?}")).collect();
         lines.join("\n")
     };
     let one = |map: &Option<BTreeMap<String, String>>, key: &str| {
-        map.as_ref()
-            .and_then(|map| map.get(key))
-            .cloned()
-            .unwrap_or_default()
+        map.as_ref().and_then(|map| map.get(key)).cloned().unwrap_or_default()
     };
     if let Some((head, key)) = path.strip_suffix("']").and_then(|p| p.split_once("['")) {
         return match head {
             "metadata.labels" => Ok(one(&meta.labels, key)),
             "metadata.annotations" => Ok(one(&meta.annotations, key)),
-            _ => Err(Error::Field {
-                path: path.to_owned(),
-            }),
+            _ => Err(Error::Field { path: path.to_owned() }),
         };
     }
     Ok(match path {
@@ -190,14 +154,12 @@ pub fn field(pod: &Pod, node: &str, path: &str) -> Result<String, Error> {
         "metadata.labels" => all(&meta.labels),
         "metadata.annotations" => all(&meta.annotations),
         "spec.nodeName" => node.to_owned(),
-        "spec.serviceAccountName" => spec
-            .and_then(|s| s.service_account_name.clone())
-            .unwrap_or_else(|| "default".into()),
+        "spec.serviceAccountName" => {
+            spec.and_then(|s| s.service_account_name.clone()).unwrap_or_else(|| "default".into())
+        }
         "status.podIP" | "status.hostIP" | "status.podIPs" | "status.hostIPs" => POD_IP.into(),
         _ => {
-            return Err(Error::Field {
-                path: path.to_owned(),
-            });
+            return Err(Error::Field { path: path.to_owned() });
         }
     })
 }

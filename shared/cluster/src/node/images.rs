@@ -37,23 +37,11 @@ pub struct Images {
 impl Default for Images {
     /// The images that Argo's examples use and that need no more than the host has.
     fn default() -> Self {
-        let mut images = Self {
-            by_name: BTreeMap::new(),
-        };
+        let mut images = Self { by_name: BTreeMap::new() };
         for base in ["busybox", "alpine", "debian", "ubuntu", "bash"] {
-            images.insert(
-                base,
-                Image {
-                    cmd: vec!["sh".into()],
-                    ..Image::default()
-                },
-            );
+            images.insert(base, Image { cmd: vec!["sh".into()], ..Image::default() });
         }
-        let python = Image {
-            cmd: vec!["python3".into()],
-            tools: vec![Tool::Python],
-            ..Image::default()
-        };
+        let python = Image { cmd: vec!["python3".into()], tools: vec![Tool::Python], ..Image::default() };
         images.insert("python", python);
         let argosay = Image {
             entrypoint: vec!["/argosay".into()],
@@ -61,19 +49,10 @@ impl Default for Images {
             ..Image::default()
         };
         images.insert("argoproj/argosay", argosay);
-        images.insert(
-            "docker/whalesay",
-            Image {
-                tools: vec![Tool::Cowsay],
-                cmd: vec!["sh".into()],
-                ..Image::default()
-            },
-        );
+        images
+            .insert("docker/whalesay", Image { tools: vec![Tool::Cowsay], cmd: vec!["sh".into()], ..Image::default() });
         for program in ["curl", "jq", "git"] {
-            let image = Image {
-                entrypoint: vec![program.into()],
-                ..Image::default()
-            };
+            let image = Image { entrypoint: vec![program.into()], ..Image::default() };
             let name = match program {
                 "curl" => "curlimages/curl",
                 "jq" => "stedolan/jq",
@@ -99,12 +78,7 @@ impl Images {
 
     /// The whole command line of a container, as Docker composes it.
     /// Errors: a sentence for the user when nothing says what to run.
-    pub fn command_line(
-        &self,
-        name: &str,
-        command: &[String],
-        args: &[String],
-    ) -> Result<Vec<String>, String> {
+    pub fn command_line(&self, name: &str, command: &[String], args: &[String]) -> Result<Vec<String>, String> {
         if !command.is_empty() {
             return Ok([command, args].concat());
         }
@@ -113,9 +87,7 @@ impl Images {
         let line = [image.entrypoint.as_slice(), tail].concat();
         // arguments alone are a command only for an image that is known to have no entrypoint
         if line.is_empty() || self.get(name).is_none() {
-            return Err(format!(
-                "image {name} has no known entrypoint: give command, or --image {name}=entrypoint"
-            ));
+            return Err(format!("image {name} has no known entrypoint: give command, or --image {name}=entrypoint"));
         }
         Ok(line)
     }
@@ -127,10 +99,7 @@ fn bare(name: &str) -> &str {
         Some((head, tag)) if !tag.contains('/') => head,
         _ => name,
     };
-    let name = name
-        .strip_prefix("docker.io/")
-        .or(name.strip_prefix("quay.io/"))
-        .unwrap_or(name);
+    let name = name.strip_prefix("docker.io/").or(name.strip_prefix("quay.io/")).unwrap_or(name);
     name.strip_prefix("library/").unwrap_or(name)
 }
 
@@ -149,19 +118,10 @@ mod tests {
             line("argoproj/argosay:v2", &[], &["echo", "a"]),
             Ok(vec!["/argosay".into(), "echo".into(), "a".into()])
         );
-        assert_eq!(
-            line("docker.io/library/busybox:1", &[], &[]),
-            Ok(vec!["sh".into()])
-        );
+        assert_eq!(line("docker.io/library/busybox:1", &[], &[]), Ok(vec!["sh".into()]));
         assert_eq!(line("alpine", &[], &["true"]), Ok(vec!["true".into()]));
-        assert_eq!(
-            line("localhost:5000/x", &["a"], &["b"]),
-            Ok(vec!["a".into(), "b".into()])
-        );
+        assert_eq!(line("localhost:5000/x", &["a"], &["b"]), Ok(vec!["a".into(), "b".into()]));
         let text = line("localhost:5000/x", &[], &["b"]).expect_err("unknown image");
-        assert!(
-            text.contains("--image localhost:5000/x=entrypoint"),
-            "{text}"
-        );
+        assert!(text.contains("--image localhost:5000/x=entrypoint"), "{text}");
     }
 }

@@ -28,15 +28,9 @@ pub fn create(path: &Path) {
 
 /// Appends a line of the node's own.
 pub fn append(path: &Path, text: &str) {
-    let line: String = text
-        .lines()
-        .map(|line| format!("{:.9} stderr F {line}\n", Timestamp::now()))
-        .collect();
-    let written = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut f| f.write_all(line.as_bytes()));
+    let line: String = text.lines().map(|line| format!("{:.9} stderr F {line}\n", Timestamp::now())).collect();
+    let written =
+        OpenOptions::new().create(true).append(true).open(path).and_then(|mut f| f.write_all(line.as_bytes()));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "cannot write a log");
     }
@@ -46,12 +40,7 @@ pub fn append(path: &Path, text: &str) {
 fn parse(line: &[u8]) -> Option<(&str, &[u8], bool, &[u8])> {
     let mut parts = line.splitn(4, |b| *b == b' ');
     let (time, stream, tag) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((
-        std::str::from_utf8(time).ok()?,
-        stream,
-        tag == b"F",
-        parts.next().unwrap_or_default(),
-    ))
+    Some((std::str::from_utf8(time).ok()?, stream, tag == b"F", parts.next().unwrap_or_default()))
 }
 
 fn text(path: &Path, only_stdout: bool) -> io::Result<Vec<u8>> {
@@ -92,8 +81,7 @@ pub fn tail(path: &Path, bytes_max: usize, lines_max: usize) -> io::Result<Strin
     let all = String::from_utf8_lossy(&all);
     let lines: Vec<_> = all.lines().collect();
     let last = lines[lines.len().saturating_sub(lines_max)..].join("\n");
-    let from =
-        (last.len().saturating_sub(bytes_max)..=last.len()).find(|n| last.is_char_boundary(*n));
+    let from = (last.len().saturating_sub(bytes_max)..=last.len()).find(|n| last.is_char_boundary(*n));
     Ok(last[from.unwrap_or(0)..].to_owned())
 }
 
@@ -111,14 +99,8 @@ impl LogSource for NodeLogs {
         container: &str,
         options: LogOptions,
     ) -> Result<BoxStream<'static, Bytes>, LogError> {
-        let missing = || LogError::NotReady {
-            pod: pod.to_owned(),
-            container: container.to_owned(),
-        };
-        let failed = |source| LogError::Read {
-            pod: pod.to_owned(),
-            source,
-        };
+        let missing = || LogError::NotReady { pod: pod.to_owned(), container: container.to_owned() };
+        let failed = |source| LogError::Read { pod: pod.to_owned(), source };
         let node = self.node.upgrade().ok_or_else(missing)?;
         let run = node.find(namespace, pod).ok_or_else(missing)?;
         let path = run.log_file(container);
@@ -127,10 +109,7 @@ impl LogSource for NodeLogs {
         }
         let states = run.states.subscribe();
         let reader = Reader::open(&path, container, states, options).map_err(failed)?;
-        Ok(stream::unfold(reader, |mut reader| async move {
-            Some((reader.next().await?, reader))
-        })
-        .boxed())
+        Ok(stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) }).boxed())
     }
 }
 
@@ -153,19 +132,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(
-        path: &Path,
-        container: &str,
-        states: watch::Receiver<Snapshot>,
-        options: LogOptions,
-    ) -> io::Result<Self> {
-        let ago = options
-            .since_seconds
-            .and_then(|n| i64::try_from(n).ok())
-            .map(SignedDuration::from_secs);
-        let since = options
-            .since_time
-            .or(ago.and_then(|d| Timestamp::now().checked_sub(d).ok()));
+    fn open(path: &Path, container: &str, states: watch::Receiver<Snapshot>, options: LogOptions) -> io::Result<Self> {
+        let ago = options.since_seconds.and_then(|n| i64::try_from(n).ok()).map(SignedDuration::from_secs);
+        let since = options.since_time.or(ago.and_then(|d| Timestamp::now().checked_sub(d).ok()));
         Ok(Self {
             file: File::open(path)?,
             path: path.to_owned(),
@@ -188,8 +157,7 @@ impl Reader {
                 // before reading, so that no change is missed
                 self.watch = Watch::on(&self.path).ok();
             }
-            let over = self.states.has_changed().is_err()
-                || self.states.borrow().ended(&self.container).is_some();
+            let over = self.states.has_changed().is_err() || self.states.borrow().ended(&self.container).is_some();
             let piece = self.read();
             if !piece.is_empty() {
                 return Some(piece);
@@ -227,10 +195,7 @@ impl Reader {
         let mut pieces = VecDeque::new();
         for (time, _, whole, text) in ready.split(|b| *b == b'\n').filter_map(parse) {
             let stamp: Option<Timestamp> = time.parse().ok();
-            if self
-                .since
-                .is_some_and(|since| stamp.is_some_and(|at| at < since))
-            {
+            if self.since.is_some_and(|since| stamp.is_some_and(|at| at < since)) {
                 continue;
             }
             let mut piece = Vec::with_capacity(text.len() + 1);
@@ -274,8 +239,7 @@ impl Watch {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         inotify.add_watch(path, AddWatchFlags::IN_MODIFY)?;
         // like a pipe, it is read without blocking; what the events say does not matter
-        let events =
-            pipe::Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
+        let events = pipe::Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
         Ok(Self { events })
     }
 
@@ -289,7 +253,5 @@ impl Watch {
 
 /// The logs of `node`, which may end while they are used.
 pub(super) fn source(node: &Arc<Shared>) -> Arc<dyn LogSource> {
-    Arc::new(NodeLogs {
-        node: Arc::downgrade(node),
-    })
+    Arc::new(NodeLogs { node: Arc::downgrade(node) })
 }

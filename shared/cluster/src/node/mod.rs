@@ -131,10 +131,7 @@ impl Node {
     /// Prepares the directory and finds out how containers can be kept apart, by trying.
     /// Errors: `Directory`.
     pub async fn new(options: Options) -> Result<Self, Error> {
-        let failed = |source| Error::Directory {
-            path: options.data_dir.clone(),
-            source,
-        };
+        let failed = |source| Error::Directory { path: options.data_dir.clone(), source };
         std::fs::create_dir_all(options.data_dir.join("pods")).map_err(failed)?;
         // links on the way would confuse overlays
         let data_dir = options.data_dir.canonicalize().map_err(failed)?;
@@ -148,8 +145,7 @@ impl Node {
             }
         };
         let executable = options.executable.clone();
-        let tools = Tools::install(data_dir.join("tools"), executable, sandbox.isolation)
-            .map_err(failed)?;
+        let tools = Tools::install(data_dir.join("tools"), executable, sandbox.isolation).map_err(failed)?;
         tracing::debug!(isolation = ?sandbox.isolation, refused = ?sandbox.refused, "node ready");
         let shared = Shared {
             client: options.client,
@@ -163,9 +159,7 @@ impl Node {
             tools,
             pods: Mutex::default(),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// How containers are kept apart.
@@ -209,14 +203,8 @@ impl Node {
                 }
                 Some(Ok(Event::InitDone)) => {
                     let listed = listed.take().unwrap_or_default();
-                    let unlisted: Vec<_> = self
-                        .shared
-                        .pods
-                        .lock()
-                        .keys()
-                        .filter(|key| !listed.contains(*key))
-                        .cloned()
-                        .collect();
+                    let unlisted: Vec<_> =
+                        self.shared.pods.lock().keys().filter(|key| !listed.contains(*key)).cloned().collect();
                     for key in unlisted {
                         self.forget(&key, &mut tasks);
                     }
@@ -228,10 +216,7 @@ impl Node {
                     }
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot watch pods"
-                    );
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot watch pods");
                     tokio::time::sleep(RELIST).await;
                 }
                 None => break,
@@ -255,10 +240,7 @@ impl Node {
         }
         let key = key(&pod);
         let deleting = pod.metadata.deletion_timestamp.is_some();
-        let grace = pod
-            .metadata
-            .deletion_grace_period_seconds
-            .and_then(|n| u64::try_from(n).ok());
+        let grace = pod.metadata.deletion_grace_period_seconds.and_then(|n| u64::try_from(n).ok());
         let known = self.shared.pods.lock().get(&key).cloned();
         let run = match known {
             Some(run) if Some(run.uid()) == pod.metadata.uid => run,
@@ -266,10 +248,7 @@ impl Node {
                 if other.is_some() {
                     self.forget(&key, tasks);
                 }
-                let phase = pod
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.phase.as_deref());
+                let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
                 let ended = matches!(phase, Some("Succeeded" | "Failed"));
                 let make = if ended { PodRun::finished } else { PodRun::new };
                 let run = Arc::new(make(self.shared.clone(), pod));
@@ -300,30 +279,16 @@ impl Node {
 
 impl Shared {
     fn find(&self, namespace: &str, pod: &str) -> Option<Arc<PodRun>> {
-        self.pods
-            .lock()
-            .get(&(namespace.to_owned(), pod.to_owned()))
-            .cloned()
+        self.pods.lock().get(&(namespace.to_owned(), pod.to_owned())).cloned()
     }
 
     /// The whole environment of a container: what the host must give, then what the container asks for.
-    fn environment(
-        &self,
-        pod: &str,
-        container: &Container,
-        own: &BTreeMap<String, String>,
-    ) -> Vec<(String, String)> {
+    fn environment(&self, pod: &str, container: &Container, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
         const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         let host = |key: &str| std::env::var(key).ok();
         let mut env = BTreeMap::new();
-        env.insert(
-            "PATH".to_owned(),
-            host("PATH").map_or(PATH.into(), |path| format!("{path}:{PATH}")),
-        );
-        env.insert(
-            "HOME".to_owned(),
-            host("HOME").unwrap_or_else(|| "/root".into()),
-        );
+        env.insert("PATH".to_owned(), host("PATH").map_or(PATH.into(), |path| format!("{path}:{PATH}")));
+        env.insert("HOME".to_owned(), host("HOME").unwrap_or_else(|| "/root".into()));
         env.insert("HOSTNAME".to_owned(), pod.to_owned());
         for key in ["LANG", "LC_ALL", "TZ"] {
             if let Some(value) = host(key) {
@@ -339,8 +304,5 @@ impl Shared {
 }
 
 fn key(pod: &Pod) -> (String, String) {
-    (
-        pod.metadata.namespace.clone().unwrap_or_default(),
-        pod.metadata.name.clone().unwrap_or_default(),
-    )
+    (pod.metadata.namespace.clone().unwrap_or_default(), pod.metadata.name.clone().unwrap_or_default())
 }

@@ -93,9 +93,7 @@ pub fn clean(path: &str) -> PathBuf {
 
 /// Whether a path from outside stays below the directory it is joined to.
 pub fn is_local(path: &str) -> bool {
-    Path::new(path)
-        .components()
-        .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+    Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }
 
 fn parts(path: &Path) -> Vec<OsString> {

@@ -57,33 +57,13 @@ impl PodRun {
     /// A pod that is about to run.
     pub fn new(node: Arc<Shared>, pod: Pod) -> Self {
         let spec = pod.spec.clone().unwrap_or_default();
-        let all = || {
-            spec.init_containers
-                .iter()
-                .flatten()
-                .chain(&spec.containers)
-        };
+        let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
         let waiting = |c: &Container| {
-            let state = State::Waiting {
-                reason: "PodInitializing",
-                message: String::new(),
-            };
-            (
-                c.name.clone(),
-                Observed {
-                    state,
-                    ready: false,
-                },
-            )
+            let state = State::Waiting { reason: "PodInitializing", message: String::new() };
+            (c.name.clone(), Observed { state, ready: false })
         };
-        let snapshot = Snapshot {
-            containers: all().map(waiting).collect(),
-            failure: None,
-        };
-        let grace = spec
-            .termination_grace_period_seconds
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(GRACE_SECS);
+        let snapshot = Snapshot { containers: all().map(waiting).collect(), failure: None };
+        let grace = spec.termination_grace_period_seconds.and_then(|n| u64::try_from(n).ok()).unwrap_or(GRACE_SECS);
         let before = pod.status.as_ref().and_then(|s| s.start_time.as_ref());
         Self {
             start: before.map_or_else(Timestamp::now, |time| time.0),
@@ -139,17 +119,9 @@ impl PodRun {
     }
 
     async fn live(self: &Arc<Self>) {
-        let deadline = self
-            .pod
-            .spec
-            .as_ref()
-            .and_then(|s| s.active_deadline_seconds);
+        let deadline = self.pod.spec.as_ref().and_then(|s| s.active_deadline_seconds);
         let late = async {
-            match deadline.and_then(|secs| {
-                self.start
-                    .checked_add(jiff::SignedDuration::from_secs(secs))
-                    .ok()
-            }) {
+            match deadline.and_then(|secs| self.start.checked_add(jiff::SignedDuration::from_secs(secs)).ok()) {
                 Some(due) => {
                     let left = due.duration_since(Timestamp::now());
                     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
@@ -210,13 +182,7 @@ impl PodRun {
     }
 
     async fn finish_sidecars(&self, mut sidecars: JoinSet<Option<Ended>>) {
-        for init in self
-            .pod
-            .spec
-            .iter()
-            .flat_map(|s| s.init_containers.iter().flatten())
-            .filter(|c| is_sidecar(c))
-        {
+        for init in self.pod.spec.iter().flat_map(|s| s.init_containers.iter().flatten()).filter(|c| is_sidecar(c)) {
             self.stop(&init.name);
         }
         while sidecars.join_next().await.is_some() {}
@@ -241,10 +207,7 @@ impl PodRun {
                     self.states.send_modify(|now| {
                         for container in now.containers.values_mut() {
                             let message = message.clone();
-                            container.state = State::Waiting {
-                                reason: "ContainerCreating",
-                                message,
-                            };
+                            container.state = State::Waiting { reason: "ContainerCreating", message };
                         }
                     });
                 }
@@ -310,36 +273,31 @@ impl PodRun {
 
     /// Records what a container does.
     pub fn set(&self, container: &str, state: State) {
-        self.states
-            .send_if_modified(|now| match now.containers.get_mut(container) {
-                Some(observed) if observed.state != state => {
-                    observed.ready &= matches!(state, State::Running { .. });
-                    observed.state = state;
-                    true
-                }
-                _ => false,
-            });
+        self.states.send_if_modified(|now| match now.containers.get_mut(container) {
+            Some(observed) if observed.state != state => {
+                observed.ready &= matches!(state, State::Running { .. });
+                observed.state = state;
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Records that a container runs.
     pub fn set_running(&self, container: &str, started_at: Timestamp, ready: bool) {
         self.states.send_modify(|now| {
             if let Some(observed) = now.containers.get_mut(container) {
-                *observed = Observed {
-                    state: State::Running { started_at },
-                    ready,
-                };
+                *observed = Observed { state: State::Running { started_at }, ready };
             }
         });
     }
 
     /// Records what a readiness probe found.
     pub fn set_ready(&self, container: &str, ready: bool) {
-        self.states
-            .send_if_modified(|now| match now.containers.get_mut(container) {
-                Some(observed) => std::mem::replace(&mut observed.ready, ready) != ready,
-                None => false,
-            });
+        self.states.send_if_modified(|now| match now.containers.get_mut(container) {
+            Some(observed) => std::mem::replace(&mut observed.ready, ready) != ready,
+            None => false,
+        });
     }
 
     /// The volumes, once they are made.

@@ -24,25 +24,18 @@ const STATUS_LINE_MAX: usize = 64;
 /// Keeps the readiness of a container up to date; never ends.
 pub async fn readiness(pod: &Arc<PodRun>, container: &Container, env: BTreeMap<String, String>) {
     if let Some(probe) = &container.readiness_probe {
-        let seconds = |n: Option<i32>, default| {
-            Duration::from_secs(n.and_then(|n| n.try_into().ok()).unwrap_or(default))
-        };
-        let count =
-            |n: Option<i32>, default: u32| n.and_then(|n| n.try_into().ok()).unwrap_or(default);
+        let seconds =
+            |n: Option<i32>, default| Duration::from_secs(n.and_then(|n| n.try_into().ok()).unwrap_or(default));
+        let count = |n: Option<i32>, default: u32| n.and_then(|n| n.try_into().ok()).unwrap_or(default);
         let period = seconds(probe.period_seconds, 10).max(Duration::from_secs(1));
         let timeout = seconds(probe.timeout_seconds, 1).max(Duration::from_secs(1));
-        let (up, down) = (
-            count(probe.success_threshold, 1),
-            count(probe.failure_threshold, 3),
-        );
+        let (up, down) = (count(probe.success_threshold, 1), count(probe.failure_threshold, 3));
         let (mut good, mut bad) = (0, 0);
         tokio::time::sleep(seconds(probe.initial_delay_seconds, 0)).await;
         // a process needs a moment to open its port: ask soon again, then by the period
         let mut pause = Duration::from_millis(20);
         loop {
-            let ok = tokio::time::timeout(timeout, once(pod, container, probe, &env))
-                .await
-                .unwrap_or(false);
+            let ok = tokio::time::timeout(timeout, once(pod, container, probe, &env)).await.unwrap_or(false);
             (good, bad) = if ok { (good + 1, 0) } else { (0, bad + 1) };
             if good >= up {
                 pod.set_ready(&container.name, true);
@@ -57,19 +50,9 @@ pub async fn readiness(pod: &Arc<PodRun>, container: &Container, env: BTreeMap<S
     std::future::pending::<()>().await;
 }
 
-async fn once(
-    pod: &PodRun,
-    container: &Container,
-    probe: &Probe,
-    env: &BTreeMap<String, String>,
-) -> bool {
+async fn once(pod: &PodRun, container: &Container, probe: &Probe, env: &BTreeMap<String, String>) -> bool {
     if let Some(exec) = &probe.exec {
-        let argv = exec
-            .command
-            .iter()
-            .flatten()
-            .map(|text| expand(text, env))
-            .collect();
+        let argv = exec.command.iter().flatten().map(|text| expand(text, env)).collect();
         return inside(pod, container, argv, env).await.unwrap_or(false);
     }
     if let Some(get) = &probe.http_get {
@@ -79,9 +62,7 @@ async fn once(
         let Some(port) = port(container, &tcp.port) else {
             return false;
         };
-        return TcpStream::connect((tcp.host.as_deref().unwrap_or(POD_IP), port))
-            .await
-            .is_ok();
+        return TcpStream::connect((tcp.host.as_deref().unwrap_or(POD_IP), port)).await.is_ok();
     }
     false
 }
@@ -104,10 +85,7 @@ async fn inside(
         env: pod.node.environment(&pod.name(), container, env),
         working_dir: container.working_dir.clone().unwrap_or_default(),
     };
-    let file = dir.join(format!(
-        "probe-{}.json",
-        RUNS.fetch_add(1, Ordering::Relaxed)
-    ));
+    let file = dir.join(format!("probe-{}.json", RUNS.fetch_add(1, Ordering::Relaxed)));
     spec::write_json(&file, &enter)?;
     let status = Command::new(&pod.node.executable)
         .args([shim::COMMAND.as_ref(), "--enter".as_ref(), file.as_os_str()])
@@ -132,12 +110,7 @@ async fn http(container: &Container, get: &HTTPGetAction) -> std::io::Result<boo
         return Ok(true);
     }
     let path = get.path.as_deref().unwrap_or("/");
-    let headers: String = get
-        .http_headers
-        .iter()
-        .flatten()
-        .map(|h| format!("{}: {}\r\n", h.name, h.value))
-        .collect();
+    let headers: String = get.http_headers.iter().flatten().map(|h| format!("{}: {}\r\n", h.name, h.value)).collect();
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe/1\r\n{headers}Connection: close\r\n\r\n"
     );
@@ -152,11 +125,7 @@ async fn http(container: &Container, get: &HTTPGetAction) -> std::io::Result<boo
     }
     // "HTTP/1.1 200 OK"
     let text = String::from_utf8_lossy(&head);
-    let code = text
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse::<u16>().ok())
-        .unwrap_or(0);
+    let code = text.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok()).unwrap_or(0);
     Ok((200..400).contains(&code))
 }
 
@@ -165,15 +134,8 @@ fn port(container: &Container, port: &IntOrString) -> Option<u16> {
         IntOrString::Int(n) => u16::try_from(*n).ok(),
         IntOrString::String(name) => {
             let named = |p: &&ContainerPort| p.name.as_deref() == Some(name);
-            let found = container
-                .ports
-                .iter()
-                .flatten()
-                .find(named)
-                .map(|p| p.container_port);
-            found
-                .and_then(|n| u16::try_from(n).ok())
-                .or_else(|| name.parse().ok())
+            let found = container.ports.iter().flatten().find(named).map(|p| p.container_port);
+            found.and_then(|n| u16::try_from(n).ok()).or_else(|| name.parse().ok())
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Process {
 
 enum Life {
     /// Our own child. Dropping the lifeline ends it, unless it is to outlive the node.
-    Child { child: Child, _lifeline: Option<ChildStdin> },
+    Child { child: Box<Child>, _lifeline: Option<ChildStdin> },
     /// Started by an earlier life of this node; the channel closes when it dies.
     Adopted { pid: i32, gone: oneshot::Receiver<()> },
     /// Over before we looked.
@@ -35,10 +35,10 @@ impl Process {
     /// Errors: the files or the process cannot be made.
     pub async fn start(executable: &Path, spec: &ShimSpec) -> io::Result<Self> {
         std::fs::create_dir_all(&spec.dir)?;
-        if spec.outlive_node {
-            if let Some(life) = found(&spec.dir)? {
-                return Ok(Self { dir: spec.dir.clone(), life });
-            }
+        if spec.outlive_node
+            && let Some(life) = found(&spec.dir)?
+        {
+            return Ok(Self { dir: spec.dir.clone(), life });
         }
         spec::write_json(&spec.dir.join(SPEC), spec)?;
         let mut command = Command::new(executable);
@@ -57,7 +57,7 @@ impl Process {
         mask.thread_set_mask()?;
         let mut child = child?;
         let lifeline = child.stdin.take();
-        Ok(Self { dir: spec.dir.clone(), life: Life::Child { child, _lifeline: lifeline } })
+        Ok(Self { dir: spec.dir.clone(), life: Life::Child { child: Box::new(child), _lifeline: lifeline } })
     }
 
     /// Waits for the end. Cancel safe.

@@ -21,12 +21,7 @@ pub async fn remove(path: PathBuf) {
 
 /// The directories in `dir`.
 pub fn directories(dir: &Path) -> HashSet<PathBuf> {
-    fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect()
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Kills and removes pods that an earlier life of the node left and the API server no longer knows.
@@ -35,10 +30,7 @@ pub async fn sweep(pods: HashSet<PathBuf>) {
         let dir = pod.clone();
         let killed = tokio::task::spawn_blocking(move || {
             let containers = directories(&dir.join("containers"));
-            containers
-                .iter()
-                .flat_map(|container| directories(container))
-                .for_each(|run| kill_run(&run));
+            containers.iter().flat_map(|container| directories(container)).for_each(|run| kill_run(&run));
         });
         if let Err(error) = killed.await {
             tracing::warn!(%error, path = %pod.display(), "cannot end a left-over pod");

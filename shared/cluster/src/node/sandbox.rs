@@ -66,44 +66,32 @@ impl Sandbox {
         let mut refused = Vec::new();
         let mut candidates = vec![per_directory(Isolation::UserNamespaces)?];
         if nix::unistd::geteuid().is_root() {
-            candidates = vec![
-                whole(Isolation::Namespaces)?,
-                per_directory(Isolation::Namespaces)?,
-                candidates.remove(0),
-            ];
+            candidates =
+                vec![whole(Isolation::Namespaces)?, per_directory(Isolation::Namespaces)?, candidates.remove(0)];
         }
         for mut candidate in candidates {
             let tries = candidate.overlays.len() + 1;
             for attempt in 0..tries {
-                let dir = scratch.join(format!(
-                    "{:?}-{}-{attempt}",
-                    candidate.isolation, candidate.own_root
-                ));
+                let dir = scratch.join(format!("{:?}-{}-{attempt}", candidate.isolation, candidate.own_root));
                 let exit = candidate.try_out(executable, &dir).await?;
                 let Some(StartError::Sandbox(text)) = exit.start_error else {
                     candidate.refused = refused;
                     return Ok(candidate);
                 };
                 // an overlay that is refused below the root is shown read-only instead
-                let culprit = candidate.overlays.iter().position(|at| {
-                    at != Path::new("/") && text.starts_with(&format!("overlay {}:", at.display()))
-                });
+                let culprit = candidate
+                    .overlays
+                    .iter()
+                    .position(|at| at != Path::new("/") && text.starts_with(&format!("overlay {}:", at.display())));
                 let Some(culprit) = culprit else {
                     refused.push(text);
                     break;
                 };
                 let at = candidate.overlays.remove(culprit);
-                candidate.through.push(Bind {
-                    source: at.clone(),
-                    at,
-                    read_only: true,
-                });
+                candidate.through.push(Bind { source: at.clone(), at, read_only: true });
             }
         }
-        Ok(Self {
-            refused,
-            ..Self::plain()
-        })
+        Ok(Self { refused, ..Self::plain() })
     }
 
     async fn try_out(&self, executable: &Path, dir: &Path) -> io::Result<Exit> {
@@ -133,12 +121,7 @@ impl Sandbox {
         let mut layers = Vec::new();
         if self.own_root {
             let upper = make(dir.join("root"))?;
-            layers.push(Layer {
-                at: "/".into(),
-                lower: None,
-                work: upper.clone(),
-                upper,
-            });
+            layers.push(Layer { at: "/".into(), lower: None, work: upper.clone(), upper });
         }
         for (n, at) in self.overlays.iter().enumerate() {
             layers.push(Layer {
@@ -181,22 +164,11 @@ fn whole(isolation: Isolation) -> io::Result<Sandbox> {
         if is_dir {
             overlays.push(at);
         } else {
-            through.push(Bind {
-                source: at.clone(),
-                at,
-                read_only: true,
-            });
+            through.push(Bind { source: at.clone(), at, read_only: true });
         }
     }
     through.extend(resolver());
-    Ok(Sandbox {
-        isolation,
-        refused: vec![],
-        overlays,
-        through,
-        links: vec![],
-        own_root: false,
-    })
+    Ok(Sandbox { isolation, refused: vec![], overlays, through, links: vec![], own_root: false })
 }
 
 /// An overlay per directory of the root: user namespaces may not layer over a directory with mounts below it.
@@ -204,10 +176,7 @@ fn per_directory(isolation: Isolation) -> io::Result<Sandbox> {
     let (mut overlays, mut through, mut links) = (vec![], vec![], vec![]);
     for entry in fs::read_dir("/")? {
         let entry = entry?;
-        let (path, name) = (
-            entry.path(),
-            entry.file_name().to_string_lossy().into_owned(),
-        );
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         let kind = entry.file_type()?;
         if OWN.contains(&name.as_str()) {
             continue;
@@ -220,25 +189,14 @@ fn per_directory(isolation: Isolation) -> io::Result<Sandbox> {
     }
     overlays.sort();
     through.extend(resolver());
-    Ok(Sandbox {
-        isolation,
-        refused: vec![],
-        overlays,
-        through,
-        links,
-        own_root: true,
-    })
+    Ok(Sandbox { isolation, refused: vec![], overlays, through, links, own_root: true })
 }
 
 /// `/etc/resolv.conf` when it is a link into `/run`, which containers have empty.
 fn resolver() -> Option<Bind> {
     let real = fs::canonicalize("/etc/resolv.conf").ok()?;
     let hidden = real.starts_with("/run") || real.starts_with("/tmp");
-    hidden.then(|| Bind {
-        at: real.clone(),
-        source: real,
-        read_only: true,
-    })
+    hidden.then(|| Bind { at: real.clone(), source: real, read_only: true })
 }
 
 /// Mounts below the root that hold files, outermost first, and whether each is a directory.
@@ -253,9 +211,7 @@ fn further_mounts() -> io::Result<Vec<(PathBuf, bool)>> {
             continue;
         };
         let at = PathBuf::from(at.replace("\\040", " "));
-        let own = OWN
-            .iter()
-            .any(|name| at.starts_with(Path::new("/").join(name)));
+        let own = OWN.iter().any(|name| at.starts_with(Path::new("/").join(name)));
         if own || at == Path::new("/") || KERNEL_FILE_SYSTEMS.contains(&kind) {
             continue;
         }

@@ -22,20 +22,9 @@ pub struct Ended {
 
 impl Ended {
     /// An end whose reason follows from the code.
-    pub fn with_code(
-        exit_code: i32,
-        message: String,
-        started_at: Timestamp,
-        finished_at: Timestamp,
-    ) -> Self {
+    pub fn with_code(exit_code: i32, message: String, started_at: Timestamp, finished_at: Timestamp) -> Self {
         let reason = if exit_code == 0 { "Completed" } else { "Error" };
-        Self {
-            exit_code,
-            reason: reason.into(),
-            message,
-            started_at,
-            finished_at,
-        }
+        Self { exit_code, reason: reason.into(), message, started_at, finished_at }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodStatus,
+    Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
+    HostIP, Pod, PodCondition, PodIP, PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -44,30 +44,17 @@ pub fn phase(pod: &Pod, now: &Snapshot) -> Phase {
         return Phase::Failed;
     };
     let inits = spec.init_containers.as_deref().unwrap_or_default();
-    let init_failed = inits
-        .iter()
-        .any(|c| !is_sidecar(c) && now.ended(&c.name).is_some_and(|e| e.exit_code != 0));
+    let init_failed = inits.iter().any(|c| !is_sidecar(c) && now.ended(&c.name).is_some_and(|e| e.exit_code != 0));
     let mains = || spec.containers.iter().map(|c| now.ended(&c.name));
-    let alive = now
-        .containers
-        .values()
-        .any(|c| matches!(c.state, State::Running { .. }));
+    let alive = now.containers.values().any(|c| matches!(c.state, State::Running { .. }));
     if (init_failed || now.failure.is_some()) && !alive {
         return Phase::Failed;
     }
     if mains().all(|ended| ended.is_some()) {
         let good = mains().flatten().all(|ended| ended.exit_code == 0);
-        return if good {
-            Phase::Succeeded
-        } else {
-            Phase::Failed
-        };
+        return if good { Phase::Succeeded } else { Phase::Failed };
     }
-    if spec.containers.iter().any(|c| now.started(&c.name)) {
-        Phase::Running
-    } else {
-        Phase::Pending
-    }
+    if spec.containers.iter().any(|c| now.started(&c.name)) { Phase::Running } else { Phase::Pending }
 }
 
 /// Whether an init container goes on beside the main containers.
@@ -76,19 +63,10 @@ pub fn is_sidecar(container: &Container) -> bool {
 }
 
 /// The whole status. `start` is when the node took the pod; `before` gives the times of conditions that stay.
-pub fn status(
-    pod: &Pod,
-    now: &Snapshot,
-    start: Timestamp,
-    at: Timestamp,
-    before: Option<&PodStatus>,
-) -> PodStatus {
+pub fn status(pod: &Pod, now: &Snapshot, start: Timestamp, at: Timestamp, before: Option<&PodStatus>) -> PodStatus {
     let phase = phase(pod, now);
     let (inits, mains) = match &pod.spec {
-        Some(spec) => (
-            spec.init_containers.as_deref().unwrap_or_default(),
-            spec.containers.as_slice(),
-        ),
+        Some(spec) => (spec.init_containers.as_deref().unwrap_or_default(), spec.containers.as_slice()),
         None => (&[][..], &[][..]),
     };
     let initialized = inits.iter().all(|c| match is_sidecar(c) {
@@ -96,26 +74,15 @@ pub fn status(
         false => now.ended(&c.name).is_some_and(|e| e.exit_code == 0),
     });
     let ready = !phase.is_end() && mains.iter().all(|c| is_ready(now.containers.get(&c.name)));
-    let reason = if phase.is_end() {
-        "PodCompleted"
-    } else {
-        "ContainersNotReady"
-    };
+    let reason = if phase.is_end() { "PodCompleted" } else { "ContainersNotReady" };
     let condition = |kind: &str, holds: bool, reason: &str| {
         let status = if holds { "True" } else { "False" };
-        let old = before.and_then(|s| {
-            s.conditions
-                .iter()
-                .flatten()
-                .find(|c| c.type_ == kind && c.status == status)
-        });
+        let old = before.and_then(|s| s.conditions.iter().flatten().find(|c| c.type_ == kind && c.status == status));
         PodCondition {
             type_: kind.into(),
             status: status.into(),
             reason: (!holds).then(|| reason.to_owned()),
-            last_transition_time: old
-                .and_then(|c| c.last_transition_time.clone())
-                .or(Some(Time(at))),
+            last_transition_time: old.and_then(|c| c.last_transition_time.clone()).or(Some(Time(at))),
             ..PodCondition::default()
         }
     };
@@ -126,11 +93,7 @@ pub fn status(
         condition("ContainersReady", ready, reason),
         condition("PodScheduled", true, ""),
     ];
-    let statuses = |list: &[Container]| {
-        list.iter()
-            .map(|c| container_status(pod, c, now))
-            .collect::<Vec<_>>()
-    };
+    let statuses = |list: &[Container]| list.iter().map(|c| container_status(pod, c, now)).collect::<Vec<_>>();
     let (why, message) = now.failure.clone().unzip();
     PodStatus {
         phase: Some(phase.text().into()),
@@ -155,19 +118,13 @@ fn is_ready(container: Option<&Observed>) -> bool {
 
 fn container_status(pod: &Pod, container: &Container, now: &Snapshot) -> ContainerStatus {
     let observed = now.containers.get(&container.name);
-    let id = Some(format!(
-        "process://{}/{}",
-        pod.metadata.uid.as_deref().unwrap_or_default(),
-        container.name
-    ));
+    let id = Some(format!("process://{}/{}", pod.metadata.uid.as_deref().unwrap_or_default(), container.name));
     let mut state = ContainerState::default();
     match observed.map(|o| &o.state) {
         None => state.waiting = Some(waiting("PodInitializing", "")),
         Some(State::Waiting { reason, message }) => state.waiting = Some(waiting(reason, message)),
         Some(State::Running { started_at }) => {
-            state.running = Some(ContainerStateRunning {
-                started_at: Some(Time(*started_at)),
-            });
+            state.running = Some(ContainerStateRunning { started_at: Some(Time(*started_at)) });
         }
         Some(State::Ended(ended)) => {
             state.terminated = Some(ContainerStateTerminated {
@@ -189,9 +146,7 @@ fn container_status(pod: &Pod, container: &Container, now: &Snapshot) -> Contain
         image,
         ready: is_ready(observed) || observed.is_some_and(|o| init_done(pod, container, &o.state)),
         restart_count: 0,
-        container_id: (started || state.terminated.is_some())
-            .then_some(id)
-            .flatten(),
+        container_id: (started || state.terminated.is_some()).then_some(id).flatten(),
         started: Some(started),
         state: Some(state),
         ..ContainerStatus::default()
@@ -200,10 +155,7 @@ fn container_status(pod: &Pod, container: &Container, now: &Snapshot) -> Contain
 
 /// A finished init container counts as ready.
 fn init_done(pod: &Pod, container: &Container, state: &State) -> bool {
-    let inits = pod
-        .spec
-        .iter()
-        .flat_map(|spec| spec.init_containers.iter().flatten());
+    let inits = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
     let is_init = inits.into_iter().any(|c| c.name == container.name);
     is_init && matches!(state, State::Ended(ended) if ended.exit_code == 0)
 }
@@ -236,22 +188,9 @@ mod tests {
             None => State::Running { started_at: at },
             Some(code) => State::Ended(Ended::with_code(code, String::new(), at, at)),
         };
-        let containers: BTreeMap<_, _> = states
-            .iter()
-            .map(|(n, c)| {
-                (
-                    n.to_string(),
-                    Observed {
-                        state: state(*c),
-                        ready: true,
-                    },
-                )
-            })
-            .collect();
-        Snapshot {
-            containers,
-            failure: None,
-        }
+        let containers: BTreeMap<_, _> =
+            states.iter().map(|(n, c)| (n.to_string(), Observed { state: state(*c), ready: true })).collect();
+        Snapshot { containers, failure: None }
     }
 
     #[test]
@@ -261,18 +200,9 @@ mod tests {
         assert_eq!(of(&[("init", None)]), Phase::Pending);
         assert_eq!(of(&[("init", Some(1))]), Phase::Failed);
         assert_eq!(of(&[("init", Some(0)), ("main", None)]), Phase::Running);
-        assert_eq!(
-            of(&[("init", Some(0)), ("main", Some(0)), ("wait", None)]),
-            Phase::Running
-        );
-        assert_eq!(
-            of(&[("init", Some(0)), ("main", Some(0)), ("wait", Some(0))]),
-            Phase::Succeeded
-        );
-        assert_eq!(
-            of(&[("init", Some(0)), ("main", Some(2)), ("wait", Some(0))]),
-            Phase::Failed
-        );
+        assert_eq!(of(&[("init", Some(0)), ("main", Some(0)), ("wait", None)]), Phase::Running);
+        assert_eq!(of(&[("init", Some(0)), ("main", Some(0)), ("wait", Some(0))]), Phase::Succeeded);
+        assert_eq!(of(&[("init", Some(0)), ("main", Some(2)), ("wait", Some(0))]), Phase::Failed);
         let mut late = snapshot(&[("init", Some(0)), ("main", None)]);
         late.failure = Some(("DeadlineExceeded".into(), "late".into()));
         assert_eq!(phase(&pod(), &late), Phase::Running);
@@ -283,12 +213,8 @@ mod tests {
         let mut now = snapshot(&[("init", Some(0)), ("main", None), ("wait", None)]);
         let ready = |now: &Snapshot| {
             let at = Timestamp::UNIX_EPOCH;
-            let conditions = status(&pod(), now, at, at, None)
-                .conditions
-                .unwrap_or_default();
-            conditions
-                .iter()
-                .any(|c| c.type_ == "Ready" && c.status == "True")
+            let conditions = status(&pod(), now, at, at, None).conditions.unwrap_or_default();
+            conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
         };
         assert!(ready(&now));
         now.containers.get_mut("main").expect("main").ready = false;

@@ -31,25 +31,14 @@ impl Tools {
         let say = |call: &str| format!("#!/bin/sh\nexec '{argosy}' {} {call}\n", argosay::COMMAND);
         script(&dir.join("argosay/argosay"), &say("\"$@\""))?;
         script(&dir.join("cowsay/cowsay"), &say("cowsay \"$@\""))?;
-        script(
-            &dir.join("python/python"),
-            "#!/bin/sh\nexec python3 \"$@\"\n",
-        )?;
+        script(&dir.join("python/python"), "#!/bin/sh\nexec python3 \"$@\"\n")?;
         fs::File::create(dir.join("argosy"))?;
-        Ok(Self {
-            dir,
-            executable,
-            isolation,
-        })
+        Ok(Self { dir, executable, isolation })
     }
 
     /// What to show inside a container that has these tools.
     pub fn binds(&self, tools: &[Tool]) -> Vec<Bind> {
-        let bind = |at: &str, source: PathBuf| Bind {
-            at: at.into(),
-            source,
-            read_only: false,
-        };
+        let bind = |at: &str, source: PathBuf| Bind { at: at.into(), source, read_only: false };
         let mut binds = Vec::new();
         if tools.is_empty() {
             return binds;

@@ -27,10 +27,7 @@ pub enum View {
 impl View {
     /// The view of a container with this root.
     pub fn of(root: Root) -> Self {
-        let through = root
-            .through
-            .iter()
-            .map(|b| (b.at.clone(), b.source.clone()));
+        let through = root.through.iter().map(|b| (b.at.clone(), b.source.clone()));
         let binds = through.chain([("/tmp".into(), root.tmp.clone())]).collect();
         let own = root.binds.clone();
         let mut view = Self::Root { root, binds };
@@ -83,19 +80,13 @@ impl View {
             // a plain process has its volumes by name: the host's links on the way to them do not count
             return within(volumes, path).map_or(Found::Other, |place| paths::on_host(&place));
         }
-        self.places(path)
-            .first()
-            .map_or(Found::Missing, |place| paths::on_host(place))
+        self.places(path).first().map_or(Found::Missing, |place| paths::on_host(place))
     }
 
     /// The host's paths that make up a link-free path; several when a directory has an upper and a lower half.
     fn places(&self, path: &Path) -> Vec<PathBuf> {
         let one = |place: PathBuf| {
-            if fs::symlink_metadata(&place).is_ok() {
-                vec![place]
-            } else {
-                vec![]
-            }
+            if fs::symlink_metadata(&place).is_ok() { vec![place] } else { vec![] }
         };
         let (root, binds) = match self {
             Self::Plain(volumes) => return one(within(volumes, path).unwrap_or(path.to_owned())),
@@ -163,16 +154,12 @@ impl View {
 /// Whether a parent of `rest` was removed in the upper directory, or is no directory there.
 fn hidden(upper: &Path, rest: &Path) -> bool {
     rest.ancestors().skip(1).any(|parent| {
-        !parent.as_os_str().is_empty()
-            && fs::symlink_metadata(upper.join(parent)).is_ok_and(|meta| !meta.is_dir())
+        !parent.as_os_str().is_empty() && fs::symlink_metadata(upper.join(parent)).is_ok_and(|meta| !meta.is_dir())
     })
 }
 
 fn layer_of<'a>(root: &'a Root, path: &Path) -> Option<&'a Layer> {
-    let covering = root
-        .layers
-        .iter()
-        .filter(|layer| path.starts_with(&layer.at));
+    let covering = root.layers.iter().filter(|layer| path.starts_with(&layer.at));
     covering.max_by_key(|layer| layer.at.components().count())
 }
 
@@ -181,9 +168,5 @@ fn within(mounts: &[(PathBuf, PathBuf)], path: &Path) -> Option<PathBuf> {
     let covering = mounts.iter().filter(|(at, _)| path.starts_with(at));
     let (at, source) = covering.max_by_key(|(at, _)| at.components().count())?;
     let rest = path.strip_prefix(at).ok()?;
-    Some(if rest.as_os_str().is_empty() {
-        source.clone()
-    } else {
-        source.join(rest)
-    })
+    Some(if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest) })
 }

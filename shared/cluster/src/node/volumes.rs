@@ -77,26 +77,15 @@ impl Maker<'_> {
     /// Errors: see [`Error`]; to be tried again, as what is missing may come.
     pub async fn all(&self) -> Result<BTreeMap<String, Prepared>, Error> {
         let mut made = BTreeMap::new();
-        for volume in self
-            .pod
-            .spec
-            .iter()
-            .flat_map(|spec| spec.volumes.iter().flatten())
-        {
+        for volume in self.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()) {
             made.insert(volume.name.clone(), self.one(volume).await?);
         }
         Ok(made)
     }
 
     async fn one(&self, volume: &Volume) -> Result<Prepared, Error> {
-        let host = |source| Error::Host {
-            volume: volume.name.clone(),
-            source,
-        };
-        let missing = |source| Error::Source {
-            volume: volume.name.clone(),
-            source,
-        };
+        let host = |source| Error::Host { volume: volume.name.clone(), source };
+        let missing = |source| Error::Source { volume: volume.name.clone(), source };
         let own = self.own.join(&volume.name);
         let mut read_only = true;
         if volume.empty_dir.is_some() {
@@ -104,20 +93,11 @@ impl Maker<'_> {
             let _ = fs::set_permissions(&own, fs::Permissions::from_mode(0o777));
             read_only = false;
         } else if let Some(map) = &volume.config_map {
-            let items = self
-                .object(
-                    Kind::ConfigMap,
-                    &map.name,
-                    map.optional,
-                    map.items.as_deref(),
-                )
-                .await;
+            let items = self.object(Kind::ConfigMap, &map.name, map.optional, map.items.as_deref()).await;
             write(&own, items.map_err(missing)?, map.default_mode).map_err(host)?;
         } else if let Some(secret) = &volume.secret {
             let name = secret.secret_name.as_deref().unwrap_or_default();
-            let items = self
-                .object(Kind::Secret, name, secret.optional, secret.items.as_deref())
-                .await;
+            let items = self.object(Kind::Secret, name, secret.optional, secret.items.as_deref()).await;
             write(&own, items.map_err(missing)?, secret.default_mode).map_err(host)?;
         } else if let Some(downward) = &volume.downward_api {
             let items = self.downward(downward.items.as_deref()).map_err(missing)?;
@@ -125,21 +105,9 @@ impl Maker<'_> {
         } else if let Some(projected) = &volume.projected {
             for source in projected.sources.iter().flatten() {
                 let items = if let Some(map) = &source.config_map {
-                    self.object(
-                        Kind::ConfigMap,
-                        &map.name,
-                        map.optional,
-                        map.items.as_deref(),
-                    )
-                    .await
+                    self.object(Kind::ConfigMap, &map.name, map.optional, map.items.as_deref()).await
                 } else if let Some(secret) = &source.secret {
-                    self.object(
-                        Kind::Secret,
-                        &secret.name,
-                        secret.optional,
-                        secret.items.as_deref(),
-                    )
-                    .await
+                    self.object(Kind::Secret, &secret.name, secret.optional, secret.items.as_deref()).await
                 } else if let Some(downward) = &source.downward_api {
                     self.downward(downward.items.as_deref())
                 } else {
@@ -150,13 +118,7 @@ impl Maker<'_> {
             }
         } else if let Some(claim) = &volume.persistent_volume_claim {
             let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
-            return self
-                .claim(
-                    namespace,
-                    &claim.claim_name,
-                    claim.read_only.unwrap_or(false),
-                )
-                .map_err(host);
+            return self.claim(namespace, &claim.claim_name, claim.read_only.unwrap_or(false)).map_err(host);
         } else if volume.ephemeral.is_some() {
             fs::create_dir_all(&own).map_err(host)?;
             read_only = false;
@@ -167,19 +129,11 @@ impl Maker<'_> {
                 Some("FileOrCreate") if !source.exists() => fs::write(&source, "").map_err(host)?,
                 _ => {}
             }
-            return Ok(Prepared {
-                path: source,
-                read_only: false,
-            });
+            return Ok(Prepared { path: source, read_only: false });
         } else {
-            return Err(Error::Kind {
-                volume: volume.name.clone(),
-            });
+            return Err(Error::Kind { volume: volume.name.clone() });
         }
-        Ok(Prepared {
-            path: own,
-            read_only,
-        })
+        Ok(Prepared { path: own, read_only })
     }
 
     fn claim(&self, namespace: &str, name: &str, read_only: bool) -> io::Result<Prepared> {
@@ -198,35 +152,18 @@ impl Maker<'_> {
     ) -> Result<Vec<Item>, fields::Error> {
         let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
         let optional = optional.unwrap_or(false);
-        let data: Data = fields::data(self.client, kind, namespace, name, optional)
-            .await?
-            .unwrap_or_default();
+        let data: Data = fields::data(self.client, kind, namespace, name, optional).await?.unwrap_or_default();
         let Some(items) = items else {
-            return Ok(data
-                .into_iter()
-                .map(|(path, bytes)| Item {
-                    path,
-                    bytes,
-                    mode: None,
-                })
-                .collect());
+            return Ok(data.into_iter().map(|(path, bytes)| Item { path, bytes, mode: None }).collect());
         };
         let mut found = Vec::new();
         for item in items {
             match data.get(&item.key) {
-                Some(bytes) => found.push(Item {
-                    path: item.path.clone(),
-                    bytes: bytes.clone(),
-                    mode: item.mode,
-                }),
+                Some(bytes) => found.push(Item { path: item.path.clone(), bytes: bytes.clone(), mode: item.mode }),
                 None if optional => {}
                 None => {
                     return Err(fields::Error::NoKey {
-                        kind: if kind == Kind::Secret {
-                            "Secret"
-                        } else {
-                            "ConfigMap"
-                        },
+                        kind: if kind == Kind::Secret { "Secret" } else { "ConfigMap" },
                         namespace: namespace.to_owned(),
                         name: name.to_owned(),
                         key: item.key.clone(),
@@ -237,21 +174,14 @@ impl Maker<'_> {
         Ok(found)
     }
 
-    fn downward(
-        &self,
-        items: Option<&[DownwardAPIVolumeFile]>,
-    ) -> Result<Vec<Item>, fields::Error> {
+    fn downward(&self, items: Option<&[DownwardAPIVolumeFile]>) -> Result<Vec<Item>, fields::Error> {
         let mut found = Vec::new();
         for item in items.unwrap_or_default() {
             let Some(field) = &item.field_ref else {
                 continue;
             };
             let bytes = fields::field(self.pod, self.node, &field.field_path)?.into_bytes();
-            found.push(Item {
-                path: item.path.clone(),
-                bytes,
-                mode: item.mode,
-            });
+            found.push(Item { path: item.path.clone(), bytes, mode: item.mode });
         }
         Ok(found)
     }
@@ -292,18 +222,10 @@ pub fn mounts(
 ) -> Result<Vec<Bind>, Error> {
     let mut binds = Vec::new();
     for mount in container.volume_mounts.iter().flatten() {
-        let wrong = |problem: String| Error::Mount {
-            container: container.name.clone(),
-            volume: mount.name.clone(),
-            problem,
-        };
-        let host = |source| Error::Host {
-            volume: mount.name.clone(),
-            source,
-        };
-        let volume = volumes
-            .get(&mount.name)
-            .ok_or_else(|| wrong("the pod has no such volume".into()))?;
+        let wrong =
+            |problem: String| Error::Mount { container: container.name.clone(), volume: mount.name.clone(), problem };
+        let host = |source| Error::Host { volume: mount.name.clone(), source };
+        let volume = volumes.get(&mount.name).ok_or_else(|| wrong("the pod has no such volume".into()))?;
         let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
             (Some(path), _) if !path.is_empty() => path.clone(),
             (_, Some(expression)) => expand(expression, env),
@@ -322,11 +244,7 @@ pub fn mounts(
             }
         }
         let read_only = volume.read_only || mount.read_only.unwrap_or(false);
-        binds.push(Bind {
-            at: paths::clean(&mount.mount_path),
-            source,
-            read_only,
-        });
+        binds.push(Bind { at: paths::clean(&mount.mount_path), source, read_only });
     }
     binds.sort_by_key(|bind| bind.at.components().count());
     Ok(binds)

@@ -23,34 +23,20 @@ pub async fn run(pod: &PodRun, done: &CancellationToken) {
     let mut states = pod.states.subscribe();
     let mut written: Option<(PodStatus, Phase, Snapshot)> = None;
     let mut pause = BACKOFF.0;
-    if pod
-        .pod
-        .spec
-        .as_ref()
-        .is_none_or(|spec| spec.node_name.is_none())
-    {
+    if pod.pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none()) {
         bind(pod).await;
     }
     loop {
         let over = done.is_cancelled();
         let snapshot = states.borrow_and_update().clone();
-        let (status, phase) = pod.status(
-            written
-                .as_ref()
-                .map(|(status, ..)| status)
-                .or(pod.pod.status.as_ref()),
-        );
+        let (status, phase) = pod.status(written.as_ref().map(|(status, ..)| status).or(pod.pod.status.as_ref()));
         // a pod ends when all of it has: not between the last container and the end of its run
         let premature = phase.is_end() && !over;
-        let changed = written
-            .as_ref()
-            .is_none_or(|(_, _, before)| *before != snapshot);
+        let changed = written.as_ref().is_none_or(|(_, _, before)| *before != snapshot);
         let urgent = over
             || written
                 .as_ref()
-                .map_or(phase != Phase::Pending, |(_, p, before)| {
-                    *p != phase || is_news(before, &snapshot)
-                });
+                .map_or(phase != Phase::Pending, |(_, p, before)| *p != phase || is_news(before, &snapshot));
         if pod.is_gone() {
             return;
         }
@@ -90,16 +76,13 @@ fn is_news(before: &Snapshot, now: &Snapshot) -> bool {
     now.containers.iter().any(|(name, container)| {
         let old = before.containers.get(name);
         let was_ended = old.is_some_and(|c| matches!(c.state, State::Ended(_)));
-        old.is_some_and(|c| c.ready != container.ready)
-            || matches!(container.state, State::Ended(_)) && !was_ended
+        old.is_some_and(|c| c.ready != container.ready) || matches!(container.state, State::Ended(_)) && !was_ended
     })
 }
 
 async fn write(pod: &PodRun, api: &Api<Pod>, status: &PodStatus) -> Result<(), Error> {
     let patch = json!({ "metadata": { "uid": pod.uid() }, "status": status });
-    api.patch_status(&pod.name(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .map(drop)
+    api.patch_status(&pod.name(), &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
 }
 
 /// Tells the API server which node the pod is on.
@@ -110,21 +93,11 @@ async fn bind(pod: &PodRun) {
         "metadata": { "name": pod.name(), "namespace": pod.namespace(), "uid": pod.uid() },
         "target": { "apiVersion": "v1", "kind": "Node", "name": pod.node.name },
     });
-    let path = format!(
-        "/api/v1/namespaces/{}/pods/{}/binding",
-        pod.namespace(),
-        pod.name()
-    );
-    let request = http::Request::post(path)
-        .header("content-type", "application/json")
-        .body(body.to_string().into_bytes());
+    let path = format!("/api/v1/namespaces/{}/pods/{}/binding", pod.namespace(), pod.name());
+    let request =
+        http::Request::post(path).header("content-type", "application/json").body(body.to_string().into_bytes());
     let sent = match request {
-        Ok(request) => pod
-            .node
-            .client
-            .request_text(request)
-            .await
-            .map_err(|e| e.to_string()),
+        Ok(request) => pod.node.client.request_text(request).await.map_err(|e| e.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = sent {
@@ -136,15 +109,9 @@ async fn bind(pod: &PodRun) {
 /// Tells the API server that nothing of a deleted pod is left.
 pub async fn confirm_deletion(pod: &PodRun) {
     let api: Api<Pod> = Api::namespaced(pod.node.client.clone(), &pod.namespace());
-    let preconditions = Preconditions {
-        uid: Some(pod.uid()),
-        resource_version: None,
-    };
-    let params = DeleteParams {
-        grace_period_seconds: Some(0),
-        preconditions: Some(preconditions),
-        ..DeleteParams::default()
-    };
+    let preconditions = Preconditions { uid: Some(pod.uid()), resource_version: None };
+    let params =
+        DeleteParams { grace_period_seconds: Some(0), preconditions: Some(preconditions), ..DeleteParams::default() };
     let mut pause = BACKOFF.0;
     while !pod.is_gone() {
         match api.delete(&pod.name(), &params).await {
