@@ -39,12 +39,7 @@ enum Role {
 }
 
 fn role(container: &Container) -> Option<Role> {
-    let command: Vec<&str> = container
-        .command
-        .iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let command: Vec<&str> = container.command.iter().flatten().map(String::as_str).collect();
     match command.as_slice() {
         ["/argosy", "executor", "init", ..] => Some(Role::Init),
         ["/argosy", "executor", "wait", ..] => Some(Role::Wait),
@@ -132,45 +127,26 @@ impl Builtin for Embedded {
             Some(Role::Init) => self.init(&context).await.map(|()| (0, String::new())),
             Some(Role::Wait) => self.wait(&context).await,
             Some(Role::Main) => main(&context).await,
-            None => Err(Error::Unsupported {
-                word: "unknown".into(),
-            }),
+            None => Err(Error::Unsupported { word: "unknown".into() }),
         };
         let (exit_code, message) = ended.unwrap_or_else(|error| (FAILED, error.to_string()));
         if exit_code == FAILED && !message.is_empty() {
             context.log(&message);
         }
-        Outcome {
-            exit_code,
-            message,
-            reason: None,
-        }
+        Outcome { exit_code, message, reason: None }
     }
 }
 
 async fn main(context: &Context) -> Result<(i32, String), Error> {
     // "/var/run/argo/argoexec", "main", "--", then the user's
     let words = context.argv().get(3..).unwrap_or_default();
-    if let ["/argosy", "executor", word, ..] = words
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        return Err(Error::Unsupported {
-            word: (*word).to_owned(),
-        });
+    if let ["/argosy", "executor", word, ..] = words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        return Err(Error::Unsupported { word: (*word).to_owned() });
     }
-    let given = context
-        .container()
-        .command
-        .as_ref()
-        .is_some_and(|command| command.len() > 3);
+    let given = context.container().command.as_ref().is_some_and(|command| command.len() > 3);
     let argv = match given {
         true => words.to_vec(),
-        false => context
-            .image_command(words)
-            .map_err(|text| Error::Start { text })?,
+        false => context.image_command(words).map_err(|text| Error::Start { text })?,
     };
     let layout = layout(context)?;
     layout.make_container(&context.container().name)?;
@@ -189,31 +165,20 @@ impl Wrapped for Main<'_> {
     }
 
     async fn run(&self, attempt: u32) -> Result<i32, Error> {
-        let run = if attempt == 0 {
-            "run".to_owned()
-        } else {
-            format!("run-{attempt}")
-        };
+        let run = if attempt == 0 { "run".to_owned() } else { format!("run-{attempt}") };
         let exit = self.context.exec(&run, self.argv.clone()).await;
-        let exit = exit.map_err(|error| Error::Start {
-            text: error.to_string(),
-        })?;
+        let exit = exit.map_err(|error| Error::Start { text: error.to_string() })?;
         match exit.start_error {
             None => Ok(exit.code),
             // found, but refused by the kernel
-            Some(StartError::Command(text)) if text.starts_with("fork/exec") => {
-                Err(Error::Start { text })
-            }
+            Some(StartError::Command(text)) if text.starts_with("fork/exec") => Err(Error::Start { text }),
             Some(StartError::Command(text)) => Err(Error::Command { text }),
             Some(StartError::Sandbox(text)) => Err(Error::Start { text }),
         }
     }
 
     async fn dependency(&self, name: &str) -> i32 {
-        self.context
-            .ended(name)
-            .await
-            .map_or(FAILED, |ended| ended.exit_code)
+        self.context.ended(name).await.map_or(FAILED, |ended| ended.exit_code)
     }
 
     fn file(&self, path: &str) -> io::Result<PathBuf> {
@@ -224,21 +189,13 @@ impl Wrapped for Main<'_> {
         let variable = self.context.env().get("ARGO_INCLUDE_SCRIPT_OUTPUT");
         if variable.is_some_and(|value| value == "true") {
             let path = layout.stdout(self.name());
-            let bytes = self
-                .context
-                .stdout(self.name(), RESULT_MAX)
-                .map_err(layout.error(&path))?;
+            let bytes = self.context.stdout(self.name(), RESULT_MAX).map_err(layout.error(&path))?;
             layout.write(&path, &bytes)?;
         }
-        let logs = layout
-            .read_template()?
-            .and_then(|template| template.archive_location?.archive_logs);
+        let logs = layout.read_template()?.and_then(|template| template.archive_location?.archive_logs);
         if logs == Some(true) {
             let path = layout.combined(self.name());
-            let bytes = self
-                .context
-                .combined(self.name())
-                .map_err(layout.error(&path))?;
+            let bytes = self.context.combined(self.name()).map_err(layout.error(&path))?;
             layout.write(&path, &bytes)?;
         }
         Ok(())
@@ -250,30 +207,19 @@ impl Wrapped for Main<'_> {
 }
 
 fn template(context: &Context) -> Result<Template, Error> {
-    let text = context
-        .env()
-        .get("ARGO_TEMPLATE")
-        .ok_or(Error::Environment {
-            name: "ARGO_TEMPLATE",
-        })?;
+    let text = context.env().get("ARGO_TEMPLATE").ok_or(Error::Environment { name: "ARGO_TEMPLATE" })?;
     serde_json::from_str(text).map_err(|source| Error::Template { source })
 }
 
 fn layout(context: &Context) -> Result<Layout, Error> {
     let path = context.place_for(VAR_RUN_ARGO);
-    path.map(Layout::new).map_err(|source| Error::File {
-        path: VAR_RUN_ARGO.into(),
-        source,
-    })
+    path.map(Layout::new).map_err(|source| Error::File { path: VAR_RUN_ARGO.into(), source })
 }
 
 /// Shows progress while the step runs; never ends.
 async fn watch_progress(context: &Context, layout: &Layout) {
     let meta = &context.pod().metadata;
-    let (namespace, name) = (
-        meta.namespace.clone().unwrap_or_default(),
-        meta.name.clone().unwrap_or_default(),
-    );
+    let (namespace, name) = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
     let pods: Api<Pod> = Api::namespaced(context.client().clone(), &namespace);
     let mut shown = None;
     loop {
@@ -281,15 +227,9 @@ async fn watch_progress(context: &Context, layout: &Layout) {
         let now = progress(layout);
         if now.is_some() && now != shown {
             let patch = json!({ "metadata": { "annotations": { PROGRESS: now } } });
-            match pods
-                .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
-                .await
-            {
+            match pods.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                 Ok(_) => shown = now,
-                Err(error) => tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot show progress"
-                ),
+                Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "cannot show progress"),
             }
         }
     }

@@ -34,26 +34,14 @@ pub async fn stage(inputs: Inputs<'_>) -> Result<(), Error> {
     for sidecar in &template.sidecars {
         inputs.layout.make_container(&sidecar.container.name)?;
     }
-    if let Some(script) = template
-        .script
-        .as_ref()
-        .filter(|script| !script.source.is_empty())
-    {
-        let failed = |source| Error::File {
-            path: SCRIPT.into(),
-            source,
-        };
+    if let Some(script) = template.script.as_ref().filter(|script| !script.source.is_empty()) {
+        let failed = |source| Error::File { path: SCRIPT.into(), source };
         let path = (inputs.host)(SCRIPT).map_err(failed)?;
         std::fs::write(&path, &script.source).map_err(failed)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
     }
     let mounts = user_mounts(template);
-    for artifact in template
-        .inputs
-        .artifacts
-        .iter()
-        .filter(|artifact| !artifact.path.is_empty())
-    {
+    for artifact in template.inputs.artifacts.iter().filter(|artifact| !artifact.path.is_empty()) {
         let place = place_of(&artifact.location);
         if artifact.optional && matches!(place, Err(argosy_artifacts::Error::NoLocation)) {
             continue;
@@ -62,48 +50,26 @@ pub async fn stage(inputs: Inputs<'_>) -> Result<(), Error> {
             true => format!("{MAIN_FILES}{}", artifact.path),
             false => format!("{INPUTS}/{}", artifact.name),
         };
-        let to = (inputs.host)(&inside).map_err(|source| Error::File {
-            path: inside,
-            source,
-        })?;
+        let to = (inputs.host)(&inside).map_err(|source| Error::File { path: inside, source })?;
         match load(artifact, inputs.store, &to).await {
             Err(argosy_artifacts::Error::NotFound { .. }) if artifact.optional => {}
             loaded => {
-                loaded.map_err(|source| Error::Artifact {
-                    name: artifact.name.clone(),
-                    action: "load",
-                    source,
-                })?;
+                loaded.map_err(|source| Error::Artifact { name: artifact.name.clone(), action: "load", source })?;
             }
         }
     }
     Ok(())
 }
 
-async fn load(
-    artifact: &Artifact,
-    store: &dyn Store,
-    to: &Path,
-) -> Result<(), argosy_artifacts::Error> {
-    let name = to
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+async fn load(artifact: &Artifact, store: &dyn Store, to: &Path) -> Result<(), argosy_artifacts::Error> {
+    let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let part = to.with_file_name(format!(".{name}.loading"));
     // a run before this one may have been cut off
-    let removed = if part.is_dir() {
-        std::fs::remove_dir_all(&part)
-    } else {
-        std::fs::remove_file(&part)
-    };
+    let removed = if part.is_dir() { std::fs::remove_dir_all(&part) } else { std::fs::remove_file(&part) };
     if let Err(error) = removed {
         tracing::trace!(%error, "nothing to remove");
     }
-    let io = |source| argosy_artifacts::Error::Io {
-        doing: "write",
-        path: part.clone(),
-        source,
-    };
+    let io = |source| argosy_artifacts::Error::Io { doing: "write", path: part.clone(), source };
     if let Some(parent) = part.parent() {
         std::fs::create_dir_all(parent).map_err(io)?;
     }

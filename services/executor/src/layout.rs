@@ -72,9 +72,7 @@ impl Layout {
 
     /// An output artifact, packed.
     pub fn artifact(&self, path: &str) -> PathBuf {
-        self.root
-            .join("outputs/artifacts")
-            .join(format!("{}.tgz", inside(path)))
+        self.root.join("outputs/artifacts").join(format!("{}.tgz", inside(path)))
     }
 
     /// `N/M` lines, written by the user's program.
@@ -99,10 +97,7 @@ impl Layout {
     /// Writes a file of this volume, with its directories.
     /// Errors: `File`.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let written = path
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(path, bytes));
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
         written.map_err(self.error(path))
     }
 
@@ -124,9 +119,7 @@ impl Layout {
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.error(&path)(error)),
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|source| Error::Template { source }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| Error::Template { source }),
         }
     }
 }
@@ -147,38 +140,24 @@ fn inside(path: &str) -> String {
 /// The names of the containers whose end `wait` waits for.
 pub fn mains(template: &Template) -> Vec<String> {
     match &template.container_set {
-        Some(set) => set
-            .containers
-            .iter()
-            .map(|node| node.container.name.clone())
-            .collect(),
+        Some(set) => set.containers.iter().map(|node| node.container.name.clone()).collect(),
         None => vec![MAIN.to_owned()],
     }
 }
 
 /// Mount paths of the user's volumes in the main containers.
 pub fn user_mounts(template: &Template) -> Vec<String> {
-    let container = template
-        .container
-        .iter()
-        .chain(template.script.iter().map(|script| &script.container));
+    let container = template.container.iter().chain(template.script.iter().map(|script| &script.container));
     let set = template.container_set.iter();
-    let in_set = set
-        .clone()
-        .flat_map(|set| set.containers.iter().map(|node| &node.container));
+    let in_set = set.clone().flat_map(|set| set.containers.iter().map(|node| &node.container));
     let mounts = container.chain(in_set).flat_map(|c| &c.volume_mounts);
     let shared = set.flat_map(|set| &set.volume_mounts);
-    mounts
-        .chain(shared)
-        .filter_map(|mount| mount.get("mountPath")?.as_str().map(str::to_owned))
-        .collect()
+    mounts.chain(shared).filter_map(|mount| mount.get("mountPath")?.as_str().map(str::to_owned)).collect()
 }
 
 /// Whether `path` lies at or below one of `mounts`.
 pub fn is_mounted(path: &str, mounts: &[String]) -> bool {
-    mounts
-        .iter()
-        .any(|mount| Path::new(path).starts_with(mount))
+    mounts.iter().any(|mount| Path::new(path).starts_with(mount))
 }
 
 #[cfg(test)]
@@ -190,14 +169,8 @@ mod tests {
         let layout = Layout::new("/v");
         let parameter = |path| layout.parameter(path).display().to_string();
         assert_eq!(parameter("/tmp/./a"), "/v/outputs/parameters/tmp/a");
-        assert_eq!(
-            parameter("/../tmp/../../etc/x"),
-            "/v/outputs/parameters/etc/x"
-        );
-        assert_eq!(
-            layout.artifact("/out/").display().to_string(),
-            "/v/outputs/artifacts/out.tgz"
-        );
+        assert_eq!(parameter("/../tmp/../../etc/x"), "/v/outputs/parameters/etc/x");
+        assert_eq!(layout.artifact("/out/").display().to_string(), "/v/outputs/artifacts/out.tgz");
     }
 
     #[test]

@@ -38,10 +38,7 @@ pub struct Gathered {
 impl Gatherer<'_> {
     /// Gathers result, parameters, artifacts, logs and progress.
     pub async fn gather(&self) -> Gathered {
-        let mut gathered = Gathered {
-            progress: self.progress(),
-            ..Gathered::default()
-        };
+        let mut gathered = Gathered { progress: self.progress(), ..Gathered::default() };
         if self.include_result {
             match self.result() {
                 Ok(result) => gathered.outputs.result = result,
@@ -81,20 +78,14 @@ impl Gatherer<'_> {
             Err(error) => Err(self.layout.error(&path)(error)),
             Ok(bytes) => {
                 let end = &bytes[bytes.len().saturating_sub(RESULT_MAX)..];
-                Ok(Some(without_newline(
-                    String::from_utf8_lossy(end).into_owned(),
-                )))
+                Ok(Some(without_newline(String::from_utf8_lossy(end).into_owned())))
             }
         }
     }
 
     fn parameter(&self, parameter: &Parameter) -> Result<Parameter, Error> {
         let mut output = parameter.clone();
-        let Some(from) = parameter
-            .value_from
-            .as_ref()
-            .filter(|from| !from.path.is_empty())
-        else {
+        let Some(from) = parameter.value_from.as_ref().filter(|from| !from.path.is_empty()) else {
             return Ok(output);
         };
         let path = self.layout.parameter(&from.path);
@@ -110,11 +101,7 @@ impl Gatherer<'_> {
     }
 
     async fn artifact(&self, artifact: &Artifact) -> Result<Option<Artifact>, Error> {
-        let failed = |source| Error::Artifact {
-            name: artifact.name.clone(),
-            action: "save",
-            source,
-        };
+        let failed = |source| Error::Artifact { name: artifact.name.clone(), action: "save", source };
         if artifact.path.is_empty() {
             return Ok(None);
         }
@@ -130,54 +117,32 @@ impl Gatherer<'_> {
             output.path = output.path.trim_end_matches('/').to_owned();
         }
         let archive = Archive::of(artifact.archive.as_ref()).map_err(failed)?;
-        output.location = self
-            .location(artifact, &archive.file_name(&output))
-            .map_err(failed)?;
+        output.location = self.location(artifact, &archive.file_name(&output)).map_err(failed)?;
         // not moved: after a restart this may run again
-        self.save(&output.location, Source::Copy(&file))
-            .await
-            .map_err(failed)?;
+        self.save(&output.location, Source::Copy(&file)).await.map_err(failed)?;
         Ok(Some(output))
     }
 
     /// The log of `main` as an artifact, when the template asks for it.
     async fn logs(&self) -> Result<Option<Artifact>, Error> {
-        let wanted = self
-            .template
-            .archive_location
-            .as_ref()
-            .and_then(|l| l.archive_logs)
-            .unwrap_or(false);
+        let wanted = self.template.archive_location.as_ref().and_then(|l| l.archive_logs).unwrap_or(false);
         let file = self.layout.combined(MAIN);
         if !wanted || !file.exists() {
             return Ok(None);
         }
-        let mut artifact = Artifact {
-            name: format!("{MAIN}-logs"),
-            ..Artifact::default()
-        };
+        let mut artifact = Artifact { name: format!("{MAIN}-logs"), ..Artifact::default() };
         let name = artifact.name.clone();
-        let failed = |source| Error::Artifact {
-            name,
-            action: "save",
-            source,
-        };
+        let failed = |source| Error::Artifact { name, action: "save", source };
         let location = self.location(&artifact, &format!("{MAIN}.log"));
         artifact.location = match location {
             Ok(location) => location,
             Err(error) => return Err(failed(error)),
         };
-        self.save(&artifact.location, Source::Copy(&file))
-            .await
-            .map_err(failed)?;
+        self.save(&artifact.location, Source::Copy(&file)).await.map_err(failed)?;
         Ok(Some(artifact))
     }
 
-    async fn save(
-        &self,
-        location: &ArtifactLocation,
-        source: Source<'_>,
-    ) -> Result<(), argosy_artifacts::Error> {
+    async fn save(&self, location: &ArtifactLocation, source: Source<'_>) -> Result<(), argosy_artifacts::Error> {
         match place_of(location)? {
             Place::Key(key) => self.store.put(&key, source).await,
             Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
@@ -185,11 +150,7 @@ impl Gatherer<'_> {
     }
 
     /// Where an artifact goes: its own location, else the template's, else the default key.
-    fn location(
-        &self,
-        artifact: &Artifact,
-        file: &str,
-    ) -> Result<ArtifactLocation, argosy_artifacts::Error> {
+    fn location(&self, artifact: &Artifact, file: &str) -> Result<ArtifactLocation, argosy_artifacts::Error> {
         let own = &artifact.location;
         match place_of(own) {
             Ok(_) => return Ok(own.clone()),
@@ -200,41 +161,25 @@ impl Gatherer<'_> {
         if let Some(Err(error @ argosy_artifacts::Error::Driver { .. })) = base.map(place_of) {
             return Err(error);
         }
-        let mut s3 = own
-            .s3
-            .clone()
-            .or_else(|| base.and_then(|base| base.s3.clone()))
-            .unwrap_or_default();
+        let mut s3 = own.s3.clone().or_else(|| base.and_then(|base| base.s3.clone())).unwrap_or_default();
         let prefix = match s3.key.trim_matches('/') {
             "" => format!("{}/{}", self.workflow, self.pod),
             key => key.to_owned(),
         };
-        s3 = S3Artifact {
-            key: format!("{prefix}/{file}"),
-            ..s3
-        };
-        Ok(ArtifactLocation {
-            s3: Some(s3),
-            ..ArtifactLocation::default()
-        })
+        s3 = S3Artifact { key: format!("{prefix}/{file}"), ..s3 };
+        Ok(ArtifactLocation { s3: Some(s3), ..ArtifactLocation::default() })
     }
 }
 
 /// The last `N/M` line of the progress file.
 pub fn progress(layout: &Layout) -> Option<String> {
     let text = std::fs::read_to_string(layout.progress()).ok()?;
-    text.lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| is_progress(line))
-        .map(str::to_owned)
+    text.lines().rev().map(str::trim).find(|line| is_progress(line)).map(str::to_owned)
 }
 
 fn is_progress(line: &str) -> bool {
     let number = |text: &str| text.parse::<u64>().ok();
-    line.split_once('/')
-        .and_then(|(n, m)| Some((number(n)?, number(m)?)))
-        .is_some_and(|(n, m)| n <= m && m > 0)
+    line.split_once('/').and_then(|(n, m)| Some((number(n)?, number(m)?))).is_some_and(|(n, m)| n <= m && m > 0)
 }
 
 /// Exactly one newline at the end is cut off.
@@ -254,16 +199,11 @@ mod tests {
 
     use super::*;
 
-    async fn gather(
-        template: serde_json::Value,
-        files: &[(&str, &str)],
-    ) -> (Gathered, tempfile::TempDir) {
+    async fn gather(template: serde_json::Value, files: &[(&str, &str)]) -> (Gathered, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let layout = Layout::new(dir.path().join("argo"));
         for (path, text) in files {
-            layout
-                .write(&dir.path().join("argo").join(path), text.as_bytes())
-                .expect("write");
+            layout.write(&dir.path().join("argo").join(path), text.as_bytes()).expect("write");
         }
         let store = LocalStore::open_at(dir.path().join("store")).expect("a store");
         let template: Template = serde_json::from_value(template).expect("a template");
@@ -300,16 +240,8 @@ mod tests {
         assert_eq!(outputs["artifacts"][0]["s3"]["key"], "w/p/art.tgz");
         assert_eq!(outputs["artifacts"][1]["s3"]["key"], "w/p/tmp");
         assert_eq!(outputs["artifacts"][1]["path"], "/tmp");
-        assert_eq!(
-            (outputs["result"].as_str(), gathered.progress.as_deref()),
-            (Some("r"), Some("2/4"))
-        );
-        assert_eq!(
-            fs::read_to_string(dir.path().join("store/w/p/tmp/in"))
-                .ok()
-                .as_deref(),
-            Some("y")
-        );
+        assert_eq!((outputs["result"].as_str(), gathered.progress.as_deref()), (Some("r"), Some("2/4")));
+        assert_eq!(fs::read_to_string(dir.path().join("store/w/p/tmp/in")).ok().as_deref(), Some("y"));
         assert!(dir.path().join("store/w/p/art.tgz").exists());
     }
 

@@ -35,11 +35,7 @@ impl Reporter {
     {
         if !gathered.errors.is_empty() {
             // each error is followed by a separator, also the last: so Argo joins them
-            let text: String = gathered
-                .errors
-                .iter()
-                .map(|error| format!("{error}; "))
-                .collect();
+            let text: String = gathered.errors.iter().map(|error| format!("{error}; ")).collect();
             return (FAILED, text);
         }
         let mut message = json!({ "outputs": gathered.outputs });
@@ -60,9 +56,7 @@ impl Reporter {
     where
         F: AsyncFnOnce() -> Result<Client, kube::Error>,
     {
-        let failed = |source| Error::Report {
-            source: Box::new(source),
-        };
+        let failed = |source| Error::Report { source: Box::new(source) };
         let kind = ApiResource {
             group: "argoproj.io".into(),
             version: "v1alpha1".into(),
@@ -72,10 +66,8 @@ impl Reporter {
         };
         let client = client().await.map_err(failed)?;
         let api: Api<DynamicObject> = Api::namespaced_with(client, &self.namespace, &kind);
-        let labels = BTreeMap::from([
-            (labels::WORKFLOW, self.workflow.as_str()),
-            (labels::REPORT_OUTPUTS_COMPLETED, "true"),
-        ]);
+        let labels =
+            BTreeMap::from([(labels::WORKFLOW, self.workflow.as_str()), (labels::REPORT_OUTPUTS_COMPLETED, "true")]);
         let mut object = json!({
             "apiVersion": kind.api_version,
             "kind": kind.kind,
@@ -94,17 +86,10 @@ impl Reporter {
             object["progress"] = progress.clone();
         }
         // created, or replaced where an earlier run of this node made it
-        let object: DynamicObject =
-            serde_json::from_value(object).map_err(|e| failed(kube::Error::SerdeError(e)))?;
+        let object: DynamicObject = serde_json::from_value(object).map_err(|e| failed(kube::Error::SerdeError(e)))?;
         match api.create(&Default::default(), &object).await {
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => {
-                let patched = api
-                    .patch(
-                        &self.node_id,
-                        &PatchParams::default(),
-                        &Patch::Merge(&object),
-                    )
-                    .await;
+                let patched = api.patch(&self.node_id, &PatchParams::default(), &Patch::Merge(&object)).await;
                 patched.map(drop).map_err(failed)
             }
             created => created.map(drop).map_err(failed),

@@ -38,10 +38,7 @@ pub async fn wrap(container: &dyn Wrapped, layout: &Layout) -> (i32, String) {
         Ok(code) => (code, String::new()),
         Err(error) => (FAILED, error.to_string()),
     };
-    let written = layout.write(
-        &layout.exit_code(container.name()),
-        code.to_string().as_bytes(),
-    );
+    let written = layout.write(&layout.exit_code(container.name()), code.to_string().as_bytes());
     match written {
         Ok(()) => (code, message),
         Err(error) => (FAILED, error.to_string()),
@@ -51,19 +48,12 @@ pub async fn wrap(container: &dyn Wrapped, layout: &Layout) -> (i32, String) {
 async fn run(container: &dyn Wrapped, layout: &Layout) -> Result<i32, Error> {
     let template = layout.read_template()?.unwrap_or_default();
     let set = template.container_set.as_ref();
-    let node = set.and_then(|set| {
-        set.containers
-            .iter()
-            .find(|node| node.container.name == container.name())
-    });
+    let node = set.and_then(|set| set.containers.iter().find(|node| node.container.name == container.name()));
     for name in node.iter().flat_map(|node| &node.dependencies) {
         match container.dependency(name).await {
             0 => {}
             code => {
-                return Err(Error::Dependency {
-                    name: name.clone(),
-                    code,
-                });
+                return Err(Error::Dependency { name: name.clone(), code });
             }
         }
     }
@@ -92,34 +82,18 @@ async fn run(container: &dyn Wrapped, layout: &Layout) -> Result<i32, Error> {
 
 /// Leaves output files in the shared volume. Missing ones are for `wait` to judge.
 fn keep_files(container: &dyn Wrapped, layout: &Layout, template: &Template) -> Result<(), Error> {
-    let parameters = template
-        .outputs
-        .parameters
-        .iter()
-        .filter_map(|p| p.value_from.as_ref());
-    for path in parameters
-        .map(|from| &from.path)
-        .filter(|path| !path.is_empty())
-    {
+    let parameters = template.outputs.parameters.iter().filter_map(|p| p.value_from.as_ref());
+    for path in parameters.map(|from| &from.path).filter(|path| !path.is_empty()) {
         let found = container.file(path).and_then(std::fs::read);
         match found {
             Ok(bytes) => layout.write(&layout.parameter(path), &bytes)?,
             Err(error) => note(path, &error),
         }
     }
-    for artifact in template
-        .outputs
-        .artifacts
-        .iter()
-        .filter(|artifact| !artifact.path.is_empty())
-    {
+    for artifact in template.outputs.artifacts.iter().filter(|artifact| !artifact.path.is_empty()) {
         match container.file(&artifact.path) {
             Ok(found) => {
-                let failed = |source| Error::Artifact {
-                    name: artifact.name.clone(),
-                    action: "save",
-                    source,
-                };
+                let failed = |source| Error::Artifact { name: artifact.name.clone(), action: "save", source };
                 keep_artifact(&found, artifact, layout).map_err(failed)?;
             }
             Err(error) => note(&artifact.path, &error),
@@ -128,24 +102,13 @@ fn keep_files(container: &dyn Wrapped, layout: &Layout, template: &Template) -> 
     Ok(())
 }
 
-fn keep_artifact(
-    found: &Path,
-    artifact: &Artifact,
-    layout: &Layout,
-) -> Result<(), argosy_artifacts::Error> {
-    let name = Path::new(&artifact.path)
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
+fn keep_artifact(found: &Path, artifact: &Artifact, layout: &Layout) -> Result<(), argosy_artifacts::Error> {
+    let name = Path::new(&artifact.path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let to = layout.artifact(&artifact.path);
     let archive = Archive::of(artifact.archive.as_ref())?;
     if to.is_dir() {
         // left by a run that was cut off
-        let io = |source| argosy_artifacts::Error::Io {
-            doing: "remove",
-            path: to.clone(),
-            source,
-        };
+        let io = |source| argosy_artifacts::Error::Io { doing: "remove", path: to.clone(), source };
         std::fs::remove_dir_all(&to).map_err(io)?;
     }
     pack(found, &name, &to, archive)
@@ -174,9 +137,7 @@ fn duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(digits);
-        let end = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let unit = match &tail[..end] {
             "ns" => 1e-9,
             "us" | "µs" => 1e-6,

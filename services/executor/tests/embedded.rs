@@ -52,25 +52,12 @@ impl World {
         let workflows: Api<DynamicObject> =
             Api::default_namespaced_with(client.clone(), &kind("Workflow", "workflows"));
         let workflow = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "wf"}});
-        let workflow = workflows
-            .create(&PostParams::default(), &serde_json::from_value(workflow)?)
-            .await?;
-        Ok(Self {
-            client,
-            workflow_uid: workflow.metadata.uid.context("no uid")?,
-            store,
-            _dir: dir,
-        })
+        let workflow = workflows.create(&PostParams::default(), &serde_json::from_value(workflow)?).await?;
+        Ok(Self { client, workflow_uid: workflow.metadata.uid.context("no uid")?, store, _dir: dir })
     }
 
     /// Runs a pod as the engine builds it.
-    async fn run(
-        &self,
-        name: &str,
-        template: Value,
-        mains: Vec<Value>,
-        mounts: Value,
-    ) -> Result<Pod> {
+    async fn run(&self, name: &str, template: Value, mains: Vec<Value>, mounts: Value) -> Result<Pod> {
         let env = |container: &str| {
             json!([
                 {"name": "ARGO_CONTAINER_NAME", "value": container},
@@ -86,10 +73,8 @@ impl World {
         let shared = json!({"name": "var-run-argo", "mountPath": "/var/run/argo"});
         let staging = json!({"name": "argo-staging", "mountPath": "/argo/staging"});
         let inputs = json!({"name": "input-artifacts", "mountPath": "/argo/inputs/artifacts"});
-        let mut containers = vec![
-            json!({"name": "wait", "image": "argosy/executor", "env": env("wait"),
-            "command": ["/argosy", "executor", "wait"], "volumeMounts": [shared]}),
-        ];
+        let mut containers = vec![json!({"name": "wait", "image": "argosy/executor", "env": env("wait"),
+            "command": ["/argosy", "executor", "wait"], "volumeMounts": [shared]})];
         for mut main in mains {
             let wrapper = [json!("/var/run/argo/argoexec"), json!("main"), json!("--")];
             let own = main["command"].as_array().cloned().unwrap_or_default();
@@ -97,8 +82,7 @@ impl World {
             main["image"] = main.get("image").cloned().unwrap_or(json!("busybox"));
             main["env"] = env(main["name"].as_str().unwrap_or_default());
             let more = mounts.as_array().cloned().unwrap_or_default();
-            main["volumeMounts"] =
-                Value::Array([vec![shared.clone(), staging.clone()], more].concat());
+            main["volumeMounts"] = Value::Array([vec![shared.clone(), staging.clone()], more].concat());
             containers.push(main);
         }
         let sidecars = template["sidecars"].as_array().cloned().unwrap_or_default();
@@ -112,16 +96,10 @@ impl World {
             "containers": containers,
         }});
         let pods: Api<Pod> = Api::default_namespaced(self.client.clone());
-        pods.create(&PostParams::default(), &serde_json::from_value(pod)?)
-            .await?;
-        let ended = |pod: Option<&Pod>| {
-            pod.is_some_and(|pod| ["Succeeded", "Failed"].contains(&phase(pod)))
-        };
-        let found =
-            tokio::time::timeout(Duration::from_secs(20), await_condition(pods, name, ended)).await;
-        found
-            .context("the pod does not end")??
-            .context("the pod is gone")
+        pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+        let ended = |pod: Option<&Pod>| pod.is_some_and(|pod| ["Succeeded", "Failed"].contains(&phase(pod)));
+        let found = tokio::time::timeout(Duration::from_secs(20), await_condition(pods, name, ended)).await;
+        found.context("the pod does not end")??.context("the pod is gone")
     }
 }
 
@@ -136,25 +114,14 @@ fn kind(kind: &str, plural: &str) -> ApiResource {
 }
 
 fn phase(pod: &Pod) -> &str {
-    pod.status
-        .as_ref()
-        .and_then(|s| s.phase.as_deref())
-        .unwrap_or_default()
+    pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default()
 }
 
 fn end(pod: &Pod, name: &str) -> (i32, String) {
     let status = pod.status.clone().unwrap_or_default();
-    let all = [status.container_statuses, status.init_container_statuses]
-        .into_iter()
-        .flatten()
-        .flatten();
-    let found = all
-        .into_iter()
-        .find(|c| c.name == name)
-        .and_then(|c| c.state?.terminated);
-    found.map_or((-1, String::new()), |t| {
-        (t.exit_code, t.message.unwrap_or_default())
-    })
+    let all = [status.container_statuses, status.init_container_statuses].into_iter().flatten().flatten();
+    let found = all.into_iter().find(|c| c.name == name).and_then(|c| c.state?.terminated);
+    found.map_or((-1, String::new()), |t| (t.exit_code, t.message.unwrap_or_default()))
 }
 
 fn outputs(pod: &Pod) -> Result<Value> {
@@ -164,10 +131,7 @@ fn outputs(pod: &Pod) -> Result<Value> {
 }
 
 async fn a_script_gives_outputs(world: &World) -> Result<()> {
-    world
-        .store
-        .put("in.txt", Source::Bytes(b"from the store"))
-        .await?;
+    world.store.put("in.txt", Source::Bytes(b"from the store")).await?;
     let template = json!({"script": {"image": "busybox", "command": ["sh"], "source":
         "cat /tmp/in; cat /raw/in; echo; mkdir -p /out/d; echo x > /out/d/f; printf 'v\\n' > /p; echo 3/4 > $ARGO_PROGRESS_FILE"},
         "inputs": {"artifacts": [{"name": "in", "path": "/tmp/in", "s3": {"key": "in.txt"}},
@@ -189,55 +153,25 @@ async fn a_script_gives_outputs(world: &World) -> Result<()> {
 
 async fn failures_are_told_as_argo_does(world: &World) -> Result<()> {
     let main = json!({"name": "main", "command": ["invalid"]});
-    let pod = world
-        .run("invalid", json!({"container": {}}), vec![main], json!([]))
-        .await?;
+    let pod = world.run("invalid", json!({"container": {}}), vec![main], json!([])).await?;
     let text = "failed to find name in PATH: exec: \"invalid\": executable file not found in $PATH";
     assert_eq!(end(&pod, "main"), (64, text.to_owned()));
     let template = json!({"container": {}, "outputs": {"artifacts": [{"name": "a", "path": "/tmp/hello_world.txt"}]}});
-    let pod = world
-        .run(
-            "missing",
-            template,
-            vec![json!({"name": "main", "command": ["true"]})],
-            json!([]),
-        )
-        .await?;
-    let text =
-        "open /var/run/argo/outputs/artifacts/tmp/hello_world.txt.tgz: no such file or directory; ";
-    assert_eq!(
-        (end(&pod, "main").0, end(&pod, "wait")),
-        (0, (64, text.to_owned()))
-    );
+    let pod = world.run("missing", template, vec![json!({"name": "main", "command": ["true"]})], json!([])).await?;
+    let text = "open /var/run/argo/outputs/artifacts/tmp/hello_world.txt.tgz: no such file or directory; ";
+    assert_eq!((end(&pod, "main").0, end(&pod, "wait")), (0, (64, text.to_owned())));
     let template = json!({"container": {}, "outputs": {"parameters": [{"name": "there", "valueFrom": {"path": "/p"}},
         {"name": "gone", "valueFrom": {"path": "/q"}}]}});
     let main = json!({"name": "main", "command": ["sh", "-c", "echo v > /p; kill $$$$; sleep 9"]});
-    let pod = world
-        .run("signaled", template, vec![main], json!([]))
-        .await?;
+    let pod = world.run("signaled", template, vec![main], json!([])).await?;
     assert_eq!((end(&pod, "main").0, phase(&pod)), (143, "Failed"));
     let found = outputs(&pod)?;
     let found = &found["parameters"];
-    assert_eq!(
-        (found[0]["value"].as_str(), found.as_array().map(Vec::len)),
-        (Some("v"), Some(1))
-    );
-    let template = json!({"container": {}, "inputs": {"artifacts": [{"name": "a", "path": "/a", "s3": {"key": "nothing"}}]}});
-    let pod = world
-        .run(
-            "no-input",
-            template,
-            vec![json!({"name": "main", "command": ["true"]})],
-            json!([]),
-        )
-        .await?;
-    assert_eq!(
-        end(&pod, "init"),
-        (
-            64,
-            "artifact a failed to load: artifact \"nothing\" not found".to_owned()
-        )
-    );
+    assert_eq!((found[0]["value"].as_str(), found.as_array().map(Vec::len)), (Some("v"), Some(1)));
+    let template =
+        json!({"container": {}, "inputs": {"artifacts": [{"name": "a", "path": "/a", "s3": {"key": "nothing"}}]}});
+    let pod = world.run("no-input", template, vec![json!({"name": "main", "command": ["true"]})], json!([])).await?;
+    assert_eq!(end(&pod, "init"), (64, "artifact a failed to load: artifact \"nothing\" not found".to_owned()));
     assert_eq!(phase(&pod), "Failed");
     Ok(())
 }
@@ -248,59 +182,32 @@ async fn container_sets_run_in_order(world: &World) -> Result<()> {
     let sh = |name: &str, script: &str| json!({"name": name, "command": ["sh", "-c", script]});
     let mains = vec![
         sh("a", "sleep 0.2; echo a > /var/run/argo/order"),
-        sh(
-            "main",
-            "cat /var/run/argo/order && echo again >> /var/run/argo/n && test $(wc -l < /var/run/argo/n) = 3",
-        ),
+        sh("main", "cat /var/run/argo/order && echo again >> /var/run/argo/n && test $(wc -l < /var/run/argo/n) = 3"),
         sh("c", "true"),
         sh("bad", "exit 3"),
     ];
     let pod = world.run("set", template, mains, json!([])).await?;
-    assert_eq!(
-        (end(&pod, "a").0, end(&pod, "main").0, end(&pod, "bad").0),
-        (0, 0, 3)
-    );
-    assert_eq!(
-        end(&pod, "c"),
-        (
-            64,
-            "dependency \"bad\" exited with non-zero code: 3".to_owned()
-        )
-    );
+    assert_eq!((end(&pod, "a").0, end(&pod, "main").0, end(&pod, "bad").0), (0, 0, 3));
+    assert_eq!(end(&pod, "c"), (64, "dependency \"bad\" exited with non-zero code: 3".to_owned()));
     Ok(())
 }
 
 async fn sidecars_are_stopped(world: &World) -> Result<()> {
-    let template = json!({"container": {}, "sidecars": [{"name": "side", "image": "busybox", "command": ["sleep", "1d"]}]});
-    let pod = world
-        .run(
-            "side",
-            template,
-            vec![json!({"name": "main", "command": ["true"]})],
-            json!([]),
-        )
-        .await?;
+    let template =
+        json!({"container": {}, "sidecars": [{"name": "side", "image": "busybox", "command": ["sleep", "1d"]}]});
+    let pod = world.run("side", template, vec![json!({"name": "main", "command": ["true"]})], json!([])).await?;
     assert_eq!((end(&pod, "main").0, end(&pod, "side").0), (0, 143));
     Ok(())
 }
 
 async fn large_outputs_become_a_task_result(world: &World) -> Result<()> {
-    let main =
-        json!({"name": "main", "command": ["sh", "-c", "head -c 9000 /dev/zero | tr '\\0' x"]});
-    let pod = world
-        .run("large", json!({"container": {}}), vec![main], json!([]))
-        .await?;
-    assert_eq!(
-        end(&pod, "wait"),
-        (0, "{\"taskResult\":\"large-id\"}".to_owned())
-    );
+    let main = json!({"name": "main", "command": ["sh", "-c", "head -c 9000 /dev/zero | tr '\\0' x"]});
+    let pod = world.run("large", json!({"container": {}}), vec![main], json!([])).await?;
+    assert_eq!(end(&pod, "wait"), (0, "{\"taskResult\":\"large-id\"}".to_owned()));
     let kind = kind("WorkflowTaskResult", "workflowtaskresults");
     let results: Api<DynamicObject> = Api::default_namespaced_with(world.client.clone(), &kind);
     let result = results.get("large-id").await?;
-    assert_eq!(
-        result.data["outputs"]["result"].as_str().map(str::len),
-        Some(9000)
-    );
+    assert_eq!(result.data["outputs"]["result"].as_str().map(str::len), Some(9000));
     Ok(())
 }
 
@@ -309,27 +216,14 @@ fn main() -> Result<std::process::ExitCode> {
     if let Some(code) = argosy_cluster::node::dispatch() {
         return Ok(code);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let world = World::start().await?;
-        a_script_gives_outputs(&world)
-            .await
-            .context("a_script_gives_outputs")?;
-        failures_are_told_as_argo_does(&world)
-            .await
-            .context("failures_are_told_as_argo_does")?;
-        container_sets_run_in_order(&world)
-            .await
-            .context("container_sets_run_in_order")?;
-        sidecars_are_stopped(&world)
-            .await
-            .context("sidecars_are_stopped")?;
-        large_outputs_become_a_task_result(&world)
-            .await
-            .context("large_outputs_become_a_task_result")?;
+        a_script_gives_outputs(&world).await.context("a_script_gives_outputs")?;
+        failures_are_told_as_argo_does(&world).await.context("failures_are_told_as_argo_does")?;
+        container_sets_run_in_order(&world).await.context("container_sets_run_in_order")?;
+        sidecars_are_stopped(&world).await.context("sidecars_are_stopped")?;
+        large_outputs_become_a_task_result(&world).await.context("large_outputs_become_a_task_result")?;
         println!("5 passed");
         Ok(std::process::ExitCode::SUCCESS)
     })

@@ -28,12 +28,7 @@ impl Archive {
             Some(ArchiveStrategy { zip: Some(_), .. }) => Err(Error::ArchiveKind { kind: "zip" }),
             other => {
                 let level = other.and_then(|s| s.tar.as_ref()?.compression_level);
-                Ok(Self::Tar(
-                    level
-                        .and_then(|n| u32::try_from(n).ok())
-                        .filter(|n| *n < 10)
-                        .unwrap_or(6),
-                ))
+                Ok(Self::Tar(level.and_then(|n| u32::try_from(n).ok()).filter(|n| *n < 10).unwrap_or(6)))
             }
         }
     }
@@ -44,10 +39,7 @@ impl Archive {
             Self::Tar(_) => format!("{}.tgz", artifact.name),
             Self::None => {
                 let base = Path::new(&artifact.path).file_name();
-                base.map_or_else(
-                    || artifact.name.clone(),
-                    |name| name.to_string_lossy().into_owned(),
-                )
+                base.map_or_else(|| artifact.name.clone(), |name| name.to_string_lossy().into_owned())
             }
         }
     }
@@ -68,16 +60,9 @@ pub fn pack(from: &Path, name: &str, to: &Path, archive: Archive) -> Result<(), 
     tar.follow_symlinks(false);
     let meta = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
     let name = if name.is_empty() { "root" } else { name };
-    let added = if meta.is_dir() {
-        tar.append_dir_all(name, from)
-    } else {
-        tar.append_path_with_name(from, name)
-    };
+    let added = if meta.is_dir() { tar.append_dir_all(name, from) } else { tar.append_path_with_name(from, name) };
     added.map_err(Error::io("pack", from))?;
-    let finished = tar
-        .into_inner()
-        .and_then(GzEncoder::finish)
-        .and_then(|mut file| file.flush());
+    let finished = tar.into_inner().and_then(GzEncoder::finish).and_then(|mut file| file.flush());
     finished.map_err(Error::io("pack", from))
 }
 
@@ -107,10 +92,7 @@ pub fn place(from: &Path, to: &Path, artifact: &Artifact) -> Result<(), Error> {
 }
 
 fn scratch_beside(to: &Path) -> PathBuf {
-    let name = to
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = to.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     to.with_file_name(format!(".{name}.unpacking"))
 }
 
@@ -127,10 +109,7 @@ fn is_tarball(path: &Path) -> bool {
         return false;
     };
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    matches!(
-        tar.entries().map(|mut entries| entries.next()),
-        Ok(Some(Ok(_)))
-    )
+    matches!(tar.entries().map(|mut entries| entries.next()), Ok(Some(Ok(_))))
 }
 
 fn unpack(from: &Path, to: &Path) -> Result<(), Error> {
@@ -194,6 +173,5 @@ fn change_mode(path: &Path, mode: u32, recurse: bool) -> Result<(), Error> {
             change_mode(&entry.map_err(Error::io("list", path))?.path(), mode, true)?;
         }
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .map_err(Error::io("change the mode of", path))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::io("change the mode of", path))
 }

@@ -31,10 +31,7 @@ pub fn place_of(location: &ArtifactLocation) -> Result<Place, Error> {
     let others = [
         ("git", named(location.git.as_ref().map(|l| &*l.repo))),
         ("http", named(location.http.as_ref().map(|l| &*l.url))),
-        (
-            "artifactory",
-            named(location.artifactory.as_ref().map(|l| &*l.url)),
-        ),
+        ("artifactory", named(location.artifactory.as_ref().map(|l| &*l.url))),
         ("hdfs", named(location.hdfs.as_ref().map(|l| &*l.path))),
         ("oss", named(location.oss.as_ref().map(|l| &*l.key))),
         ("gcs", named(location.gcs.as_ref().map(|l| &*l.key))),

@@ -26,34 +26,21 @@ impl LocalStore {
     pub fn open_at(root: impl Into<PathBuf>) -> Result<Self, Error> {
         let root = root.into();
         fs::create_dir_all(root.join(PARTS)).map_err(Error::io("create", &root))?;
-        Ok(Self {
-            root,
-            parts: AtomicU64::new(0),
-        })
+        Ok(Self { root, parts: AtomicU64::new(0) })
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, Error> {
         let relative = Path::new(key.trim_matches('/'));
-        let local = relative
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        if !local
-            || relative.as_os_str().is_empty()
-            || relative.starts_with(PARTS)
-            || key.contains('\0')
-        {
-            return Err(Error::Key {
-                key: key.to_owned(),
-            });
+        let local = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        if !local || relative.as_os_str().is_empty() || relative.starts_with(PARTS) || key.contains('\0') {
+            return Err(Error::Key { key: key.to_owned() });
         }
         Ok(self.root.join(relative))
     }
 
     fn part(&self) -> PathBuf {
         let n = self.parts.fetch_add(1, Ordering::Relaxed);
-        self.root
-            .join(PARTS)
-            .join(format!("{}-{n}", std::process::id()))
+        self.root.join(PARTS).join(format!("{}-{n}", std::process::id()))
     }
 }
 
@@ -80,9 +67,7 @@ impl Store for LocalStore {
     async fn get(&self, key: &str, to: &Path) -> Result<(), Error> {
         let from = self.path(key)?;
         if !from.exists() {
-            return Err(Error::NotFound {
-                key: key.to_owned(),
-            });
+            return Err(Error::NotFound { key: key.to_owned() });
         }
         let to = to.to_owned();
         blocking("copy", move || copy(&from, &to)).await
@@ -92,9 +77,7 @@ impl Store for LocalStore {
         let path = self.path(key)?;
         match tokio::fs::File::open(&path).await {
             Ok(file) => Ok(Box::new(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound {
-                key: key.to_owned(),
-            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound { key: key.to_owned() }),
             Err(error) => Err(Error::io("open", &path)(error)),
         }
     }
@@ -121,30 +104,17 @@ impl Store for LocalStore {
 
     async fn delete(&self, key: &str) -> Result<(), Error> {
         let path = self.path(key)?;
-        let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("delete", &path)(error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("delete", &path)(error)),
             _ => Ok(()),
         }
     }
 }
 
-async fn blocking(
-    doing: &'static str,
-    work: impl FnOnce() -> Result<(), Error> + Send + 'static,
-) -> Result<(), Error> {
+async fn blocking(doing: &'static str, work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| {
-        Err(Error::io(doing, Path::new("artifact"))(io::Error::other(
-            error,
-        )))
-    })
+    done.unwrap_or_else(|error| Err(Error::io(doing, Path::new("artifact"))(io::Error::other(error))))
 }
 
 /// Copies a file or a directory; symbolic links stay links, anything else is left out.
@@ -155,9 +125,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
         return std::os::unix::fs::symlink(target, to).map_err(Error::io("create", to));
     }
     if meta.is_file() {
-        return fs::copy(from, to)
-            .map(drop)
-            .map_err(Error::io("copy", from));
+        return fs::copy(from, to).map(drop).map_err(Error::io("copy", from));
     }
     if !meta.is_dir() {
         return Ok(());
