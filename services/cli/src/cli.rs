@@ -63,25 +63,13 @@ enum Parsed {
 
 /// Reads the arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    if rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .is_err()
-    {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("warning: a TLS provider is installed already");
     }
     // A role's flags are its service's own and need not agree with those of the other commands.
-    let role = std::env::args()
-        .nth(1)
-        .filter(|first| roles::NAMES.contains(&first.as_str()));
-    let parsed = if role.is_some() {
-        Parsed::Role(Roles::parse())
-    } else {
-        Parsed::Command(Box::new(Cli::parse()))
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let role = std::env::args().nth(1).filter(|first| roles::NAMES.contains(&first.as_str()));
+    let parsed = if role.is_some() { Parsed::Role(Roles::parse()) } else { Parsed::Command(Box::new(Cli::parse())) };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: start the runtime: {error}");
@@ -135,11 +123,6 @@ impl Cli {
 /// Only warnings unless `ARGOSY_LOG` asks for more: a command's own output is for the user.
 fn quiet_logs() -> Option<argosy_telemetry::Guard> {
     let log = std::env::var("ARGOSY_LOG").unwrap_or_else(|_| "error".to_owned());
-    let options = argosy_telemetry::Options {
-        log,
-        ..argosy_telemetry::Options::default()
-    };
-    argosy_telemetry::init("argosy", &options)
-        .map_err(|error| eprintln!("warning: logs: {error}"))
-        .ok()
+    let options = argosy_telemetry::Options { log, ..argosy_telemetry::Options::default() };
+    argosy_telemetry::init("argosy", &options).map_err(|error| eprintln!("warning: logs: {error}")).ok()
 }

@@ -39,10 +39,7 @@ pub struct Connection {
 impl Connect {
     /// Connects as the flags, the environment and the state folder say.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        let options = KubeConfigOptions {
-            context: self.context.clone(),
-            ..KubeConfigOptions::default()
-        };
+        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let dev = dev_kubeconfig();
         let config = if let Some(path) = &self.kubeconfig {
             from_file(path, &options).await?
@@ -53,18 +50,14 @@ impl Connect {
                 .await
                 .context("no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG")?
         };
-        let namespace = self
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
+        let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).context("connect to the API server")?;
         Ok(Connection { client, namespace })
     }
 }
 
 async fn from_file(path: &std::path::Path, options: &KubeConfigOptions) -> Result<Config, Failure> {
-    let kubeconfig =
-        Kubeconfig::read_from(path).with_context(|| format!("read {}", path.display()))?;
+    let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("read {}", path.display()))?;
     let config = Config::from_custom_kubeconfig(kubeconfig, options).await;
     Ok(config.with_context(|| format!("use {}", path.display()))?)
 }
@@ -72,10 +65,7 @@ async fn from_file(path: &std::path::Path, options: &KubeConfigOptions) -> Resul
 /// Where Argosy keeps small things between runs: `$XDG_STATE_HOME/argosy`, else `~/.local/state/argosy`.
 pub fn state_dir() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let base = std::env::var_os("XDG_STATE_HOME")
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from)
-        .or_else(home);
+    let base = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from).or_else(home);
     base.unwrap_or_else(std::env::temp_dir).join("argosy")
 }
 

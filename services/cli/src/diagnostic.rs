@@ -42,10 +42,7 @@ impl Diagnostic {
 
     /// About a text that was read; the place follows.
     pub fn of_source(source: &Arc<Source>, message: impl Into<String>) -> Self {
-        Self {
-            source: Some(source.clone()),
-            ..Self::of_file(source.name.clone(), message)
-        }
+        Self { source: Some(source.clone()), ..Self::of_file(source.name.clone(), message) }
     }
 
     /// Line and column, from 1.
@@ -81,35 +78,18 @@ impl Diagnostic {
 
     /// With the lines of the file, for a terminal.
     pub fn pretty(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        let title = if self.path.is_empty() {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.path, self.message)
-        };
-        let mut group = Group::with_title(
-            if self.warning {
-                Level::WARNING
-            } else {
-                Level::ERROR
-            }
-            .primary_title(title),
-        );
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let title =
+            if self.path.is_empty() { self.message.clone() } else { format!("{}: {}", self.path, self.message) };
+        let mut group =
+            Group::with_title(if self.warning { Level::WARNING } else { Level::ERROR }.primary_title(title));
         if let (Some(source), Some(span)) = (&self.source, &self.span) {
             let end = span.end.clamp(span.start, source.text.len());
-            let first_line = source.text[span.start..end]
-                .find('\n')
-                .map_or(end, |at| span.start + at);
+            let first_line = source.text[span.start..end].find('\n').map_or(end, |at| span.start + at);
             group = group.element(
                 Snippet::source(source.text.as_str())
                     .path(source.name.as_str())
-                    .annotation(
-                        AnnotationKind::Primary.span(span.start..first_line.max(span.start)),
-                    ),
+                    .annotation(AnnotationKind::Primary.span(span.start..first_line.max(span.start))),
             );
         } else {
             group = group.element(Level::NOTE.message(format!("in {}", self.file)));
@@ -132,15 +112,9 @@ pub fn report(diagnostics: &[Diagnostic]) {
             eprintln!("{}: {}", diagnostic.severity(), diagnostic.line());
         }
     }
-    let count = diagnostics
-        .iter()
-        .filter(|diagnostic| !diagnostic.warning)
-        .count();
+    let count = diagnostics.iter().filter(|diagnostic| !diagnostic.warning).count();
     if count > 0 {
-        eprintln!(
-            "{count} {}",
-            if count == 1 { "mistake" } else { "mistakes" }
-        );
+        eprintln!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
     }
 }
 

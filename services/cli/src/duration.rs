@@ -12,14 +12,10 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
     let (mut total, mut rest) = (Duration::ZERO, text);
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(wrong)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
         let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
         let after = &rest[digits..];
-        let unit = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let unit = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let seconds = match &after[..unit] {
             "ms" => 0.001,
             "s" => 1.0,
@@ -31,11 +27,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         total += Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
         rest = &after[unit..];
     }
-    if text.is_empty() {
-        Err(wrong())
-    } else {
-        Ok(total)
-    }
+    if text.is_empty() { Err(wrong()) } else { Ok(total) }
 }
 
 #[cfg(test)]

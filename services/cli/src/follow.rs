@@ -63,20 +63,10 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = if options.silent {
-        View::silent()
-    } else {
-        View::new(client.clone(), target, options.log)
-    };
-    let mut changes: SelectAll<Changes> = created
-        .iter()
-        .enumerate()
-        .map(|(index, object)| changes_of(client, index, object))
-        .collect();
-    let mut latest = created
-        .iter()
-        .map(objects::workflow)
-        .collect::<Result<Vec<Workflow>, _>>()?;
+    let mut view = if options.silent { View::silent() } else { View::new(client.clone(), target, options.log) };
+    let mut changes: SelectAll<Changes> =
+        created.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
+    let mut latest = created.iter().map(objects::workflow).collect::<Result<Vec<Workflow>, _>>()?;
     let mut finals: Vec<Option<Value>> = vec![None; created.len()];
     let mut interrupts = 0_u8;
     let mut tick = tokio::time::interval(view::REDRAW);
@@ -138,9 +128,7 @@ async fn interrupt(
             eprintln!("terminating. Press Ctrl-C again to leave at once.");
             shut_down(client, "Terminate", created, finals).await
         }
-        _ => Err(Failure::Other(anyhow::anyhow!(
-            "left before the workflow ended"
-        ))),
+        _ => Err(Failure::Other(anyhow::anyhow!("left before the workflow ended"))),
     }
 }
 
@@ -150,17 +138,11 @@ async fn shut_down(
     created: &[DynamicObject],
     finals: &[Option<Value>],
 ) -> Result<(), Failure> {
-    for (object, _) in created
-        .iter()
-        .zip(finals)
-        .filter(|(_, ended)| ended.is_none())
-    {
+    for (object, _) in created.iter().zip(finals).filter(|(_, ended)| ended.is_none()) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let patch = Patch::Merge(json!({ "spec": { "shutdown": how } }));
-        objects::workflows(client, namespace)
-            .patch(name, &PatchParams::default(), &patch)
-            .await?;
+        objects::workflows(client, namespace).patch(name, &PatchParams::default(), &patch).await?;
     }
     Ok(())
 }
@@ -171,23 +153,18 @@ fn changes_of(client: &Client, index: usize, object: &DynamicObject) -> Changes 
     let api = objects::workflows(client, namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let events = watcher::watcher(api, config);
-    let changes = kube::runtime::WatchStreamExt::default_backoff(events).filter_map(
-        move |event| async move {
-            match event {
-                Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
-                    Some((index, Change::Now(Box::new(object))))
-                }
-                Ok(watcher::Event::Delete(object)) => Some((index, Change::Gone(Box::new(object)))),
-                Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
-                Err(error) => {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "watch of a workflow"
-                    );
-                    None
-                }
+    let changes = kube::runtime::WatchStreamExt::default_backoff(events).filter_map(move |event| async move {
+        match event {
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                Some((index, Change::Now(Box::new(object))))
             }
-        },
-    );
+            Ok(watcher::Event::Delete(object)) => Some((index, Change::Gone(Box::new(object)))),
+            Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "watch of a workflow");
+                None
+            }
+        }
+    });
     Box::pin(changes)
 }

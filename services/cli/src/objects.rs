@@ -14,11 +14,7 @@ use crate::failure::Failure;
 const KINDS: [(&str, &str, &str); 8] = [
     ("Workflow", "workflows", API_VERSION),
     ("WorkflowTemplate", "workflowtemplates", API_VERSION),
-    (
-        "ClusterWorkflowTemplate",
-        "clusterworkflowtemplates",
-        API_VERSION,
-    ),
+    ("ClusterWorkflowTemplate", "clusterworkflowtemplates", API_VERSION),
     ("CronWorkflow", "cronworkflows", API_VERSION),
     ("ConfigMap", "configmaps", "v1"),
     ("Secret", "secrets", "v1"),
@@ -33,14 +29,9 @@ pub fn is_known(kind: &str) -> bool {
 
 /// The API of `kind`, which must be [known](is_known), in `namespace` (none for cluster-wide kinds and for all).
 pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
-    let (kind, plural, version) = KINDS
-        .iter()
-        .find(|(known, _, _)| *known == kind)
-        .copied()
-        .unwrap_or(KINDS[0]);
+    let (kind, plural, version) = KINDS.iter().find(|(known, _, _)| *known == kind).copied().unwrap_or(KINDS[0]);
     let (group, version) = version.split_once('/').unwrap_or(("", version));
-    let resource =
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
     match namespace {
         Some(namespace) if kind != "ClusterWorkflowTemplate" => {
             Api::namespaced_with(client.clone(), namespace, &resource)
@@ -76,20 +67,9 @@ pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Dynamic
     }
     let all = api.list(&ListParams::default()).await?.items;
     let latest = all.into_iter().max_by_key(|object| {
-        (
-            object
-                .metadata
-                .creation_timestamp
-                .as_ref()
-                .map(|time| time.0),
-            object.metadata.name.clone(),
-        )
+        (object.metadata.creation_timestamp.as_ref().map(|time| time.0), object.metadata.name.clone())
     });
-    latest.ok_or_else(|| {
-        Failure::Other(anyhow::anyhow!(
-            "there is no workflow in namespace {namespace}"
-        ))
-    })
+    latest.ok_or_else(|| Failure::Other(anyhow::anyhow!("there is no workflow in namespace {namespace}")))
 }
 
 /// `@latest` to the name it stands for.
@@ -97,26 +77,13 @@ pub async fn name(client: &Client, namespace: &str, name: &str) -> Result<String
     if name != "@latest" {
         return Ok(name.to_owned());
     }
-    Ok(get(client, namespace, name)
-        .await?
-        .metadata
-        .name
-        .unwrap_or_default())
+    Ok(get(client, namespace, name).await?.metadata.name.unwrap_or_default())
 }
 
 /// Creates `value`, or replaces what has its name.
-pub async fn apply(
-    client: &Client,
-    namespace: &str,
-    kind: &str,
-    value: Value,
-) -> Result<DynamicObject, Failure> {
+pub async fn apply(client: &Client, namespace: &str, kind: &str, value: Value) -> Result<DynamicObject, Failure> {
     let object: DynamicObject = serde_json::from_value(value).map_err(anyhow::Error::from)?;
-    let api = api(
-        client,
-        kind,
-        Some(object.metadata.namespace.as_deref().unwrap_or(namespace)),
-    );
+    let api = api(client, kind, Some(object.metadata.namespace.as_deref().unwrap_or(namespace)));
     match api.create(&PostParams::default(), &object).await {
         Err(kube::Error::Api(status)) if status.code == 409 => {
             let name = object.metadata.name.clone().unwrap_or_default();
@@ -137,18 +104,6 @@ pub async fn create(
     dry_run: bool,
 ) -> Result<DynamicObject, Failure> {
     let object: DynamicObject = serde_json::from_value(value).map_err(anyhow::Error::from)?;
-    let api = api(
-        client,
-        kind,
-        Some(object.metadata.namespace.as_deref().unwrap_or(namespace)),
-    );
-    Ok(api
-        .create(
-            &PostParams {
-                dry_run,
-                ..PostParams::default()
-            },
-            &object,
-        )
-        .await?)
+    let api = api(client, kind, Some(object.metadata.namespace.as_deref().unwrap_or(namespace)));
+    Ok(api.create(&PostParams { dry_run, ..PostParams::default() }, &object).await?)
 }

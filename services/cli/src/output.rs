@@ -30,35 +30,21 @@ pub enum Output {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            self.to_possible_value()
-                .as_ref()
-                .map_or("", |value| value.get_name()),
-        )
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
     }
 }
 
 /// Colours and columns for standard output.
 pub fn style(connect: &Connect, output: Option<Output>) -> Style {
-    let wanted = !connect.no_color
-        && std::env::var_os("NO_COLOR").is_none()
-        && std::io::stdout().is_terminal();
-    Style {
-        color: wanted,
-        wide: output == Some(Output::Wide),
-        short: output == Some(Output::Short),
-    }
+    let wanted = !connect.no_color && std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
+    Style { color: wanted, wide: output == Some(Output::Wide), short: output == Some(Output::Short) }
 }
 
 /// Text to standard output; a reader that went away ends the program quietly.
 pub fn print(text: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    if out
-        .write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_err()
-    {
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
 }
@@ -77,25 +63,15 @@ pub fn objects(values: &[Value], output: Option<Output>, style: Style) -> Result
         Some(Output::Yaml) => print(&yaml(&whole())?),
         Some(Output::Name) => {
             for value in values {
-                print(&format!(
-                    "{}\n",
-                    value
-                        .pointer("/metadata/name")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default()
-                ));
+                print(&format!("{}\n", value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()));
             }
         }
         None | Some(Output::Wide | Output::Short) => {
             for (index, value) in values.iter().enumerate() {
-                let workflow: Workflow =
-                    v1::from_value(value.clone()).map_err(anyhow::Error::from)?;
+                let workflow: Workflow = v1::from_value(value.clone()).map_err(anyhow::Error::from)?;
                 let gap = if index > 0 { "\n" } else { "" };
                 let filter = Filter::default();
-                print(&format!(
-                    "{gap}{}",
-                    details::details(&workflow, &filter, style, Timestamp::now())
-                ));
+                print(&format!("{gap}{}", details::details(&workflow, &filter, style, Timestamp::now())));
             }
         }
     }
@@ -118,19 +94,12 @@ pub fn parameter_file(path: &str) -> Result<Vec<String>, Failure> {
     let mut pairs = BTreeMap::new();
     for document in &documents {
         let Value::Object(members) = &document.value else {
-            return Err(Failure::Usage(format!(
-                "{path}: expected lines `name: value`"
-            )));
+            return Err(Failure::Usage(format!("{path}: expected lines `name: value`")));
         };
         for (name, value) in members {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             pairs.insert(name.clone(), text);
         }
     }
-    Ok(pairs
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect())
+    Ok(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }

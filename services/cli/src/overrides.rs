@@ -44,16 +44,8 @@ impl Overrides {
             None => Vec::new(),
         };
         // What `-p` names is not taken from the file.
-        let named = |text: &str| {
-            text.split_once('=')
-                .map_or(text.to_owned(), |(name, _)| name.to_owned())
-        };
-        parameters.retain(|of_file| {
-            !self
-                .parameter
-                .iter()
-                .any(|given| named(given) == named(of_file))
-        });
+        let named = |text: &str| text.split_once('=').map_or(text.to_owned(), |(name, _)| name.to_owned());
+        parameters.retain(|of_file| !self.parameter.iter().any(|given| named(given) == named(of_file)));
         parameters.extend(self.parameter.iter().cloned());
         Ok(SubmitOptions {
             name: self.name.clone().unwrap_or_default(),
@@ -73,8 +65,7 @@ pub fn apply(value: &mut Value, options: &SubmitOptions) -> Result<(), String> {
     if *options == SubmitOptions::default() {
         return Ok(());
     }
-    let mut workflow: Workflow =
-        v1::from_value(value.clone()).map_err(|error| error.to_string())?;
+    let mut workflow: Workflow = v1::from_value(value.clone()).map_err(|error| error.to_string())?;
     submit::apply(&mut workflow, options).map_err(|error| error.to_string())?;
     let Value::Object(members) = value else {
         return Err("a workflow is a mapping".to_owned());
@@ -84,10 +75,7 @@ pub fn apply(value: &mut Value, options: &SubmitOptions) -> Result<(), String> {
         metadata.insert("name".into(), json!(workflow.metadata.name));
     }
     if !options.generate_name.is_empty() {
-        metadata.insert(
-            "generateName".into(),
-            json!(workflow.metadata.generate_name),
-        );
+        metadata.insert("generateName".into(), json!(workflow.metadata.generate_name));
         if options.name.is_empty() {
             metadata.remove("name");
         }
@@ -103,17 +91,14 @@ pub fn apply(value: &mut Value, options: &SubmitOptions) -> Result<(), String> {
         spec.insert("entrypoint".into(), json!(workflow.spec.entrypoint));
     }
     if !options.service_account.is_empty() {
-        spec.insert(
-            "serviceAccountName".into(),
-            json!(workflow.spec.service_account_name),
-        );
+        spec.insert("serviceAccountName".into(), json!(workflow.spec.service_account_name));
     }
     if options.priority.is_some() {
         spec.insert("priority".into(), json!(workflow.spec.priority));
     }
     if !options.parameters.is_empty() {
-        let parameters = serde_json::to_value(&workflow.spec.arguments.parameters)
-            .map_err(|error| error.to_string())?;
+        let parameters =
+            serde_json::to_value(&workflow.spec.arguments.parameters).map_err(|error| error.to_string())?;
         member(spec, "arguments").insert("parameters".into(), parameters);
     }
     Ok(())
@@ -121,9 +106,7 @@ pub fn apply(value: &mut Value, options: &SubmitOptions) -> Result<(), String> {
 
 /// The mapping at `key`, made where there is none.
 fn member<'a>(members: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
-    let value = members
-        .entry(key)
-        .or_insert_with(|| Value::Object(Map::new()));
+    let value = members.entry(key).or_insert_with(|| Value::Object(Map::new()));
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
@@ -143,16 +126,11 @@ mod tests {
             entrypoint: Some("main".into()),
             ..Overrides::default()
         };
-        apply(&mut value, &overrides.options().expect("no file is named"))
-            .expect("all flags are well-formed");
+        apply(&mut value, &overrides.options().expect("no file is named")).expect("all flags are well-formed");
         let expected = json!({"metadata": {"generateName": "a-", "labels": {"x": "1", "y": "2"}}, "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "p", "value": "2"}, {"name": "q", "value": "a=b"}]}, "other": 7}});
         assert_eq!(value, expected);
-        let wrong = Overrides {
-            parameter: vec!["p".into()],
-            ..Overrides::default()
-        };
-        let error =
-            apply(&mut value, &wrong.options().expect("no file is named")).expect_err("no value");
+        let wrong = Overrides { parameter: vec!["p".into()], ..Overrides::default() };
+        let error = apply(&mut value, &wrong.options().expect("no file is named")).expect_err("no value");
         assert!(error.contains("NAME=VALUE"), "{error}");
     }
 }

@@ -22,36 +22,14 @@ pub struct PodOf {
 
 /// The pods that `workflow` has or had, oldest first.
 pub fn of(workflow: &Workflow) -> Vec<PodOf> {
-    let v1 = workflow
-        .metadata
-        .annotations
-        .get(labels::POD_NAME_FORMAT)
-        .is_some_and(|format| format == "v1");
-    let version = if v1 {
-        PodNameVersion::V1
-    } else {
-        PodNameVersion::V2
-    };
-    let mut nodes: Vec<_> = workflow
-        .status
-        .nodes
-        .values()
-        .filter(|node| node.r#type == NodeType::Pod)
-        .collect();
+    let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|format| format == "v1");
+    let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
+    let mut nodes: Vec<_> = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).collect();
     nodes.sort_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
     let named = |node: &argosy_api::v1alpha1::NodeStatus| {
-        let template = node
-            .template_ref
-            .as_ref()
-            .map_or(node.template_name.as_str(), |r| r.template.as_str());
+        let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| r.template.as_str());
         PodOf {
-            name: pod_name(
-                &workflow.metadata.name,
-                &node.name,
-                template,
-                &node.id,
-                version,
-            ),
+            name: pod_name(&workflow.metadata.name, &node.name, template, &node.id, version),
             display: node.display_name.clone(),
             phase: node.phase,
         }
@@ -89,12 +67,7 @@ pub async fn lines(
 ) -> Result<impl Stream<Item = std::io::Result<String>> + Send + Unpin + use<>, kube::Error> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let params = LogParams {
-        container: Some(
-            request
-                .container
-                .clone()
-                .unwrap_or_else(|| "main".to_owned()),
-        ),
+        container: Some(request.container.clone().unwrap_or_else(|| "main".to_owned())),
         follow: request.follow,
         previous: request.previous,
         timestamps: request.timestamps,

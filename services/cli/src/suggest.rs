@@ -4,12 +4,7 @@
 pub fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near_max = (name.chars().count() / 3).max(1);
     candidates
-        .map(|candidate| {
-            (
-                distance(&name.to_lowercase(), &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= near_max)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -39,10 +34,7 @@ mod tests {
     fn near_names_are_found_and_far_ones_are_not() {
         let names = ["entrypoint", "templates", "arguments"];
         assert_eq!(closest("entryPoint", names.into_iter()), Some("entrypoint"));
-        assert_eq!(
-            closest("entrypoints", names.into_iter()),
-            Some("entrypoint")
-        );
+        assert_eq!(closest("entrypoints", names.into_iter()), Some("entrypoint"));
         assert_eq!(closest("tempaltes", names.into_iter()), Some("templates"));
         assert_eq!(closest("volumes", names.into_iter()), None);
     }

@@ -10,25 +10,12 @@ use crate::{
 
 /// The validator's problem at its place in `document`, whose workflow spec is at `spec_path`.
 pub fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
-    let words = if problem.path.is_empty() {
-        leading_path(&problem.message)
-    } else {
-        place(problem)
-    };
+    let words = if problem.path.is_empty() { leading_path(&problem.message) } else { place(problem) };
     let (path, place) = find(document, spec_path, words);
-    let span = Some(if path.is_empty() {
-        place.key.start..place.key.start
-    } else {
-        place.key.clone()
-    });
+    let span = Some(if path.is_empty() { place.key.start..place.key.start } else { place.key.clone() });
     let message = problem.message.clone();
     let help = help(&message);
-    Diagnostic {
-        span,
-        path,
-        help,
-        ..Diagnostic::of_source(&document.source, message)
-    }
+    Diagnostic { span, path, help, ..Diagnostic::of_source(&document.source, message) }
 }
 
 /// The path leads from call to call, `templates.a.steps[0].x templates.b`: the last is what is wrong, but for an
@@ -36,11 +23,7 @@ pub fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Di
 fn place(problem: &Problem) -> &str {
     let mut words = problem.path.split(' ').rev();
     let last = words.next().unwrap_or_default();
-    if problem.message.contains("was not supplied") {
-        words.next().unwrap_or(last)
-    } else {
-        last
-    }
+    if problem.message.contains("was not supplied") { words.next().unwrap_or(last) } else { last }
 }
 
 /// Argo's messages start with the place: `templates.main.steps[0].a templates.echo inputs…`.
@@ -65,10 +48,7 @@ fn split(words: &str) -> impl Iterator<Item = &str> {
     words.split(['.', '[', ']']).filter(|word| !word.is_empty())
 }
 
-fn walk<'a, 'w>(
-    document: &'a Document,
-    words: impl Iterator<Item = &'w str>,
-) -> (String, &'a Place) {
+fn walk<'a, 'w>(document: &'a Document, words: impl Iterator<Item = &'w str>) -> (String, &'a Place) {
     let (mut value, mut place, mut path) = (&document.value, &document.place, String::new());
     for word in words {
         // Argo's words leave out the `dag` that holds the tasks.
@@ -93,11 +73,7 @@ fn walk<'a, 'w>(
 }
 
 /// The member or item `word`, its place, and its name in a path.
-fn below<'a>(
-    value: &'a Value,
-    place: &'a Place,
-    word: &str,
-) -> Option<(&'a Value, &'a Place, String)> {
+fn below<'a>(value: &'a Value, place: &'a Place, word: &str) -> Option<(&'a Value, &'a Place, String)> {
     match value {
         Value::Object(members) => Some((members.get(word)?, place.member(word)?, word.to_owned())),
         Value::Array(items) => {
@@ -113,32 +89,17 @@ fn below<'a>(
 /// What to do about the common mistakes.
 fn help(message: &str) -> Option<String> {
     let known = [
-        (
-            "was not supplied",
-            "give it a value: `-p NAME=VALUE`, `arguments`, or a `default` or `value` on the input",
-        ),
-        (
-            "undefined",
-            "define a template of this name, or correct the name",
-        ),
-        (
-            "cycle",
-            "remove one of the dependencies that close the circle",
-        ),
+        ("was not supplied", "give it a value: `-p NAME=VALUE`, `arguments`, or a `default` or `value` on the input"),
+        ("undefined", "define a template of this name, or correct the name"),
+        ("cycle", "remove one of the dependencies that close the circle"),
         (
             "failed to resolve",
             "correct the name in the braces; only inputs, earlier steps and workflow variables are known here",
         ),
-        (
-            "not found",
-            "put it into one of the files, or apply it first",
-        ),
+        ("not found", "put it into one of the files, or apply it first"),
         ("is required", "add it"),
     ];
-    known
-        .iter()
-        .find(|(words, _)| message.contains(words))
-        .map(|(_, help)| (*help).to_owned())
+    known.iter().find(|(words, _)| message.contains(words)).map(|(_, help)| (*help).to_owned())
 }
 
 #[cfg(test)]
@@ -151,15 +112,8 @@ mod tests {
     fn at(words: &str, message: &str) -> (String, Option<(usize, usize)>) {
         let body = "kind: Workflow\nspec:\n  templates:\n  - name: main\n    dag:\n      tasks:\n      - {name: a, template: x}\n  - name: s\n    steps:\n    - - name: q\n";
         let (mut documents, mut problems) = (Vec::new(), Vec::new());
-        load::text(
-            &Arc::new(Source::new("f", body)),
-            &mut documents,
-            &mut problems,
-        );
-        let problem = Problem {
-            path: words.to_owned(),
-            message: message.to_owned(),
-        };
+        load::text(&Arc::new(Source::new("f", body)), &mut documents, &mut problems);
+        let problem = Problem { path: words.to_owned(), message: message.to_owned() };
         let found = diagnostic(&documents[0], "spec", &problem);
         let position = found.position();
         (found.path, position)
@@ -167,23 +121,11 @@ mod tests {
 
     #[test]
     fn words_lead_to_lines() {
-        assert_eq!(
-            at("templates.main.tasks.a", "x"),
-            ("spec.templates[0].dag.tasks[0]".to_owned(), Some((7, 10)))
-        );
-        assert_eq!(
-            at("templates.s.steps[0].q", "x"),
-            ("spec.templates[1].steps[0][0]".to_owned(), Some((10, 9)))
-        );
-        assert_eq!(
-            at("templates.main.tasks.a templates.s", "x").0,
-            "spec.templates[1]"
-        );
+        assert_eq!(at("templates.main.tasks.a", "x"), ("spec.templates[0].dag.tasks[0]".to_owned(), Some((7, 10))));
+        assert_eq!(at("templates.s.steps[0].q", "x"), ("spec.templates[1].steps[0][0]".to_owned(), Some((10, 9))));
+        assert_eq!(at("templates.main.tasks.a templates.s", "x").0, "spec.templates[1]");
         let missing = "inputs.parameters.p was not supplied";
-        assert_eq!(
-            at("templates.main.tasks.a templates.s", missing).0,
-            "spec.templates[0].dag.tasks[0]"
-        );
+        assert_eq!(at("templates.main.tasks.a templates.s", missing).0, "spec.templates[0].dag.tasks[0]");
         assert_eq!(at("", "spec.templates is required").0, "spec.templates");
     }
 }

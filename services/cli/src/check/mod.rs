@@ -20,11 +20,7 @@ pub struct Library {
 impl Library {
     /// Adds a WorkflowTemplate, or a ClusterWorkflowTemplate where `cluster` is true.
     pub fn add(&mut self, cluster: bool, name: &str, spec: WorkflowSpec) {
-        let map = if cluster {
-            &mut self.cluster
-        } else {
-            &mut self.namespaced
-        };
+        let map = if cluster { &mut self.cluster } else { &mut self.namespaced };
         map.insert(name.to_owned(), Arc::new(spec));
     }
 
@@ -42,11 +38,7 @@ impl Library {
 
 impl validate::Templates for Library {
     fn get(&self, cluster: bool, name: &str) -> Option<Arc<WorkflowSpec>> {
-        if cluster {
-            self.cluster.get(name).cloned()
-        } else {
-            self.namespaced.get(name).cloned()
-        }
+        if cluster { self.cluster.get(name).cloned() } else { self.namespaced.get(name).cloned() }
     }
 }
 
@@ -70,17 +62,11 @@ pub fn documents(
     edit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Vec<Diagnostic> {
     let mut library = library.clone();
-    documents
-        .iter()
-        .for_each(|document| library.add_document(document));
+    documents.iter().for_each(|document| library.add_document(document));
     let mut problems = Vec::new();
     for document in documents {
         let found = shape(document);
-        let mut found = if found.is_empty() {
-            schema::check(document)
-        } else {
-            found
-        };
+        let mut found = if found.is_empty() { schema::check(document) } else { found };
         if found.is_empty() {
             if document.kind() == "Workflow"
                 && let Err(message) = edit(&mut document.value)
@@ -99,41 +85,19 @@ fn shape(document: &Document) -> Vec<Diagnostic> {
     let problem = |message: String, help: Option<String>, key: &str| {
         let place = document.place.member(key).unwrap_or(&document.place);
         let start = place.value.start;
-        let span = if document.place.member(key).is_some() {
-            place.value.clone()
-        } else {
-            start..start
-        };
+        let span = if document.place.member(key).is_some() { place.value.clone() } else { start..start };
         let base = Diagnostic::of_source(&document.source, message);
-        vec![Diagnostic {
-            span: Some(span),
-            path: key.to_owned(),
-            help,
-            ..base
-        }]
+        vec![Diagnostic { span: Some(span), path: key.to_owned(), help, ..base }]
     };
     let Value::Object(members) = &document.value else {
-        return problem(
-            "expected a mapping with apiVersion, kind, metadata".to_owned(),
-            None,
-            "",
-        );
+        return problem("expected a mapping with apiVersion, kind, metadata".to_owned(), None, "");
     };
     let Some(kind) = members.get("kind").and_then(Value::as_str) else {
         let help = "add `kind: Workflow` (or another kind)".to_owned();
         return problem("`kind` is missing".to_owned(), Some(help), "kind");
     };
-    let version = members
-        .get("apiVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let core = [
-        "ConfigMap",
-        "Secret",
-        "ServiceAccount",
-        "PersistentVolumeClaim",
-    ]
-    .contains(&kind);
+    let version = members.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let core = ["ConfigMap", "Secret", "ServiceAccount", "PersistentVolumeClaim"].contains(&kind);
     let expected = if core { "v1" } else { API_VERSION };
     if schema::kinds().any(|known| known == kind) {
         if version == expected {
@@ -157,43 +121,23 @@ fn shape(document: &Document) -> Vec<Diagnostic> {
 /// Mistakes of meaning: references, cycles, expressions, arguments.
 fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Diagnostic> {
     let lint = purpose == Purpose::Lint;
-    let options = validate::Options {
-        lint,
-        submit: !lint,
-        workflow_defaults: None,
-    };
+    let options = validate::Options { lint, submit: !lint, workflow_defaults: None };
     let value = document.value.clone();
     let found = match document.kind() {
-        "Workflow" => {
-            v1::from_value(value).map(|object| validate::workflow(&object, library, &options))
+        "Workflow" => v1::from_value(value).map(|object| validate::workflow(&object, library, &options)),
+        "WorkflowTemplate" => v1::from_value(value).map(|object| validate::workflow_template(&object, library, &LINT)),
+        "ClusterWorkflowTemplate" => {
+            v1::from_value(value).map(|object| validate::cluster_workflow_template(&object, library, &LINT))
         }
-        "WorkflowTemplate" => {
-            v1::from_value(value).map(|object| validate::workflow_template(&object, library, &LINT))
-        }
-        "ClusterWorkflowTemplate" => v1::from_value(value)
-            .map(|object| validate::cluster_workflow_template(&object, library, &LINT)),
-        "CronWorkflow" => {
-            v1::from_value(value).map(|object| validate::cron_workflow(&object, library, &LINT))
-        }
+        "CronWorkflow" => v1::from_value(value).map(|object| validate::cron_workflow(&object, library, &LINT)),
         _ => return Vec::new(),
     };
-    let spec_path = if document.kind() == "CronWorkflow" {
-        "spec.workflowSpec"
-    } else {
-        "spec"
-    };
+    let spec_path = if document.kind() == "CronWorkflow" { "spec.workflowSpec" } else { "spec" };
     match found {
-        Ok(problems) => problems
-            .iter()
-            .map(|problem| locate::diagnostic(document, spec_path, problem))
-            .collect(),
+        Ok(problems) => problems.iter().map(|problem| locate::diagnostic(document, spec_path, problem)).collect(),
         Err(error) => vec![Diagnostic::of_source(&document.source, error.to_string())],
     }
 }
 
 /// For objects that do not run by themselves.
-static LINT: validate::Options = validate::Options {
-    lint: true,
-    submit: false,
-    workflow_defaults: None,
-};
+static LINT: validate::Options = validate::Options { lint: true, submit: false, workflow_defaults: None };

@@ -40,7 +40,9 @@ impl Delete {
             || filters.resubmitted
             || filters.selectors.any();
         if self.names.is_empty() && !self.all && !filtered {
-            return Err(Failure::Usage("name workflows, or choose with --all, --completed, --older, --prefix, --status, -l".to_owned()));
+            return Err(Failure::Usage(
+                "name workflows, or choose with --all, --completed, --older, --prefix, --status, -l".to_owned(),
+            ));
         }
         let connection = connect.open().await?;
         let mut chosen: Vec<(String, String)> = Vec::new();
@@ -52,12 +54,8 @@ impl Delete {
             let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
             let now = Timestamp::now();
             let found = fetch(&connection.client, namespace, &filters.selectors).await?;
-            let found = found
-                .into_iter()
-                .filter(|(workflow, _)| filters.pass(workflow, now));
-            chosen.extend(
-                found.map(|(workflow, _)| (workflow.metadata.namespace, workflow.metadata.name)),
-            );
+            let found = found.into_iter().filter(|(workflow, _)| filters.pass(workflow, now));
+            chosen.extend(found.map(|(workflow, _)| (workflow.metadata.namespace, workflow.metadata.name)));
         }
         for (namespace, name) in chosen {
             if self.dry_run {

@@ -27,11 +27,7 @@ pub struct Dev {
 
 impl Dev {
     pub async fn run(self) -> Outcome {
-        let system = start(
-            &self.runtime,
-            Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
-        )
-        .await?;
+        let system = start(&self.runtime, Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))).await?;
         let kubeconfig = system.kubeconfig().context("the API does not listen")?;
         let shared = dev_kubeconfig();
         std::fs::create_dir_all(state_dir())
@@ -40,8 +36,7 @@ impl Dev {
         let own = match &self.runtime.data_dir {
             Some(dir) => {
                 let path = dir.join("kubeconfig");
-                std::fs::write(&path, &kubeconfig)
-                    .with_context(|| format!("write {}", path.display()))?;
+                std::fs::write(&path, &kubeconfig).with_context(|| format!("write {}", path.display()))?;
                 path
             }
             None => shared.clone(),
@@ -60,8 +55,7 @@ impl Dev {
         output::print("Ctrl-C ends it.\n");
         let ended = system.ended();
         let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .context("listen for signals")?;
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for signals")?;
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
@@ -73,10 +67,6 @@ impl Dev {
         {
             eprintln!("warning: remove {}: {error}", shared.display());
         }
-        system
-            .shutdown()
-            .await
-            .context("the system ended by itself")
-            .map_err(Failure::Other)
+        system.shutdown().await.context("the system ended by itself").map_err(Failure::Other)
     }
 }

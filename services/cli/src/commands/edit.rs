@@ -28,25 +28,19 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
         let before = objects::workflow(&object)?;
         let mut after = before.clone();
         let result = change(&mut after).map_err(anyhow::Error::from)?;
-        let json =
-            |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
+        let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
         let Some(mut patch) = difference(&json(&before)?, &json(&after)?) else {
             return Ok(result);
         };
         patch["metadata"]["resourceVersion"] = json!(object.metadata.resource_version);
         let name = object.metadata.name.unwrap_or_default();
-        match api
-            .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-        {
+        match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(_) => return Ok(result),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Failure::Other(anyhow::anyhow!(
-        "{name} changes all the time: tried {TRIES} times"
-    )))
+    Err(Failure::Other(anyhow::anyhow!("{name} changes all the time: tried {TRIES} times")))
 }
 
 /// The merge patch that makes `after` of `before`; `None` when they are equal.
@@ -76,10 +70,7 @@ mod tests {
     fn only_differences_are_written() {
         let before = json!({"a": 1, "b": {"c": [1], "d": 2}, "e": 3});
         let after = json!({"a": 1, "b": {"c": [1, 2], "d": 2}, "f": {"g": 1}});
-        assert_eq!(
-            difference(&before, &after),
-            Some(json!({"b": {"c": [1, 2]}, "e": null, "f": {"g": 1}}))
-        );
+        assert_eq!(difference(&before, &after), Some(json!({"b": {"c": [1, 2]}, "e": null, "f": {"g": 1}})));
         assert_eq!(difference(&before, &before), None);
     }
 }

@@ -34,31 +34,18 @@ impl Get {
         let selector = super::node::selector(self.node_field_selector.as_deref())?;
         let connection = connect.open().await?;
         let style = output::style(connect, self.output);
-        let filter = Filter {
-            status: self.status,
-            selector,
-        };
+        let filter = Filter { status: self.status, selector };
         let mut values = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
             let object = objects::get(&connection.client, &connection.namespace, name).await?;
-            if matches!(
-                self.output,
-                Some(Output::Json | Output::Yaml | Output::Name)
-            ) {
+            if matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)) {
                 values.push(objects::value(&object)?);
                 continue;
             }
             let workflow = objects::workflow(&object)?;
             let gap = if index > 0 { "\n" } else { "" };
-            output::print(&format!(
-                "{gap}{}",
-                details(&workflow, &filter, style, Timestamp::now())
-            ));
+            output::print(&format!("{gap}{}", details(&workflow, &filter, style, Timestamp::now())));
         }
-        if values.is_empty() {
-            Ok(())
-        } else {
-            output::objects(&values, self.output, style)
-        }
+        if values.is_empty() { Ok(()) } else { output::objects(&values, self.output, style) }
     }
 }

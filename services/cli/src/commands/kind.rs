@@ -99,11 +99,7 @@ pub async fn run(kind: &str, action: Action, connect: &Connect) -> Outcome {
             let mut names = deletion.names;
             if deletion.all {
                 let all = api.list(&ListParams::default()).await?;
-                names.extend(
-                    all.items
-                        .into_iter()
-                        .filter_map(|object| object.metadata.name),
-                );
+                names.extend(all.items.into_iter().filter_map(|object| object.metadata.name));
             }
             for name in names {
                 api.delete(&name, &DeleteParams::default()).await?;
@@ -119,43 +115,17 @@ async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> O
     let (mut documents, mut problems) = load::files(&files.files);
     let connection = connect.open().await?;
     let library = library(&connection.client, &connection.namespace).await;
-    problems.extend(check::documents(
-        &mut documents,
-        &library,
-        Purpose::Lint,
-        &mut |_| Ok(()),
-    ));
-    problems.extend(
-        documents
-            .iter()
-            .filter(|document| document.kind() != kind)
-            .map(|document| {
-                Diagnostic::of_source(
-                    &document.source,
-                    format!("expected a {kind}, found a {}", document.kind()),
-                )
-            }),
-    );
+    problems.extend(check::documents(&mut documents, &library, Purpose::Lint, &mut |_| Ok(())));
+    problems.extend(documents.iter().filter(|document| document.kind() != kind).map(|document| {
+        Diagnostic::of_source(&document.source, format!("expected a {kind}, found a {}", document.kind()))
+    }));
     diagnostic::settle(problems)?;
     let mut values = Vec::new();
     for document in documents {
         let object = if replace {
-            objects::apply(
-                &connection.client,
-                &connection.namespace,
-                kind,
-                document.value,
-            )
-            .await?
+            objects::apply(&connection.client, &connection.namespace, kind, document.value).await?
         } else {
-            objects::create(
-                &connection.client,
-                &connection.namespace,
-                kind,
-                document.value,
-                false,
-            )
-            .await?
+            objects::create(&connection.client, &connection.namespace, kind, document.value, false).await?
         };
         values.push(objects::value(&object)?);
     }
@@ -165,27 +135,11 @@ async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> O
 async fn list(kind: &str, listing: &Listing, connect: &Connect) -> Outcome {
     let connection = connect.open().await?;
     let namespace = (!listing.all_namespaces).then_some(connection.namespace.as_str());
-    let params = ListParams {
-        label_selector: listing.selector.clone(),
-        ..ListParams::default()
-    };
-    let found = objects::api(&connection.client, kind, namespace)
-        .list(&params)
-        .await?;
-    let values = found
-        .items
-        .iter()
-        .map(objects::value)
-        .collect::<Result<Vec<_>, _>>()?;
-    if listing
-        .output
-        .is_some_and(|form| form != Output::Wide && form != Output::Short)
-    {
-        let whole = if listing.output == Some(Output::Name) {
-            values
-        } else {
-            vec![Value::Array(values)]
-        };
+    let params = ListParams { label_selector: listing.selector.clone(), ..ListParams::default() };
+    let found = objects::api(&connection.client, kind, namespace).list(&params).await?;
+    let values = found.items.iter().map(objects::value).collect::<Result<Vec<_>, _>>()?;
+    if listing.output.is_some_and(|form| form != Output::Wide && form != Output::Short) {
+        let whole = if listing.output == Some(Output::Name) { values } else { vec![Value::Array(values)] };
         return output::objects(&whole, listing.output, Style::default());
     }
     let mut rows = vec![vec!["NAME".to_owned()]];
@@ -204,10 +158,7 @@ async fn list(kind: &str, listing: &Listing, connect: &Connect) -> Outcome {
 }
 
 fn text<'a>(value: &'a Value, path: &str) -> &'a str {
-    value
-        .pointer(path)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn show(values: &[Value], output: Option<Output>) -> Outcome {
@@ -221,10 +172,7 @@ fn show(values: &[Value], output: Option<Output>) -> Outcome {
             lines.push_str(&format!("Namespace:           {namespace}\n"));
         }
         if let Ok(at) = text(value, "/metadata/creationTimestamp").parse() {
-            lines.push_str(&format!(
-                "Created:             {}\n",
-                human::moment(at, jiff::Timestamp::now())
-            ));
+            lines.push_str(&format!("Created:             {}\n", human::moment(at, jiff::Timestamp::now())));
         }
         output::print(&lines);
     }
@@ -234,21 +182,12 @@ fn show(values: &[Value], output: Option<Output>) -> Outcome {
 /// The templates that the API server has; what cannot be listed is unknown.
 pub async fn library(client: &Client, namespace: &str) -> Library {
     let mut library = Library::default();
-    for (kind, cluster) in [
-        ("WorkflowTemplate", false),
-        ("ClusterWorkflowTemplate", true),
-    ] {
-        let listed = objects::api(client, kind, Some(namespace))
-            .list(&ListParams::default())
-            .await;
+    for (kind, cluster) in [("WorkflowTemplate", false), ("ClusterWorkflowTemplate", true)] {
+        let listed = objects::api(client, kind, Some(namespace)).list(&ListParams::default()).await;
         let items = match listed {
             Ok(listed) => listed.items,
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    kind,
-                    "templates cannot be listed"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, kind, "templates cannot be listed");
                 continue;
             }
         };

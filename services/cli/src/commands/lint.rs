@@ -55,31 +55,20 @@ impl Lint {
         let wanted = |kind: &str| {
             let plural = format!("{}s", kind.to_lowercase());
             self.kinds.is_empty()
-                || self.kinds.iter().any(|k| {
-                    *k == "all" || k.to_lowercase() == plural || k.eq_ignore_ascii_case(kind)
-                })
+                || self.kinds.iter().any(|k| *k == "all" || k.to_lowercase() == plural || k.eq_ignore_ascii_case(kind))
         };
         documents.retain(|document| document.kind().is_empty() || wanted(document.kind()));
         let library = self.library(connect).await;
         let found = check::documents(&mut documents, &library, Purpose::Lint, &mut |_| Ok(()));
-        let unknown =
-            |problem: &diagnostic::Diagnostic| problem.message.starts_with("unknown field");
-        problems.extend(
-            found
-                .into_iter()
-                .filter(|problem| self.strict || !unknown(problem)),
-        );
+        let unknown = |problem: &diagnostic::Diagnostic| problem.message.starts_with("unknown field");
+        problems.extend(found.into_iter().filter(|problem| self.strict || !unknown(problem)));
         let failed = problems.iter().any(|problem| !problem.warning);
         match self.output {
             Form::Json => {
-                let values = serde_json::Value::Array(
-                    problems.iter().map(diagnostic::Diagnostic::json).collect(),
-                );
+                let values = serde_json::Value::Array(problems.iter().map(diagnostic::Diagnostic::json).collect());
                 output::print(&format!("{values:#}\n"));
             }
-            Form::Simple => problems
-                .iter()
-                .for_each(|problem| output::print(&format!("{}\n", problem.line()))),
+            Form::Simple => problems.iter().for_each(|problem| output::print(&format!("{}\n", problem.line()))),
             Form::Pretty => {
                 diagnostic::report(&problems);
                 if !failed {
@@ -87,18 +76,13 @@ impl Lint {
                 }
             }
         }
-        if failed {
-            Err(Failure::Reported)
-        } else {
-            Ok(())
-        }
+        if failed { Err(Failure::Reported) } else { Ok(()) }
     }
 
     /// The cluster's templates, where a cluster is named.
     async fn library(&self, connect: &Connect) -> Library {
-        let named = connect.kubeconfig.is_some()
-            || std::env::var_os("KUBECONFIG").is_some()
-            || dev_kubeconfig().exists();
+        let named =
+            connect.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some() || dev_kubeconfig().exists();
         if self.offline || !named {
             return Library::default();
         }
@@ -109,9 +93,7 @@ impl Lint {
         match tokio::time::timeout(CLUSTER, ask).await {
             Ok(Some(library)) => library,
             Ok(None) | Err(_) => {
-                eprintln!(
-                    "warning: the cluster does not answer; templates are looked for in the files only"
-                );
+                eprintln!("warning: the cluster does not answer; templates are looked for in the files only");
                 Library::default()
             }
         }

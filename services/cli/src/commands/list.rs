@@ -49,26 +49,20 @@ impl List {
             let created = workflow.metadata.creation_timestamp;
             self.filters.pass(workflow, now)
                 && (!self.running || !workflow.status.phase.is_completed())
-                && self
-                    .since
-                    .is_none_or(|age| created.is_some_and(|at| young(at.0, age)))
+                && self.since.is_none_or(|age| created.is_some_and(|at| young(at.0, age)))
         });
         let style = output::style(connect, self.output);
         match self.output {
-            Some(Output::Name) => found
-                .iter()
-                .for_each(|(workflow, _)| output::print(&format!("{}\n", workflow.metadata.name))),
+            Some(Output::Name) => {
+                found.iter().for_each(|(workflow, _)| output::print(&format!("{}\n", workflow.metadata.name)))
+            }
             Some(form @ (Output::Json | Output::Yaml)) => {
-                let values =
-                    serde_json::Value::Array(found.into_iter().map(|(_, value)| value).collect());
+                let values = serde_json::Value::Array(found.into_iter().map(|(_, value)| value).collect());
                 output::objects(&[values], Some(form), style)?;
             }
             None | Some(Output::Wide | Output::Short) => {
                 let workflows: Vec<_> = found.into_iter().map(|(workflow, _)| workflow).collect();
-                let columns = Columns {
-                    namespace: self.all_namespaces,
-                    no_headers: self.no_headers,
-                };
+                let columns = Columns { namespace: self.all_namespaces, no_headers: self.no_headers };
                 output::print(&list(&workflows, columns, style, now));
             }
         }

@@ -67,40 +67,21 @@ impl Logs {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
         let given: Vec<String> = self.workflow.iter().cloned().collect();
-        let names = self
-            .selectors
-            .names(&connection.client, &connection.namespace, &given)
-            .await?;
+        let names = self.selectors.names(&connection.client, &connection.namespace, &given).await?;
         if self.follow {
             return self.follow(&connection, &names).await;
         }
         for name in &names {
-            let workflow = objects::workflow(
-                &objects::get(&connection.client, &connection.namespace, name).await?,
-            )?;
+            let workflow = objects::workflow(&objects::get(&connection.client, &connection.namespace, name).await?)?;
             for pod in pods::of(&workflow) {
                 let started = !matches!(pod.phase, NodePhase::Pending | NodePhase::Unknown);
-                if !started
-                    || self
-                        .pod
-                        .as_ref()
-                        .is_some_and(|wanted| *wanted != pod.name && *wanted != pod.display)
-                {
+                if !started || self.pod.as_ref().is_some_and(|wanted| *wanted != pod.name && *wanted != pod.display) {
                     continue;
                 }
                 let prefix = self.prefix(&pod.name);
-                match pods::lines(
-                    &connection.client,
-                    &connection.namespace,
-                    &pod.name,
-                    &self.request(),
-                )
-                .await
-                {
+                match pods::lines(&connection.client, &connection.namespace, &pod.name, &self.request()).await {
                     Ok(mut lines) => {
-                        while let Some(line) =
-                            lines.try_next().await.map_err(anyhow::Error::from)?
-                        {
+                        while let Some(line) = lines.try_next().await.map_err(anyhow::Error::from)? {
                             self.print(&prefix, &line);
                         }
                     }
@@ -175,20 +156,14 @@ impl Logs {
             container: Some(self.container.clone()),
             previous: self.previous,
             timestamps: self.timestamps,
-            since_seconds: self
-                .since
-                .map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX).max(1)),
+            since_seconds: self.since.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX).max(1)),
             since_time: self.since_time,
             tail: self.tail,
         }
     }
 
     fn prefix(&self, pod: &str) -> String {
-        if self.no_prefix {
-            String::new()
-        } else {
-            format!("{pod}: ")
-        }
+        if self.no_prefix { String::new() } else { format!("{pod}: ") }
     }
 
     fn print(&self, prefix: &str, line: &str) {

@@ -55,13 +55,7 @@ impl Afterwards {
     }
 
     /// Follows the workflows `names` as the flags say.
-    pub async fn follow(
-        self,
-        client: &Client,
-        namespace: &str,
-        names: &[String],
-        connect: &Connect,
-    ) -> Outcome {
+    pub async fn follow(self, client: &Client, namespace: &str, names: &[String], connect: &Connect) -> Outcome {
         if !self.any() {
             return Ok(());
         }
@@ -94,20 +88,11 @@ pub async fn follow_to_end(
     let finals = follow::follow(client, started, &options, CancellationToken::new()).await?;
     let mut all = true;
     for value in &finals {
-        let text = |path| {
-            value
-                .pointer(path)
-                .and_then(serde_json::Value::as_str)
-                .unwrap_or_default()
-        };
+        let text = |path| value.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default();
         let phase = text("/status/phase");
         all &= phase == "Succeeded";
         if silent {
-            output::print(&format!(
-                "{} {phase} at {}\n",
-                text("/metadata/name"),
-                text("/status/finishedAt")
-            ));
+            output::print(&format!("{} {phase} at {}\n", text("/metadata/name"), text("/status/finishedAt")));
         }
     }
     if !silent && !log {

@@ -54,35 +54,15 @@ impl Node {
         let Action::Set(set) = self.action;
         let pair = |text: &String| match text.split_once('=') {
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-            None => Err(Failure::Usage(format!(
-                "expected parameter of the form: NAME=VALUE. Received: {text}"
-            ))),
+            None => Err(Failure::Usage(format!("expected parameter of the form: NAME=VALUE. Received: {text}"))),
         };
-        let output_parameters = set
-            .output_parameter
-            .iter()
-            .map(pair)
-            .collect::<Result<BTreeMap<_, _>, _>>()?;
-        let values = NodeValues {
-            phase: set.phase,
-            message: set.message,
-            output_parameters,
-        };
+        let output_parameters = set.output_parameter.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
+        let values = NodeValues { phase: set.phase, message: set.message, output_parameters };
         let connection = connect.open().await?;
         let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
-        edit(
-            &connection.client,
-            &connection.namespace,
-            &name,
-            |workflow| {
-                suspend::set(
-                    workflow,
-                    &set.node_field_selector,
-                    &values,
-                    Timestamp::now(),
-                )
-            },
-        )
+        edit(&connection.client, &connection.namespace, &name, |workflow| {
+            suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now())
+        })
         .await?;
         output::print(&format!("workflow {name}: values set\n"));
         Ok(())
@@ -91,6 +71,5 @@ impl Node {
 
 /// Reads a node field selector. Errors: a term that is no comparison.
 pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
-    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string())))
-        .transpose()
+    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string()))).transpose()
 }

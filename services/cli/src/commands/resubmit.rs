@@ -43,10 +43,7 @@ impl Resubmit {
         let (mut created, mut names) = (Vec::new(), Vec::new());
         for name in self.selectors.names(client, namespace, &self.names).await? {
             let old = objects::workflow(&objects::get(client, namespace, &name).await?)?;
-            let options = Options {
-                memoized: self.memoized.then(random_part),
-                parameters: self.parameter.clone(),
-            };
+            let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
             let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(error.into()))?;
             new.spec.priority = self.priority.or(new.spec.priority);
@@ -56,9 +53,7 @@ impl Resubmit {
             created.push(objects::value(&object)?);
         }
         output::objects(&created, self.output, output::style(connect, self.output))?;
-        self.afterwards
-            .follow(client, namespace, &names, connect)
-            .await
+        self.afterwards.follow(client, namespace, &names, connect).await
     }
 }
 
@@ -67,9 +62,7 @@ fn random_part() -> String {
     use std::hash::{BuildHasher, Hasher};
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     // Each hasher state is seeded by the system.
-    let mut bits = std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish();
+    let mut bits = std::collections::hash_map::RandomState::new().build_hasher().finish();
     let mut text = String::new();
     for _ in 0..5 {
         text.push(char::from(LETTERS[(bits % LETTERS.len() as u64) as usize]));

@@ -51,22 +51,14 @@ impl Retry {
             let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(error.into()))?;
             for pod in gone {
-                match pods
-                    .delete(&pod, &DeleteParams::default().grace_period(0))
-                    .await
-                {
+                match pods.delete(&pod, &DeleteParams::default().grace_period(0)).await {
                     Err(kube::Error::Api(status)) if status.code == 404 => {}
                     other => _ = other?,
                 }
             }
-            edit(client, namespace, name, |workflow| {
-                retry::retry(workflow, &options, None, Timestamp::now())
-            })
-            .await?;
+            edit(client, namespace, name, |workflow| retry::retry(workflow, &options, None, Timestamp::now())).await?;
             output::print(&format!("workflow {name} retried\n"));
         }
-        self.afterwards
-            .follow(client, namespace, &names, connect)
-            .await
+        self.afterwards.follow(client, namespace, &names, connect).await
     }
 }

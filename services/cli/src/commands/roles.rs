@@ -46,38 +46,21 @@ impl Roles {
     /// Runs the role until Ctrl-C or a termination signal.
     pub async fn run(self) -> Outcome {
         let (name, connect, role) = match self.role {
-            Role::Watcher(service) => (
-                "argosy-watcher",
-                service.connect,
-                standalone::Role::Watcher(service.options),
-            ),
-            Role::Scheduler(service) => (
-                "argosy-scheduler",
-                service.connect,
-                standalone::Role::Scheduler(service.options),
-            ),
-            Role::PodRunner(service) => (
-                "argosy-pod-runner",
-                service.connect,
-                standalone::Role::PodRunner(service.options),
-            ),
-            Role::Status(service) => (
-                "argosy-status",
-                service.connect,
-                standalone::Role::Status(service.options),
-            ),
-            Role::AllInOne(all) => (
-                "argosy",
-                all.connect,
-                standalone::Role::All(Box::new(all.services)),
-            ),
+            Role::Watcher(service) => ("argosy-watcher", service.connect, standalone::Role::Watcher(service.options)),
+            Role::Scheduler(service) => {
+                ("argosy-scheduler", service.connect, standalone::Role::Scheduler(service.options))
+            }
+            Role::PodRunner(service) => {
+                ("argosy-pod-runner", service.connect, standalone::Role::PodRunner(service.options))
+            }
+            Role::Status(service) => ("argosy-status", service.connect, standalone::Role::Status(service.options)),
+            Role::AllInOne(all) => ("argosy", all.connect, standalone::Role::All(Box::new(all.services))),
         };
         let _logging = argosy_telemetry::init(name, &self.telemetry).context("set up logs")?;
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .context("listen for signals")?;
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for signals")?;
         let signals = tokio::spawn(async move {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}

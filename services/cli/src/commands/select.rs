@@ -50,16 +50,9 @@ impl Selectors {
     }
 
     /// The names given, or those that the selectors select.
-    pub async fn names(
-        &self,
-        client: &Client,
-        namespace: &str,
-        given: &[String],
-    ) -> Result<Vec<String>, Failure> {
+    pub async fn names(&self, client: &Client, namespace: &str, given: &[String]) -> Result<Vec<String>, Failure> {
         if given.is_empty() && !self.any() {
-            return Err(Failure::Usage(
-                "name a workflow, or select some with -l or --field-selector".to_owned(),
-            ));
+            return Err(Failure::Usage("name a workflow, or select some with -l or --field-selector".to_owned()));
         }
         let mut names = Vec::new();
         for name in given {
@@ -67,11 +60,7 @@ impl Selectors {
         }
         if self.any() {
             let found = fetch(client, Some(namespace), self).await?;
-            names.extend(
-                found
-                    .into_iter()
-                    .map(|(workflow, _)| workflow.metadata.name),
-            );
+            names.extend(found.into_iter().map(|(workflow, _)| workflow.metadata.name));
         }
         Ok(names)
     }
@@ -88,9 +77,7 @@ pub async fn fetch(
         field_selector: selectors.field_selector.clone(),
         ..ListParams::default()
     };
-    let listed = objects::api(client, "Workflow", namespace)
-        .list(&params)
-        .await?;
+    let listed = objects::api(client, "Workflow", namespace).list(&params).await?;
     let mut found = Vec::new();
     for mut object in listed.items {
         // Items of a list carry no type of their own.
@@ -102,25 +89,12 @@ pub async fn fetch(
 }
 
 fn workflow_type() -> kube::core::TypeMeta {
-    kube::core::TypeMeta {
-        api_version: argosy_api::v1alpha1::API_VERSION.to_owned(),
-        kind: "Workflow".to_owned(),
-    }
+    kube::core::TypeMeta { api_version: argosy_api::v1alpha1::API_VERSION.to_owned(), kind: "Workflow".to_owned() }
 }
 
-fn recent(
-    workflow: &Workflow,
-) -> (
-    bool,
-    Option<argosy_api::v1alpha1::Time>,
-    Option<argosy_api::v1alpha1::Time>,
-) {
+fn recent(workflow: &Workflow) -> (bool, Option<argosy_api::v1alpha1::Time>, Option<argosy_api::v1alpha1::Time>) {
     let status = &workflow.status;
-    (
-        status.finished_at.is_none(),
-        status.finished_at.or(status.started_at),
-        workflow.metadata.creation_timestamp,
-    )
+    (status.finished_at.is_none(), status.finished_at.or(status.started_at), workflow.metadata.creation_timestamp)
 }
 
 impl Filters {
@@ -128,29 +102,17 @@ impl Filters {
     pub fn pass(&self, workflow: &Workflow, now: Timestamp) -> bool {
         let status = &workflow.status;
         let ended = status.phase.is_completed();
-        let phase = if status.phase.as_str().is_empty() {
-            "Pending"
-        } else {
-            status.phase.as_str()
-        };
+        let phase = if status.phase.as_str().is_empty() { "Pending" } else { status.phase.as_str() };
         let ended_before = |age: Duration| {
-            status.finished_at.is_some_and(|at| {
-                now.as_second() - at.0.as_second()
-                    > i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
-            })
+            status
+                .finished_at
+                .is_some_and(|at| now.as_second() - at.0.as_second() > i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
         };
         (!self.completed || ended)
             && (self.status.is_empty() || self.status.iter().any(|wanted| wanted == phase))
             && self.older.is_none_or(ended_before)
-            && self
-                .prefix
-                .as_ref()
-                .is_none_or(|prefix| workflow.metadata.name.starts_with(prefix.as_str()))
-            && (!self.resubmitted
-                || workflow
-                    .metadata
-                    .labels
-                    .contains_key(labels::RESUBMITTED_FROM))
+            && self.prefix.as_ref().is_none_or(|prefix| workflow.metadata.name.starts_with(prefix.as_str()))
+            && (!self.resubmitted || workflow.metadata.labels.contains_key(labels::RESUBMITTED_FROM))
     }
 }
 
@@ -163,7 +125,8 @@ mod tests {
 
     #[test]
     fn filters_narrow_together() {
-        let value = json!({"metadata": {"name": "a-1"}, "status": {"phase": "Failed", "finishedAt": "2026-01-01T00:00:00Z"}});
+        let value =
+            json!({"metadata": {"name": "a-1"}, "status": {"phase": "Failed", "finishedAt": "2026-01-01T00:00:00Z"}});
         let workflow: Workflow = v1::from_value(value).expect("a workflow");
         let now = "2026-01-01T01:00:00Z".parse().expect("a moment");
         let hour = |hours: u64| Some(Duration::from_secs(hours * 3600 - 1));
@@ -176,22 +139,10 @@ mod tests {
         };
         assert!(all.pass(&workflow, now));
         for none in [
-            Filters {
-                status: vec!["Succeeded".into()],
-                ..all.clone()
-            },
-            Filters {
-                older: hour(2),
-                ..all.clone()
-            },
-            Filters {
-                prefix: Some("b".into()),
-                ..all.clone()
-            },
-            Filters {
-                resubmitted: true,
-                ..all.clone()
-            },
+            Filters { status: vec!["Succeeded".into()], ..all.clone() },
+            Filters { older: hour(2), ..all.clone() },
+            Filters { prefix: Some("b".into()), ..all.clone() },
+            Filters { resubmitted: true, ..all.clone() },
         ] {
             assert!(!none.pass(&workflow, now), "{none:?}");
         }

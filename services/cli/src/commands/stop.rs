@@ -53,12 +53,7 @@ impl Stop {
 
 impl Terminate {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let how = How {
-            shutdown: Shutdown::Terminate,
-            done: "terminated",
-            selector: "",
-            message: "",
-        };
+        let how = How { shutdown: Shutdown::Terminate, done: "terminated", selector: "", message: "" };
         shut_down(connect, &self.names, &self.selectors, self.dry_run, how).await
     }
 }
@@ -70,37 +65,16 @@ struct How<'a> {
     message: &'a str,
 }
 
-async fn shut_down(
-    connect: &Connect,
-    names: &[String],
-    selectors: &Selectors,
-    dry_run: bool,
-    how: How<'_>,
-) -> Outcome {
+async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, dry_run: bool, how: How<'_>) -> Outcome {
     let connection = connect.open().await?;
-    for name in selectors
-        .names(&connection.client, &connection.namespace, names)
-        .await?
-    {
+    for name in selectors.names(&connection.client, &connection.namespace, names).await? {
         if dry_run {
             output::print(&format!("workflow {name} {} (dry-run)\n", how.done));
             continue;
         }
-        edit(
-            &connection.client,
-            &connection.namespace,
-            &name,
-            |workflow| {
-                suspend::shut_down(
-                    workflow,
-                    how.shutdown,
-                    how.selector,
-                    how.message,
-                    None,
-                    Timestamp::now(),
-                )
-            },
-        )
+        edit(&connection.client, &connection.namespace, &name, |workflow| {
+            suspend::shut_down(workflow, how.shutdown, how.selector, how.message, None, Timestamp::now())
+        })
         .await?;
         output::print(&format!("workflow {name} {}\n", how.done));
     }

@@ -45,11 +45,7 @@ impl Submit {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let mut options = self.overrides.options()?;
         options.scheduled_time = self.scheduled_time.clone().unwrap_or_default();
-        let connection = if self.dry_run && self.from.is_none() {
-            None
-        } else {
-            Some(connect.open().await?)
-        };
+        let connection = if self.dry_run && self.from.is_none() { None } else { Some(connect.open().await?) };
         let values = match (&self.from, &connection) {
             (Some(from), Some(connection)) => {
                 let mut value = from_object(connection, from).await?;
@@ -59,36 +55,28 @@ impl Submit {
             _ => {
                 let (mut documents, mut problems) = load::files(&self.files);
                 let library = match &connection {
-                    Some(connection) => {
-                        super::kind::library(&connection.client, &connection.namespace).await
-                    }
+                    Some(connection) => super::kind::library(&connection.client, &connection.namespace).await,
                     None => check::Library::default(),
                 };
                 let mut edit = |value: &mut Value| overrides::apply(value, &options);
-                problems.extend(check::documents(
-                    &mut documents,
-                    &library,
-                    Purpose::Run,
-                    &mut edit,
-                ));
-                let (workflows, others): (Vec<_>, Vec<_>) = documents
-                    .into_iter()
-                    .partition(|document| document.kind() == "Workflow");
-                problems.extend(others.iter().map(|document| Diagnostic {
-                    help: Some("`argosy template create`, `argosy cluster-template create` or `kubectl apply` take it".to_owned()),
-                    ..Diagnostic::of_source(&document.source, format!("a {} cannot be submitted", document.kind()))
+                problems.extend(check::documents(&mut documents, &library, Purpose::Run, &mut edit));
+                let (workflows, others): (Vec<_>, Vec<_>) =
+                    documents.into_iter().partition(|document| document.kind() == "Workflow");
+                problems.extend(others.iter().map(|document| {
+                    Diagnostic {
+                        help: Some(
+                            "`argosy template create`, `argosy cluster-template create` or `kubectl apply` take it"
+                                .to_owned(),
+                        ),
+                        ..Diagnostic::of_source(&document.source, format!("a {} cannot be submitted", document.kind()))
+                    }
                 }));
                 diagnostic::settle(problems)?;
-                workflows
-                    .into_iter()
-                    .map(|document| document.value)
-                    .collect()
+                workflows.into_iter().map(|document| document.value).collect()
             }
         };
         if values.is_empty() {
-            return Err(Failure::Usage(
-                "there is no Workflow in the files".to_owned(),
-            ));
+            return Err(Failure::Usage("there is no Workflow in the files".to_owned()));
         }
         let style = output::style(connect, self.output);
         let Some(connection) = connection.filter(|_| !self.dry_run) else {
@@ -96,14 +84,9 @@ impl Submit {
         };
         let (mut created, mut names) = (Vec::new(), Vec::new());
         for value in values {
-            let object = objects::create(
-                &connection.client,
-                &connection.namespace,
-                "Workflow",
-                value,
-                self.server_dry_run,
-            )
-            .await?;
+            let object =
+                objects::create(&connection.client, &connection.namespace, "Workflow", value, self.server_dry_run)
+                    .await?;
             names.extend(object.metadata.name.clone());
             created.push(objects::value(&object)?);
         }
@@ -113,18 +96,14 @@ impl Submit {
         if self.server_dry_run {
             return Ok(());
         }
-        self.afterwards
-            .follow(&connection.client, &connection.namespace, &names, connect)
-            .await
+        self.afterwards.follow(&connection.client, &connection.namespace, &names, connect).await
     }
 }
 
 /// A workflow that runs what `from` names.
 async fn from_object(connection: &Connection, from: &str) -> Result<Value, Failure> {
     let Some((kind, name)) = from.split_once('/') else {
-        return Err(Failure::Usage(format!(
-            "--from {from}: expected KIND/NAME, such as workflowtemplate/build"
-        )));
+        return Err(Failure::Usage(format!("--from {from}: expected KIND/NAME, such as workflowtemplate/build")));
     };
     let head = |spec: Value| {
         json!({ "apiVersion": argosy_api::v1alpha1::API_VERSION, "kind": "Workflow",
@@ -134,23 +113,13 @@ async fn from_object(connection: &Connection, from: &str) -> Result<Value, Failu
         "workflowtemplate" | "workflowtemplates" | "wftmpl" => {
             Ok(head(json!({ "workflowTemplateRef": { "name": name } })))
         }
-        "clusterworkflowtemplate" | "clusterworkflowtemplates" | "cwftmpl" | "cwft" => Ok(head(
-            json!({ "workflowTemplateRef": { "name": name, "clusterScope": true } }),
-        )),
+        "clusterworkflowtemplate" | "clusterworkflowtemplates" | "cwftmpl" | "cwft" => {
+            Ok(head(json!({ "workflowTemplateRef": { "name": name, "clusterScope": true } })))
+        }
         "cronworkflow" | "cronworkflows" | "cwf" | "cronwf" => {
-            let cron = objects::api(
-                &connection.client,
-                "CronWorkflow",
-                Some(&connection.namespace),
-            )
-            .get(name)
-            .await?;
+            let cron = objects::api(&connection.client, "CronWorkflow", Some(&connection.namespace)).get(name).await?;
             let cron = objects::value(&cron)?;
-            let mut workflow = head(
-                cron.pointer("/spec/workflowSpec")
-                    .cloned()
-                    .unwrap_or_default(),
-            );
+            let mut workflow = head(cron.pointer("/spec/workflowSpec").cloned().unwrap_or_default());
             if let Some(metadata) = cron.pointer("/spec/workflowMetadata") {
                 for key in ["labels", "annotations"] {
                     if let Some(values) = metadata.get(key) {

@@ -32,17 +32,8 @@ impl Suspend {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
         let selectors = Selectors::default();
-        for name in selectors
-            .names(&connection.client, &connection.namespace, &self.names)
-            .await?
-        {
-            edit(
-                &connection.client,
-                &connection.namespace,
-                &name,
-                |workflow| suspend::suspend(workflow, None),
-            )
-            .await?;
+        for name in selectors.names(&connection.client, &connection.namespace, &self.names).await? {
+            edit(&connection.client, &connection.namespace, &name, |workflow| suspend::suspend(workflow, None)).await?;
             output::print(&format!("workflow {name} suspended\n"));
         }
         Ok(())
@@ -52,19 +43,10 @@ impl Suspend {
 impl Resume {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
-        for name in self
-            .selectors
-            .names(&connection.client, &connection.namespace, &self.names)
-            .await?
-        {
-            edit(
-                &connection.client,
-                &connection.namespace,
-                &name,
-                |workflow| {
-                    suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now())
-                },
-            )
+        for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
+            edit(&connection.client, &connection.namespace, &name, |workflow| {
+                suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now())
+            })
             .await?;
             output::print(&format!("workflow {name} resumed\n"));
         }

@@ -23,8 +23,7 @@ impl Version {
     pub fn run(self) -> Outcome {
         let version = concat!("v", env!("CARGO_PKG_VERSION"));
         let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-        let value =
-            json!({ "version": version, "argoWorkflows": ARGO_WORKFLOWS, "platform": platform });
+        let value = json!({ "version": version, "argoWorkflows": ARGO_WORKFLOWS, "platform": platform });
         match self.output {
             Some(form @ (Output::Json | Output::Yaml)) => {
                 output::objects(&[value], Some(form), crate::render::Style::default())?

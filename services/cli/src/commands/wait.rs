@@ -27,14 +27,6 @@ impl Wait {
                 names.push(name);
             }
         }
-        follow_to_end(
-            &connection.client,
-            &connection.namespace,
-            &names,
-            connect,
-            false,
-            true,
-        )
-        .await
+        follow_to_end(&connection.client, &connection.namespace, &names, connect, false, true).await
     }
 }

@@ -21,16 +21,7 @@ impl Watch {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
         let name = objects::name(&connection.client, &connection.namespace, &self.name).await?;
-        match follow_to_end(
-            &connection.client,
-            &connection.namespace,
-            &[name],
-            connect,
-            false,
-            false,
-        )
-        .await
-        {
+        match follow_to_end(&connection.client, &connection.namespace, &[name], connect, false, false).await {
             // Watching succeeded, however the workflow ended.
             Err(Failure::Workflow) => Ok(()),
             other => other,

@@ -28,23 +28,13 @@ pub struct Document {
 impl Document {
     /// `kind`, empty when there is none.
     pub fn kind(&self) -> &str {
-        self.value
-            .get("kind")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// `metadata.name` or `metadata.generateName`.
     pub fn name(&self) -> &str {
-        let metadata = |key| {
-            self.value
-                .pointer(key)
-                .and_then(Value::as_str)
-                .filter(|name| !name.is_empty())
-        };
-        metadata("/metadata/name")
-            .or_else(|| metadata("/metadata/generateName"))
-            .unwrap_or("unnamed")
+        let metadata = |key| self.value.pointer(key).and_then(Value::as_str).filter(|name| !name.is_empty());
+        metadata("/metadata/name").or_else(|| metadata("/metadata/generateName")).unwrap_or("unnamed")
     }
 }
 
@@ -71,10 +61,7 @@ pub fn files(paths: &[String]) -> (Vec<Document>, Vec<Diagnostic>) {
 }
 
 fn bytes_max() -> u64 {
-    std::env::var("ARGOSY_FILE_BYTES_MAX")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(FILE_BYTES_MAX)
+    std::env::var("ARGOSY_FILE_BYTES_MAX").ok().and_then(|text| text.parse().ok()).unwrap_or(FILE_BYTES_MAX)
 }
 
 fn expand(path: &str) -> std::io::Result<Vec<String>> {
@@ -86,9 +73,7 @@ fn expand(path: &str) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.path().to_string_lossy().into_owned();
-        let readable = [".yaml", ".yml", ".json"]
-            .iter()
-            .any(|ending| name.ends_with(ending));
+        let readable = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
         if entry.file_type()?.is_dir() {
             names.extend(expand(&name)?);
         } else if readable {
@@ -100,42 +85,27 @@ fn expand(path: &str) -> std::io::Result<Vec<String>> {
 
 fn read(path: &str, bytes_max: u64) -> Result<Source, Box<Diagnostic>> {
     let name = if path == "-" { "<stdin>" } else { path };
-    let failed = |error: std::io::Error| {
-        Box::new(Diagnostic::of_file(name, format!("cannot read: {error}")))
-    };
+    let failed = |error: std::io::Error| Box::new(Diagnostic::of_file(name, format!("cannot read: {error}")));
     let mut bytes = Vec::new();
     let limit = bytes_max + 1;
     if path == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        std::fs::File::open(path)
-            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-            .map_err(failed)?;
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(failed)?;
     }
     if bytes.len() as u64 > bytes_max {
-        let mut problem =
-            Diagnostic::of_file(name, format!("the file is larger than {bytes_max} bytes"));
+        let mut problem = Diagnostic::of_file(name, format!("the file is larger than {bytes_max} bytes"));
         problem.help = Some(
-            "split it, or pass large data as an artifact or a ConfigMap; ARGOSY_FILE_BYTES_MAX raises the limit".to_owned(),
+            "split it, or pass large data as an artifact or a ConfigMap; ARGOSY_FILE_BYTES_MAX raises the limit"
+                .to_owned(),
         );
         return Err(Box::new(problem));
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(name, text)),
         Err(error) => {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1;
-            Err(Box::new(Diagnostic::of_file(
-                name,
-                format!("line {line} is not UTF-8 text"),
-            )))
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            Err(Box::new(Diagnostic::of_file(name, format!("line {line} is not UTF-8 text"))))
         }
     }
 }
@@ -148,11 +118,7 @@ pub fn text(source: &Arc<Source>, documents: &mut Vec<Document>, problems: &mut 
             Ok((Value::Null, _, warnings)) => warnings,
             Ok((value, mut place, warnings)) => {
                 shift(&mut place, part.start);
-                documents.push(Document {
-                    source: source.clone(),
-                    value,
-                    place,
-                });
+                documents.push(Document { source: source.clone(), value, place });
                 warnings
             }
             Err(mistakes) => mistakes,
@@ -172,9 +138,7 @@ fn parse(body: &str) -> Result<yaml::Read, Vec<yaml::Mistake>> {
     if body.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str::<Value>(body)
     {
-        let (place, warnings) = tried
-            .map(|(_, place, warnings)| (place, warnings))
-            .unwrap_or_default();
+        let (place, warnings) = tried.map(|(_, place, warnings)| (place, warnings)).unwrap_or_default();
         return Ok((value, place, warnings));
     }
     tried
@@ -185,9 +149,7 @@ fn split(text: &str) -> Vec<Range<usize>> {
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
     for line in text.split_inclusive('\n') {
         let rest = line.strip_prefix("---");
-        if let Some(rest) =
-            rest.filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
-        {
+        if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
             parts.push(start..at);
             // Something may stand behind the dashes; blanks keep the columns right.
             start = at + (line.len() - rest.len());

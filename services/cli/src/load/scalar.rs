@@ -6,8 +6,7 @@ use regex::Regex;
 use serde_json::{Number, Value};
 
 static FLOAT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-        .expect("a constant expression")
+    Regex::new(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$").expect("a constant expression")
 });
 
 /// The value of a plain (unquoted, untagged) scalar.
@@ -110,10 +109,7 @@ mod tests {
             ("12:30", json!("12:30")),
             ("~", json!(null)),
             ("-", json!("-")),
-            (
-                "18446744073709551615",
-                json!(18_446_744_073_709_551_615_u64),
-            ),
+            ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
         ];
         for (text, expected) in cases {
             assert_eq!(plain(text), expected, "{text}");

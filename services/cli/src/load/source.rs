@@ -19,14 +19,8 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        let line_starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
-        Self {
-            name: name.into(),
-            text,
-            line_starts,
-        }
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text, line_starts }
     }
 
     /// Line and column, both from 1, of the byte `at`; columns count characters.
@@ -34,12 +28,7 @@ impl Source {
         let at = at.min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start <= at) - 1;
         let start = self.line_starts[line];
-        (
-            line + 1,
-            self.text
-                .get(start..at)
-                .map_or(1, |before| before.chars().count() + 1),
-        )
+        (line + 1, self.text.get(start..at).map_or(1, |before| before.chars().count() + 1))
     }
 }
 

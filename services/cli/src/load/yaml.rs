@@ -30,12 +30,7 @@ pub struct Mistake {
 
 impl Mistake {
     fn error(at: Range<usize>, message: impl Into<String>, help: Option<&str>) -> Self {
-        Self {
-            at,
-            message: message.into(),
-            help: help.map(str::to_owned),
-            warning: false,
-        }
+        Self { at, message: message.into(), help: help.map(str::to_owned), warning: false }
     }
 }
 
@@ -87,14 +82,7 @@ impl<'a> Builder<'a> {
             emit_comments: false,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self {
-            text,
-            parser,
-            offsets,
-            anchors: HashMap::new(),
-            aliased: 0,
-            mistakes: Vec::new(),
-        }
+        Self { text, parser, offsets, anchors: HashMap::new(), aliased: 0, mistakes: Vec::new() }
     }
 
     fn byte(&self, chars: usize) -> usize {
@@ -108,18 +96,13 @@ impl<'a> Builder<'a> {
         let start = self.byte(span.start.index());
         let end = self.byte(span.end.index()).max(start);
         // A span may run on over the line break that ends it.
-        let kept = self
-            .text
-            .get(start..end)
-            .map_or(0, |inside| inside.trim_end().len());
+        let kept = self.text.get(start..end).map_or(0, |inside| inside.trim_end().len());
         start..start + kept
     }
 
     fn syntax(&self, error: &ScanError) -> Mistake {
         let at = self.byte(error.marker().index());
-        let help = self
-            .line_has_tab(at)
-            .then_some("indent with spaces: YAML does not allow tabs there");
+        let help = self.line_has_tab(at).then_some("indent with spaces: YAML does not allow tabs there");
         Mistake::error(at..at, format!("bad YAML: {}", error.info()), help)
     }
 
@@ -133,10 +116,7 @@ impl<'a> Builder<'a> {
         match self.parser.next_event() {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => Err(self.syntax(&error)),
-            None => Ok((
-                Event::StreamEnd,
-                Span::empty(granit_parser::Marker::new(0, 1, 0)),
-            )),
+            None => Ok((Event::StreamEnd, Span::empty(granit_parser::Marker::new(0, 1, 0)))),
         }
     }
 
@@ -157,55 +137,28 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        Ok(root.unwrap_or(Node {
-            value: Value::Null,
-            place: Place::default(),
-            size: 1,
-        }))
+        Ok(root.unwrap_or(Node { value: Value::Null, place: Place::default(), size: 1 }))
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Mistake> {
         let at = self.range(span);
         if depth > DEPTH_MAX {
-            return Err(Mistake::error(
-                at,
-                format!("nested more than {DEPTH_MAX} levels deep"),
-                None,
-            ));
+            return Err(Mistake::error(at, format!("nested more than {DEPTH_MAX} levels deep"), None));
         }
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar_value(&text, style, tag.as_deref().and_then(Tag::core_suffix));
-                (
-                    anchor,
-                    Node {
-                        value,
-                        place: Place {
-                            key: at.clone(),
-                            value: at,
-                            parts: Parts::None,
-                        },
-                        size: 1,
-                    },
-                )
+                (anchor, Node { value, place: Place { key: at.clone(), value: at, parts: Parts::None }, size: 1 })
             }
             Event::SequenceStart(_, anchor, _) => (anchor, self.list(at, depth)?),
             Event::MappingStart(_, anchor, _) => (anchor, self.map(at, depth)?),
             Event::Alias(id) => return self.alias(id, at),
             Event::UnresolvedAlias(name) => {
-                return Err(Mistake::error(
-                    at,
-                    format!("bad YAML: there is no anchor `&{name}`"),
-                    None,
-                ));
+                return Err(Mistake::error(at, format!("bad YAML: there is no anchor `&{name}`"), None));
             }
             // Ends of what has not begun; the parser may learn new events.
             _ => {
-                return Err(Mistake::error(
-                    at,
-                    "bad YAML: the text ends too early",
-                    None,
-                ));
+                return Err(Mistake::error(at, "bad YAML: the text ends too early", None));
             }
         };
         if anchor != 0 {
@@ -216,20 +169,12 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, id: usize, at: Range<usize>) -> Result<Node, Mistake> {
         let Some(node) = self.anchors.get(&id) else {
-            return Err(Mistake::error(
-                at,
-                "bad YAML: an anchor that contains itself",
-                None,
-            ));
+            return Err(Mistake::error(at, "bad YAML: an anchor that contains itself", None));
         };
         self.aliased += node.size;
         if self.aliased > ALIASED_NODES_MAX {
             let message = format!("aliases expand to more than {ALIASED_NODES_MAX} values");
-            return Err(Mistake::error(
-                at,
-                message,
-                Some("write the values out, or use fewer nested aliases"),
-            ));
+            return Err(Mistake::error(at, message, Some("write the values out, or use fewer nested aliases")));
         }
         let mut node = node.clone();
         node.place.key = at;
@@ -250,15 +195,7 @@ impl<'a> Builder<'a> {
             places.push(node.place);
         }
         let value = at.start..end;
-        Ok(Node {
-            value: Value::Array(items),
-            place: Place {
-                key: at,
-                value,
-                parts: Parts::List(places),
-            },
-            size,
-        })
+        Ok(Node { value: Value::Array(items), place: Place { key: at, value, parts: Parts::List(places) }, size })
     }
 
     fn map(&mut self, at: Range<usize>, depth: usize) -> Result<Node, Mistake> {
@@ -269,8 +206,7 @@ impl<'a> Builder<'a> {
             if event == Event::MappingEnd {
                 break;
             }
-            let merges =
-                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, _) if text == "<<");
+            let merges = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, _) if text == "<<");
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.next()?;
             let mut node = self.node(event, span, depth + 1)?;
@@ -282,23 +218,15 @@ impl<'a> Builder<'a> {
             }
             if key.value.is_object() || key.value.is_array() {
                 let help = Some("quote it: texts with {{…}} must stand in quotes");
-                self.mistakes.push(Mistake::error(
-                    key.place.value,
-                    "a key must be a text",
-                    help,
-                ));
+                self.mistakes.push(Mistake::error(key.place.value, "a key must be a text", help));
                 continue;
             }
             let name = scalar::key(key.value);
             node.place.key = key.place.value.clone();
             if members.contains_key(&name) {
                 let message = format!("key `{name}` is set twice; the last one counts");
-                let mistake =
-                    Mistake::error(key.place.value, message, Some("remove one of the two"));
-                self.mistakes.push(Mistake {
-                    warning: true,
-                    ..mistake
-                });
+                let mistake = Mistake::error(key.place.value, message, Some("remove one of the two"));
+                self.mistakes.push(Mistake { warning: true, ..mistake });
             }
             members.insert(name.clone(), node.value);
             places.insert(name, node.place);
@@ -307,31 +235,17 @@ impl<'a> Builder<'a> {
             merge(&mut members, &mut places, node, at)?;
         }
         let value = at.start..end;
-        Ok(Node {
-            value: Value::Object(members),
-            place: Place {
-                key: at,
-                value,
-                parts: Parts::Map(places),
-            },
-            size,
-        })
+        Ok(Node { value: Value::Object(members), place: Place { key: at, value, parts: Parts::Map(places) }, size })
     }
 }
 
 fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&str>) -> Value {
     match (style, tag) {
         (_, Some("str" | "binary")) => Value::String(text.to_owned()),
-        (ScalarStyle::Plain, _) | (_, Some("int" | "float" | "bool" | "null")) => {
-            scalar::plain(text)
+        (ScalarStyle::Plain, _) | (_, Some("int" | "float" | "bool" | "null")) => scalar::plain(text),
+        (ScalarStyle::Literal | ScalarStyle::Folded | ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, _) => {
+            Value::String(text.to_owned())
         }
-        (
-            ScalarStyle::Literal
-            | ScalarStyle::Folded
-            | ScalarStyle::SingleQuoted
-            | ScalarStyle::DoubleQuoted,
-            _,
-        ) => Value::String(text.to_owned()),
     }
 }
 
@@ -353,23 +267,10 @@ fn merge(
         }
         (Value::Array(items), Parts::List(item_places)) => {
             for (value, place) in items.into_iter().zip(item_places) {
-                merge(
-                    members,
-                    places,
-                    Node {
-                        value,
-                        place,
-                        size: 0,
-                    },
-                    at.clone(),
-                )?;
+                merge(members, places, Node { value, place, size: 0 }, at.clone())?;
             }
             Ok(())
         }
-        _ => Err(Mistake::error(
-            at,
-            "`<<` needs a mapping or a list of mappings",
-            None,
-        )),
+        _ => Err(Mistake::error(at, "`<<` needs a mapping or a list of mappings", None)),
     }
 }

@@ -37,19 +37,13 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     if !status.conditions.is_empty() {
         fact("Conditions:", "");
         for condition in &status.conditions {
-            let value = if condition.message.is_empty() {
-                &condition.status
-            } else {
-                &condition.message
-            };
+            let value = if condition.message.is_empty() { &condition.status } else { &condition.message };
             fact(&format!(" {}", condition.r#type), value);
         }
     }
-    for (name, at) in [
-        ("Created:", metadata.creation_timestamp),
-        ("Started:", status.started_at),
-        ("Finished:", status.finished_at),
-    ] {
+    for (name, at) in
+        [("Created:", metadata.creation_timestamp), ("Started:", status.started_at), ("Finished:", status.finished_at)]
+    {
         if let Some(at) = at {
             fact(name, &human::moment(at.0, now));
         }
@@ -64,10 +58,8 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
         fact("ResourcesDuration:", &resources(&status.resources_duration));
     }
     let mut parameters = |title: &str, parameters: &[Parameter]| {
-        let given: Vec<_> = parameters
-            .iter()
-            .filter_map(|p| Some((p.name.as_str(), p.value.as_ref()?.to_string())))
-            .collect();
+        let given: Vec<_> =
+            parameters.iter().filter_map(|p| Some((p.name.as_str(), p.value.as_ref()?.to_string()))).collect();
         if given.is_empty() {
             return;
         }
@@ -79,11 +71,7 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     parameters("Parameters:", &spec.arguments.parameters);
     if let Some(outputs) = &status.outputs {
         parameters("Output Parameters:", &outputs.parameters);
-        let artifacts: Vec<_> = outputs
-            .artifacts
-            .iter()
-            .map(|artifact| vec![format!("  {}", artifact.name)])
-            .collect();
+        let artifacts: Vec<_> = outputs.artifacts.iter().map(|artifact| vec![format!("  {}", artifact.name)]).collect();
         if !artifacts.is_empty() {
             fact("Output Artifacts:", "");
             text.push_str(&table(&artifacts, 2));

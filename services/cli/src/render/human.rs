@@ -5,16 +5,8 @@ use jiff::{Timestamp, tz::TimeZone};
 /// Two units at most: `10 hours 0 minutes`, `20 seconds`.
 pub fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
-    let units = [
-        ("day", 86_400),
-        ("hour", 3600),
-        ("minute", 60),
-        ("second", 1),
-    ];
-    let first = units
-        .iter()
-        .position(|(_, size)| seconds >= *size)
-        .unwrap_or(3);
+    let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
+    let first = units.iter().position(|(_, size)| seconds >= *size).unwrap_or(3);
     let (name, size) = units[first];
     let count = seconds / size;
     let mut text = plural(count, name);
@@ -26,11 +18,7 @@ pub fn duration(seconds: i64) -> String {
 }
 
 fn plural(count: i64, unit: &str) -> String {
-    if count == 1 {
-        format!("1 {unit}")
-    } else {
-        format!("{count} {unit}s")
-    }
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
 /// One unit: `4s`, `10m`, `1h`, `2d`.
@@ -47,11 +35,7 @@ pub fn short(seconds: i64) -> String {
 /// `Mon Nov 23 09:21:44 +0000 (3 minutes ago)`.
 pub fn moment(at: Timestamp, now: Timestamp) -> String {
     let zoned = at.to_zoned(TimeZone::system());
-    format!(
-        "{} ({})",
-        zoned.strftime("%a %b %d %H:%M:%S %z"),
-        ago(now.as_second() - at.as_second())
-    )
+    format!("{} ({})", zoned.strftime("%a %b %d %H:%M:%S %z"), ago(now.as_second() - at.as_second()))
 }
 
 fn ago(seconds: i64) -> String {
@@ -84,13 +68,7 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(duration(seconds), expected);
         }
-        assert_eq!(
-            [0, 59, 60, 3600, 172_800].map(short),
-            ["0s", "59s", "1m", "1h", "2d"]
-        );
-        assert_eq!(
-            [0, 1, 120, 90_000].map(ago),
-            ["now", "1 second ago", "2 minutes ago", "1 day ago"]
-        );
+        assert_eq!([0, 59, 60, 3600, 172_800].map(short), ["0s", "59s", "1m", "1h", "2d"]);
+        assert_eq!([0, 1, 120, 90_000].map(ago), ["now", "1 second ago", "2 minutes ago", "1 day ago"]);
     }
 }

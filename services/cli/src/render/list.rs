@@ -30,20 +30,13 @@ pub fn list(workflows: &[Workflow], columns: Columns, style: Style, now: Timesta
         }
         rows.push(head.into_iter().map(str::to_owned).collect());
     }
-    rows.extend(
-        workflows
-            .iter()
-            .map(|workflow| row(workflow, columns, style, now)),
-    );
+    rows.extend(workflows.iter().map(|workflow| row(workflow, columns, style, now)));
     table(&rows, 3)
 }
 
 fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> Vec<String> {
     let status = &workflow.status;
-    let age = workflow
-        .metadata
-        .creation_timestamp
-        .map(|at| human::short(now.as_second() - at.0.as_second()));
+    let age = workflow.metadata.creation_timestamp.map(|at| human::short(now.as_second() - at.0.as_second()));
     let duration = elapsed(status.started_at, status.finished_at, now).unwrap_or(0);
     let mut row = vec![
         workflow.metadata.name.clone(),
@@ -69,35 +62,21 @@ fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> V
 fn state(workflow: &Workflow, style: Style) -> String {
     let status = &workflow.status;
     let suspended = workflow.spec.suspend == Some(true)
-        || status
-            .nodes
-            .values()
-            .any(|node| node.r#type == NodeType::Suspend && node.phase == NodePhase::Running);
+        || status.nodes.values().any(|node| node.r#type == NodeType::Suspend && node.phase == NodePhase::Running);
     let shown = phase(status.phase, style);
-    if suspended && !status.phase.is_completed() {
-        format!("{shown} (Suspended)")
-    } else {
-        shown
-    }
+    if suspended && !status.phase.is_completed() { format!("{shown} (Suspended)") } else { shown }
 }
 
 /// Pods pending, running and completed.
 fn pods(workflow: &Workflow) -> String {
     let mut counts = [0_usize; 3];
-    for node in workflow
-        .status
-        .nodes
-        .values()
-        .filter(|node| node.r#type == NodeType::Pod)
-    {
+    for node in workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Pod) {
         match node.phase {
             NodePhase::Pending | NodePhase::Unknown => counts[0] += 1,
             NodePhase::Running => counts[1] += 1,
-            NodePhase::Succeeded
-            | NodePhase::Failed
-            | NodePhase::Error
-            | NodePhase::Skipped
-            | NodePhase::Omitted => counts[2] += 1,
+            NodePhase::Succeeded | NodePhase::Failed | NodePhase::Error | NodePhase::Skipped | NodePhase::Omitted => {
+                counts[2] += 1
+            }
         }
     }
     counts.map(|count| count.to_string()).join("/")

@@ -46,11 +46,7 @@ pub fn phase(phase: WorkflowPhase, style: Style) -> String {
 }
 
 fn paint(text: &str, color: &str, style: Style) -> String {
-    if style.color && !color.is_empty() {
-        format!("\u{1b}[{color}m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
-    }
+    if style.color && !color.is_empty() { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 /// Seconds from start to end, or to `now` while it runs.

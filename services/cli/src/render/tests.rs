@@ -13,10 +13,8 @@ use super::{
 
 /// The final object of a recorded run, or `None` where there are no recordings beside the checkout.
 fn golden(name: &str) -> Option<Workflow> {
-    let dir = std::env::var_os("ARGOSY_CONFORMANCE").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
-        PathBuf::from,
-    );
+    let dir = std::env::var_os("ARGOSY_CONFORMANCE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
     let text = std::fs::read_to_string(dir.join("goldens").join(format!("{name}.json"))).ok()?;
     let golden: Value = serde_json::from_str(&text).expect("a golden is JSON");
     Some(v1::from_value(golden["workflow"].clone()).expect("a golden holds a workflow"))
@@ -24,24 +22,9 @@ fn golden(name: &str) -> Option<Workflow> {
 
 /// The first column of a tree, without its head.
 fn steps(workflow: &Workflow) -> Vec<String> {
-    let text = tree(
-        workflow,
-        &Filter::default(),
-        Style::default(),
-        Timestamp::UNIX_EPOCH,
-    );
-    let width = text
-        .lines()
-        .next()
-        .and_then(|head| head.find("TEMPLATE"))
-        .expect("a head");
-    let cut = |line: &str| {
-        line.chars()
-            .take(width)
-            .collect::<String>()
-            .trim_end()
-            .to_owned()
-    };
+    let text = tree(workflow, &Filter::default(), Style::default(), Timestamp::UNIX_EPOCH);
+    let width = text.lines().next().and_then(|head| head.find("TEMPLATE")).expect("a head");
+    let cut = |line: &str| line.chars().take(width).collect::<String>().trim_end().to_owned();
     text.lines().skip(1).map(cut).collect()
 }
 
@@ -52,10 +35,8 @@ fn node(name: &str, kind: &str, boundary: &str, phase: &str, children: &[&str]) 
 }
 
 fn workflow(nodes: &[Value]) -> Workflow {
-    let nodes: serde_json::Map<_, _> = nodes
-        .iter()
-        .map(|n| (n["id"].as_str().expect("an id").to_owned(), n.clone()))
-        .collect();
+    let nodes: serde_json::Map<_, _> =
+        nodes.iter().map(|n| (n["id"].as_str().expect("an id").to_owned(), n.clone())).collect();
     let object = json!({"metadata": {"name": "w", "namespace": "argo", "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"arguments": {"parameters": [{"name": "p", "value": "v"}]}, "priority": 3},
         "status": {"phase": "Failed", "message": "child failed", "progress": "1/2", "startedAt": "2026-01-01T00:00:00Z",
@@ -71,13 +52,7 @@ fn steps_branch_and_chain() {
         node("w[0].a", "Pod", "w", "Succeeded", &["w[1]"]),
         node("w[1]", "StepGroup", "w", "Failed", &["w[1].b", "w[1].c"]),
         node("w[1].b", "Pod", "w", "Succeeded", &[]),
-        node(
-            "w[1].c",
-            "Retry",
-            "w",
-            "Failed",
-            &["w[1].c(0)", "w[1].c(1)"],
-        ),
+        node("w[1].c", "Retry", "w", "Failed", &["w[1].c(0)", "w[1].c(1)"]),
         node("w[1].c(0)", "Pod", "w", "Failed", &[]),
         node("w[1].c(1)", "Pod", "w", "Failed", &[]),
         node("w.onExit", "Pod", "", "Succeeded", &[]),
@@ -90,13 +65,7 @@ fn steps_branch_and_chain() {
 fn a_dag_lists_its_tasks_in_order_of_start_and_number() {
     let workflow = workflow(&[
         node("w", "DAG", "", "Running", &["w.a"]),
-        node(
-            "w.a",
-            "TaskGroup",
-            "w",
-            "Running",
-            &["w.a(10:x)", "w.a(2:x)"],
-        ),
+        node("w.a", "TaskGroup", "w", "Running", &["w.a(10:x)", "w.a(2:x)"]),
         node("w.a(10:x)", "Pod", "w", "Running", &["w.b"]),
         node("w.a(2:x)", "Pod", "w", "Pending", &["w.b"]),
         node("w.b", "Suspend", "w", "Running", &[]),
@@ -130,20 +99,12 @@ fn facts_come_before_the_tree() {
 fn the_list_has_argos_columns() {
     let workflow = workflow(&[]);
     let now = "2026-01-01T00:02:00Z".parse().expect("a moment");
-    let text = list(
-        std::slice::from_ref(&workflow),
-        Columns::default(),
-        Style::default(),
-        now,
-    );
+    let text = list(std::slice::from_ref(&workflow), Columns::default(), Style::default(), now);
     assert_eq!(
         text,
         "NAME   STATUS   AGE   DURATION   PRIORITY   MESSAGE\nw      Failed   2m    1m         3          child failed\n"
     );
-    assert_eq!(
-        list(&[], Columns::default(), Style::default(), now),
-        "No workflows found\n"
-    );
+    assert_eq!(list(&[], Columns::default(), Style::default(), now), "No workflows found\n");
 }
 
 #[test]
@@ -154,27 +115,10 @@ fn every_node_of_a_recorded_run_is_in_its_tree() {
     };
     let drawn = steps(&workflow);
     // Step groups are drawn as branches, not as lines.
-    let groups = workflow
-        .status
-        .nodes
-        .values()
-        .filter(|node| node.r#type == v1::NodeType::StepGroup)
-        .count();
-    assert_eq!(
-        drawn.len(),
-        workflow.status.nodes.len() - groups,
-        "{drawn:#?}"
-    );
+    let groups = workflow.status.nodes.values().filter(|node| node.r#type == v1::NodeType::StepGroup).count();
+    assert_eq!(drawn.len(), workflow.status.nodes.len() - groups, "{drawn:#?}");
     assert_eq!(drawn[0], " ✔ dag-diamond-steps");
-    assert!(
-        drawn[1].starts_with(" ├─✔ A") && drawn[2].starts_with(" │ └─┬─✔ echo(0:1)"),
-        "{drawn:#?}"
-    );
-    let pods = tree(
-        &workflow,
-        &Filter::default(),
-        Style::default(),
-        Timestamp::UNIX_EPOCH,
-    );
+    assert!(drawn[1].starts_with(" ├─✔ A") && drawn[2].starts_with(" │ └─┬─✔ echo(0:1)"), "{drawn:#?}");
+    let pods = tree(&workflow, &Filter::default(), Style::default(), Timestamp::UNIX_EPOCH);
     assert!(pods.contains("dag-diamond-steps-echo-"), "{pods}");
 }

@@ -66,34 +66,16 @@ impl<'a> Tree<'a> {
         for node in workflow.status.nodes.values() {
             bounded.entry(&node.boundary_id).or_default().push(node);
         }
-        bounded
-            .values_mut()
-            .for_each(|nodes| nodes.sort_by(|a, b| order(a).cmp(&order(b))));
-        let v1 = workflow
-            .metadata
-            .annotations
-            .get(labels::POD_NAME_FORMAT)
-            .is_some_and(|format| format == "v1");
-        let version = if v1 {
-            PodNameVersion::V1
-        } else {
-            PodNameVersion::V2
-        };
-        Self {
-            workflow,
-            bounded,
-            filter,
-            style,
-            now,
-            version,
-        }
+        bounded.values_mut().for_each(|nodes| nodes.sort_by(|a, b| order(a).cmp(&order(b))));
+        let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|format| format == "v1");
+        let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
+        Self { workflow, bounded, filter, style, now, version }
     }
 
     /// The workflow's own node, its exit handler, its hooks.
     fn roots(&self) -> Vec<&'a NodeStatus> {
         let name = self.workflow.metadata.name.as_str();
-        let mut roots: Vec<&NodeStatus> =
-            self.workflow.status.nodes.get(name).into_iter().collect();
+        let mut roots: Vec<&NodeStatus> = self.workflow.status.nodes.get(name).into_iter().collect();
         let owned = self.children_of_any();
         let others = self.bounded.get("").into_iter().flatten();
         roots.extend(others.filter(|node| node.id != name && !owned.contains(node.id.as_str())));
@@ -102,9 +84,7 @@ impl<'a> Tree<'a> {
 
     fn children_of_any(&self) -> std::collections::BTreeSet<&'a str> {
         let nodes = self.workflow.status.nodes.values();
-        nodes
-            .flat_map(|node| node.children.iter().map(String::as_str))
-            .collect()
+        nodes.flat_map(|node| node.children.iter().map(String::as_str)).collect()
     }
 
     fn node(&self, node: &'a NodeStatus, first: &str, rest: &str, rows: &mut Vec<Vec<String>>) {
@@ -113,11 +93,7 @@ impl<'a> Tree<'a> {
         let before = rows.len();
         self.children(node, rest, rows);
         let chosen = self.filter.status.is_none_or(|phase| phase == node.phase)
-            && self
-                .filter
-                .selector
-                .as_ref()
-                .is_none_or(|selector| selector.matches(node));
+            && self.filter.selector.as_ref().is_none_or(|selector| selector.matches(node));
         if !chosen && rows.len() == before && node.id != self.workflow.metadata.name {
             rows.truncate(row);
         }
@@ -129,26 +105,16 @@ impl<'a> Tree<'a> {
             NodeType::Dag => {
                 let all = self.bounded.get(node.id.as_str()).into_iter().flatten();
                 let inner = self.held_within(node);
-                let tasks: Vec<_> = all
-                    .copied()
-                    .filter(|task| !inner.contains(task.id.as_str()))
-                    .collect();
+                let tasks: Vec<_> = all.copied().filter(|task| !inner.contains(task.id.as_str())).collect();
                 self.list(&tasks, indent, rows);
             }
             NodeType::Retry | NodeType::TaskGroup | NodeType::StepGroup => {
-                let children: Vec<_> = node
-                    .children
-                    .iter()
-                    .filter_map(|id| self.workflow.status.nodes.get(id))
-                    .collect();
+                let children: Vec<_> =
+                    node.children.iter().filter_map(|id| self.workflow.status.nodes.get(id)).collect();
                 self.list(&children, indent, rows);
             }
             NodeType::Pod => {
-                let containers = self
-                    .bounded
-                    .get(node.id.as_str())
-                    .cloned()
-                    .unwrap_or_default();
+                let containers = self.bounded.get(node.id.as_str()).cloned().unwrap_or_default();
                 self.list(&containers, indent, rows);
             }
             NodeType::Unknown
@@ -164,60 +130,30 @@ impl<'a> Tree<'a> {
     fn held_within(&self, boundary: &NodeStatus) -> std::collections::BTreeSet<&'a str> {
         let all = self.bounded.get(boundary.id.as_str()).into_iter().flatten();
         all.filter(|node| matches!(node.r#type, NodeType::Retry | NodeType::TaskGroup))
-            .flat_map(|node| {
-                node.children
-                    .iter()
-                    .filter(|id| self.is_part(node, id))
-                    .map(String::as_str)
-            })
+            .flat_map(|node| node.children.iter().filter(|id| self.is_part(node, id)).map(String::as_str))
             .collect()
     }
 
     /// A child is a part of a retry or loop (`a(0)`), not what follows it.
     fn is_part(&self, parent: &NodeStatus, child: &str) -> bool {
-        self.workflow
-            .status
-            .nodes
-            .get(child)
-            .is_some_and(|node| node.name.starts_with(&format!("{}(", parent.name)))
+        self.workflow.status.nodes.get(child).is_some_and(|node| node.name.starts_with(&format!("{}(", parent.name)))
     }
 
     /// Step groups in their order; a group of several steps branches.
     fn steps(&self, node: &'a NodeStatus, indent: &str, rows: &mut Vec<Vec<String>>) {
-        let bounded = self
-            .bounded
-            .get(node.id.as_str())
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let mut groups: Vec<_> = bounded
-            .iter()
-            .copied()
-            .filter(|inner| inner.r#type == NodeType::StepGroup)
-            .collect();
+        let bounded = self.bounded.get(node.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let mut groups: Vec<_> = bounded.iter().copied().filter(|inner| inner.r#type == NodeType::StepGroup).collect();
         groups.sort_by_key(|group| group_index(&group.name));
-        let in_groups: std::collections::BTreeSet<_> = groups
-            .iter()
-            .flat_map(|group| group.children.iter().map(String::as_str))
-            .collect();
-        let mut loose: Vec<_> = bounded
-            .iter()
-            .copied()
-            .filter(|inner| is_hook(inner) && !in_groups.contains(inner.id.as_str()))
-            .collect();
+        let in_groups: std::collections::BTreeSet<_> =
+            groups.iter().flat_map(|group| group.children.iter().map(String::as_str)).collect();
+        let mut loose: Vec<_> =
+            bounded.iter().copied().filter(|inner| is_hook(inner) && !in_groups.contains(inner.id.as_str())).collect();
         loose.sort_by(|a, b| order(a).cmp(&order(b)));
         let count = groups.len() + loose.len();
         for (index, group) in groups.iter().enumerate() {
             let last = index + 1 == count;
-            let (turn, below) = if last {
-                ("└─", "  ")
-            } else {
-                ("├─", "│ ")
-            };
-            let mut steps: Vec<_> = group
-                .children
-                .iter()
-                .filter_map(|id| self.workflow.status.nodes.get(id))
-                .collect();
+            let (turn, below) = if last { ("└─", "  ") } else { ("├─", "│ ") };
+            let mut steps: Vec<_> = group.children.iter().filter_map(|id| self.workflow.status.nodes.get(id)).collect();
             steps.sort_by(|a, b| order(a).cmp(&order(b)));
             for (at, step) in steps.iter().enumerate() {
                 let (branch, under) = match (steps.len(), at + 1 == steps.len()) {
@@ -227,12 +163,7 @@ impl<'a> Tree<'a> {
                     (_, false) => ("├─", "│ "),
                 };
                 let turn = if at == 0 { turn } else { below };
-                self.node(
-                    step,
-                    &format!("{indent}{turn}{branch}"),
-                    &format!("{indent}{below}{under}"),
-                    rows,
-                );
+                self.node(step, &format!("{indent}{turn}{branch}"), &format!("{indent}{below}{under}"), rows);
             }
         }
         self.list(&loose, indent, rows);
@@ -240,17 +171,8 @@ impl<'a> Tree<'a> {
 
     fn list(&self, nodes: &[&'a NodeStatus], indent: &str, rows: &mut Vec<Vec<String>>) {
         for (index, node) in nodes.iter().enumerate() {
-            let (turn, below) = if index + 1 == nodes.len() {
-                ("└─", "  ")
-            } else {
-                ("├─", "│ ")
-            };
-            self.node(
-                node,
-                &format!("{indent}{turn}"),
-                &format!("{indent}{below}"),
-                rows,
-            );
+            let (turn, below) = if index + 1 == nodes.len() { ("└─", "  ") } else { ("├─", "│ ") };
+            self.node(node, &format!("{indent}{turn}"), &format!("{indent}{below}"), rows);
         }
     }
 
@@ -259,20 +181,10 @@ impl<'a> Tree<'a> {
             Some(reference) => format!("{}/{}", reference.name, reference.template),
             None => node.template_name.clone(),
         };
-        let duration = elapsed(node.started_at, node.finished_at, self.now)
-            .map(human::short)
-            .unwrap_or_default();
+        let duration = elapsed(node.started_at, node.finished_at, self.now).map(human::short).unwrap_or_default();
         let is_pod = node.r#type == NodeType::Pod;
-        let pod = if is_pod {
-            self.pod(node)
-        } else {
-            String::new()
-        };
-        let duration = if is_pod
-            || matches!(
-                node.r#type,
-                NodeType::Suspend | NodeType::Http | NodeType::Container
-            ) {
+        let pod = if is_pod { self.pod(node) } else { String::new() };
+        let duration = if is_pod || matches!(node.r#type, NodeType::Suspend | NodeType::Http | NodeType::Container) {
             duration
         } else {
             String::new()
@@ -298,19 +210,9 @@ impl<'a> Tree<'a> {
     }
 
     fn pod(&self, node: &NodeStatus) -> String {
-        let template = node
-            .template_ref
-            .as_ref()
-            .map_or(node.template_name.as_str(), |reference| {
-                reference.template.as_str()
-            });
-        pod_name(
-            &self.workflow.metadata.name,
-            &node.name,
-            template,
-            &node.id,
-            self.version,
-        )
+        let template =
+            node.template_ref.as_ref().map_or(node.template_name.as_str(), |reference| reference.template.as_str());
+        pod_name(&self.workflow.metadata.name, &node.name, template, &node.id, self.version)
     }
 }
 
@@ -330,28 +232,17 @@ fn natural(name: &str) -> Vec<Part<'_>> {
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
         let digit = first.is_ascii_digit();
-        let end = rest
-            .find(|c: char| c.is_ascii_digit() != digit)
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(rest.len());
         let (part, after) = rest.split_at(end);
-        parts.push(
-            part.parse()
-                .ok()
-                .filter(|_| digit)
-                .map_or(Part::Text(part), Part::Number),
-        );
+        parts.push(part.parse().ok().filter(|_| digit).map_or(Part::Text(part), Part::Number));
         rest = after;
     }
     parts
 }
 
 fn group_index(name: &str) -> usize {
-    let inner = name
-        .rsplit_once('[')
-        .and_then(|(_, rest)| rest.strip_suffix(']'));
-    inner
-        .and_then(|index| index.parse().ok())
-        .unwrap_or(usize::MAX)
+    let inner = name.rsplit_once('[').and_then(|(_, rest)| rest.strip_suffix(']'));
+    inner.and_then(|index| index.parse().ok()).unwrap_or(usize::MAX)
 }
 
 fn is_hook(node: &NodeStatus) -> bool {
@@ -359,11 +250,7 @@ fn is_hook(node: &NodeStatus) -> bool {
 }
 
 fn display(node: &NodeStatus) -> &str {
-    if node.display_name.is_empty() {
-        &node.name
-    } else {
-        &node.display_name
-    }
+    if node.display_name.is_empty() { &node.name } else { &node.display_name }
 }
 
 fn one_line(message: &str) -> String {
@@ -372,10 +259,7 @@ fn one_line(message: &str) -> String {
 
 fn artifacts(node: &NodeStatus) -> String {
     let artifacts = node.outputs.iter().flat_map(|outputs| &outputs.artifacts);
-    artifacts
-        .map(|artifact| artifact.name.as_str())
-        .collect::<Vec<_>>()
-        .join(",")
+    artifacts.map(|artifact| artifact.name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// `1s*(1 cpu),4s*(100Mi memory)`.

@@ -46,23 +46,13 @@ pub async fn start(flags: &RuntimeFlags, listen: Option<SocketAddr>) -> Result<H
     options.listen = listen;
     for text in &flags.image {
         let Some((image, entrypoint)) = text.split_once('=') else {
-            return Err(Failure::Usage(format!(
-                "--image {text}: expected IMAGE=ENTRYPOINT"
-            )));
+            return Err(Failure::Usage(format!("--image {text}: expected IMAGE=ENTRYPOINT")));
         };
         let entrypoint = entrypoint.split_whitespace().map(str::to_owned).collect();
-        options.images.insert(
-            image,
-            Image {
-                entrypoint,
-                ..Image::default()
-            },
-        );
+        options.images.insert(image, Image { entrypoint, ..Image::default() });
     }
     options.config.artifact_repository = Some(repository());
-    Ok(Standalone::start(options)
-        .await
-        .context("start the system")?)
+    Ok(Standalone::start(options).await.context("start the system")?)
 }
 
 /// The repository of artifacts that name none: the local store, addressed as S3 so that keys look like Argo's.

@@ -23,50 +23,26 @@ pub struct Plan {
 }
 
 /// Reads and checks `files`. Errors: all mistakes in them at once.
-pub fn plan(
-    files: &[String],
-    options: &SubmitOptions,
-    namespace: Option<&str>,
-) -> Result<Plan, Failure> {
+pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Failure> {
     let (mut documents, mut problems) = load::files(files);
     let mut edit = |value: &mut Value| overrides::apply(value, options);
-    problems.extend(check::documents(
-        &mut documents,
-        &Library::default(),
-        Purpose::Run,
-        &mut edit,
-    ));
+    problems.extend(check::documents(&mut documents, &Library::default(), Purpose::Run, &mut edit));
     problems.extend(documents.iter().filter_map(not_to_be_run));
-    if problems.iter().all(|problem| problem.warning)
-        && !documents
-            .iter()
-            .any(|document| document.kind() == "Workflow")
+    if problems.iter().all(|problem| problem.warning) && !documents.iter().any(|document| document.kind() == "Workflow")
     {
         let mut problem = Diagnostic::of_file(files.join(", "), "there is no Workflow to run");
-        problem.help =
-            Some("a template runs through a Workflow with spec.workflowTemplateRef".to_owned());
+        problem.help = Some("a template runs through a Workflow with spec.workflowTemplateRef".to_owned());
         problems.push(problem);
     }
     if options.name.is_empty() {
         problems.extend(same_names(&documents));
     }
     diagnostic::settle(problems)?;
-    let named = |document: &Document| {
-        document
-            .value
-            .pointer("/metadata/namespace")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let namespace = namespace
-        .map(str::to_owned)
-        .or_else(|| documents.iter().find_map(named));
+    let named =
+        |document: &Document| document.value.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
+    let namespace = namespace.map(str::to_owned).or_else(|| documents.iter().find_map(named));
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
-    let mut plan = Plan {
-        namespace,
-        supports: Vec::new(),
-        workflows: Vec::new(),
-    };
+    let mut plan = Plan { namespace, supports: Vec::new(), workflows: Vec::new() };
     for document in documents {
         let kind = document.kind().to_owned();
         let mut value = document.value;
@@ -78,10 +54,7 @@ pub fn plan(
         } else if objects::is_known(&kind) {
             plan.supports.push((kind, value));
         } else {
-            eprintln!(
-                "warning: {}: {kind} means nothing here, skipped",
-                document.source.name
-            );
+            eprintln!("warning: {}: {kind} means nothing here, skipped", document.source.name);
         }
     }
     Ok(plan)
@@ -100,27 +73,16 @@ fn not_to_be_run(document: &Document) -> Option<Diagnostic> {
         span: Some(place.value.clone()),
         path: "kind".to_owned(),
         help: Some(help.to_owned()),
-        ..Diagnostic::of_source(
-            &document.source,
-            format!("a {} cannot be run", document.kind()),
-        )
+        ..Diagnostic::of_source(&document.source, format!("a {} cannot be run", document.kind()))
     })
 }
 
 fn same_names(documents: &[Document]) -> Vec<Diagnostic> {
     let mut seen = std::collections::BTreeSet::new();
-    let name = |document: &Document| {
-        document
-            .value
-            .pointer("/metadata/name")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
+    let name =
+        |document: &Document| document.value.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
     let mut problems = Vec::new();
-    for document in documents
-        .iter()
-        .filter(|document| document.kind() == "Workflow")
-    {
+    for document in documents.iter().filter(|document| document.kind() == "Workflow") {
         let Some(name) = name(document).filter(|name| !name.is_empty()) else {
             continue;
         };
@@ -130,10 +92,7 @@ fn same_names(documents: &[Document]) -> Vec<Diagnostic> {
                 span: Some(place.key.clone()),
                 path: "metadata.name".to_owned(),
                 help: Some("give it another name, or use generateName".to_owned()),
-                ..Diagnostic::of_source(
-                    &document.source,
-                    format!("two workflows are named `{name}`"),
-                )
+                ..Diagnostic::of_source(&document.source, format!("two workflows are named `{name}`"))
             });
         }
     }

@@ -66,20 +66,11 @@ impl Run {
         let ended = system.shutdown().await;
         let finals = result?;
         if let Err(error) = ended {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "the system did not end well"
-            );
+            tracing::debug!(error = &error as &dyn std::error::Error, "the system did not end well");
         }
         output::objects(&finals, self.output, output::style(connect, self.output))?;
-        let succeeded = |value: &Value| {
-            value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded")
-        };
-        if finals.iter().all(succeeded) {
-            Ok(())
-        } else {
-            Err(Failure::Workflow)
-        }
+        let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
+        if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
     }
 
     async fn in_system(
@@ -94,14 +85,10 @@ impl Run {
         }
         let mut created = Vec::new();
         for value in plan.workflows {
-            created
-                .push(objects::create(&client, &plan.namespace, "Workflow", value, false).await?);
+            created.push(objects::create(&client, &plan.namespace, "Workflow", value, false).await?);
         }
         let options = follow::Options {
-            to_stderr: matches!(
-                self.output,
-                Some(Output::Json | Output::Yaml | Output::Name)
-            ),
+            to_stderr: matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)),
             log: self.log,
             timeout: self.timeout,
             no_color: connect.no_color,

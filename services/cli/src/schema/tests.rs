@@ -5,20 +5,11 @@ use crate::load::{self, Source};
 
 fn mistakes(body: &str) -> Vec<String> {
     let (mut documents, mut problems) = (Vec::new(), Vec::new());
-    load::text(
-        &Arc::new(Source::new("f.yaml", body)),
-        &mut documents,
-        &mut problems,
-    );
-    documents
-        .iter()
-        .flat_map(check)
-        .map(|problem| problem.line())
-        .collect()
+    load::text(&Arc::new(Source::new("f.yaml", body)), &mut documents, &mut problems);
+    documents.iter().flat_map(check).map(|problem| problem.line()).collect()
 }
 
-const HEAD: &str =
-    "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: a-}\n";
+const HEAD: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: a-}\n";
 
 #[test]
 fn all_mistakes_are_named_with_place_path_and_help() {
@@ -43,11 +34,12 @@ fn enums_required_fields_and_inline_templates() {
     );
     let found = mistakes(&body).join("\n");
     assert!(found.contains("`name` is missing"), "{found}");
-    assert!(found.contains("\"always\" is none of Always, OnFailure, OnError, OnTransientError (did you mean `Always`?)"), "{found}");
     assert!(
-        found.contains(
-            "steps[0][0].inline.containr: unknown field `containr` (did you mean `container`?)"
-        ),
+        found.contains("\"always\" is none of Always, OnFailure, OnError, OnTransientError (did you mean `Always`?)"),
+        "{found}"
+    );
+    assert!(
+        found.contains("steps[0][0].inline.containr: unknown field `containr` (did you mean `container`?)"),
         "{found}"
     );
 }
@@ -62,10 +54,8 @@ fn what_argo_lets_pass() {
 
 /// `ARGOSY_CONFORMANCE`, or the folder beside the checkout; `None` where there is none.
 fn shared(name: &str) -> Option<PathBuf> {
-    let conformance = std::env::var_os("ARGOSY_CONFORMANCE").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
-        PathBuf::from,
-    );
+    let conformance = std::env::var_os("ARGOSY_CONFORMANCE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
     Some(conformance.join("..").join(name)).filter(|path| path.exists())
 }
 
@@ -76,17 +66,8 @@ fn argos_own_examples_pass() {
         return;
     };
     let (documents, problems) = load::files(&[examples.to_string_lossy().into_owned()]);
-    let mut lines: Vec<_> = problems
-        .iter()
-        .filter(|problem| !problem.warning)
-        .map(Diagnostic::line)
-        .collect();
-    lines.extend(
-        documents
-            .iter()
-            .flat_map(check)
-            .map(|problem| problem.line()),
-    );
+    let mut lines: Vec<_> = problems.iter().filter(|problem| !problem.warning).map(Diagnostic::line).collect();
+    lines.extend(documents.iter().flat_map(check).map(|problem| problem.line()));
     assert!(documents.len() > 200, "only {} documents", documents.len());
     assert_eq!(lines, Vec::<String>::new());
 }

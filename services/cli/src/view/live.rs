@@ -31,13 +31,7 @@ pub struct Live {
 
 impl Live {
     pub fn new(target: Target) -> Self {
-        Self {
-            target,
-            drawn: Vec::new(),
-            logs: VecDeque::new(),
-            dirty: true,
-            last: Instant::now(),
-        }
+        Self { target, drawn: Vec::new(), logs: VecDeque::new(), dirty: true, last: Instant::now() }
     }
 
     pub fn changed(&mut self) {
@@ -57,8 +51,8 @@ impl Live {
             return;
         }
         (self.dirty, self.last) = (false, Instant::now());
-        let (columns, rows) = terminal_size::terminal_size()
-            .map_or((80, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
+        let (columns, rows) =
+            terminal_size::terminal_size().map_or((80, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
         let lines = self.lines(workflows, columns, rows.saturating_sub(1).max(3));
         if lines == self.drawn {
             return;
@@ -82,18 +76,13 @@ impl Live {
 
     pub fn clear(&mut self) {
         if !self.drawn.is_empty() {
-            self.target
-                .write(&format!("\u{1b}[{}A\u{1b}[J", self.drawn.len()));
+            self.target.write(&format!("\u{1b}[{}A\u{1b}[J", self.drawn.len()));
             self.drawn.clear();
         }
     }
 
     fn lines(&self, workflows: &[Workflow], columns: usize, rows: usize) -> Vec<String> {
-        let style = Style {
-            color: self.target.color,
-            short: true,
-            ..Style::default()
-        };
+        let style = Style { color: self.target.color, short: true, ..Style::default() };
         let now = Timestamp::now();
         let mut lines = Vec::new();
         for workflow in workflows {
@@ -106,29 +95,17 @@ impl Live {
                 head.push_str(&format!("  {}", status.progress));
             }
             lines.push(head);
-            lines.extend(
-                tree(workflow, &Filter::default(), style, now)
-                    .lines()
-                    .skip(1)
-                    .map(str::to_owned),
-            );
+            lines.extend(tree(workflow, &Filter::default(), style, now).lines().skip(1).map(str::to_owned));
         }
         let logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
-        fit(lines, logs, rows, waiting(workflows))
-            .iter()
-            .map(|line| cut(line, columns))
-            .collect()
+        fit(lines, logs, rows, waiting(workflows)).iter().map(|line| cut(line, columns)).collect()
     }
 }
 
 /// What waits for somebody, so that the user knows why nothing moves.
 fn waiting(workflows: &[Workflow]) -> usize {
-    let nodes = workflows
-        .iter()
-        .flat_map(|workflow| workflow.status.nodes.values());
-    nodes
-        .filter(|node| matches!(node.phase, NodePhase::Pending | NodePhase::Unknown))
-        .count()
+    let nodes = workflows.iter().flat_map(|workflow| workflow.status.nodes.values());
+    nodes.filter(|node| matches!(node.phase, NodePhase::Pending | NodePhase::Unknown)).count()
 }
 
 /// At most `rows` lines: the head, then the end of the tree, then the logs.
@@ -180,10 +157,7 @@ mod tests {
     fn lines_are_cut_to_the_terminal_and_colours_end() {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");
-        assert_eq!(
-            cut("\u{1b}[32mabcdef\u{1b}[0m", 4),
-            "\u{1b}[32mabc…\u{1b}[0m"
-        );
+        assert_eq!(cut("\u{1b}[32mabcdef\u{1b}[0m", 4), "\u{1b}[32mabc…\u{1b}[0m");
     }
 
     #[test]
@@ -191,14 +165,7 @@ mod tests {
         let tree: Vec<_> = (0..50).map(|n| format!("n{n}")).collect();
         let shown = fit(tree, vec!["log".into()], 10, 3);
         assert_eq!(shown.len(), 10);
-        assert_eq!(
-            (shown[0].as_str(), shown[8].as_str(), shown[9].as_str()),
-            ("n0", "n49", "log")
-        );
-        assert!(
-            shown[1].contains("42 more above, 3 pending"),
-            "{}",
-            shown[1]
-        );
+        assert_eq!((shown[0].as_str(), shown[8].as_str(), shown[9].as_str()), ("n0", "n49", "log"));
+        assert!(shown[1].contains("42 more above, 3 pending"), "{}", shown[1]);
     }
 }

@@ -28,14 +28,7 @@ pub struct Tails {
 impl Tails {
     pub fn new(client: Client) -> Self {
         let (sender, lines) = mpsc::channel(LINES_MAX);
-        Self {
-            client,
-            followed: HashSet::new(),
-            readers: JoinSet::new(),
-            sender,
-            lines,
-            drained: Vec::new(),
-        }
+        Self { client, followed: HashSet::new(), readers: JoinSet::new(), sender, lines, drained: Vec::new() }
     }
 
     /// Reads the logs of pods that have started since the last call.
@@ -46,26 +39,18 @@ impl Tails {
                 if !started || !self.followed.insert(pod.name.clone()) {
                     continue;
                 }
-                let request = LogRequest {
-                    follow: true,
-                    ..LogRequest::default()
-                };
+                let request = LogRequest { follow: true, ..LogRequest::default() };
                 let (client, sender) = (self.client.clone(), self.sender.clone());
                 let namespace = workflow.metadata.namespace.clone();
                 self.readers.spawn(async move {
                     let prefix = format!("{}: ", pod.name);
-                    let mut lines =
-                        match pods::lines(&client, &namespace, &pod.name, &request).await {
-                            Ok(lines) => lines,
-                            Err(error) => {
-                                tracing::debug!(
-                                    error = &error as &dyn std::error::Error,
-                                    pod = pod.name,
-                                    "read logs"
-                                );
-                                return;
-                            }
-                        };
+                    let mut lines = match pods::lines(&client, &namespace, &pod.name, &request).await {
+                        Ok(lines) => lines,
+                        Err(error) => {
+                            tracing::debug!(error = &error as &dyn std::error::Error, pod = pod.name, "read logs");
+                            return;
+                        }
+                    };
                     while let Ok(Some(line)) = lines.try_next().await {
                         if sender.send(format!("{prefix}{line}")).await.is_err() {
                             return;

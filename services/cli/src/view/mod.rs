@@ -30,18 +30,10 @@ pub struct Target {
 impl Target {
     /// Standard output, or standard error.
     pub fn pick(stderr: bool, no_color: bool) -> Self {
-        let terminal = if stderr {
-            std::io::stderr().is_terminal()
-        } else {
-            std::io::stdout().is_terminal()
-        };
+        let terminal = if stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let color = terminal && !no_color && std::env::var_os("NO_COLOR").is_none();
-        Self {
-            stderr,
-            terminal: terminal && !dumb,
-            color,
-        }
+        Self { stderr, terminal: terminal && !dumb, color }
     }
 
     fn write(self, text: &str) {
@@ -74,30 +66,15 @@ pub struct View {
 impl View {
     /// A view on `target`; with logs when it is a tree, or when `log` is set.
     pub fn new(client: Client, target: Target, log: bool) -> Self {
-        let kind = if target.terminal && !log {
-            Kind::Live(Live::new(target))
-        } else {
-            Kind::Plain(Plain::new(target))
-        };
+        let kind =
+            if target.terminal && !log { Kind::Live(Live::new(target)) } else { Kind::Plain(Plain::new(target)) };
         let tails = (log || matches!(kind, Kind::Live(_))).then(|| Tails::new(client));
-        Self {
-            target,
-            kind,
-            tails,
-        }
+        Self { target, kind, tails }
     }
 
     /// A view that shows nothing.
     pub fn silent() -> Self {
-        Self {
-            target: Target {
-                stderr: true,
-                terminal: false,
-                color: false,
-            },
-            kind: Kind::Silent,
-            tails: None,
-        }
+        Self { target: Target { stderr: true, terminal: false, color: false }, kind: Kind::Silent, tails: None }
     }
 
     /// The workflows as they are now.

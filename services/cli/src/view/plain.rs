@@ -17,34 +17,23 @@ pub struct Plain {
 
 impl Plain {
     pub fn new(target: Target) -> Self {
-        Self {
-            target,
-            workflows: HashMap::new(),
-            nodes: HashMap::new(),
-        }
+        Self { target, workflows: HashMap::new(), nodes: HashMap::new() }
     }
 
     pub fn update(&mut self, workflows: &[Workflow]) {
         for workflow in workflows {
             let name = &workflow.metadata.name;
             let status = &workflow.status;
-            let mut nodes: Vec<&NodeStatus> = status
-                .nodes
-                .values()
-                .filter(|node| self.nodes.get(&node.id) != Some(&node.phase))
-                .collect();
-            nodes.sort_by(|a, b| {
-                (a.finished_at, a.started_at, &a.name).cmp(&(b.finished_at, b.started_at, &b.name))
-            });
+            let mut nodes: Vec<&NodeStatus> =
+                status.nodes.values().filter(|node| self.nodes.get(&node.id) != Some(&node.phase)).collect();
+            nodes.sort_by(|a, b| (a.finished_at, a.started_at, &a.name).cmp(&(b.finished_at, b.started_at, &b.name)));
             for node in nodes {
                 self.nodes.insert(node.id.clone(), node.phase);
                 if node.name != *name {
                     self.line(&node_line(node, self.style()));
                 }
             }
-            if self.workflows.get(name) != Some(&status.phase)
-                && status.phase != WorkflowPhase::Unknown
-            {
+            if self.workflows.get(name) != Some(&status.phase) && status.phase != WorkflowPhase::Unknown {
                 self.workflows.insert(name.clone(), status.phase);
                 self.line(&workflow_line(workflow, self.style()));
             }
@@ -52,16 +41,12 @@ impl Plain {
     }
 
     fn style(&self) -> Style {
-        Style {
-            color: self.target.color,
-            ..Style::default()
-        }
+        Style { color: self.target.color, ..Style::default() }
     }
 
     fn line(&self, text: &str) {
         let now = Timestamp::now().to_zoned(TimeZone::system());
-        self.target
-            .write(&format!("{} {text}\n", now.strftime("%H:%M:%S")));
+        self.target.write(&format!("{} {text}\n", now.strftime("%H:%M:%S")));
     }
 }
 
@@ -73,10 +58,7 @@ fn node_line(node: &NodeStatus, style: Style) -> String {
     let mut text = format!("{} {phase:<9} {}", icon(node, style), node.name);
     finish(
         &mut text,
-        node.phase
-            .is_completed()
-            .then(|| elapsed(node.started_at, node.finished_at, Timestamp::now()))
-            .flatten(),
+        node.phase.is_completed().then(|| elapsed(node.started_at, node.finished_at, Timestamp::now())).flatten(),
         &node.message,
     );
     text
@@ -84,16 +66,9 @@ fn node_line(node: &NodeStatus, style: Style) -> String {
 
 fn workflow_line(workflow: &Workflow, style: Style) -> String {
     let status = &workflow.status;
-    let mut text = format!(
-        "workflow {} {}",
-        workflow.metadata.name,
-        crate::render::phase(status.phase, style)
-    );
-    let seconds = status
-        .phase
-        .is_completed()
-        .then(|| elapsed(status.started_at, status.finished_at, Timestamp::now()))
-        .flatten();
+    let mut text = format!("workflow {} {}", workflow.metadata.name, crate::render::phase(status.phase, style));
+    let seconds =
+        status.phase.is_completed().then(|| elapsed(status.started_at, status.finished_at, Timestamp::now())).flatten();
     finish(&mut text, seconds, &status.message);
     text
 }
@@ -103,9 +78,6 @@ fn finish(text: &mut String, seconds: Option<i64>, message: &str) {
         text.push_str(&format!(" ({})", human::short(seconds)));
     }
     if !message.is_empty() {
-        text.push_str(&format!(
-            ": {}",
-            message.lines().collect::<Vec<_>>().join(" ")
-        ));
+        text.push_str(&format!(": {}", message.lines().collect::<Vec<_>>().join(" ")));
     }
 }
