@@ -44,7 +44,7 @@ impl Chaos for Faults {
             assert!(before.is_none_or(|before| before == command), "{} has two meanings", message.id);
         }
         let mut published = self.published.lock().expect("no panic");
-        let is_unlucky = published.insert(message.id.clone()) && published.len() % 3 == 0;
+        let is_unlucky = published.insert(message.id.clone()) && published.len().is_multiple_of(3);
         if self.doubling && is_unlucky { PublishFault::LostAnswer } else { PublishFault::None }
     }
 
