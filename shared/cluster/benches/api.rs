@@ -2,9 +2,7 @@
 
 use argosy_cluster::api::{Options, Server};
 use divan::Bencher;
-use kube::api::{
-    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
-};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
 
 fn main() {
@@ -18,26 +16,11 @@ struct World {
 }
 
 fn world() -> World {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let server = Server::new(Options {
-        body_bytes_max: 256 << 20,
-        ..Options::default()
-    });
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
-        "argoproj.io",
-        "v1alpha1",
-        "Workflow",
-    ));
-    let api =
-        runtime.block_on(async { Api::namespaced_with(server.client("argo"), "argo", &resource) });
-    World {
-        runtime,
-        api,
-        _server: server,
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let server = Server::new(Options { body_bytes_max: 256 << 20, ..Options::default() });
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Workflow"));
+    let api = runtime.block_on(async { Api::namespaced_with(server.client("argo"), "argo", &resource) });
+    World { runtime, api, _server: server }
 }
 
 fn node(i: usize) -> Value {
@@ -59,22 +42,14 @@ fn workflow(nodes: usize) -> DynamicObject {
 fn create(bencher: Bencher<'_, '_>) {
     let world = world();
     let object = workflow(1);
-    bencher.bench_local(|| {
-        world
-            .runtime
-            .block_on(world.api.create(&PostParams::default(), &object))
-            .expect("created")
-    });
+    bencher.bench_local(|| world.runtime.block_on(world.api.create(&PostParams::default(), &object)).expect("created"));
 }
 
 /// One node of many changes; the answer is metadata only.
 #[divan::bench(args = [1, 1_000, 100_000], sample_count = 50)]
 fn patch_one_node(bencher: Bencher<'_, '_>, nodes: usize) {
     let world = world();
-    let made = world
-        .runtime
-        .block_on(world.api.create(&PostParams::default(), &workflow(nodes)))
-        .expect("created");
+    let made = world.runtime.block_on(world.api.create(&PostParams::default(), &workflow(nodes))).expect("created");
     let name = made.metadata.name.expect("a name");
     let mut count = 0usize;
     bencher.bench_local(|| {
@@ -82,11 +57,7 @@ fn patch_one_node(bencher: Bencher<'_, '_>, nodes: usize) {
         let patch = json!({"status": {"nodes": {format!("wf-{}", count % nodes): {"progress": count.to_string()}}}});
         world
             .runtime
-            .block_on(world.api.patch_metadata(
-                &name,
-                &PatchParams::default(),
-                &Patch::Merge(&patch),
-            ))
+            .block_on(world.api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)))
             .expect("patched")
     });
 }

@@ -17,9 +17,7 @@ async fn main() -> anyhow::Result<()> {
         Some(dir) => Server::open(Options::default(), Path::new(&dir)).context("open the data")?,
         None => Server::new(Options::default()),
     };
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .context("listen")?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.context("listen")?;
     print!("{}", server.kubeconfig(listener.local_addr()?));
     let stop = async {
         // Without signals the server just runs on.

@@ -29,9 +29,7 @@ pub(crate) fn time_text(time: Timestamp) -> String {
 /// Checks that body and path agree, filling what the body leaves out.
 pub(crate) fn check_type(kind: &Kind, tree: &mut Json) -> Result<()> {
     if tree.as_map().is_none() {
-        return Err(Failure::bad_request(
-            "the body of the request is not an object",
-        ));
+        return Err(Failure::bad_request("the body of the request is not an object"));
     }
     let api_version = kind.api_version();
     for (field, wanted) in [("apiVersion", api_version.as_str()), ("kind", kind.kind)] {
@@ -74,15 +72,8 @@ pub(crate) fn check_namespace(kind: &Kind, namespace: Option<&str>, tree: &mut J
 pub(crate) fn complete_new(kind: &Kind, tree: &mut Json, uid: Uuid, now: Timestamp) -> Result<()> {
     name_new(kind, tree, uid)?;
     tree.set(&["metadata", "uid"], Json::string(uid.to_string()));
-    tree.set(
-        &["metadata", "creationTimestamp"],
-        Json::string(time_text(now)),
-    );
-    for field in [
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-    ] {
+    tree.set(&["metadata", "creationTimestamp"], Json::string(time_text(now)));
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         tree.remove(&["metadata", field]);
     }
     if kind.generation {
@@ -103,10 +94,7 @@ fn name_new(kind: &Kind, tree: &mut Json, uid: Uuid) -> Result<()> {
             return Err(Failure::invalid(
                 kind,
                 "",
-                &[(
-                    "metadata.name",
-                    "Required value: name or generateName is required".to_owned(),
-                )],
+                &[("metadata.name", "Required value: name or generateName is required".to_owned())],
             ));
         };
         let base: String = base.chars().take(GENERATED_BASE_CHARS_MAX).collect();
@@ -212,11 +200,7 @@ pub(crate) fn complete_update(old: &Object, tree: &mut Json, status_only: bool) 
         default_fields(kind, tree);
     }
     if kind.generation && content_changed(kind, &old.tree, tree) {
-        let generation = old
-            .tree
-            .at(&["metadata", "generation"])
-            .and_then(Json::as_i64)
-            .unwrap_or(0);
+        let generation = old.tree.at(&["metadata", "generation"]).and_then(Json::as_i64).unwrap_or(0);
         tree.set(&["metadata", "generation"], json!(generation + 1).into());
     }
 }
@@ -226,10 +210,7 @@ pub(crate) fn complete_update(old: &Object, tree: &mut Json, status_only: bool) 
 /// Source: Kubernetes `customResourceStrategy.PrepareForUpdate`; a workflow's status counts.
 fn content_changed(kind: &Kind, old: &Json, new: &Json) -> bool {
     let empty = Map::default();
-    let (old, new) = (
-        old.as_map().unwrap_or(&empty),
-        new.as_map().unwrap_or(&empty),
-    );
+    let (old, new) = (old.as_map().unwrap_or(&empty), new.as_map().unwrap_or(&empty));
     let mut changed = false;
     old.differences(new, &mut |key, a, b| {
         let ignored = key == "metadata" || key == "status" && kind.status;
@@ -262,8 +243,7 @@ fn default_secret(tree: &mut Json) {
         return;
     };
     for (key, value) in plain.as_map().into_iter().flat_map(Map::iter) {
-        let encoded =
-            base64::engine::general_purpose::STANDARD.encode(value.as_str().unwrap_or(""));
+        let encoded = base64::engine::general_purpose::STANDARD.encode(value.as_str().unwrap_or(""));
         tree.set(&["data", key], Json::string(encoded));
     }
 }
@@ -292,27 +272,19 @@ fn default_pod(tree: &mut Json) {
 }
 
 fn is_complete(container: &Json) -> bool {
-    [
-        "terminationMessagePath",
-        "terminationMessagePolicy",
-        "imagePullPolicy",
-        "resources",
-    ]
-    .iter()
-    .all(|field| container.get(field).is_some())
+    ["terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "resources"]
+        .iter()
+        .all(|field| container.get(field).is_some())
 }
 
 fn default_container(mut container: Json) -> Json {
-    container.set_default(&["terminationMessagePath"], || {
-        Json::string("/dev/termination-log")
-    });
+    container.set_default(&["terminationMessagePath"], || Json::string("/dev/termination-log"));
     container.set_default(&["terminationMessagePolicy"], || Json::string("File"));
     container.set_default(&["resources"], Json::object);
     let image = container.str_at(&["image"]).unwrap_or("").to_owned();
     container.set_default(&["imagePullPolicy"], || {
         let tag = image.rsplit('/').next().unwrap_or("");
-        let pinned =
-            image.contains('@') || tag.split_once(':').is_some_and(|(_, tag)| tag != "latest");
+        let pinned = image.contains('@') || tag.split_once(':').is_some_and(|(_, tag)| tag != "latest");
         Json::string(if pinned { "IfNotPresent" } else { "Always" })
     });
     container

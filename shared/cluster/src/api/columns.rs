@@ -19,28 +19,16 @@ pub(crate) struct Column {
 }
 
 pub(super) const fn text(name: &'static str, cell: fn(&Object, Timestamp) -> Value) -> Column {
-    Column {
-        name,
-        data_type: "string",
-        priority: 0,
-        cell,
-    }
+    Column { name, data_type: "string", priority: 0, cell }
 }
 
 pub(super) const fn wide(column: Column) -> Column {
-    Column {
-        priority: 1,
-        ..column
-    }
+    Column { priority: 1, ..column }
 }
 
 pub(super) const NAME: Column = text("Name", |o, _| json!(o.name()));
-pub(super) const AGE: Column = text("Age", |o, now| {
-    age(o, &["metadata", "creationTimestamp"], now)
-});
-const CREATED: Column = text("Created At", |o, _| {
-    at(o, &["metadata", "creationTimestamp"])
-});
+pub(super) const AGE: Column = text("Age", |o, now| age(o, &["metadata", "creationTimestamp"], now));
+const CREATED: Column = text("Created At", |o, _| at(o, &["metadata", "creationTimestamp"]));
 
 /// The text at a path, or nothing.
 pub(super) fn at(object: &Object, path: &[&str]) -> Value {
@@ -81,37 +69,18 @@ static PLAIN: [Column; 2] = [NAME, AGE];
 static WORKFLOWS: [Column; 4] = [
     NAME,
     text("Status", |o, _| at(o, &["status", "phase"])),
-    text("Age", |o, now| {
-        match o.tree.str_at(&["status", "startedAt"]) {
-            None => json!(""),
-            Some(_) => age(o, &["status", "startedAt"], now),
-        }
+    text("Age", |o, now| match o.tree.str_at(&["status", "startedAt"]) {
+        None => json!(""),
+        Some(_) => age(o, &["status", "startedAt"], now),
     }),
     text("Message", |o, _| at(o, &["status", "message"])),
 ];
-static NAMESPACES: [Column; 3] = [
-    NAME,
-    text("Status", |o, _| at(o, &["status", "phase"])),
-    AGE,
-];
-static CONFIG_MAPS: [Column; 3] = [
-    NAME,
-    text("Data", |o, _| {
-        json!((count(o, "data") + count(o, "binaryData")).to_string())
-    }),
-    AGE,
-];
-static SECRETS: [Column; 4] = [
-    NAME,
-    text("Type", |o, _| at(o, &["type"])),
-    text("Data", |o, _| json!(count(o, "data").to_string())),
-    AGE,
-];
-static ACCOUNTS: [Column; 3] = [
-    NAME,
-    text("Secrets", |o, _| json!(count(o, "secrets").to_string())),
-    AGE,
-];
+static NAMESPACES: [Column; 3] = [NAME, text("Status", |o, _| at(o, &["status", "phase"])), AGE];
+static CONFIG_MAPS: [Column; 3] =
+    [NAME, text("Data", |o, _| json!((count(o, "data") + count(o, "binaryData")).to_string())), AGE];
+static SECRETS: [Column; 4] =
+    [NAME, text("Type", |o, _| at(o, &["type"])), text("Data", |o, _| json!(count(o, "data").to_string())), AGE];
+static ACCOUNTS: [Column; 3] = [NAME, text("Secrets", |o, _| json!(count(o, "secrets").to_string())), AGE];
 static CLAIMS: [Column; 7] = [
     NAME,
     text("Status", |o, _| at(o, &["status", "phase"])),
@@ -145,10 +114,7 @@ static SERVICES: [Column; 4] = [
 static NODES: [Column; 4] = [
     NAME,
     text("Status", |o, _| {
-        let conditions = o
-            .tree
-            .at(&["status", "conditions"])
-            .and_then(Json::as_array);
+        let conditions = o.tree.at(&["status", "conditions"]).and_then(Json::as_array);
         let ready = conditions
             .unwrap_or(&[])
             .iter()
@@ -156,9 +122,7 @@ static NODES: [Column; 4] = [
         json!(if ready { "Ready" } else { "NotReady" })
     }),
     AGE,
-    text("Version", |o, _| {
-        at(o, &["status", "nodeInfo", "kubeletVersion"])
-    }),
+    text("Version", |o, _| at(o, &["status", "nodeInfo", "kubeletVersion"])),
 ];
 static EVENTS: [Column; 5] = [
     text("Last Seen", |o, now| {
@@ -173,40 +137,22 @@ static EVENTS: [Column; 5] = [
     text("Type", |o, _| at(o, &["type"])),
     text("Reason", |o, _| at(o, &["reason"])),
     text("Object", |o, _| {
-        let about = ["involvedObject", "regarding"]
-            .into_iter()
-            .find_map(|field| o.tree.get(field));
+        let about = ["involvedObject", "regarding"].into_iter().find_map(|field| o.tree.get(field));
         let part = |name| about.and_then(|a| a.str_at(&[name])).unwrap_or("");
-        json!(format!(
-            "{}/{}",
-            part("kind").to_ascii_lowercase(),
-            part("name")
-        ))
+        json!(format!("{}/{}", part("kind").to_ascii_lowercase(), part("name")))
     }),
     text("Message", |o, _| {
-        json!(
-            ["message", "note"]
-                .into_iter()
-                .find_map(|field| o.tree.str_at(&[field]))
-                .unwrap_or("")
-                .trim()
-        )
+        json!(["message", "note"].into_iter().find_map(|field| o.tree.str_at(&[field])).unwrap_or("").trim())
     }),
 ];
 static BUDGETS: [Column; 5] = [
     NAME,
     text("Min Available", |o, _| na(o, &["spec", "minAvailable"])),
     text("Max Unavailable", |o, _| na(o, &["spec", "maxUnavailable"])),
-    text("Allowed Disruptions", |o, _| {
-        json!(number(o, &["status", "disruptionsAllowed"]).to_string())
-    }),
+    text("Allowed Disruptions", |o, _| json!(number(o, &["status", "disruptionsAllowed"]).to_string())),
     AGE,
 ];
-static LEASES: [Column; 3] = [
-    NAME,
-    text("Holder", |o, _| at(o, &["spec", "holderIdentity"])),
-    AGE,
-];
+static LEASES: [Column; 3] = [NAME, text("Holder", |o, _| at(o, &["spec", "holderIdentity"])), AGE];
 static JOBS: [Column; 3] = [
     NAME,
     text("Completions", |o, _| {

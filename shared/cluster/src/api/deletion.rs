@@ -42,27 +42,20 @@ impl DeleteOptions {
     /// From the body, if any, and the query parameters.
     pub fn parse(params: &Params, body: Option<Json>) -> Result<Self> {
         let body = body.unwrap_or_else(Json::object);
-        let policy = body
-            .str_at(&["propagationPolicy"])
-            .or(params.get("propagationPolicy"));
+        let policy = body.str_at(&["propagationPolicy"]).or(params.get("propagationPolicy"));
         let propagation = match policy {
             None | Some("Background") => Propagation::Background,
             Some("Foreground") => Propagation::Foreground,
             Some("Orphan") => Propagation::Orphan,
             Some(other) => {
-                return Err(Failure::bad_request(format!(
-                    "propagationPolicy: Unsupported value: \"{other}\""
-                )));
+                return Err(Failure::bad_request(format!("propagationPolicy: Unsupported value: \"{other}\"")));
             }
         };
         let grace = match body.get("gracePeriodSeconds").and_then(Json::as_i64) {
             Some(secs) => Some(u64::try_from(secs).unwrap_or(0)),
             None => params.number("gracePeriodSeconds")?,
         };
-        let dry = body
-            .get("dryRun")
-            .and_then(Json::as_array)
-            .is_some_and(|d| !d.is_empty());
+        let dry = body.get("dryRun").and_then(Json::as_array).is_some_and(|d| !d.is_empty());
         let text = |path: &[&str]| body.str_at(path).map(str::to_owned);
         Ok(DeleteOptions {
             grace_period_secs: grace,
@@ -75,10 +68,7 @@ impl DeleteOptions {
 
     fn check(&self, object: &Object) -> Result<()> {
         if let Some(uid) = self.uid.as_deref().filter(|uid| *uid != object.uid()) {
-            let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                object.uid()
-            );
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object.uid());
             return Err(Failure::conflict(object.kind, object.name(), &why));
         }
         let revision = object.revision.to_string();
@@ -102,11 +92,7 @@ pub(crate) enum Deleted {
 }
 
 /// Deletes one object as the options say.
-pub(crate) fn delete(
-    txn: &mut Txn<'_>,
-    object: &Arc<Object>,
-    options: &DeleteOptions,
-) -> Result<Deleted> {
+pub(crate) fn delete(txn: &mut Txn<'_>, object: &Arc<Object>, options: &DeleteOptions) -> Result<Deleted> {
     options.check(object)?;
     Ok(delete_checked(txn, object, options))
 }
@@ -125,10 +111,7 @@ fn delete_checked(txn: &mut Txn<'_>, object: &Arc<Object>, options: &DeleteOptio
         all.push(Json::string(finalizer));
         tree.set(&["metadata", "finalizers"], Json::Array(Arc::new(all)));
     }
-    let finalized = tree
-        .at(&["metadata", "finalizers"])
-        .and_then(Json::as_array)
-        .is_none_or(<[Json]>::is_empty);
+    let finalized = tree.at(&["metadata", "finalizers"]).and_then(Json::as_array).is_none_or(<[Json]>::is_empty);
     if finalized && grace == 0 {
         let last = txn.remove(object);
         removed(txn, &last);
@@ -136,20 +119,11 @@ fn delete_checked(txn: &mut Txn<'_>, object: &Arc<Object>, options: &DeleteOptio
     }
     if !object.is_deleting() {
         let due = txn.now() + i64::try_from(grace).unwrap_or(i64::MAX / 4).seconds();
-        tree.set(
-            &["metadata", "deletionTimestamp"],
-            Json::string(time_text(due)),
-        );
-        tree.set(
-            &["metadata", "deletionGracePeriodSeconds"],
-            json!(grace).into(),
-        );
+        tree.set(&["metadata", "deletionTimestamp"], Json::string(time_text(due)));
+        tree.set(&["metadata", "deletionGracePeriodSeconds"], json!(grace).into());
         count_generation(object, &mut tree);
     } else if grace < deletion_grace_secs(object) {
-        tree.set(
-            &["metadata", "deletionGracePeriodSeconds"],
-            json!(grace).into(),
-        );
+        tree.set(&["metadata", "deletionGracePeriodSeconds"], json!(grace).into());
     }
     if tree == object.tree {
         return Deleted::Waiting(Arc::clone(object));
@@ -180,10 +154,7 @@ fn grace_secs(object: &Object, options: &DeleteOptions) -> u64 {
         .and_then(Json::as_i64)
         .map_or(30, |secs| u64::try_from(secs).unwrap_or(0));
     let unassigned = object.tree.str_at(&["spec", "nodeName"]).is_none();
-    let ended = matches!(
-        object.tree.str_at(&["status", "phase"]),
-        Some("Succeeded" | "Failed")
-    );
+    let ended = matches!(object.tree.str_at(&["status", "phase"]), Some("Succeeded" | "Failed"));
     if unassigned || ended {
         return 0;
     }
@@ -205,11 +176,7 @@ fn deletion_grace_secs(object: &Object) -> u64 {
 }
 
 fn count_generation(object: &Object, tree: &mut Json) {
-    if let Some(generation) = object
-        .tree
-        .at(&["metadata", "generation"])
-        .and_then(Json::as_i64)
-    {
+    if let Some(generation) = object.tree.at(&["metadata", "generation"]).and_then(Json::as_i64) {
         tree.set(&["metadata", "generation"], json!(generation + 1).into());
     }
 }
@@ -222,8 +189,7 @@ pub(crate) fn finish_if_ready(txn: &mut Txn<'_>, object: Arc<Object>) -> Deleted
     if object.has_finalizer(ORPHAN) && txn.dependents(object.uid()).is_empty() {
         return finish_if_ready_without(txn, object, ORPHAN);
     }
-    if !object.is_deleting() || !object.finalizers().is_empty() || deletion_grace_secs(&object) > 0
-    {
+    if !object.is_deleting() || !object.finalizers().is_empty() || deletion_grace_secs(&object) > 0 {
         return Deleted::Waiting(object);
     }
     let last = txn.remove(&object);
@@ -235,12 +201,7 @@ fn finish_if_ready_without(txn: &mut Txn<'_>, object: Arc<Object>, finalizer: &s
     if !object.is_deleting() {
         return Deleted::Waiting(object);
     }
-    let left: Vec<Json> = object
-        .finalizers()
-        .iter()
-        .filter(|f| f.as_str() != Some(finalizer))
-        .cloned()
-        .collect();
+    let left: Vec<Json> = object.finalizers().iter().filter(|f| f.as_str() != Some(finalizer)).cloned().collect();
     let mut tree = object.tree.clone();
     tree.set(&["metadata", "finalizers"], Json::Array(Arc::new(left)));
     let object = txn.put(object.kind, tree);
@@ -250,8 +211,7 @@ fn finish_if_ready_without(txn: &mut Txn<'_>, object: Arc<Object>, finalizer: &s
 fn has_blocking_dependents(txn: &Txn<'_>, uid: &str) -> bool {
     txn.dependents(uid).iter().any(|dependent| {
         dependent.owner_references().iter().any(|owner| {
-            owner.str_at(&["uid"]) == Some(uid)
-                && owner.get("blockOwnerDeletion").and_then(Json::as_bool) == Some(true)
+            owner.str_at(&["uid"]) == Some(uid) && owner.get("blockOwnerDeletion").and_then(Json::as_bool) == Some(true)
         })
     })
 }
@@ -267,10 +227,7 @@ fn removed(txn: &mut Txn<'_>, last: &Arc<Object>) {
     if last.kind.flavor == Flavor::Namespace {
         for object in txn.of_namespace(last.name()) {
             if let Some(object) = current(txn, &object) {
-                let options = DeleteOptions {
-                    grace_period_secs: Some(0),
-                    ..DeleteOptions::default()
-                };
+                let options = DeleteOptions { grace_period_secs: Some(0), ..DeleteOptions::default() };
                 delete_checked(txn, &object, &options);
             }
         }
@@ -278,8 +235,7 @@ fn removed(txn: &mut Txn<'_>, last: &Arc<Object>) {
 }
 
 fn current(txn: &Txn<'_>, object: &Object) -> Option<Arc<Object>> {
-    txn.get(object.kind, &object.key)
-        .filter(|now| now.uid() == object.uid())
+    txn.get(object.kind, &object.key).filter(|now| now.uid() == object.uid())
 }
 
 /// Deletes the dependents of an owner that have no other owner left.
@@ -288,18 +244,12 @@ fn collect_dependents(txn: &mut Txn<'_>, uid: &str, foreground: bool) {
         let Some(dependent) = current(txn, &dependent) else {
             continue;
         };
-        let other_owner_lives = dependent
-            .owner_uids()
-            .any(|other| other != uid && txn.by_uid(other).is_some());
+        let other_owner_lives = dependent.owner_uids().any(|other| other != uid && txn.by_uid(other).is_some());
         if other_owner_lives || dependent.is_deleting() {
             continue;
         }
         let options = DeleteOptions {
-            propagation: if foreground {
-                Propagation::Foreground
-            } else {
-                Propagation::Background
-            },
+            propagation: if foreground { Propagation::Foreground } else { Propagation::Background },
             ..DeleteOptions::default()
         };
         delete_checked(txn, &dependent, &options);
@@ -308,20 +258,13 @@ fn collect_dependents(txn: &mut Txn<'_>, uid: &str, foreground: bool) {
 
 fn release_dependents(txn: &mut Txn<'_>, uid: &str) {
     for dependent in txn.dependents(uid) {
-        let left: Vec<Json> = dependent
-            .owner_references()
-            .iter()
-            .filter(|o| o.str_at(&["uid"]) != Some(uid))
-            .cloned()
-            .collect();
+        let left: Vec<Json> =
+            dependent.owner_references().iter().filter(|o| o.str_at(&["uid"]) != Some(uid)).cloned().collect();
         let mut tree = dependent.tree.clone();
         if left.is_empty() {
             tree.remove(&["metadata", "ownerReferences"]);
         } else {
-            tree.set(
-                &["metadata", "ownerReferences"],
-                Json::Array(Arc::new(left)),
-            );
+            tree.set(&["metadata", "ownerReferences"], Json::Array(Arc::new(left)));
         }
         txn.put(dependent.kind, tree);
     }
@@ -332,16 +275,8 @@ pub(crate) fn is_abandoned(txn: &Txn<'_>, object: &Object) -> bool {
     let owners = object.owner_references();
     !owners.is_empty()
         && owners.iter().all(|owner| {
-            let group = owner
-                .str_at(&["apiVersion"])
-                .and_then(|v| v.split_once('/'))
-                .map_or("", |(group, _)| group);
-            let known = owner
-                .str_at(&["kind"])
-                .is_some_and(|kind| super::kinds::find_by_kind(group, kind).is_some());
-            known
-                && owner
-                    .str_at(&["uid"])
-                    .is_none_or(|uid| txn.by_uid(uid).is_none())
+            let group = owner.str_at(&["apiVersion"]).and_then(|v| v.split_once('/')).map_or("", |(group, _)| group);
+            let known = owner.str_at(&["kind"]).is_some_and(|kind| super::kinds::find_by_kind(group, kind).is_some());
+            known && owner.str_at(&["uid"]).is_none_or(|uid| txn.by_uid(uid).is_none())
         })
 }

@@ -4,16 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::kinds::{Flavor, KINDS, Kind};
 
-const VERBS: [&str; 8] = [
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-];
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// Plural, kind, whether it is posted to a namespace.
 type Review = (&'static str, &'static str, bool);
@@ -26,17 +17,10 @@ const REVIEW_GROUPS: [(&str, &[Review]); 2] = [
             ("selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
             ("selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
             ("subjectaccessreviews", "SubjectAccessReview", false),
-            (
-                "localsubjectaccessreviews",
-                "LocalSubjectAccessReview",
-                true,
-            ),
+            ("localsubjectaccessreviews", "LocalSubjectAccessReview", true),
         ],
     ),
-    (
-        "authentication.k8s.io",
-        &[("selfsubjectreviews", "SelfSubjectReview", false)],
-    ),
+    ("authentication.k8s.io", &[("selfsubjectreviews", "SelfSubjectReview", false)]),
 ];
 
 /// The answer to a discovery path; `None` when it is not one.
@@ -49,23 +33,16 @@ pub(crate) fn document(path: &str) -> Option<Value> {
         ["apis"] => Some(json!({"kind": "APIGroupList", "apiVersion": "v1",
             "groups": groups().into_iter().map(group).collect::<Vec<_>>()})),
         ["api", "v1"] => Some(resources("", "v1")),
-        ["apis", name] => groups()
-            .into_iter()
-            .find(|(group, _)| group == name)
-            .map(|found| {
-                let mut body = group(found);
-                body["kind"] = json!("APIGroup");
-                body["apiVersion"] = json!("v1");
-                body
-            }),
-        ["apis", name, version] => groups()
-            .contains(&(name, version))
-            .then(|| resources(name, version)),
+        ["apis", name] => groups().into_iter().find(|(group, _)| group == name).map(|found| {
+            let mut body = group(found);
+            body["kind"] = json!("APIGroup");
+            body["apiVersion"] = json!("v1");
+            body
+        }),
+        ["apis", name, version] => groups().contains(&(name, version)).then(|| resources(name, version)),
         ["openapi", "v3"] => Some(openapi_index()),
         ["openapi", "v3", "api", "v1"] => Some(openapi("", "v1")),
-        ["openapi", "v3", "apis", name, version] => groups()
-            .contains(&(name, version))
-            .then(|| openapi(name, version)),
+        ["openapi", "v3", "apis", name, version] => groups().contains(&(name, version)).then(|| openapi(name, version)),
         _ => None,
     }
 }
@@ -79,10 +56,7 @@ fn version() -> Value {
 /// The named groups with their one version, in a fixed order.
 fn groups() -> Vec<(&'static str, &'static str)> {
     let mut groups: Vec<(&str, &str)> = Vec::new();
-    let named = KINDS
-        .iter()
-        .filter(|k| !k.group.is_empty())
-        .map(|k| (k.group, k.version));
+    let named = KINDS.iter().filter(|k| !k.group.is_empty()).map(|k| (k.group, k.version));
     for group in named.chain(REVIEW_GROUPS.iter().map(|(name, _)| (*name, "v1"))) {
         if !groups.contains(&group) {
             groups.push(group);
@@ -97,19 +71,12 @@ fn group((name, version): (&str, &str)) -> Value {
 }
 
 fn group_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 fn resources(group: &str, version: &str) -> Value {
     let mut list = Vec::new();
-    for kind in KINDS
-        .iter()
-        .filter(|k| k.group == group && k.version == version)
-    {
+    for kind in KINDS.iter().filter(|k| k.group == group && k.version == version) {
         let mut entry = json!({
             "name": kind.plural, "singularName": kind.singular(), "namespaced": kind.namespaced,
             "kind": kind.kind, "verbs": VERBS,
@@ -122,12 +89,7 @@ fn resources(group: &str, version: &str) -> Value {
         }
         list.push(entry);
         if kind.status {
-            list.push(subresource(
-                kind,
-                "status",
-                kind.kind,
-                &["get", "patch", "update"],
-            ));
+            list.push(subresource(kind, "status", kind.kind, &["get", "patch", "update"]));
         }
         if kind.flavor == Flavor::Pod {
             list.push(subresource(kind, "log", "Pod", &["get"]));
@@ -140,10 +102,8 @@ fn resources(group: &str, version: &str) -> Value {
     }
     for (_, reviews) in REVIEW_GROUPS.iter().filter(|(name, _)| *name == group) {
         for (plural, kind, namespaced) in *reviews {
-            list.push(
-                json!({"name": plural, "singularName": kind.to_ascii_lowercase(),
-                "namespaced": namespaced, "kind": kind, "verbs": ["create"]}),
-            );
+            list.push(json!({"name": plural, "singularName": kind.to_ascii_lowercase(),
+                "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
         }
     }
     json!({"kind": "APIResourceList", "apiVersion": "v1",
@@ -160,20 +120,13 @@ fn openapi_index() -> Value {
     let all = std::iter::once(("", "v1")).chain(groups());
     for (group, version) in all {
         let path = base_path(group, version);
-        paths.insert(
-            path.clone(),
-            json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=1")}),
-        );
+        paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=1")}));
     }
     json!({"paths": paths})
 }
 
 fn base_path(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        format!("api/{version}")
-    } else {
-        format!("apis/{group}/{version}")
-    }
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
 }
 
 /// The paths and parameters of a group's resources. Schemas keep unknown fields: whoever reads a
@@ -181,17 +134,9 @@ fn base_path(group: &str, version: &str) -> String {
 fn openapi(group: &str, version: &str) -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
-    for kind in KINDS
-        .iter()
-        .filter(|k| k.group == group && k.version == version)
-    {
+    for kind in KINDS.iter().filter(|k| k.group == group && k.version == version) {
         let gvk = json!({"group": group, "version": version, "kind": kind.kind});
-        let schema = format!(
-            "{}.{}.{}",
-            if group.is_empty() { "core" } else { group },
-            version,
-            kind.kind
-        );
+        let schema = format!("{}.{}.{}", if group.is_empty() { "core" } else { group }, version, kind.kind);
         let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
         schemas.insert(
             schema,
@@ -209,13 +154,10 @@ fn openapi(group: &str, version: &str) -> Value {
         base.push('/');
         base.push_str(kind.plural);
         let operation = |action: &str, medias: &[&str]| {
-            let content: Map<String, Value> = medias
-                .iter()
-                .map(|media| ((*media).to_owned(), json!({"schema": reference})))
-                .collect();
-            let parameters = ["dryRun", "fieldManager", "fieldValidation"].map(|name| {
-                json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}})
-            });
+            let content: Map<String, Value> =
+                medias.iter().map(|media| ((*media).to_owned(), json!({"schema": reference}))).collect();
+            let parameters = ["dryRun", "fieldManager", "fieldValidation"]
+                .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}));
             json!({
                 "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
                 "parameters": parameters,
@@ -224,10 +166,7 @@ fn openapi(group: &str, version: &str) -> Value {
                     "content": {"application/json": {"schema": reference}}}},
             })
         };
-        paths.insert(
-            base.clone(),
-            json!({"post": operation("post", &["application/json"])}),
-        );
+        paths.insert(base.clone(), json!({"post": operation("post", &["application/json"])}));
         paths.insert(
             format!("{base}/{{name}}"),
             json!({

@@ -20,12 +20,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Failure {
-            code,
-            reason,
-            message: message.into(),
-            details: None,
-        }
+        Failure { code, reason, message: message.into(), details: None }
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {
@@ -55,10 +50,7 @@ impl Failure {
     }
 
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} \"{name}\": {why}",
-            kind.qualified()
-        );
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name)
     }
 
@@ -77,11 +69,8 @@ impl Failure {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let qualified = if kind.group.is_empty() {
-            kind.kind.to_owned()
-        } else {
-            format!("{}.{}", kind.kind, kind.group)
-        };
+        let qualified =
+            if kind.group.is_empty() { kind.kind.to_owned() } else { format!("{}.{}", kind.kind, kind.group) };
         let mut failure = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Invalid",
@@ -89,21 +78,16 @@ impl Failure {
         );
         let causes: Vec<Value> = causes
             .iter()
-            .map(|(field, message)| {
-                json!({"reason": "FieldValueInvalid", "message": message, "field": field})
-            })
+            .map(|(field, message)| json!({"reason": "FieldValueInvalid", "message": message, "field": field}))
             .collect();
-        failure.details =
-            Some(json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes}));
+        failure.details = Some(json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes}));
         failure
     }
 
     /// Fields owned by other managers in a server-side apply: `(manager, field path)` pairs.
     pub fn apply_conflict(conflicts: &[(String, String)]) -> Self {
-        let lines: Vec<String> = conflicts
-            .iter()
-            .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
-            .collect();
+        let lines: Vec<String> =
+            conflicts.iter().map(|(manager, field)| format!("conflict with \"{manager}\": {field}")).collect();
         let causes: Vec<Value> = conflicts
             .iter()
             .map(|(manager, field)| {
@@ -170,11 +154,7 @@ impl Failure {
     }
 
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            message,
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
     pub fn internal(message: impl Into<String>) -> Self {

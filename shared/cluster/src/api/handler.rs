@@ -56,10 +56,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub fn content_type(&self) -> &str {
-        self.headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or("application/json")
+        self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json")
     }
 
     /// Who writes: `fieldManager`, else the program's name from its user agent.
@@ -68,10 +65,7 @@ impl Call {
             let agent = self.headers.get(header::USER_AGENT)?.to_str().ok()?;
             agent.split('/').next().filter(|name| !name.is_empty())
         };
-        self.params
-            .get("fieldManager")
-            .or_else(agent)
-            .unwrap_or("unknown")
+        self.params.get("fieldManager").or_else(agent).unwrap_or("unknown")
     }
 
     /// The body of a deletion.
@@ -91,8 +85,7 @@ impl Call {
                 .map_err(|e| e.to_string())
                 .and_then(|text| serde_saphyr::from_str(text).map_err(|e| e.to_string())),
             PROTOBUF => {
-                return protobuf::parse(&self.body)
-                    .ok_or_else(|| Failure::unsupported_media(PROTOBUF));
+                return protobuf::parse(&self.body).ok_or_else(|| Failure::unsupported_media(PROTOBUF));
             }
             other => return Err(Failure::unsupported_media(other)),
         }
@@ -102,22 +95,14 @@ impl Call {
 
 impl Api {
     /// Serves one request; never fails otherwise than with a `Status`.
-    pub async fn serve(
-        self: Arc<Self>,
-        closing: CancellationToken,
-        request: http::Request<Body>,
-    ) -> Response {
+    pub async fn serve(self: Arc<Self>, closing: CancellationToken, request: http::Request<Body>) -> Response {
         match self.try_serve(closing, request).await {
             Ok(response) => response,
             Err(failure) => failure_response(&failure),
         }
     }
 
-    async fn try_serve(
-        &self,
-        closing: CancellationToken,
-        request: http::Request<Body>,
-    ) -> Result<Response> {
+    async fn try_serve(&self, closing: CancellationToken, request: http::Request<Body>) -> Result<Response> {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, self.body_bytes_max)
             .await
@@ -156,15 +141,9 @@ impl Api {
             }
         }
         let response = match (verb, target.sub.as_deref()) {
-            ("get", Some("log")) if target.kind.flavor == Flavor::Pod => {
-                pods::log(self, call, target).await
-            }
-            ("create", Some("eviction")) if target.kind.flavor == Flavor::Pod => {
-                pods::evict(self, &call, target).await
-            }
-            ("create", Some("binding")) if target.kind.flavor == Flavor::Pod => {
-                pods::bind(self, &call, target).await
-            }
+            ("get", Some("log")) if target.kind.flavor == Flavor::Pod => pods::log(self, call, target).await,
+            ("create", Some("eviction")) if target.kind.flavor == Flavor::Pod => pods::evict(self, &call, target).await,
+            ("create", Some("binding")) if target.kind.flavor == Flavor::Pod => pods::bind(self, &call, target).await,
             ("get", None | Some("status")) => self.get(&call, target).await,
             ("list", None) => self.list(&call, target).await,
             ("watch", None) => self.watch(call, target),
@@ -206,48 +185,29 @@ impl Api {
         let tree = call.object()?;
         let written = write::create(&self.store, target, tree, call.params.dry_run()?)?;
         self.store.settled(written.revision).await?;
-        Ok(Renderer::new(&call.headers, &call.params).object(
-            &self.store,
-            StatusCode::CREATED,
-            &written.value,
-        ))
+        Ok(Renderer::new(&call.headers, &call.params).object(&self.store, StatusCode::CREATED, &written.value))
     }
 
     async fn update(&self, call: &Call, target: &Target) -> Result<Response> {
         let tree = call.object()?;
-        let written = write::update(
-            &self.store,
-            target,
-            tree,
-            call.manager(),
-            call.params.dry_run()?,
-        )?;
+        let written = write::update(&self.store, target, tree, call.manager(), call.params.dry_run()?)?;
         self.store.settled(written.revision).await?;
-        Ok(Renderer::new(&call.headers, &call.params).object(
-            &self.store,
-            StatusCode::OK,
-            &written.value,
-        ))
+        Ok(Renderer::new(&call.headers, &call.params).object(&self.store, StatusCode::OK, &written.value))
     }
 
     async fn patch(&self, call: &Call, target: &Target) -> Result<Response> {
         let written = patch::patch(&self.store, target, call)?;
         self.store.settled(written.revision).await?;
         let (object, created) = written.value;
-        let code = if created {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        };
+        let code = if created { StatusCode::CREATED } else { StatusCode::OK };
         Ok(Renderer::new(&call.headers, &call.params).object(&self.store, code, &object))
     }
 
     async fn delete(&self, call: &Call, target: &Target) -> Result<Response> {
         let options = call.delete_options()?;
         let written = self.store.write(options.dry_run, |txn| {
-            let object = txn
-                .get(target.kind, &target.key())
-                .ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
+            let object =
+                txn.get(target.kind, &target.key()).ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
             deletion::delete(txn, &object, &options)
         })?;
         self.store.settled(written.revision).await?;
@@ -269,19 +229,11 @@ impl Api {
 
     async fn delete_collection(&self, call: &Call, target: &Target) -> Result<Response> {
         let options = call.delete_options()?;
-        let selector = Selector::parse(
-            target.kind,
-            call.params.get("labelSelector"),
-            call.params.get("fieldSelector"),
-        )?;
-        let list = self.store.list(
-            target.kind,
-            target.namespace.as_deref(),
-            None,
-            None,
-            usize::MAX,
-            &|object| selector.matches(object),
-        )?;
+        let selector =
+            Selector::parse(target.kind, call.params.get("labelSelector"), call.params.get("fieldSelector"))?;
+        let list = self.store.list(target.kind, target.namespace.as_deref(), None, None, usize::MAX, &|object| {
+            selector.matches(object)
+        })?;
         let written = self.store.write(options.dry_run, |txn| {
             for object in &list.objects {
                 if let Some(now) = txn.get(object.kind, &object.key)
@@ -293,12 +245,7 @@ impl Api {
             Ok(txn.revision())
         })?;
         self.store.settled(written.revision).await?;
-        let list = read::List {
-            revision: written.value,
-            objects: list.objects,
-            continues: None,
-            remaining: None,
-        };
+        let list = read::List { revision: written.value, objects: list.objects, continues: None, remaining: None };
         Ok(Renderer::new(&call.headers, &call.params).list(&self.store, target.kind, &list))
     }
 }

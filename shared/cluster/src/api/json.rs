@@ -54,11 +54,7 @@ impl Json {
             Json::Number(n) => Value::Number(n.clone()),
             Json::String(s) => Value::String(s.to_string()),
             Json::Array(items) => Value::Array(items.iter().map(Json::to_value).collect()),
-            Json::Object(map) => Value::Object(
-                map.iter()
-                    .map(|(k, v)| (k.to_string(), v.to_value()))
-                    .collect(),
-            ),
+            Json::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.to_string(), v.to_value())).collect()),
         }
     }
 
@@ -207,14 +203,10 @@ impl From<Value> for Json {
             Value::Bool(b) => Json::Bool(b),
             Value::Number(n) => Json::Number(n),
             Value::String(s) => Json::String(s.into()),
-            Value::Array(items) => {
-                Json::Array(Arc::new(items.into_iter().map(Json::from).collect()))
+            Value::Array(items) => Json::Array(Arc::new(items.into_iter().map(Json::from).collect())),
+            Value::Object(map) => {
+                Json::Object(Map::from_entries(map.into_iter().map(|(k, v)| (Arc::from(k), Json::from(v))).collect()))
             }
-            Value::Object(map) => Json::Object(Map::from_entries(
-                map.into_iter()
-                    .map(|(k, v)| (Arc::from(k), Json::from(v)))
-                    .collect(),
-            )),
         }
     }
 }

@@ -42,10 +42,7 @@ impl Map {
                 entries.shrink_to_fit();
                 vec![Arc::new(entries)]
             };
-            return Map {
-                chunks: Arc::new(chunks),
-                len,
-            };
+            return Map { chunks: Arc::new(chunks), len };
         }
         let mut chunks = Vec::with_capacity(len / CHUNK_ENTRIES_MAX + 1);
         let mut rest = entries.into_iter();
@@ -56,10 +53,7 @@ impl Map {
             }
             chunks.push(Arc::new(chunk));
         }
-        Map {
-            chunks: Arc::new(chunks),
-            len,
-        }
+        Map { chunks: Arc::new(chunks), len }
     }
 
     pub fn len(&self) -> usize {
@@ -72,10 +66,7 @@ impl Map {
 
     /// The chunk that holds or would hold `key`, and its place there.
     fn locate(&self, key: &str) -> (usize, Result<usize, usize>) {
-        let chunk = self
-            .chunks
-            .partition_point(|c| c[0].0.as_ref() <= key)
-            .saturating_sub(1);
+        let chunk = self.chunks.partition_point(|c| c[0].0.as_ref() <= key).saturating_sub(1);
         let place = match self.chunks.get(chunk) {
             Some(c) => c.binary_search_by(|entry| entry.0.as_ref().cmp(key)),
             None => Err(0),
@@ -123,11 +114,7 @@ impl Map {
                 entries.insert(place, (Arc::from(key), value));
                 if entries.len() > CHUNK_ENTRIES_MAX {
                     // Keys mostly grow at the end; leave little room to the left then.
-                    let at = if place + 1 == entries.len() {
-                        CHUNK_ENTRIES_MAX * 3 / 4
-                    } else {
-                        entries.len() / 2
-                    };
+                    let at = if place + 1 == entries.len() { CHUNK_ENTRIES_MAX * 3 / 4 } else { entries.len() / 2 };
                     let right = entries.split_off(at);
                     chunks.insert(chunk + 1, Arc::new(right));
                 }
@@ -150,9 +137,7 @@ impl Map {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter().map(|(k, v)| (k.as_ref(), v)))
+        self.chunks.iter().flat_map(|chunk| chunk.iter().map(|(k, v)| (k.as_ref(), v)))
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &str> {
@@ -232,19 +217,11 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn new(map: &'a Map) -> Self {
-        Cursor {
-            chunks: &map.chunks,
-            chunk: 0,
-            place: 0,
-        }
+        Cursor { chunks: &map.chunks, chunk: 0, place: 0 }
     }
 
     fn whole_chunk(&self) -> Option<&'a Chunk> {
-        if self.place == 0 {
-            self.chunks.get(self.chunk)
-        } else {
-            None
-        }
+        if self.place == 0 { self.chunks.get(self.chunk) } else { None }
     }
 
     fn skip_chunk(&mut self) {

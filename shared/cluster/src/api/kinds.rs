@@ -40,11 +40,7 @@ pub struct Kind {
 impl Kind {
     /// `group/version`, or the version alone for the core group.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_owned()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
     }
 
     /// Singular name: the kind in lower case.
@@ -54,11 +50,7 @@ impl Kind {
 
     /// `plural.group`, or the plural alone for the core group; used in error messages.
     pub fn qualified(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.to_owned()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     /// Whether this is a custom resource, for which strategic merge is not offered.
@@ -85,21 +77,11 @@ const PLAIN: Kind = Kind {
 };
 
 const fn core(plural: &'static str, kind: &'static str, short: &'static [&'static str]) -> Kind {
-    Kind {
-        plural,
-        kind,
-        short,
-        ..PLAIN
-    }
+    Kind { plural, kind, short, ..PLAIN }
 }
 
 const fn argo(plural: &'static str, kind: &'static str, short: &'static [&'static str]) -> Kind {
-    Kind {
-        group: ARGO,
-        version: "v1alpha1",
-        generation: true,
-        ..core(plural, kind, short)
-    }
+    Kind { group: ARGO, version: "v1alpha1", generation: true, ..core(plural, kind, short) }
 }
 
 const fn grouped(group: &'static str, base: Kind) -> Kind {
@@ -107,25 +89,15 @@ const fn grouped(group: &'static str, base: Kind) -> Kind {
 }
 
 const fn with_status(base: Kind) -> Kind {
-    Kind {
-        status: true,
-        generation: true,
-        ..base
-    }
+    Kind { status: true, generation: true, ..base }
 }
 
 const fn all(base: Kind) -> Kind {
-    Kind {
-        categories: &["all"],
-        ..base
-    }
+    Kind { categories: &["all"], ..base }
 }
 
 const fn cluster(base: Kind) -> Kind {
-    Kind {
-        namespaced: false,
-        ..base
-    }
+    Kind { namespaced: false, ..base }
 }
 
 const fn flavored(flavor: Flavor, base: Kind) -> Kind {
@@ -145,20 +117,13 @@ const fn numbered(mut kinds: [Kind; COUNT]) -> [Kind; COUNT] {
 
 /// Every served resource. The order is stored nowhere: durable records name the resource.
 pub static KINDS: [Kind; COUNT] = numbered([
-    flavored(
-        Flavor::Namespace,
-        cluster(with_status(core("namespaces", "Namespace", &["ns"]))),
-    ),
+    flavored(Flavor::Namespace, cluster(with_status(core("namespaces", "Namespace", &["ns"])))),
     flavored(Flavor::Pod, all(with_status(core("pods", "Pod", &["po"])))),
     core("configmaps", "ConfigMap", &["cm"]),
     flavored(Flavor::Secret, core("secrets", "Secret", &[])),
     flavored(
         Flavor::PersistentVolumeClaim,
-        with_status(core(
-            "persistentvolumeclaims",
-            "PersistentVolumeClaim",
-            &["pvc"],
-        )),
+        with_status(core("persistentvolumeclaims", "PersistentVolumeClaim", &["pvc"])),
     ),
     core("serviceaccounts", "ServiceAccount", &["sa"]),
     core("events", "Event", &["ev"]),
@@ -166,62 +131,32 @@ pub static KINDS: [Kind; COUNT] = numbered([
     cluster(with_status(core("nodes", "Node", &["no"]))),
     argo("workflows", "Workflow", &["wf"]),
     argo("workflowtemplates", "WorkflowTemplate", &["wftmpl"]),
-    cluster(argo(
-        "clusterworkflowtemplates",
-        "ClusterWorkflowTemplate",
-        &["clusterwftmpl", "cwft"],
-    )),
+    cluster(argo("clusterworkflowtemplates", "ClusterWorkflowTemplate", &["clusterwftmpl", "cwft"])),
     argo("cronworkflows", "CronWorkflow", &["cwf", "cronwf"]),
     argo("workflowtaskresults", "WorkflowTaskResult", &[]),
     with_status(argo("workflowtasksets", "WorkflowTaskSet", &["wfts"])),
-    with_status(argo(
-        "workflowartifactgctasks",
-        "WorkflowArtifactGCTask",
-        &["wfat"],
-    )),
+    with_status(argo("workflowartifactgctasks", "WorkflowArtifactGCTask", &["wfat"])),
     argo("workfloweventbindings", "WorkflowEventBinding", &["wfeb"]),
-    grouped(
-        "policy",
-        with_status(core(
-            "poddisruptionbudgets",
-            "PodDisruptionBudget",
-            &["pdb"],
-        )),
-    ),
+    grouped("policy", with_status(core("poddisruptionbudgets", "PodDisruptionBudget", &["pdb"]))),
     grouped("coordination.k8s.io", core("leases", "Lease", &[])),
     grouped("batch", all(with_status(core("jobs", "Job", &[])))),
-    grouped(
-        "apps",
-        all(with_status(core("deployments", "Deployment", &["deploy"]))),
-    ),
-    grouped(
-        "apps",
-        all(with_status(core("statefulsets", "StatefulSet", &["sts"]))),
-    ),
+    grouped("apps", all(with_status(core("deployments", "Deployment", &["deploy"])))),
+    grouped("apps", all(with_status(core("statefulsets", "StatefulSet", &["sts"])))),
     grouped("events.k8s.io", core("events", "Event", &["ev"])),
     flavored(
         Flavor::CustomResourceDefinition,
         grouped(
             "apiextensions.k8s.io",
-            cluster(with_status(core(
-                "customresourcedefinitions",
-                "CustomResourceDefinition",
-                &["crd", "crds"],
-            ))),
+            cluster(with_status(core("customresourcedefinitions", "CustomResourceDefinition", &["crd", "crds"]))),
         ),
     ),
     grouped("rbac.authorization.k8s.io", core("roles", "Role", &[])),
-    grouped(
-        "rbac.authorization.k8s.io",
-        core("rolebindings", "RoleBinding", &[]),
-    ),
+    grouped("rbac.authorization.k8s.io", core("rolebindings", "RoleBinding", &[])),
 ]);
 
 /// The resource at `group/version/plural`.
 pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    KINDS
-        .iter()
-        .find(|k| k.plural == plural && k.group == group && k.version == version)
+    KINDS.iter().find(|k| k.plural == plural && k.group == group && k.version == version)
 }
 
 /// The resource of a `kind` in a group.

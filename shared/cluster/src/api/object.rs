@@ -26,13 +26,7 @@ impl Object {
             tree.str_at(&["metadata", "namespace"]).unwrap_or(""),
             tree.str_at(&["metadata", "name"]).unwrap_or(""),
         );
-        Object {
-            kind,
-            key,
-            revision,
-            tree,
-            encoded: Mutex::new(None),
-        }
+        Object { kind, key, revision, tree, encoded: Mutex::new(None) }
     }
 
     pub fn namespace(&self) -> &str {
@@ -49,16 +43,11 @@ impl Object {
 
     /// Whether deletion was asked for and waits for finalizers or a grace period.
     pub fn is_deleting(&self) -> bool {
-        self.tree
-            .str_at(&["metadata", "deletionTimestamp"])
-            .is_some()
+        self.tree.str_at(&["metadata", "deletionTimestamp"]).is_some()
     }
 
     pub fn finalizers(&self) -> &[Json] {
-        self.tree
-            .at(&["metadata", "finalizers"])
-            .and_then(Json::as_array)
-            .unwrap_or(&[])
+        self.tree.at(&["metadata", "finalizers"]).and_then(Json::as_array).unwrap_or(&[])
     }
 
     pub fn has_finalizer(&self, name: &str) -> bool {
@@ -67,16 +56,11 @@ impl Object {
 
     /// Uids of the owners.
     pub fn owner_uids(&self) -> impl Iterator<Item = &str> {
-        self.owner_references()
-            .iter()
-            .filter_map(|o| o.str_at(&["uid"]))
+        self.owner_references().iter().filter_map(|o| o.str_at(&["uid"]))
     }
 
     pub fn owner_references(&self) -> &[Json] {
-        self.tree
-            .at(&["metadata", "ownerReferences"])
-            .and_then(Json::as_array)
-            .unwrap_or(&[])
+        self.tree.at(&["metadata", "ownerReferences"]).and_then(Json::as_array).unwrap_or(&[])
     }
 }
 

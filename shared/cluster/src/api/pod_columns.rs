@@ -18,19 +18,13 @@ pub(super) static PODS: [Column; 7] = [
     }),
     text("Status", |pod, _| json!(word(pod))),
     text("Restarts", |pod, _| {
-        let restarts: i64 = list(pod, "status", "containerStatuses")
-            .iter()
-            .filter_map(|c| c.get("restartCount")?.as_i64())
-            .sum();
+        let restarts: i64 =
+            list(pod, "status", "containerStatuses").iter().filter_map(|c| c.get("restartCount")?.as_i64()).sum();
         json!(restarts.to_string())
     }),
     AGE,
-    wide(text("IP", |pod, _| {
-        none_if_empty(pod, &["status", "podIP"])
-    })),
-    wide(text("Node", |pod, _| {
-        none_if_empty(pod, &["spec", "nodeName"])
-    })),
+    wide(text("IP", |pod, _| none_if_empty(pod, &["status", "podIP"]))),
+    wide(text("Node", |pod, _| none_if_empty(pod, &["spec", "nodeName"]))),
 ];
 
 fn none_if_empty(pod: &Object, path: &[&str]) -> serde_json::Value {
@@ -41,10 +35,7 @@ fn none_if_empty(pod: &Object, path: &[&str]) -> serde_json::Value {
 }
 
 fn list<'a>(pod: &'a Object, part: &str, name: &str) -> &'a [Json] {
-    pod.tree
-        .at(&[part, name])
-        .and_then(Json::as_array)
-        .unwrap_or(&[])
+    pod.tree.at(&[part, name]).and_then(Json::as_array).unwrap_or(&[])
 }
 
 /// The word in the STATUS column: the most telling reason of a container, else the phase.
@@ -61,9 +52,7 @@ fn word(pod: &Object) -> String {
         return word;
     }
     let containers = list(pod, "status", "containerStatuses");
-    let running = containers
-        .iter()
-        .any(|c| c.at(&["state", "running"]).is_some());
+    let running = containers.iter().any(|c| c.at(&["state", "running"]).is_some());
     let telling = containers.iter().find_map(container_word);
     match telling {
         // One container is done while another still runs.
@@ -77,19 +66,14 @@ fn init_word(pod: &Object) -> Option<String> {
     let statuses = list(pod, "status", "initContainerStatuses");
     let total = list(pod, "spec", "initContainers").len();
     for (place, status) in statuses.iter().enumerate() {
-        let done = status
-            .at(&["state", "terminated", "exitCode"])
-            .and_then(Json::as_i64)
-            == Some(0);
+        let done = status.at(&["state", "terminated", "exitCode"]).and_then(Json::as_i64) == Some(0);
         if done {
             continue;
         }
-        return Some(
-            match container_word(status).filter(|w| w != "PodInitializing") {
-                Some(word) => format!("Init:{word}"),
-                None => format!("Init:{place}/{total}"),
-            },
-        );
+        return Some(match container_word(status).filter(|w| w != "PodInitializing") {
+            Some(word) => format!("Init:{word}"),
+            None => format!("Init:{place}/{total}"),
+        });
     }
     None
 }

@@ -30,25 +30,16 @@ pub(crate) async fn log(api: &Api, call: Call, target: &Target) -> Result<Respon
     let Some(source) = source else {
         return Err(Failure::unavailable("no node gives logs yet"));
     };
-    let logs = source
-        .logs(
-            pod.namespace(),
-            pod.name(),
-            &container,
-            options(&call.params)?,
-        )
-        .await
-        .map_err(|error| match &error {
-            LogError::NotReady { .. } => Failure::bad_request(error.to_string()),
-            LogError::Read { source, .. } => Failure::internal(format!("{error}: {source}")),
-        })?;
-    let lines = logs
-        .map(Ok::<Bytes, std::convert::Infallible>)
-        .take_until(call.closing.cancelled_owned());
+    let logs =
+        source.logs(pod.namespace(), pod.name(), &container, options(&call.params)?).await.map_err(
+            |error| match &error {
+                LogError::NotReady { .. } => Failure::bad_request(error.to_string()),
+                LogError::Read { source, .. } => Failure::internal(format!("{error}: {source}")),
+            },
+        )?;
+    let lines = logs.map(Ok::<Bytes, std::convert::Infallible>).take_until(call.closing.cancelled_owned());
     let mut response = Response::new(Body::from_stream(lines));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Ok(response)
 }
 
@@ -63,17 +54,10 @@ fn container_names(pod: &Object) -> Vec<&str> {
 
 fn container(pod: &Object, params: &Params) -> Result<String> {
     let names = container_names(pod);
-    let main = pod
-        .tree
-        .at(&["spec", "containers"])
-        .and_then(Json::as_array)
-        .unwrap_or(&[]);
+    let main = pod.tree.at(&["spec", "containers"]).and_then(Json::as_array).unwrap_or(&[]);
     match (params.get("container"), main) {
         (Some(name), _) if names.contains(&name) => Ok(name.to_owned()),
-        (Some(name), _) => Err(Failure::bad_request(format!(
-            "container {name} is not valid for pod {}",
-            pod.name()
-        ))),
+        (Some(name), _) => Err(Failure::bad_request(format!("container {name} is not valid for pod {}", pod.name()))),
         (None, [only]) => Ok(only.str_at(&["name"]).unwrap_or("").to_owned()),
         (None, _) => Err(Failure::bad_request(format!(
             "a container name must be specified for pod {}, choose one of: [{}]",
@@ -86,10 +70,7 @@ fn container(pod: &Object, params: &Params) -> Result<String> {
 fn options(params: &Params) -> Result<LogOptions> {
     let since_time = params
         .get("sinceTime")
-        .map(|text| {
-            text.parse()
-                .map_err(|_| Failure::bad_request(format!("invalid sinceTime: \"{text}\"")))
-        })
+        .map(|text| text.parse().map_err(|_| Failure::bad_request(format!("invalid sinceTime: \"{text}\""))))
         .transpose()?;
     Ok(LogOptions {
         follow: params.flag("follow"),
@@ -107,9 +88,7 @@ pub(crate) async fn evict(api: &Api, call: &Call, target: &Target) -> Result<Res
     let eviction = call.object()?;
     let options = DeleteOptions::parse(&call.params, eviction.get("deleteOptions").cloned())?;
     let written = api.store.write(options.dry_run, |txn| {
-        let pod = txn
-            .get(target.kind, &target.key())
-            .ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
+        let pod = txn.get(target.kind, &target.key()).ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
         check_budgets(txn, &pod)?;
         deletion::delete(txn, &pod, &options).map(|_| ())
     })?;
@@ -128,11 +107,7 @@ fn check_budgets(txn: &Txn<'_>, pod: &Object) -> Result<()> {
         return Ok(());
     };
     for budget in txn.of_kind(budgets, pod.namespace()) {
-        let Some(selector) = budget
-            .tree
-            .at(&["spec", "selector"])
-            .map(Selector::from_object)
-        else {
+        let Some(selector) = budget.tree.at(&["spec", "selector"]).map(Selector::from_object) else {
             continue;
         };
         if !selector.matches(pod) {
@@ -165,10 +140,7 @@ fn share(value: &Json, total: usize) -> usize {
     if let Some(count) = value.as_i64() {
         return usize::try_from(count).unwrap_or(0);
     }
-    let percent: usize = value
-        .as_str()
-        .and_then(|text| text.strip_suffix('%')?.parse().ok())
-        .unwrap_or(0);
+    let percent: usize = value.as_str().and_then(|text| text.strip_suffix('%')?.parse().ok()).unwrap_or(0);
     (total * percent).div_ceil(100)
 }
 
@@ -180,9 +152,7 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
     };
     let now = time_text(api.store.now());
     let written = api.store.write(call.params.dry_run()?, |txn| {
-        let pod = txn
-            .get(target.kind, &target.key())
-            .ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
+        let pod = txn.get(target.kind, &target.key()).ok_or_else(|| Failure::not_found(target.kind, target.name()))?;
         if pod.is_deleting() {
             let why = "pod is being deleted, cannot be assigned to a host";
             return Err(Failure::conflict(pod.kind, pod.name(), why));
@@ -195,13 +165,9 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
         tree.set(&["spec", "nodeName"], Json::string(node));
         let bound = write::replace(txn, &pod, tree, false, None)?;
         let mut tree = bound.tree.clone();
-        let condition =
-            json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
-        let mut conditions: Vec<Json> = tree
-            .at(&["status", "conditions"])
-            .and_then(Json::as_array)
-            .unwrap_or(&[])
-            .to_vec();
+        let condition = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
+        let mut conditions: Vec<Json> =
+            tree.at(&["status", "conditions"]).and_then(Json::as_array).unwrap_or(&[]).to_vec();
         conditions.retain(|c| c.str_at(&["type"]) != Some("PodScheduled"));
         conditions.push(condition.into());
         tree.set(&["status", "conditions"], Json::Array(Arc::new(conditions)));

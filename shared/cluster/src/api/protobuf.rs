@@ -74,42 +74,20 @@ const RESOURCE_ATTRIBUTES: &[Field] = &[
 ];
 const ACCESS_SPEC: &[Field] = &[
     (1, "resourceAttributes", Type::One(RESOURCE_ATTRIBUTES)),
-    (
-        2,
-        "nonResourceAttributes",
-        Type::One(&[(1, "path", Type::Text), (2, "verb", Type::Text)]),
-    ),
+    (2, "nonResourceAttributes", Type::One(&[(1, "path", Type::Text), (2, "verb", Type::Text)])),
 ];
-const ACCESS_REVIEW: &[Field] = &[
-    (1, "metadata", Type::One(METADATA)),
-    (2, "spec", Type::One(ACCESS_SPEC)),
-];
-const RULES_REVIEW: &[Field] = &[
-    (1, "metadata", Type::One(METADATA)),
-    (2, "spec", Type::One(&[(1, "namespace", Type::Text)])),
-];
+const ACCESS_REVIEW: &[Field] = &[(1, "metadata", Type::One(METADATA)), (2, "spec", Type::One(ACCESS_SPEC))];
+const RULES_REVIEW: &[Field] =
+    &[(1, "metadata", Type::One(METADATA)), (2, "spec", Type::One(&[(1, "namespace", Type::Text)]))];
 const DELETE_OPTIONS: &[Field] = &[
     (1, "gracePeriodSeconds", Type::Int),
-    (
-        2,
-        "preconditions",
-        Type::One(&[(1, "uid", Type::Text), (2, "resourceVersion", Type::Text)]),
-    ),
+    (2, "preconditions", Type::One(&[(1, "uid", Type::Text), (2, "resourceVersion", Type::Text)])),
     (4, "propagationPolicy", Type::Text),
     (5, "dryRun", Type::Texts),
 ];
-const EVICTION: &[Field] = &[
-    (1, "metadata", Type::One(METADATA)),
-    (2, "deleteOptions", Type::One(DELETE_OPTIONS)),
-];
-const ENVELOPE: &[Field] = &[
-    (
-        1,
-        "type",
-        Type::One(&[(1, "apiVersion", Type::Text), (2, "kind", Type::Text)]),
-    ),
-    (2, "raw", Type::Bytes),
-];
+const EVICTION: &[Field] = &[(1, "metadata", Type::One(METADATA)), (2, "deleteOptions", Type::One(DELETE_OPTIONS))];
+const ENVELOPE: &[Field] =
+    &[(1, "type", Type::One(&[(1, "apiVersion", Type::Text), (2, "kind", Type::Text)])), (2, "raw", Type::Bytes)];
 
 /// The bytes every Kubernetes protobuf body begins with.
 const MAGIC: &[u8] = b"k8s\0";
@@ -235,11 +213,7 @@ fn content_field(out: &mut Json, name: &str, field_type: Type, content: &[u8]) -
 }
 
 fn push(out: &mut Json, name: &str, item: Json) {
-    let mut items = out
-        .get(name)
-        .and_then(Json::as_array)
-        .unwrap_or(&[])
-        .to_vec();
+    let mut items = out.get(name).and_then(Json::as_array).unwrap_or(&[]).to_vec();
     items.push(item);
     out.set(&[name], Json::Array(std::sync::Arc::new(items)));
 }
@@ -258,12 +232,8 @@ mod tests {
     #[test]
     fn a_secret_is_read_and_damage_is_not() {
         let entry = [field(1, b"a"), field(2, b"1")].concat();
-        let secret = [
-            field(1, &[field(1, b"s"), field(3, b"")].concat()),
-            field(2, &entry),
-            field(3, b"Opaque"),
-        ]
-        .concat();
+        let secret =
+            [field(1, &[field(1, b"s"), field(3, b"")].concat()), field(2, &entry), field(3, b"Opaque")].concat();
         let of_type = [field(1, b"v1"), field(2, b"Secret")].concat();
         let body = [MAGIC.to_vec(), field(1, &of_type), field(2, &secret)].concat();
         let tree = parse(&body).expect("readable");

@@ -21,18 +21,12 @@ pub(crate) struct List {
 }
 
 pub(crate) fn get(store: &Store, target: &Target) -> Result<Arc<Object>> {
-    store
-        .get(target.kind, &target.key())
-        .ok_or_else(|| Failure::not_found(target.kind, target.name()))
+    store.get(target.kind, &target.key()).ok_or_else(|| Failure::not_found(target.kind, target.name()))
 }
 
 /// Lists a resource. `stale` shows a state some revisions old.
 pub(crate) fn list(store: &Store, target: &Target, params: &Params, stale: bool) -> Result<List> {
-    let selector = Selector::parse(
-        target.kind,
-        params.get("labelSelector"),
-        params.get("fieldSelector"),
-    )?;
+    let selector = Selector::parse(target.kind, params.get("labelSelector"), params.get("fieldSelector"))?;
     let limit = match params.number("limit")? {
         None | Some(0) => usize::MAX,
         Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
@@ -44,18 +38,10 @@ pub(crate) fn list(store: &Store, target: &Target, params: &Params, stale: bool)
         }
         None => (start_revision(store, params, stale)?, None),
     };
-    let Snapshot {
-        revision,
-        objects,
-        remaining,
-    } = store.list(
-        target.kind,
-        target.namespace.as_deref(),
-        at,
-        after.as_deref(),
-        limit,
-        &|object| selector.matches(object),
-    )?;
+    let Snapshot { revision, objects, remaining } =
+        store.list(target.kind, target.namespace.as_deref(), at, after.as_deref(), limit, &|object| {
+            selector.matches(object)
+        })?;
     let last = objects.last().filter(|_| remaining > 0);
     Ok(List {
         revision,
@@ -77,12 +63,7 @@ fn start_revision(store: &Store, params: &Params, stale: bool) -> Result<Option<
     match (params.get("resourceVersionMatch"), asked) {
         (Some("Exact"), Some(asked)) => Ok(Some(asked)),
         // A list at least as new as asked: a lagging cache would be between the two.
-        _ if stale => Ok(Some(
-            current
-                .saturating_sub(STALE_REVISIONS)
-                .max(asked.unwrap_or(0))
-                .max(store.oldest()),
-        )),
+        _ if stale => Ok(Some(current.saturating_sub(STALE_REVISIONS).max(asked.unwrap_or(0)).max(store.oldest()))),
         _ => Ok(None),
     }
 }

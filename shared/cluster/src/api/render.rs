@@ -26,11 +26,7 @@ pub(crate) struct Renderer {
 
 impl Renderer {
     pub fn new(headers: &HeaderMap, params: &Params) -> Self {
-        Renderer {
-            form: Form::accepted(headers),
-            include: Include::parse(params.get("includeObject")),
-            defined: false,
-        }
+        Renderer { form: Form::accepted(headers), include: Include::parse(params.get("includeObject")), defined: false }
     }
 
     pub fn object(&mut self, store: &Store, code: StatusCode, object: &Arc<Object>) -> Response {
@@ -47,9 +43,7 @@ impl Renderer {
                 let metadata = json!({"resourceVersion": object.revision.to_string()});
                 let one = std::iter::once(object.as_ref());
                 let now = store.now();
-                table(object.kind, one, metadata, self.include, defined, now)
-                    .to_string()
-                    .into()
+                table(object.kind, one, metadata, self.include, defined, now).to_string().into()
             }
         }
     }
@@ -58,18 +52,14 @@ impl Renderer {
         let meta = list_meta(list);
         let (list_kind, api_version) = match self.form {
             Form::Full => (format!("{}List", kind.kind), kind.api_version()),
-            Form::Metadata => (
-                "PartialObjectMetadataList".to_owned(),
-                "meta.k8s.io/v1".to_owned(),
-            ),
+            Form::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
             Form::Table => {
                 let objects = list.objects.iter().map(AsRef::as_ref);
                 let body = table(kind, objects, meta, self.include, false, store.now());
                 return json_response(StatusCode::OK, &body);
             }
         };
-        let head =
-            json!({"kind": list_kind, "apiVersion": api_version, "metadata": meta}).to_string();
+        let head = json!({"kind": list_kind, "apiVersion": api_version, "metadata": meta}).to_string();
         let mut out = BytesMut::with_capacity(256 + list.objects.len() * 1024);
         out.put_slice(&head.as_bytes()[..head.len() - 1]);
         out.put_slice(b",\"items\":[");
@@ -100,10 +90,7 @@ impl Renderer {
 pub(crate) fn bytes_response(code: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = code;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
 

@@ -29,8 +29,7 @@ impl Target {
         let rest: Vec<String> = parts.collect();
         let (namespace, rest) = match rest.as_slice() {
             [first, ns, plural, rest @ ..]
-                if first == "namespaces"
-                    && !(group.is_empty() && matches!(plural.as_str(), "status" | "finalize")) =>
+                if first == "namespaces" && !(group.is_empty() && matches!(plural.as_str(), "status" | "finalize")) =>
             {
                 (Some(ns.clone()), (plural.as_str(), rest))
             }
@@ -46,17 +45,10 @@ impl Target {
             _ => return None,
         };
         // Objects of namespaced kinds are never reached without a namespace, and the reverse.
-        if namespace.is_some() && !kind.namespaced
-            || namespace.is_none() && kind.namespaced && name.is_some()
-        {
+        if namespace.is_some() && !kind.namespaced || namespace.is_none() && kind.namespaced && name.is_some() {
             return None;
         }
-        Some(Target {
-            kind,
-            namespace,
-            name,
-            sub,
-        })
+        Some(Target { kind, namespace, name, sub })
     }
 
     pub fn name(&self) -> &str {
@@ -106,10 +98,7 @@ impl Params {
 
     /// The value of a parameter; `None` when absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     pub fn flag(&self, name: &str) -> bool {
@@ -118,11 +107,7 @@ impl Params {
 
     pub fn number(&self, name: &str) -> Result<Option<u64>> {
         self.get(name)
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    Failure::bad_request(format!("invalid value for {name}: \"{text}\""))
-                })
-            })
+            .map(|text| text.parse().map_err(|_| Failure::bad_request(format!("invalid value for {name}: \"{text}\""))))
             .transpose()
     }
 
@@ -130,9 +115,9 @@ impl Params {
         match self.get("dryRun") {
             None => Ok(false),
             Some("All") => Ok(true),
-            Some(other) => Err(Failure::bad_request(format!(
-                "dryRun: Unsupported value: \"{other}\": supported values: \"All\""
-            ))),
+            Some(other) => {
+                Err(Failure::bad_request(format!("dryRun: Unsupported value: \"{other}\": supported values: \"All\"")))
+            }
         }
     }
 }
@@ -154,10 +139,7 @@ impl Form {
         };
         for media in accept.split(',') {
             let mut parts = media.split(';').map(str::trim);
-            if !matches!(
-                parts.next(),
-                Some("application/json" | "*/*" | "application/*")
-            ) {
+            if !matches!(parts.next(), Some("application/json" | "*/*" | "application/*")) {
                 continue;
             }
             match parts.find_map(|p| p.strip_prefix("as=")) {
@@ -180,15 +162,9 @@ mod tests {
     #[test]
     fn paths_name_their_resource() {
         let t = Target::parse("/api/v1/namespaces/a/pods/p/log").expect("a pod's log");
-        assert_eq!(
-            (t.kind.kind, t.key().as_ref(), t.sub.as_deref()),
-            ("Pod", "a/p", Some("log"))
-        );
+        assert_eq!((t.kind.kind, t.key().as_ref(), t.sub.as_deref()), ("Pod", "a/p", Some("log")));
         let t = Target::parse("/api/v1/namespaces/a/status").expect("a namespace's status");
-        assert_eq!(
-            (t.kind.kind, t.key().as_ref(), t.sub.as_deref()),
-            ("Namespace", "/a", Some("status"))
-        );
+        assert_eq!((t.kind.kind, t.key().as_ref(), t.sub.as_deref()), ("Namespace", "/a", Some("status")));
         let t = Target::parse("/apis/argoproj.io/v1alpha1/workflows").expect("all workflows");
         assert_eq!((t.kind.kind, t.namespace, t.name), ("Workflow", None, None));
         assert!(Target::parse("/api/v1/pods/p").is_none());

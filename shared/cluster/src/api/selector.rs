@@ -38,9 +38,9 @@ struct FieldRule {
 impl Selector {
     pub fn parse(kind: &Kind, labels: Option<&str>, fields: Option<&str>) -> Result<Selector> {
         Ok(Selector {
-            labels: labels.map_or(Ok(Vec::new()), parse_labels).map_err(|why| {
-                Failure::bad_request(format!("unable to parse requirement: {why}"))
-            })?,
+            labels: labels
+                .map_or(Ok(Vec::new()), parse_labels)
+                .map_err(|why| Failure::bad_request(format!("unable to parse requirement: {why}")))?,
             fields: fields.map_or(Ok(Vec::new()), |text| parse_fields(kind, text))?,
         })
     }
@@ -48,23 +48,11 @@ impl Selector {
     /// From a `LabelSelector` object: `matchLabels` and `matchExpressions`. An empty one matches all.
     pub fn from_object(selector: &Json) -> Selector {
         let mut labels = Vec::new();
-        for (key, value) in selector
-            .get("matchLabels")
-            .and_then(Json::as_map)
-            .into_iter()
-            .flat_map(|m| m.iter())
-        {
+        for (key, value) in selector.get("matchLabels").and_then(Json::as_map).into_iter().flat_map(|m| m.iter()) {
             let value = value.as_str().unwrap_or("").to_owned();
-            labels.push(LabelRule {
-                key: key.to_owned(),
-                test: LabelTest::In(vec![value]),
-            });
+            labels.push(LabelRule { key: key.to_owned(), test: LabelTest::In(vec![value]) });
         }
-        for rule in selector
-            .get("matchExpressions")
-            .and_then(Json::as_array)
-            .unwrap_or(&[])
-        {
+        for rule in selector.get("matchExpressions").and_then(Json::as_array).unwrap_or(&[]) {
             let values = rule
                 .get("values")
                 .and_then(Json::as_array)
@@ -81,10 +69,7 @@ impl Selector {
             let key = rule.str_at(&["key"]).unwrap_or("").to_owned();
             labels.push(LabelRule { key, test });
         }
-        Selector {
-            labels,
-            fields: Vec::new(),
-        }
+        Selector { labels, fields: Vec::new() }
     }
 
     /// Narrowed to one object's name.
@@ -109,21 +94,15 @@ impl Selector {
 
 impl LabelRule {
     fn holds(&self, tree: &Json) -> bool {
-        let value = tree
-            .at(&["metadata", "labels", &self.key])
-            .and_then(Json::as_str);
+        let value = tree.at(&["metadata", "labels", &self.key]).and_then(Json::as_str);
         match (&self.test, value) {
             (LabelTest::Exists, value) => value.is_some(),
             (LabelTest::Missing, value) => value.is_none(),
             (LabelTest::In(values), Some(value)) => values.iter().any(|v| v == value),
             (LabelTest::NotIn(values), Some(value)) => values.iter().all(|v| v != value),
             (LabelTest::NotIn(_), None) => true,
-            (LabelTest::Above(limit), Some(value)) => {
-                value.parse::<i64>().is_ok_and(|v| v > *limit)
-            }
-            (LabelTest::Below(limit), Some(value)) => {
-                value.parse::<i64>().is_ok_and(|v| v < *limit)
-            }
+            (LabelTest::Above(limit), Some(value)) => value.parse::<i64>().is_ok_and(|v| v > *limit),
+            (LabelTest::Below(limit), Some(value)) => value.parse::<i64>().is_ok_and(|v| v < *limit),
             (LabelTest::In(_) | LabelTest::Above(_) | LabelTest::Below(_), None) => false,
         }
     }
@@ -162,29 +141,14 @@ fn split_rules(text: &str) -> Vec<&str> {
 }
 
 fn parse_labels(text: &str) -> std::result::Result<Vec<LabelRule>, String> {
-    split_rules(text)
-        .into_iter()
-        .map(str::trim)
-        .filter(|rule| !rule.is_empty())
-        .map(parse_label)
-        .collect()
+    split_rules(text).into_iter().map(str::trim).filter(|rule| !rule.is_empty()).map(parse_label).collect()
 }
 
 fn parse_label(rule: &str) -> std::result::Result<LabelRule, String> {
     let made = |key: &str, test| {
         let key = key.trim();
-        let good = !key.is_empty()
-            && key
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-        if good {
-            Ok(LabelRule {
-                key: key.to_owned(),
-                test,
-            })
-        } else {
-            Err(format!("invalid label key in \"{rule}\""))
-        }
+        let good = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+        if good { Ok(LabelRule { key: key.to_owned(), test }) } else { Err(format!("invalid label key in \"{rule}\"")) }
     };
     if let Some(key) = rule.strip_prefix('!') {
         return made(key, LabelTest::Missing);
@@ -208,12 +172,7 @@ fn parse_label(rule: &str) -> std::result::Result<LabelRule, String> {
     if let Some((key, value)) = rule.split_once("==").or_else(|| rule.split_once('=')) {
         return made(key, LabelTest::In(vec![value.trim().to_owned()]));
     }
-    let number = |value: &str| {
-        value
-            .trim()
-            .parse()
-            .map_err(|_| format!("not a number in \"{rule}\""))
-    };
+    let number = |value: &str| value.trim().parse().map_err(|_| format!("not a number in \"{rule}\""));
     if let Some((key, value)) = rule.split_once('>') {
         return made(key, LabelTest::Above(number(value)?));
     }
@@ -231,20 +190,12 @@ fn parse_fields(kind: &Kind, text: &str) -> Result<Vec<FieldRule>> {
         } else if let Some((f, v)) = rule.split_once("==").or_else(|| rule.split_once('=')) {
             (f, v, true)
         } else {
-            return Err(Failure::bad_request(format!(
-                "invalid selector: '{rule}'; can't understand '{rule}'"
-            )));
+            return Err(Failure::bad_request(format!("invalid selector: '{rule}'; can't understand '{rule}'")));
         };
         if !field_supported(kind, field) {
-            return Err(Failure::bad_request(format!(
-                "field label not supported: {field}"
-            )));
+            return Err(Failure::bad_request(format!("field label not supported: {field}")));
         }
-        rules.push(FieldRule {
-            path: field.split('.').map(str::to_owned).collect(),
-            value: value.to_owned(),
-            equal,
-        });
+        rules.push(FieldRule { path: field.split('.').map(str::to_owned).collect(), value: value.to_owned(), equal });
     }
     Ok(rules)
 }
@@ -271,10 +222,7 @@ fn field_supported(kind: &Kind, field: &str) -> bool {
         (_, "events") => {
             field.starts_with("involvedObject.")
                 || field.starts_with("regarding.")
-                || matches!(
-                    field,
-                    "reason" | "source" | "type" | "reportingComponent" | "reportingController"
-                )
+                || matches!(field, "reason" | "source" | "type" | "reportingComponent" | "reportingController")
         }
         (_, "nodes") => field == "spec.unschedulable",
         (_, "jobs") => field == "status.successful",
@@ -290,18 +238,12 @@ mod tests {
 
     fn pod(labels: serde_json::Value, phase: &str) -> Object {
         let tree = json!({"metadata": {"name": "p", "labels": labels}, "status": {"phase": phase}});
-        Object::new(
-            find("", "v1", "pods").expect("pods are served"),
-            1,
-            tree.into(),
-        )
+        Object::new(find("", "v1", "pods").expect("pods are served"), 1, tree.into())
     }
 
     fn holds(labels: &str, fields: &str) -> bool {
         let object = pod(json!({"app": "web", "n": "5"}), "Running");
-        Selector::parse(object.kind, Some(labels), Some(fields))
-            .expect("a valid selector")
-            .matches(&object)
+        Selector::parse(object.kind, Some(labels), Some(fields)).expect("a valid selector").matches(&object)
     }
 
     #[test]

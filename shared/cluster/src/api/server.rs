@@ -89,10 +89,7 @@ impl Server {
             signals,
             options.clock,
             options.uids,
-            Limits {
-                history_events_max: options.history_events_max,
-                object_bytes_max: options.object_bytes_max,
-            },
+            Limits { history_events_max: options.history_events_max, object_bytes_max: options.object_bytes_max },
             log,
         );
         bootstrap(&store).expect("the names are valid, and nothing else is checked");

@@ -14,10 +14,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub fn new() -> Self {
-        Signals {
-            visible: AtomicU64::new(0),
-            kinds: KINDS.iter().map(|_| watch::Sender::new(0)).collect(),
-        }
+        Signals { visible: AtomicU64::new(0), kinds: KINDS.iter().map(|_| watch::Sender::new(0)).collect() }
     }
 
     pub fn visible(&self) -> u64 {

@@ -71,8 +71,7 @@ impl State {
                     set.insert(place.clone());
                 }
                 None => {
-                    self.dependents
-                        .insert(owner.into(), BTreeSet::from([place.clone()]));
+                    self.dependents.insert(owner.into(), BTreeSet::from([place.clone()]));
                 }
             }
         }

@@ -65,15 +65,7 @@ impl Store {
         log: Option<Log>,
     ) -> Self {
         signals.publish(state.revision, 0);
-        Store {
-            state: Mutex::new(state),
-            signals,
-            cache: ByteCache::default(),
-            clock,
-            uids,
-            limits,
-            log,
-        }
+        Store { state: Mutex::new(state), signals, cache: ByteCache::default(), clock, uids, limits, log }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -89,37 +81,23 @@ impl Store {
     pub async fn settled(&self, revision: u64) -> Result<()> {
         match &self.log {
             None => Ok(()),
-            Some(log) => log.settled(revision).await.map_err(|error| {
-                Failure::internal(format!("the log of the store cannot be written: {error}"))
-            }),
+            Some(log) => log
+                .settled(revision)
+                .await
+                .map_err(|error| Failure::internal(format!("the log of the store cannot be written: {error}"))),
         }
     }
 
     /// Changes objects in one step. With `dry` nothing is kept.
     /// `change` must make every check before its first write.
-    pub fn write<T>(
-        &self,
-        dry: bool,
-        change: impl FnOnce(&mut Txn<'_>) -> Result<T>,
-    ) -> Result<Written<T>> {
+    pub fn write<T>(&self, dry: bool, change: impl FnOnce(&mut Txn<'_>) -> Result<T>) -> Result<Written<T>> {
         if self.log.as_ref().is_some_and(Log::has_failed) {
-            return Err(Failure::unavailable(
-                "the log of the store cannot be written",
-            ));
+            return Err(Failure::unavailable("the log of the store cannot be written"));
         }
-        let mut txn = Txn {
-            state: self.state.lock(),
-            store: self,
-            dry,
-            touched: 0,
-            records: Vec::new(),
-        };
+        let mut txn = Txn { state: self.state.lock(), store: self, dry, touched: 0, records: Vec::new() };
         let value = change(&mut txn);
         let revision = txn.finish();
-        Ok(Written {
-            value: value?,
-            revision,
-        })
+        Ok(Written { value: value?, revision })
     }
 
     pub fn get(&self, kind: &Kind, key: &str) -> Option<Arc<Object>> {
@@ -157,9 +135,7 @@ impl Store {
             let state = self.state.lock();
             match at {
                 Some(at) if at < state.revision => {
-                    older = state
-                        .objects_at(kind, at)
-                        .ok_or_else(|| Failure::too_old(at, state.floor))?;
+                    older = state.objects_at(kind, at).ok_or_else(|| Failure::too_old(at, state.floor))?;
                     drop(state);
                     (at, &older)
                 }
@@ -177,16 +153,8 @@ impl Store {
             .map(|(_, object)| object)
             .filter(|object| wanted(object));
         let page: Vec<Arc<Object>> = found.by_ref().take(limit).cloned().collect();
-        let remaining = if page.len() == limit {
-            found.count()
-        } else {
-            0
-        };
-        Ok(Snapshot {
-            revision,
-            objects: page,
-            remaining,
-        })
+        let remaining = if page.len() == limit { found.count() } else { 0 };
+        Ok(Snapshot { revision, objects: page, remaining })
     }
 
     /// The visible events of a kind after `revision`, at most `limit`, and the revision up to
@@ -264,10 +232,7 @@ impl Txn<'_> {
         let Some(places) = self.state.dependents.get(uid) else {
             return Vec::new();
         };
-        places
-            .iter()
-            .filter_map(|(kind, key)| self.state.objects[*kind].get(key).cloned())
-            .collect()
+        places.iter().filter_map(|(kind, key)| self.state.objects[*kind].get(key).cloned()).collect()
     }
 
     /// All objects of a namespace, of every kind.
@@ -278,10 +243,7 @@ impl Txn<'_> {
             .iter()
             .flat_map(|objects| {
                 objects
-                    .range::<str, _>((
-                        std::ops::Bound::Excluded(prefix.as_str()),
-                        std::ops::Bound::Unbounded,
-                    ))
+                    .range::<str, _>((std::ops::Bound::Excluded(prefix.as_str()), std::ops::Bound::Unbounded))
                     .take_while(|(key, _)| key.starts_with(&prefix))
                     .map(|(_, object)| object.clone())
             })
@@ -298,9 +260,7 @@ impl Txn<'_> {
     /// Refuses an object that is too large to store.
     pub fn check_size(&self, tree: &Json) -> Result<()> {
         match self.store.limits.object_bytes_max {
-            Some(limit) if tree.to_vec().len() > limit => {
-                Err(Failure::internal("etcdserver: request is too large"))
-            }
+            Some(limit) if tree.to_vec().len() > limit => Err(Failure::internal("etcdserver: request is too large")),
             _ => Ok(()),
         }
     }
@@ -313,8 +273,7 @@ impl Txn<'_> {
         let revision = self.state.revision + 1;
         stamp(&mut tree, revision);
         let object = Arc::new(Object::new(kind, revision, tree));
-        let previous =
-            self.state.objects[kind.index].insert(object.key.clone(), Arc::clone(&object));
+        let previous = self.state.objects[kind.index].insert(object.key.clone(), Arc::clone(&object));
         if let Some(previous) = &previous {
             self.state.unindex(previous);
         }
@@ -353,23 +312,15 @@ impl Txn<'_> {
     fn commit(&mut self, change: Change, object: Arc<Object>, previous: Option<Arc<Object>>) {
         self.state.revision = object.revision;
         self.touched |= 1 << object.kind.index;
-        let event = Event {
-            revision: object.revision,
-            change,
-            object,
-            previous,
-        };
-        self.state
-            .record(event, self.store.limits.history_events_max);
+        let event = Event { revision: object.revision, change, object, previous };
+        self.state.record(event, self.store.limits.history_events_max);
     }
 
     fn finish(self) -> u64 {
         let revision = self.state.revision;
         if self.touched != 0 {
             match &self.store.log {
-                Some(log) => log.append(self.records, revision, self.touched, || {
-                    self.state.objects.clone()
-                }),
+                Some(log) => log.append(self.records, revision, self.touched, || self.state.objects.clone()),
                 None => self.store.signals.publish(revision, self.touched),
             }
         }
@@ -378,8 +329,5 @@ impl Txn<'_> {
 }
 
 fn stamp(tree: &mut Json, revision: u64) {
-    tree.set(
-        &["metadata", "resourceVersion"],
-        Json::string(revision.to_string()),
-    );
+    tree.set(&["metadata", "resourceVersion"], Json::string(revision.to_string()));
 }

@@ -39,10 +39,7 @@ pub(crate) fn table<'a>(
     let columns = columns::of(kind);
     let rows: Vec<Value> = objects
         .map(|object| {
-            let cells: Vec<Value> = columns
-                .iter()
-                .map(|column| (column.cell)(object, now))
-                .collect();
+            let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(object, now)).collect();
             let carried = match include {
                 Include::Metadata => partial(object).to_value(),
                 Include::Object => object.tree.to_value(),
@@ -68,11 +65,7 @@ pub(crate) fn table<'a>(
 pub(crate) fn human_duration(secs: i64) -> String {
     let (minutes, hours, days) = (secs / 60, secs / 3600, secs / 86_400);
     let two = |whole: i64, unit: char, rest: i64, small: char| {
-        if rest == 0 {
-            format!("{whole}{unit}")
-        } else {
-            format!("{whole}{unit}{rest}{small}")
-        }
+        if rest == 0 { format!("{whole}{unit}") } else { format!("{whole}{unit}{rest}{small}") }
     };
     match secs {
         i64::MIN..-1 => "<invalid>".to_owned(),

@@ -56,19 +56,13 @@ pub(crate) fn watch(
     closing: CancellationToken,
 ) -> Result<impl Stream<Item = std::result::Result<Bytes, Infallible>> + Send + use<>> {
     let kind = target.kind;
-    let selector = Selector::parse(
-        kind,
-        params.get("labelSelector"),
-        params.get("fieldSelector"),
-    )?
-    .named(target.name.as_deref());
+    let selector =
+        Selector::parse(kind, params.get("labelSelector"), params.get("fieldSelector"))?.named(target.name.as_deref());
     let asked = params.number("resourceVersion")?;
     let bookmarks = params.flag("allowWatchBookmarks");
     let send_initial = params.flag("sendInitialEvents");
     if send_initial && params.get("resourceVersionMatch") != Some("NotOlderThan") {
-        return Err(Failure::bad_request(
-            "sendInitialEvents is set but resourceVersionMatch is not NotOlderThan",
-        ));
+        return Err(Failure::bad_request("sendInitialEvents is set but resourceVersionMatch is not NotOlderThan"));
     }
     // Subscribe before reading, so that nothing falls in between.
     let wake = store.subscribe(kind);
@@ -76,23 +70,16 @@ pub(crate) fn watch(
     let mut revision = asked.unwrap_or(ANY_REVISION);
     let from_now = params.get("sendInitialEvents").is_none() && revision == ANY_REVISION;
     if send_initial || from_now {
-        let list = store.list(
-            kind,
-            target.namespace.as_deref(),
-            Some(store.visible()),
-            None,
-            usize::MAX,
-            &|object| selector.matches(object),
-        )?;
+        let list =
+            store.list(kind, target.namespace.as_deref(), Some(store.visible()), None, usize::MAX, &|object| {
+                selector.matches(object)
+            })?;
         revision = list.revision;
         initial = list.objects.into();
     } else if revision == ANY_REVISION {
         revision = store.visible();
     }
-    let timeout = params
-        .number("timeoutSeconds")?
-        .filter(|secs| *secs > 0)
-        .unwrap_or(WATCH_SECS_MAX);
+    let timeout = params.number("timeoutSeconds")?.filter(|secs| *secs > 0).unwrap_or(WATCH_SECS_MAX);
     let now = Instant::now();
     let watch = Watch {
         store: Arc::clone(store),
@@ -109,9 +96,7 @@ pub(crate) fn watch(
         closing,
         ended: false,
     };
-    Ok(futures::stream::unfold(watch, |mut watch| async move {
-        watch.next().await.map(|bytes| (Ok(bytes), watch))
-    }))
+    Ok(futures::stream::unfold(watch, |mut watch| async move { watch.next().await.map(|bytes| (Ok(bytes), watch)) }))
 }
 
 impl Watch {
@@ -157,10 +142,7 @@ impl Watch {
             self.bookmark(out, true);
         }
         loop {
-            match self
-                .store
-                .events(self.kind, self.revision, BATCH_EVENTS_MAX)
-            {
+            match self.store.events(self.kind, self.revision, BATCH_EVENTS_MAX) {
                 Ok((events, upto)) => {
                     for event in &events {
                         self.event(out, event);
@@ -184,11 +166,7 @@ impl Watch {
 
     fn event(&mut self, out: &mut BytesMut, event: &Event) {
         let object = &event.object;
-        if self
-            .namespace
-            .as_deref()
-            .is_some_and(|ns| ns != object.namespace())
-        {
+        if self.namespace.as_deref().is_some_and(|ns| ns != object.namespace()) {
             return;
         }
         if self.selector.is_empty() {
@@ -199,10 +177,7 @@ impl Watch {
             };
             return self.line(out, word, object);
         }
-        let before = event
-            .previous
-            .as_ref()
-            .is_some_and(|previous| self.selector.matches(previous));
+        let before = event.previous.as_ref().is_some_and(|previous| self.selector.matches(previous));
         let after = event.change != Change::Deleted && self.selector.matches(object);
         match (before, after) {
             (false, false) => {}

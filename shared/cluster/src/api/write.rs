@@ -13,15 +13,8 @@ use super::request::Target;
 use super::store::{Store, Txn, Written};
 
 /// Creates an object from a request body.
-pub(crate) fn create(
-    store: &Store,
-    target: &Target,
-    tree: Json,
-    dry: bool,
-) -> Result<Written<Arc<Object>>> {
-    store.write(dry, |txn| {
-        insert(txn, target.kind, target.namespace.as_deref(), tree)
-    })
+pub(crate) fn create(store: &Store, target: &Target, tree: Json, dry: bool) -> Result<Written<Arc<Object>>> {
+    store.write(dry, |txn| insert(txn, target.kind, target.namespace.as_deref(), tree))
 }
 
 /// Completes, checks and stores a new object.
@@ -34,9 +27,7 @@ pub(crate) fn insert(
     admission::check_type(kind, &mut tree)?;
     admission::check_namespace(kind, namespace, &mut tree)?;
     if tree.str_at(&["metadata", "resourceVersion"]).is_some() {
-        return Err(Failure::bad_request(
-            "resourceVersion should not be set on objects to be created",
-        ));
+        return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
     }
     let generated = tree.str_at(&["metadata", "name"]).is_none();
     // A generated name may be taken: try again with another, a bounded number of times.
@@ -62,10 +53,7 @@ pub(crate) fn insert(
             return Err(Failure::already_exists(kind, name));
         }
     }
-    Err(Failure::already_exists(
-        kind,
-        tree.str_at(&["metadata", "generateName"]).unwrap_or(""),
-    ))
+    Err(Failure::already_exists(kind, tree.str_at(&["metadata", "generateName"]).unwrap_or("")))
 }
 
 /// Makes a namespace that is used before it was created.
@@ -101,9 +89,7 @@ pub(crate) fn update(
         }
     }
     store.write(dry, |txn| {
-        let old = txn
-            .get(kind, &target.key())
-            .ok_or_else(|| Failure::not_found(kind, target.name()))?;
+        let old = txn.get(kind, &target.key()).ok_or_else(|| Failure::not_found(kind, target.name()))?;
         let status_only = target.sub.as_deref() == Some("status");
         replace(txn, &old, tree, status_only, Some(manager))
     })
@@ -118,14 +104,8 @@ pub(crate) fn replace(
     status_only: bool,
     manager: Option<&str>,
 ) -> Result<Arc<Object>> {
-    if let Some(uid) = tree
-        .str_at(&["metadata", "uid"])
-        .filter(|uid| *uid != old.uid())
-    {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            old.uid()
-        );
+    if let Some(uid) = tree.str_at(&["metadata", "uid"]).filter(|uid| *uid != old.uid()) {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.uid());
         return Err(Failure::conflict(old.kind, old.name(), &why));
     }
     if let Some(version) = tree.str_at(&["metadata", "resourceVersion"])
@@ -143,11 +123,7 @@ pub(crate) fn replace(
     }
     if old.is_deleting() && grows_finalizers(old, &tree) {
         let message = "Forbidden: no new finalizers can be added if the object is being deleted";
-        return Err(Failure::invalid(
-            old.kind,
-            old.name(),
-            &[("metadata.finalizers", message.to_owned())],
-        ));
+        return Err(Failure::invalid(old.kind, old.name(), &[("metadata.finalizers", message.to_owned())]));
     }
     if tree == old.tree {
         return Ok(Arc::clone(old));

@@ -88,19 +88,11 @@ fn duration(text: &str) -> io::Result<Duration> {
     Duration::try_from_secs_f64(total).map_err(|_| bad())
 }
 
+/// A small whale that says something, as of `docker/whalesay`.
 fn cow(text: &str) -> String {
-    let line = "-".repeat(text.chars().count() + 2);
-    [
-        format!(" {} ", line.replace('-', "_")),
-        format!("< {text} >"),
-        format!(" {line} "),
-        r"        \   ^__^".into(),
-        r"         \  (oo)\_______".into(),
-        r"            (__)\       )\/\".into(),
-        r"                ||----w |".into(),
-        r"                ||     ||".into(),
-    ]
-    .join("\n")
+    let width = text.chars().count() + 2;
+    let (top, bottom) = ("_".repeat(width), "-".repeat(width));
+    format!(" {top}\n< {text} >\n {bottom}\n    \\\n     \\\n      ##")
 }
 
 fn invalid(text: String) -> io::Error {

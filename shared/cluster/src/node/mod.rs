@@ -8,6 +8,7 @@ mod builtin;
 mod container;
 mod env;
 mod fields;
+mod fit;
 mod images;
 mod logs;
 mod paths;
@@ -236,6 +237,12 @@ impl Node {
     fn observe(&self, pod: Pod, tasks: &mut JoinSet<()>) {
         let assigned = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
         if assigned.is_some_and(|name| name != self.shared.name) {
+            return;
+        }
+        if assigned.is_none() && !fit::fits(&pod) {
+            if pod.status.as_ref().is_none_or(|status| status.conditions.is_none()) {
+                tasks.spawn(fit::report_unfit(self.shared.client.clone(), pod));
+            }
             return;
         }
         let key = key(&pod);

@@ -13,9 +13,7 @@ pub fn options() -> Options {
     let count = AtomicU64::new(0);
     Options {
         clock: Arc::new(|| "2026-01-02T03:04:05Z".parse().expect("a valid time")),
-        uids: Arc::new(move || {
-            Uuid::from_u64_pair(0x4000, count.fetch_add(1, Ordering::Relaxed) + 1)
-        }),
+        uids: Arc::new(move || Uuid::from_u64_pair(0x4000, count.fetch_add(1, Ordering::Relaxed) + 1)),
         ..Options::default()
     }
 }
@@ -26,10 +24,8 @@ pub fn server() -> Server {
 
 /// Workflows of namespace `argo`.
 pub fn workflows(server: &Server) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Workflow"),
-        "workflows",
-    );
+    let resource =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Workflow"), "workflows");
     Api::namespaced_with(server.client("argo"), "argo", &resource)
 }
 

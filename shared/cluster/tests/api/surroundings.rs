@@ -34,29 +34,18 @@ async fn a_data_directory_keeps_what_was_answered() {
         let server = open().expect("opened");
         assert!(open().is_err(), "a directory has one owner");
         let api = workflows(&server);
-        api.create(&PostParams::default(), &workflow("a"))
-            .await
-            .expect("created");
-        api.create(&PostParams::default(), &workflow("b"))
-            .await
-            .expect("created");
+        api.create(&PostParams::default(), &workflow("a")).await.expect("created");
+        api.create(&PostParams::default(), &workflow("b")).await.expect("created");
         // Large enough to be recorded as differences.
         let nodes: Value = (0..200)
             .map(|i| (format!("n{i}"), json!({"phase": "Running", "null": null})))
             .collect::<serde_json::Map<_, _>>()
             .into();
         let params = PatchParams::default();
-        for status in [
-            json!({"nodes": nodes}),
-            json!({"nodes": {"n7": {"phase": "Failed"}, "n8": null}}),
-        ] {
-            api.patch("a", &params, &Patch::Merge(json!({"status": status})))
-                .await
-                .expect("patched");
+        for status in [json!({"nodes": nodes}), json!({"nodes": {"n7": {"phase": "Failed"}, "n8": null}})] {
+            api.patch("a", &params, &Patch::Merge(json!({"status": status}))).await.expect("patched");
         }
-        api.delete("b", &DeleteParams::default())
-            .await
-            .expect("deleted");
+        api.delete("b", &DeleteParams::default()).await.expect("deleted");
         (server.revision(), api.get("a").await.expect("there"))
     };
     for _ in 0..2 {
@@ -69,9 +58,7 @@ async fn a_data_directory_keeps_what_was_answered() {
     // A tail that was being written when the process died is cut off.
     let server = reopen().await;
     let api = workflows(&server);
-    api.create(&PostParams::default(), &workflow("c"))
-        .await
-        .expect("created");
+    api.create(&PostParams::default(), &workflow("c")).await.expect("created");
     let copy = tempfile::tempdir().expect("a directory");
     for entry in std::fs::read_dir(dir.path()).expect("readable") {
         let entry = entry.expect("readable");
@@ -93,14 +80,10 @@ async fn a_grown_log_is_cut_back_without_loss() {
     options.log_bytes_max = 10_000;
     let server = Server::open(options, dir.path()).expect("opened");
     let api = workflows(&server);
-    api.create(&PostParams::default(), &workflow("a"))
-        .await
-        .expect("created");
+    api.create(&PostParams::default(), &workflow("a")).await.expect("created");
     for i in 0..300 {
         let patch = Patch::Merge(json!({"spec": {"count": i}}));
-        api.patch("a", &PatchParams::default(), &patch)
-            .await
-            .expect("patched");
+        api.patch("a", &PatchParams::default(), &patch).await.expect("patched");
     }
     let copy = tempfile::tempdir().expect("a directory");
     let mut size = 0;
@@ -122,18 +105,10 @@ async fn watches_follow_a_durable_server() {
     let server = Server::open(options(), dir.path()).expect("opened");
     let api = workflows(&server);
     let version = server.revision().to_string();
-    let mut events = api
-        .watch(&kube::api::WatchParams::default(), &version)
-        .await
-        .expect("watch starts")
-        .boxed();
+    let mut events = api.watch(&kube::api::WatchParams::default(), &version).await.expect("watch starts").boxed();
     for name in ["a", "b", "c"] {
-        api.create(&PostParams::default(), &workflow(name))
-            .await
-            .expect("created");
-        let event = tokio::time::timeout(Duration::from_secs(5), events.next())
-            .await
-            .expect("in time");
+        api.create(&PostParams::default(), &workflow(name)).await.expect("created");
+        let event = tokio::time::timeout(Duration::from_secs(5), events.next()).await.expect("in time");
         match event {
             Some(Ok(kube::api::WatchEvent::Added(o))) => {
                 assert_eq!(o.metadata.name.as_deref(), Some(name))
@@ -166,33 +141,21 @@ async fn planned_faults_happen() {
     options.faults = Some(faults.clone());
     let server = Server::new(options);
     let api = workflows(&server);
-    for (fault, want, made) in [
-        (Fault::Refuse503, 503, false),
-        (Fault::ConflictOnce, 409, false),
-        (Fault::LostAnswer, 500, true),
-    ] {
+    for (fault, want, made) in
+        [(Fault::Refuse503, 503, false), (Fault::ConflictOnce, 409, false), (Fault::LostAnswer, 500, true)]
+    {
         faults.0.lock().push(fault);
-        assert_eq!(
-            code(api.create(&PostParams::default(), &workflow("a")).await),
-            want
-        );
+        assert_eq!(code(api.create(&PostParams::default(), &workflow("a")).await), want);
         assert_eq!(api.get("a").await.is_ok(), made);
     }
     // A lagging list does not show the newest.
     let list = api.list(&ListParams::default()).await.expect("listed");
     assert!(list.items.is_empty());
     let exact = server.revision().to_string();
-    let list = api
-        .list(&ListParams::default().at(&exact))
-        .await
-        .expect("listed");
+    let list = api.list(&ListParams::default().at(&exact)).await.expect("listed");
     assert_eq!(list.items.len(), 1);
     faults.0.lock().push(Fault::DropWatch);
-    let mut events = api
-        .watch(&kube::api::WatchParams::default(), "0")
-        .await
-        .expect("starts")
-        .boxed();
+    let mut events = api.watch(&kube::api::WatchParams::default(), "0").await.expect("starts").boxed();
     assert!(events.next().await.is_none());
 }
 
@@ -207,10 +170,7 @@ impl LogSource for Lines {
         container: &str,
         options: LogOptions,
     ) -> Result<BoxStream<'static, Bytes>, LogError> {
-        let lines = [
-            format!("{namespace}/{pod}/{container}\n"),
-            format!("{:?}\n", options.tail_lines),
-        ];
+        let lines = [format!("{namespace}/{pod}/{container}\n"), format!("{:?}\n", options.tail_lines)];
         Ok(futures::stream::iter(lines.map(Bytes::from)).boxed())
     }
 }
@@ -220,106 +180,60 @@ async fn logs_come_from_the_node() {
     let server = server();
     let api: Api<Pod> = Api::namespaced(server.client("argo"), "argo");
     let pod = |names: &[&str]| -> Pod {
-        let containers: Vec<Value> = names
-            .iter()
-            .map(|n| json!({"name": n, "image": "b"}))
-            .collect();
+        let containers: Vec<Value> = names.iter().map(|n| json!({"name": n, "image": "b"})).collect();
         serde_json::from_value(json!({"metadata": {"name": format!("p{}", names.len())},
             "spec": {"containers": containers}}))
         .expect("a valid pod")
     };
-    api.create(&PostParams::default(), &pod(&["main"]))
-        .await
-        .expect("created");
-    api.create(&PostParams::default(), &pod(&["main", "wait"]))
-        .await
-        .expect("created");
+    api.create(&PostParams::default(), &pod(&["main"])).await.expect("created");
+    api.create(&PostParams::default(), &pod(&["main", "wait"])).await.expect("created");
     assert_eq!(code(api.logs("p1", &LogParams::default()).await), 503);
     server.set_log_source(Arc::new(Lines));
-    let params = LogParams {
-        tail_lines: Some(3),
-        ..LogParams::default()
-    };
-    assert_eq!(
-        api.logs("p1", &params).await.expect("a log"),
-        "argo/p1/main\nSome(3)\n"
-    );
+    let params = LogParams { tail_lines: Some(3), ..LogParams::default() };
+    assert_eq!(api.logs("p1", &params).await.expect("a log"), "argo/p1/main\nSome(3)\n");
     assert_eq!(code(api.logs("p2", &LogParams::default()).await), 400);
-    let wait = LogParams {
-        container: Some("wait".to_owned()),
-        ..LogParams::default()
-    };
-    assert_eq!(
-        api.logs("p2", &wait).await.expect("a log"),
-        "argo/p2/wait\nNone\n"
-    );
-    let bad = LogParams {
-        container: Some("x".to_owned()),
-        ..LogParams::default()
-    };
+    let wait = LogParams { container: Some("wait".to_owned()), ..LogParams::default() };
+    assert_eq!(api.logs("p2", &wait).await.expect("a log"), "argo/p2/wait\nNone\n");
+    let bad = LogParams { container: Some("x".to_owned()), ..LogParams::default() };
     assert_eq!(code(api.logs("p2", &bad).await), 400);
 }
 
 async fn get(server: &Server, path: &str, accept: &str) -> Value {
-    let request = http::Request::get(path)
-        .header("accept", accept)
-        .body(Vec::new())
-        .expect("a valid request");
-    server
-        .client("argo")
-        .request(request)
-        .await
-        .expect("answered")
+    let request = http::Request::get(path).header("accept", accept).body(Vec::new()).expect("a valid request");
+    server.client("argo").request(request).await.expect("answered")
 }
 
 #[tokio::test]
 async fn discovery_names_all_resources() {
     let server = server();
     let client = server.client("argo");
-    let found = kube::discovery::Discovery::new(client)
-        .run()
-        .await
-        .expect("discovered");
+    let found = kube::discovery::Discovery::new(client).run().await.expect("discovered");
     let gvk = kube::api::GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Workflow");
     let (resource, capabilities) = found.resolve_gvk(&gvk).expect("workflows are served");
     assert_eq!(resource.plural, "workflows");
     assert!(capabilities.supports_operation("watch"));
     let openapi = get(&server, "/openapi/v3/apis/argoproj.io/v1alpha1", "*/*").await;
     let path = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows/{name}";
-    assert_eq!(
-        openapi["paths"][path]["patch"]["parameters"][2]["name"],
-        "fieldValidation"
-    );
+    assert_eq!(openapi["paths"][path]["patch"]["parameters"][2]["name"], "fieldValidation");
 }
 
 #[tokio::test]
 async fn tables_have_argos_columns() {
     let server = server();
     let api = workflows(&server);
-    api.create(&PostParams::default(), &workflow("a"))
-        .await
-        .expect("created");
+    api.create(&PostParams::default(), &workflow("a")).await.expect("created");
     let status = json!({"status": {"phase": "Running", "startedAt": "2026-01-02T03:00:00Z", "message": "m"}});
-    api.patch("a", &PatchParams::default(), &Patch::Merge(status))
-        .await
-        .expect("patched");
+    api.patch("a", &PatchParams::default(), &Patch::Merge(status)).await.expect("patched");
     let table = get(
         &server,
         "/apis/argoproj.io/v1alpha1/namespaces/argo/workflows",
         "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
     )
     .await;
-    let names: Vec<&Value> = table["columnDefinitions"]
-        .as_array()
-        .expect("columns")
-        .iter()
-        .map(|c| &c["name"])
-        .collect();
+    let names: Vec<&Value> =
+        table["columnDefinitions"].as_array().expect("columns").iter().map(|c| &c["name"]).collect();
     assert_eq!(names, ["Name", "Status", "Age", "Message"]);
-    assert_eq!(
-        table["rows"][0]["cells"],
-        json!(["a", "Running", "4m5s", "m"])
-    );
+    assert_eq!(table["rows"][0]["cells"], json!(["a", "Running", "4m5s", "m"]));
     assert_eq!(table["rows"][0]["object"]["metadata"]["name"], "a");
 }
 
@@ -340,23 +254,11 @@ async fn tcp_clients_see_the_same_objects_until_shutdown() {
         }
     });
     let config = kube::config::Kubeconfig::from_yaml(&server.kubeconfig(address)).expect("valid");
-    let config = kube::Config::from_custom_kubeconfig(config, &Default::default())
-        .await
-        .expect("usable");
+    let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await.expect("usable");
     let client = kube::Client::try_from(config).expect("a client");
     let api: Api<Pod> = Api::default_namespaced(client);
-    assert!(
-        api.list(&ListParams::default())
-            .await
-            .expect("listed")
-            .items
-            .is_empty()
-    );
-    let mut events = api
-        .watch(&kube::api::WatchParams::default(), "0")
-        .await
-        .expect("starts")
-        .boxed();
+    assert!(api.list(&ListParams::default()).await.expect("listed").items.is_empty());
+    let mut events = api.watch(&kube::api::WatchParams::default(), "0").await.expect("starts").boxed();
     stop.send(()).expect("still serving");
     // An open watch does not hold the server up.
     let end = tokio::time::timeout(Duration::from_secs(5), async {
@@ -365,8 +267,5 @@ async fn tcp_clients_see_the_same_objects_until_shutdown() {
         drop(api);
         serving.await
     });
-    end.await
-        .expect("in time")
-        .expect("joined")
-        .expect("served");
+    end.await.expect("in time").expect("joined").expect("served");
 }

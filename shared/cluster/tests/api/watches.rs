@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use kube::api::{
-    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
-};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::watcher;
 use serde_json::json;
 
@@ -23,45 +21,27 @@ fn word(event: &WatchEvent<DynamicObject>) -> String {
 }
 
 async fn words(api: &Api<DynamicObject>, params: WatchParams, version: &str) -> Vec<String> {
-    let stream = api
-        .watch(&params.timeout(1), version)
-        .await
-        .expect("watch starts");
-    stream
-        .map_ok(|e| word(&e))
-        .try_collect()
-        .await
-        .expect("no broken lines")
+    let stream = api.watch(&params.timeout(1), version).await.expect("watch starts");
+    stream.map_ok(|e| word(&e)).try_collect().await.expect("no broken lines")
 }
 
 async fn label(api: &Api<DynamicObject>, name: &str, value: Option<&str>) {
     let patch = Patch::Merge(json!({"metadata": {"labels": {"l": value}}}));
-    api.patch(name, &PatchParams::default(), &patch)
-        .await
-        .expect("patched");
+    api.patch(name, &PatchParams::default(), &patch).await.expect("patched");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_tells_everything_after_its_revision() {
     let server = server();
     let api = workflows(&server);
-    api.create(&PostParams::default(), &workflow("a"))
-        .await
-        .expect("created");
+    api.create(&PostParams::default(), &workflow("a")).await.expect("created");
     let from = server.revision().to_string();
     label(&api, "a", Some("x")).await;
-    api.create(&PostParams::default(), &workflow("b"))
-        .await
-        .expect("created");
-    api.delete("a", &DeleteParams::default())
-        .await
-        .expect("deleted");
+    api.create(&PostParams::default(), &workflow("b")).await.expect("created");
+    api.delete("a", &DeleteParams::default()).await.expect("deleted");
     label(&api, "b", Some("y")).await;
     let plain = WatchParams::default().disable_bookmarks();
-    assert_eq!(
-        words(&api, plain.clone(), &from).await,
-        ["~a", "+b", "-a", "~b"]
-    );
+    assert_eq!(words(&api, plain.clone(), &from).await, ["~a", "+b", "-a", "~b"]);
     // Through a selector, objects come and go as they start and stop to match.
     let selected = plain.clone().labels("l=x");
     assert_eq!(words(&api, selected, &from).await, ["+a", "-a"]);
@@ -78,29 +58,17 @@ async fn a_quiet_watch_sends_bookmarks_and_ends_in_time() {
     let server = server();
     let api = workflows(&server);
     let version = server.revision().to_string();
-    let stream = api
-        .watch(&WatchParams::default().timeout(100), &version)
-        .await
-        .expect("watch starts");
-    let words: Vec<String> = stream
-        .map_ok(|e| word(&e))
-        .try_collect()
-        .await
-        .expect("no broken lines");
+    let stream = api.watch(&WatchParams::default().timeout(100), &version).await.expect("watch starts");
+    let words: Vec<String> = stream.map_ok(|e| word(&e)).try_collect().await.expect("no broken lines");
     assert_eq!(words, [format!("#{version}")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn watchers_follow_by_lists_and_by_streams() {
-    for config in [
-        watcher::Config::default(),
-        watcher::Config::default().streaming_lists(),
-    ] {
+    for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
         let server = server();
         let api = workflows(&server);
-        api.create(&PostParams::default(), &workflow("a"))
-            .await
-            .expect("created");
+        api.create(&PostParams::default(), &workflow("a")).await.expect("created");
         let mut events = Box::pin(watcher(api.clone(), config));
         let mut seen = Vec::new();
         let mut extra = Some(workflow("b"));
@@ -117,12 +85,8 @@ async fn watchers_follow_by_lists_and_by_streams() {
                 watcher::Event::InitDone => {
                     seen.push("done".to_owned());
                     let extra = extra.take().expect("listed once");
-                    api.create(&PostParams::default(), &extra)
-                        .await
-                        .expect("created");
-                    api.delete("a", &DeleteParams::default())
-                        .await
-                        .expect("deleted");
+                    api.create(&PostParams::default(), &extra).await.expect("created");
+                    api.delete("a", &DeleteParams::default()).await.expect("deleted");
                 }
                 watcher::Event::Apply(o) => seen.push(format!("~{}", name(o))),
                 watcher::Event::Delete(o) => seen.push(format!("-{}", name(o))),

@@ -62,18 +62,12 @@ mod tests {
     #[test]
     fn a_delta_turns_the_old_into_the_new() {
         let many = |n: usize| -> Value {
-            (0..n)
-                .map(|i| (format!("k{i:05}"), json!({"phase": i})))
-                .collect::<serde_json::Map<_, _>>()
-                .into()
+            (0..n).map(|i| (format!("k{i:05}"), json!({"phase": i}))).collect::<serde_json::Map<_, _>>().into()
         };
         let cases = [
             (json!({}), json!({"a": null})),
             (json!({"a": null, "b": 1}), json!({"b": null})),
-            (
-                json!({"a": {"x": 1, "y": {"z": 1}}}),
-                json!({"a": {"y": {"z": null}, "w": []}}),
-            ),
+            (json!({"a": {"x": 1, "y": {"z": 1}}}), json!({"a": {"y": {"z": null}, "w": []}})),
             (json!({"a": {"x": 1}}), json!({"a": [1]})),
             (json!({"n": many(1000)}), json!({"n": many(300)})),
             (json!({"n": many(3)}), json!({"n": many(2000)})),

@@ -34,19 +34,13 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
         .map_err(|source| failed("open", &path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
-            dir: dir.to_owned(),
-        }),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
         Err(fs::TryLockError::Error(source)) => Err(failed("lock", &path, source)),
     }
 }
 
 pub(super) fn failed(action: &'static str, path: &Path, source: std::io::Error) -> OpenError {
-    OpenError::File {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    OpenError::File { action, path: path.to_owned(), source }
 }
 
 /// The numbered files with a prefix, oldest first.
@@ -56,9 +50,7 @@ pub(super) fn numbered(dir: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>, 
     for entry in entries {
         let entry = entry.map_err(|source| failed("list", dir, source))?;
         let name = entry.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(prefix)?.parse().ok());
+        let number = name.to_str().and_then(|name| name.strip_prefix(prefix)?.parse().ok());
         if let Some(number) = number {
             found.push((number, entry.path()));
         }
@@ -115,10 +107,8 @@ fn replay(path: &Path, objects: &mut Restored, cut: bool) -> Result<Replayed, Op
             Read::Torn => {
                 done.torn = Some(offset as u64);
                 if cut {
-                    let file = OpenOptions::new()
-                        .write(true)
-                        .open(path)
-                        .map_err(|source| failed("open", path, source))?;
+                    let file =
+                        OpenOptions::new().write(true).open(path).map_err(|source| failed("open", path, source))?;
                     file.set_len(offset as u64)
                         .and_then(|()| file.sync_all())
                         .map_err(|source| failed("cut", path, source))?;
@@ -126,11 +116,7 @@ fn replay(path: &Path, objects: &mut Restored, cut: bool) -> Result<Replayed, Op
                 return Ok(done);
             }
             Read::Content(content, next) => {
-                let damaged = |why| OpenError::Damaged {
-                    path: path.to_owned(),
-                    offset: offset as u64,
-                    why,
-                };
+                let damaged = |why| OpenError::Damaged { path: path.to_owned(), offset: offset as u64, why };
                 let record = Json::parse(content).map_err(|_| damaged("not JSON"))?;
                 if record.get("end").is_some() {
                     done.ended = true;
@@ -159,9 +145,7 @@ fn apply(record: &Json, objects: &mut Restored) -> Result<u64, &'static str> {
         return Ok(revision);
     }
     let place = (kind.index, Box::from(text("key")));
-    let old = objects
-        .remove(&place)
-        .ok_or("a record changes an object that is not there")?;
+    let old = objects.remove(&place).ok_or("a record changes an object that is not there")?;
     if let Some(change) = record.get("delta") {
         let mut tree = old.tree;
         delta::apply(&mut tree, change).ok_or("a difference does not fit its object")?;

@@ -18,12 +18,7 @@ const DELTA_MEMBERS_MIN: usize = 64;
 pub(in crate::api) fn record_put(out: &mut Vec<u8>, previous: Option<&Object>, object: &Object) {
     let delta = previous
         .filter(|_| is_large(&object.tree))
-        .and_then(|previous| {
-            Some(delta::difference(
-                previous.tree.as_map()?,
-                object.tree.as_map()?,
-            ))
-        });
+        .and_then(|previous| Some(delta::difference(previous.tree.as_map()?, object.tree.as_map()?)));
     let mut record = head(object.kind, object.revision);
     match delta {
         Some(delta) => {
@@ -48,17 +43,12 @@ pub(super) fn record_end(out: &mut Vec<u8>, revision: u64) {
 }
 
 fn is_large(tree: &Json) -> bool {
-    let parts = ["status", "spec", "data"]
-        .iter()
-        .filter_map(|part| tree.get(part)?.as_map());
-    parts
-        .flat_map(|part| part.iter())
-        .any(|(_, value)| value.as_map().is_some_and(|m| m.len() >= DELTA_MEMBERS_MIN))
+    let parts = ["status", "spec", "data"].iter().filter_map(|part| tree.get(part)?.as_map());
+    parts.flat_map(|part| part.iter()).any(|(_, value)| value.as_map().is_some_and(|m| m.len() >= DELTA_MEMBERS_MIN))
 }
 
 fn head(kind: &Kind, revision: u64) -> Json {
-    json!({"rev": revision, "group": kind.group, "version": kind.version, "plural": kind.plural})
-        .into()
+    json!({"rev": revision, "group": kind.group, "version": kind.version, "plural": kind.plural}).into()
 }
 
 fn append(out: &mut Vec<u8>, record: &Json) {
@@ -87,8 +77,7 @@ pub(super) fn read(bytes: &[u8], offset: usize) -> Read<'_> {
     let Some((head, rest)) = rest.split_at_checked(HEAD_BYTES) else {
         return Read::Torn;
     };
-    let number =
-        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let length = usize::try_from(number(0)).unwrap_or(usize::MAX);
     match rest.get(..length) {
         Some(content) if length <= CONTENT_BYTES_MAX && crc32(content) == number(4) => {
@@ -105,11 +94,7 @@ const TABLE: [u32; 256] = {
         let mut value = i as u32;
         let mut bit = 0;
         while bit < 8 {
-            value = if value & 1 == 1 {
-                0xEDB8_8320 ^ (value >> 1)
-            } else {
-                value >> 1
-            };
+            value = if value & 1 == 1 { 0xEDB8_8320 ^ (value >> 1) } else { value >> 1 };
             bit += 1;
         }
         table[i] = value;
@@ -120,9 +105,7 @@ const TABLE: [u32; 256] = {
 
 /// The checksum of IEEE 802.3, as in zip and png.
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        TABLE[usize::from((crc as u8) ^ byte)] ^ (crc >> 8)
-    })
+    !bytes.iter().fold(!0, |crc, byte| TABLE[usize::from((crc as u8) ^ byte)] ^ (crc >> 8))
 }
 
 #[cfg(test)]

@@ -59,19 +59,12 @@ impl Log {
         signals: Arc<Signals>,
         log_bytes_max: u64,
     ) -> Result<Log, OpenError> {
-        let size = write_snapshot(dir, revision, &objects)
-            .map_err(|source| failed("write the snapshot in", dir, source))?;
-        let file =
-            open_log(dir, revision).map_err(|source| failed("open a log in", dir, source))?;
+        let size =
+            write_snapshot(dir, revision, &objects).map_err(|source| failed("write the snapshot in", dir, source))?;
+        let file = open_log(dir, revision).map_err(|source| failed("open a log in", dir, source))?;
         remove_older(dir, revision)?;
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue::default()),
-            wake: Condvar::new(),
-        });
-        let (sender, written) = watch::channel(Outcome {
-            revision,
-            failed: None,
-        });
+        let shared = Arc::new(Shared { queue: Mutex::new(Queue::default()), wake: Condvar::new() });
+        let (sender, written) = watch::channel(Outcome { revision, failed: None });
         let mut writer = Writer {
             dir: dir.to_owned(),
             _lock: lock,
@@ -87,22 +80,12 @@ impl Log {
             .name("cluster-log".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| failed("start the writer of", dir, source))?;
-        Ok(Log {
-            shared,
-            written,
-            thread: Some(thread),
-        })
+        Ok(Log { shared, written, thread: Some(thread) })
     }
 
     /// Queues records; called under the store's lock, so in the order of revisions.
     /// `objects` gives the state at `revision`, and is called only when a snapshot is due.
-    pub fn append(
-        &self,
-        records: Vec<u8>,
-        revision: u64,
-        touched: u64,
-        objects: impl FnOnce() -> AllObjects,
-    ) {
+    pub fn append(&self, records: Vec<u8>, revision: u64, touched: u64, objects: impl FnOnce() -> AllObjects) {
         let mut queue = self.shared.queue.lock();
         if queue.bytes.is_empty() {
             queue.bytes = records;
@@ -133,9 +116,7 @@ impl Log {
             .await
             .map_err(|_| io::Error::other("the writer has ended"))?;
         match &outcome.failed {
-            Some(error) if outcome.revision < revision => {
-                Err(io::Error::new(error.kind(), error.to_string()))
-            }
+            Some(error) if outcome.revision < revision => Err(io::Error::new(error.kind(), error.to_string())),
             _ => Ok(()),
         }
     }
@@ -178,8 +159,7 @@ impl Writer {
                 Err(error) => {
                     // After a failed sync nothing is known of what is on disk: refuse all that follows.
                     tracing::error!(%error, "the cluster log cannot be written");
-                    self.written
-                        .send_modify(|o| o.failed = Some(Arc::new(error)));
+                    self.written.send_modify(|o| o.failed = Some(Arc::new(error)));
                     return;
                 }
             }
@@ -194,13 +174,8 @@ impl Writer {
             }
             self.shared.wake.wait(&mut queue);
         }
-        let wanted = self.log_bytes > self.log_bytes_max.max(self.snapshot_bytes)
-            && queue.snapshot.is_none();
-        let fresh = Queue {
-            snapshot_wanted: wanted,
-            closed: queue.closed,
-            ..Queue::default()
-        };
+        let wanted = self.log_bytes > self.log_bytes_max.max(self.snapshot_bytes) && queue.snapshot.is_none();
+        let fresh = Queue { snapshot_wanted: wanted, closed: queue.closed, ..Queue::default() };
         Some(std::mem::replace(&mut queue, fresh))
     }
 
@@ -228,10 +203,7 @@ impl Writer {
 }
 
 fn open_log(dir: &Path, revision: u64) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log_path(dir, revision))?;
+    let file = OpenOptions::new().create(true).append(true).open(log_path(dir, revision))?;
     sync_dir(dir)?;
     Ok(file)
 }
@@ -251,9 +223,7 @@ fn write_snapshot(dir: &Path, revision: u64, objects: &AllObjects) -> io::Result
     record.clear();
     frame::record_end(&mut record, revision);
     out.write_all(&record)?;
-    out.into_inner()
-        .map_err(io::IntoInnerError::into_error)?
-        .sync_all()?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&unfinished, snapshot_path(dir, revision))?;
     sync_dir(dir)?;
     Ok(size)

@@ -18,16 +18,8 @@ pub(super) struct Applier<'a> {
 }
 
 /// The object after the apply; `old` is `None` when it is created.
-pub(super) fn applied(
-    kind: &Kind,
-    old: Option<&Json>,
-    applied: &Json,
-    by: &Applier<'_>,
-) -> Result<Json> {
-    if applied
-        .at(&["metadata", "managedFields"])
-        .is_some_and(|m| !m.is_null() && m.as_array() != Some(&[]))
-    {
+pub(super) fn applied(kind: &Kind, old: Option<&Json>, applied: &Json, by: &Applier<'_>) -> Result<Json> {
+    if applied.at(&["metadata", "managedFields"]).is_some_and(|m| !m.is_null() && m.as_array() != Some(&[])) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
     let ours = fields::of_object(applied);
@@ -37,9 +29,8 @@ pub(super) fn applied(
         managed::set_entries(&mut tree, vec![entry]);
         return Ok(tree);
     };
-    let (mine, others): (Vec<Json>, Vec<Json>) = managed::entries(old)
-        .into_iter()
-        .partition(|e| managed::is_apply_of(e, by.manager));
+    let (mine, others): (Vec<Json>, Vec<Json>) =
+        managed::entries(old).into_iter().partition(|e| managed::is_apply_of(e, by.manager));
     let others = settle_conflicts(others, &ours, old, applied, by)?;
     let mut wanted = applied.clone();
     wanted.remove(&["metadata", "managedFields"]);
@@ -51,18 +42,11 @@ pub(super) fn applied(
         fields::prune(&mut tree, &dropped, &theirs);
     }
     // An apply that changes nothing keeps its time, so that nothing is written.
-    let unchanged = mine
-        .first()
-        .filter(|entry| managed::fields_of(entry) == ours)
-        .cloned();
-    let entry =
-        unchanged.unwrap_or_else(|| managed::entry(kind, by.manager, "Apply", &by.time, ours));
+    let unchanged = mine.first().filter(|entry| managed::fields_of(entry) == ours).cloned();
+    let entry = unchanged.unwrap_or_else(|| managed::entry(kind, by.manager, "Apply", &by.time, ours));
     let mut entries: Vec<Json> = Vec::with_capacity(others.len() + 1);
-    let place = managed::entries(old)
-        .iter()
-        .position(|e| managed::is_apply_of(e, by.manager))
-        .unwrap_or(0)
-        .min(others.len());
+    let place =
+        managed::entries(old).iter().position(|e| managed::is_apply_of(e, by.manager)).unwrap_or(0).min(others.len());
     entries.extend(others);
     entries.insert(place, entry);
     managed::set_entries(&mut tree, entries);
@@ -70,13 +54,7 @@ pub(super) fn applied(
 }
 
 /// The entries of the others, without what a forced apply takes from them.
-fn settle_conflicts(
-    others: Vec<Json>,
-    ours: &Json,
-    old: &Json,
-    applied: &Json,
-    by: &Applier<'_>,
-) -> Result<Vec<Json>> {
+fn settle_conflicts(others: Vec<Json>, ours: &Json, old: &Json, applied: &Json, by: &Applier<'_>) -> Result<Vec<Json>> {
     let mut refused = Vec::new();
     let mut kept = Vec::new();
     for mut entry in others {
@@ -102,9 +80,5 @@ fn settle_conflicts(
             kept.push(entry);
         }
     }
-    if refused.is_empty() || by.force {
-        Ok(kept)
-    } else {
-        Err(Failure::apply_conflict(&refused))
-    }
+    if refused.is_empty() || by.force { Ok(kept) } else { Err(Failure::apply_conflict(&refused)) }
 }

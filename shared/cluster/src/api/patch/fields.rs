@@ -52,12 +52,7 @@ fn of_value(value: &Json) -> Json {
 }
 
 /// The paths of two sets' common leaves whose values differ between two objects.
-pub(super) fn conflicts(
-    ours: &Json,
-    theirs: &Json,
-    live: &Json,
-    applied: &Json,
-) -> Vec<Vec<String>> {
+pub(super) fn conflicts(ours: &Json, theirs: &Json, live: &Json, applied: &Json) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     collect(ours, theirs, Some(live), Some(applied), &[], &mut found);
     found
@@ -79,10 +74,7 @@ fn collect(
         let (Some(name), Some(their_inner)) = (key.strip_prefix("f:"), theirs.get(key)) else {
             continue;
         };
-        let (live, applied) = (
-            live.and_then(|l| l.get(name)),
-            applied.and_then(|a| a.get(name)),
-        );
+        let (live, applied) = (live.and_then(|l| l.get(name)), applied.and_then(|a| a.get(name)));
         let mut path = path.to_vec();
         path.push(name.to_owned());
         if !is_leaf(our_inner) && !is_leaf(their_inner) {
@@ -156,10 +148,7 @@ pub(super) fn prune(tree: &mut Json, dropped: &Json, others: &[&Json]) {
 /// The fields that changed from `old` to `new`; `status` counts as one field.
 pub(super) fn changed(old: &Json, new: &Json) -> Json {
     let empty = Map::default();
-    let (a, b) = (
-        old.as_map().unwrap_or(&empty),
-        new.as_map().unwrap_or(&empty),
-    );
+    let (a, b) = (old.as_map().unwrap_or(&empty), new.as_map().unwrap_or(&empty));
     let mut out = Json::object();
     a.differences(b, &mut |key, before, after| {
         if before == after {

@@ -12,10 +12,7 @@ const PATH: [&str; 2] = ["metadata", "managedFields"];
 
 /// The entries of an object.
 pub(super) fn entries(tree: &Json) -> Vec<Json> {
-    tree.at(&PATH)
-        .and_then(Json::as_array)
-        .unwrap_or(&[])
-        .to_vec()
+    tree.at(&PATH).and_then(Json::as_array).unwrap_or(&[]).to_vec()
 }
 
 pub(super) fn set_entries(tree: &mut Json, entries: Vec<Json>) {
@@ -59,8 +56,7 @@ pub(crate) fn record_update(kind: &Kind, old: &Json, new: &mut Json, manager: &s
     let mut owned = touched.clone();
     let mut after = Vec::new();
     for entry in before {
-        let ours = entry.str_at(&["operation"]) == Some("Update")
-            && entry.str_at(&["manager"]) == Some(manager);
+        let ours = entry.str_at(&["operation"]) == Some("Update") && entry.str_at(&["manager"]) == Some(manager);
         if ours {
             owned = fields::union(&fields_of(&entry), &owned);
             continue;

@@ -34,21 +34,17 @@ impl Patch {
         let unreadable = |e: String| Failure::bad_request(format!("the patch cannot be read: {e}"));
         let tree = || Json::parse(body).map_err(|e| unreadable(e.to_string()));
         match media {
-            "application/json-patch+json" => serde_json::from_slice(body)
-                .map(Patch::Json)
-                .map_err(|e| unreadable(e.to_string())),
-            "application/merge-patch+json" => tree().map(Patch::Merge),
-            "application/strategic-merge-patch+json" if !kind.is_custom() => {
-                tree().map(Patch::Strategic)
+            "application/json-patch+json" => {
+                serde_json::from_slice(body).map(Patch::Json).map_err(|e| unreadable(e.to_string()))
             }
+            "application/merge-patch+json" => tree().map(Patch::Merge),
+            "application/strategic-merge-patch+json" if !kind.is_custom() => tree().map(Patch::Strategic),
             // JSON, which most clients send, is far quicker to read than YAML.
             "application/apply-patch+yaml" => match Json::parse(body) {
                 Ok(tree) => Ok(Patch::Apply(tree)),
                 Err(_) => std::str::from_utf8(body)
                     .map_err(|e| unreadable(e.to_string()))
-                    .and_then(|text| {
-                        serde_saphyr::from_str(text).map_err(|e| unreadable(e.to_string()))
-                    })
+                    .and_then(|text| serde_saphyr::from_str(text).map_err(|e| unreadable(e.to_string())))
                     .map(Patch::Apply),
             },
             other => Err(Failure::unsupported_media(other)),
@@ -74,11 +70,7 @@ pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<Writt
     store.write(call.params.dry_run()?, |txn| {
         let old = txn.get(kind, &target.key());
         if let Patch::Apply(wanted) = &patch {
-            let by = apply::Applier {
-                manager: call.manager(),
-                force: call.params.flag("force"),
-                time,
-            };
+            let by = apply::Applier { manager: call.manager(), force: call.params.flag("force"), time };
             let mut tree = wanted.clone();
             admission::check_type(kind, &mut tree)?;
             admission::check_namespace(kind, target.namespace.as_deref(), &mut tree)?;
@@ -86,9 +78,7 @@ pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<Writt
             let tree = apply::applied(kind, old.as_ref().map(|o| &o.tree), &tree, &by)?;
             return match old {
                 Some(old) => write::replace(txn, &old, tree, status_only, None).map(|o| (o, false)),
-                None => {
-                    write::insert(txn, kind, target.namespace.as_deref(), tree).map(|o| (o, true))
-                }
+                None => write::insert(txn, kind, target.namespace.as_deref(), tree).map(|o| (o, true)),
             };
         }
         let old = old.ok_or_else(|| Failure::not_found(kind, target.name()))?;

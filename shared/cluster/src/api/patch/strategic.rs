@@ -80,9 +80,7 @@ fn merge_object(base: &Json, patch: &Json, name: &str) -> Json {
             }
             Json::Object(_) => merge_object(old, change, key),
             Json::Array(items) => {
-                let order = changes
-                    .get(&format!("$setElementOrder/{key}"))
-                    .and_then(Json::as_array);
+                let order = changes.get(&format!("$setElementOrder/{key}")).and_then(Json::as_array);
                 merge_list(old, items, name, key, order)
             }
             plain => plain.clone(),
@@ -103,13 +101,7 @@ fn delete_values(out: &mut Json, list: &str, gone: &Json) {
     out.set(&[list], Json::Array(Arc::new(left)));
 }
 
-fn merge_list(
-    old: &Json,
-    items: &[Json],
-    parent: &str,
-    name: &str,
-    order: Option<&[Json]>,
-) -> Json {
+fn merge_list(old: &Json, items: &[Json], parent: &str, name: &str, order: Option<&[Json]>) -> Json {
     let old = old.as_array().unwrap_or(&[]);
     if merges_values(name) {
         let mut all = old.to_vec();
@@ -119,18 +111,14 @@ fn merge_list(
     let Some(key) = merge_key(parent, name) else {
         return Json::Array(Arc::new(items.to_vec()));
     };
-    let replace = items
-        .iter()
-        .any(|i| i.str_at(&["$patch"]) == Some("replace"));
+    let replace = items.iter().any(|i| i.str_at(&["$patch"]) == Some("replace"));
     let mut all: Vec<Json> = if replace { Vec::new() } else { old.to_vec() };
     for item in items {
         let directive = item.str_at(&["$patch"]);
         if directive == Some("replace") {
             continue;
         }
-        let place = all
-            .iter()
-            .position(|o| item.get(key).is_some() && o.get(key) == item.get(key));
+        let place = all.iter().position(|o| item.get(key).is_some() && o.get(key) == item.get(key));
         match (directive, place) {
             (Some("delete"), Some(place)) => {
                 all.remove(place);
@@ -141,12 +129,7 @@ fn merge_list(
         }
     }
     if let Some(order) = order {
-        all.sort_by_key(|item| {
-            order
-                .iter()
-                .position(|o| o.get(key) == item.get(key))
-                .unwrap_or(usize::MAX)
-        });
+        all.sort_by_key(|item| order.iter().position(|o| o.get(key) == item.get(key)).unwrap_or(usize::MAX));
     }
     Json::Array(Arc::new(all))
 }
@@ -191,16 +174,8 @@ mod tests {
                 "/metadata",
                 json!({"finalizers": ["f", "g"], "labels": {}}),
             ),
-            (
-                json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["f"]}}),
-                "/metadata/finalizers",
-                json!([]),
-            ),
-            (
-                json!({"metadata": {"labels": {"$patch": "replace", "n": "1"}}}),
-                "/metadata/labels",
-                json!({"n": "1"}),
-            ),
+            (json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["f"]}}), "/metadata/finalizers", json!([])),
+            (json!({"metadata": {"labels": {"$patch": "replace", "n": "1"}}}), "/metadata/labels", json!({"n": "1"})),
         ] {
             let out = merged(&base.clone().into(), &patch.clone().into()).to_value();
             assert_eq!(out.pointer(path), Some(&want), "{patch}");
