@@ -1,6 +1,7 @@
 //! All checks of documents before anything is created: shape, schema, then meaning.
 
 pub mod locate;
+pub mod refusal;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,6 +19,13 @@ pub struct Library {
 }
 
 impl Library {
+    /// The templates among `documents`.
+    pub fn of(documents: &[Document]) -> Self {
+        let mut library = Self::default();
+        documents.iter().for_each(|document| library.add_document(document));
+        library
+    }
+
     /// Adds a WorkflowTemplate, or a ClusterWorkflowTemplate where `cluster` is true.
     pub fn add(&mut self, cluster: bool, name: &str, spec: WorkflowSpec) {
         let map = if cluster { &mut self.cluster } else { &mut self.namespaced };

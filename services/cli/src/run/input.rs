@@ -1,10 +1,11 @@
 //! Files to what is created, in its order.
 
 use argosy_engine::ops::submit::SubmitOptions;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    check::{self, Library, Purpose},
+    check::{self, Library, Purpose, refusal},
     diagnostic::{self, Diagnostic},
     failure::Failure,
     load::{self, Document},
@@ -22,8 +23,17 @@ pub struct Plan {
     pub workflows: Vec<Value>,
 }
 
+/// Why nothing is run.
+#[derive(Debug)]
+pub struct Refused {
+    /// All mistakes.
+    pub failure: Failure,
+    /// The workflows that a controller would have taken up and failed, as it leaves them.
+    pub workflows: Vec<Value>,
+}
+
 /// Reads and checks `files`. Errors: all mistakes in them at once.
-pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Failure> {
+pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Box<Refused>> {
     let (mut documents, mut problems) = load::files(files);
     let mut edit = |value: &mut Value| overrides::apply(value, options);
     problems.extend(check::documents(&mut documents, &Library::default(), Purpose::Run, &mut edit));
@@ -37,11 +47,14 @@ pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) 
     if options.name.is_empty() {
         problems.extend(same_names(&documents));
     }
-    diagnostic::settle(problems)?;
     let named =
         |document: &Document| document.value.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
     let namespace = namespace.map(str::to_owned).or_else(|| documents.iter().find_map(named));
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    if let Err(failure) = diagnostic::settle(problems) {
+        let workflows = refusal::refused(&documents, &namespace, Timestamp::now());
+        return Err(Box::new(Refused { failure, workflows }));
+    }
     let mut plan = Plan { namespace, supports: Vec::new(), workflows: Vec::new() };
     for document in documents {
         let kind = document.kind().to_owned();

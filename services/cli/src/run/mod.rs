@@ -22,7 +22,8 @@ use crate::{
 /// Run workflows of files here, without a cluster, until they end.
 ///
 /// ConfigMaps, Secrets, ServiceAccounts, volume claims and templates of the files are created first. Exit code 0 when
-/// all workflows succeeded, 1 when one did not, 2 when the input is wrong. Ctrl-C stops the workflows (their exit
+/// all workflows succeeded, 1 when one did not, 2 when the input is wrong (with -o json or yaml, a workflow that a
+/// controller would have taken up and failed is printed as it would have left it). Ctrl-C stops the workflows (their exit
 /// handlers run), a second one terminates them, a third one leaves at once.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -60,7 +61,16 @@ impl Run {
     /// Runs the command.
     pub async fn run(self, connect: &Connect) -> Outcome {
         let options = self.overrides.options()?;
-        let plan = input::plan(&self.files, &options, connect.namespace.as_deref())?;
+        let plan = match input::plan(&self.files, &options, connect.namespace.as_deref()) {
+            Ok(plan) => plan,
+            Err(refused) => {
+                // Who reads the finished workflow reads why it would have failed; everyone else the mistakes only.
+                if matches!(self.output, Some(Output::Json | Output::Yaml)) && !refused.workflows.is_empty() {
+                    output::objects(&refused.workflows, self.output, output::style(connect, self.output))?;
+                }
+                return Err(refused.failure);
+            }
+        };
         let system = start(&self.runtime, None).await?;
         let result = self.in_system(connect, &system, plan).await;
         let ended = system.shutdown().await;
