@@ -64,14 +64,21 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Cases that differ for a reason that was accepted: `known-differences/<id>.txt`, the reason inside.
-pub fn known_differences() -> Result<BTreeMap<String, String>> {
+/// Cases that differ for a reason that was accepted: `known-differences/<id>.txt` at every level, and
+/// `known-differences/<level>/<id>.txt` at one; the reason inside.
+pub fn known_differences(level: &str) -> Result<BTreeMap<String, String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("known-differences");
+    let mut known = reasons(&folder)?;
+    known.extend(reasons(&folder.join(level))?);
+    Ok(known)
+}
+
+fn reasons(folder: &Path) -> Result<BTreeMap<String, String>> {
     let mut known = BTreeMap::new();
     if !folder.is_dir() {
         return Ok(known);
     }
-    for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
         let path = entry?.path();
         let Some(id) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".txt")) else {
             continue;

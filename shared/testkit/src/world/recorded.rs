@@ -46,7 +46,9 @@ impl Oracle for Recorded {
             pending.unschedulable = "Unschedulable: 0/1 nodes are available".to_owned();
             return vec![(SignedDuration::from_millis(10), pending)];
         }
-        let running = running(&pending, golden);
+        let mut running = running(&pending, golden);
+        // A daemon that failed never became ready, or its dependents would have begun.
+        running.ready = golden.phase == NodePhase::Succeeded || !self.daemons.contains(&golden.template_name);
         let mut script = vec![(SignedDuration::from_millis(10), pending), (RUNNING_AFTER, running.clone())];
         let is_daemon = self.daemons.contains(&golden.template_name);
         if !(is_daemon && golden.phase == NodePhase::Succeeded) {
