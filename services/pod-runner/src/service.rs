@@ -19,6 +19,7 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Settings of the pod-runner; each has a default.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Seconds that a shard stays with an owner that no longer answers.
     #[arg(long, default_value_t = 10)]

@@ -11,6 +11,7 @@ use crate::shard;
 
 /// Settings of the scheduler; each has a default.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Seconds that a shard stays with an owner that no longer answers.
     #[arg(long, default_value_t = 10)]

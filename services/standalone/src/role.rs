@@ -64,13 +64,21 @@ pub enum Role {
     All(Box<ServiceOptions>),
 }
 
+/// Neither a kubeconfig nor a pod's service account.
+#[derive(Debug, thiserror::Error)]
+#[error("no cluster: set $KUBECONFIG, or use `argosy dev --nats URL`, which brings an API and a node of its own")]
+struct NoCluster {
+    source: kube::config::InferConfigError,
+}
+
 /// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs one role
 /// until `shutdown`.
 ///
 /// Errors: no connection; a service that ended.
 pub async fn run_role(role: Role, connect: &Connect, shutdown: CancellationToken) -> Result<(), Failure> {
     let bus = argosy_bus::open(&connect.nats).await?;
-    let client = kube::Client::try_default().await?;
+    let client = kube::Config::infer().await.map_err(|source| NoCluster { source })?;
+    let client = kube::Client::try_from(client)?;
     let host = host(bus, connect.shards);
     let config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
     let ready = Arc::new(AtomicBool::new(true));

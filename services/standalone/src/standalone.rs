@@ -39,6 +39,8 @@ pub struct Options {
     pub config: Config,
     /// Settings of the services.
     pub services: ServiceOptions,
+    /// Only the API and the node: the services run elsewhere, as roles of their own.
+    pub without_services: bool,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             builtins: Vec::new(),
             config: Config::default(),
             services: ServiceOptions::default(),
+            without_services: false,
         }
     }
 }
@@ -185,7 +188,13 @@ impl Standalone {
         let sandbox = node.as_ref().map(|node| node.sandbox().describe());
         let (services, config, ending) = (options.services, options.config, stop.clone());
         let task = tokio::spawn(async move {
-            let services_end = role::run_all(&host, &client, config, services, ending.clone());
+            let services_end = async {
+                if options.without_services {
+                    ending.cancelled().await;
+                    return Ok(());
+                }
+                role::run_all(&host, &client, config, services, ending.clone()).await
+            };
             let node_ends = async {
                 if let Some(node) = &node {
                     node.run(ending.clone()).await;

@@ -21,6 +21,7 @@ const PENDING_MAX: usize = 16_384;
 
 /// Settings of the status service; each has a default.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Seconds that a shard stays with an owner that no longer answers.
     #[arg(long, default_value_t = 10)]

@@ -18,6 +18,7 @@ const CHUNK: usize = 256;
 
 /// Which workflows are watched.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Only workflows of this namespace are watched; without it, of all.
     #[arg(long)]

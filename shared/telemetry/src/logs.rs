@@ -23,6 +23,7 @@ pub enum Format {
 
 /// What is logged, how, and where spans go.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Which log lines are written: `info`, `argosy_scheduler=debug,warn`, …
     #[arg(long, env = "ARGOSY_LOG", default_value = "info", global = true)]

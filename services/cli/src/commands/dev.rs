@@ -9,7 +9,7 @@ use crate::{
     connect::{dev_kubeconfig, state_dir},
     failure::{Failure, Outcome},
     output,
-    run::{RuntimeFlags, start},
+    run::{Extent, RuntimeFlags, start},
 };
 
 /// Run the whole system here until Ctrl-C: a Kubernetes API for kubectl and the other commands, and what runs workflows
@@ -21,13 +21,20 @@ pub struct Dev {
     /// Port of the API; 0 takes any that is free
     #[arg(long, default_value_t = 26443)]
     port: u16,
+    /// Only the API and what runs pods; run `argosy all-in-one`, or each service, beside it
+    #[arg(long, conflicts_with = "nats")]
+    without_services: bool,
     #[command(flatten)]
     runtime: RuntimeFlags,
 }
 
 impl Dev {
     pub async fn run(self) -> Outcome {
-        let system = start(&self.runtime, Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))).await?;
+        let extent = Extent {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
+            without_services: self.without_services,
+        };
+        let system = start(&self.runtime, extent).await?;
         let kubeconfig = system.kubeconfig().context("the API does not listen")?;
         let shared = dev_kubeconfig();
         std::fs::create_dir_all(state_dir())

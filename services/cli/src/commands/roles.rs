@@ -73,3 +73,15 @@ impl Roles {
         result.map_err(|error| Failure::Other(anyhow::anyhow!(error)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_role_has_flags_of_its_own() {
+        Roles::command().debug_assert();
+    }
+}

@@ -29,8 +29,17 @@ pub struct RuntimeFlags {
     nats: Option<String>,
 }
 
-/// Starts the system. `listen` is where its API is reached from outside, nowhere by default.
-pub async fn start(flags: &RuntimeFlags, listen: Option<SocketAddr>) -> Result<Handle, Failure> {
+/// How much of the system there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extent {
+    /// Where its API is reached from outside, nowhere by default.
+    pub listen: Option<SocketAddr>,
+    /// Only the API and the node.
+    pub without_services: bool,
+}
+
+/// Starts the system.
+pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failure> {
     match flags.runtime.unwrap_or_default() {
         Runtime::Process => warn_once(),
         Runtime::Docker | Runtime::Podman => {
@@ -43,7 +52,8 @@ pub async fn start(flags: &RuntimeFlags, listen: Option<SocketAddr>) -> Result<H
     let mut options = Options::new(executable);
     options.data_dir = flags.data_dir.clone();
     options.nats = flags.nats.clone();
-    options.listen = listen;
+    options.listen = extent.listen;
+    options.without_services = extent.without_services;
     for text in &flags.image {
         let Some((image, entrypoint)) = text.split_once('=') else {
             return Err(Failure::Usage(format!("--image {text}: expected IMAGE=ENTRYPOINT")));

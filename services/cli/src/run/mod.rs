@@ -6,7 +6,7 @@ mod input;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-pub use embedded::{RuntimeFlags, start};
+pub use embedded::{Extent, RuntimeFlags, start};
 use serde_json::Value;
 
 use crate::{
@@ -71,7 +71,7 @@ impl Run {
                 return Err(refused.failure);
             }
         };
-        let system = start(&self.runtime, None).await?;
+        let system = start(&self.runtime, Extent::default()).await?;
         let result = self.in_system(connect, &system, plan).await;
         let ended = system.shutdown().await;
         let finals = result?;
