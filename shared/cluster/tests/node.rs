@@ -328,20 +328,3 @@ async fn plain_processes_find_their_volumes() -> Result<()> {
     assert_eq!((phase.as_str(), end.exit_code, log.as_str()), ("Succeeded", 0, "hi\n"));
     world.end().await
 }
-
-/// Prints the time per pod of one short process; a figure, not a check. `cargo test --release -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "prints a figure"]
-async fn time_per_pod() -> Result<()> {
-    const PODS: u32 = 100;
-    let world = World::start(false, Runtime::Process).await?;
-    let begun = std::time::Instant::now();
-    for n in 0..PODS {
-        let name = format!("p{n}");
-        let pod = json!({"nodeName": "test", "containers": [{"name": "main", "command": ["true"]}]});
-        world.create(&name, pod).await?;
-        world.until(&name, ended).await?;
-    }
-    println!("{:?} per pod", begun.elapsed() / PODS);
-    world.end().await
-}
