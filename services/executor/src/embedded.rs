@@ -18,10 +18,15 @@ use tokio_util::sync::CancellationToken;
 use crate::layout::{Layout, RESULT_MAX, VAR_RUN_ARGO, mains};
 use crate::outputs::{Gatherer, progress};
 use crate::report::Reporter;
+use crate::resource::Job;
 use crate::{Error, FAILED, Inputs, Wrapped, stage, wrap};
 
 /// How often the progress file is looked at. Argo's default.
 const PROGRESS_TICK: Duration = Duration::from_secs(3);
+/// Exit code of a container that SIGTERM ended.
+const TERMINATED: i32 = 143;
+/// What the engine puts in front of main containers' commands.
+const WRAPPER: &str = "/var/run/argo/argoexec";
 /// On pods: `N/M` while the step runs.
 const PROGRESS: &str = "workflows.argoproj.io/progress";
 
@@ -36,6 +41,8 @@ enum Role {
     Init,
     Wait,
     Main,
+    /// The main container of a `resource` template.
+    Resource,
 }
 
 fn role(container: &Container) -> Option<Role> {
@@ -43,7 +50,8 @@ fn role(container: &Container) -> Option<Role> {
     match command.as_slice() {
         ["/argosy", "executor", "init", ..] => Some(Role::Init),
         ["/argosy", "executor", "wait", ..] => Some(Role::Wait),
-        ["/var/run/argo/argoexec", "main", "--", ..] => Some(Role::Main),
+        [WRAPPER, "main", "--", "/argosy", "executor", "resource", ..] => Some(Role::Resource),
+        [WRAPPER, "main", "--", ..] => Some(Role::Main),
         _ => None,
     }
 }
@@ -113,11 +121,35 @@ impl Embedded {
     }
 }
 
+impl Embedded {
+    async fn resource(&self, context: &Context) -> Result<(i32, String), Error> {
+        let layout = layout(context)?;
+        let template = layout.read_template()?.unwrap_or_default();
+        let variable = |name: &str| context.env().get(name).cloned().unwrap_or_default();
+        let job = Job {
+            client: context.client(),
+            namespace: context.pod().metadata.namespace.as_deref().unwrap_or("default"),
+            template: &template,
+            workflow: &variable("ARGO_WORKFLOW_NAME"),
+            workflow_uid: &variable("ARGO_WORKFLOW_UID"),
+            store: &*self.store,
+            layout: &layout,
+            log: &|line| context.log(line),
+        };
+        let ended = tokio::select! {
+            ended = job.run() => ended.map(|()| (0, String::new())),
+            () = context.stopping().cancelled() => Ok((TERMINATED, String::new())),
+        };
+        keep_logs(context, &layout)?;
+        ended
+    }
+}
+
 #[async_trait]
 impl Builtin for Embedded {
     fn claims(&self, _: &Pod, container: &Container) -> Option<Claim> {
         Some(match role(container)? {
-            Role::Init | Role::Wait => Claim::Inside,
+            Role::Init | Role::Wait | Role::Resource => Claim::Inside,
             Role::Main => Claim::Wrapped,
         })
     }
@@ -127,6 +159,7 @@ impl Builtin for Embedded {
             Some(Role::Init) => self.init(&context).await.map(|()| (0, String::new())),
             Some(Role::Wait) => self.wait(&context).await,
             Some(Role::Main) => main(&context).await,
+            Some(Role::Resource) => self.resource(&context).await,
             None => Err(Error::Unsupported { word: "unknown".into() }),
         };
         let (exit_code, message) = ended.unwrap_or_else(|error| (FAILED, error.to_string()));
@@ -192,18 +225,24 @@ impl Wrapped for Main<'_> {
             let bytes = self.context.stdout(self.name(), RESULT_MAX).map_err(layout.error(&path))?;
             layout.write(&path, &bytes)?;
         }
-        let logs = layout.read_template()?.and_then(|template| template.archive_location?.archive_logs);
-        if logs == Some(true) {
-            let path = layout.combined(self.name());
-            let bytes = self.context.combined(self.name()).map_err(layout.error(&path))?;
-            layout.write(&path, &bytes)?;
-        }
-        Ok(())
+        keep_logs(self.context, layout)
     }
 
     fn stopping(&self) -> &CancellationToken {
         self.context.stopping()
     }
+}
+
+/// Leaves the container's log for `wait`, when the template asks for it as an artifact.
+fn keep_logs(context: &Context, layout: &Layout) -> Result<(), Error> {
+    let logs = layout.read_template()?.and_then(|template| template.archive_location?.archive_logs);
+    if logs == Some(true) {
+        let name = &context.container().name;
+        let path = layout.combined(name);
+        let bytes = context.combined(name).map_err(layout.error(&path))?;
+        layout.write(&path, &bytes)?;
+    }
+    Ok(())
 }
 
 fn template(context: &Context) -> Result<Template, Error> {

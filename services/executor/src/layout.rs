@@ -75,6 +75,16 @@ impl Layout {
         self.root.join("outputs/artifacts").join(format!("{}.tgz", inside(path)))
     }
 
+    /// The value of an output parameter of a `resource` template, by the parameter's name.
+    pub fn resource_parameter(&self, name: &str) -> PathBuf {
+        self.root.join("outputs/resource").join(inside(name))
+    }
+
+    /// Which objects a `resource` template acted on, once it has.
+    pub fn resource(&self) -> PathBuf {
+        self.root.join("resource")
+    }
+
     /// `N/M` lines, written by the user's program.
     pub fn progress(&self) -> PathBuf {
         self.root.join("progress")

@@ -10,6 +10,7 @@ mod init;
 pub mod layout;
 mod outputs;
 mod report;
+pub mod resource;
 mod wrapper;
 
 pub use embedded::Embedded;
@@ -79,6 +80,9 @@ pub enum Error {
         /// What the API server says.
         source: Box<kube::Error>,
     },
+    /// A `resource` template fails.
+    #[error(transparent)]
+    Resource(#[from] resource::Error),
     /// A word of the command line that this build does not know.
     #[error("{word} templates are not supported yet in this build")]
     Unsupported {

@@ -85,11 +85,17 @@ impl Gatherer<'_> {
 
     fn parameter(&self, parameter: &Parameter) -> Result<Parameter, Error> {
         let mut output = parameter.clone();
-        let Some(from) = parameter.value_from.as_ref().filter(|from| !from.path.is_empty()) else {
+        let Some(from) = parameter.value_from.as_ref() else {
             return Ok(output);
         };
-        let path = self.layout.parameter(&from.path);
+        let of_resource = !from.json_path.is_empty() || !from.jq_filter.is_empty();
+        let path = match from.path.is_empty() {
+            false => self.layout.parameter(&from.path),
+            true if of_resource => self.layout.resource_parameter(&parameter.name),
+            true => return Ok(output),
+        };
         let value = match std::fs::read(&path) {
+            Ok(bytes) if of_resource => String::from_utf8_lossy(&bytes).into_owned(),
             Ok(bytes) => without_newline(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) => match &from.default {
                 Some(default) => default.to_string(),

@@ -212,12 +212,8 @@ pub(crate) fn kind_of(template: &Template) -> Kind {
         Kind::Steps
     } else if template.dag.is_some() {
         Kind::Dag
-    } else if template.script.is_some() {
+    } else if template.script.is_some() || template.resource.is_some() || template.data.is_some() {
         Kind::Pod
-    } else if template.resource.is_some() {
-        Kind::Unsupported("resource")
-    } else if template.data.is_some() {
-        Kind::Unsupported("data")
     } else if template.suspend.is_some() {
         Kind::Suspend
     } else if template.http.is_some() {

@@ -1,0 +1,235 @@
+//! `kubectl`'s JSONPath templates: text with `{…}` in it.
+//! Source: <https://kubernetes.io/docs/reference/kubectl/jsonpath/>. Differs: `{range}` does not nest; filters are RFC 9535's.
+
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+use super::Error;
+
+/// A step of a jq path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Jq {
+    Key(String),
+    Index(i64),
+    Each,
+}
+
+/// How a result is printed: texts without quotes, anything else as JSON.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Fills the template in from the object. What is not there becomes nothing, as with `kubectl get -o jsonpath`.
+/// Errors: `JsonPath`.
+pub(super) fn render(template: &str, object: &Value) -> Result<String, Error> {
+    let failed = |what: &str| Error::JsonPath { text: template.to_owned(), what: what.to_owned() };
+    let parts = parts(template).ok_or_else(|| failed("unclosed action"))?;
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(part) = parts.get(at) {
+        at += 1;
+        if let Part::Action(action) = part
+            && let Some(path) = action.strip_prefix("range ")
+        {
+            let is_end = |part: &Part| matches!(part, Part::Action(action) if action == "end");
+            let length = parts[at..].iter().position(is_end).ok_or_else(|| failed("not in range, nothing to end"))?;
+            for item in query(path.trim(), object).map_err(|what| failed(&what))? {
+                for part in &parts[at..at + length] {
+                    part.render(item, &mut out).map_err(|what| failed(&what))?;
+                }
+            }
+            at += length + 1;
+        } else {
+            part.render(object, &mut out).map_err(|what| failed(&what))?;
+        }
+    }
+    Ok(out)
+}
+
+enum Part {
+    Text(String),
+    Action(String),
+}
+
+impl Part {
+    fn render(&self, object: &Value, out: &mut String) -> Result<(), String> {
+        match self {
+            Self::Text(text) => out.push_str(text),
+            Self::Action(action) => match literal(action) {
+                Some(text) => out.push_str(&text),
+                None => {
+                    let found: Vec<String> = query(action, object)?.into_iter().map(text).collect();
+                    out.push_str(&found.join(" "));
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// The template's texts and actions; `None` when a brace is not closed.
+fn parts(template: &str) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some(start) = rest.find('{') {
+        if start > 0 {
+            parts.push(Part::Text(rest[..start].to_owned()));
+        }
+        let body = &rest[start + 1..];
+        let mut quote = None;
+        let end = body.char_indices().find(|(_, c)| match (quote, c) {
+            (None, '}') => true,
+            (None, '"' | '\'') => {
+                quote = Some(*c);
+                false
+            }
+            (Some(open), c) => {
+                if open == *c {
+                    quote = None;
+                }
+                false
+            }
+            (None, _) => false,
+        });
+        let end = end?.0;
+        parts.push(Part::Action(body[..end].trim().to_owned()));
+        rest = &body[end + 1..];
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned()));
+    }
+    Some(parts)
+}
+
+/// The text of `"…"` or `'…'`.
+fn literal(action: &str) -> Option<String> {
+    let inner = |quote| action.strip_prefix(quote)?.strip_suffix(quote);
+    let inner = inner('"').or_else(|| inner('\''))?;
+    serde_json::from_str(&format!("\"{}\"", inner.replace('"', "\\\""))).ok()
+}
+
+fn query<'a>(path: &str, object: &'a Value) -> Result<Vec<&'a Value>, String> {
+    let standard = standard(path)?;
+    let path = JsonPath::parse(&standard).map_err(|error| error.to_string())?;
+    Ok(path.query(object).all())
+}
+
+/// The path as RFC 9535 writes it: `.a\.b-c[0]` is `$['a.b-c'][0]`.
+fn standard(path: &str) -> Result<String, String> {
+    let mut out = String::from("$");
+    let mut chars = path.trim_start_matches(['$', '@']).chars().peekable();
+    let mut is_first = true;
+    while let Some(c) = chars.next() {
+        let mut name = String::new();
+        match c {
+            '[' => {
+                out.push('[');
+                let mut depth = 1;
+                for c in chars.by_ref() {
+                    out.push(c);
+                    depth += i32::from(c == '[') - i32::from(c == ']');
+                    if depth == 0 {
+                        break;
+                    }
+                }
+                if depth != 0 {
+                    return Err("unterminated array".to_owned());
+                }
+                is_first = false;
+                continue;
+            }
+            '.' if chars.next_if_eq(&'.').is_some() => out.push_str(".."),
+            '.' => {}
+            c if is_first => name.push(c),
+            c => return Err(format!("unexpected {c:?}")),
+        }
+        is_first = false;
+        while let Some(c) = chars.next_if(|c| !matches!(c, '.' | '[')) {
+            match c {
+                '\\' => name.extend(chars.next()),
+                c => name.push(c),
+            }
+        }
+        match name.as_str() {
+            "" if chars.peek() == Some(&'[') || chars.peek().is_none() => {}
+            "" => return Err("empty name".to_owned()),
+            "*" => out.push_str("[*]"),
+            name => {
+                let escaped = name.replace('\\', "\\\\").replace('\'', "\\'");
+                out.push_str(&format!("['{escaped}']"));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The steps of a jq filter that is only a path; `None` for any other.
+pub(super) fn jq_steps(filter: &str) -> Option<Vec<Jq>> {
+    let mut steps = Vec::new();
+    let mut rest = filter.strip_prefix('.')?;
+    let mut after_dot = true;
+    while !rest.is_empty() {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let (inner, after) = inner.split_once(']')?;
+            steps.push(match inner {
+                "" => Jq::Each,
+                text if text.starts_with('"') => Jq::Key(serde_json::from_str(text).ok()?),
+                text => Jq::Index(text.parse().ok()?),
+            });
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('.').filter(|_| !after_dot) {
+            (rest, after_dot) = (after, true);
+            if rest.is_empty() {
+                return None;
+            }
+            continue;
+        } else if after_dot && rest.starts_with('"') {
+            let end = rest[1..].find('"')? + 2;
+            steps.push(Jq::Key(serde_json::from_str(&rest[..end]).ok()?));
+            rest = &rest[end..];
+        } else if after_dot {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            if end == 0 || rest.starts_with(|c: char| c.is_ascii_digit()) {
+                return None;
+            }
+            steps.push(Jq::Key(rest[..end].to_owned()));
+            rest = &rest[end..];
+        } else {
+            return None;
+        }
+        after_dot = false;
+    }
+    Some(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::render;
+
+    #[test]
+    fn templates_are_filled_in_as_kubectl_does() {
+        let object = json!({"metadata": {"name": "n", "labels": {"a.b/c-d": "v"}},
+            "items": [{"name": "x", "n": 1, "on": true}, {"name": "y", "n": 2}]});
+        for (template, expected) in [
+            ("{.metadata.name}", "n"),
+            ("name: {.metadata.name}!", "name: n!"),
+            ("{$.metadata.labels.a\\.b/c-d}", "v"),
+            ("{.metadata.labels['a.b/c-d']}", "v"),
+            ("{.items[*].name}", "x y"),
+            ("{.items[?(@.name==\"y\")].n}", "2"),
+            ("{.items[0].on}{\"\\t\"}{.items[-1].n}", "true\t2"),
+            ("{range .items[*]}{.name}={.n}{\"\\n\"}{end}.", "x=1\ny=2\n."),
+            ("{.items[0]}", "{\"n\":1,\"name\":\"x\",\"on\":true}"),
+            ("{..name}", "n x y"),
+            ("{.nothing.here}", ""),
+        ] {
+            assert_eq!(render(template, &object).map_err(|e| e.to_string()), Ok(expected.to_owned()), "{template}");
+        }
+        assert!(render("{.a", &object).is_err() && render("{.a[0}", &object).is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! `resource` templates: what Argo's executor asks of `kubectl`, asked of the API server directly.
+//! Source: Argo `workflow/executor/resource.go`, `docs/walk-through/kubernetes-resources.md`; messages as `kubectl` 1.33 writes them.
+
+mod action;
+mod condition;
+mod error;
+mod flags;
+mod jsonpath;
+mod kinds;
+mod output;
+mod wait;
+
+use argosy_api::v1alpha1::{ResourceTemplate, Template};
+use argosy_artifacts::{Place, Store, place_of};
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use crate::layout::Layout;
+use action::{Action, Doing, Target};
+use condition::Conditions;
+pub use error::Error;
+use flags::Flags;
+
+/// Where `kubectl` would have read the manifest from, as its messages name it.
+const MANIFEST: &str = "/tmp/manifest.yaml";
+
+/// All that a resource template needs.
+pub struct Job<'a> {
+    /// A client of the API server.
+    pub client: &'a Client,
+    /// Namespace of the pod: where objects without a namespace are.
+    pub namespace: &'a str,
+    /// The substituted template.
+    pub template: &'a Template,
+    /// For the owner reference.
+    pub workflow: &'a str,
+    /// For the owner reference.
+    pub workflow_uid: &'a str,
+    /// Where a manifest that is an artifact is kept.
+    pub store: &'a dyn Store,
+    /// The volume that all containers share.
+    pub layout: &'a Layout,
+    /// Appends a line to the container's log.
+    pub log: &'a (dyn Fn(&str) + Sync),
+}
+
+impl Job<'_> {
+    /// Acts, waits for the conditions, and leaves the output parameters for `wait`.
+    /// Repeated after a cut, it does not act again once the objects were noted in the volume.
+    /// Errors: see [`Error`]; its text is the step's message.
+    pub async fn run(&self) -> Result<(), crate::Error> {
+        let Some(resource) = &self.template.resource else {
+            return Err(Error::NoResource.into());
+        };
+        let done = self.layout.resource();
+        let targets = match std::fs::read(&done) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| Error::Encode { source })?,
+            Err(_) => {
+                let targets = self.act(resource).await?;
+                let text = serde_json::to_vec(&targets).map_err(|source| Error::Encode { source })?;
+                self.layout.write(&done, &text)?;
+                targets
+            }
+        };
+        let conditions = Conditions::parse(&resource.success_condition, &resource.failure_condition)?;
+        if !conditions.is_empty() {
+            for target in &targets {
+                wait::until(self, target, &conditions).await?;
+            }
+        }
+        output::keep(self, targets.first()).await
+    }
+
+    async fn act(&self, resource: &ResourceTemplate) -> Result<Vec<Target>, crate::Error> {
+        let action: Action = resource.action.parse()?;
+        let flags = Flags::parse(&resource.flags)?;
+        let text = self.manifest(resource).await?;
+        if text.trim().is_empty() && resource.flags.is_empty() {
+            return Err(Error::Nothing.into());
+        }
+        let is_patch_body = action == Action::Patch && (!flags.words.is_empty() || resource.merge_strategy == "json");
+        let mut manifests = documents(&text)?;
+        if resource.set_owner_reference && !is_patch_body {
+            manifests.iter_mut().for_each(|manifest| self.own(manifest));
+        }
+        let doing = Doing { job: self, action, flags: &flags, strategy: &resource.merge_strategy };
+        if is_patch_body {
+            let Some(body) = manifests.pop() else { return Err(Error::Nothing.into()) };
+            return Ok(doing.patch_named(body).await?);
+        }
+        match manifests.is_empty() {
+            true => Ok(doing.named().await?),
+            false => Ok(doing.manifests(manifests).await?),
+        }
+    }
+
+    async fn manifest(&self, resource: &ResourceTemplate) -> Result<String, crate::Error> {
+        let Some(from) = resource.manifest_from.as_ref().and_then(|from| from.artifact.as_ref()) else {
+            return Ok(resource.manifest.clone());
+        };
+        let failed = |source| crate::Error::Artifact { name: from.name.clone(), action: "load", source };
+        let named = self.template.inputs.artifacts.iter().find(|artifact| artifact.name == from.name);
+        match place_of(&named.unwrap_or(from).location).map_err(failed)? {
+            Place::Raw(text) => Ok(text),
+            Place::Key(key) => {
+                let mut text = String::new();
+                let mut file = self.store.open(&key).await.map_err(failed)?;
+                let read = file.read_to_string(&mut text).await;
+                read.map_err(|source| crate::Error::File { path: MANIFEST.into(), source })?;
+                Ok(text)
+            }
+        }
+    }
+
+    /// The workflow becomes the controller of the object.
+    fn own(&self, manifest: &mut Value) {
+        if manifest.is_object() {
+            manifest["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+                "name": self.workflow, "uid": self.workflow_uid,
+                "controller": true, "blockOwnerDeletion": true,
+            }]);
+        }
+    }
+}
+
+/// The documents of a manifest; a `List` counts as its items.
+fn documents(text: &str) -> Result<Vec<Value>, Error> {
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let read: Result<Vec<Value>, _> = serde_saphyr::from_str_multiple_with_options(text, options);
+    let read = read.map_err(|source| Error::Manifest { source: Box::new(source) })?;
+    let mut documents = Vec::new();
+    for mut document in read {
+        if document["kind"] == "List" {
+            documents.append(&mut items_of(&mut document));
+        } else if !document.is_null() {
+            documents.push(document);
+        }
+    }
+    Ok(documents)
+}
+
+fn items_of(list: &mut Value) -> Vec<Value> {
+    match list["items"].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
