@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use argosy_api::v1alpha1::{self as api, LifecycleHook, NodeFlag, NodePhase, NodeType, WorkflowStep};
+use argosy_api::v1alpha1::{
+    self as api, LifecycleHook, NodeFlag, NodePhase, NodeType, Parameter, TemplateRef, WorkflowStep,
+};
 use argosy_template::{
     Scope,
     tags::{self, Layered, Options},
     when,
 };
-use serde_json::Value;
 
 use crate::{
     Workflow,
@@ -52,17 +53,14 @@ impl Frame {
 /// Message of a loop without items.
 pub(crate) const EMPTY_LOOP: &str = "Skipped, empty params";
 
-/// A step with its references resolved, before its loop is unrolled.
-pub(crate) struct Resolved {
-    pub step: WorkflowStep,
-    pub value: Value,
-}
-
 impl Workflow {
     /// Puts the outputs of earlier steps into a step. Its `when` comes first: if it is false, nothing else is resolved.
     ///
     /// Errors: a reference that has no value; an artifact that is not there.
-    pub(crate) fn resolve_references(&self, frame: FrameId, step: &WorkflowStep) -> Result<Resolved, String> {
+    pub(crate) fn resolve_references(&self, frame: FrameId, step: &WorkflowStep) -> Result<WorkflowStep, String> {
+        if is_literal(step) {
+            return Ok(step.clone());
+        }
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
         let options =
@@ -73,7 +71,7 @@ impl Workflow {
             let text = tags::render(&step.when, &layered, &options).map_err(missing)?.into_owned();
             if !when::evaluate(&text).map_err(|e| e.to_string())? {
                 let step = WorkflowStep { when: text, ..step.clone() };
-                return Ok(Resolved { value: json(&step), step });
+                return Ok(step);
             }
         }
         let mut step = step.clone();
@@ -104,7 +102,7 @@ impl Workflow {
             }
         }
         step.arguments.artifacts = artifacts;
-        Ok(Resolved { value: json(&step), step })
+        Ok(step)
     }
 
     /// An argument that is nothing but the output of a step that was skipped is left out where the called template
@@ -126,10 +124,10 @@ impl Workflow {
     }
 
     /// The steps that a loop stands for; the step itself where there is none.
-    pub(crate) fn expand(&self, resolved: Resolved) -> Result<(bool, Vec<WorkflowStep>), String> {
-        match expand::items(&resolved.step)? {
-            None => Ok((false, vec![resolved.step])),
-            Some(items) => Ok((true, expand::unroll(&resolved.step, resolved.value, &items)?)),
+    pub(crate) fn expand(&self, step: WorkflowStep) -> Result<(bool, Vec<WorkflowStep>), String> {
+        match expand::items(&step)? {
+            None => Ok((false, vec![step])),
+            Some(items) => Ok((true, expand::unroll(&step, &items)?)),
         }
     }
 
@@ -344,7 +342,7 @@ impl Workflow {
             arguments: hook.arguments.clone(),
             ..Default::default()
         };
-        let resolved = self.resolve_references(frame, &step).map(|r| r.step);
+        let resolved = self.resolve_references(frame, &step);
         let Some(owner) = self.frame(frame) else { return };
         let call = Call {
             name,
@@ -369,6 +367,22 @@ impl Workflow {
             }
         }
     }
+}
+
+/// Nothing in the step refers to anything. Told by a look at its texts: rendering goes through JSON and back.
+fn is_literal(step: &WorkflowStep) -> bool {
+    let plain = |text: &str| !tags::has_tags(text);
+    let parameter = |p: &Parameter| p.value_from.is_none() && p.value.as_deref().is_none_or(plain);
+    let reference = |r: &TemplateRef| plain(&r.name) && plain(&r.template);
+    step.inline.is_none()
+        && step.with_items.is_empty()
+        && step.with_param.is_empty()
+        && step.with_sequence.is_none()
+        && step.when.is_empty()
+        && step.arguments.artifacts.is_empty()
+        && step.arguments.parameters.iter().all(parameter)
+        && step.template_ref.as_ref().is_none_or(reference)
+        && plain(&step.template)
 }
 
 /// The older way to name an exit hook.

@@ -31,8 +31,9 @@ pub(crate) fn items(step: &WorkflowStep) -> Result<Option<Vec<Value>>, String> {
     Ok(Some(list.into_iter().map(Value::String).collect()))
 }
 
-/// One step per item, with the item put in. `value` is the step as JSON.
-pub(crate) fn unroll(step: &WorkflowStep, mut value: Value, items: &[Value]) -> Result<Vec<WorkflowStep>, String> {
+/// One step per item, with the item put in.
+pub(crate) fn unroll(step: &WorkflowStep, items: &[Value]) -> Result<Vec<WorkflowStep>, String> {
+    let mut value = crate::publish::json(step);
     if let Some(map) = value.as_object_mut() {
         for member in ["withItems", "withParam", "withSequence"] {
             map.remove(member);

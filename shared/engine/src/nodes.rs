@@ -71,7 +71,7 @@ impl Workflow {
             progress: if new.kind.executes() { "0/1".to_owned() } else { String::new() },
             ..Default::default()
         };
-        self.count(None, Some(&node));
+        self.count(&node);
         self.object.status.nodes.insert(id.clone(), node);
         self.delta.nodes.insert(id.clone());
         id
@@ -90,16 +90,14 @@ impl Workflow {
 
     /// Changes a node; what it was before and is after decides the counters.
     pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus)) {
-        let Some(before) = self.object.status.nodes.get(id) else { return };
-        let key = CountKey::of(before);
         let Some(node) = self.object.status.nodes.get_mut(id) else { return };
-        let compare = node.clone();
+        let before = node.clone();
         change(node);
-        if *node == compare {
+        if *node == before {
             return;
         }
-        let after = CountKey::of(node);
-        self.recount(key, after);
+        let after = Tally::of(node);
+        self.recount(Tally::of(&before), after, &before.boundary_id);
         self.delta.nodes.insert(id.to_owned());
     }
 
@@ -192,31 +190,29 @@ impl Workflow {
         self.counts.get(boundary).copied().unwrap_or_default()
     }
 
-    /// Counts what `after` adds over `before`; also used to count the nodes of a rebuilt workflow.
-    pub(crate) fn count(&mut self, before: Option<&NodeStatus>, after: Option<&NodeStatus>) {
-        let key = |n: Option<&NodeStatus>| n.map(CountKey::of).unwrap_or_default();
-        self.recount(key(before), key(after));
+    /// Counts a node that is there already: those of a rebuilt workflow.
+    pub(crate) fn count(&mut self, node: &NodeStatus) {
+        self.recount(Tally::default(), Tally::of(node), &node.boundary_id);
     }
 
-    fn recount(&mut self, before: CountKey, after: CountKey) {
-        self.progress.change(before.progress, after.progress);
-        if before.counts() == after.counts() {
+    fn recount(&mut self, was: Tally, is: Tally, boundary: &str) {
+        self.progress.change(was.progress, is.progress);
+        if was.counts == is.counts {
             return;
         }
-        let boundary = if after.boundary.is_empty() { &before.boundary } else { &after.boundary };
-        let (was, is) = (before.counts(), after.counts());
+        let (was, is) = (was.counts, is.counts);
         self.active_pods += is.active_pods - was.active_pods;
         self.running_pods += is.running_pods - was.running_pods;
         if is.active_pods < was.active_pods {
             self.freed.insert(String::new());
         }
         if !boundary.is_empty() {
-            let count = self.counts.entry(boundary.clone()).or_default();
+            let count = self.counts.entry(boundary.to_owned()).or_default();
             count.active += is.active - was.active;
             count.active_pods += is.active_pods - was.active_pods;
             count.unsuccessful += is.unsuccessful - was.unsuccessful;
             if is.active < was.active || is.unsuccessful > was.unsuccessful {
-                self.freed.insert(boundary.clone());
+                self.freed.insert(boundary.to_owned());
             }
         }
     }
@@ -236,40 +232,29 @@ fn flag_of(kind: NodeType, flag: NodeFlag) -> Option<NodeFlag> {
     (always || flag != NodeFlag::default()).then_some(flag)
 }
 
-/// What of a node the counters depend on.
-#[derive(Clone, Default)]
-struct CountKey {
-    kind: NodeType,
-    phase: NodePhase,
-    boundary: String,
-    retried: bool,
+/// What a node adds to the counters.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    counts: Counts,
     progress: (u64, u64),
 }
 
-impl CountKey {
+impl Tally {
     fn of(node: &NodeStatus) -> Self {
-        Self {
-            kind: node.r#type,
-            phase: node.phase,
-            boundary: node.boundary_id.clone(),
-            retried: node.node_flag.as_ref().is_some_and(|f| f.retried),
-            progress: crate::progress::of_leaf(node),
-        }
-    }
-
-    fn counts(&self) -> Counts {
-        let live = matches!(self.phase, NodePhase::Pending | NodePhase::Running);
-        let is = |yes: bool| i64::from(yes);
-        Counts {
-            active: is(live && matches!(self.kind, NodeType::Pod | NodeType::Steps | NodeType::Dag)),
-            active_pods: is(live && self.kind == NodeType::Pod),
-            running_pods: is(self.phase == NodePhase::Running && self.kind == NodeType::Pod),
-            unsuccessful: is(self.phase.is_failed_or_error() && !self.retried),
-        }
+        let live = matches!(node.phase, NodePhase::Pending | NodePhase::Running);
+        let pod = node.r#type == NodeType::Pod;
+        let retried = node.node_flag.as_ref().is_some_and(|f| f.retried);
+        let counts = Counts {
+            active: i64::from(live && matches!(node.r#type, NodeType::Pod | NodeType::Steps | NodeType::Dag)),
+            active_pods: i64::from(live && pod),
+            running_pods: i64::from(pod && node.phase == NodePhase::Running),
+            unsuccessful: i64::from(node.phase.is_failed_or_error() && !retried),
+        };
+        Self { counts, progress: crate::progress::of_leaf(node) }
     }
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Counts {
     active: i64,
     active_pods: i64,

@@ -220,7 +220,7 @@ impl Workflow {
     fn recount_nodes(&mut self) {
         let nodes = std::mem::take(&mut self.object.status.nodes);
         for node in nodes.values() {
-            self.count(None, Some(node));
+            self.count(node);
         }
         self.freed.clear();
         self.object.status.nodes = nodes;
