@@ -77,7 +77,7 @@ impl Outcome {
 pub enum Error {
     #[error("task result '{result}' for task '{task}' is invalid")]
     UnknownResult { task: String, result: String },
-    /// Nested deeper than [`DEPTH_MAX`], an operand or an operator missing, or a stray character.
+    /// Nested deeper than 100 levels, an operand or an operator missing, or a stray character.
     #[error("invalid depends logic at byte {at}: {expected}")]
     Syntax { at: usize, expected: &'static str },
 }
