@@ -19,10 +19,13 @@ use crate::layout::{Layout, RESULT_MAX, VAR_RUN_ARGO, mains};
 use crate::outputs::{Gatherer, progress};
 use crate::report::Reporter;
 use crate::resource::Job;
-use crate::{Error, FAILED, Inputs, Wrapped, stage, wrap};
+use crate::wrapper::duration;
+use crate::{Error, FAILED, Inputs, Wrapped, data, stage, wrap};
 
-/// How often the progress file is looked at. Argo's default.
-const PROGRESS_TICK: Duration = Duration::from_secs(3);
+/// How often progress is reported; shorter steps report none. Argo's default of the variable below.
+const PROGRESS_TICK: Duration = Duration::from_secs(60);
+/// Sets another tick, as a duration of Go's.
+const PROGRESS_TICK_VARIABLE: &str = "ARGO_PROGRESS_PATCH_TICK_DURATION";
 /// Exit code of a container that SIGTERM ended.
 const TERMINATED: i32 = 143;
 /// What the engine puts in front of main containers' commands.
@@ -43,6 +46,8 @@ enum Role {
     Main,
     /// The main container of a `resource` template.
     Resource,
+    /// The main container of a `data` template.
+    Data,
 }
 
 fn role(container: &Container) -> Option<Role> {
@@ -51,6 +56,7 @@ fn role(container: &Container) -> Option<Role> {
         ["/argosy", "executor", "init", ..] => Some(Role::Init),
         ["/argosy", "executor", "wait", ..] => Some(Role::Wait),
         [WRAPPER, "main", "--", "/argosy", "executor", "resource", ..] => Some(Role::Resource),
+        [WRAPPER, "main", "--", "/argosy", "executor", "data", ..] => Some(Role::Data),
         [WRAPPER, "main", "--", ..] => Some(Role::Main),
         _ => None,
     }
@@ -86,9 +92,10 @@ impl Embedded {
             all_succeeded
         };
         // the pod's own deadline ends the main containers too
+        let mut reported = None;
         let all_succeeded = tokio::select! {
             all_succeeded = ended => all_succeeded,
-            () = watch_progress(context, &layout) => false,
+            () = watch_progress(context, &layout, &mut reported) => false,
         };
         for sidecar in &template.sidecars {
             context.stop(&sidecar.container.name);
@@ -101,7 +108,7 @@ impl Embedded {
             store: &*self.store,
             workflow: &workflow,
             pod: &pod,
-            include_result: variable("ARGO_INCLUDE_SCRIPT_OUTPUT") == "true",
+            include_result: variable("ARGO_INCLUDE_SCRIPT_OUTPUT") == "true" || template.data.is_some(),
         };
         let reporter = Reporter {
             node_id: variable("ARGO_NODE_ID"),
@@ -111,6 +118,7 @@ impl Embedded {
         };
         let client = context.client().clone();
         let mut gathered = gatherer.gather().await;
+        gathered.progress = reported;
         if !all_succeeded {
             // the step fails for what main says; outputs that are there count all the same
             for error in gathered.errors.drain(..) {
@@ -143,13 +151,26 @@ impl Embedded {
         keep_logs(context, &layout)?;
         ended
     }
+
+    async fn data(&self, context: &Context) -> Result<(i32, String), Error> {
+        let layout = layout(context)?;
+        let template = layout.read_template()?.unwrap_or_default();
+        let result = tokio::select! {
+            result = data::process(&template, &*self.store) => result?,
+            () = context.stopping().cancelled() => return Ok((TERMINATED, String::new())),
+        };
+        // where the output of a script would be
+        layout.write(&layout.stdout(&context.container().name), result.as_bytes())?;
+        keep_logs(context, &layout)?;
+        Ok((0, String::new()))
+    }
 }
 
 #[async_trait]
 impl Builtin for Embedded {
     fn claims(&self, _: &Pod, container: &Container) -> Option<Claim> {
         Some(match role(container)? {
-            Role::Init | Role::Wait | Role::Resource => Claim::Inside,
+            Role::Init | Role::Wait | Role::Resource | Role::Data => Claim::Inside,
             Role::Main => Claim::Wrapped,
         })
     }
@@ -160,6 +181,7 @@ impl Builtin for Embedded {
             Some(Role::Wait) => self.wait(&context).await,
             Some(Role::Main) => main(&context).await,
             Some(Role::Resource) => self.resource(&context).await,
+            Some(Role::Data) => self.data(&context).await,
             None => Err(Error::Unsupported { word: "unknown".into() }),
         };
         let (exit_code, message) = ended.unwrap_or_else(|error| (FAILED, error.to_string()));
@@ -255,19 +277,20 @@ fn layout(context: &Context) -> Result<Layout, Error> {
     path.map(Layout::new).map_err(|source| Error::File { path: VAR_RUN_ARGO.into(), source })
 }
 
-/// Shows progress while the step runs; never ends.
-async fn watch_progress(context: &Context, layout: &Layout) {
+/// Shows progress while the step runs, and notes what was shown last; never ends.
+async fn watch_progress(context: &Context, layout: &Layout, shown: &mut Option<String>) {
     let meta = &context.pod().metadata;
     let (namespace, name) = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
     let pods: Api<Pod> = Api::namespaced(context.client().clone(), &namespace);
-    let mut shown = None;
+    let tick = context.env().get(PROGRESS_TICK_VARIABLE).and_then(|text| duration(text));
+    let tick = tick.filter(|tick| !tick.is_zero()).unwrap_or(PROGRESS_TICK);
     loop {
-        tokio::time::sleep(PROGRESS_TICK).await;
+        tokio::time::sleep(tick).await;
         let now = progress(layout);
-        if now.is_some() && now != shown {
+        if now.is_some() && now != *shown {
             let patch = json!({ "metadata": { "annotations": { PROGRESS: now } } });
             match pods.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Ok(_) => shown = now,
+                Ok(_) => *shown = now,
                 Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "cannot show progress"),
             }
         }

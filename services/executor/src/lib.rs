@@ -5,6 +5,7 @@
 //! `var-run-argo`, see [`layout::Layout`].
 //! Source: Argo Workflows v4.1.2 `workflow/executor`, `cmd/argoexec/commands/emissary.go`.
 
+pub mod data;
 mod embedded;
 mod init;
 pub mod layout;
@@ -83,6 +84,9 @@ pub enum Error {
     /// A `resource` template fails.
     #[error(transparent)]
     Resource(#[from] resource::Error),
+    /// A `data` template fails.
+    #[error(transparent)]
+    Data(#[from] data::Error),
     /// A word of the command line that this build does not know.
     #[error("{word} templates are not supported yet in this build")]
     Unsupported {

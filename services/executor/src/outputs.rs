@@ -29,16 +29,16 @@ pub struct Gatherer<'a> {
 pub struct Gathered {
     /// The outputs, as the node will have them.
     pub outputs: Outputs,
-    /// `N/M`, the last that the user's program wrote.
+    /// `N/M`, the last that was reported while the user's program ran.
     pub progress: Option<String>,
     /// What is missing, in order.
     pub errors: Vec<Error>,
 }
 
 impl Gatherer<'_> {
-    /// Gathers result, parameters, artifacts, logs and progress.
+    /// Gathers result, parameters, artifacts and logs.
     pub async fn gather(&self) -> Gathered {
-        let mut gathered = Gathered { progress: self.progress(), ..Gathered::default() };
+        let mut gathered = Gathered::default();
         if self.include_result {
             match self.result() {
                 Ok(result) => gathered.outputs.result = result,
@@ -66,18 +66,15 @@ impl Gatherer<'_> {
         gathered
     }
 
-    /// The last `N/M` line.
-    pub fn progress(&self) -> Option<String> {
-        progress(self.layout)
-    }
-
     fn result(&self) -> Result<Option<String>, Error> {
         let path = self.layout.stdout(MAIN);
         match std::fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.layout.error(&path)(error)),
             Ok(bytes) => {
-                let end = &bytes[bytes.len().saturating_sub(RESULT_MAX)..];
+                // the end of what a program wrote, but all of the executor's own JSON
+                let kept = if self.template.data.is_some() { bytes.len() } else { RESULT_MAX };
+                let end = &bytes[bytes.len().saturating_sub(kept)..];
                 Ok(Some(without_newline(String::from_utf8_lossy(end).into_owned())))
             }
         }
@@ -246,7 +243,8 @@ mod tests {
         assert_eq!(outputs["artifacts"][0]["s3"]["key"], "w/p/art.tgz");
         assert_eq!(outputs["artifacts"][1]["s3"]["key"], "w/p/tmp");
         assert_eq!(outputs["artifacts"][1]["path"], "/tmp");
-        assert_eq!((outputs["result"].as_str(), gathered.progress.as_deref()), (Some("r"), Some("2/4")));
+        let progress = progress(&Layout::new(dir.path().join("argo")));
+        assert_eq!((outputs["result"].as_str(), progress.as_deref()), (Some("r"), Some("2/4")));
         assert_eq!(fs::read_to_string(dir.path().join("store/w/p/tmp/in")).ok().as_deref(), Some("y"));
         assert!(dir.path().join("store/w/p/art.tgz").exists());
     }

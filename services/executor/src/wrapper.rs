@@ -129,7 +129,7 @@ fn retries(strategy: &ContainerSetRetryStrategy) -> (u32, Duration) {
 }
 
 /// A Go duration such as `1m30s`, or plain seconds.
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }

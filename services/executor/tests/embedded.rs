@@ -67,6 +67,7 @@ impl World {
                 {"name": "ARGO_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                 {"name": "ARGO_INCLUDE_SCRIPT_OUTPUT", "value": "true"},
                 {"name": "ARGO_PROGRESS_FILE", "value": "/var/run/argo/progress"},
+                {"name": "ARGO_PROGRESS_PATCH_TICK_DURATION", "value": if name == "progress" { "100ms" } else { "1m" }},
                 {"name": "ARGO_TEMPLATE", "value": template.to_string()},
             ])
         };
@@ -211,6 +212,75 @@ async fn large_outputs_become_a_task_result(world: &World) -> Result<()> {
     Ok(())
 }
 
+async fn progress_is_reported_at_its_tick(world: &World) -> Result<()> {
+    let main = json!({"name": "main", "command": ["sh", "-c", "echo 1/2 > $$ARGO_PROGRESS_FILE; sleep 0.5"]});
+    let reported = async |name: &str| {
+        let pod = world.run(name, json!({"container": {}}), vec![main.clone()], json!([])).await?;
+        anyhow::Ok(serde_json::from_str::<Value>(&end(&pod, "wait").1)?["progress"].clone())
+    };
+    assert_eq!((reported("progress").await?, reported("too-short").await?), (json!("1/2"), Value::Null));
+    Ok(())
+}
+
+/// Runs a resource template: the end of `main`, and the pod.
+async fn act(world: &World, name: &str, resource: Value, outputs: Value) -> Result<((i32, String), Pod)> {
+    let command = ["/argosy", "executor", "resource", resource["action"].as_str().unwrap_or_default()];
+    let main = json!({"name": "main", "image": "argosy/executor", "command": command});
+    let template = json!({"resource": resource, "outputs": {"parameters": outputs}});
+    let pod = world.run(name, template, vec![main], json!([])).await?;
+    Ok((end(&pod, "main"), pod))
+}
+
+async fn resources_are_acted_on(world: &World) -> Result<()> {
+    let ok = (0, String::new());
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: made-, labels: {x: z}}\ndata: {a: '1'}";
+    let created = json!({"action": "create", "manifest": manifest, "setOwnerReference": true});
+    let parameters = json!([{"name": "name", "valueFrom": {"jsonPath": "{.metadata.name}"}},
+        {"name": "owner", "valueFrom": {"jqFilter": ".metadata.ownerReferences[0].uid"}},
+        {"name": "none", "valueFrom": {"jsonPath": "{.data.none}", "default": "d"}}]);
+    let (ended, pod) = act(world, "create", created, parameters).await?;
+    assert_eq!(ended, ok);
+    let outputs = outputs(&pod)?;
+    let output = |at: usize| outputs["parameters"][at]["value"].as_str().unwrap_or_default().to_owned();
+    let name = output(0);
+    ensure!(name.starts_with("made-") && name.len() > 5, "{outputs}");
+    assert_eq!((output(1), output(2)), (world.workflow_uid.clone(), "d".to_owned()));
+
+    let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: applied}, data: {a: '1', b: '2'}}";
+    let apply = |manifest: &str| json!({"action": "apply", "manifest": manifest});
+    assert_eq!(act(world, "apply", apply(manifest), json!([])).await?.0, ok);
+    let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: applied}, data: {a: '3'}}";
+    let data = json!([{"name": "data", "valueFrom": {"jsonPath": "{.data}"}}]);
+    let (ended, pod) = act(world, "apply-again", apply(manifest), data).await?;
+    assert_eq!((ended, self::outputs(&pod)?["parameters"][0]["value"].as_str()), (ok.clone(), Some("{\"a\":\"3\"}")));
+
+    let replaced = manifest.replace("a: '3'", "state: bad");
+    let waiting = json!({"action": "replace", "manifest": replaced, "successCondition": "data.state == good",
+        "failureCondition": "data.state in (bad, worse)"});
+    let (ended, _) = act(world, "replace", waiting.clone(), json!([])).await?;
+    assert_eq!(ended, (64, "failure condition 'data.state in (bad,worse)' evaluated true".to_owned()));
+    let mut waiting = waiting;
+    waiting["manifest"] = json!(replaced.replace("bad", "soon"));
+    let good = json!({"action": "patch", "flags": ["cm", "applied"], "mergeStrategy": "merge", "manifest": "data: {state: good}"});
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        act(world, "patch", good, json!([])).await
+    };
+    let (waited, patched) = tokio::try_join!(act(world, "waiting", waiting, json!([])), later)?;
+    assert_eq!((waited.0, patched.0), (ok.clone(), ok.clone()));
+
+    let selected = json!({"action": "delete", "flags": ["configmaps", "-l", "x=z"]});
+    assert_eq!(act(world, "delete", selected, json!([])).await?.0, ok);
+    let gone = |flags: &[&str]| json!({"action": "delete", "flags": flags});
+    let (ended, _) = act(world, "gone", gone(&["cm", &name]), json!([])).await?;
+    assert_eq!(ended, (64, format!("Error from server (NotFound): configmaps \"{name}\" not found")));
+    let (ended, _) = act(world, "ignored", gone(&["cm", &name, "--ignore-not-found"]), json!([])).await?;
+    assert_eq!(ended, ok);
+    let (ended, _) = act(world, "no-type", gone(&["nothing", "x"]), json!([])).await?;
+    assert_eq!(ended, (64, "error: the server doesn't have a resource type \"nothing\"".to_owned()));
+    Ok(())
+}
+
 /// No test harness: the node starts this program again as the shim of its containers.
 fn main() -> Result<std::process::ExitCode> {
     if let Some(code) = argosy_cluster::node::dispatch() {
@@ -224,7 +294,9 @@ fn main() -> Result<std::process::ExitCode> {
         container_sets_run_in_order(&world).await.context("container_sets_run_in_order")?;
         sidecars_are_stopped(&world).await.context("sidecars_are_stopped")?;
         large_outputs_become_a_task_result(&world).await.context("large_outputs_become_a_task_result")?;
-        println!("5 passed");
+        progress_is_reported_at_its_tick(&world).await.context("progress_is_reported_at_its_tick")?;
+        resources_are_acted_on(&world).await.context("resources_are_acted_on")?;
+        println!("7 passed");
         Ok(std::process::ExitCode::SUCCESS)
     })
 }

@@ -91,7 +91,7 @@ pub trait Store: Send + Sync {
     /// Reads an object.
     /// Errors: `Key`, `NotFound`, `Io`.
     async fn open(&self, key: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error>;
-    /// The keys below a prefix, sorted.
+    /// The keys below a prefix, sorted; all of them for the empty prefix.
     /// Errors: `Key`, `Io`.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Error>;
     /// Removes an object or all objects below a prefix; one that is not there is no error.

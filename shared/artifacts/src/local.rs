@@ -83,7 +83,7 @@ impl Store for LocalStore {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let path = self.path(prefix)?;
+        let path = if prefix.is_empty() { self.root.clone() } else { self.path(prefix)? };
         let mut keys = Vec::new();
         let mut open = vec![path];
         while let Some(next) = open.pop() {
@@ -95,7 +95,10 @@ impl Store for LocalStore {
                 continue;
             }
             for entry in fs::read_dir(&next).map_err(Error::io("list", &next))? {
-                open.push(entry.map_err(Error::io("list", &next))?.path());
+                let path = entry.map_err(Error::io("list", &next))?.path();
+                if path != self.root.join(PARTS) {
+                    open.push(path);
+                }
             }
         }
         keys.sort();

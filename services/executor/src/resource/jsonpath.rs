@@ -225,7 +225,7 @@ mod tests {
             ("{.items[0].on}{\"\\t\"}{.items[-1].n}", "true\t2"),
             ("{range .items[*]}{.name}={.n}{\"\\n\"}{end}.", "x=1\ny=2\n."),
             ("{.items[0]}", "{\"n\":1,\"name\":\"x\",\"on\":true}"),
-            ("{..name}", "n x y"),
+            ("{..name}", "x y n"),
             ("{.nothing.here}", ""),
         ] {
             assert_eq!(render(template, &object).map_err(|e| e.to_string()), Ok(expected.to_owned()), "{template}");

@@ -1,0 +1,118 @@
+//! `data` templates: lists artifacts, and transforms the list by expressions.
+//! Source: Argo `workflow/data`, `workflow/executor/data.go`, `docs/data-sourcing-and-transformation.md`.
+
+use argosy_api::v1alpha1::{ArtifactLocation, Template};
+use argosy_artifacts::{Place, Store, place_of};
+use argosy_template::expr::{Env, Program};
+use serde_json::{Value, json};
+
+/// Why a data template fails. The text becomes the step's message.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a template of this kind, or one without a source.
+    #[error("no data source was provided")]
+    NoSource,
+    /// The artifacts cannot be listed.
+    #[error("list the artifacts: {source}")]
+    List {
+        /// Why.
+        source: argosy_artifacts::Error,
+    },
+    /// An expression is wrong.
+    #[error("{source}")]
+    Expression {
+        /// Why.
+        source: Box<argosy_template::expr::Error>,
+    },
+    /// An expression gives what JSON cannot hold.
+    #[error("the expression {expression} gives no JSON")]
+    NoJson {
+        /// Its text.
+        expression: String,
+    },
+}
+
+/// The result of a data template: JSON.
+/// Errors: see [`Error`].
+pub async fn process(template: &Template, store: &dyn Store) -> Result<String, Error> {
+    let data = template.data.as_ref().ok_or(Error::NoSource)?;
+    let paths = data.source.artifact_paths.as_ref().ok_or(Error::NoSource)?;
+    let listed = list(&paths.location, template.archive_location.as_ref(), store).await;
+    let mut value = json!(listed.map_err(|source| Error::List { source })?);
+    for step in &data.transformation {
+        let failed = |source| Error::Expression { source: Box::new(source) };
+        let vars = json!({ "data": value });
+        let result = Program::compile(&step.expression).and_then(|program| program.run(&Env::new(&vars)));
+        let text = result.map_err(failed)?.to_json(false);
+        let read = text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        value = read.ok_or_else(|| Error::NoJson { expression: step.expression.clone() })?;
+    }
+    Ok(value.to_string())
+}
+
+/// The keys below a location, as they are called in its bucket.
+async fn list(
+    location: &ArtifactLocation,
+    default: Option<&ArtifactLocation>,
+    store: &dyn Store,
+) -> Result<Vec<String>, argosy_artifacts::Error> {
+    let Some(s3) = &location.s3 else {
+        return match place_of(location)? {
+            Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
+            Place::Key(key) => store.list(&key).await,
+        };
+    };
+    let own = s3.bucket_config.bucket.as_str();
+    let bucket = match (own, default.and_then(|default| default.s3.as_ref())) {
+        ("", Some(default)) => default.bucket_config.bucket.as_str(),
+        (own, _) => own,
+    };
+    let keys = store.list(format!("{bucket}/{}", s3.key).trim_matches('/')).await?;
+    let inside = |key: String| match key.strip_prefix(bucket).and_then(|key| key.strip_prefix('/')) {
+        Some(inside) if !bucket.is_empty() => inside.to_owned(),
+        _ => key,
+    };
+    Ok(keys.into_iter().map(inside).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use argosy_artifacts::{LocalStore, Source};
+
+    use super::*;
+
+    async fn run(data: Value) -> Result<String, String> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = LocalStore::open_at(dir.path()).expect("a store");
+        for key in ["b/x/main.log", "b/x/other.txt", "b/y/main.log", "c/main.log"] {
+            store.put(key, Source::Bytes(b"")).await.expect("stored");
+        }
+        let template = serde_json::from_value(json!({ "data": data })).expect("a template");
+        process(&template, &store).await.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn listed_keys_are_transformed() {
+        let bucket = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "b"}}});
+        let steps = json!([{"expression": "filter(data, {# endsWith \"main.log\"})"},
+            {"expression": "map(data, {# + \"!\"})"}]);
+        let found = run(json!({"source": bucket, "transformation": steps})).await;
+        assert_eq!(found, Ok("[\"x/main.log!\",\"y/main.log!\"]".into()));
+        let folder = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "b", "key": "x"}}});
+        let all = run(json!({"source": folder})).await;
+        assert_eq!(all, Ok("[\"x/main.log\",\"x/other.txt\"]".into()));
+        let none = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "nothing"}}});
+        assert_eq!(run(json!({"source": none})).await, Ok("[]".into()));
+        let whole = json!({"artifactPaths": {"name": "a", "s3": {}}});
+        let counted = run(json!({"source": whole, "transformation": [{"expression": "len(data)"}]})).await;
+        assert_eq!(counted, Ok("4".into()));
+    }
+
+    #[tokio::test]
+    async fn mistakes_are_told() {
+        assert_eq!(run(json!({"source": {}})).await, Err("no data source was provided".into()));
+        let bucket = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "b"}}});
+        let wrong = run(json!({"source": bucket, "transformation": [{"expression": "filter(data, "}]})).await;
+        assert!(wrong.is_err_and(|text| !text.is_empty()));
+    }
+}
