@@ -114,6 +114,10 @@ fn bind(root: &Path, bind: &Bind) -> io::Result<()> {
     let what = || format!("mount {} at {}", bind.source.display(), bind.at.display());
     let target = paths::inside(root, &bind.at)?;
     if fs::metadata(&bind.source)?.is_dir() {
+        // The host's root stands in for the image's: a file of the host is not what the pod meant to be there.
+        if target.is_file() {
+            fs::remove_file(&target)?;
+        }
         fs::create_dir_all(&target).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", what())))?;
     } else {
         if let Some(parent) = target.parent() {
