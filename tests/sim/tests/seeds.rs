@@ -14,9 +14,12 @@ fn all_workflows_end_when_nothing_goes_wrong() {
     }
 }
 
+/// With one replica of each service. Of two that do the same thing at the same virtual moment, which comes first is not
+/// fixed: a client of the API has queues of its own inside.
 #[test]
 fn equal_seeds_give_equal_runs() {
-    let notes = || run(&Plan::of_seed(3)).expect("the world can be built").notes;
+    let plan = Plan { replicas: 1, ..Plan::of_seed(3) };
+    let notes = || run(&plan).expect("the world can be built").notes;
     let first = notes();
     assert!(!first.is_empty(), "seed 3 has no faults, so this shows nothing");
     assert_eq!(first, notes());
