@@ -26,6 +26,12 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "depends",
     ),
     (
+        "bad expression in a tag",
+        "{entrypoint: a, templates: [{name: a, container: {image: busybox, command: [echo, '{{=1 +}}']}}]}",
+        ":4:",
+        "bad expression",
+    ),
+    (
         "missing parameter",
         "{entrypoint: a, arguments: {parameters: [{name: p}]}, templates: [{name: a, suspend: {}}]}",
         ":4:",

@@ -1,5 +1,6 @@
 //! All checks of documents before anything is created: shape, schema, then meaning.
 
+mod expressions;
 pub mod locate;
 pub mod refusal;
 
@@ -82,6 +83,7 @@ pub fn documents(
                 found.push(Diagnostic::of_source(&document.source, message));
             } else {
                 found = semantic(document, &library, purpose);
+                found.extend(expressions::check(document));
             }
         }
         problems.extend(found);
