@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Failure, WorkflowKey, api};
+use argosy_actor::{Failure, WorkflowKey, api};
 use argosy_api::digest::Watermark;
 use argosy_api::labels;
 use argosy_api::message::{
@@ -28,7 +28,7 @@ const PAGE: usize = 512;
 /// Reads the object from the API, never from a cache, replays what the log holds behind its watermark, and asks again for
 /// what may have been lost. `None`: the workflow is gone.
 pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
-    let Some(object) = get(&shard.around.client, key).await? else {
+    let Some(object) = api::get(&shard.around.client, key).await? else {
         return Ok(None);
     };
     metrics::REBUILDS.inc();
@@ -174,31 +174,10 @@ fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
 
 /// How far the log is folded into the object that the API has; `None` when the workflow is gone.
 pub(crate) async fn written(client: &kube::Client, key: &WorkflowKey) -> Result<Option<u64>, Failure> {
-    Ok(get(client, key).await?.map(|object| watermark_of(&object)))
+    Ok(api::get(client, key).await?.map(|object| watermark_of(&object)))
 }
 
 fn watermark_of(object: &DynamicObject) -> u64 {
     let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
     annotation.and_then(|text| Watermark::parse(text)).map_or(0, |watermark| watermark.sequence)
-}
-
-async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
-    let api = api::workflows(client, &key.namespace);
-    let mut backoff = Backoff::short();
-    loop {
-        match api.get_opt(&key.name).await {
-            Ok(object) => {
-                return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)));
-            }
-            Err(error) if api::answer(&error) == api::Answer::Transient => {
-                tracing::warn!(
-                    workflow.uid = key.uid,
-                    error = &error as &dyn std::error::Error,
-                    "workflow not read, trying again"
-                );
-                backoff.wait().await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }

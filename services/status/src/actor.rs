@@ -39,7 +39,7 @@ impl Factory for Folds {
     type Actor = FoldActor;
 
     async fn build(&self, key: &WorkflowKey) -> Result<Option<FoldActor>, Failure> {
-        let Some(object) = get(&self.0.client, key).await? else {
+        let Some(object) = api::get(&self.0.client, key).await? else {
             return Ok(None);
         };
         let fold = Fold::of_object(&api::to_json(&object)?)?;
@@ -206,7 +206,7 @@ impl FoldActor {
 
     /// Takes the object as it is now. False when the workflow is gone.
     async fn rebase(&mut self) -> Result<bool, Failure> {
-        let Some(object) = get(&self.around.client, &self.key).await? else {
+        let Some(object) = api::get(&self.around.client, &self.key).await? else {
             self.is_gone = true;
             self.idle_at = Instant::now();
             return Ok(false);
@@ -241,27 +241,5 @@ impl FoldActor {
             delivery.ack().await?;
         }
         Ok(())
-    }
-}
-
-/// The object, from the API. `None`: it is gone, or another of its name.
-async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
-    let workflows = api::workflows(client, &key.namespace);
-    let mut backoff = Backoff::short();
-    loop {
-        match workflows.get_opt(&key.name).await {
-            Ok(object) => {
-                return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)));
-            }
-            Err(error) if api::answer(&error) == api::Answer::Transient => {
-                tracing::warn!(
-                    workflow.uid = key.uid,
-                    error = &error as &dyn std::error::Error,
-                    "workflow not read, trying again"
-                );
-                backoff.wait().await;
-            }
-            Err(error) => return Err(error.into()),
-        }
     }
 }

@@ -4,7 +4,7 @@ use argosy_api::v1alpha1::Workflow;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 
-use crate::compressed;
+use crate::{Backoff, Failure, WorkflowKey, compressed};
 
 /// What an error of the API means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,4 +98,27 @@ pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, Unreadable> {
         workflow.status.nodes = serde_json::from_slice(&compressed::decode(&text)?)?;
     }
     Ok(workflow)
+}
+
+/// The object, from the API. `None`: it is gone, or another of its name. A failure that may pass is tried again until it does.
+/// Errors: a refusal for good.
+pub async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
+    let api = workflows(client, &key.namespace);
+    let mut backoff = Backoff::short();
+    loop {
+        match api.get_opt(&key.name).await {
+            Ok(object) => {
+                return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)));
+            }
+            Err(error) if answer(&error) == Answer::Transient => {
+                tracing::warn!(
+                    workflow.uid = key.uid,
+                    error = &error as &dyn std::error::Error,
+                    "workflow not read, trying again"
+                );
+                backoff.wait().await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
