@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey, api};
 use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage, PodSummary, SCHEMA};
+use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodSummary, SCHEMA};
 use argosy_bus::Delivery;
 use async_trait::async_trait;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -164,16 +164,16 @@ impl NodeActor {
         &self,
         delivery: &Delivery,
         command: &CommandMessage,
-        manifest: &Value,
+        manifest: &Manifest,
     ) -> Result<Outcome, kube::Error> {
-        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        let name = manifest.pod_name();
         let is_ended = self.ended.get(name).is_some_and(|ended| *ended > delivery.message.sequence);
         // A first delivery is fresh. A repeat may be as old as a crash: its pod may have come, ended, and been deleted.
         if is_ended || (delivery.message.deliveries > 1 && self.is_over(command).await?) {
             metrics::STALE.inc();
             return Ok(Outcome::Done);
         }
-        let mut manifest = manifest.clone();
+        let mut manifest = manifest.to_value();
         let shard = self.around.host.shard_of(&command.workflow_uid).to_string();
         let marks = [
             (labels::WORKFLOW_UID, &command.workflow_uid),

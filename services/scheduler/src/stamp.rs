@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_actor::{HEADER_PART, HEADER_PREVIOUS, WorkflowKey};
-use argosy_api::message::{CommandMessage, LookupKey, SCHEMA, StatusChanged};
+use argosy_api::message::{CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
 use jiff::Timestamp;
@@ -102,26 +102,50 @@ fn events(origin: &Origin<'_>, id: &str, status: StatusChanged, previous: u64) -
     messages.collect()
 }
 
-/// Cuts nodes into parts of about `bytes_max`; the last part carries the rest and says that it is the last.
+/// Cuts nodes and their lists into parts of about `bytes_max`; the last part carries the rest and says that it is the
+/// last.
 fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
+    let (nodes, grown) = (std::mem::take(&mut status.nodes), std::mem::take(&mut status.grown));
     let mut parts = Vec::new();
-    let mut nodes = BTreeMap::new();
+    let mut part = head(&status);
     let mut bytes = 0;
-    for (id, node) in std::mem::take(&mut status.nodes) {
-        let size = serde_json::to_string(&node).map_or(0, |text| text.len()) + id.len() + 8;
+    let mut room_for = |part: &mut StatusChanged, size: usize| {
         if bytes > 0 && bytes + size > bytes_max {
-            let mut part = StatusChanged { nodes: std::mem::take(&mut nodes), ..head(&status) };
-            part.last = false;
-            parts.push(part);
+            parts.push(std::mem::replace(part, head(&status)));
             bytes = 0;
         }
         bytes += size;
-        nodes.insert(id, node);
+    };
+    for (id, node) in nodes {
+        let size = serde_json::to_string(&node).map_or(0, |text| text.len()) + id.len() + 8;
+        room_for(&mut part, size);
+        part.nodes.insert(id, node);
     }
-    status.nodes = nodes;
+    for growth in grown.into_iter().flat_map(|growth| pieces(growth, bytes_max)) {
+        room_for(&mut part, bytes_of(&growth));
+        part.grown.push(growth);
+    }
+    (status.nodes, status.grown) = (part.nodes, part.grown);
     status.last = true;
     parts.push(status);
     parts
+}
+
+fn bytes_of(growth: &Growth) -> usize {
+    growth.ids.iter().map(|id| id.len() + 3).sum::<usize>() + growth.node.len() + 64
+}
+
+/// The growth of one list, in pieces of about `bytes_max`.
+fn pieces(mut growth: Growth, bytes_max: usize) -> Vec<Growth> {
+    let ids = std::mem::take(&mut growth.ids);
+    let longest = ids.iter().map(|id| id.len() + 3).max().unwrap_or(1);
+    let count = (bytes_max / longest).max(1);
+    if ids.len() <= count {
+        return vec![Growth { ids, ..growth }];
+    }
+    let piece =
+        |(at, ids): (usize, &[String])| Growth { from: growth.from + at * count, ids: ids.to_vec(), ..growth.clone() };
+    ids.chunks(count).enumerate().map(piece).collect()
 }
 
 fn head(status: &StatusChanged) -> StatusChanged {
@@ -145,9 +169,11 @@ mod tests {
     #[test]
     fn a_large_status_is_cut_and_only_its_last_part_says_so() {
         let node = |n: usize| (format!("n{n:03}"), NodeStatus { message: "x".repeat(100), ..NodeStatus::default() });
+        let children: Vec<String> = (0..1000).map(|n| format!("child-{n}")).collect();
         let status = StatusChanged {
             observed_sequence: 9,
             nodes: (0..100).map(node).collect(),
+            grown: vec![Growth { node: "n000".into(), from: 2, ids: children.clone(), ..Growth::default() }],
             removed_nodes: vec!["gone".into()],
             ..StatusChanged::default()
         };
@@ -156,6 +182,9 @@ mod tests {
         assert!(parts.iter().all(|part| serde_json::to_vec(part).expect("JSON").len() < 5000));
         assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
         assert_eq!(parts.last().map(|part| (part.last, part.removed_nodes.len())), Some((true, 1)));
+        let mut list = vec!["a".to_owned(), "b".to_owned()];
+        parts.iter().flat_map(|part| &part.grown).for_each(|growth| growth.apply(&mut list));
+        assert_eq!(list[2..], children);
         let nodes: BTreeMap<_, _> = parts.into_iter().flat_map(|part| part.nodes).collect();
         assert_eq!(nodes, status.nodes);
     }

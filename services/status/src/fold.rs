@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use argosy_actor::compressed;
 use argosy_api::digest::{self, Watermark};
 use argosy_api::labels;
-use argosy_api::message::{StatusChanged, WorkflowDelta};
-use argosy_api::v1alpha1::WorkflowPhase;
+use argosy_api::message::{Growth, NodeList, StatusChanged, WorkflowDelta};
+use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
 use serde_json::{Map, Value, json};
 
 use crate::diff::{diff, merge};
@@ -173,9 +173,19 @@ impl Fold {
         for id in change.removed_nodes {
             self.put(&id, None);
         }
-        for (id, node) in change.nodes {
-            // Nodes have string keys only, so there is always a JSON form.
-            self.put(&id, serde_json::to_value(&node).ok());
+        let mut lists: BTreeMap<String, Vec<Growth>> = BTreeMap::new();
+        for growth in change.grown {
+            lists.entry(growth.node.clone()).or_default().push(growth);
+        }
+        for (id, mut node) in change.nodes {
+            if let Some(before) = self.node(&id) {
+                (node.children, node.outbound_nodes) = (before.children, before.outbound_nodes);
+            }
+            self.put_grown(&id, node, lists.remove(&id).unwrap_or_default());
+        }
+        for (id, grown) in lists {
+            let node = self.node(&id).unwrap_or_default();
+            self.put_grown(&id, node, grown);
         }
         let Some(delta) = change.workflow_status else {
             return;
@@ -189,6 +199,21 @@ impl Fold {
             merge_patches(&mut self.delta.spec, &delta.spec);
         }
         self.delta.completed = delta.completed;
+    }
+
+    fn node(&self, id: &str) -> Option<NodeStatus> {
+        serde_json::from_str(self.nodes.get(id)?).ok()
+    }
+
+    fn put_grown(&mut self, id: &str, mut node: NodeStatus, grown: Vec<Growth>) {
+        for growth in grown {
+            growth.apply(match growth.list {
+                NodeList::Children => &mut node.children,
+                NodeList::OutboundNodes => &mut node.outbound_nodes,
+            });
+        }
+        // Nodes have string keys only, so there is always a JSON form.
+        self.put(id, serde_json::to_value(&node).ok());
     }
 
     /// Sets or removes a node.

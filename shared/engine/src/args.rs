@@ -15,7 +15,9 @@ impl Workflow {
     pub(crate) fn instantiate(&self, call: &Call, compiled: &Compiled, retried: bool) -> Result<Arc<Template>, String> {
         let inputs = self.inputs(&compiled.template, &call.step.arguments)?;
         if !compiled.tagged && !mentions_tags(&inputs) {
-            return Ok(Arc::new(Template { inputs, ..compiled.template.clone() }));
+            let same = inputs == compiled.template.inputs;
+            let own = || Arc::new(Template { inputs, ..compiled.template.as_ref().clone() });
+            return Ok(if same { compiled.template.clone() } else { own() });
         }
         let mut value = compiled.value.clone();
         value["inputs"] = json(&inputs);

@@ -11,6 +11,7 @@ use crate::{
     Workflow,
     frame::{Body, Frame, FrameId, Parent, Retry},
     library::TemplateScope,
+    nodes::{set, set_text},
     workflow::Work,
 };
 
@@ -115,7 +116,10 @@ impl Workflow {
             return self.begin_retry(call, template);
         }
         match kind_of(&template) {
-            Kind::Pod => self.begin_pod(call, template),
+            Kind::Pod => {
+                let shared = Arc::ptr_eq(&template, &compiled.template) && call.step.inline.is_none();
+                self.begin_pod(call, template, shared)
+            }
             Kind::Suspend => self.begin_suspend(call, template),
             Kind::Steps => self.begin_steps(call, template, scope),
             Kind::Dag => self.begin_dag(call, template, scope),
@@ -138,14 +142,10 @@ impl Workflow {
         let node_id = self.create_called(call, kind, phase, "");
         if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
             let inputs = template.inputs.clone();
-            self.update_node(&node_id, |n| {
-                if n.inputs.is_none() {
-                    n.inputs = Some(inputs);
-                }
-            });
+            self.update_node(&node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(inputs)));
         }
         if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
-            self.update_node(&node_id, |n| n.display_name.clone_from(text));
+            self.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
         let results_wanted = match &body {
             Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template),

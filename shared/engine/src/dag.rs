@@ -14,7 +14,7 @@ use crate::{
     depends::{self, Depends, TaskResult},
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
-    nodes::NewNode,
+    nodes::{NewNode, set},
     steps::continues_on,
     workflow::Work,
 };
@@ -455,7 +455,8 @@ impl Workflow {
                 self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}"))
             }
             Body::Dag(_) => {
-                self.update_node(&id, |n| n.message = format!("task '{name}' errored: {message}"));
+                let message = format!("task '{name}' errored: {message}");
+                self.update_node(&id, |n| set(&mut n.message, message));
                 self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}

@@ -5,7 +5,7 @@ use argosy_api::{
     v1alpha1::{self as api, NodePhase, NodeType},
 };
 
-use crate::{Command, Workflow, frame::Body, workflow::Stage};
+use crate::{Command, Workflow, frame::Body, nodes::set, workflow::Stage};
 
 impl Workflow {
     pub(crate) fn on_object(&mut self, object: api::Workflow, status_edited: bool) {
@@ -94,9 +94,7 @@ impl Workflow {
             let (outputs, message, display) =
                 (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
             self.update_node(id, |n| {
-                n.outputs = outputs;
-                n.message = message;
-                n.display_name = display;
+                set(&mut n.outputs, outputs) | set(&mut n.message, message) | set(&mut n.display_name, display)
             });
             if edited.phase.is_fulfilled() {
                 self.end_suspend(id, edited.phase, "");
@@ -135,7 +133,7 @@ impl Workflow {
                             command: ClusterCommand::DeletePod { name },
                         });
                     }
-                    self.update_node(&id, |n| n.task_result_synced = Some(true));
+                    self.update_node(&id, |n| set(&mut n.task_result_synced, Some(true)));
                     self.mark(&id, NodePhase::Failed, Some(&format!("workflow shutdown with strategy: {strategy}")));
                     if let Some(frame) = self.live.get(&id).copied() {
                         self.end_frame(frame);

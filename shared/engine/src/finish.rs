@@ -16,6 +16,7 @@ use crate::{
     expressions,
     frame::{Body, FrameId, Parent},
     library::TemplateScope,
+    nodes::set,
     outputs::lenient,
     publish::Field,
     workflow::{Stage, Work},
@@ -25,7 +26,7 @@ impl Workflow {
     /// Ends a Steps or DAG node: its daemons with it.
     pub(crate) fn end_composite(&mut self, frame: FrameId, phase: NodePhase, message: &str, outbound: Vec<String>) {
         let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return };
-        self.update_node(&node_id, |n| n.outbound_nodes = outbound);
+        self.set_outbound(&node_id, outbound);
         self.mark(&node_id, phase, Some(message));
         self.stop_daemons(frame, &node_id);
         self.close_boundary(frame);
@@ -65,11 +66,11 @@ impl Workflow {
                 self.stop_pod(&id);
             }
             self.update_node(&id, |n| {
-                n.daemoned = None;
-                if n.r#type.executes() {
-                    n.progress = crate::pods::completed(&n.progress);
-                    n.task_result_synced = Some(true);
-                }
+                let is_leaf = n.r#type.executes();
+                let progress = crate::pods::completed(&n.progress);
+                set(&mut n.daemoned, None)
+                    | (is_leaf && set(&mut n.progress, progress))
+                    | (is_leaf && set(&mut n.task_result_synced, Some(true)))
             });
             self.mark(&id, NodePhase::Succeeded, Some(""));
             if let Some(frame) = self.live.remove(&id) {

@@ -22,14 +22,27 @@ pub(crate) struct Library {
     specs: BTreeMap<(bool, String), Arc<WorkflowSpec>>,
     /// Parsed templates, by scope and name.
     templates: HashMap<(TemplateScope, String), Arc<Compiled>>,
+    /// What the manifests of a parsed template's pods have in common. As long-lived as `templates`, which keeps the
+    /// addresses of the templates taken.
+    pub manifests: HashMap<Likeness, Arc<Value>>,
     /// Calls that wait for a template whose name was only known late.
     parked: BTreeMap<LookupKey, Vec<Call>>,
+}
+
+/// Pods that agree in this have manifests that differ only in what is each one's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Likeness {
+    /// Address of the parsed template.
+    pub template: usize,
+    pub on_exit: bool,
+    pub include_result: bool,
+    pub is_limited: bool,
 }
 
 /// A template, and what is known of it before it is called.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub template: Template,
+    pub template: Arc<Template>,
     /// The same as JSON, for substitution.
     pub value: Value,
     /// It has tags to be substituted.
@@ -39,7 +52,7 @@ pub(crate) struct Compiled {
 impl Compiled {
     fn new(template: Template) -> Self {
         let value = json(&template);
-        Self { tagged: has_tags(&value), value, template }
+        Self { tagged: has_tags(&value), value, template: Arc::new(template) }
     }
 }
 
@@ -124,6 +137,7 @@ impl Library {
 
     pub fn forget_templates(&mut self) {
         self.templates.clear();
+        self.manifests.clear();
     }
 }
 
@@ -230,7 +244,7 @@ impl Workflow {
         if scope != TemplateScope::Local {
             let stored = format!("{}/{name}", scope.label(self.local_name()));
             if let Entry::Vacant(entry) = self.object.status.stored_templates.entry(stored) {
-                entry.insert(template.template.clone());
+                entry.insert(template.template.as_ref().clone());
                 self.delta.fields.insert(crate::publish::Field::StoredTemplates);
             }
         }

@@ -88,16 +88,18 @@ impl Workflow {
         without_separator(tail).to_owned()
     }
 
-    /// Changes a node; what it was before and is after decides the counters.
-    pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus)) {
+    /// Changes a node; what it was before and is after decides the counters. `change` tells whether it changed anything.
+    pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus) -> bool) {
         let Some(node) = self.object.status.nodes.get_mut(id) else { return };
-        let before = node.clone();
-        change(node);
-        if *node == before {
+        let before = Tally::of(node);
+        if !change(node) {
             return;
         }
         let after = Tally::of(node);
-        self.recount(Tally::of(&before), after, &before.boundary_id);
+        if after != before {
+            let boundary = node.boundary_id.clone();
+            self.recount(before, after, &boundary);
+        }
         self.delta.nodes.insert(id.to_owned());
     }
 
@@ -106,23 +108,31 @@ impl Workflow {
         let now = Time::new(self.now);
         self.update_node(id, |node| {
             if node.phase.is_fulfilled() && node.phase != phase {
-                return;
+                return false;
             }
-            node.phase = phase;
-            if let Some(message) = message {
-                node.message = message.to_owned();
-            }
-            if phase.is_fulfilled() && node.finished_at.is_none() {
-                node.finished_at = Some(now);
-            }
+            let finished = node.finished_at.or(phase.is_fulfilled().then_some(now));
+            set(&mut node.phase, phase)
+                | message.is_some_and(|message| set_text(&mut node.message, message))
+                | set(&mut node.finished_at, finished)
         });
     }
 
     /// Makes `child` a child of `parent`. The caller links each pair once, when it creates the child.
     pub(crate) fn link(&mut self, parent: &str, child: &str) {
         if let Some(node) = self.object.status.nodes.get_mut(parent) {
+            if !self.delta.parents.contains_key(parent) {
+                self.delta.parents.insert(parent.to_owned(), node.children.len());
+            }
             node.children.push(child.to_owned());
-            self.delta.nodes.insert(parent.to_owned());
+        }
+    }
+
+    /// Sets the nodes at which a Steps or DAG node ends.
+    pub(crate) fn set_outbound(&mut self, id: &str, outbound: Vec<String>) {
+        if let Some(node) = self.object.status.nodes.get_mut(id)
+            && set(&mut node.outbound_nodes, outbound)
+        {
+            self.delta.outbound.insert(id.to_owned());
         }
     }
 
@@ -226,6 +236,22 @@ impl Workflow {
     }
 }
 
+/// Sets a member of a node; true when that changed it.
+pub(crate) fn set<T: PartialEq>(slot: &mut T, value: T) -> bool {
+    let changed = *slot != value;
+    *slot = value;
+    changed
+}
+
+/// The same for text, which is copied only when it differs.
+pub(crate) fn set_text(slot: &mut String, value: &str) -> bool {
+    let changed = slot != value;
+    if changed {
+        value.clone_into(slot);
+    }
+    changed
+}
+
 /// Groups and skipped nodes always carry a flag, empty or not; others only one that says something.
 fn flag_of(kind: NodeType, flag: NodeFlag) -> Option<NodeFlag> {
     let always = matches!(kind, NodeType::StepGroup | NodeType::TaskGroup | NodeType::Skipped);
@@ -233,7 +259,7 @@ fn flag_of(kind: NodeType, flag: NodeFlag) -> Option<NodeFlag> {
 }
 
 /// What a node adds to the counters.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Tally {
     counts: Counts,
     progress: (u64, u64),

@@ -9,6 +9,7 @@ use crate::{
     call::Call,
     expressions,
     frame::{Body, FrameId},
+    nodes::set,
     publish::Field,
     scope::LocalScope,
     variables,
@@ -35,7 +36,7 @@ impl Workflow {
             }
         }
         if outputs != Outputs::default() {
-            self.update_node(&id, |n| n.outputs = Some(outputs));
+            self.update_node(&id, |n| set(&mut n.outputs, Some(outputs)));
             self.lift_outputs(&id, &template);
         }
         Ok(())

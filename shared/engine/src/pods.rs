@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use argosy_api::{
-    message::{ClusterCommand, ContainerSummary, PodSummary},
+    message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
     v1alpha1::{NodePhase, NodeType, Outputs, Template},
 };
 use argosy_template::{duration, tags};
@@ -15,18 +15,21 @@ use crate::{
     args::pod_variables,
     call::Call,
     frame::{Body, FrameId},
-    pod::{self, PodInput},
+    library::Likeness,
+    nodes::{set, set_text},
+    pod::{self, Limit, Own, PodInput},
     timers,
     workflow::Work,
 };
 
 impl Workflow {
-    pub(crate) fn begin_pod(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
-        let known = self.node(&self.id_of(&call.name)).cloned();
-        let deadline =
-            self.pod_deadline(call, &template, known.as_ref().and_then(|n| n.started_at).map_or(self.now, |t| t.0))?;
-        let needs_pod = known.is_none_or(|n| n.phase == NodePhase::Pending);
-        let manifest = if needs_pod { Some(self.pod_manifest(call, &template, deadline)?) } else { None };
+    /// `shared` tells that the template is the same for every call, so that its pods' manifests are alike.
+    pub(crate) fn begin_pod(&mut self, call: &Call, template: Arc<Template>, shared: bool) -> Result<(), String> {
+        let known = self.node(&self.id_of(&call.name)).map(|n| (n.phase, n.started_at));
+        let started = known.and_then(|(_, started)| started).map_or(self.now, |t| t.0);
+        let deadline = self.pod_deadline(call, &template, started)?;
+        let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending);
+        let manifest = if needs_pod { Some(self.pod_manifest(call, &template, deadline, shared)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
         let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
         self.create_container_nodes(frame);
@@ -40,35 +43,47 @@ impl Workflow {
     }
 
     fn pod_manifest(
-        &self,
+        &mut self,
         call: &Call,
-        template: &Template,
+        template: &Arc<Template>,
         deadline: Option<Timestamp>,
-    ) -> Result<serde_json::Value, String> {
-        let boundary = call.boundary.and_then(|b| self.frame(b));
+        shared: bool,
+    ) -> Result<Manifest, String> {
         let pod_name = self.pod_name(&call.name, Self::template_label(&call.step));
+        let limit = Limit::of(template, deadline, self.now);
+        let own = Own { node_id: &self.id_of(&call.name), node_name: &call.name, pod_name: &pod_name, limit }.values();
+        let include_result = self.wants_result(call);
+        let boundary = call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref());
+        let is_alike = shared && !self.spec_tagged && !boundary.is_some_and(pod::places);
+        let likeness = Likeness {
+            template: Arc::as_ptr(template).addr(),
+            on_exit: call.on_exit,
+            include_result,
+            is_limited: limit.is_some(),
+        };
+        if is_alike && let Some(tree) = self.library.manifests.get(&likeness) {
+            return Ok(Manifest::new(tree.clone(), own));
+        }
         let input = PodInput {
             config: &self.config,
             workflow: &self.object,
             spec: &self.spec,
             template,
-            boundary: boundary.map(|f| f.template.as_ref()),
-            node_id: &self.id_of(&call.name),
-            node_name: &call.name,
-            pod_name: &pod_name,
-            shard: "",
+            boundary,
             on_exit: call.on_exit,
-            include_result: self.wants_result(call),
-            deadline,
-            at: self.now,
+            include_result,
+            is_limited: limit.is_some(),
         };
-        let mut manifest = pod::build(&input).map_err(|e| e.to_string())?;
+        let mut tree = pod::build(&input).map_err(|e| e.to_string())?;
         if self.spec_tagged {
             let inputs = pod_variables(template, &pod_name);
-            let options = tags::Options { allow_unresolved: true, ..Default::default() };
-            tags::render_value(&mut manifest, &inputs, &options).map_err(|e| e.to_string())?;
+            tags::render_value(&mut tree, &inputs, &tags::Options::lenient()).map_err(|e| e.to_string())?;
         }
-        Ok(manifest)
+        let tree = Arc::new(tree);
+        if is_alike {
+            self.library.manifests.insert(likeness, tree.clone());
+        }
+        Ok(Manifest::new(tree, own))
     }
 
     /// When the pod of a call must have ended: the earlier of its template's timeout and the workflow's deadline,
@@ -127,30 +142,32 @@ impl Workflow {
         let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
         let (phase, message, daemoned) = self.assess(pod, &template);
         self.update_node(&pod.node_id, |node| {
+            let mut changed = false;
             if !pod.host_node_name.is_empty() {
-                node.host_node_name.clone_from(&pod.host_node_name);
+                changed |= set_text(&mut node.host_node_name, &pod.host_node_name);
             }
             if template.daemon == Some(true) && !pod.pod_ip.is_empty() {
-                node.pod_ip.clone_from(&pod.pod_ip);
+                changed |= set_text(&mut node.pod_ip, &pod.pod_ip);
             }
             if let Some(progress) = &pod.progress
                 && crate::progress::parse(progress).is_some()
             {
-                node.progress.clone_from(progress);
+                changed |= set_text(&mut node.progress, progress);
             }
             if !pod.resources_duration.is_empty() {
-                node.resources_duration.clone_from(&pod.resources_duration);
+                changed |= set(&mut node.resources_duration, pod.resources_duration.clone());
             }
             if phase.is_fulfilled() {
-                node.task_result_synced = Some(true);
-                node.daemoned = None;
-                set_outputs(&mut node.outputs, pod, &template);
+                changed |= set(&mut node.task_result_synced, Some(true)) | set(&mut node.daemoned, None);
+                changed |= set_outputs(&mut node.outputs, pod);
                 if phase == NodePhase::Succeeded {
-                    node.progress = completed(&node.progress);
+                    let progress = completed(&node.progress);
+                    changed |= set(&mut node.progress, progress);
                 }
             } else if daemoned {
-                node.daemoned = Some(true);
+                changed |= set(&mut node.daemoned, Some(true));
             }
+            changed
         });
         self.follow_containers(pod, phase, &template);
         self.mark(&pod.node_id, phase, Some(&message));
@@ -203,7 +220,10 @@ impl Workflow {
             };
             let message = if phase == NodePhase::Failed { container_text(container) } else { String::new() };
             if phase == NodePhase::Succeeded {
-                self.update_node(&id, |n| n.progress = completed(&n.progress));
+                self.update_node(&id, |n| {
+                    let progress = completed(&n.progress);
+                    set(&mut n.progress, progress)
+                });
             }
             self.mark(&id, phase, Some(&message));
         }
@@ -216,19 +236,13 @@ pub(crate) fn completed(progress: &str) -> String {
     format!("{total}/{total}")
 }
 
-fn set_outputs(outputs: &mut Option<Outputs>, pod: &PodSummary, template: &Template) {
-    if let Some(reported) = &pod.outputs {
-        *outputs = Some(reported.clone());
+/// What the pod reported, with the exit code of `main`.
+fn set_outputs(outputs: &mut Option<Outputs>, pod: &PodSummary) -> bool {
+    let mut new = pod.outputs.clone().or_else(|| outputs.clone());
+    if let Some(code) = pod.containers.iter().find(|c| c.name == pod::MAIN).and_then(|c| c.exit_code) {
+        new.get_or_insert_default().exit_code = Some(code.to_string());
     }
-    let main = pod.containers.iter().find(|c| c.name == main_container(template));
-    if let Some(code) = main.and_then(|c| c.exit_code) {
-        outputs.get_or_insert_default().exit_code = Some(code.to_string());
-    }
-}
-
-/// The container whose exit code and output count.
-pub(crate) fn main_container(_template: &Template) -> &str {
-    "main"
+    set(outputs, new)
 }
 
 fn is_main(template: &Template, name: &str) -> bool {

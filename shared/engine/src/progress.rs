@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use argosy_api::v1alpha1::NodeStatus;
 
-use crate::Workflow;
+use crate::{Workflow, nodes::set};
 
 /// The sum over all nodes that execute, kept as they change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +47,7 @@ impl Workflow {
         for id in holders {
             let (done, total) = self.progress_below(&id);
             if total > 0 {
-                self.update_node(&id, |n| n.progress = format!("{done}/{total}"));
+                self.update_node(&id, |n| set(&mut n.progress, format!("{done}/{total}")));
             }
         }
     }

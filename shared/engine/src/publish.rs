@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_api::{
     labels,
-    message::{SCHEMA, StatusChanged, WorkflowDelta},
+    message::{Growth, NodeList, SCHEMA, StatusChanged, WorkflowDelta},
     v1alpha1::{Condition, NodePhase, NodeStatus, NodeType, WorkflowPhase},
 };
 use serde::Serialize;
@@ -16,6 +16,10 @@ use crate::Workflow;
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
     pub nodes: BTreeSet<String>,
+    /// Nodes with new children, and how many they had before.
+    pub parents: BTreeMap<String, usize>,
+    /// Nodes that ended with outbound nodes.
+    pub outbound: BTreeSet<String>,
     pub removed: Vec<String>,
     pub fields: BTreeSet<Field>,
     pub labels: BTreeMap<String, Option<String>>,
@@ -98,12 +102,17 @@ impl Workflow {
 
     pub(crate) fn take_delta(&mut self, sequence: u64) -> Option<StatusChanged> {
         let delta = std::mem::take(&mut self.delta);
-        let nodes: BTreeMap<_, _> =
-            delta.nodes.iter().filter_map(|id| Some((id.clone(), self.node(id)?.clone()))).collect();
+        let grown = self.growth(&delta);
+        let nodes: BTreeMap<_, _> = delta
+            .nodes
+            .into_iter()
+            .filter_map(|id| Some((self.without_lists(&id)?, id)))
+            .map(|(n, id)| (id, n))
+            .collect();
         let status: Map<String, Value> = delta.fields.iter().map(|field| self.field(*field)).collect();
         let whole =
             !status.is_empty() || !delta.labels.is_empty() || !delta.annotations.is_empty() || delta.unsuspended;
-        if nodes.is_empty() && delta.removed.is_empty() && !whole {
+        if nodes.is_empty() && grown.is_empty() && delta.removed.is_empty() && !whole {
             return None;
         }
         let meta = &self.object.metadata;
@@ -116,6 +125,7 @@ impl Workflow {
             observed_sequence: sequence,
             last: true,
             nodes,
+            grown,
             removed_nodes: delta.removed,
             workflow_status: whole.then(|| WorkflowDelta {
                 status: if status.is_empty() { Value::Null } else { Value::Object(status) },
@@ -125,6 +135,30 @@ impl Workflow {
                 completed: delta.completed,
             }),
         })
+    }
+
+    /// The node as it is published: lists that may be long go by their growth.
+    fn without_lists(&mut self, id: &str) -> Option<NodeStatus> {
+        let node = self.object.status.nodes.get_mut(id)?;
+        let lists = (std::mem::take(&mut node.children), std::mem::take(&mut node.outbound_nodes));
+        let published = node.clone();
+        (node.children, node.outbound_nodes) = lists;
+        Some(published)
+    }
+
+    fn growth(&mut self, delta: &Delta) -> Vec<Growth> {
+        let mut grown = Vec::with_capacity(delta.parents.len() + delta.outbound.len());
+        for (id, before) in &delta.parents {
+            // What others made of a list of before is not known: the first time it is told whole.
+            let from = if self.untold.remove(id) { 0 } else { *before };
+            let ids = self.node(id).and_then(|n| n.children.get(from..)).unwrap_or_default().to_vec();
+            grown.push(Growth { node: id.clone(), list: NodeList::Children, from, ids });
+        }
+        for id in &delta.outbound {
+            let ids = self.node(id).map(|n| n.outbound_nodes.clone()).unwrap_or_default();
+            grown.push(Growth { node: id.clone(), list: NodeList::OutboundNodes, from: 0, ids });
+        }
+        grown
     }
 
     fn field(&self, field: Field) -> (String, Value) {

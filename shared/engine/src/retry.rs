@@ -11,6 +11,7 @@ use crate::{
     call::{Attempt, Call},
     expressions,
     frame::{Body, FrameId, Parent},
+    nodes::{set, set_text},
     timers,
     workflow::Work,
 };
@@ -41,7 +42,7 @@ impl Workflow {
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
         call.attempt = Some(Attempt { variables });
-        self.update_node(&node_id, |n| n.message.clear());
+        self.update_node(&node_id, |n| set_text(&mut n.message, ""));
         self.work.push_back(Work::Call(Box::new(call)));
     }
 
@@ -67,9 +68,9 @@ impl Workflow {
         let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.node(id)).cloned() else { return };
         if last.daemoned == Some(true) && !last.phase.is_fulfilled() {
             self.update_node(&node_id, |n| {
-                n.daemoned = Some(true);
-                n.pod_ip.clone_from(&last.pod_ip);
-                n.phase = NodePhase::Running;
+                set(&mut n.daemoned, Some(true))
+                    | set_text(&mut n.pod_ip, &last.pod_ip)
+                    | set(&mut n.phase, NodePhase::Running)
             });
             if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
                 self.work.push_back(Work::Fulfilled(parent));
@@ -78,18 +79,15 @@ impl Workflow {
         }
         match self.judge(frame, &node_id, &last) {
             Verdict::Again => {
-                self.update_node(&node_id, |n| n.daemoned = None);
+                self.update_node(&node_id, |n| set(&mut n.daemoned, None));
                 self.next_attempt(frame);
             }
             Verdict::Wait(due, message) => {
-                self.update_node(&node_id, |n| n.message = message);
+                self.update_node(&node_id, |n| set(&mut n.message, message));
                 self.commands.push(Command::ArmTimer { key: timers::retry_of(&node_id), due });
             }
             Verdict::End(phase, message) => {
-                self.update_node(&node_id, |n| {
-                    n.outputs.clone_from(&last.outputs);
-                    n.daemoned = None;
-                });
+                self.update_node(&node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
                 self.mark(&node_id, phase, Some(&message));
                 self.end_frame(frame);
             }

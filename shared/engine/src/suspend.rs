@@ -6,7 +6,13 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Outputs, Template};
 use argosy_template::duration;
 use jiff::SignedDuration;
 
-use crate::{Command, Workflow, call::Call, frame::Body, timers};
+use crate::{
+    Command, Workflow,
+    call::Call,
+    frame::Body,
+    nodes::{set, set_text},
+    timers,
+};
 
 impl Workflow {
     pub(crate) fn begin_suspend(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
@@ -22,9 +28,8 @@ impl Workflow {
         let frame = self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
         let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
         if !supplied.is_empty() {
-            self.update_node(&node_id, |n| {
-                n.outputs.get_or_insert_with(|| Outputs { parameters: supplied, ..Default::default() });
-            });
+            let outputs = Outputs { parameters: supplied, ..Default::default() };
+            self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(outputs)));
         }
         if let Some(nanos) = wait {
             let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.now, |t| t.0);
@@ -50,7 +55,7 @@ impl Workflow {
         };
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);
-            self.update_node(node_id, |n| n.progress = "1/1".to_owned());
+            self.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
         }
         self.mark(node_id, phase, (!message.is_empty()).then_some(message));
         if let Some(template) = self.frame(frame).map(|f| f.template.clone()) {
@@ -61,13 +66,16 @@ impl Workflow {
 
     fn fill_supplied_defaults(&mut self, node_id: &str) {
         self.update_node(node_id, |n| {
+            let mut changed = false;
             for parameter in n.outputs.iter_mut().flat_map(|o| &mut o.parameters) {
                 let default = parameter.value_from.as_ref().and_then(|from| from.default.clone());
                 if parameter.value.is_none() && default.is_some() {
                     parameter.value = default;
                     parameter.value_from = None;
+                    changed = true;
                 }
             }
+            changed
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use argosy_api::{message::ClusterCommand, v1alpha1::NodePhase};
 
-use crate::{Command, Workflow, frame::Body};
+use crate::{Command, Workflow, frame::Body, nodes::set};
 
 /// The workflow has run as long as it may.
 pub(crate) const WORKFLOW_DEADLINE: &str = "workflow-deadline";
@@ -48,7 +48,7 @@ impl Workflow {
             return;
         }
         self.stop_pod(node_id);
-        self.update_node(node_id, |n| n.task_result_synced = Some(true));
+        self.update_node(node_id, |n| set(&mut n.task_result_synced, Some(true)));
         self.mark(node_id, NodePhase::Failed, Some(EXCEEDED));
         self.end_frame(frame);
     }

@@ -1,7 +1,7 @@
 //! The state of one workflow, and the loop that takes a step.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -40,6 +40,8 @@ pub struct Workflow {
     pub(crate) work: VecDeque<Work>,
     pub(crate) commands: Vec<Command>,
     pub(crate) delta: Delta,
+    /// Nodes of the object that this was made from: they have children that this has not published.
+    pub(crate) untold: HashSet<String>,
     /// Events that came while lookups were under way.
     pub(crate) backlog: VecDeque<Event>,
     pub(crate) counts: HashMap<String, BoundaryCount>,
@@ -123,6 +125,7 @@ impl Workflow {
             rebuilding: false,
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
+            untold: object.status.nodes.values().filter(|n| !n.children.is_empty()).map(|n| n.id.clone()).collect(),
             object,
         };
         if workflow.object.status.phase.is_completed() {

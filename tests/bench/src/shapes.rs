@@ -13,11 +13,18 @@ pub enum Shape {
     Chain,
     /// One task with `withSequence`.
     Loop,
+    /// One task with `withItems`, whose template has a parameter in its command.
+    Items,
+    /// Groups of ten steps, one after another.
+    Steps,
+    /// A loop of which ten run at a time.
+    Limited,
 }
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Wide, Self::Layered, Self::Chain, Self::Loop];
+    pub const ALL: [Self; 7] =
+        [Self::Wide, Self::Layered, Self::Chain, Self::Loop, Self::Items, Self::Steps, Self::Limited];
 
     /// The name in figures.
     pub fn name(self) -> &'static str {
@@ -26,24 +33,50 @@ impl Shape {
             Self::Layered => "layered",
             Self::Chain => "chain",
             Self::Loop => "loop",
+            Self::Items => "items",
+            Self::Steps => "steps",
+            Self::Limited => "limited",
         }
     }
 
     /// A Workflow with `pods` pods.
     pub fn workflow(self, pods: usize) -> Value {
-        let tasks: Vec<Value> = match self {
-            Self::Wide => (0..pods).map(|i| task(i, wide(i, pods))).collect(),
-            Self::Layered => (0..pods).map(|i| task(i, layered(i))).collect(),
-            Self::Chain => (0..pods).map(|i| task(i, i.checked_sub(1).into_iter().collect())).collect(),
-            Self::Loop => vec![json!({"name": "t", "template": "work", "withSequence": {"count": pods.to_string()}})],
+        let dag = |tasks: Vec<Value>| json!({"name": "main", "dag": {"tasks": tasks}});
+        let all =
+            |dependencies: &dyn Fn(usize) -> Vec<usize>| dag((0..pods).map(|i| task(i, dependencies(i))).collect());
+        let sequence = json!({"name": "t", "template": "work", "withSequence": {"count": pods.to_string()}});
+        let main = match self {
+            Self::Wide => all(&|i| wide(i, pods)),
+            Self::Layered => all(&layered),
+            Self::Chain => all(&|i| i.checked_sub(1).into_iter().collect()),
+            Self::Loop => dag(vec![sequence]),
+            Self::Items => dag(vec![json!({
+                "name": "t", "template": "echo", "withItems": (0..pods).collect::<Vec<_>>(),
+                "arguments": {"parameters": [{"name": "text", "value": "item {{item}} of {{workflow.name}}"}]},
+            })]),
+            Self::Steps => {
+                let step = |group: usize, i: usize| json!({"name": format!("s{group}-{i}"), "template": "work"});
+                let groups: Vec<Value> =
+                    (0..pods / GROUP).map(|group| (0..GROUP).map(|i| step(group, i)).collect()).collect();
+                json!({"name": "main", "steps": groups})
+            }
+            Self::Limited => {
+                let mut main = dag(vec![sequence]);
+                main["parallelism"] = json!(GROUP);
+                main
+            }
         };
         json!({
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
             "metadata": {"name": self.name(), "namespace": "bench", "uid": "0d6f5c5e-6d3c-4a52-9bb1-7d1f4fd0a001"},
             "spec": {"entrypoint": "main", "templates": [
-                {"name": "main", "dag": {"tasks": tasks}},
+                main,
                 {"name": "work", "container": {"image": "busybox", "command": ["true"]}},
+                {
+                    "name": "echo", "inputs": {"parameters": [{"name": "text"}]},
+                    "container": {"image": "busybox", "command": ["echo"], "args": ["{{inputs.parameters.text}}"]},
+                },
             ]},
         })
     }
@@ -63,6 +96,7 @@ fn wide(index: usize, pods: usize) -> Vec<usize> {
 }
 
 const LAYER: usize = 100;
+const GROUP: usize = 10;
 
 fn layered(index: usize) -> Vec<usize> {
     let Some(above) = index.checked_sub(LAYER) else {

@@ -228,12 +228,14 @@ impl World {
                     self.feed(name, Observed::LookedUp { key, object })?;
                 }
                 Command::Cluster { command: ClusterCommand::CreatePod { manifest }, .. } => {
+                    let manifest = manifest.to_value();
                     let node = manifest
                         .pointer("/metadata/annotations/workflows.argoproj.io~1node-name")
                         .and_then(Value::as_str)
-                        .unwrap_or_default();
+                        .unwrap_or_default()
+                        .to_owned();
                     if let Some(run) = self.runs.get_mut(name) {
-                        run.pods.insert(node.to_owned(), manifest.clone());
+                        run.pods.insert(node, manifest);
                     }
                 }
                 Command::ArmTimer { key, due } if due <= self.now => self.feed(name, Observed::TimerFired { key })?,

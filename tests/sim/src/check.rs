@@ -37,7 +37,7 @@ impl Watch {
                 broken.push(format!("S2: node {} went from {before} back to {}", node.name, node.phase));
             }
         }
-        for id in self.phases.keys().filter(|id| !object.status.nodes.contains_key(*id)) {
+        for id in self.phases.keys().filter(|id| !object.status.nodes.contains_key(id)) {
             broken.push(format!("S2: node {id} of {name} is gone"));
         }
         if self.phase.is_completed() && self.phase != object.status.phase {

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Manifest;
+
 /// One wish, with the lease epoch of the scheduler that uttered it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +27,7 @@ pub struct CommandMessage {
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ClusterCommand {
     /// The pod should exist. `AlreadyExists` with our uid label is success.
-    CreatePod { manifest: Value },
+    CreatePod { manifest: Manifest },
     /// The pod should end: its containers get SIGTERM, and SIGKILL after the grace period. The pod object stays
     /// until it has been observed to end.
     StopPod { name: String },

@@ -21,14 +21,46 @@ pub struct StatusChanged {
     pub observed_sequence: u64,
     /// False for all but the last of the messages that one large step was cut into.
     pub last: bool,
-    /// The nodes that are new or changed, whole.
+    /// The nodes that are new or changed, whole but for `children` and `outboundNodes`: see `grown`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, NodeStatus>,
+    /// What was added to lists of ids that a node may have very many of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grown: Vec<Growth>,
     /// Nodes that are no more (retry).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed_nodes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_status: Option<WorkflowDelta>,
+}
+
+/// Ids added to a list of a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Growth {
+    /// Id of the node.
+    pub node: String,
+    pub list: NodeList,
+    /// How many ids the list has in front of these. Any that it has behind are no more.
+    pub from: usize,
+    pub ids: Vec<String>,
+}
+
+impl Growth {
+    /// Brings the list up to date; twice is harmless.
+    pub fn apply(&self, list: &mut Vec<String>) {
+        list.truncate(self.from);
+        list.extend_from_slice(&self.ids);
+    }
+}
+
+/// The lists of a node that grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeList {
+    #[default]
+    Children,
+    OutboundNodes,
 }
 
 /// The members of the object outside `status.nodes` that changed, as a JSON merge patch.

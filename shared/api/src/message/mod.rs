@@ -6,10 +6,12 @@
 
 mod command;
 mod event;
+mod manifest;
 mod observed;
 
 pub use command::{ClusterCommand, CommandMessage};
-pub use event::{StatusChanged, WorkflowDelta};
+pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
+pub use manifest::{Manifest, Slot};
 pub use observed::{ContainerSummary, LookupKey, LookupKind, Observed, ObservedMessage, PodSummary};
 
 /// The version that this build writes.

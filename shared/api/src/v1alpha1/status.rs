@@ -27,8 +27,8 @@ pub struct WorkflowStatus {
     pub message: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub compressed_nodes: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub nodes: BTreeMap<String, NodeStatus>,
+    #[serde(skip_serializing_if = "Nodes::is_empty")]
+    pub nodes: Nodes,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub offload_node_status_version: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

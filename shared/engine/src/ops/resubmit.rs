@@ -69,7 +69,7 @@ pub fn resubmit(
 }
 
 /// The nodes of `workflow` that need not run again, under the names and ids they have in workflow `name`.
-fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<BTreeMap<String, NodeStatus>, Error> {
+fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<Nodes, Error> {
     let mut kept = workflow.clone();
     retry::retry(&mut kept, &Retry::default(), None, at)?;
     let old_name = &workflow.metadata.name;
@@ -80,7 +80,7 @@ fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<BTre
     let ids: BTreeMap<String, String> =
         kept.status.nodes.values().map(|n| (n.id.clone(), node_id(name, &new_name(n)))).collect();
     let renamed = |id: &String| ids.get(id).cloned();
-    let mut nodes = BTreeMap::new();
+    let mut nodes = Nodes::default();
     for node in kept.status.nodes.values() {
         let mut new = node.clone();
         new.name = new_name(node);

@@ -71,7 +71,7 @@ pub fn retry(workflow: &mut Workflow, retry: &Retry, user: Option<&User>, at: Ti
     let Reset { forgotten, mut reopened, .. } = reset;
     let mut forgotten = forgotten;
     if !retry.parameters.is_empty() {
-        let groups = reopened.iter().filter(|id| workflow.status.nodes.get(*id).is_some_and(is_group));
+        let groups = reopened.iter().filter(|id| workflow.status.nodes.get(id).is_some_and(is_group));
         let children: Vec<String> = groups.flat_map(|id| workflow.status.nodes[id].children.clone()).collect();
         for id in children {
             below(&workflow.status.nodes, &id, &mut forgotten);
@@ -92,8 +92,6 @@ pub(super) fn override_arguments(workflow: &mut Workflow, parameters: &[String])
     }
     Ok(())
 }
-
-type Nodes = BTreeMap<String, NodeStatus>;
 
 fn is_group(node: &NodeStatus) -> bool {
     matches!(node.r#type, NodeType::StepGroup | NodeType::TaskGroup)

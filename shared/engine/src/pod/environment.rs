@@ -1,6 +1,6 @@
 //! The `ARGO_*` variables of the containers.
 
-use argosy_api::v1alpha1::Template;
+use argosy_api::{message::Slot, v1alpha1::Template};
 use serde_json::{Value, json};
 
 use super::{Error, PodInput};
@@ -17,7 +17,7 @@ pub(super) fn variables(input: &PodInput<'_>, name: &str, template: Option<&str>
     let workflow = &input.workflow.metadata;
     let mut env = vec![
         value("ARGO_CONTAINER_NAME", name),
-        value("ARGO_NODE_ID", input.node_id),
+        value("ARGO_NODE_ID", Slot::NodeId.mark()),
         value("ARGO_WORKFLOW_NAME", &workflow.name),
         value("ARGO_WORKFLOW_UID", &workflow.uid),
         field("ARGO_POD_NAME", "metadata.name"),
@@ -25,8 +25,8 @@ pub(super) fn variables(input: &PodInput<'_>, name: &str, template: Option<&str>
         value("ARGO_INCLUDE_SCRIPT_OUTPUT", if input.include_result { "true" } else { "false" }),
         value("ARGO_PROGRESS_FILE", "/var/run/argo/progress"),
     ];
-    if let Some(deadline) = input.ends_by() {
-        env.push(value("ARGO_DEADLINE", &format!("{deadline:.0}")));
+    if input.is_limited {
+        env.push(value("ARGO_DEADLINE", Slot::Deadline.mark()));
     }
     if let Some(template) = template {
         env.push(value("ARGO_TEMPLATE", template));

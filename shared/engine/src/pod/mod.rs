@@ -9,7 +9,9 @@ mod environment;
 mod placement;
 mod volumes;
 
-use argosy_api::{labels, v1alpha1::*};
+pub(crate) use placement::places;
+
+use argosy_api::{labels, message::Slot, v1alpha1::*};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -25,7 +27,7 @@ pub const WAIT: &str = "wait";
 /// Name of the container that stages inputs.
 pub const INIT: &str = "init";
 
-/// All that a pod is made of.
+/// All that the pods of one template are made of. What is each pod's own is in its [`Own`].
 #[derive(Clone, Copy, Debug)]
 pub struct PodInput<'a> {
     pub config: &'a Config,
@@ -37,18 +39,56 @@ pub struct PodInput<'a> {
     pub template: &'a Template,
     /// The steps or dag template that calls; its nodeSelector, affinity and tolerations stand in for missing ones.
     pub boundary: Option<&'a Template>,
-    pub node_id: &'a str,
-    pub node_name: &'a str,
-    pub pod_name: &'a str,
-    pub shard: &'a str,
     /// The pod belongs to an exit handler.
     pub on_exit: bool,
     /// Standard output of `main` becomes `outputs.result`.
     pub include_result: bool,
-    /// When the pod must have ended.
-    pub deadline: Option<Timestamp>,
-    /// Now.
-    pub at: Timestamp,
+    /// The pod must have ended by a moment that is its own.
+    pub is_limited: bool,
+}
+
+/// What is a pod's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    pub node_id: &'a str,
+    pub node_name: &'a str,
+    pub pod_name: &'a str,
+    /// When the pod must have ended, and the seconds until then.
+    pub limit: Option<Limit>,
+}
+
+/// When a pod must have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub ends_by: Timestamp,
+    /// At least 1, as Kubernetes demands.
+    pub seconds_left: i64,
+}
+
+impl Limit {
+    /// The earlier of `deadline` and the template's `activeDeadlineSeconds`, counted from `now`.
+    pub fn of(template: &Template, deadline: Option<Timestamp>, now: Timestamp) -> Option<Self> {
+        let seconds = template.active_deadline_seconds.as_ref().and_then(IntOrString::as_int);
+        let own = seconds.and_then(|s| now.checked_add(jiff::SignedDuration::from_secs(s)).ok());
+        let ends_by = [own, deadline].into_iter().flatten().min()?;
+        Some(Self { ends_by, seconds_left: ends_by.duration_since(now).as_secs().max(1) })
+    }
+}
+
+impl Own<'_> {
+    /// Fills the marks that [`build`] left.
+    pub fn values(&self) -> Vec<(Slot, Value)> {
+        let mut values = vec![
+            (Slot::PodName, json!(self.pod_name)),
+            (Slot::NodeId, json!(self.node_id)),
+            (Slot::NodeName, json!(self.node_name)),
+        ];
+        if let Some(limit) = self.limit {
+            values.push((Slot::Deadline, json!(format!("{:.0}", limit.ends_by))));
+            values.push((Slot::SecondsLeft, json!(limit.seconds_left)));
+        }
+        values
+    }
 }
 
 /// Why there is no pod: all of these are mistakes in the workflow.
@@ -70,35 +110,20 @@ pub enum Error {
     Encode(#[from] serde_json::Error),
 }
 
-/// Builds the manifest of the pod.
+/// Builds the manifest of the template's pods, with a [`Slot::mark`] wherever something of a pod's own stands.
 ///
 /// Errors: see [`Error`]; each is permanent for this workflow.
 pub fn build(input: &PodInput<'_>) -> Result<Value, Error> {
     let mut spec = containers::pod_containers(input)?;
     placement::place(input, &mut spec);
     spec.insert("restartPolicy".to_owned(), json!("Never"));
-    if let Some(seconds) = input.active_deadline_seconds() {
-        spec.insert("activeDeadlineSeconds".to_owned(), json!(seconds));
+    if input.is_limited {
+        spec.insert("activeDeadlineSeconds".to_owned(), json!(Slot::SecondsLeft.mark()));
     }
     let mut spec = Value::Object(spec);
     patch(&mut spec, &input.spec.pod_spec_patch)?;
     patch(&mut spec, &input.template.pod_spec_patch)?;
     Ok(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata(input), "spec": spec }))
-}
-
-impl PodInput<'_> {
-    /// The earlier of the workflow's deadline and the template's `activeDeadlineSeconds`.
-    fn ends_by(&self) -> Option<Timestamp> {
-        let seconds = self.template.active_deadline_seconds.as_ref().and_then(IntOrString::as_int);
-        let own = seconds.and_then(|s| self.at.checked_add(jiff::SignedDuration::from_secs(s)).ok());
-        [own, self.deadline].into_iter().flatten().min()
-    }
-
-    /// Seconds from now to the deadline, at least 1, as Kubernetes demands.
-    fn active_deadline_seconds(&self) -> Option<i64> {
-        let left = self.ends_by()?.duration_since(self.at);
-        Some(left.as_secs().max(1))
-    }
 }
 
 /// Applies a `podSpecPatch`; the empty text changes nothing. As in Go's YAML, `0644` is octal.
@@ -128,12 +153,11 @@ fn metadata(input: &PodInput<'_>) -> Value {
     labels.insert(labels::WORKFLOW.to_owned(), json!(workflow.name));
     labels.insert(labels::COMPLETED.to_owned(), json!("false"));
     labels.insert(labels::WORKFLOW_UID.to_owned(), json!(workflow.uid));
-    labels.insert(labels::SHARD.to_owned(), json!(input.shard));
     if input.on_exit {
         labels.insert(labels::ON_EXIT.to_owned(), json!("true"));
     }
-    annotations.insert(labels::NODE_ID.to_owned(), json!(input.node_id));
-    annotations.insert(labels::NODE_NAME.to_owned(), json!(input.node_name));
+    annotations.insert(labels::NODE_ID.to_owned(), json!(Slot::NodeId.mark()));
+    annotations.insert(labels::NODE_NAME.to_owned(), json!(Slot::NodeName.mark()));
     let default = containers::default_container(input.template);
     annotations.entry("kubectl.kubernetes.io/default-container").or_insert_with(|| json!(default));
     let owner = json!({
@@ -141,7 +165,7 @@ fn metadata(input: &PodInput<'_>) -> Value {
         "controller": true, "blockOwnerDeletion": true,
     });
     json!({
-        "name": input.pod_name, "namespace": workflow.namespace,
+        "name": Slot::PodName.mark(), "namespace": workflow.namespace,
         "labels": labels, "annotations": annotations, "ownerReferences": [owner],
     })
 }

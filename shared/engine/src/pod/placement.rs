@@ -1,8 +1,14 @@
 //! Who runs the pod, where, and with which settings of the pod as a whole.
 
+use argosy_api::v1alpha1::Template;
 use serde_json::{Map, Value, json};
 
 use super::PodInput;
+
+/// Whether the pods of a steps or dag template depend on it for where they run.
+pub(crate) fn places(boundary: &Template) -> bool {
+    !boundary.node_selector.is_empty() || boundary.affinity.is_some() || !boundary.tolerations.is_empty()
+}
 
 /// Fills in every pod-level setting that the template, the calling template or the workflow makes.
 pub(super) fn place(input: &PodInput<'_>, pod: &mut Map<String, Value>) {

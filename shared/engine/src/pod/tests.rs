@@ -1,3 +1,4 @@
+use argosy_api::message::Manifest;
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,21 +8,19 @@ fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
     let template: Template = from_value(template).expect("the test's template fits");
     let config = Config { executor_image: "executor:1".to_owned(), ..Config::default() };
     let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
-    build(&PodInput {
+    let limit = Limit::of(&template, Some(at + jiff::SignedDuration::from_secs(90)), at);
+    let shared = build(&PodInput {
         config: &config,
         workflow: &workflow,
         spec: &workflow.spec,
         template: &template,
         boundary: None,
-        node_id: "wf-1",
-        node_name: "wf.a",
-        pod_name: "wf-a-1",
-        shard: "3",
         on_exit: false,
         include_result: true,
-        deadline: Some(at + jiff::SignedDuration::from_secs(90)),
-        at,
-    })
+        is_limited: limit.is_some(),
+    })?;
+    let own = Own { node_id: "wf-1", node_name: "wf.a", pod_name: "wf-a-1", limit };
+    Ok(Manifest::new(shared.into(), own.values()).to_value())
 }
 
 fn workflow(spec: Value) -> Value {
@@ -60,7 +59,9 @@ fn a_script_is_wrapped_and_its_file_is_the_last_argument() {
     assert_eq!(read["script"]["source"], "true");
     assert_eq!(pod["spec"]["activeDeadlineSeconds"], 90);
     assert_eq!(pod["spec"]["containers"][0]["name"], "wait");
-    assert_eq!(pod["metadata"]["labels"]["argosy.io/shard"], "3");
+    assert_eq!(pod["metadata"]["name"], "wf-a-1");
+    assert_eq!(pod["metadata"]["annotations"]["workflows.argoproj.io/node-name"], "wf.a");
+    assert_eq!(env(main, "ARGO_NODE_ID").expect("set")["value"], "wf-1");
     assert_eq!(pod["metadata"]["ownerReferences"][0]["controller"], true);
 }
 

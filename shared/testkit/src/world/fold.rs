@@ -1,23 +1,39 @@
 //! The status as someone has it who only reads the published changes.
 
-use argosy_api::{message::StatusChanged, v1alpha1::Workflow};
+use std::collections::BTreeMap;
+
+use argosy_api::{
+    message::{NodeList, StatusChanged},
+    v1alpha1::{NodeStatus, Workflow},
+};
 use serde_json::{Map, Value, json};
 
 /// The fold of all changes so far.
 #[derive(Clone, Debug, Default)]
 pub struct Folded {
     status: Value,
-    nodes: Map<String, Value>,
+    nodes: BTreeMap<String, NodeStatus>,
 }
 
 impl Folded {
     /// Takes one change in.
     pub fn apply(&mut self, changed: &StatusChanged) {
-        for (id, node) in &changed.nodes {
-            self.nodes.insert(id.clone(), json!(node));
-        }
         for id in &changed.removed_nodes {
             self.nodes.remove(id);
+        }
+        for (id, node) in &changed.nodes {
+            let mut node = node.clone();
+            if let Some(before) = self.nodes.remove(id) {
+                (node.children, node.outbound_nodes) = (before.children, before.outbound_nodes);
+            }
+            self.nodes.insert(id.clone(), node);
+        }
+        for growth in &changed.grown {
+            let node = self.nodes.entry(growth.node.clone()).or_default();
+            growth.apply(match growth.list {
+                NodeList::Children => &mut node.children,
+                NodeList::OutboundNodes => &mut node.outbound_nodes,
+            });
         }
         if let Some(delta) = &changed.workflow_status {
             merge(&mut self.status, &delta.status);
@@ -27,11 +43,13 @@ impl Folded {
     /// Invariant S7: where the fold differs from the object's own status, in words.
     pub fn differences(&self, object: &Workflow) -> Vec<String> {
         let mut status = json!(object.status);
-        let nodes = status.as_object_mut().and_then(|s| s.remove("nodes")).unwrap_or_else(|| json!({}));
+        if let Some(status) = status.as_object_mut() {
+            status.remove("nodes");
+        }
         let mut found = Vec::new();
         let empty = Map::new();
-        let nodes = nodes.as_object().unwrap_or(&empty);
-        for id in nodes.keys().chain(self.nodes.keys().filter(|id| !nodes.contains_key(*id))) {
+        let nodes = &object.status.nodes;
+        for id in nodes.keys().chain(self.nodes.keys().filter(|id| !nodes.contains_key(id))) {
             if nodes.get(id) != self.nodes.get(id) {
                 found.push(format!("S7: node {id} is not the fold of the events"));
             }

@@ -1,0 +1,156 @@
+//! The manifest of a pod: what it shares with the other pods of its template, and what is its own.
+
+use std::sync::Arc;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+use serde_json::Value;
+
+/// What differs between two pods of one template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    PodName,
+    NodeId,
+    NodeName,
+    /// The moment of the deadline, as text.
+    Deadline,
+    /// Seconds until the deadline, a number.
+    SecondsLeft,
+}
+
+impl Slot {
+    const ALL: [Self; 5] = [Self::PodName, Self::NodeId, Self::NodeName, Self::Deadline, Self::SecondsLeft];
+
+    /// What stands for it in the shared part. Begins with a control character, as no text that YAML or the API took in
+    /// by itself would.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::PodName => "\u{1}pod-name",
+            Self::NodeId => "\u{1}node-id",
+            Self::NodeName => "\u{1}node-name",
+            Self::Deadline => "\u{1}deadline",
+            Self::SecondsLeft => "\u{1}seconds-left",
+        }
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        if !text.starts_with('\u{1}') {
+            return None;
+        }
+        Self::ALL.into_iter().find(|slot| slot.mark() == text)
+    }
+}
+
+/// A pod's manifest. Pods of one template share a tree in which [`Slot::mark`]s stand for what is each one's own; the
+/// marks are replaced when the manifest is written. One that was read is a tree of its own, without marks.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    shared: Arc<Value>,
+    own: Vec<(Slot, Value)>,
+}
+
+impl Manifest {
+    /// A pod of which `shared` holds all but what is in `own`.
+    pub fn new(shared: Arc<Value>, own: Vec<(Slot, Value)>) -> Self {
+        Self { shared, own }
+    }
+
+    /// The name of the pod; empty when the manifest has none.
+    pub fn pod_name(&self) -> &str {
+        let name = &self.shared["metadata"]["name"];
+        self.filled(name).unwrap_or(name).as_str().unwrap_or_default()
+    }
+
+    /// The manifest as a tree.
+    pub fn to_value(&self) -> Value {
+        self.fill(&self.shared)
+    }
+
+    fn filled(&self, value: &Value) -> Option<&Value> {
+        let slot = Slot::of(value.as_str()?)?;
+        self.own.iter().find(|(own, _)| *own == slot).map(|(_, value)| value)
+    }
+
+    fn fill(&self, value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
+            Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), self.fill(value))).collect(),
+            leaf => self.filled(leaf).unwrap_or(leaf).clone(),
+        }
+    }
+}
+
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_value() == other.to_value()
+    }
+}
+
+impl Serialize for Manifest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Filled { manifest: self, value: &self.shared }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|tree| Self::new(Arc::new(tree), Vec::new()))
+    }
+}
+
+/// A part of the shared tree, to be written with the manifest's own values.
+struct Filled<'a> {
+    manifest: &'a Manifest,
+    value: &'a Value,
+}
+
+impl Serialize for Filled<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let manifest = self.manifest;
+        match self.value {
+            Value::Array(items) => {
+                let mut seq = serializer.serialize_seq(Some(items.len()))?;
+                for value in items {
+                    seq.serialize_element(&Filled { manifest, value })?;
+                }
+                seq.end()
+            }
+            Value::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (key, value) in members {
+                    map.serialize_entry(key, &Filled { manifest, value })?;
+                }
+                map.end()
+            }
+            leaf => manifest.filled(leaf).unwrap_or(leaf).serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn marks_are_replaced_wherever_they_stand() {
+        let shared = json!({
+            "metadata": {"name": Slot::PodName.mark(), "annotations": {"id": Slot::NodeId.mark()}},
+            "spec": {"activeDeadlineSeconds": Slot::SecondsLeft.mark(), "containers": [{"env": [Slot::NodeId.mark()]}]},
+        });
+        let own = vec![(Slot::PodName, json!("p")), (Slot::NodeId, json!("n\"1")), (Slot::SecondsLeft, json!(7))];
+        let manifest = Manifest::new(Arc::new(shared), own);
+        let expected = json!({
+            "metadata": {"name": "p", "annotations": {"id": "n\"1"}},
+            "spec": {"activeDeadlineSeconds": 7, "containers": [{"env": ["n\"1"]}]},
+        });
+        assert_eq!(manifest.to_value(), expected);
+        assert_eq!(manifest.pod_name(), "p");
+        let text = serde_json::to_string(&manifest).expect("writes");
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("reads"), expected);
+        assert_eq!(serde_json::from_str::<Manifest>(&text).expect("reads"), manifest);
+    }
+}

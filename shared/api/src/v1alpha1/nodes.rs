@@ -1,0 +1,112 @@
+//! The nodes of a workflow by id.
+
+use std::{
+    collections::{HashMap, hash_map},
+    ops::Index,
+};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::NodeStatus;
+
+/// `status.nodes`: found by id in constant time, as a workflow may have 100,000 of them; listed and written in the order
+/// of their ids.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Nodes(HashMap<String, Box<NodeStatus>>);
+
+impl Nodes {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, id: &str) -> Option<&NodeStatus> {
+        self.0.get(id).map(Box::as_ref)
+    }
+
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut NodeStatus> {
+        self.0.get_mut(id).map(Box::as_mut)
+    }
+
+    pub fn contains_key(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
+    pub fn insert(&mut self, id: String, node: NodeStatus) {
+        self.0.insert(id, Box::new(node));
+    }
+
+    pub fn remove(&mut self, id: &str) -> Option<NodeStatus> {
+        self.0.remove(id).map(|node| *node)
+    }
+
+    /// In the order of the ids. Costs a sort: not for what happens at every event.
+    pub fn iter(&self) -> std::vec::IntoIter<(&String, &NodeStatus)> {
+        let mut sorted: Vec<_> = self.0.iter().map(|(id, node)| (id, node.as_ref())).collect();
+        sorted.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        sorted.into_iter()
+    }
+
+    /// In the order of the ids.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &String> + ExactSizeIterator {
+        self.iter().map(|(id, _)| id)
+    }
+
+    /// In the order of the ids.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &NodeStatus> + ExactSizeIterator {
+        self.iter().map(|(_, node)| node)
+    }
+
+    /// In no order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut NodeStatus> {
+        self.0.values_mut().map(Box::as_mut)
+    }
+}
+
+impl Index<&str> for Nodes {
+    type Output = NodeStatus;
+
+    /// Panics when there is no such node.
+    fn index(&self, id: &str) -> &NodeStatus {
+        &self.0[id]
+    }
+}
+
+impl FromIterator<(String, NodeStatus)> for Nodes {
+    fn from_iter<I: IntoIterator<Item = (String, NodeStatus)>>(nodes: I) -> Self {
+        Self(nodes.into_iter().map(|(id, node)| (id, Box::new(node))).collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a Nodes {
+    type Item = (&'a String, &'a NodeStatus);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    /// In the order of the ids.
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Nodes {
+    type Item = (String, NodeStatus);
+    type IntoIter = std::iter::Map<
+        hash_map::IntoIter<String, Box<NodeStatus>>,
+        fn((String, Box<NodeStatus>)) -> (String, NodeStatus),
+    >;
+
+    /// In no order.
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().map(|(id, node)| (id, *node))
+    }
+}
+
+impl Serialize for Nodes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
