@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use argosy_api::v1alpha1::{self as api, Arguments, Artifact, Inputs, Parameter, Template};
 use argosy_template::tags::{self, Layered, Options, Scope};
 
-use crate::{Workflow, call::Call, library::Compiled, publish::json};
+use crate::{Workflow, call::Call, library::Compiled, publish::json, tagged::mentions_tags};
 
 impl Workflow {
     /// The template of a call with globals, locals and inputs put in. What cannot be known yet (outputs of steps,
@@ -14,12 +14,12 @@ impl Workflow {
     /// Errors: an input that was not supplied, or cannot be read.
     pub(crate) fn instantiate(&self, call: &Call, compiled: &Compiled, retried: bool) -> Result<Arc<Template>, String> {
         let inputs = self.inputs(&compiled.template, &call.step.arguments)?;
-        if !compiled.tagged && !mentions_tags(&inputs) {
+        if compiled.value.is_none() && !have_tags(&inputs) {
             let same = inputs == compiled.template.inputs;
             let own = || Arc::new(Template { inputs, ..compiled.template.as_ref().clone() });
             return Ok(if same { compiled.template.clone() } else { own() });
         }
-        let mut value = compiled.value.clone();
+        let mut value = compiled.value.clone().unwrap_or_else(|| json(&compiled.template));
         value["inputs"] = json(&inputs);
         let locals = self.locals(call, &compiled.template, retried);
         let options = Options { allow_unresolved: true, ..Default::default() };
@@ -39,7 +39,7 @@ impl Workflow {
         let mut locals = call.attempt.as_ref().map(|a| a.variables.clone()).unwrap_or_default();
         locals.insert("node.name".to_owned(), call.name.clone());
         if !retried && matches!(crate::call::kind_of(template), crate::call::Kind::Pod) {
-            locals.insert("pod.name".to_owned(), self.pod_name(&call.name, Self::template_label(&call.step)));
+            locals.insert("pod.name".to_owned(), self.pod_name(call));
         }
         if !call.step.name.is_empty() {
             locals.insert("steps.name".to_owned(), call.step.name.clone());
@@ -172,8 +172,8 @@ pub(crate) fn pod_variables(template: &Template, pod_name: &str) -> BTreeMap<Str
     vars
 }
 
-fn mentions_tags(inputs: &Inputs) -> bool {
-    let tagged = |text: &str| text.contains("{{");
-    inputs.parameters.iter().any(|p| p.value.as_deref().is_some_and(tagged))
-        || inputs.artifacts.iter().any(|a| json(a).to_string().contains("{{"))
+/// Descriptions and the like are not looked at.
+fn have_tags(inputs: &Inputs) -> bool {
+    inputs.parameters.iter().any(|p| p.value.as_deref().is_some_and(tags::has_tags))
+        || inputs.artifacts.iter().any(mentions_tags)
 }

@@ -18,8 +18,9 @@ use crate::{
 /// A call of a template: by an entry point, a step, a task, a hook or a retry.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// Name of the node to be.
+    /// Name of the node to be, and its id.
     pub name: String,
+    pub id: String,
     /// Names the template, and carries the arguments, resolved.
     pub step: Arc<WorkflowStep>,
     /// The Steps or DAG frame around it.
@@ -54,19 +55,21 @@ impl Workflow {
     }
 
     /// Makes the call, or holds it back while a limit is reached.
-    pub(crate) fn call(&mut self, call: Call) {
+    pub(crate) fn call(&mut self, call: Arc<Call>) {
         if self.is_orphan(&call) {
             return;
         }
-        let id = self.id_of(&call.name);
-        if let Some(other) = self.node(&id).filter(|n| n.name != call.name) {
-            let message =
-                format!("nodes '{}' and '{}' have the same id {id}; give a step another name", other.name, call.name);
+        let known = self.node(&call.id);
+        if let Some(other) = known.filter(|n| n.name != call.name) {
+            let message = format!(
+                "nodes '{}' and '{}' have the same id {}; give a step another name",
+                other.name, call.name, call.id
+            );
             return self.complete(WorkflowPhase::Error, &message);
         }
-        let known = self.node(&id).map(|n| n.phase);
+        let known = known.map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
-            self.work.push_back(Work::Fulfilled(call.parent));
+            self.work.push_back(Work::Fulfilled(call.parent.clone()));
             return;
         }
         if known.is_none() {
@@ -93,13 +96,13 @@ impl Workflow {
         }
     }
 
-    fn make(&mut self, call: Call) {
+    fn make(&mut self, call: Arc<Call>) {
         if let Err(message) = self.try_make(&call) {
             self.call_failed(&call, &message);
         }
     }
 
-    fn try_make(&mut self, call: &Call) -> Result<(), String> {
+    fn try_make(&mut self, call: &Arc<Call>) -> Result<(), String> {
         if call.depth > self.config.depth_max {
             return Err("Maximum recursion depth exceeded. Templates that call themselves need a condition that ends the recursion".to_owned());
         }
@@ -133,7 +136,7 @@ impl Workflow {
     /// Creates the call's node, with its inputs, and a frame for it.
     pub(crate) fn begin(
         &mut self,
-        call: &Call,
+        call: &Arc<Call>,
         kind: NodeType,
         phase: NodePhase,
         template: Arc<Template>,
@@ -156,7 +159,7 @@ impl Workflow {
         self.frames.len() - 1
     }
 
-    fn begin_retry(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
+    fn begin_retry(&mut self, call: &Arc<Call>, template: Arc<Template>) -> Result<(), String> {
         let frame = self.begin(call, NodeType::Retry, NodePhase::Running, template, Body::Retry(Retry::default()));
         self.next_attempt(frame);
         Ok(())
@@ -166,7 +169,7 @@ impl Workflow {
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
         if let Some(ended) = self.frames.get_mut(frame).and_then(Option::take) {
             self.live.remove(&ended.node_id);
-            self.work.push_back(Work::Fulfilled(ended.call.parent));
+            self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
         }
     }
 
@@ -185,13 +188,17 @@ impl Workflow {
         }
     }
 
-    pub(crate) fn pod_name(&self, node_name: &str, template: &str) -> String {
+    pub(crate) fn pod_name(&self, call: &Call) -> String {
+        self.pod_name_of(&call.name, &call.id, Self::template_label(&call.step))
+    }
+
+    pub(crate) fn pod_name_of(&self, node_name: &str, node_id: &str, template: &str) -> String {
         let version =
             match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
                 Some("v1") => PodNameVersion::V1,
                 _ => PodNameVersion::V2,
             };
-        names::pod_name(&self.object.metadata.name, node_name, template, &self.id_of(node_name), version)
+        names::pod_name(&self.object.metadata.name, node_name, template, node_id, version)
     }
 }
 

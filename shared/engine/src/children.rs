@@ -57,7 +57,11 @@ impl Workflow {
     /// Puts the outputs of earlier steps into a step. Its `when` comes first: if it is false, nothing else is resolved.
     ///
     /// Errors: a reference that has no value; an artifact that is not there.
-    pub(crate) fn resolve_references(&self, frame: FrameId, step: &WorkflowStep) -> Result<WorkflowStep, String> {
+    pub(crate) fn resolve_references(
+        &self,
+        frame: FrameId,
+        step: &Arc<WorkflowStep>,
+    ) -> Result<Arc<WorkflowStep>, String> {
         if is_literal(step) {
             return Ok(step.clone());
         }
@@ -70,11 +74,10 @@ impl Workflow {
         if !loops && !step.when.is_empty() {
             let text = tags::render(&step.when, &layered, &options).map_err(missing)?.into_owned();
             if !when::evaluate(&text).map_err(|e| e.to_string())? {
-                let step = WorkflowStep { when: text, ..step.clone() };
-                return Ok(step);
+                return Ok(Arc::new(WorkflowStep { when: text, ..WorkflowStep::clone(step) }));
             }
         }
-        let mut step = step.clone();
+        let mut step = WorkflowStep::clone(step);
         self.use_defaults_for_absent(frame, &mut step);
         let hooks = std::mem::take(&mut step.hooks);
         let references: Vec<(String, String)> = step
@@ -102,7 +105,7 @@ impl Workflow {
             }
         }
         step.arguments.artifacts = artifacts;
-        Ok(step)
+        Ok(Arc::new(step))
     }
 
     /// An argument that is nothing but the output of a step that was skipped is left out where the called template
@@ -124,10 +127,10 @@ impl Workflow {
     }
 
     /// The steps that a loop stands for; the step itself where there is none.
-    pub(crate) fn expand(&self, step: WorkflowStep) -> Result<(bool, Vec<WorkflowStep>), String> {
+    pub(crate) fn expand(&self, step: Arc<WorkflowStep>) -> Result<(bool, Vec<Arc<WorkflowStep>>), String> {
         match expand::items(&step)? {
             None => Ok((false, vec![step])),
-            Some(items) => Ok((true, expand::unroll(&step, &items)?)),
+            Some(items) => Ok((true, expand::unroll(&step, &items)?.into_iter().map(Arc::new).collect())),
         }
     }
 
@@ -137,7 +140,7 @@ impl Workflow {
     pub(crate) fn add_child(
         &mut self,
         frame: FrameId,
-        step: WorkflowStep,
+        step: Arc<WorkflowStep>,
         node_name: String,
         task: usize,
     ) -> Result<(), String> {
@@ -148,15 +151,15 @@ impl Workflow {
             when::evaluate(&call.step.when).map_err(|e| e.to_string())
         };
         match verdict {
-            Ok(true) => self.work.push_back(Work::Call(Box::new(call))),
+            Ok(true) => self.work.push_back(Work::Call(call)),
             Ok(false) => {
                 let message = format!("when '{}' evaluated false", call.step.when);
                 self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, &message);
-                self.work.push_back(Work::Fulfilled(call.parent));
+                self.work.push_back(Work::Fulfilled(call.parent.clone()));
             }
             Err(message) => {
                 self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
-                self.work.push_back(Work::Fulfilled(call.parent));
+                self.work.push_back(Work::Fulfilled(call.parent.clone()));
                 return Err(message);
             }
         }
@@ -165,9 +168,9 @@ impl Workflow {
 
     /// A loop over nothing is a skipped node.
     pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: &WorkflowStep, node_name: String) {
-        if let Some(call) = self.enlist(frame, step.clone(), node_name, 0) {
+        if let Some(call) = self.enlist(frame, Arc::new(step.clone()), node_name, 0) {
             self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, EMPTY_LOOP);
-            self.work.push_back(Work::Fulfilled(call.parent));
+            self.work.push_back(Work::Fulfilled(call.parent.clone()));
         }
     }
 
@@ -175,15 +178,16 @@ impl Workflow {
     pub(crate) fn enlist(
         &mut self,
         frame: FrameId,
-        step: WorkflowStep,
+        step: Arc<WorkflowStep>,
         node_name: String,
         task: usize,
-    ) -> Option<Call> {
+    ) -> Option<Arc<Call>> {
         let node_id = self.id_of(&node_name);
         let owner = self.frame(frame)?;
         let call = Call {
             name: node_name.clone(),
-            step: Arc::new(step),
+            id: node_id.clone(),
+            step,
             boundary: Some(frame),
             scope: owner.inner_scope(),
             parent: Parent::Child { frame, child: owner.children().map_or(0, |c| c.list.len()) },
@@ -197,12 +201,12 @@ impl Workflow {
             children.list.push(child);
             children.open += 1;
         }
-        Some(call)
+        Some(Arc::new(call))
     }
 
     /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
     pub(crate) fn create_called(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> String {
-        let id = self.id_of(&call.name);
+        let id = call.id.clone();
         if self.node(&id).is_some() {
             return id;
         }
@@ -301,10 +305,10 @@ impl Workflow {
     /// Begins the hooks of a child whose time has come: each at most once.
     fn fire_hooks(&mut self, frame: FrameId, child: usize) {
         let Some(state) = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child)) else { return };
-        let (step, node_id, node_name) = (state.step.clone(), state.node_id.clone(), state.node_name.clone());
-        if step.hooks.is_empty() && step.on_exit.is_empty() {
+        if state.step.hooks.is_empty() && state.step.on_exit.is_empty() {
             return;
         }
+        let (step, node_id, node_name) = (state.step.clone(), state.node_id.clone(), state.node_name.clone());
         let Some(phase) = self.node(&node_id).map(|n| n.phase) else { return };
         if phase.is_completed() {
             let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(&step));
@@ -342,11 +346,13 @@ impl Workflow {
             arguments: hook.arguments.clone(),
             ..Default::default()
         };
+        let step = Arc::new(step);
         let resolved = self.resolve_references(frame, &step);
         let Some(owner) = self.frame(frame) else { return };
         let call = Call {
+            id: self.id_of(&name),
             name,
-            step: Arc::new(resolved.as_ref().unwrap_or(&step).clone()),
+            step: resolved.clone().unwrap_or(step),
             boundary: Some(frame),
             scope: owner.inner_scope(),
             parent: Parent::ChildHook { frame, child },
@@ -360,7 +366,7 @@ impl Workflow {
             state.hooks_open += 1;
         }
         match resolved {
-            Ok(_) => self.work.push_back(Work::Call(Box::new(call))),
+            Ok(_) => self.work.push_back(Work::Call(Arc::new(call))),
             Err(message) => {
                 self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
                 self.work.push_back(Work::Fulfilled(call.parent));

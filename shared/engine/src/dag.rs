@@ -143,7 +143,7 @@ fn step_of(task: &DAGTask) -> WorkflowStep {
 impl Workflow {
     pub(crate) fn begin_dag(
         &mut self,
-        call: &Call,
+        call: &Arc<Call>,
         template: Arc<Template>,
         scope: TemplateScope,
     ) -> Result<(), String> {
@@ -229,11 +229,11 @@ impl Workflow {
     }
 
     /// The node of a loop, which is a child with hooks of its own.
-    fn begin_group(&mut self, frame: FrameId, task: usize, step: &WorkflowStep, name: &str) -> Option<usize> {
+    fn begin_group(&mut self, frame: FrameId, task: usize, step: &Arc<WorkflowStep>, name: &str) -> Option<usize> {
         self.create_task_node(frame, task, name, NodeType::TaskGroup, NodePhase::Running, "");
         let call = self.enlist(frame, step.clone(), name.to_owned(), task)?;
         let Parent::Child { child, .. } = call.parent else { return None };
-        self.work.push_back(Work::Changed(call.parent));
+        self.work.push_back(Work::Changed(call.parent.clone()));
         Some(child)
     }
 

@@ -139,6 +139,7 @@ impl Workflow {
         let rendered = tags::render_value(&mut value, &self.globals, &lenient()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
         let call = Call {
+            id: self.id_of(&name),
             name,
             step: Arc::new(step),
             boundary: None,
@@ -149,7 +150,7 @@ impl Workflow {
             depth: 0,
             attempt: None,
         };
-        self.work.push_back(Work::Call(Box::new(call)));
+        self.work.push_back(Work::Call(Arc::new(call)));
     }
 
     pub(crate) fn workflow_hook_fulfilled(&mut self) {

@@ -14,7 +14,7 @@ pub(crate) type FrameId = usize;
 pub(crate) struct Frame {
     pub node_id: String,
     /// How it was called; a retry calls it again.
-    pub call: Call,
+    pub call: Arc<Call>,
     /// The template with its inputs put in.
     pub template: Arc<Template>,
     pub body: Body,

@@ -12,7 +12,14 @@ use argosy_api::{
 };
 use serde_json::Value;
 
-use crate::{Command, Workflow, call::Call, publish::json, workflow::Work};
+use crate::{
+    Command, Workflow,
+    call::Call,
+    publish::json,
+    references::{References, template_key},
+    tagged::mentions_tags,
+    workflow::Work,
+};
 
 /// Answers to lookups, and templates by name.
 #[derive(Debug, Default)]
@@ -26,7 +33,7 @@ pub(crate) struct Library {
     /// addresses of the templates taken.
     pub manifests: HashMap<Likeness, Arc<Value>>,
     /// Calls that wait for a template whose name was only known late.
-    parked: BTreeMap<LookupKey, Vec<Call>>,
+    parked: BTreeMap<LookupKey, Vec<Arc<Call>>>,
 }
 
 /// Pods that agree in this have manifests that differ only in what is each one's own.
@@ -43,25 +50,13 @@ pub(crate) struct Likeness {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub template: Arc<Template>,
-    /// The same as JSON, for substitution.
-    pub value: Value,
-    /// It has tags to be substituted.
-    pub tagged: bool,
+    /// The same as JSON, for substitution; none where it has no tags.
+    pub value: Option<Value>,
 }
 
 impl Compiled {
     fn new(template: Template) -> Self {
-        let value = json(&template);
-        Self { tagged: has_tags(&value), value, template: Arc::new(template) }
-    }
-}
-
-fn has_tags(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains("{{"),
-        Value::Array(items) => items.iter().any(has_tags),
-        Value::Object(map) => map.iter().any(|(key, inner)| key.contains("{{") || has_tags(inner)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Self { value: mentions_tags(&template).then(|| json(&template)), template: Arc::new(template) }
     }
 }
 
@@ -149,30 +144,23 @@ impl Workflow {
 
     /// Asks for what is still unknown; true when there is nothing to wait for.
     pub(crate) fn look_up(&mut self) -> bool {
-        let mut wanted = BTreeSet::new();
-        let namespace = self.object.metadata.namespace.clone();
+        let mut references = References::new(&self.object.metadata.namespace);
         if self.object.status.stored_workflow_template_spec.is_none()
             && let Some(reference) = &self.object.spec.workflow_template_ref
         {
-            wanted.insert(template_key(&namespace, reference.cluster_scope, &reference.name));
+            references.template_named(reference.cluster_scope, &reference.name);
         }
         if let Some(reference) = &self.object.spec.artifact_repository_ref {
             let name = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
-            wanted.insert(LookupKey {
-                kind: LookupKind::ConfigMap,
-                namespace: namespace.clone(),
-                name: name.to_owned(),
-            });
+            references.config_map(name);
         }
-        collect(&json(&self.object.spec), &namespace, &mut wanted);
+        references.spec(&self.object.spec);
         if let Some(stored) = &self.object.status.stored_workflow_template_spec {
-            collect(&json(stored), &namespace, &mut wanted);
+            references.spec(stored);
         }
-        for spec in self.library.specs.values() {
-            collect(&json(spec), &namespace, &mut wanted);
-        }
+        self.library.specs.values().for_each(|spec| references.spec(spec));
         let mut complete = true;
-        for key in wanted {
+        for key in references.found {
             if self.library.answers.contains_key(&key) {
                 continue;
             }
@@ -201,11 +189,11 @@ impl Workflow {
             self.prepare();
         }
         let parked = self.library.parked.remove(&answered).unwrap_or_default();
-        self.work.extend(parked.into_iter().map(|call| Work::Call(Box::new(call))));
+        self.work.extend(parked.into_iter().map(Work::Call));
     }
 
     /// Keeps the call until the template it refers to has been looked up; answers it when there is nothing to wait for.
-    pub(crate) fn park(&mut self, call: Call) -> Option<Call> {
+    pub(crate) fn park(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
         let Some(reference) = &call.step.template_ref else { return Some(call) };
         let key = template_key(&self.object.metadata.namespace, reference.cluster_scope, &reference.name);
         let stored = TemplateScope::of(reference).label("");
@@ -278,46 +266,5 @@ impl Workflow {
             Some(defaults) => crate::ops::merge::template_defaults(defaults, &template).map_err(|e| e.to_string()),
             None => Ok(template),
         }
-    }
-}
-
-fn template_key(namespace: &str, cluster: bool, name: &str) -> LookupKey {
-    match cluster {
-        true => {
-            LookupKey { kind: LookupKind::ClusterWorkflowTemplate, namespace: String::new(), name: name.to_owned() }
-        }
-        false => {
-            LookupKey { kind: LookupKind::WorkflowTemplate, namespace: namespace.to_owned(), name: name.to_owned() }
-        }
-    }
-}
-
-/// Members of a template that are the pod's business: the kubelet looks into their ConfigMaps, not the engine.
-const POD_MEMBERS: [&str; 6] = ["container", "script", "containerSet", "initContainers", "sidecars", "volumes"];
-
-fn collect(value: &Value, namespace: &str, wanted: &mut BTreeSet<LookupKey>) {
-    match value {
-        Value::Object(map) => {
-            for (key, inner) in map {
-                let name = || inner.get("name").and_then(Value::as_str).filter(|n| !n.contains("{{"));
-                match key.as_str() {
-                    "templateRef" => {
-                        let cluster = inner.get("clusterScope").and_then(Value::as_bool) == Some(true);
-                        wanted.extend(name().map(|n| template_key(namespace, cluster, n)));
-                    }
-                    "configMapKeyRef" => {
-                        wanted.extend(name().map(|n| LookupKey {
-                            kind: LookupKind::ConfigMap,
-                            namespace: namespace.to_owned(),
-                            name: n.to_owned(),
-                        }));
-                    }
-                    member if POD_MEMBERS.contains(&member) => {}
-                    _ => collect(inner, namespace, wanted),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, namespace, wanted)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -1,5 +1,7 @@
 //! Limits on what runs at a time, and what happens to calls that may not begin.
 
+use std::sync::Arc;
+
 use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
@@ -13,7 +15,7 @@ impl Workflow {
     /// Holds the call back while its workflow or its boundary is at its limit; answers it when it may begin.
     ///
     /// Source: Argo `checkParallelism`.
-    pub(crate) fn hold_back(&mut self, call: Call) -> Option<Call> {
+    pub(crate) fn hold_back(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
         if self.is_suspended() || self.spec.parallelism.is_some_and(|limit| self.active_pods >= limit) {
             self.held_by_workflow.push_back(call);
             return None;
@@ -41,7 +43,7 @@ impl Workflow {
                 if let Some(queue) = self.held_by_boundary.get_mut(boundary)
                     && let Some(call) = queue.pop_front()
                 {
-                    self.work.push_back(Work::Call(Box::new(call)));
+                    self.work.push_back(Work::Call(call));
                 }
             }
         }
@@ -52,7 +54,7 @@ impl Workflow {
         {
             // The call is counted when it is made; the next one is looked at after that.
             self.freed.insert(String::new());
-            self.work.push_back(Work::Call(Box::new(call)));
+            self.work.push_back(Work::Call(call));
         }
         !self.work.is_empty()
     }
@@ -106,7 +108,7 @@ impl Workflow {
 
     /// Ends every call that waits for its turn.
     pub(crate) fn refuse_held(&mut self, message: &str) {
-        let mut calls: Vec<Call> = self.held_by_workflow.drain(..).collect();
+        let mut calls: Vec<Arc<Call>> = self.held_by_workflow.drain(..).collect();
         let mut queues: Vec<_> = self.held_by_boundary.drain().collect();
         queues.sort_by(|a, b| a.0.cmp(&b.0));
         calls.extend(queues.into_iter().flat_map(|(_, queue)| queue));

@@ -124,7 +124,7 @@ impl Workflow {
 
 /// Names of steps and tasks whose result a template mentions.
 pub(crate) fn results_wanted(template: &Template) -> Vec<String> {
-    let text = crate::publish::json(template).to_string();
+    let text = crate::publish::text(template);
     let mut names = Vec::new();
     for prefix in ["steps", "tasks"] {
         for (at, _) in text.match_indices(prefix) {

@@ -24,8 +24,8 @@ use crate::{
 
 impl Workflow {
     /// `shared` tells that the template is the same for every call, so that its pods' manifests are alike.
-    pub(crate) fn begin_pod(&mut self, call: &Call, template: Arc<Template>, shared: bool) -> Result<(), String> {
-        let known = self.node(&self.id_of(&call.name)).map(|n| (n.phase, n.started_at));
+    pub(crate) fn begin_pod(&mut self, call: &Arc<Call>, template: Arc<Template>, shared: bool) -> Result<(), String> {
+        let known = self.node(&call.id).map(|n| (n.phase, n.started_at));
         let started = known.and_then(|(_, started)| started).map_or(self.now, |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending);
@@ -49,9 +49,9 @@ impl Workflow {
         deadline: Option<Timestamp>,
         shared: bool,
     ) -> Result<Manifest, String> {
-        let pod_name = self.pod_name(&call.name, Self::template_label(&call.step));
+        let pod_name = self.pod_name(call);
         let limit = Limit::of(template, deadline, self.now);
-        let own = Own { node_id: &self.id_of(&call.name), node_name: &call.name, pod_name: &pod_name, limit }.values();
+        let own = Own { node_id: &call.id, node_name: &call.name, pod_name: &pod_name, limit }.values();
         let include_result = self.wants_result(call);
         let boundary = call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref());
         let is_alike = shared && !self.spec_tagged && !boundary.is_some_and(pod::places);

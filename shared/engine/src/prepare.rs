@@ -7,6 +7,7 @@ use argosy_api::{
     message::ClusterCommand,
     v1alpha1::{self as api, NodeFlag, Time, WorkflowPhase, WorkflowSpec, WorkflowStep},
 };
+use argosy_template::tags;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     library::TemplateScope,
     ops::merge,
     publish::{self, Field},
+    tagged::mentions_tags,
     timers, validate, variables,
     workflow::{Stage, Work},
 };
@@ -85,14 +87,20 @@ impl Workflow {
 
     /// Finds what the workflow runs by, and its global variables.
     fn settle_spec(&mut self) -> Result<(), Refusal> {
-        let spec = self.merged_spec()?;
-        self.spec = Arc::new(spec);
+        let mut spec = self.merged_spec()?;
+        // Templates get the variables when they are called.
+        let templates = std::mem::take(&mut spec.templates);
+        self.spec = Arc::new(spec.clone());
         self.globals =
             variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
-        let rendered = self.render_spec().map_err(Refusal::error)?;
-        self.spec_tagged =
-            publish::json(&WorkflowSpec { templates: Vec::new(), ..rendered.clone() }).to_string().contains("{{");
-        self.spec = Arc::new(rendered);
+        if mentions_tags(&spec) {
+            let mut value = publish::json(&spec);
+            tags::render_value(&mut value, &self.globals, &tags::Options::lenient())
+                .map_err(|e| Refusal::error(e.to_string()))?;
+            spec = api::from_value(value).map_err(|e| Refusal::error(e.to_string()))?;
+        }
+        self.spec_tagged = mentions_tags(&spec);
+        self.spec = Arc::new(WorkflowSpec { templates, ..spec });
         self.library.forget_templates();
         Ok(())
     }
@@ -116,21 +124,6 @@ impl Workflow {
             self.object.status.stored_workflow_template_spec = Some(spec.clone());
             self.delta.fields.insert(Field::StoredSpec);
         }
-        Ok(spec)
-    }
-
-    /// Puts the global variables into the spec, but for its templates, which get theirs when they are called.
-    fn render_spec(&self) -> Result<WorkflowSpec, String> {
-        let mut spec = self.spec.as_ref().clone();
-        let templates = std::mem::take(&mut spec.templates);
-        let mut value = publish::json(&spec);
-        let options = argosy_template::tags::Options { allow_unresolved: true, ..Default::default() };
-        let changed =
-            argosy_template::tags::render_value(&mut value, &self.globals, &options).map_err(|e| e.to_string())?;
-        if changed {
-            spec = api::from_value(value).map_err(|e| e.to_string())?;
-        }
-        spec.templates = templates;
         Ok(spec)
     }
 
@@ -196,8 +189,10 @@ impl Workflow {
             arguments: self.spec.arguments.clone(),
             ..Default::default()
         };
+        let name = self.object.metadata.name.clone();
         let call = Call {
-            name: self.object.metadata.name.clone(),
+            id: self.id_of(&name),
+            name,
             step: Arc::new(entry),
             boundary: None,
             scope: TemplateScope::Local,
@@ -207,7 +202,7 @@ impl Workflow {
             depth: 0,
             attempt: None,
         };
-        self.work.push_back(Work::Call(Box::new(call)));
+        self.work.push_back(Work::Call(Arc::new(call)));
     }
 
     /// The moment after which the workflow has run too long. Source: Argo, `startedAt` + `activeDeadlineSeconds`.
@@ -221,6 +216,9 @@ impl Workflow {
         let nodes = std::mem::take(&mut self.object.status.nodes);
         for node in nodes.values() {
             self.count(node);
+            if !node.children.is_empty() {
+                self.untold.insert(node.id.clone());
+            }
         }
         self.freed.clear();
         self.object.status.nodes = nodes;

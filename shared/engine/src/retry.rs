@@ -1,6 +1,6 @@
 //! Retries. Source: Argo `processNodeRetries`; inventory §8, rows 7 to 9.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use argosy_api::v1alpha1::{Backoff, NodeFlag, NodePhase, NodeStatus, NodeType, RetryStrategy};
 use argosy_template::{Layered, Scope, duration};
@@ -31,7 +31,7 @@ impl Workflow {
     /// Begins the next attempt, or takes up the last one of a rebuilt workflow.
     pub(crate) fn next_attempt(&mut self, frame: FrameId) {
         let Some(retry) = self.frame(frame) else { return };
-        let (node_id, mut call) = (retry.node_id.clone(), retry.call.clone());
+        let (node_id, mut call) = (retry.node_id.clone(), Call::clone(&retry.call));
         let attempts = self.attempts_of(&node_id);
         let Some(Body::Retry(state)) = self.frame_mut(frame).map(|f| &mut f.body) else { return };
         let rebuilt = state.attempts == 0 && !attempts.is_empty();
@@ -39,11 +39,12 @@ impl Workflow {
         state.attempts = number + 1;
         let variables = self.attempt_variables(&attempts[..number], number);
         call.name = format!("{}({number})", call.name);
+        call.id = self.id_of(&call.name);
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
         call.attempt = Some(Attempt { variables });
         self.update_node(&node_id, |n| set_text(&mut n.message, ""));
-        self.work.push_back(Work::Call(Box::new(call)));
+        self.work.push_back(Work::Call(Arc::new(call)));
     }
 
     /// Ids of the attempts of a retry node, in order; hooks are left out. Told by their names `node(k)`, as not every
@@ -160,8 +161,7 @@ impl Workflow {
     }
 
     fn frame_inputs(&self, call: &Call) -> BTreeMap<String, String> {
-        let id = self.id_of(&call.name);
-        let inputs = self.node(&id).and_then(|n| n.inputs.clone()).unwrap_or_default();
+        let inputs = self.node(&call.id).and_then(|n| n.inputs.clone()).unwrap_or_default();
         crate::args::input_variables(&inputs, &Default::default())
     }
 

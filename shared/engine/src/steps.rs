@@ -33,7 +33,7 @@ pub(crate) struct Steps {
 impl Workflow {
     pub(crate) fn begin_steps(
         &mut self,
-        call: &Call,
+        call: &Arc<Call>,
         template: Arc<Template>,
         scope: TemplateScope,
     ) -> Result<(), String> {
@@ -93,8 +93,9 @@ impl Workflow {
     fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
         let mut expanded = Vec::new();
         for step in group {
-            let resolved =
-                self.resolve_references(frame, step).map_err(|e| format!("failed to resolve references: {e}"))?;
+            let resolved = self
+                .resolve_references(frame, &Arc::new(step.clone()))
+                .map_err(|e| format!("failed to resolve references: {e}"))?;
             let (_, steps) = self.expand(resolved)?;
             expanded.push((step, steps));
         }

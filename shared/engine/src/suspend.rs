@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Workflow {
-    pub(crate) fn begin_suspend(&mut self, call: &Call, template: Arc<Template>) -> Result<(), String> {
+    pub(crate) fn begin_suspend(&mut self, call: &Arc<Call>, template: Arc<Template>) -> Result<(), String> {
         let text = template.suspend.as_ref().map(|s| s.duration.clone()).unwrap_or_default();
         let wait = if text.is_empty() { None } else { Some(duration::parse(&text).map_err(|e| e.to_string())?) };
         let supplied: Vec<_> = template

@@ -74,7 +74,7 @@ impl Workflow {
     pub(crate) fn pod_of(&self, node_id: &str) -> Option<String> {
         let node = self.node(node_id)?;
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template);
-        Some(self.pod_name(&node.name, template))
+        Some(self.pod_name_of(&node.name, &node.id, template))
     }
 
     /// Pods and suspends that have not ended and do not belong to an exit handler.

@@ -40,7 +40,7 @@ pub struct Workflow {
     pub(crate) work: VecDeque<Work>,
     pub(crate) commands: Vec<Command>,
     pub(crate) delta: Delta,
-    /// Nodes of the object that this was made from: they have children that this has not published.
+    /// Nodes that were there before this was: they have children that this has not published.
     pub(crate) untold: HashSet<String>,
     /// Events that came while lookups were under way.
     pub(crate) backlog: VecDeque<Event>,
@@ -51,9 +51,9 @@ pub struct Workflow {
     pub(crate) running_pods: i64,
     pub(crate) progress: crate::progress::Progress,
     /// Calls that wait for the workflow's parallelism.
-    pub(crate) held_by_workflow: VecDeque<Call>,
+    pub(crate) held_by_workflow: VecDeque<Arc<Call>>,
     /// Calls that wait for the parallelism of their boundary, by its node id.
-    pub(crate) held_by_boundary: HashMap<String, VecDeque<Call>>,
+    pub(crate) held_by_boundary: HashMap<String, VecDeque<Arc<Call>>>,
     /// Boundaries with a slot that came free in this step.
     pub(crate) freed: BTreeSet<String>,
     /// The frame's body is being rebuilt from nodes that exist.
@@ -88,7 +88,7 @@ pub(crate) enum Work {
     /// A child of a composite changed without ending: its hooks may fire.
     Changed(Parent),
     /// A call that had to wait has its turn.
-    Call(Box<Call>),
+    Call(Arc<Call>),
     /// Tasks of a DAG whose dependencies are all settled.
     Task { frame: FrameId, task: usize },
     /// The next group of a Steps node.
@@ -125,7 +125,7 @@ impl Workflow {
             rebuilding: false,
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
-            untold: object.status.nodes.values().filter(|n| !n.children.is_empty()).map(|n| n.id.clone()).collect(),
+            untold: HashSet::new(),
             object,
         };
         if workflow.object.status.phase.is_completed() {
@@ -208,7 +208,7 @@ impl Workflow {
                 match work {
                     Work::Fulfilled(parent) => self.child_fulfilled(parent),
                     Work::Changed(parent) => self.child_changed(parent),
-                    Work::Call(call) => self.call(*call),
+                    Work::Call(call) => self.call(call),
                     Work::Task { frame, task } => self.start_task(frame, task),
                     Work::Group { frame, index } => self.start_group(frame, index),
                 }

@@ -12,6 +12,7 @@ use argosy_api::{
     v1alpha1::{self as api, NodePhase},
 };
 use argosy_engine::{Command, Config, Event, Workflow};
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -56,10 +57,10 @@ impl Figure {
     }
 }
 
-/// All shapes at 1,000, 10,000 and 100,000 nodes, as far as `nodes_max` goes.
-pub fn measure(nodes_max: usize) -> Result<Vec<Figure>> {
+/// Shapes at 1,000, 10,000 and 100,000 nodes, as far as `nodes_max` goes; all of them when none is named.
+pub fn measure(nodes_max: usize, shapes: &[Shape]) -> Result<Vec<Figure>> {
     let mut found = Vec::new();
-    for shape in Shape::ALL {
+    for shape in Shape::value_variants().iter().filter(|s| shapes.is_empty() || shapes.contains(s)).copied() {
         for pods in [1_000, 10_000, 100_000] {
             if pods <= nodes_max {
                 match run(shape, pods) {

@@ -10,6 +10,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use serde_json::{Map, Value, json};
+use shapes::Shape;
+
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(about = "Measures Argosy and prints the figures")]
@@ -23,6 +28,9 @@ struct Cli {
     /// The largest workflow of the engine's figures, in nodes
     #[arg(long, default_value_t = 100_000)]
     nodes: usize,
+    /// Only these shapes of workflow, of the engine's figures
+    #[arg(long, value_enum)]
+    shape: Vec<Shape>,
     /// The program to be measured [default: `argosy` next to this program]
     #[arg(long, value_name = "PATH")]
     argosy: Option<PathBuf>,
@@ -50,7 +58,7 @@ fn main() -> Result<()> {
         figures.insert(name.to_owned(), value);
     };
     if wants(What::Engine) {
-        let found = engine::measure(cli.nodes)?;
+        let found = engine::measure(cli.nodes, &cli.shape)?;
         say("engine", engine::table(&found), json!(found.iter().map(engine::Figure::json).collect::<Vec<_>>()));
     }
     if wants(What::Chain) {

@@ -1,9 +1,10 @@
 //! Workflows of any size.
 
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 /// How the nodes of a workflow hang together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
     /// One task, then all others, then one that waits for all.
     Wide,
@@ -22,10 +23,6 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Wide, Self::Layered, Self::Chain, Self::Loop, Self::Items, Self::Steps, Self::Limited];
-
     /// The name in figures.
     pub fn name(self) -> &'static str {
         match self {

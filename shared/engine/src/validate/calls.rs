@@ -1,20 +1,24 @@
 //! The walk: from call to call through steps and DAGs down to the templates that do work.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use argosy_api::v1alpha1::*;
 
-use super::{Problem, Templates, arguments, containers, kinds, metrics, names, outputs, scope::Scope};
-use crate::ops::merge;
+use super::{
+    Problem, Templates, arguments, containers, kinds, metrics, names, outputs,
+    scope::{self, Scope},
+};
+use crate::{ops::merge, tagged::mentions_tags};
 
 /// Calls inside each other that are followed; deeper ones are left to the engine's own limit.
 const DEPTH_MAX: usize = 200;
 
 /// Where plain template names are looked up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Home {
     Local,
     Other { cluster: bool, name: String },
@@ -31,6 +35,8 @@ pub(super) struct Walker<'a> {
     path: Vec<String>,
     seen: BTreeSet<(Home, String, bool)>,
     refs_seen: BTreeSet<(bool, String)>,
+    /// Templates found, with the defaults under them.
+    found: HashMap<(Home, String), Option<Arc<Template>>>,
     pub problems: Vec<Problem>,
 }
 
@@ -65,6 +71,7 @@ impl<'a> Walker<'a> {
             path: Vec::new(),
             seen: BTreeSet::new(),
             refs_seen: BTreeSet::new(),
+            found: HashMap::new(),
             problems: Vec::new(),
         };
         for template in &spec.templates {
@@ -92,26 +99,39 @@ impl<'a> Walker<'a> {
         messages.into_iter().for_each(|message| self.say(message));
     }
 
-    fn find(&self, home: &Home, name: &str) -> Option<Template> {
+    fn find(&mut self, home: &Home, name: &str) -> Option<Arc<Template>> {
+        let key = (home.clone(), name.to_owned());
+        if let Some(found) = self.found.get(&key) {
+            return found.clone();
+        }
         let other;
         let spec = match home {
-            Home::Local => self.spec,
+            Home::Local => Some(self.spec),
             Home::Other { cluster, name } => {
-                other = self.templates.get(*cluster, name)?;
-                &other
+                other = self.templates.get(*cluster, name);
+                other.as_deref()
             }
         };
-        let template = spec.templates.iter().find(|t| t.name == name)?;
-        Some(self.with_defaults(template))
+        let template = spec.and_then(|spec| spec.templates.iter().find(|t| t.name == name));
+        let found = template.map(|template| Arc::new(self.with_defaults(template).into_owned()));
+        self.found.insert(key, found.clone());
+        found
     }
 
-    fn with_defaults(&self, template: &Template) -> Template {
+    fn with_defaults<'t>(&self, template: &'t Template) -> Cow<'t, Template> {
         let defaults = self.spec.template_defaults.as_ref();
-        defaults.and_then(|d| merge::template_defaults(d, template).ok()).unwrap_or_else(|| template.clone())
+        let merged = defaults.and_then(|d| merge::template_defaults(d, template).ok());
+        merged.map_or(Cow::Borrowed(template), Cow::Owned)
     }
 
     /// Follows a call by name. The answer is the template called, unless only the run will know it or it is missing.
-    pub fn call_named(&mut self, home: &Home, name: &str, arguments: &Arguments, is_exit: bool) -> Option<Template> {
+    pub fn call_named(
+        &mut self,
+        home: &Home,
+        name: &str,
+        arguments: &Arguments,
+        is_exit: bool,
+    ) -> Option<Arc<Template>> {
         self.call(home, name, None, None, arguments, is_exit)
     }
 
@@ -123,12 +143,12 @@ impl<'a> Walker<'a> {
         inline: Option<&Template>,
         arguments: &Arguments,
         is_exit: bool,
-    ) -> Option<Template> {
+    ) -> Option<Arc<Template>> {
         if self.path.len() > DEPTH_MAX {
             return None;
         }
         if let Some(inline) = inline {
-            let template = self.with_defaults(inline);
+            let template = Arc::new(self.with_defaults(inline).into_owned());
             self.enter(home, &template, arguments, is_exit);
             return Some(template);
         }
@@ -231,9 +251,12 @@ impl<'a> Walker<'a> {
         value: &T,
         prefix: &str,
     ) -> bool {
+        if !mentions_tags(value) {
+            return true;
+        }
         let text = serde_json::to_string(value).expect("API types are written as JSON");
         let is_there = |name: &str| self.globals.has(name) || is_local(name);
-        match super::scope::unresolved(&text, &is_there) {
+        match scope::unresolved(&text, &is_there) {
             None => true,
             Some(tag) => {
                 let message = format!("{prefix}failed to resolve {{{{{tag}}}}}");
@@ -244,7 +267,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Follows a step or task and its hooks.
-    pub(super) fn follow(&mut self, home: &Home, call: &Call<'_>, is_exit: bool) -> Option<Template> {
+    pub(super) fn follow(&mut self, home: &Home, call: &Call<'_>, is_exit: bool) -> Option<Arc<Template>> {
         if call.loops > 1 {
             self.say("only one of withItems, withParam or withSequence can be specified".to_owned());
         }

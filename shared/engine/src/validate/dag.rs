@@ -1,6 +1,9 @@
 //! DAG templates: each task sees what its ancestors gave.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use argosy_api::v1alpha1::*;
 
@@ -10,7 +13,11 @@ use super::{
     names, outputs, scope,
     scope::Scope,
 };
-use crate::depends::{self, Depends};
+use crate::{
+    depends::{self, Depends},
+    publish,
+    tagged::mentions_tags,
+};
 
 impl Walker<'_> {
     pub(super) fn dag(
@@ -57,13 +64,17 @@ impl Walker<'_> {
             self.step_in(call.place.clone());
             let target = self.follow(home, &call, is_exit);
             self.step_out();
-            outputs::add_to_scope(scope, &format!("tasks.{}", task.name), target.as_ref(), false);
             called.insert(task.name.as_str(), target);
         }
-        // What is known of a task once it is over.
+        // What is known of a task while it runs, and once it is over: of those that anything speaks of.
         let mut over = Scope::default();
-        for (name, target) in &called {
-            outputs::add_to_scope(&mut over, &format!("tasks.{name}"), target.as_ref(), true);
+        let text = if mentions_tags(template) { publish::text(template) } else { String::new() };
+        let spoken_of: BTreeSet<&str> = scope::tags(&text).filter_map(|tag| task_of(tag.trim())).collect();
+        for name in spoken_of {
+            if let Some(target) = called.get(name) {
+                outputs::add_to_scope(scope, &format!("tasks.{name}"), target.as_deref(), false);
+                outputs::add_to_scope(&mut over, &format!("tasks.{name}"), target.as_deref(), true);
+            }
         }
         for task in &dag.tasks {
             let comes_before = |name: &str| ancestors.has(&task.name, name);
@@ -73,8 +84,9 @@ impl Walker<'_> {
                 scope.has(name) || has_loop && is_item(name) || is_of_ancestor && over.has(name)
             };
             self.step_in(format!("{place}.tasks.{}", task.name));
-            let own = DAGTask { hooks: BTreeMap::new(), inline: None, ..task.clone() };
-            if self.check_tags(&is_local, &own, "") {
+            let has_more = !task.hooks.is_empty() || task.inline.is_some();
+            let own = has_more.then(|| DAGTask { hooks: BTreeMap::new(), inline: None, ..task.clone() });
+            if self.check_tags(&is_local, own.as_ref().unwrap_or(task), "") {
                 self.check_dependencies(task, &comes_before, &called);
             }
             self.step_out();
@@ -92,7 +104,7 @@ impl Walker<'_> {
         &mut self,
         task: &DAGTask,
         comes_before: &dyn Fn(&str) -> bool,
-        tasks: &BTreeMap<&str, Option<Template>>,
+        tasks: &BTreeMap<&str, Option<Arc<Template>>>,
     ) {
         for parameter in &task.arguments.parameters {
             let Some(value) = &parameter.value else {
@@ -150,46 +162,43 @@ fn task_of(variable: &str) -> Option<&str> {
     Some(variable.strip_prefix("tasks.")?.split_once('.')?.0)
 }
 
-/// Which tasks come before which: a bit per pair, as a DAG may have thousands of tasks.
+/// Which tasks come before which.
 struct Ancestors<'t> {
     index: BTreeMap<&'t str, usize>,
-    /// By index of the task; empty for one in a cycle.
-    sets: Vec<Vec<u64>>,
+    /// Direct dependencies, by index of the task.
+    parents: Vec<Vec<usize>>,
 }
 
 impl<'t> Ancestors<'t> {
+    /// Searched for when asked: few tasks speak of others, and most of those of one just before them.
     fn has(&self, task: &str, other: &str) -> bool {
         let (Some(task), Some(other)) = (self.index.get(task), self.index.get(other)) else {
             return false;
         };
-        let word = self.sets[*task].get(other / 64);
-        word.is_some_and(|word| word >> (other % 64) & 1 == 1)
+        let mut stack = vec![*task];
+        let mut seen = HashSet::new();
+        while let Some(task) = stack.pop() {
+            if self.parents[task].contains(other) {
+                return true;
+            }
+            stack.extend(self.parents[task].iter().filter(|parent| seen.insert(**parent)));
+        }
+        false
     }
 
     /// From the direct dependencies; with the tasks that wait for each other.
     fn of(direct: &BTreeMap<&'t str, Vec<&'t str>>, tasks: &'t [DAGTask]) -> (Self, Vec<&'t str>) {
         let names = tasks.iter().map(|t| t.name.as_str());
         let index: BTreeMap<&str, usize> = names.clone().zip(0..).collect();
-        let mut waits = vec![0; tasks.len()];
+        let parents_of = |name| direct.get(name).into_iter().flatten().map(|parent| index[parent]).collect();
+        let parents: Vec<Vec<usize>> = names.clone().map(parents_of).collect();
+        let mut waits: Vec<usize> = parents.iter().map(Vec::len).collect();
         let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
-        for (name, parents) in direct {
-            waits[index[name]] = parents.len();
-            parents.iter().for_each(|parent| dependents[index[parent]].push(index[name]));
+        for (task, parents) in parents.iter().enumerate() {
+            parents.iter().for_each(|parent| dependents[*parent].push(task));
         }
-        let mut ready: VecDeque<usize> = index.values().copied().filter(|i| waits[*i] == 0).collect();
-        let mut sets: Vec<Vec<u64>> = vec![Vec::new(); tasks.len()];
-        let mut is_settled = vec![false; tasks.len()];
+        let mut ready: VecDeque<usize> = (0..tasks.len()).filter(|i| waits[*i] == 0).collect();
         while let Some(task) = ready.pop_front() {
-            let mut all = vec![0; tasks.len().div_ceil(64)];
-            for parent in direct.get(tasks[task].name.as_str()).into_iter().flatten() {
-                let parent = index[parent];
-                all[parent / 64] |= 1 << (parent % 64);
-                for (word, more) in all.iter_mut().zip(&sets[parent]) {
-                    *word |= more;
-                }
-            }
-            sets[task] = all;
-            is_settled[task] = true;
             for dependent in &dependents[task] {
                 waits[*dependent] -= 1;
                 if waits[*dependent] == 0 {
@@ -197,7 +206,7 @@ impl<'t> Ancestors<'t> {
                 }
             }
         }
-        let in_cycle = names.filter(|name| !is_settled[index[name]]).collect();
-        (Self { index, sets }, in_cycle)
+        let in_cycle = names.zip(&waits).filter(|(_, waits)| **waits > 0).map(|(name, _)| name).collect();
+        (Self { index, parents }, in_cycle)
     }
 }

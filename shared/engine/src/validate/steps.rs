@@ -8,11 +8,14 @@ use super::{
     arguments,
     calls::{Call, Home, Walker, is_item, loops},
     names, outputs,
-    scope::Scope,
+    scope::{self, Scope},
 };
+use crate::{publish, tagged::mentions_tags};
 
 impl Walker<'_> {
     pub(super) fn steps(&mut self, home: &Home, template: &Template, scope: &mut Scope, is_exit: bool) {
+        let text = if mentions_tags(template) { publish::text(template) } else { String::new() };
+        let spoken_of: BTreeSet<&str> = scope::tags(&text).filter_map(|tag| step_of(tag.trim())).collect();
         let mut seen = BTreeSet::new();
         for (index, group) in template.steps.iter().enumerate() {
             let mut called = Vec::with_capacity(group.steps.len());
@@ -38,19 +41,26 @@ impl Walker<'_> {
                 };
                 self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
                 self.step_in(call.place.clone());
-                let own = WorkflowStep { hooks: BTreeMap::new(), inline: None, ..step.clone() };
+                let has_more = !step.hooks.is_empty() || step.inline.is_some();
+                let own = has_more.then(|| WorkflowStep { hooks: BTreeMap::new(), inline: None, ..step.clone() });
                 let is_local = |name: &str| scope.has(name) || call.loops > 0 && is_item(name);
-                self.check_tags(&is_local, &own, "");
+                self.check_tags(&is_local, own.as_ref().unwrap_or(step), "");
                 let target = self.follow(home, &call, is_exit);
                 self.step_out();
                 called.push((step.name.as_str(), target));
             }
             for (name, target) in called {
-                match name.contains("{{") {
-                    true => scope.add_prefix("steps."),
-                    false => outputs::add_to_scope(scope, &format!("steps.{name}"), target.as_ref(), true),
+                if name.contains("{{") {
+                    scope.add_prefix("steps.");
+                } else if spoken_of.contains(name) {
+                    outputs::add_to_scope(scope, &format!("steps.{name}"), target.as_deref(), true);
                 }
             }
         }
     }
+}
+
+/// The step that a variable speaks of.
+fn step_of(variable: &str) -> Option<&str> {
+    Some(variable.strip_prefix("steps.")?.split_once('.')?.0)
 }

@@ -1,0 +1,110 @@
+//! Which objects of the cluster a spec refers to.
+
+use std::collections::BTreeSet;
+
+use argosy_api::{
+    message::{LookupKey, LookupKind},
+    v1alpha1::*,
+};
+
+/// Gathers references. Names that hold a tag are left out: they are known when the call is made.
+///
+/// ConfigMaps that only the pod needs (env, volumes) are not looked for: the kubelet reads them, not the engine.
+pub(crate) struct References<'a> {
+    namespace: &'a str,
+    pub found: BTreeSet<LookupKey>,
+}
+
+impl<'a> References<'a> {
+    pub fn new(namespace: &'a str) -> Self {
+        Self { namespace, found: BTreeSet::new() }
+    }
+
+    pub fn spec(&mut self, spec: &WorkflowSpec) {
+        self.arguments(&spec.arguments);
+        self.hooks(spec.hooks.values());
+        self.synchronization(spec.synchronization.as_ref());
+        spec.templates.iter().chain(spec.template_defaults.as_deref()).for_each(|template| self.template(template));
+    }
+
+    pub fn template_named(&mut self, cluster: bool, name: &str) {
+        self.found.insert(template_key(self.namespace, cluster, name));
+    }
+
+    pub fn config_map(&mut self, name: &str) {
+        let namespace = self.namespace.to_owned();
+        self.found.insert(LookupKey { kind: LookupKind::ConfigMap, namespace, name: name.to_owned() });
+    }
+
+    fn template(&mut self, template: &Template) {
+        self.parameters(&template.inputs.parameters);
+        self.parameters(&template.outputs.parameters);
+        self.synchronization(template.synchronization.as_ref());
+        for step in template.steps.iter().flat_map(|group| &group.steps) {
+            self.call(step.template_ref.as_ref(), step.inline.as_deref(), &step.arguments, &step.hooks);
+        }
+        for task in template.dag.iter().flat_map(|dag| &dag.tasks) {
+            self.call(task.template_ref.as_ref(), task.inline.as_deref(), &task.arguments, &task.hooks);
+        }
+    }
+
+    fn call(
+        &mut self,
+        reference: Option<&TemplateRef>,
+        inline: Option<&Template>,
+        arguments: &Arguments,
+        hooks: &std::collections::BTreeMap<String, LifecycleHook>,
+    ) {
+        self.reference(reference);
+        if let Some(inline) = inline {
+            self.template(inline);
+        }
+        self.arguments(arguments);
+        self.hooks(hooks.values());
+    }
+
+    fn hooks<'h>(&mut self, hooks: impl Iterator<Item = &'h LifecycleHook>) {
+        for hook in hooks {
+            self.reference(hook.template_ref.as_ref());
+            self.arguments(&hook.arguments);
+        }
+    }
+
+    fn reference(&mut self, reference: Option<&TemplateRef>) {
+        if let Some(reference) = reference.filter(|r| !r.name.is_empty() && !r.name.contains("{{")) {
+            self.template_named(reference.cluster_scope, &reference.name);
+        }
+    }
+
+    fn arguments(&mut self, arguments: &Arguments) {
+        self.parameters(&arguments.parameters);
+    }
+
+    fn parameters(&mut self, parameters: &[Parameter]) {
+        let sources = parameters.iter().filter_map(|p| p.value_from.as_ref()?.config_map_key_ref.as_ref());
+        for key in sources {
+            self.key(key);
+        }
+    }
+
+    fn synchronization(&mut self, synchronization: Option<&Synchronization>) {
+        for key in synchronization.iter().flat_map(|s| &s.semaphores).filter_map(|s| s.config_map_key_ref.as_ref()) {
+            self.key(key);
+        }
+    }
+
+    fn key(&mut self, key: &ConfigMapKeySelector) {
+        if !key.name.contains("{{") {
+            self.config_map(&key.name);
+        }
+    }
+}
+
+/// What a WorkflowTemplate, or a ClusterWorkflowTemplate, is looked up by.
+pub(crate) fn template_key(namespace: &str, cluster: bool, name: &str) -> LookupKey {
+    let (kind, namespace) = match cluster {
+        true => (LookupKind::ClusterWorkflowTemplate, ""),
+        false => (LookupKind::WorkflowTemplate, namespace),
+    };
+    LookupKey { kind, namespace: namespace.to_owned(), name: name.to_owned() }
+}
