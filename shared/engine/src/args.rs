@@ -35,7 +35,7 @@ impl Workflow {
         Ok(Arc::new(template))
     }
 
-    fn locals(&self, call: &Call, template: &Template, retried: bool) -> BTreeMap<String, String> {
+    pub(crate) fn locals(&self, call: &Call, template: &Template, retried: bool) -> BTreeMap<String, String> {
         let mut locals = call.attempt.as_ref().map(|a| a.variables.clone()).unwrap_or_default();
         locals.insert("node.name".to_owned(), call.name.clone());
         if !retried && matches!(crate::call::kind_of(template), crate::call::Kind::Pod) {

@@ -119,10 +119,7 @@ impl Workflow {
             return self.begin_retry(call, template);
         }
         match kind_of(&template) {
-            Kind::Pod => {
-                let shared = Arc::ptr_eq(&template, &compiled.template) && call.step.inline.is_none();
-                self.begin_pod(call, template, shared)
-            }
+            Kind::Pod => self.begin_pod(call, template, &compiled),
             Kind::Suspend => self.begin_suspend(call, template),
             Kind::Steps => self.begin_steps(call, template, scope),
             Kind::Dag => self.begin_dag(call, template, scope),

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod args;
+mod below;
 mod call;
 mod children;
 pub mod command;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::{
     Command, Workflow,
     call::Call,
+    pod::Shape,
     publish::json,
     references::{References, template_key},
     tagged::mentions_tags,
@@ -29,9 +30,9 @@ pub(crate) struct Library {
     specs: BTreeMap<(bool, String), Arc<WorkflowSpec>>,
     /// Parsed templates, by scope and name.
     templates: HashMap<(TemplateScope, String), Arc<Compiled>>,
-    /// What the manifests of a parsed template's pods have in common. As long-lived as `templates`, which keeps the
-    /// addresses of the templates taken.
-    pub manifests: HashMap<Likeness, Arc<Value>>,
+    /// What the pods of a parsed template have in common, if that can be told. As long-lived as `templates`, which keeps
+    /// the addresses of the templates taken.
+    pub shapes: HashMap<Likeness, Option<Shape>>,
     /// Calls that wait for a template whose name was only known late.
     parked: BTreeMap<LookupKey, Vec<Arc<Call>>>,
 }
@@ -132,7 +133,7 @@ impl Library {
 
     pub fn forget_templates(&mut self) {
         self.templates.clear();
-        self.manifests.clear();
+        self.shapes.clear();
     }
 }
 

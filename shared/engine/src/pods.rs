@@ -7,29 +7,37 @@ use argosy_api::{
     message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
     v1alpha1::{NodePhase, NodeType, Outputs, Template},
 };
-use argosy_template::{duration, tags};
+use argosy_template::{
+    Scope, duration,
+    tags::{self, Layered},
+};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::{
     Command, Workflow,
-    args::pod_variables,
+    args::{input_variables, pod_variables},
     call::Call,
     frame::{Body, FrameId},
-    library::Likeness,
+    library::{Compiled, Likeness},
     nodes::{set, set_text},
-    pod::{self, Limit, Own, PodInput},
+    pod::{self, Limit, PodInput, Shape},
     timers,
     workflow::Work,
 };
 
 impl Workflow {
-    /// `shared` tells that the template is the same for every call, so that its pods' manifests are alike.
-    pub(crate) fn begin_pod(&mut self, call: &Arc<Call>, template: Arc<Template>, shared: bool) -> Result<(), String> {
+    pub(crate) fn begin_pod(
+        &mut self,
+        call: &Arc<Call>,
+        template: Arc<Template>,
+        compiled: &Arc<Compiled>,
+    ) -> Result<(), String> {
         let known = self.node(&call.id).map(|n| (n.phase, n.started_at));
         let started = known.and_then(|(_, started)| started).map_or(self.now, |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending);
-        let manifest = if needs_pod { Some(self.pod_manifest(call, &template, deadline, shared)?) } else { None };
+        let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
         let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
         self.create_container_nodes(frame);
@@ -45,45 +53,70 @@ impl Workflow {
     fn pod_manifest(
         &mut self,
         call: &Call,
-        template: &Arc<Template>,
+        template: &Template,
+        compiled: &Arc<Compiled>,
         deadline: Option<Timestamp>,
-        shared: bool,
     ) -> Result<Manifest, String> {
         let pod_name = self.pod_name(call);
-        let limit = Limit::of(template, deadline, self.now);
-        let own = Own { node_id: &call.id, node_name: &call.name, pod_name: &pod_name, limit }.values();
-        let include_result = self.wants_result(call);
-        let boundary = call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref());
-        let is_alike = shared && !self.spec_tagged && !boundary.is_some_and(pod::places);
-        let likeness = Likeness {
-            template: Arc::as_ptr(template).addr(),
-            on_exit: call.on_exit,
-            include_result,
-            is_limited: limit.is_some(),
+        let pod = pod::Pod {
+            node_id: &call.id,
+            node_name: &call.name,
+            pod_name: &pod_name,
+            limit: Limit::of(template, deadline, self.now),
+            template,
+            scopes: &[],
         };
-        if is_alike && let Some(tree) = self.library.manifests.get(&likeness) {
-            return Ok(Manifest::new(tree.clone(), own));
+        let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
+            let tree = self.pod_tree(call, template, pod.limit.is_some(), &pod_name)?;
+            return Shape::of_substituted(tree).manifest(&pod);
+        };
+        let locals = self.locals(call, &compiled.template, false);
+        let of_inputs = input_variables(&template.inputs, &compiled.template);
+        let (first, second): ([&dyn Scope; 2], [&dyn Scope; 3]) =
+            ([&locals, &self.globals], [&of_inputs, &locals, &self.globals]);
+        let scopes: [&dyn Scope; 2] = [&Layered::new(first), &Layered::new(second)];
+        shape.manifest(&pod::Pod { scopes: &scopes, ..pod })
+    }
+
+    /// What the pods of the template have in common, where it can be told before their inputs are known.
+    fn shape(&mut self, call: &Call, compiled: &Arc<Compiled>, is_limited: bool) -> Option<Shape> {
+        let likeness = Likeness {
+            template: Arc::as_ptr(compiled).addr(),
+            on_exit: call.on_exit,
+            include_result: self.wants_result(call),
+            is_limited,
+        };
+        let boundary = call.boundary.and_then(|b| self.frame(b));
+        if call.step.inline.is_some() || self.spec_tagged || boundary.is_some_and(|f| pod::places(&f.template)) {
+            return None;
         }
+        if let Some(known) = self.library.shapes.get(&likeness) {
+            return known.clone();
+        }
+        // What is wrong with the template shows when it is built with its inputs.
+        let tree = || self.pod_tree(call, &compiled.template, is_limited, "").ok();
+        let shape = if pod::is_shapely(&compiled.template) { tree().and_then(Shape::of_tagged) } else { None };
+        self.library.shapes.insert(likeness, shape.clone());
+        shape
+    }
+
+    fn pod_tree(&self, call: &Call, template: &Template, is_limited: bool, pod_name: &str) -> Result<Value, String> {
         let input = PodInput {
             config: &self.config,
             workflow: &self.object,
             spec: &self.spec,
             template,
-            boundary,
+            boundary: call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref()),
             on_exit: call.on_exit,
-            include_result,
-            is_limited: limit.is_some(),
+            include_result: self.wants_result(call),
+            is_limited,
         };
         let mut tree = pod::build(&input).map_err(|e| e.to_string())?;
         if self.spec_tagged {
-            let inputs = pod_variables(template, &pod_name);
+            let inputs = pod_variables(template, pod_name);
             tags::render_value(&mut tree, &inputs, &tags::Options::lenient()).map_err(|e| e.to_string())?;
         }
-        let tree = Arc::new(tree);
-        if is_alike {
-            self.library.manifests.insert(likeness, tree.clone());
-        }
-        Ok(Manifest::new(tree, own))
+        Ok(tree)
     }
 
     /// When the pod of a call must have ended: the earlier of its template's timeout and the workflow's deadline,

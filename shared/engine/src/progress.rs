@@ -1,10 +1,8 @@
 //! Progress `N/M`. Source: Argo `workflow/progress/updater.go`.
 
-use std::collections::HashSet;
-
 use argosy_api::v1alpha1::NodeStatus;
 
-use crate::{Workflow, nodes::set};
+use crate::{Workflow, below::Below, nodes::set};
 
 /// The sum over all nodes that execute, kept as they change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,29 +40,11 @@ impl Workflow {
     /// Sets the progress of every node that only holds others, once it is final: the sum over all that execute
     /// below it. "Below" follows the children, hence also what comes after a group, as in Argo.
     pub(crate) fn settle_progress(&mut self) {
-        let holders: Vec<String> =
-            self.object.status.nodes.values().filter(|n| !n.r#type.executes()).map(|n| n.id.clone()).collect();
-        for id in holders {
-            let (done, total) = self.progress_below(&id);
+        let sums = Below::new(&self.object.status.nodes, of_leaf).sums(|node| !node.r#type.executes());
+        for (id, (done, total)) in sums {
             if total > 0 {
                 self.update_node(&id, |n| set(&mut n.progress, format!("{done}/{total}")));
             }
         }
-    }
-
-    fn progress_below(&self, root: &str) -> (u64, u64) {
-        let mut seen: HashSet<&str> = HashSet::new();
-        let mut stack = vec![root];
-        let mut sum = (0, 0);
-        while let Some(id) = stack.pop() {
-            let Some(node) = self.node(id) else { continue };
-            if !seen.insert(&node.id) {
-                continue;
-            }
-            let own = of_leaf(node);
-            sum = (sum.0 + own.0, sum.1 + own.1);
-            stack.extend(node.children.iter().map(String::as_str));
-        }
-        sum
     }
 }

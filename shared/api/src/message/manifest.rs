@@ -8,52 +8,25 @@ use serde::{
 };
 use serde_json::Value;
 
-/// What differs between two pods of one template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    PodName,
-    NodeId,
-    NodeName,
-    /// The moment of the deadline, as text.
-    Deadline,
-    /// Seconds until the deadline, a number.
-    SecondsLeft,
+/// What marks begin with: a control character, as no text that YAML or the API took in by itself would.
+const MARK: char = '\u{1}';
+
+/// What stands in the shared part for the value of this index.
+pub fn mark(index: usize) -> String {
+    format!("{MARK}{index}")
 }
 
-impl Slot {
-    const ALL: [Self; 5] = [Self::PodName, Self::NodeId, Self::NodeName, Self::Deadline, Self::SecondsLeft];
-
-    /// What stands for it in the shared part. Begins with a control character, as no text that YAML or the API took in
-    /// by itself would.
-    pub const fn mark(self) -> &'static str {
-        match self {
-            Self::PodName => "\u{1}pod-name",
-            Self::NodeId => "\u{1}node-id",
-            Self::NodeName => "\u{1}node-name",
-            Self::Deadline => "\u{1}deadline",
-            Self::SecondsLeft => "\u{1}seconds-left",
-        }
-    }
-
-    fn of(text: &str) -> Option<Self> {
-        if !text.starts_with('\u{1}') {
-            return None;
-        }
-        Self::ALL.into_iter().find(|slot| slot.mark() == text)
-    }
-}
-
-/// A pod's manifest. Pods of one template share a tree in which [`Slot::mark`]s stand for what is each one's own; the
+/// A pod's manifest. Pods of one template share a tree in which [`mark`]s stand for what is each one's own; the
 /// marks are replaced when the manifest is written. One that was read is a tree of its own, without marks.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     shared: Arc<Value>,
-    own: Vec<(Slot, Value)>,
+    own: Vec<Value>,
 }
 
 impl Manifest {
-    /// A pod of which `shared` holds all but what is in `own`.
-    pub fn new(shared: Arc<Value>, own: Vec<(Slot, Value)>) -> Self {
+    /// A pod of which `shared` holds all but what is in `own`, by the index of the marks.
+    pub fn new(shared: Arc<Value>, own: Vec<Value>) -> Self {
         Self { shared, own }
     }
 
@@ -69,8 +42,7 @@ impl Manifest {
     }
 
     fn filled(&self, value: &Value) -> Option<&Value> {
-        let slot = Slot::of(value.as_str()?)?;
-        self.own.iter().find(|(own, _)| *own == slot).map(|(_, value)| value)
+        self.own.get(value.as_str()?.strip_prefix(MARK)?.parse::<usize>().ok()?)
     }
 
     fn fill(&self, value: &Value) -> Value {
@@ -138,11 +110,10 @@ mod tests {
     #[test]
     fn marks_are_replaced_wherever_they_stand() {
         let shared = json!({
-            "metadata": {"name": Slot::PodName.mark(), "annotations": {"id": Slot::NodeId.mark()}},
-            "spec": {"activeDeadlineSeconds": Slot::SecondsLeft.mark(), "containers": [{"env": [Slot::NodeId.mark()]}]},
+            "metadata": {"name": mark(0), "annotations": {"id": mark(1)}},
+            "spec": {"activeDeadlineSeconds": mark(2), "containers": [{"env": [mark(1)]}]},
         });
-        let own = vec![(Slot::PodName, json!("p")), (Slot::NodeId, json!("n\"1")), (Slot::SecondsLeft, json!(7))];
-        let manifest = Manifest::new(Arc::new(shared), own);
+        let manifest = Manifest::new(Arc::new(shared), vec![json!("p"), json!("n\"1"), json!(7)]);
         let expected = json!({
             "metadata": {"name": "p", "annotations": {"id": "n\"1"}},
             "spec": {"activeDeadlineSeconds": 7, "containers": [{"env": ["n\"1"]}]},

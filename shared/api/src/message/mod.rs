@@ -11,7 +11,7 @@ mod observed;
 
 pub use command::{ClusterCommand, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
-pub use manifest::{Manifest, Slot};
+pub use manifest::{Manifest, mark};
 pub use observed::{ContainerSummary, LookupKey, LookupKind, Observed, ObservedMessage, PodSummary};
 
 /// The version that this build writes.

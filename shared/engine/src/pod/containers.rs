@@ -22,7 +22,6 @@ pub(super) fn default_container(template: &Template) -> &str {
 /// `initContainers`, `containers` and `volumes` of the pod.
 pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>, Error> {
     let template = input.template;
-    let text = environment::template_text(template)?;
     let secrets = volumes::artifact_secrets(template)?;
     let mut mains = main_containers(input)?;
     let user_mounts: Vec<Value> = mains.iter().flat_map(|c| c.volume_mounts.iter().cloned()).collect();
@@ -31,7 +30,7 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
         container.volume_mounts = volumes::main_mounts(template, own);
         wrap(container);
         let name = container.name.clone();
-        container.env.extend(environment::variables(input, &name, None));
+        container.env.extend(environment::variables(input, &name, false));
     }
     let mirrored = mains.iter().find(|c| c.name == MAIN).or(mains.first());
     let mirrored: Vec<Value> = mirrored.map(|c| c.volume_mounts.clone()).unwrap_or_default();
@@ -39,7 +38,7 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     let executor = |name: &str, word: &str, mounts: Vec<Value>| {
         json!({
             "name": name, "image": input.config.executor_image, "command": [EXECUTOR, "executor", word],
-            "env": environment::variables(input, name, Some(&text)), "volumeMounts": mounts,
+            "env": environment::variables(input, name, true), "volumeMounts": mounts,
         })
     };
     let mut init_mounts = volumes::init_mounts(template, &user_mounts);
@@ -115,6 +114,6 @@ fn companion(input: &PodInput<'_>, user: &UserContainer, mirrored: &[Value], is_
         wrap(&mut container);
     }
     let name = container.name.clone();
-    container.env.extend(environment::variables(input, &name, None));
+    container.env.extend(environment::variables(input, &name, false));
     container
 }

@@ -7,13 +7,16 @@
 mod containers;
 mod environment;
 mod placement;
+mod shape;
 mod volumes;
 
-pub(crate) use placement::places;
-
-use argosy_api::{labels, message::Slot, v1alpha1::*};
-use jiff::Timestamp;
+use argosy_api::{labels, v1alpha1::*};
 use serde_json::{Map, Value, json};
+
+pub(crate) use placement::places;
+use shape::Own;
+pub(crate) use shape::is_shapely;
+pub use shape::{Limit, Pod, Shape};
 
 use crate::{
     Config,
@@ -27,7 +30,7 @@ pub const WAIT: &str = "wait";
 /// Name of the container that stages inputs.
 pub const INIT: &str = "init";
 
-/// All that the pods of one template are made of. What is each pod's own is in its [`Own`].
+/// All that the pods of one template are made of. What is each pod's own is in its [`Pod`].
 #[derive(Clone, Copy, Debug)]
 pub struct PodInput<'a> {
     pub config: &'a Config,
@@ -35,7 +38,7 @@ pub struct PodInput<'a> {
     pub workflow: &'a Workflow,
     /// The effective spec: the workflow's, with its template's and the defaults merged under it.
     pub spec: &'a WorkflowSpec,
-    /// Fully substituted: inputs have values, artifacts have locations.
+    /// Fully substituted: inputs have values, artifacts have locations. Or with all its tags, see [`Shape::of_tagged`].
     pub template: &'a Template,
     /// The steps or dag template that calls; its nodeSelector, affinity and tolerations stand in for missing ones.
     pub boundary: Option<&'a Template>,
@@ -45,50 +48,6 @@ pub struct PodInput<'a> {
     pub include_result: bool,
     /// The pod must have ended by a moment that is its own.
     pub is_limited: bool,
-}
-
-/// What is a pod's own.
-#[derive(Clone, Copy, Debug)]
-pub struct Own<'a> {
-    pub node_id: &'a str,
-    pub node_name: &'a str,
-    pub pod_name: &'a str,
-    /// When the pod must have ended, and the seconds until then.
-    pub limit: Option<Limit>,
-}
-
-/// When a pod must have ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    pub ends_by: Timestamp,
-    /// At least 1, as Kubernetes demands.
-    pub seconds_left: i64,
-}
-
-impl Limit {
-    /// The earlier of `deadline` and the template's `activeDeadlineSeconds`, counted from `now`.
-    pub fn of(template: &Template, deadline: Option<Timestamp>, now: Timestamp) -> Option<Self> {
-        let seconds = template.active_deadline_seconds.as_ref().and_then(IntOrString::as_int);
-        let own = seconds.and_then(|s| now.checked_add(jiff::SignedDuration::from_secs(s)).ok());
-        let ends_by = [own, deadline].into_iter().flatten().min()?;
-        Some(Self { ends_by, seconds_left: ends_by.duration_since(now).as_secs().max(1) })
-    }
-}
-
-impl Own<'_> {
-    /// Fills the marks that [`build`] left.
-    pub fn values(&self) -> Vec<(Slot, Value)> {
-        let mut values = vec![
-            (Slot::PodName, json!(self.pod_name)),
-            (Slot::NodeId, json!(self.node_id)),
-            (Slot::NodeName, json!(self.node_name)),
-        ];
-        if let Some(limit) = self.limit {
-            values.push((Slot::Deadline, json!(format!("{:.0}", limit.ends_by))));
-            values.push((Slot::SecondsLeft, json!(limit.seconds_left)));
-        }
-        values
-    }
 }
 
 /// Why there is no pod: all of these are mistakes in the workflow.
@@ -110,7 +69,7 @@ pub enum Error {
     Encode(#[from] serde_json::Error),
 }
 
-/// Builds the manifest of the template's pods, with a [`Slot::mark`] wherever something of a pod's own stands.
+/// Builds the manifest of the template's pods, with a mark wherever something of a pod's own stands.
 ///
 /// Errors: see [`Error`]; each is permanent for this workflow.
 pub fn build(input: &PodInput<'_>) -> Result<Value, Error> {
@@ -118,7 +77,7 @@ pub fn build(input: &PodInput<'_>) -> Result<Value, Error> {
     placement::place(input, &mut spec);
     spec.insert("restartPolicy".to_owned(), json!("Never"));
     if input.is_limited {
-        spec.insert("activeDeadlineSeconds".to_owned(), json!(Slot::SecondsLeft.mark()));
+        spec.insert("activeDeadlineSeconds".to_owned(), json!(Own::SecondsLeft.mark()));
     }
     let mut spec = Value::Object(spec);
     patch(&mut spec, &input.spec.pod_spec_patch)?;
@@ -156,8 +115,8 @@ fn metadata(input: &PodInput<'_>) -> Value {
     if input.on_exit {
         labels.insert(labels::ON_EXIT.to_owned(), json!("true"));
     }
-    annotations.insert(labels::NODE_ID.to_owned(), json!(Slot::NodeId.mark()));
-    annotations.insert(labels::NODE_NAME.to_owned(), json!(Slot::NodeName.mark()));
+    annotations.insert(labels::NODE_ID.to_owned(), json!(Own::NodeId.mark()));
+    annotations.insert(labels::NODE_NAME.to_owned(), json!(Own::NodeName.mark()));
     let default = containers::default_container(input.template);
     annotations.entry("kubectl.kubernetes.io/default-container").or_insert_with(|| json!(default));
     let owner = json!({
@@ -165,7 +124,7 @@ fn metadata(input: &PodInput<'_>) -> Value {
         "controller": true, "blockOwnerDeletion": true,
     });
     json!({
-        "name": Slot::PodName.mark(), "namespace": workflow.namespace,
+        "name": Own::PodName.mark(), "namespace": workflow.namespace,
         "labels": labels, "annotations": annotations, "ownerReferences": [owner],
     })
 }

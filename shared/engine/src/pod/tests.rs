@@ -1,4 +1,6 @@
-use argosy_api::message::Manifest;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,8 +21,8 @@ fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
         include_result: true,
         is_limited: limit.is_some(),
     })?;
-    let own = Own { node_id: "wf-1", node_name: "wf.a", pod_name: "wf-a-1", limit };
-    Ok(Manifest::new(shared.into(), own.values()).to_value())
+    let pod = Pod { node_id: "wf-1", node_name: "wf.a", pod_name: "wf-a-1", limit, template: &template, scopes: &[] };
+    Ok(Shape::of_substituted(shared).manifest(&pod).expect("no tags").to_value())
 }
 
 fn workflow(spec: Value) -> Value {
@@ -132,4 +134,60 @@ fn mistakes_of_the_user_are_named() {
     let no_map = json!({ "name": "a", "container": { "image": "i" }, "podSpecPatch": "[]" });
     assert!(matches!(pod(workflow(json!({})), no_map), Err(Error::PatchNotAMap { .. })));
     assert!(matches!(pod(workflow(json!({})), json!({ "name": "s", "suspend": {} })), Err(Error::NotAPod { .. })));
+}
+
+fn one(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}
+
+fn tagged(template: &str) -> (Workflow, Template) {
+    (from_value(workflow(json!({}))).expect("fits"), serde_json::from_str(template).expect("fits"))
+}
+
+fn tree(workflow: &Workflow, template: &Template) -> Value {
+    let config = Config { executor_image: "executor:1".to_owned(), ..Config::default() };
+    let input = PodInput {
+        config: &config,
+        workflow,
+        spec: &workflow.spec,
+        template,
+        boundary: None,
+        on_exit: false,
+        include_result: false,
+        is_limited: false,
+    };
+    build(&input).expect("builds")
+}
+
+#[test]
+fn a_pod_built_from_a_template_with_tags_is_the_one_built_after_substitution() {
+    let text = r#"{
+        "name": "a", "inputs": {"parameters": [{"name": "p", "value": "VALUE"}]}, "metadata": {"labels": {"l": "x-{{p}}"}},
+        "container": {"image": "{{p}}", "args": ["{{ q }} {{p}}", "plain"], "env": [{"name": "E", "value": "{{p}}"}]},
+        "sidecars": [{"name": "s", "image": "i", "args": ["{{p}}{{p}}"]}], "nodeSelector": {"n": "{{p}}"}
+    }"#;
+    let (first, second) = (one("q", "{{p}}"), one("p", "it \"is\""));
+    let (workflow, with_tags) = tagged(text);
+    let (_, substituted) = tagged(&text.replace("{{ q }}", "{{p}}").replace("{{p}}", r#"it \"is\""#));
+    let shape = Shape::of_tagged(tree(&workflow, &with_tags)).expect("tags only in plain places");
+    let pod = Pod {
+        node_id: "wf-1",
+        node_name: "wf.a",
+        pod_name: "wf-a-1",
+        limit: None,
+        template: &substituted,
+        scopes: &[&first, &second],
+    };
+    let whole = Shape::of_substituted(tree(&workflow, &substituted)).manifest(&Pod { scopes: &[], ..pod });
+    let (made, whole) = (shape.manifest(&pod).expect("renders"), whole.expect("renders"));
+    assert_eq!(made.to_value(), whole.to_value());
+    assert_eq!(container(&made.to_value(), "containers", "main")["args"], json!(["it \"is\" it \"is\"", "plain"]));
+}
+
+#[test]
+fn tags_that_decide_over_volumes_make_no_shape() {
+    let (workflow, template) = tagged(
+        r#"{"name": "a", "container": {"image": "i", "volumeMounts": [{"name": "v", "mountPath": "/{{p}}"}]}, "volumes": [{"name": "v", "emptyDir": {}}]}"#,
+    );
+    assert!(Shape::of_tagged(tree(&workflow, &template)).is_none());
 }

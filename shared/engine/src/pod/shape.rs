@@ -1,0 +1,132 @@
+//! What the pods of one template have in common, so that it is built once and not for every pod.
+
+use std::sync::Arc;
+
+use argosy_api::{
+    message::{Manifest, mark},
+    v1alpha1::{IntOrString, Template},
+};
+use argosy_template::{
+    Scope,
+    tags::{self, Options},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// Where in a pod's own values each thing stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Own {
+    PodName,
+    NodeId,
+    NodeName,
+    /// JSON text of the template.
+    Template,
+    /// The moment of the deadline, as text.
+    Deadline,
+    /// Seconds until the deadline.
+    SecondsLeft,
+}
+
+/// Texts with tags have the indices from here on.
+const TEXTS: usize = 6;
+
+impl Own {
+    pub fn mark(self) -> String {
+        mark(self as usize)
+    }
+}
+
+/// When a pod must have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub ends_by: Timestamp,
+    /// At least 1, as Kubernetes demands.
+    pub seconds_left: i64,
+}
+
+impl Limit {
+    /// The earlier of `deadline` and the template's `activeDeadlineSeconds`, counted from `now`.
+    pub fn of(template: &Template, deadline: Option<Timestamp>, now: Timestamp) -> Option<Self> {
+        let seconds = template.active_deadline_seconds.as_ref().and_then(IntOrString::as_int);
+        let own = seconds.and_then(|s| now.checked_add(SignedDuration::from_secs(s)).ok());
+        let ends_by = [own, deadline].into_iter().flatten().min()?;
+        Some(Self { ends_by, seconds_left: ends_by.duration_since(now).as_secs().max(1) })
+    }
+}
+
+/// One pod.
+#[derive(Clone, Copy)]
+pub struct Pod<'a> {
+    pub node_id: &'a str,
+    pub node_name: &'a str,
+    pub pod_name: &'a str,
+    pub limit: Option<Limit>,
+    /// The template of this very pod, fully substituted.
+    pub template: &'a Template,
+    /// The variables of each pass of the substitution, in order. Empty when the shape has no tags.
+    pub scopes: &'a [&'a dyn Scope],
+}
+
+/// A manifest with marks for what is each pod's own.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    tree: Arc<Value>,
+    /// Texts with tags, in the order of their marks.
+    texts: Vec<Box<str>>,
+}
+
+impl Shape {
+    /// The shape that [`super::build`] gave for a fully substituted template.
+    pub fn of_substituted(tree: Value) -> Self {
+        Self { tree: Arc::new(tree), texts: Vec::new() }
+    }
+
+    /// The shape that [`super::build`] gave for a template with tags. None when a tag stands where it may decide over
+    /// more than the text around it: in a name or path that volumes are matched by, or in a key.
+    pub fn of_tagged(mut tree: Value) -> Option<Self> {
+        let mut texts = Vec::new();
+        lift(&mut tree, &mut texts).then(|| Self { tree: Arc::new(tree), texts })
+    }
+
+    /// The manifest of one pod. Errors: a text that cannot be rendered; then the template cannot either.
+    pub fn manifest(&self, pod: &Pod<'_>) -> Result<Manifest, String> {
+        let mut own = vec![
+            json!(pod.pod_name),
+            json!(pod.node_id),
+            json!(pod.node_name),
+            json!(crate::publish::text(pod.template)),
+            pod.limit.map_or(Value::Null, |limit| json!(format!("{:.0}", limit.ends_by))),
+            pod.limit.map_or(Value::Null, |limit| json!(limit.seconds_left)),
+        ];
+        for text in &self.texts {
+            let mut text = text.to_string();
+            for scope in pod.scopes {
+                text = tags::render(&text, *scope, &Options::lenient()).map_err(|e| e.to_string())?.into_owned();
+            }
+            own.push(Value::String(text));
+        }
+        Ok(Manifest::new(self.tree.clone(), own))
+    }
+}
+
+/// Whether pods of the template may be built from it with its tags. Artifacts become volumes by what their values are; a
+/// patch is parsed after substitution; a data template is an argument as JSON.
+pub(crate) fn is_shapely(template: &Template) -> bool {
+    template.inputs.artifacts.is_empty() && template.data.is_none() && !tags::has_tags(&template.pod_spec_patch)
+}
+
+fn lift(value: &mut Value, texts: &mut Vec<Box<str>>) -> bool {
+    match value {
+        Value::String(text) if tags::has_tags(text) => {
+            let mark = mark(TEXTS + texts.len());
+            texts.push(std::mem::replace(text, mark).into_boxed_str());
+            true
+        }
+        Value::Array(items) => items.iter_mut().all(|item| lift(item, texts)),
+        Value::Object(members) => members.iter_mut().all(|(key, value)| {
+            let decides = matches!(key.as_str(), "volumes" | "volumeMounts") && crate::tagged::mentions_tags(value);
+            !decides && !tags::has_tags(key) && lift(value, texts)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
