@@ -37,7 +37,7 @@ pub enum Error {
 pub async fn process(template: &Template, store: &dyn Store) -> Result<String, Error> {
     let data = template.data.as_ref().ok_or(Error::NoSource)?;
     let paths = data.source.artifact_paths.as_ref().ok_or(Error::NoSource)?;
-    let listed = list(&paths.location, template.archive_location.as_ref(), store).await;
+    let listed = list(&paths.location, template.archive_location.as_deref(), store).await;
     let mut value = json!(listed.map_err(|source| Error::List { source })?);
     for step in &data.transformation {
         let failed = |source| Error::Expression { source: Box::new(source) };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, S3Artifact, Template};
+use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
 use argosy_artifacts::{Archive, Place, Source, Store, place_of};
 
 use crate::Error;
@@ -160,7 +160,7 @@ impl Gatherer<'_> {
             Err(argosy_artifacts::Error::NoLocation) => {}
             Err(error) => return Err(error),
         }
-        let base = self.template.archive_location.as_ref();
+        let base = self.template.archive_location.as_deref();
         if let Some(Err(error @ argosy_artifacts::Error::Driver { .. })) = base.map(place_of) {
             return Err(error);
         }
@@ -169,7 +169,7 @@ impl Gatherer<'_> {
             "" => format!("{}/{}", self.workflow, self.pod),
             key => key.to_owned(),
         };
-        s3 = S3Artifact { key: format!("{prefix}/{file}"), ..s3 };
+        s3.key = format!("{prefix}/{file}");
         Ok(ArtifactLocation { s3: Some(s3), ..ArtifactLocation::default() })
     }
 }

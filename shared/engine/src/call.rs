@@ -107,7 +107,7 @@ impl Workflow {
             return Err("Maximum recursion depth exceeded. Templates that call themselves need a condition that ends the recursion".to_owned());
         }
         let (compiled, scope) = self.resolve_template(&call.step, &call.scope)?;
-        let strategy = compiled.template.retry_strategy.as_ref().or(self.spec.retry_strategy.as_ref());
+        let strategy = compiled.template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref());
         let retried = strategy.is_some() && call.attempt.is_none();
         let template = self.instantiate(call, &compiled, retried)?;
         if let Some(synchronization) = &template.synchronization

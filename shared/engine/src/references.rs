@@ -39,7 +39,7 @@ impl<'a> References<'a> {
     fn template(&mut self, template: &Template) {
         self.parameters(&template.inputs.parameters);
         self.parameters(&template.outputs.parameters);
-        self.synchronization(template.synchronization.as_ref());
+        self.synchronization(template.synchronization.as_deref());
         for step in template.steps.iter().flat_map(|group| &group.steps) {
             self.call(step.template_ref.as_ref(), step.inline.as_deref(), &step.arguments, &step.hooks);
         }

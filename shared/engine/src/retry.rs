@@ -25,7 +25,8 @@ enum Verdict {
 
 impl Workflow {
     fn strategy(&self, frame: FrameId) -> Option<RetryStrategy> {
-        self.frame(frame)?.template.retry_strategy.clone().or_else(|| self.spec.retry_strategy.clone())
+        let template = &self.frame(frame)?.template;
+        template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref()).cloned()
     }
 
     /// Begins the next attempt, or takes up the last one of a rebuilt workflow.

@@ -47,25 +47,25 @@ pub struct ArtifactLocation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_logs: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub s3: Option<S3Artifact>,
+    pub s3: Option<Box<S3Artifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub git: Option<GitArtifact>,
+    pub git: Option<Box<GitArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http: Option<HTTPArtifact>,
+    pub http: Option<Box<HTTPArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifactory: Option<ArtifactoryArtifact>,
+    pub artifactory: Option<Box<ArtifactoryArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hdfs: Option<HDFSArtifact>,
+    pub hdfs: Option<Box<HDFSArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawArtifact>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub oss: Option<OSSArtifact>,
+    pub oss: Option<Box<OSSArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gcs: Option<GCSArtifact>,
+    pub gcs: Option<Box<GCSArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub azure: Option<AzureArtifact>,
+    pub azure: Option<Box<AzureArtifact>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<PluginArtifact>,
+    pub plugin: Option<Box<PluginArtifact>>,
 }
 
 /// Argo's `ArchiveStrategy`.

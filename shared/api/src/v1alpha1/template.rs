@@ -32,19 +32,19 @@ pub struct Template {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub container_set: Option<ContainerSetTemplate>,
+    pub container_set: Option<Box<ContainerSetTemplate>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub script: Option<ScriptTemplate>,
+    pub script: Option<Box<ScriptTemplate>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource: Option<ResourceTemplate>,
+    pub resource: Option<Box<ResourceTemplate>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dag: Option<DAGTemplate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<SuspendTemplate>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Data>,
+    pub data: Option<Box<Data>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http: Option<HTTP>,
+    pub http: Option<Box<HTTP>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -54,11 +54,11 @@ pub struct Template {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sidecars: Vec<UserContainer>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub archive_location: Option<ArtifactLocation>,
+    pub archive_location: Option<Box<ArtifactLocation>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<IntOrString>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_strategy: Option<RetryStrategy>,
+    pub retry_strategy: Option<Box<RetryStrategy>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallelism: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,11 +82,11 @@ pub struct Template {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pod_spec_patch: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metrics: Option<Metrics>,
+    pub metrics: Option<Box<Metrics>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub synchronization: Option<Synchronization>,
+    pub synchronization: Option<Box<Synchronization>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memoize: Option<Memoize>,
+    pub memoize: Option<Box<Memoize>>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub timeout: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

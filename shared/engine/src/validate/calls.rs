@@ -241,7 +241,7 @@ impl<'a> Walker<'a> {
         }
         self.say_all(containers::check(template, kind));
         self.say_all(outputs::check(template, kind));
-        self.say_all(metrics::check(&place, template.metrics.as_ref()));
+        self.say_all(metrics::check(&place, template.metrics.as_deref()));
     }
 
     /// Reports the first variable in `value` that is neither global nor, by `is_local`, there.
