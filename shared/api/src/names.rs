@@ -13,6 +13,12 @@ pub fn node_id(workflow: &str, node: &str) -> String {
     if workflow == node { workflow.to_owned() } else { format!("{workflow}-{}", fnv1a(node)) }
 }
 
+/// The id of a further node, the `number`th, whose name hashes as that of the node `id`. Differs: Argo takes it for the
+/// same node.
+pub fn numbered_id(id: &str, number: u32) -> String {
+    format!("{id}-{number}")
+}
+
 /// Which rule makes pod names; stands in the workflow's annotation `pod-name-format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodNameVersion {
@@ -45,5 +51,7 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, versi
         end -= 1;
     }
     prefix.truncate(end);
-    format!("{prefix}-{}", fnv1a(node))
+    // The number behind the id of a node whose name hashes as another's.
+    let number = node_id.strip_prefix(self::node_id(workflow, node).as_str()).unwrap_or_default();
+    format!("{prefix}-{}{number}", fnv1a(node))
 }

@@ -59,15 +59,7 @@ impl Workflow {
         if self.is_orphan(&call) {
             return;
         }
-        let known = self.node(&call.id);
-        if let Some(other) = known.filter(|n| n.name != call.name) {
-            let message = format!(
-                "nodes '{}' and '{}' have the same id {}; give a step another name",
-                other.name, call.name, call.id
-            );
-            return self.complete(WorkflowPhase::Error, &message);
-        }
-        let known = known.map(|n| n.phase);
+        let known = self.node(&call.id).map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
             self.work.push_back(Work::Fulfilled(call.parent.clone()));
             return;

@@ -182,7 +182,7 @@ impl Workflow {
         node_name: String,
         task: usize,
     ) -> Option<Arc<Call>> {
-        let node_id = self.id_of(&node_name);
+        let node_id = self.claim_id(&node_name);
         let owner = self.frame(frame)?;
         let call = Call {
             name: node_name.clone(),
@@ -348,9 +348,10 @@ impl Workflow {
         };
         let step = Arc::new(step);
         let resolved = self.resolve_references(frame, &step);
+        let id = self.claim_id(&name);
         let Some(owner) = self.frame(frame) else { return };
         let call = Call {
-            id: self.id_of(&name),
+            id,
             name,
             step: resolved.clone().unwrap_or(step),
             boundary: Some(frame),

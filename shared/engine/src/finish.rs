@@ -139,7 +139,7 @@ impl Workflow {
         let rendered = tags::render_value(&mut value, &self.globals, &lenient()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
         let call = Call {
-            id: self.id_of(&name),
+            id: self.claim_id(&name),
             name,
             step: Arc::new(step),
             boundary: None,

@@ -18,6 +18,7 @@ mod expand;
 mod expressions;
 mod finish;
 mod frame;
+mod ids;
 mod library;
 mod limits;
 mod nodes;

@@ -2,7 +2,7 @@
 //! counted.
 
 use argosy_api::{
-    labels, names,
+    labels,
     v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, TemplateRef, Time, WorkflowStep},
 };
 
@@ -35,10 +35,6 @@ pub(crate) struct NewNode<'a> {
 }
 
 impl Workflow {
-    pub(crate) fn id_of(&self, node_name: &str) -> String {
-        names::node_id(&self.object.metadata.name, node_name)
-    }
-
     pub(crate) fn node(&self, id: &str) -> Option<&NodeStatus> {
         self.object.status.nodes.get(id)
     }
@@ -72,6 +68,8 @@ impl Workflow {
             ..Default::default()
         };
         self.count(&node);
+        self.note_id(new.name, &id);
+        self.claimed.remove(&id);
         self.object.status.nodes.insert(id.clone(), node);
         self.delta.nodes.insert(id.clone());
         id

@@ -191,7 +191,7 @@ impl Workflow {
         };
         let name = self.object.metadata.name.clone();
         let call = Call {
-            id: self.id_of(&name),
+            id: self.claim_id(&name),
             name,
             step: Arc::new(entry),
             boundary: None,
@@ -216,6 +216,7 @@ impl Workflow {
         let nodes = std::mem::take(&mut self.object.status.nodes);
         for node in nodes.values() {
             self.count(node);
+            self.note_id(&node.name, &node.id);
             if !node.children.is_empty() {
                 self.untold.insert(node.id.clone());
             }

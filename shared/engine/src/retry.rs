@@ -40,7 +40,7 @@ impl Workflow {
         state.attempts = number + 1;
         let variables = self.attempt_variables(&attempts[..number], number);
         call.name = format!("{}({number})", call.name);
-        call.id = self.id_of(&call.name);
+        call.id = self.claim_id(&call.name);
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
         call.attempt = Some(Attempt { variables });

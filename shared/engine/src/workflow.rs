@@ -40,6 +40,10 @@ pub struct Workflow {
     pub(crate) work: VecDeque<Work>,
     pub(crate) commands: Vec<Command>,
     pub(crate) delta: Delta,
+    /// Ids of nodes that are going to be, with their names.
+    pub(crate) claimed: HashMap<String, String>,
+    /// Ids that do not follow from the node's name alone, by name.
+    pub(crate) renumbered: HashMap<String, String>,
     /// Nodes that were there before this was: they have children that this has not published.
     pub(crate) untold: HashSet<String>,
     /// Events that came while lookups were under way.
@@ -125,6 +129,8 @@ impl Workflow {
             rebuilding: false,
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
+            claimed: HashMap::new(),
+            renumbered: HashMap::new(),
             untold: HashSet::new(),
             object,
         };
