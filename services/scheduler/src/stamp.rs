@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_large_status_is_cut_and_only_its_last_part_says_so() {
-        let node = |n: usize| (format!("n{n:03}"), NodeStatus { message: "x".repeat(100), ..NodeStatus::default() });
+        let node =
+            |n: usize| (format!("n{n:03}"), NodeStatus { message: "x".repeat(100), ..NodeStatus::default() }.into());
         let children: Vec<String> = (0..1000).map(|n| format!("child-{n}")).collect();
         let status = StatusChanged {
             observed_sequence: 9,

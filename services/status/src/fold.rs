@@ -1,6 +1,7 @@
 //! The fold: what the events make of one object. No IO.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use argosy_actor::compressed;
 use argosy_api::digest::{self, Watermark};
@@ -177,7 +178,8 @@ impl Fold {
         for growth in change.grown {
             lists.entry(growth.node.clone()).or_default().push(growth);
         }
-        for (id, mut node) in change.nodes {
+        for (id, node) in change.nodes {
+            let mut node = Arc::unwrap_or_clone(node);
             if let Some(before) = self.node(&id) {
                 (node.children, node.outbound_nodes) = (before.children, before.outbound_nodes);
             }

@@ -1,6 +1,9 @@
 //! What a step changed, for EVENTS.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use argosy_api::{
     labels,
@@ -138,12 +141,17 @@ impl Workflow {
     }
 
     /// The node as it is published: lists that may be long go by their growth.
-    fn without_lists(&mut self, id: &str) -> Option<NodeStatus> {
-        let node = self.object.status.nodes.get_mut(id)?;
+    fn without_lists(&mut self, id: &str) -> Option<Arc<NodeStatus>> {
+        let nodes = &mut self.object.status.nodes;
+        let node = nodes.get(id)?;
+        if node.children.is_empty() && node.outbound_nodes.is_empty() {
+            return nodes.snapshot(id);
+        }
+        let node = nodes.get_mut(id)?;
         let lists = (std::mem::take(&mut node.children), std::mem::take(&mut node.outbound_nodes));
         let published = node.clone();
         (node.children, node.outbound_nodes) = lists;
-        Some(published)
+        Some(Arc::new(published))
     }
 
     fn growth(&mut self, delta: &Delta) -> Vec<Growth> {

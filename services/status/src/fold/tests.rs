@@ -25,7 +25,7 @@ fn change(sequence: u64, nodes: &[(&str, NodePhase, &str)]) -> StatusChanged {
     StatusChanged {
         observed_sequence: sequence,
         last: true,
-        nodes: nodes.iter().map(node).collect(),
+        nodes: nodes.iter().map(node).map(|(id, node)| (id, node.into())).collect(),
         ..StatusChanged::default()
     }
 }
@@ -125,7 +125,7 @@ fn a_large_status_is_compressed_and_stays_so() {
     let mut big = change(5, &[]);
     for n in 0..3000 {
         let node = NodeStatus { id: format!("n{n}"), name: "x".repeat(400), ..NodeStatus::default() };
-        big.nodes.insert(node.id.clone(), node);
+        big.nodes.insert(node.id.clone(), node.into());
     }
     fold.apply(big, 0, 0, false);
     write(&mut fold, &mut object);
@@ -136,4 +136,24 @@ fn a_large_status_is_compressed_and_stays_so() {
     again.apply(change(6, &[("n1", NodePhase::Succeeded, "")]), 5, 0, false);
     write(&mut again, &mut object);
     assert!(Fold::of_object(&object).expect("readable").nodes["n1"].contains("Succeeded"));
+}
+
+#[test]
+fn lists_grow_and_a_repeat_is_harmless() {
+    let growth = |from: usize, ids: &[&str]| Growth {
+        node: "wf".into(),
+        list: NodeList::Children,
+        from,
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let mut fold = Fold::of_object(&json!({"metadata": {"uid": "u", "resourceVersion": "1"}})).expect("reads");
+    let grown =
+        |sequence, growth| StatusChanged { grown: vec![growth], ..change(sequence, &[("wf", NodePhase::Running, "")]) };
+    fold.apply(grown(1, growth(0, &["a", "b"])), 0, 0, false);
+    fold.apply(grown(2, growth(2, &["c"])), 1, 0, false);
+    fold.apply(grown(2, growth(2, &["c"])), 1, 0, false);
+    fold.apply(change(3, &[("wf", NodePhase::Succeeded, "")]), 2, 0, false);
+    let patch = fold.patch().expect("a patch");
+    assert_eq!(patch["status"]["nodes"]["wf"]["children"], json!(["a", "b", "c"]));
+    assert_eq!(patch["status"]["nodes"]["wf"]["phase"], "Succeeded");
 }

@@ -1,6 +1,6 @@
 //! EVENTS: facts decided. The payload (`data`) of the CloudEvents; documented for subscribers in `docs/events.md`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct StatusChanged {
     pub last: bool,
     /// The nodes that are new or changed, whole but for `children` and `outboundNodes`: see `grown`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub nodes: BTreeMap<String, NodeStatus>,
+    pub nodes: BTreeMap<String, Arc<NodeStatus>>,
     /// What was added to lists of ids that a node may have very many of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grown: Vec<Growth>,

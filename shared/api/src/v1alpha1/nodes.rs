@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, hash_map},
     ops::Index,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -13,7 +14,7 @@ use super::NodeStatus;
 /// of their ids.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
-pub struct Nodes(HashMap<String, Box<NodeStatus>>);
+pub struct Nodes(HashMap<String, Arc<NodeStatus>>);
 
 impl Nodes {
     pub fn len(&self) -> usize {
@@ -25,11 +26,16 @@ impl Nodes {
     }
 
     pub fn get(&self, id: &str) -> Option<&NodeStatus> {
-        self.0.get(id).map(Box::as_ref)
+        self.0.get(id).map(Arc::as_ref)
+    }
+
+    /// The node as it is now, kept as such: later changes are made to a copy.
+    pub fn snapshot(&self, id: &str) -> Option<Arc<NodeStatus>> {
+        self.0.get(id).cloned()
     }
 
     pub fn get_mut(&mut self, id: &str) -> Option<&mut NodeStatus> {
-        self.0.get_mut(id).map(Box::as_mut)
+        self.0.get_mut(id).map(Arc::make_mut)
     }
 
     pub fn contains_key(&self, id: &str) -> bool {
@@ -37,11 +43,11 @@ impl Nodes {
     }
 
     pub fn insert(&mut self, id: String, node: NodeStatus) {
-        self.0.insert(id, Box::new(node));
+        self.0.insert(id, Arc::new(node));
     }
 
     pub fn remove(&mut self, id: &str) -> Option<NodeStatus> {
-        self.0.remove(id).map(|node| *node)
+        self.0.remove(id).map(Arc::unwrap_or_clone)
     }
 
     /// In the order of the ids. Costs a sort: not for what happens at every event.
@@ -63,7 +69,7 @@ impl Nodes {
 
     /// In no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut NodeStatus> {
-        self.0.values_mut().map(Box::as_mut)
+        self.0.values_mut().map(Arc::make_mut)
     }
 }
 
@@ -78,7 +84,7 @@ impl Index<&str> for Nodes {
 
 impl FromIterator<(String, NodeStatus)> for Nodes {
     fn from_iter<I: IntoIterator<Item = (String, NodeStatus)>>(nodes: I) -> Self {
-        Self(nodes.into_iter().map(|(id, node)| (id, Box::new(node))).collect())
+        Self(nodes.into_iter().map(|(id, node)| (id, Arc::new(node))).collect())
     }
 }
 
@@ -95,13 +101,13 @@ impl<'a> IntoIterator for &'a Nodes {
 impl IntoIterator for Nodes {
     type Item = (String, NodeStatus);
     type IntoIter = std::iter::Map<
-        hash_map::IntoIter<String, Box<NodeStatus>>,
-        fn((String, Box<NodeStatus>)) -> (String, NodeStatus),
+        hash_map::IntoIter<String, Arc<NodeStatus>>,
+        fn((String, Arc<NodeStatus>)) -> (String, NodeStatus),
     >;
 
     /// In no order.
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter().map(|(id, node)| (id, *node))
+        self.0.into_iter().map(|(id, node)| (id, Arc::unwrap_or_clone(node)))
     }
 }
 

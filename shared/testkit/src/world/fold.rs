@@ -22,7 +22,7 @@ impl Folded {
             self.nodes.remove(id);
         }
         for (id, node) in &changed.nodes {
-            let mut node = node.clone();
+            let mut node = NodeStatus::clone(node);
             if let Some(before) = self.nodes.remove(id) {
                 (node.children, node.outbound_nodes) = (before.children, before.outbound_nodes);
             }
