@@ -204,6 +204,7 @@ impl Workflow {
         });
         self.follow_containers(pod, phase, &template);
         self.mark(&pod.node_id, phase, Some(&message));
+        self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
         if phase.is_fulfilled() {
             self.lift_outputs(&pod.node_id, &template);
             let name = pod.name.clone();

@@ -8,7 +8,7 @@ use std::{
 use argosy_api::{
     labels,
     message::{Growth, NodeList, SCHEMA, StatusChanged, WorkflowDelta},
-    v1alpha1::{Condition, NodePhase, NodeStatus, NodeType, WorkflowPhase},
+    v1alpha1::{Condition, NodeStatus, WorkflowPhase},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -87,7 +87,7 @@ impl Workflow {
         self.delta.fields.insert(Field::Conditions);
     }
 
-    /// The members of the status that follow from the nodes: progress, and whether a pod runs.
+    /// The member of the status that follows from the nodes: progress.
     pub(crate) fn finish_status(&mut self) {
         if self.delta.nodes.is_empty() && self.delta.fields.is_empty() {
             return;
@@ -96,10 +96,6 @@ impl Workflow {
         if self.object.status.progress != progress {
             self.object.status.progress = progress;
             self.delta.fields.insert(Field::Progress);
-        }
-        let ran = |n: &NodeStatus| n.r#type == NodeType::Pod && n.phase != NodePhase::Pending;
-        if self.delta.nodes.iter().any(|id| self.node(id).is_some_and(ran)) {
-            self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
         }
     }
 

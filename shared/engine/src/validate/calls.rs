@@ -266,6 +266,13 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// A hook other than `exit` fires when its expression holds, so it needs one. `place` is what the hooks belong to.
+    pub(super) fn check_hooks(&mut self, place: &str, hooks: &BTreeMap<String, LifecycleHook>) {
+        for (key, _) in hooks.iter().filter(|(key, hook)| *key != "exit" && hook.expression.is_empty()) {
+            self.say(format!("{place}.{key} Expression required"));
+        }
+    }
+
     /// Follows a step or task and its hooks.
     pub(super) fn follow(&mut self, home: &Home, call: &Call<'_>, is_exit: bool) -> Option<Arc<Template>> {
         if call.loops > 1 {

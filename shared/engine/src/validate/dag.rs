@@ -60,6 +60,7 @@ impl Walker<'_> {
                 sequence: task.with_sequence.as_ref(),
                 loops: loops(&task.with_items, &task.with_param, task.with_sequence.as_ref()),
             };
+            self.check_hooks(&call.place, call.hooks);
             self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
             self.step_in(call.place.clone());
             let target = self.follow(home, &call, is_exit);

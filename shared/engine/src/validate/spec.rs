@@ -62,6 +62,7 @@ pub(super) fn check(
     for (name, is_exit) in entries.into_iter().filter(|(name, _)| !name.is_empty()) {
         walker.call_named(&Home::Local, name, &spec.arguments, is_exit);
     }
+    walker.check_hooks("hooks", &spec.hooks);
     for hook in spec.hooks.values() {
         let arguments = if hook.arguments == Arguments::default() { &spec.arguments } else { &hook.arguments };
         walker.call(&Home::Local, &hook.template, hook.template_ref.as_ref(), None, arguments, true);

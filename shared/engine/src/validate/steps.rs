@@ -39,6 +39,7 @@ impl Walker<'_> {
                     sequence: step.with_sequence.as_ref(),
                     loops: loops(&step.with_items, &step.with_param, step.with_sequence.as_ref()),
                 };
+                self.check_hooks(&call.place, call.hooks);
                 self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
                 self.step_in(call.place.clone());
                 let has_more = !step.hooks.is_empty() || step.inline.is_some();
