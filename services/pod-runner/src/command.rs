@@ -152,6 +152,9 @@ impl NodeActor {
                 }
             }
             ClusterCommand::CreateObject { manifest } => self.create_object(command, manifest).await,
+            ClusterCommand::SaveCacheEntry { config_map, key, entry } => {
+                self.save_cache_entry(command, config_map, key, entry).await
+            }
             ClusterCommand::DeleteObject { api_version, resource_kind, name } => {
                 let objects = self.objects(command, api_version, resource_kind);
                 self.delete(&objects, name).await?;
@@ -236,6 +239,30 @@ impl NodeActor {
         }
     }
 
+    async fn save_cache_entry(
+        &self,
+        command: &CommandMessage,
+        config_map: &str,
+        key: &str,
+        entry: &str,
+    ) -> Result<Outcome, kube::Error> {
+        let maps = self.objects(command, "v1", "ConfigMap");
+        let data = json!({"data": {key: entry}});
+        match maps.patch(config_map, &PatchParams::default(), &Patch::Merge(&data)).await {
+            Ok(_) => return Ok(Outcome::Done),
+            Err(error) if api::answer(&error) == api::Answer::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: "Cache"}});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: entry}});
+        match self.create(&maps, map).await {
+            Ok(()) => Ok(Outcome::Done),
+            // Someone else was quicker: ours goes on top.
+            Err(error) if api::answer(&error) == api::Answer::AlreadyExists => Ok(Outcome::Later),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn create(&self, objects: &Api<DynamicObject>, manifest: Value) -> Result<(), kube::Error> {
         let object: DynamicObject = serde_json::from_value(manifest).map_err(kube::Error::SerdeError)?;
         objects.create(&PostParams::default(), &object).await.map(|_| ())
@@ -305,6 +332,7 @@ fn kind_of(command: &ClusterCommand) -> &'static str {
         ClusterCommand::DeletePod { .. } => "deletePod",
         ClusterCommand::LabelPodCompleted { .. } => "labelPodCompleted",
         ClusterCommand::CreateObject { .. } => "createObject",
+        ClusterCommand::SaveCacheEntry { .. } => "saveCacheEntry",
         ClusterCommand::DeleteObject { .. } => "deleteObject",
     }
 }

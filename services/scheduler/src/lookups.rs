@@ -67,7 +67,11 @@ async fn get(client: &kube::Client, key: &LookupKey) -> Option<Value> {
             Ok(None) => return None,
             Ok(Some(mut object)) => {
                 object.metadata.managed_fields = None;
-                return api::to_json(&object).ok();
+                let mut object = api::to_json(&object).ok()?;
+                if let Some(wanted) = &key.data_key {
+                    keep_only(&mut object, wanted);
+                }
+                return Some(object);
             }
             Err(error) if api::answer(&error) == api::Answer::Transient => {
                 tracing::warn!(lookup = ?key, error = &error as &dyn std::error::Error, "lookup not answered, trying again");
@@ -78,6 +82,15 @@ async fn get(client: &kube::Client, key: &LookupKey) -> Option<Value> {
                 return None;
             }
         }
+    }
+}
+
+/// Takes all of a ConfigMap's data away but one key.
+fn keep_only(map: &mut Value, wanted: &str) {
+    let Some(members) = map.as_object_mut() else { return };
+    members.remove("binaryData");
+    if let Some(Value::Object(data)) = members.get_mut("data") {
+        data.retain(|key, _| key == wanted);
     }
 }
 

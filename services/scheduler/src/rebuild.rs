@@ -168,6 +168,7 @@ fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
         | ClusterCommand::DeletePod { .. }
         | ClusterCommand::LabelPodCompleted { .. }
         | ClusterCommand::CreateObject { .. }
+        | ClusterCommand::SaveCacheEntry { .. }
         | ClusterCommand::DeleteObject { .. } => true,
     }
 }

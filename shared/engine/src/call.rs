@@ -107,6 +107,9 @@ impl Workflow {
         {
             return Err(self.lock_problem(synchronization));
         }
+        if self.recall(call, &template)? {
+            return Ok(());
+        }
         if retried {
             return self.begin_retry(call, template);
         }
@@ -139,6 +142,7 @@ impl Workflow {
         if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
             self.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
+        self.note_miss(call, &template);
         let results_wanted = match &body {
             Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template),
             Body::Leaf | Body::Retry(_) => Vec::new(),
@@ -158,6 +162,7 @@ impl Workflow {
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
         if let Some(ended) = self.frames.get_mut(frame).and_then(Option::take) {
             self.live.remove(&ended.node_id);
+            self.memorize(&ended);
             self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
         }
     }

@@ -21,6 +21,7 @@ mod frame;
 mod ids;
 mod library;
 mod limits;
+mod memoize;
 mod nodes;
 pub mod ops;
 mod outputs;

@@ -103,6 +103,7 @@ impl Library {
             kind: LookupKind::ConfigMap,
             namespace: namespace.into(),
             name: name.into(),
+            data_key: None,
         });
         let Some(Some(map)) = found else {
             return Err(format!(
@@ -124,7 +125,8 @@ impl Library {
 
     /// True when the ConfigMap exists and has the key, whatever its labels.
     pub fn has_config_map_key(&self, namespace: &str, name: &str, key: &str) -> bool {
-        let key_of = LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into() };
+        let key_of =
+            LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into(), data_key: None };
         self.answers
             .get(&key_of)
             .and_then(Option::as_ref)
@@ -174,7 +176,7 @@ impl Workflow {
     }
 
     pub(crate) fn on_looked_up(&mut self, key: LookupKey, object: Option<Value>) {
-        if self.library.answers.contains_key(&key) {
+        if self.found_in_cache(&key, &object) || self.library.answers.contains_key(&key) {
             return;
         }
         let cluster = key.kind == LookupKind::ClusterWorkflowTemplate;

@@ -217,6 +217,7 @@ impl Workflow {
         for node in nodes.values() {
             self.count(node);
             self.note_id(&node.name, &node.id);
+            self.recall_saved(node);
             if !node.children.is_empty() {
                 self.untold.insert(node.id.clone());
             }

@@ -33,7 +33,7 @@ impl<'a> References<'a> {
 
     pub fn config_map(&mut self, name: &str) {
         let namespace = self.namespace.to_owned();
-        self.found.insert(LookupKey { kind: LookupKind::ConfigMap, namespace, name: name.to_owned() });
+        self.found.insert(LookupKey { kind: LookupKind::ConfigMap, namespace, name: name.to_owned(), data_key: None });
     }
 
     fn template(&mut self, template: &Template) {
@@ -106,5 +106,5 @@ pub(crate) fn template_key(namespace: &str, cluster: bool, name: &str) -> Lookup
         true => (LookupKind::ClusterWorkflowTemplate, ""),
         false => (LookupKind::WorkflowTemplate, namespace),
     };
-    LookupKey { kind, namespace: namespace.to_owned(), name: name.to_owned() }
+    LookupKey { kind, namespace: namespace.to_owned(), name: name.to_owned(), data_key: None }
 }

@@ -44,6 +44,7 @@ pub struct Workflow {
     pub(crate) claimed: HashMap<String, String>,
     /// Ids that do not follow from the node's name alone, by name.
     pub(crate) renumbered: HashMap<String, String>,
+    pub(crate) memo: crate::memoize::Memo,
     /// Nodes that were there before this was: they have children that this has not published.
     pub(crate) untold: HashSet<String>,
     /// Events that came while lookups were under way.
@@ -131,6 +132,7 @@ impl Workflow {
             hooks_open: 0,
             claimed: HashMap::new(),
             renumbered: HashMap::new(),
+            memo: crate::memoize::Memo::default(),
             untold: HashSet::new(),
             object,
         };

@@ -126,7 +126,7 @@ fn by_key(documents: &[Value]) -> BTreeMap<LookupKey, Value> {
             _ => continue,
         };
         let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        found.insert(LookupKey { kind, namespace: namespace.to_owned(), name }, document.clone());
+        found.insert(LookupKey { kind, namespace: namespace.to_owned(), name, data_key: None }, document.clone());
     }
     found
 }

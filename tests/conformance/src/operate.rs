@@ -139,7 +139,7 @@ impl World {
             _ => return Ok(()),
         };
         let namespace = if kind == LookupKind::ClusterWorkflowTemplate { String::new() } else { namespace };
-        self.objects.insert(LookupKey { kind, namespace, name }, value);
+        self.objects.insert(LookupKey { kind, namespace, name, data_key: None }, value);
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl World {
         for command in commands {
             match command {
                 Command::Lookup(key) => {
-                    let object = self.objects.get(&key).cloned();
+                    let object = self.objects.get(&LookupKey { data_key: None, ..key.clone() }).cloned();
                     self.feed(name, Observed::LookedUp { key, object })?;
                 }
                 Command::Cluster { command: ClusterCommand::CreatePod { manifest }, .. } => {

@@ -37,6 +37,8 @@ pub enum ClusterCommand {
     LabelPodCompleted { name: String },
     /// An object that belongs to the workflow (a PVC, a PodDisruptionBudget) should exist.
     CreateObject { manifest: Value },
+    /// The cache, a ConfigMap that is made when there is none, should have this entry (JSON text) under the key.
+    SaveCacheEntry { config_map: String, key: String, entry: String },
     /// An object of the workflow should be gone.
     DeleteObject { api_version: String, resource_kind: String, name: String },
 }

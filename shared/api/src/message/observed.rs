@@ -47,6 +47,9 @@ pub struct LookupKey {
     /// Empty for cluster-scoped kinds.
     pub namespace: String,
     pub name: String,
+    /// The only key of a ConfigMap's data that is wanted: a ConfigMap may be larger than a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_key: Option<String>,
 }
 
 /// The kinds that can be looked up.

@@ -209,7 +209,8 @@ impl World<'_> {
                     self.schedule_at(due, Due::Timer(key));
                 }
                 Command::Lookup(key) => {
-                    let object = self.options.documents.get(&key).cloned();
+                    let whole = LookupKey { data_key: None, ..key.clone() };
+                    let object = self.options.documents.get(&whole).cloned();
                     self.schedule(SignedDuration::ZERO, Due::Fact(Observed::LookedUp { key, object }));
                 }
                 Command::Publish(changed) => {
@@ -233,6 +234,7 @@ impl World<'_> {
             }
             ClusterCommand::LabelPodCompleted { .. }
             | ClusterCommand::CreateObject { .. }
+            | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => {}
         }
     }

@@ -1,0 +1,222 @@
+//! Memoization: a call whose key is in its cache ends at once with the outputs kept there.
+//!
+//! A cache is a ConfigMap, an entry the JSON text of one key of its data. It is read anew for each call, as others write
+//! it too; what this workflow saves it knows by itself. Source: Argo docs/memoization.md; inventory §8, row 21.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use argosy_api::{
+    labels,
+    message::{ClusterCommand, LookupKey, LookupKind},
+    v1alpha1::{MemoizationStatus, Memoize, NodePhase, NodeStatus, NodeType, Outputs, Template, Time},
+};
+use argosy_template::duration;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Command, Workflow,
+    call::{Call, Kind, kind_of},
+    frame::Frame,
+    nodes::{set, set_text},
+    publish,
+    workflow::Work,
+};
+
+/// What is known of caches.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    /// Calls that wait for the answer to a lookup.
+    waiting: BTreeMap<LookupKey, Vec<Arc<Call>>>,
+    /// What was found for calls, by the id of their node.
+    found: HashMap<String, Option<Value>>,
+    /// What this workflow has saved, by cache and key.
+    saved: HashMap<(String, String), Entry>,
+}
+
+/// What a cache holds under one key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Entry {
+    #[serde(rename = "nodeID", alias = "NodeID")]
+    node_id: String,
+    #[serde(alias = "Outputs")]
+    outputs: Option<Outputs>,
+    creation_timestamp: Option<Time>,
+    last_hit_timestamp: Option<Time>,
+}
+
+impl Workflow {
+    /// True when the call need not be made: its node has the outputs of an earlier one, or the cache was asked for them.
+    ///
+    /// Errors: a key or cache that cannot be used.
+    pub(crate) fn recall(&mut self, call: &Arc<Call>, template: &Template) -> Result<bool, String> {
+        let Some(memoize) = &template.memoize else { return Ok(false) };
+        if call.attempt.is_some() || self.node(&call.id).is_some() {
+            return Ok(false);
+        }
+        let status = status_of(memoize)?;
+        let place = (status.cache_name.clone(), status.key.clone());
+        let entry = match self.memo.saved.get(&place) {
+            Some(entry) => Some(entry.clone()),
+            None => match self.memo.found.remove(&call.id) {
+                Some(map) => read(map.as_ref(), &status)?,
+                None => {
+                    self.ask(call, &status);
+                    return Ok(true);
+                }
+            },
+        };
+        let Some(entry) = entry else { return Ok(false) };
+        if self.is_too_old(&entry, &memoize.max_age)? {
+            return Ok(false);
+        }
+        self.hit(call, template, status, entry);
+        Ok(true)
+    }
+
+    fn ask(&mut self, call: &Arc<Call>, status: &MemoizationStatus) {
+        let key = LookupKey {
+            kind: LookupKind::ConfigMap,
+            namespace: self.object.metadata.namespace.clone(),
+            name: status.cache_name.clone(),
+            data_key: Some(status.key.clone()),
+        };
+        let waiting = self.memo.waiting.entry(key.clone()).or_default();
+        if waiting.is_empty() {
+            self.commands.push(Command::Lookup(key));
+        }
+        waiting.push(call.clone());
+    }
+
+    /// Gives an answer to the calls that wait for it; false when none does.
+    pub(crate) fn found_in_cache(&mut self, key: &LookupKey, object: &Option<Value>) -> bool {
+        let Some(calls) = self.memo.waiting.remove(key) else { return false };
+        for call in calls {
+            self.memo.found.insert(call.id.clone(), object.clone());
+            self.work.push_back(Work::Call(call));
+        }
+        true
+    }
+
+    fn is_too_old(&self, entry: &Entry, max_age: &str) -> Result<bool, String> {
+        if max_age.is_empty() {
+            return Ok(false);
+        }
+        let nanos = duration::parse(max_age).map_err(|e| format!("memoize.maxAge: {e}"))?;
+        let Some(created) = entry.creation_timestamp else { return Ok(true) };
+        let until = created.0.checked_add(SignedDuration::from_nanos(nanos));
+        Ok(until.is_ok_and(|until| self.now > until))
+    }
+
+    /// The node of a call that need not be made.
+    fn hit(&mut self, call: &Arc<Call>, template: &Template, status: MemoizationStatus, entry: Entry) {
+        let kind = match kind_of(template) {
+            Kind::Pod => NodeType::Pod,
+            Kind::Suspend => NodeType::Suspend,
+            Kind::Steps => NodeType::Steps,
+            Kind::Dag => NodeType::Dag,
+            Kind::Unsupported(_) => NodeType::Skipped,
+        };
+        let id = self.create_called(call, kind, NodePhase::Succeeded, "");
+        let inputs = Some(template.inputs.clone()).filter(|inputs| *inputs != Default::default());
+        let (outputs, hit) = (entry.outputs.clone(), MemoizationStatus { hit: true, ..status.clone() });
+        self.update_node(&id, |node| {
+            let progress = crate::pods::completed(&node.progress);
+            set(&mut node.inputs, inputs)
+                | set(&mut node.outputs, outputs)
+                | set(&mut node.memoization_status, Some(hit))
+                | (node.r#type.executes() && set_text(&mut node.progress, &progress))
+        });
+        self.lift_outputs(&id, template);
+        self.save(&id, &status, Entry { last_hit_timestamp: Some(Time::new(self.now)), ..entry });
+        self.work.push_back(Work::Fulfilled(call.parent.clone()));
+    }
+
+    /// Marks the node of a call that is made although it could have been in the cache.
+    pub(crate) fn note_miss(&mut self, call: &Call, template: &Template) {
+        if let Some(memoize) = &template.memoize
+            && call.attempt.is_none()
+            && let Ok(status) = status_of(memoize)
+        {
+            self.update_node(&call.id, |n| {
+                n.memoization_status.is_none() && set(&mut n.memoization_status, Some(status))
+            });
+        }
+    }
+
+    /// Keeps the outputs of a node that has ended well.
+    pub(crate) fn memorize(&mut self, ended: &Frame) {
+        if ended.template.memoize.is_none() || ended.call.attempt.is_some() {
+            return;
+        }
+        let Some((status, entry)) = self.node(&ended.node_id).and_then(remembered) else { return };
+        self.memo.saved.insert((status.cache_name.clone(), status.key.clone()), entry.clone());
+        self.save(&ended.node_id, &status, entry);
+    }
+
+    /// Takes up what a node of a rebuilt workflow has saved.
+    pub(crate) fn recall_saved(&mut self, node: &NodeStatus) {
+        if let Some((status, entry)) = remembered(node) {
+            self.memo.saved.insert((status.cache_name, status.key), entry);
+        }
+    }
+
+    fn save(&mut self, node_id: &str, status: &MemoizationStatus, entry: Entry) {
+        let command = ClusterCommand::SaveCacheEntry {
+            config_map: status.cache_name.clone(),
+            key: status.key.clone(),
+            entry: publish::text(&entry),
+        };
+        self.commands.push(Command::Cluster { node_id: node_id.to_owned(), command });
+    }
+}
+
+/// The entry that a node stands for, if it ended well and was not in the cache before.
+fn remembered(node: &NodeStatus) -> Option<(MemoizationStatus, Entry)> {
+    let status = node.memoization_status.clone().filter(|status| !status.hit)?;
+    let entry = Entry {
+        node_id: node.id.clone(),
+        outputs: node.outputs.clone(),
+        creation_timestamp: node.finished_at,
+        last_hit_timestamp: node.finished_at,
+    };
+    (node.phase == NodePhase::Succeeded).then_some((status, entry))
+}
+
+/// Where a memoized call looks. Source: Argo's pattern of keys, `^[a-zA-Z0-9][-a-zA-Z0-9]*$`.
+fn status_of(memoize: &Memoize) -> Result<MemoizationStatus, String> {
+    let map = memoize.cache.as_ref().and_then(|cache| cache.config_map.as_ref());
+    let cache_name = map.and_then(|map| map["name"].as_str()).unwrap_or_default().to_owned();
+    if cache_name.is_empty() {
+        return Err("memoize.cache.configMap.name is required".to_owned());
+    }
+    let key = memoize.key.clone();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if key.is_empty() || key.starts_with('-') || !key.chars().all(is_plain) {
+        return Err(format!("invalid cache key '{key}': letters, digits and '-' only, and no '-' in front"));
+    }
+    Ok(MemoizationStatus { hit: false, key, cache_name })
+}
+
+fn read(map: Option<&Value>, status: &MemoizationStatus) -> Result<Option<Entry>, String> {
+    let Some(map) = map else { return Ok(None) };
+    let label = map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
+    if label != Some("Cache") {
+        return Err(format!(
+            "ConfigMap '{}' needs to have the label {}: Cache to be used as a cache",
+            status.cache_name,
+            labels::CONFIG_MAP_TYPE
+        ));
+    }
+    let Some(text) = map.get("data").and_then(|data| data.get(&status.key)).and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|error| format!("entry '{}' of cache '{}' cannot be read: {error}", status.key, status.cache_name))
+}
