@@ -22,7 +22,7 @@ impl Workflow {
         let mut value = compiled.value.clone().unwrap_or_else(|| json(&compiled.template));
         value["inputs"] = json(&inputs);
         let locals = self.locals(call, &compiled.template, retried);
-        let options = Options { allow_unresolved: true, ..Default::default() };
+        let options = Options::lenient();
         let first = Layered::new([&locals as &dyn Scope, &self.globals]);
         tags::render_value(&mut value, &first, &options).map_err(|e| e.to_string())?;
         let inputs: Inputs = api::from_value(value["inputs"].clone()).map_err(|e| e.to_string())?;
@@ -77,7 +77,7 @@ impl Workflow {
         if let Some(from) = &parameter.value_from
             && let Some(key) = &from.config_map_key_ref
         {
-            let options = Options { allow_unresolved: true, ..Default::default() };
+            let options = Options::lenient();
             let name = tags::render(&key.name, &self.globals, &options).map_err(|e| e.to_string())?;
             let key_text = tags::render(&key.key, &self.globals, &options).map_err(|e| e.to_string())?;
             let read = self.library.config_map_value(&self.object.metadata.namespace, &name, &key_text);

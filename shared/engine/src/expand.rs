@@ -39,7 +39,7 @@ pub(crate) fn unroll(step: &WorkflowStep, items: &[Value]) -> Result<Vec<Workflo
             map.remove(member);
         }
     }
-    let options = Options { allow_unresolved: true, ..Default::default() };
+    let options = Options::lenient();
     let mut steps = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let mut one = value.clone();

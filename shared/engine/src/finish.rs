@@ -17,7 +17,6 @@ use crate::{
     frame::{Body, FrameId, Parent},
     library::TemplateScope,
     nodes::set,
-    outputs::lenient,
     publish::Field,
     workflow::{Stage, Work},
 };
@@ -136,7 +135,7 @@ impl Workflow {
             ..Default::default()
         };
         let mut value = crate::publish::json(&step);
-        let rendered = tags::render_value(&mut value, &self.globals, &lenient()).is_ok();
+        let rendered = tags::render_value(&mut value, &self.globals, &tags::Options::lenient()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
         let call = Call {
             id: self.claim_id(&name),

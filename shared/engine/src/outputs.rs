@@ -1,7 +1,7 @@
 //! Outputs: of steps and dags from what is inside them, and of the workflow from what is declared global.
 
 use argosy_api::v1alpha1::{Artifact, Outputs, Parameter, Template};
-use argosy_template::{Layered, Options, Scope};
+use argosy_template::{Layered, Scope};
 use serde_json::Value;
 
 use crate::{
@@ -156,9 +156,4 @@ fn member(tail: &str) -> Option<(&str, &str)> {
     let end = tail.find(['\'', '\\'])?;
     let after = &tail[end..];
     Some((&tail[..end], after.strip_prefix("\\\"]").or_else(|| after.strip_prefix("']"))?))
-}
-
-/// Options under which a missing value stays a tag.
-pub(crate) fn lenient() -> Options {
-    Options { allow_unresolved: true, ..Default::default() }
 }

@@ -212,7 +212,7 @@ impl Workflow {
         artifact.global_name.clone_from(&wanted.global_name);
         if !wanted.sub_path.is_empty() {
             let scope = LocalScope::new(self, frame);
-            let options = tags::Options { allow_unresolved: true, ..Default::default() };
+            let options = tags::Options::lenient();
             let sub = tags::render(&wanted.sub_path, &Layered::new([&scope as &dyn Scope, &self.globals]), &options)
                 .map_err(|e| e.to_string())?;
             append_key(&mut artifact, &sub)?;
