@@ -53,7 +53,10 @@ pub struct Fold {
     members: Value,
     /// The members as the API has them.
     members_written: Value,
-    /// Nodes that changed, with the text that the API has.
+    /// What was folded of the members and is not written, as a merge patch: also where it says what the API has, or had
+    /// until somebody edited the object.
+    changes: Value,
+    /// Nodes that were folded and are not written, with the text that the API has.
     dirty: BTreeMap<String, Option<Box<str>>>,
     delta: WorkflowDelta,
     is_compressed: bool,
@@ -194,6 +197,7 @@ impl Fold {
         };
         if let Value::Object(_) = &delta.status {
             merge(&mut self.members, &delta.status);
+            merge_patches(&mut self.changes, &delta.status);
         }
         self.delta.labels.extend(delta.labels);
         self.delta.annotations.extend(delta.annotations);
@@ -226,6 +230,7 @@ impl Fold {
             None => self.nodes.remove(id),
         };
         if before == text {
+            self.dirty.entry(id.to_owned()).or_insert(before);
             return;
         }
         let share = |text: &str| serde_json::from_str(text).map_or(0, |node| digest::of_node(id, &node));
@@ -318,6 +323,7 @@ impl Fold {
     pub fn written(&mut self, resource_version: String) {
         self.resource_version = resource_version;
         self.members_written.clone_from(&self.members);
+        self.changes = Value::Null;
         self.dirty.clear();
         self.delta = WorkflowDelta::default();
         self.is_plain_written = !self.is_compressed;
@@ -339,9 +345,10 @@ impl Fold {
                 let node = self.nodes.get(&id).map(|text| serde_json::from_str(text)).transpose()?;
                 fresh.put(&id, node);
             }
-            if let Some(change) = diff(&self.members_written, &self.members) {
-                merge(&mut fresh.members, &change);
+            if let Value::Object(_) = &self.changes {
+                merge(&mut fresh.members, &self.changes);
             }
+            fresh.changes = std::mem::take(&mut self.changes);
             fresh.delta = std::mem::take(&mut self.delta);
         }
         *self = fresh;

@@ -119,6 +119,27 @@ fn a_conflict_keeps_both_sides() {
 }
 
 #[test]
+fn what_an_edit_took_away_comes_back_with_the_same_value() {
+    let mut object = object(Value::Null, None);
+    let mut fold = Fold::of_object(&object).expect("readable");
+    let end = || {
+        let status = json!({"phase": "Failed", "finishedAt": "t", "conditions": [{"type": "Completed"}]});
+        with_status(change(5, &[("a", NodePhase::Failed, "")]), status)
+    };
+    fold.apply(end(), 0, 0, false);
+    write(&mut fold, &mut object);
+    // A retry within the second in which the workflow ended: the end that follows says the same.
+    object["status"] = json!({"phase": "", "nodes": {"a": {"id": "a", "name": "a", "phase": "Running"}}});
+    object["metadata"]["resourceVersion"] = json!("77");
+    fold.apply(StatusChanged { observed_sequence: 9, ..end() }, 5, 0, false);
+    fold.rebase(&object).expect("readable");
+    write(&mut fold, &mut object);
+    assert_eq!(object["status"]["finishedAt"], "t");
+    assert_eq!(object["status"]["conditions"], json!([{"type": "Completed"}]));
+    assert_eq!(object["status"]["nodes"]["a"]["phase"], "Failed");
+}
+
+#[test]
 fn a_large_status_is_compressed_and_stays_so() {
     let mut object = object(json!({"nodes": {"old": {"id": "old", "name": "old", "type": "Pod"}}}), None);
     let mut fold = Fold::of_object(&object).expect("readable");
