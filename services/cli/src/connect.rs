@@ -20,6 +20,12 @@ pub struct Connect {
     /// Context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
+    /// Cluster of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// User of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
     /// Namespace [default: that of the object or context, else "default"]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
@@ -39,7 +45,8 @@ pub struct Connection {
 impl Connect {
     /// Connects as the flags, the environment and the state folder say.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let options =
+            KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
         let dev = dev_kubeconfig();
         let config = if let Some(path) = &self.kubeconfig {
             from_file(path, &options).await?

@@ -24,6 +24,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// It is not taken amiss.
     pub warning: bool,
+    /// Only who is strict takes it amiss: a field that nobody knows.
+    pub strict: bool,
 }
 
 impl Diagnostic {
@@ -37,6 +39,7 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             warning: false,
+            strict: false,
         }
     }
 

@@ -15,21 +15,22 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     failure::Failure,
     objects,
-    view::{self, View},
+    render::tree::Filter,
+    view::{self, Show, View},
 };
 
 /// How to follow.
 pub struct Options {
     /// Show on standard error: standard output is for the objects.
     pub to_stderr: bool,
-    /// Show logs.
-    pub log: bool,
+    /// What is shown.
+    pub show: Show,
+    /// The nodes shown.
+    pub filter: Filter,
     /// Terminate after this time.
     pub timeout: Option<Duration>,
     /// No colours.
     pub no_color: bool,
-    /// Show nothing.
-    pub silent: bool,
     /// What Ctrl-C does.
     pub interrupt: Interrupt,
 }
@@ -63,10 +64,10 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = if options.silent { View::silent() } else { View::new(client.clone(), target, options.log) };
+    let mut view = View::new(client.clone(), target, options.show, options.filter.clone());
     let mut changes: SelectAll<Changes> =
         created.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
-    let mut latest = created.iter().map(objects::workflow).collect::<Result<Vec<Workflow>, _>>()?;
+    let mut latest = created.iter().map(objects::readable).collect::<Result<Vec<Workflow>, _>>()?;
     let mut finals: Vec<Option<Value>> = vec![None; created.len()];
     let mut interrupts = 0_u8;
     let mut tick = tokio::time::interval(view::REDRAW);
@@ -84,7 +85,7 @@ pub async fn follow(
                     Change::Now(object) => (object, false),
                     Change::Gone(object) => (object, true),
                 };
-                let workflow = objects::workflow(&object)?;
+                let workflow = objects::readable(&object)?;
                 if workflow.status.phase.is_completed() || gone {
                     finals[index].get_or_insert(objects::value(&object)?);
                 }

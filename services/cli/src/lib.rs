@@ -9,6 +9,7 @@ mod duration;
 mod failure;
 mod follow;
 pub mod load;
+mod merged;
 mod objects;
 mod output;
 mod overrides;

@@ -54,22 +54,60 @@ pub fn value(object: &DynamicObject) -> Result<Value, Failure> {
     Ok(value)
 }
 
-/// The object as a workflow.
+/// The object as a workflow. Errors: it is none, where somebody wrote past all checks.
 pub fn workflow(object: &DynamicObject) -> Result<Workflow, Failure> {
     Ok(v1::from_value(value(object)?).map_err(anyhow::Error::from)?)
 }
 
-/// Reads one workflow; `@latest` is the one created last.
+/// The object as a workflow to show or to stop; of one that cannot be read whole, what can be read.
+///
+/// Errors: its metadata cannot be read either.
+pub fn readable(object: &DynamicObject) -> Result<Workflow, Failure> {
+    readable_value(&value(object)?)
+}
+
+/// As [`readable`], of JSON.
+pub fn readable_value(value: &Value) -> Result<Workflow, Failure> {
+    let mut rest = value.clone();
+    for member in ["spec", "status"] {
+        match v1::from_value(rest.clone()) {
+            Ok(workflow) => return Ok(workflow),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "left out the {member} of a workflow");
+            }
+        }
+        if let Some(members) = rest.as_object_mut() {
+            members.remove(member);
+        }
+    }
+    Ok(v1::from_value(rest).map_err(anyhow::Error::from)?)
+}
+
+/// Reads one workflow; `@latest` is the one created last. Errors: there is none.
 pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<DynamicObject, Failure> {
+    get_opt(client, namespace, name).await?.ok_or_else(|| not_found(name))
+}
+
+/// That there is no workflow `name`, as API servers say it.
+pub fn not_found(name: &str) -> Failure {
+    let what = if name == "@latest" {
+        "there is no workflow".to_owned()
+    } else {
+        format!("workflows.argoproj.io \"{name}\" not found")
+    };
+    Failure::Other(anyhow::anyhow!("{what}"))
+}
+
+/// As [`get`]; `None` where there is none.
+pub async fn get_opt(client: &Client, namespace: &str, name: &str) -> Result<Option<DynamicObject>, Failure> {
     let api = workflows(client, namespace);
     if name != "@latest" {
-        return Ok(api.get(name).await?);
+        return Ok(api.get_opt(name).await?);
     }
     let all = api.list(&ListParams::default()).await?.items;
-    let latest = all.into_iter().max_by_key(|object| {
+    Ok(all.into_iter().max_by_key(|object| {
         (object.metadata.creation_timestamp.as_ref().map(|time| time.0), object.metadata.name.clone())
-    });
-    latest.ok_or_else(|| Failure::Other(anyhow::anyhow!("there is no workflow in namespace {namespace}")))
+    }))
 }
 
 /// `@latest` to the name it stands for.

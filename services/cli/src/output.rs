@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, io::IsTerminal};
 
-use argosy_api::v1alpha1::{self as v1, Workflow};
 use clap::ValueEnum;
 use jiff::Timestamp;
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::{
     connect::Connect,
     failure::Failure,
-    render::{Style, details, tree::Filter},
+    render::{Style, Width, details, tree::Filter},
 };
 
 /// Forms of output.
@@ -37,7 +37,12 @@ impl fmt::Display for Output {
 /// Colours and columns for standard output.
 pub fn style(connect: &Connect, output: Option<Output>) -> Style {
     let wanted = !connect.no_color && std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
-    Style { color: wanted, wide: output == Some(Output::Wide), short: output == Some(Output::Short) }
+    let width = match output {
+        Some(Output::Wide) => Width::Wide,
+        Some(Output::Short) => Width::Short,
+        Some(Output::Name | Output::Json | Output::Yaml) | None => Width::Normal,
+    };
+    Style { color: wanted, width, ..Style::default() }
 }
 
 /// Text to standard output; a reader that went away ends the program quietly.
@@ -47,6 +52,12 @@ pub fn print(text: &str) {
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// As [`objects`], of workflows from the API.
+pub fn listed(objects: &[DynamicObject], output: Option<Output>, connect: &Connect) -> Result<(), Failure> {
+    let values = objects.iter().map(crate::objects::value).collect::<Result<Vec<_>, _>>()?;
+    self::objects(&values, output, style(connect, output))
 }
 
 /// One object, or a `List` of several, in the form asked for.
@@ -66,14 +77,17 @@ pub fn objects(values: &[Value], output: Option<Output>, style: Style) -> Result
                 print(&format!("{}\n", value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()));
             }
         }
-        None | Some(Output::Wide | Output::Short) => {
-            for (index, value) in values.iter().enumerate() {
-                let workflow: Workflow = v1::from_value(value.clone()).map_err(anyhow::Error::from)?;
-                let gap = if index > 0 { "\n" } else { "" };
-                let filter = Filter::default();
-                print(&format!("{gap}{}", details::details(&workflow, &filter, style, Timestamp::now())));
-            }
-        }
+        None | Some(Output::Wide | Output::Short) => details(values, &Filter::default(), style)?,
+    }
+    Ok(())
+}
+
+/// The facts and trees of workflows.
+pub fn details(values: &[Value], filter: &Filter, style: Style) -> Result<(), Failure> {
+    for (index, value) in values.iter().enumerate() {
+        let workflow = crate::objects::readable_value(value)?;
+        let gap = if index > 0 { "\n" } else { "" };
+        print(&format!("{gap}{}", details::details(&workflow, filter, style, Timestamp::now())));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ pub struct Overrides {
     #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
     pub parameter: Vec<String>,
     /// Set parameters from a YAML or JSON file of names and values; `-p` wins over it
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'f', long, value_name = "FILE")]
     pub parameter_file: Option<String>,
     /// Start with this template instead of spec.entrypoint
     #[arg(long, value_name = "TEMPLATE")]
@@ -37,8 +37,15 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// The flags as the engine takes them. Errors: a parameter file that cannot be read.
+    /// The flags as the engine takes them. Errors: a parameter file that cannot be read; a flag that is no pair.
     pub fn options(&self) -> Result<SubmitOptions, Failure> {
+        if let Some(wrong) = self.parameter.iter().find(|pair| !pair.contains('=')) {
+            return Err(Failure::Usage(format!("--parameter {wrong}: expected NAME=VALUE")));
+        }
+        let labels = self.labels.iter().flat_map(|labels| labels.split(','));
+        if let Some(wrong) = labels.into_iter().find(|pair| !pair.contains('=')) {
+            return Err(Failure::Usage(format!("--labels {wrong}: expected NAME=VALUE,NAME=VALUE")));
+        }
         let mut parameters = match &self.parameter_file {
             Some(path) => parameter_file(path)?,
             None => Vec::new(),
@@ -130,7 +137,7 @@ mod tests {
         let expected = json!({"metadata": {"generateName": "a-", "labels": {"x": "1", "y": "2"}}, "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "p", "value": "2"}, {"name": "q", "value": "a=b"}]}, "other": 7}});
         assert_eq!(value, expected);
         let wrong = Overrides { parameter: vec!["p".into()], ..Overrides::default() };
-        let error = apply(&mut value, &wrong.options().expect("no file is named")).expect_err("no value");
-        assert!(error.contains("NAME=VALUE"), "{error}");
+        let error = wrong.options().expect_err("no value");
+        assert!(error.to_string().contains("NAME=VALUE"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use argosy_api::{
     v1alpha1::{NodePhase, NodeType, Workflow},
 };
 use futures::{AsyncBufReadExt, Stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::LogParams};
 
@@ -18,6 +19,50 @@ pub struct PodOf {
     pub display: String,
     /// The node's phase.
     pub phase: NodePhase,
+    /// When the node was started.
+    pub started: Option<Timestamp>,
+    /// The containers of a container set; none for a pod whose container is `main`.
+    pub containers: Vec<String>,
+}
+
+/// One container's log.
+#[derive(Clone, Debug)]
+pub struct LogOf {
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// What stands before its lines: the pod's name, with the container's where there are several.
+    pub prefix: String,
+    /// No line is older.
+    pub since: Option<Timestamp>,
+}
+
+impl PodOf {
+    /// True once its containers may have said something.
+    pub fn has_started(&self) -> bool {
+        !matches!(self.phase, NodePhase::Pending | NodePhase::Unknown)
+    }
+
+    /// True when `text` is its name, or that of its node.
+    pub fn is(&self, text: &str) -> bool {
+        text == self.name || text == self.display
+    }
+
+    /// Its logs: that of `container`, else those of all containers with a node, else that of `main`.
+    pub fn logs(&self, container: Option<&str>) -> Vec<LogOf> {
+        let log = |container: &str, prefix: String| LogOf {
+            pod: self.name.clone(),
+            container: container.to_owned(),
+            prefix,
+            since: self.started,
+        };
+        match container {
+            Some(container) => vec![log(container, self.name.clone())],
+            None if self.containers.is_empty() => vec![log("main", self.name.clone())],
+            None => self.containers.iter().map(|name| log(name, format!("{}/{name}", self.name))).collect(),
+        }
+    }
 }
 
 /// The pods that `workflow` has or had, oldest first.
@@ -26,12 +71,18 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
     let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
     let mut nodes: Vec<_> = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).collect();
     nodes.sort_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
+    let containers = |id: &str| {
+        let inner = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Container);
+        inner.filter(|node| node.boundary_id == id).map(|node| node.display_name.clone()).collect()
+    };
     let named = |node: &argosy_api::v1alpha1::NodeStatus| {
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| r.template.as_str());
         PodOf {
             name: pod_name(&workflow.metadata.name, &node.name, template, &node.id, version),
             display: node.display_name.clone(),
             phase: node.phase,
+            started: node.started_at.map(|at| at.0),
+            containers: containers(&node.id),
         }
     };
     nodes.into_iter().map(named).collect()
@@ -42,8 +93,6 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
 pub struct LogRequest {
     /// Wait for more until the container ends.
     pub follow: bool,
-    /// Container; `main` when empty.
-    pub container: Option<String>,
     /// Of the container's run before the last restart.
     pub previous: bool,
     /// With times.
@@ -51,23 +100,23 @@ pub struct LogRequest {
     /// At most this old.
     pub since_seconds: Option<i64>,
     /// Not before this moment.
-    pub since_time: Option<jiff::Timestamp>,
+    pub since_time: Option<Timestamp>,
     /// At most this many lines, from the end.
     pub tail: Option<i64>,
 }
 
-/// The lines of a pod's log.
+/// The lines of a container's log.
 ///
 /// Errors: there is no such pod or container, or the API does not answer.
 pub async fn lines(
     client: &Client,
     namespace: &str,
-    pod: &str,
+    log: &LogOf,
     request: &LogRequest,
 ) -> Result<impl Stream<Item = std::io::Result<String>> + Send + Unpin + use<>, kube::Error> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let params = LogParams {
-        container: Some(request.container.clone().unwrap_or_else(|| "main".to_owned())),
+        container: Some(log.container.clone()),
         follow: request.follow,
         previous: request.previous,
         timestamps: request.timestamps,
@@ -76,5 +125,5 @@ pub async fn lines(
         tail_lines: request.tail,
         ..LogParams::default()
     };
-    Ok(Box::pin(api.log_stream(pod, &params).await?.lines()))
+    Ok(Box::pin(api.log_stream(&log.pod, &params).await?.lines()))
 }

@@ -10,12 +10,31 @@ use crate::{
 
 /// The validator's problem at its place in `document`, whose workflow spec is at `spec_path`.
 pub fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
+    if let Some((path, place)) = named(document, spec_path, problem) {
+        let help = help(&problem.message);
+        let base = Diagnostic::of_source(&document.source, problem.message.clone());
+        return Diagnostic { span: Some(place.value.clone()), path, help, ..base };
+    }
     let words = if problem.path.is_empty() { leading_path(&problem.message) } else { place(problem) };
     let (path, place) = find(document, spec_path, words);
     let span = Some(if path.is_empty() { place.key.start..place.key.start } else { place.key.clone() });
     let message = problem.message.clone();
     let help = help(&message);
     Diagnostic { span, path, help, ..Diagnostic::of_source(&document.source, message) }
+}
+
+/// The field of the spec that names a template which is not there.
+fn named<'a>(document: &'a Document, spec_path: &str, problem: &Problem) -> Option<(String, &'a Place)> {
+    let name = problem.message.strip_prefix("template name '")?.strip_suffix("' undefined")?;
+    if !problem.path.is_empty() {
+        return None;
+    }
+    ["entrypoint", "onExit"].into_iter().find_map(|field| {
+        let (path, place) = find(document, spec_path, &format!("spec.{field}"));
+        // A flag may have set it: then the file says something else, or nothing.
+        let written = path.ends_with(field) && document.source.text.get(place.value.clone())?.contains(name);
+        written.then_some((path, place))
+    })
 }
 
 /// The path leads from call to call, `templates.a.steps[0].x templates.b`: the last is what is wrong, but for an

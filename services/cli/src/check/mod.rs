@@ -60,35 +60,74 @@ pub enum Purpose {
     Lint,
 }
 
-/// All mistakes of `documents`. Templates among them are known to each other; `library` has those known besides.
+/// How documents are checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Templates that are known besides those among the documents.
+    pub library: &'a Library,
+    /// What the documents are for.
+    pub purpose: Purpose,
+    /// Unknown fields are mistakes.
+    pub strict: bool,
+}
+
+/// All mistakes of `documents`. Templates among them are known to each other.
 ///
 /// `edit` sets what flags say on each workflow of sound shape before its meaning is checked; its error is one of the
-/// mistakes. A document whose shape is wrong is not checked further.
+/// mistakes. The meaning of a document that has other mistakes than unknown fields is not looked at.
 pub fn documents(
     documents: &mut [Document],
-    library: &Library,
-    purpose: Purpose,
+    rules: Rules<'_>,
     edit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Vec<Diagnostic> {
-    let mut library = library.clone();
+    let mut library = rules.library.clone();
     documents.iter().for_each(|document| library.add_document(document));
     let mut problems = Vec::new();
     for document in documents {
-        let found = shape(document);
-        let mut found = if found.is_empty() { schema::check(document) } else { found };
+        let mut found = shape(document);
         if found.is_empty() {
+            found = schema::check(document);
+            found.retain(|problem| rules.strict || !problem.strict);
+        }
+        if found.iter().all(|problem| problem.strict) {
             if document.kind() == "Workflow"
                 && let Err(message) = edit(&mut document.value)
             {
                 found.push(Diagnostic::of_source(&document.source, message));
             } else {
-                found = semantic(document, &library, purpose);
+                let mut meaning = semantic(document, &library, rules.purpose);
+                meaning.extend(nameless(document, rules.purpose));
+                meaning.retain(|problem| !follows(problem, &found));
+                found.extend(meaning);
                 found.extend(expressions::check(document));
             }
         }
         problems.extend(found);
     }
     problems
+}
+
+/// True for a mistake of meaning that is there because a field's name is misspelt in the same place.
+fn follows(problem: &Diagnostic, unknown: &[Diagnostic]) -> bool {
+    let misspelt = |field: &Diagnostic| {
+        let holder = field.path.rsplit_once('.').map_or("", |(holder, _)| holder);
+        holder == problem.path && field.help.as_ref().is_some_and(|help| help.starts_with("did you mean"))
+    };
+    unknown.iter().any(misspelt)
+}
+
+/// A workflow that is to be created needs a name.
+fn nameless(document: &Document, purpose: Purpose) -> Option<Diagnostic> {
+    if purpose != Purpose::Run || document.kind() != "Workflow" || document.named().is_some() {
+        return None;
+    }
+    let place = document.place.member("metadata").unwrap_or(&document.place);
+    Some(Diagnostic {
+        span: Some(place.key.clone()),
+        path: "metadata".to_owned(),
+        help: Some("add `generateName: my-workflow-`, or use --name or --generate-name".to_owned()),
+        ..Diagnostic::of_source(&document.source, "the workflow has no name")
+    })
 }
 
 fn shape(document: &Document) -> Vec<Diagnostic> {

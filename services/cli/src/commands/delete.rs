@@ -2,7 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
 
 use super::select::{Filters, fetch};
 use crate::{
@@ -25,6 +26,12 @@ pub struct Delete {
     all_namespaces: bool,
     #[command(flatten)]
     filters: Filters,
+    /// Also those that finalizers hold: they are taken off
+    #[arg(long)]
+    force: bool,
+    /// Ask for this many at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    query_chunk_size: Option<u32>,
     /// Say what would be deleted
     #[arg(long)]
     dry_run: bool,
@@ -53,9 +60,12 @@ impl Delete {
         if self.all || filtered {
             let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
             let now = Timestamp::now();
-            let found = fetch(&connection.client, namespace, &filters.selectors).await?;
+            let found = fetch(&connection.client, namespace, &filters.selectors, self.query_chunk_size).await?;
             let found = found.into_iter().filter(|(workflow, _)| filters.pass(workflow, now));
             chosen.extend(found.map(|(workflow, _)| (workflow.metadata.namespace, workflow.metadata.name)));
+        }
+        if chosen.is_empty() {
+            output::print("No resources found\n");
         }
         for (namespace, name) in chosen {
             if self.dry_run {
@@ -63,6 +73,13 @@ impl Delete {
                 continue;
             }
             let api = objects::workflows(&connection.client, &namespace);
+            if self.force {
+                let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+                match api.patch(&name, &PatchParams::default(), &free).await {
+                    Err(kube::Error::Api(status)) if status.code == 404 => {}
+                    other => _ = other?,
+                }
+            }
             match api.delete(&name, &DeleteParams::default()).await {
                 Ok(_) => output::print(&format!("Workflow '{name}' deleted\n")),
                 Err(kube::Error::Api(status)) if status.code == 404 => {

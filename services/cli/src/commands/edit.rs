@@ -25,7 +25,7 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
     let api = objects::workflows(client, namespace);
     for _ in 0..TRIES {
         let object = objects::get(client, namespace, name).await?;
-        let before = objects::workflow(&object)?;
+        let before = objects::readable(&object)?;
         let mut after = before.clone();
         let result = change(&mut after).map_err(anyhow::Error::from)?;
         let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);

@@ -1,15 +1,15 @@
 //! `argosy get`.
 
-use argosy_api::v1alpha1::NodePhase;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::Steps;
 use crate::{
     connect::Connect,
     failure::Outcome,
     objects,
     output::{self, Output},
-    render::{details::details, tree::Filter},
+    render::{Style, details::details},
 };
 
 /// Show workflows: their facts and the tree of their steps
@@ -21,20 +21,18 @@ pub struct Get {
     /// Form of the output
     #[arg(short, long, value_name = "FORM")]
     output: Option<Output>,
-    /// Only steps in this phase
-    #[arg(long, value_name = "PHASE")]
-    status: Option<NodePhase>,
-    /// Only steps that this selects: displayName=a,phase=Failed
-    #[arg(long, value_name = "SELECTOR")]
-    node_field_selector: Option<String>,
+    #[command(flatten)]
+    steps: Steps,
+    /// Only ASCII signs
+    #[arg(long)]
+    no_utf8: bool,
 }
 
 impl Get {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let selector = super::node::selector(self.node_field_selector.as_deref())?;
+        let filter = self.steps.filter()?;
         let connection = connect.open().await?;
-        let style = output::style(connect, self.output);
-        let filter = Filter { status: self.status, selector };
+        let style = Style { ascii: self.no_utf8, ..output::style(connect, self.output) };
         let mut values = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
             let object = objects::get(&connection.client, &connection.namespace, name).await?;
@@ -42,7 +40,7 @@ impl Get {
                 values.push(objects::value(&object)?);
                 continue;
             }
-            let workflow = objects::workflow(&object)?;
+            let workflow = objects::readable(&object)?;
             let gap = if index > 0 { "\n" } else { "" };
             output::print(&format!("{gap}{}", details(&workflow, &filter, style, Timestamp::now())));
         }

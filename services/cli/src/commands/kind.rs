@@ -9,7 +9,7 @@ use kube::{
 use serde_json::Value;
 
 use crate::{
-    check::{self, Library, Purpose},
+    check::{self, Library, Purpose, Rules},
     connect::Connect,
     diagnostic::{self, Diagnostic},
     failure::Outcome,
@@ -40,6 +40,9 @@ pub struct Files {
     /// Files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
+    /// Unknown fields are mistakes; the default, and here for scripts that say it
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    strict: bool,
     /// Form of the output
     #[arg(short, long, value_name = "FORM")]
     output: Option<Output>,
@@ -115,7 +118,8 @@ async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> O
     let (mut documents, mut problems) = load::files(&files.files);
     let connection = connect.open().await?;
     let library = library(&connection.client, &connection.namespace).await;
-    problems.extend(check::documents(&mut documents, &library, Purpose::Lint, &mut |_| Ok(())));
+    let rules = Rules { library: &library, purpose: Purpose::Lint, strict: files.strict };
+    problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
     problems.extend(documents.iter().filter(|document| document.kind() != kind).map(|document| {
         Diagnostic::of_source(&document.source, format!("expected a {kind}, found a {}", document.kind()))
     }));

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::kind;
 use crate::{
-    check::{self, Library, Purpose},
+    check::{self, Library, Purpose, Rules},
     connect::{Connect, dev_kubeconfig},
     diagnostic,
     failure::{Failure, Outcome},
@@ -58,17 +58,24 @@ impl Lint {
                 || self.kinds.iter().any(|k| *k == "all" || k.to_lowercase() == plural || k.eq_ignore_ascii_case(kind))
         };
         documents.retain(|document| document.kind().is_empty() || wanted(document.kind()));
+        if documents.is_empty() && problems.is_empty() {
+            return Err(Failure::Usage("there is nothing to check in these files".to_owned()));
+        }
         let library = self.library(connect).await;
-        let found = check::documents(&mut documents, &library, Purpose::Lint, &mut |_| Ok(()));
-        let unknown = |problem: &diagnostic::Diagnostic| problem.message.starts_with("unknown field");
-        problems.extend(found.into_iter().filter(|problem| self.strict || !unknown(problem)));
+        let rules = Rules { library: &library, purpose: Purpose::Lint, strict: self.strict };
+        problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
         let failed = problems.iter().any(|problem| !problem.warning);
         match self.output {
             Form::Json => {
                 let values = serde_json::Value::Array(problems.iter().map(diagnostic::Diagnostic::json).collect());
                 output::print(&format!("{values:#}\n"));
             }
-            Form::Simple => problems.iter().for_each(|problem| output::print(&format!("{}\n", problem.line()))),
+            Form::Simple => {
+                problems.iter().for_each(|problem| output::print(&format!("{}\n", problem.line())));
+                if !failed {
+                    output::print("no linting errors found!\n");
+                }
+            }
             Form::Pretty => {
                 diagnostic::report(&problems);
                 if !failed {

@@ -28,6 +28,9 @@ pub struct List {
     since: Option<Duration>,
     #[command(flatten)]
     filters: Filters,
+    /// Ask for this many at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    chunk_size: Option<u32>,
     /// No head
     #[arg(long)]
     no_headers: bool,
@@ -41,7 +44,7 @@ impl List {
         let connection = connect.open().await?;
         let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
         let now = Timestamp::now();
-        let mut found = fetch(&connection.client, namespace, &self.filters.selectors).await?;
+        let mut found = fetch(&connection.client, namespace, &self.filters.selectors, self.chunk_size).await?;
         let young = |at: Timestamp, age: Duration| {
             now.as_second() - at.as_second() < i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
         };

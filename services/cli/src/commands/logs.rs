@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use argosy_api::v1alpha1::NodePhase;
+use argosy_api::v1alpha1::Workflow;
 use clap::Args;
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -13,9 +13,10 @@ use super::select::Selectors;
 use crate::{
     connect::{Connect, Connection},
     duration,
-    failure::{Failure, Outcome},
+    failure::Outcome,
+    merged::Merged,
     objects, output,
-    pods::{self, LogRequest},
+    pods::{self, LogOf, LogRequest, PodOf},
 };
 
 /// Print the logs of a workflow's pods
@@ -30,9 +31,9 @@ pub struct Logs {
     /// Go on until the workflow has ended
     #[arg(short, long)]
     follow: bool,
-    /// Container of the pods
-    #[arg(short, long, default_value = "main")]
-    container: String,
+    /// Container of the pods [default: main, or all of a container set]
+    #[arg(short, long)]
+    container: Option<String>,
     /// Only lines that match this regular expression
     #[arg(long, value_name = "REGEX")]
     grep: Option<Regex>,
@@ -71,29 +72,26 @@ impl Logs {
         if self.follow {
             return self.follow(&connection, &names).await;
         }
+        let mut logs = Vec::new();
         for name in &names {
-            let workflow = objects::workflow(&objects::get(&connection.client, &connection.namespace, name).await?)?;
-            for pod in pods::of(&workflow) {
-                let started = !matches!(pod.phase, NodePhase::Pending | NodePhase::Unknown);
-                if !started || self.pod.as_ref().is_some_and(|wanted| *wanted != pod.name && *wanted != pod.display) {
-                    continue;
-                }
-                let prefix = self.prefix(&pod.name);
-                match pods::lines(&connection.client, &connection.namespace, &pod.name, &self.request()).await {
-                    Ok(mut lines) => {
-                        while let Some(line) = lines.try_next().await.map_err(anyhow::Error::from)? {
-                            self.print(&prefix, &line);
-                        }
-                    }
-                    // Its pod was collected.
-                    Err(kube::Error::Api(status)) if status.code == 404 => {
-                        eprintln!("warning: the logs of {} are gone", pod.name);
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            let workflow = objects::readable(&objects::get(&connection.client, &connection.namespace, name).await?)?;
+            logs.extend(self.logs(&workflow));
+        }
+        let mut merged = Merged::new(&connection, logs, self.request());
+        while let Some((log, line)) = merged.next().await? {
+            self.print(&log.prefix, &line);
         }
         Ok(())
+    }
+
+    /// The logs that are meant, of pods that have started, in the order of their start.
+    fn logs(&self, workflow: &Workflow) -> Vec<LogOf> {
+        let wanted = |pod: &PodOf| pod.has_started() && self.pod.as_ref().is_none_or(|wanted| pod.is(wanted));
+        pods::of(workflow)
+            .iter()
+            .filter(|pod| wanted(pod))
+            .flat_map(|pod| pod.logs(self.container.as_deref()))
+            .collect()
     }
 
     async fn follow(&self, connection: &Connection, names: &[String]) -> Outcome {
@@ -109,35 +107,17 @@ impl Logs {
                 _ = poll.tick(), if !ended => {
                     ended = true;
                     for name in names {
-                        let object = match objects::get(&connection.client, &connection.namespace, name).await {
-                            Err(Failure::Other(_)) if !followed.is_empty() => continue,
-                            other => other?,
+                        let object = match objects::get_opt(&connection.client, &connection.namespace, name).await? {
+                            Some(object) => object,
+                            None if followed.is_empty() => return Err(objects::not_found(name)),
+                            None => continue,
                         };
-                        let workflow = objects::workflow(&object)?;
+                        let workflow = objects::readable(&object)?;
                         ended &= workflow.status.phase.is_completed();
-                        for pod in pods::of(&workflow) {
-                            let started = !matches!(pod.phase, NodePhase::Pending | NodePhase::Unknown);
-                            let wanted = self.pod.as_ref().is_none_or(|wanted| *wanted == pod.name || *wanted == pod.display);
-                            if !started || !wanted || !followed.insert(pod.name.clone()) {
-                                continue;
+                        for log in self.logs(&workflow) {
+                            if followed.insert((log.pod.clone(), log.container.clone())) {
+                                readers.spawn(read(connection, log, self.request(), sender.clone()));
                             }
-                            let request = LogRequest { follow: true, ..self.request() };
-                            let (prefix, sender) = (self.prefix(&pod.name), sender.clone());
-                            let (client, namespace) = (connection.client.clone(), connection.namespace.clone());
-                            readers.spawn(async move {
-                                match pods::lines(&client, &namespace, &pod.name, &request).await {
-                                    Ok(mut lines) => {
-                                        while let Ok(Some(line)) = lines.try_next().await {
-                                            if sender.send((prefix.clone(), line)).await.is_err() {
-                                                return;
-                                            }
-                                        }
-                                    }
-                                    Err(error) => {
-                                        tracing::warn!(error = &error as &dyn std::error::Error, pod = pod.name, "read logs");
-                                    }
-                                }
-                            });
                         }
                     }
                 }
@@ -152,8 +132,7 @@ impl Logs {
 
     fn request(&self) -> LogRequest {
         LogRequest {
-            follow: false,
-            container: Some(self.container.clone()),
+            follow: self.follow,
             previous: self.previous,
             timestamps: self.timestamps,
             since_seconds: self.since.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX).max(1)),
@@ -162,13 +141,34 @@ impl Logs {
         }
     }
 
-    fn prefix(&self, pod: &str) -> String {
-        if self.no_prefix { String::new() } else { format!("{pod}: ") }
-    }
-
     fn print(&self, prefix: &str, line: &str) {
         if self.grep.as_ref().is_none_or(|grep| grep.is_match(line)) {
-            output::print(&format!("{prefix}{line}\n"));
+            let text = if self.no_prefix { format!("{line}\n") } else { format!("{prefix}: {line}\n") };
+            output::print(&text);
+        }
+    }
+}
+
+/// Sends the lines of one log as they come.
+fn read(
+    connection: &Connection,
+    log: LogOf,
+    request: LogRequest,
+    sender: mpsc::Sender<(String, String)>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (client, namespace) = (connection.client.clone(), connection.namespace.clone());
+    async move {
+        let mut lines = match pods::lines(&client, &namespace, &log, &request).await {
+            Ok(lines) => lines,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, pod = log.pod, "read logs");
+                return;
+            }
+        };
+        while let Ok(Some(line)) = lines.try_next().await {
+            if sender.send((log.prefix.clone(), line)).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -23,22 +23,26 @@ pub mod version;
 pub mod wait;
 pub mod watch;
 
+use argosy_api::v1alpha1::NodePhase;
 use clap::Args;
-use kube::Client;
+use kube::{Client, api::DynamicObject};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
     follow::{self, Interrupt},
-    objects, output,
+    output,
+    render::{human, tree::Filter},
+    view::Show,
 };
 
 /// What to do once a workflow is on its way: `submit`, `retry`, `resubmit`.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Afterwards {
     /// Wait until it has ended; exit code 1 when it did not succeed
-    #[arg(long)]
+    #[arg(short, long)]
     wait: bool,
     /// Show it until it has ended
     #[arg(long)]
@@ -49,54 +53,77 @@ pub struct Afterwards {
 }
 
 impl Afterwards {
-    /// True when the command goes on after the start.
-    pub fn any(self) -> bool {
-        self.wait || self.watch || self.log
+    /// True when what was created need not be printed: it is shown until it has ended.
+    pub fn shows(self) -> bool {
+        self.watch && !self.log
     }
 
-    /// Follows the workflows `names` as the flags say.
-    pub async fn follow(self, client: &Client, namespace: &str, names: &[String], connect: &Connect) -> Outcome {
-        if !self.any() {
-            return Ok(());
-        }
-        let silent = !self.watch && !self.log;
-        follow_to_end(client, namespace, names, connect, self.log, silent).await
+    /// Follows the workflows as the flags say.
+    pub async fn follow(
+        self,
+        client: &Client,
+        started: Vec<DynamicObject>,
+        filter: Filter,
+        connect: &Connect,
+    ) -> Outcome {
+        let show = match (self.log, self.watch, self.wait) {
+            (true, _, _) => Show::Logs,
+            (false, true, _) => Show::Progress,
+            (false, false, true) => Show::Nothing,
+            (false, false, false) => return Ok(()),
+        };
+        follow_to_end(client, started, show, filter, connect).await
+    }
+}
+
+/// Which steps of a workflow are shown.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Steps {
+    /// Only steps in this phase
+    #[arg(long, value_name = "PHASE")]
+    status: Option<NodePhase>,
+    /// Only steps that this selects: displayName=a,phase=Failed
+    #[arg(long, value_name = "SELECTOR")]
+    node_field_selector: Option<String>,
+}
+
+impl Steps {
+    /// The filter. Errors: a selector that is none.
+    pub fn filter(&self) -> Result<Filter, Failure> {
+        let selector = node::selector(self.node_field_selector.as_deref())?;
+        Ok(Filter { status: self.status, selector })
     }
 }
 
 /// Follows workflows to their end; fails when one did not succeed.
 pub async fn follow_to_end(
     client: &Client,
-    namespace: &str,
-    names: &[String],
+    started: Vec<DynamicObject>,
+    show: Show,
+    filter: Filter,
     connect: &Connect,
-    log: bool,
-    silent: bool,
 ) -> Outcome {
-    let mut started = Vec::new();
-    for name in names {
-        started.push(objects::get(client, namespace, name).await?);
-    }
     let options = follow::Options {
         to_stderr: false,
-        log,
-        silent,
+        show,
+        filter,
         timeout: None,
         no_color: connect.no_color,
         interrupt: Interrupt::Leave,
     };
     let finals = follow::follow(client, started, &options, CancellationToken::new()).await?;
-    let mut all = true;
-    for value in &finals {
-        let text = |path| value.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let phase = text("/status/phase");
-        all &= phase == "Succeeded";
-        if silent {
-            output::print(&format!("{} {phase} at {}\n", text("/metadata/name"), text("/status/finishedAt")));
-        }
+    match show {
+        Show::Nothing => finals.iter().for_each(|value| output::print(&ending(value))),
+        Show::Progress => output::details(&finals, &options.filter, output::style(connect, None))?,
+        Show::Logs | Show::ProgressAndLogs => {}
     }
-    if !silent && !log {
-        output::objects(&finals, None, output::style(connect, None))?;
-    }
-    if all { Ok(()) } else { Err(Failure::Workflow) }
+    let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
+    if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
+}
+
+/// `hello-x7k2p Succeeded at 2026-01-01 00:00:00 +0000 UTC`, as Argo's CLI says it.
+fn ending(value: &Value) -> String {
+    let text = |path| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let at = text("/status/finishedAt").parse().map_or_else(|_| "an unknown time".to_owned(), human::go_time);
+    format!("{} {} at {at}\n", text("/metadata/name"), text("/status/phase"))
 }

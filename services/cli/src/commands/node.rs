@@ -64,7 +64,7 @@ impl Node {
             suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now())
         })
         .await?;
-        output::print(&format!("workflow {name}: values set\n"));
+        output::print("workflow values set\n");
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     failure::{Failure, Outcome},
     objects,
     output::{self, Output},
+    render::tree::Filter,
 };
 
 /// Create workflows like existing ones
@@ -40,7 +41,7 @@ impl Resubmit {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
         let (client, namespace) = (&connection.client, connection.namespace.as_str());
-        let (mut created, mut names) = (Vec::new(), Vec::new());
+        let mut created = Vec::new();
         for name in self.selectors.names(client, namespace, &self.names).await? {
             let old = objects::workflow(&objects::get(client, namespace, &name).await?)?;
             let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
@@ -48,12 +49,12 @@ impl Resubmit {
                 .map_err(|error| Failure::Other(error.into()))?;
             new.spec.priority = self.priority.or(new.spec.priority);
             let value = serde_json::to_value(&new).map_err(anyhow::Error::from)?;
-            let object = objects::create(client, namespace, "Workflow", value, false).await?;
-            names.extend(object.metadata.name.clone());
-            created.push(objects::value(&object)?);
+            created.push(objects::create(client, namespace, "Workflow", value, false).await?);
         }
-        output::objects(&created, self.output, output::style(connect, self.output))?;
-        self.afterwards.follow(client, namespace, &names, connect).await
+        if self.output.is_some() || !self.afterwards.shows() {
+            output::listed(&created, self.output, connect)?;
+        }
+        self.afterwards.follow(client, created, Filter::default(), connect).await
     }
 }
 

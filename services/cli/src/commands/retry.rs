@@ -10,7 +10,9 @@ use super::{Afterwards, edit::edit, select::Selectors};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
-    objects, output,
+    objects,
+    output::{self, Output},
+    render::tree::Filter,
 };
 
 /// Run failed workflows again, from what failed
@@ -30,6 +32,9 @@ pub struct Retry {
     parameter: Vec<String>,
     #[command(flatten)]
     selectors: Selectors,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORM")]
+    output: Option<Output>,
     #[command(flatten)]
     afterwards: Afterwards,
 }
@@ -45,6 +50,7 @@ impl Retry {
         };
         let names = self.selectors.names(client, namespace, &self.names).await?;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let mut retried = Vec::new();
         for name in &names {
             // The pods must be gone before the workflow starts again, as their names come back.
             let mut planned = objects::workflow(&objects::get(client, namespace, name).await?)?;
@@ -57,8 +63,11 @@ impl Retry {
                 }
             }
             edit(client, namespace, name, |workflow| retry::retry(workflow, &options, None, Timestamp::now())).await?;
-            output::print(&format!("workflow {name} retried\n"));
+            retried.push(objects::get(client, namespace, name).await?);
         }
-        self.afterwards.follow(client, namespace, &names, connect).await
+        if self.output.is_some() || !self.afterwards.shows() {
+            output::listed(&retried, self.output, connect)?;
+        }
+        self.afterwards.follow(client, retried, Filter::default(), connect).await
     }
 }

@@ -59,7 +59,7 @@ impl Selectors {
             names.push(objects::name(client, namespace, name).await?);
         }
         if self.any() {
-            let found = fetch(client, Some(namespace), self).await?;
+            let found = fetch(client, Some(namespace), self, None).await?;
             names.extend(found.into_iter().map(|(workflow, _)| workflow.metadata.name));
         }
         Ok(names)
@@ -67,22 +67,33 @@ impl Selectors {
 }
 
 /// Workflows with their objects, those still running first, then the latest first.
+///
+/// `chunk` is how many are asked for at once; all where it is none.
 pub async fn fetch(
     client: &Client,
     namespace: Option<&str>,
     selectors: &Selectors,
+    chunk: Option<u32>,
 ) -> Result<Vec<(Workflow, Value)>, Failure> {
-    let params = ListParams {
+    let mut params = ListParams {
         label_selector: selectors.selector.clone(),
         field_selector: selectors.field_selector.clone(),
+        limit: chunk,
         ..ListParams::default()
     };
-    let listed = objects::api(client, "Workflow", namespace).list(&params).await?;
+    let api = objects::api(client, "Workflow", namespace);
     let mut found = Vec::new();
-    for mut object in listed.items {
-        // Items of a list carry no type of their own.
-        object.types.get_or_insert_with(workflow_type);
-        found.push((objects::workflow(&object)?, objects::value(&object)?));
+    loop {
+        let listed = api.list(&params).await?;
+        for mut object in listed.items {
+            // Items of a list carry no type of their own.
+            object.types.get_or_insert_with(workflow_type);
+            found.push((objects::readable(&object)?, objects::value(&object)?));
+        }
+        params.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
+        if params.continue_token.is_none() {
+            break;
+        }
     }
     found.sort_by_key(|(workflow, _)| std::cmp::Reverse(recent(workflow)));
     Ok(found)

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Afterwards;
+use super::{Afterwards, Steps};
 use crate::{
-    check::{self, Purpose},
+    check::{self, Purpose, Rules},
     connect::{Connect, Connection},
     diagnostic::{self, Diagnostic},
     failure::{Failure, Outcome},
@@ -34,6 +34,11 @@ pub struct Submit {
     /// Let the API server check the workflow, create nothing
     #[arg(long)]
     server_dry_run: bool,
+    /// Unknown fields are mistakes; the default, and here for scripts that say it
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    strict: bool,
+    #[command(flatten)]
+    steps: Steps,
     /// Form of the output
     #[arg(short, long, value_name = "FORM")]
     output: Option<Output>,
@@ -44,6 +49,7 @@ pub struct Submit {
 impl Submit {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let mut options = self.overrides.options()?;
+        let filter = self.steps.filter()?;
         options.scheduled_time = self.scheduled_time.clone().unwrap_or_default();
         let connection = if self.dry_run && self.from.is_none() { None } else { Some(connect.open().await?) };
         let values = match (&self.from, &connection) {
@@ -59,7 +65,8 @@ impl Submit {
                     None => check::Library::default(),
                 };
                 let mut edit = |value: &mut Value| overrides::apply(value, &options);
-                problems.extend(check::documents(&mut documents, &library, Purpose::Run, &mut edit));
+                let rules = Rules { library: &library, purpose: Purpose::Run, strict: self.strict };
+                problems.extend(check::documents(&mut documents, rules, &mut edit));
                 let (workflows, others): (Vec<_>, Vec<_>) =
                     documents.into_iter().partition(|document| document.kind() == "Workflow");
                 problems.extend(others.iter().map(|document| {
@@ -82,21 +89,18 @@ impl Submit {
         let Some(connection) = connection.filter(|_| !self.dry_run) else {
             return output::objects(&values, Some(self.output.unwrap_or(Output::Yaml)), style);
         };
-        let (mut created, mut names) = (Vec::new(), Vec::new());
+        let mut created = Vec::new();
         for value in values {
-            let object =
-                objects::create(&connection.client, &connection.namespace, "Workflow", value, self.server_dry_run)
-                    .await?;
-            names.extend(object.metadata.name.clone());
-            created.push(objects::value(&object)?);
+            let (client, namespace) = (&connection.client, &connection.namespace);
+            created.push(objects::create(client, namespace, "Workflow", value, self.server_dry_run).await?);
         }
-        if self.output.is_some() || !(self.afterwards.any()) {
-            output::objects(&created, self.output, style)?;
+        if self.output.is_some() || self.server_dry_run || !self.afterwards.shows() {
+            output::listed(&created, self.output, connect)?;
         }
         if self.server_dry_run {
             return Ok(());
         }
-        self.afterwards.follow(&connection.client, &connection.namespace, &names, connect).await
+        self.afterwards.follow(&connection.client, created, filter, connect).await
     }
 }
 
@@ -111,9 +115,11 @@ async fn from_object(connection: &Connection, from: &str) -> Result<Value, Failu
     };
     match kind.to_lowercase().as_str() {
         "workflowtemplate" | "workflowtemplates" | "wftmpl" => {
+            objects::api(&connection.client, "WorkflowTemplate", Some(&connection.namespace)).get(name).await?;
             Ok(head(json!({ "workflowTemplateRef": { "name": name } })))
         }
         "clusterworkflowtemplate" | "clusterworkflowtemplates" | "cwftmpl" | "cwft" => {
+            objects::api(&connection.client, "ClusterWorkflowTemplate", None).get(name).await?;
             Ok(head(json!({ "workflowTemplateRef": { "name": name, "clusterScope": true } })))
         }
         "cronworkflow" | "cronworkflows" | "cwf" | "cronwf" => {

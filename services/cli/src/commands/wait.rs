@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::follow_to_end;
-use crate::{connect::Connect, failure::Outcome, objects};
+use crate::{connect::Connect, failure::Outcome, objects, render::tree::Filter, view::Show};
 
 /// Wait until workflows have ended; exit code 1 when one did not succeed
 #[derive(Args, Debug)]
@@ -19,14 +19,14 @@ pub struct Wait {
 impl Wait {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
-        let api = objects::workflows(&connection.client, &connection.namespace);
-        let mut names = Vec::new();
+        let mut started = Vec::new();
         for name in &self.names {
-            let name = objects::name(&connection.client, &connection.namespace, name).await?;
-            if !self.ignore_not_found || api.get_opt(&name).await?.is_some() {
-                names.push(name);
+            match objects::get_opt(&connection.client, &connection.namespace, name).await? {
+                Some(object) => started.push(object),
+                None if self.ignore_not_found => {}
+                None => return Err(objects::not_found(name)),
             }
         }
-        follow_to_end(&connection.client, &connection.namespace, &names, connect, false, true).await
+        follow_to_end(&connection.client, started, Show::Nothing, Filter::default(), connect).await
     }
 }

@@ -33,8 +33,13 @@ impl Document {
 
     /// `metadata.name` or `metadata.generateName`.
     pub fn name(&self) -> &str {
+        self.named().unwrap_or("unnamed")
+    }
+
+    /// As [`name`](Self::name), where there is one.
+    pub fn named(&self) -> Option<&str> {
         let metadata = |key| self.value.pointer(key).and_then(Value::as_str).filter(|name| !name.is_empty());
-        metadata("/metadata/name").or_else(|| metadata("/metadata/generateName")).unwrap_or("unnamed")
+        metadata("/metadata/name").or_else(|| metadata("/metadata/generateName"))
     }
 }
 

@@ -6,7 +6,7 @@ use argosy_api::v1alpha1::{Parameter, Workflow};
 use jiff::Timestamp;
 
 use super::{
-    Style, elapsed, human, phase,
+    Style, Width, elapsed, human, state,
     table::table,
     tree::{Filter, tree},
 };
@@ -14,8 +14,12 @@ use super::{
 /// Width of the names in front.
 const NAME_WIDTH: usize = 20;
 
-/// All that `get` prints.
+/// All that `get` prints; the tree alone where the style is short.
 pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
+    let drawn = tree(workflow, filter, style, now);
+    if style.width == Width::Short {
+        return drawn;
+    }
     let mut text = String::new();
     let (metadata, spec, status) = (&workflow.metadata, &workflow.spec, &workflow.status);
     let mut fact = |name: &str, value: &str| {
@@ -24,13 +28,14 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     };
     fact("Name:", &metadata.name);
     fact("Namespace:", &metadata.namespace);
-    let account = if spec.service_account_name.is_empty() {
-        "unset (will run with the default ServiceAccount)"
-    } else {
-        &spec.service_account_name
+    let of_template = status.stored_workflow_template_spec.as_ref().map(|spec| spec.service_account_name.as_str());
+    let account = match (spec.service_account_name.as_str(), of_template) {
+        ("", Some("") | None) if spec.workflow_template_ref.is_some() => "unset",
+        ("", Some("") | None) => "unset (will run with the default ServiceAccount)",
+        ("", Some(account)) | (account, _) => account,
     };
     fact("ServiceAccount:", account);
-    fact("Status:", &phase(status.phase, style));
+    fact("Status:", &state(workflow, style));
     if !status.message.is_empty() {
         fact("Message:", &status.message);
     }
@@ -51,9 +56,7 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     if let Some(seconds) = elapsed(status.started_at, status.finished_at, now) {
         fact("Duration:", &human::duration(seconds));
     }
-    if !status.progress.is_empty() {
-        fact("Progress:", &status.progress);
-    }
+    fact("Progress:", &status.progress);
     if !status.resources_duration.is_empty() {
         fact("ResourcesDuration:", &resources(&status.resources_duration));
     }
@@ -77,7 +80,6 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
             text.push_str(&table(&artifacts, 2));
         }
     }
-    let drawn = tree(workflow, filter, style, now);
     if !drawn.is_empty() {
         text.push('\n');
         text.push_str(&drawn);

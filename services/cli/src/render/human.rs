@@ -38,6 +38,11 @@ pub fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", zoned.strftime("%a %b %d %H:%M:%S %z"), ago(now.as_second() - at.as_second()))
 }
 
+/// `2026-01-01 00:00:00 +0000 UTC`, as Go prints a time.
+pub fn go_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
 fn ago(seconds: i64) -> String {
     if seconds <= 0 {
         return "now".to_owned();

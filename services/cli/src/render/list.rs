@@ -3,7 +3,7 @@
 use argosy_api::v1alpha1::{NodePhase, NodeType, Workflow};
 use jiff::Timestamp;
 
-use super::{Style, elapsed, human, phase, table::table};
+use super::{Style, Width, elapsed, human, state, table::table};
 
 /// What the table shows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +25,7 @@ pub fn list(workflows: &[Workflow], columns: Columns, style: Style, now: Timesta
         if columns.namespace {
             head.insert(0, "NAMESPACE");
         }
-        if style.wide {
+        if style.width == Width::Wide {
             head.extend(["P/R/C", "PARAMETERS"]);
         }
         rows.push(head.into_iter().map(str::to_owned).collect());
@@ -49,22 +49,13 @@ fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> V
     if columns.namespace {
         row.insert(0, workflow.metadata.namespace.clone());
     }
-    if style.wide {
+    if style.width == Width::Wide {
         row.push(pods(workflow));
         let parameters = workflow.spec.arguments.parameters.iter();
         let pairs = parameters.filter_map(|p| Some(format!("{}={}", p.name, p.value.as_ref()?)));
         row.push(pairs.collect::<Vec<_>>().join(","));
     }
     row
-}
-
-/// The phase, or that it waits for somebody.
-fn state(workflow: &Workflow, style: Style) -> String {
-    let status = &workflow.status;
-    let suspended = workflow.spec.suspend == Some(true)
-        || status.nodes.values().any(|node| node.r#type == NodeType::Suspend && node.phase == NodePhase::Running);
-    let shown = phase(status.phase, style);
-    if suspended && !status.phase.is_completed() { format!("{shown} (Suspended)") } else { shown }
 }
 
 /// Pods pending, running and completed.

@@ -6,21 +6,42 @@ pub mod list;
 pub mod table;
 pub mod tree;
 
-use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowPhase};
+use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase};
 
-/// Colours of a phase, where colours are wanted.
+/// How it is printed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
     /// ANSI colours.
     pub color: bool,
-    /// Show everything (`-o wide`).
-    pub wide: bool,
-    /// Leave out times and the tree's fine print (`-o short`).
-    pub short: bool,
+    /// No signs beyond ASCII: phases in words, branches of dashes.
+    pub ascii: bool,
+    /// Which columns.
+    pub width: Width,
+}
+
+/// Which columns a table or tree has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// Those of Argo's CLI.
+    #[default]
+    Normal,
+    /// All (`-o wide`).
+    Wide,
+    /// `-o short`: the tree alone, with the node's machine.
+    Short,
+    /// No pod names, for a tree that is drawn while it grows.
+    Narrow,
 }
 
 /// The sign of a node, as Argo's CLI draws it.
 pub fn icon(node: &NodeStatus, style: Style) -> String {
+    if style.ascii {
+        return match node.phase {
+            NodePhase::Unknown => "Pending".to_owned(),
+            NodePhase::Running if node.r#type == NodeType::Suspend => "Suspend".to_owned(),
+            phase => phase.as_str().to_owned(),
+        };
+    }
     let (sign, color) = match node.phase {
         NodePhase::Unknown | NodePhase::Pending => ("◷", "33"),
         NodePhase::Running if node.r#type == NodeType::Suspend => ("ǁ", "36"),
@@ -43,6 +64,27 @@ pub fn phase(phase: WorkflowPhase, style: Style) -> String {
         WorkflowPhase::Error => ("Error", "31"),
     };
     paint(text, color, style)
+}
+
+/// The phase in words, coloured: also that the workflow waits for somebody, or was stopped.
+pub fn state(workflow: &Workflow, style: Style) -> String {
+    let (spec, status) = (&workflow.spec, &workflow.status);
+    let waits = |node: &NodeStatus| node.r#type == NodeType::Suspend && node.phase == NodePhase::Running;
+    let more = match status.phase {
+        WorkflowPhase::Unknown | WorkflowPhase::Pending | WorkflowPhase::Running
+            if spec.suspend == Some(true) || status.nodes.values().any(waits) =>
+        {
+            " (Suspended)"
+        }
+        WorkflowPhase::Failed if !spec.shutdown.is_empty() => " (Terminated)",
+        WorkflowPhase::Unknown
+        | WorkflowPhase::Pending
+        | WorkflowPhase::Running
+        | WorkflowPhase::Succeeded
+        | WorkflowPhase::Failed
+        | WorkflowPhase::Error => "",
+    };
+    format!("{}{more}", phase(status.phase, style))
 }
 
 fn paint(text: &str, color: &str, style: Style) -> String {

@@ -10,7 +10,7 @@ use argosy_api::{
 use argosy_engine::ops::selector::NodeSelector;
 use jiff::Timestamp;
 
-use super::{Style, elapsed, human, icon, table::table};
+use super::{Style, Width, elapsed, human, icon, table::table};
 
 /// Which nodes are shown.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,14 @@ pub struct Filter {
     pub status: Option<NodePhase>,
     /// Only nodes that this selects (`--node-field-selector`), besides those that hold others.
     pub selector: Option<NodeSelector>,
+}
+
+impl Filter {
+    /// True for a node that is shown for its own sake.
+    pub fn chooses(&self, node: &NodeStatus) -> bool {
+        self.status.is_none_or(|phase| phase == node.phase)
+            && self.selector.as_ref().is_none_or(|selector| selector.matches(node))
+    }
 }
 
 /// The table with its head; empty while the workflow has no nodes.
@@ -40,12 +48,11 @@ pub fn tree(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) 
 
 fn head(style: Style) -> Vec<String> {
     let mut names = vec!["STEP", "TEMPLATE", "PODNAME", "DURATION"];
-    if style.wide {
-        names.extend(["ARTIFACTS", "MESSAGE", "RESOURCESDURATION", "NODENAME"]);
-    } else if style.short {
-        names = vec!["STEP", "TEMPLATE", "DURATION", "MESSAGE"];
-    } else {
-        names.push("MESSAGE");
+    match style.width {
+        Width::Normal => names.push("MESSAGE"),
+        Width::Wide => names.extend(["ARTIFACTS", "MESSAGE", "RESOURCESDURATION", "NODENAME"]),
+        Width::Short => names.extend(["MESSAGE", "NODENAME"]),
+        Width::Narrow => names = vec!["STEP", "TEMPLATE", "DURATION", "MESSAGE"],
     }
     names.into_iter().map(str::to_owned).collect()
 }
@@ -92,9 +99,7 @@ impl<'a> Tree<'a> {
         rows.push(self.row(node, first));
         let before = rows.len();
         self.children(node, rest, rows);
-        let chosen = self.filter.status.is_none_or(|phase| phase == node.phase)
-            && self.filter.selector.as_ref().is_none_or(|selector| selector.matches(node));
-        if !chosen && rows.len() == before && node.id != self.workflow.metadata.name {
+        if !self.filter.chooses(node) && rows.len() == before && node.id != self.workflow.metadata.name {
             rows.truncate(row);
         }
     }
@@ -184,29 +189,21 @@ impl<'a> Tree<'a> {
         let duration = elapsed(node.started_at, node.finished_at, self.now).map(human::short).unwrap_or_default();
         let is_pod = node.r#type == NodeType::Pod;
         let pod = if is_pod { self.pod(node) } else { String::new() };
-        let duration = if is_pod || matches!(node.r#type, NodeType::Suspend | NodeType::Http | NodeType::Container) {
+        let duration = if is_pod || matches!(node.r#type, NodeType::Http | NodeType::Container) {
             duration
         } else {
             String::new()
         };
+        let prefix = if self.style.ascii { plain(prefix) } else { prefix.to_owned() };
         let step = format!("{prefix}{} {}", icon(node, self.style), display(node));
         let message = one_line(&node.message);
-        if self.style.short {
-            return vec![step, template, duration, message];
+        let machine = node.host_node_name.clone();
+        match self.style.width {
+            Width::Normal => vec![step, template, pod, duration, message],
+            Width::Wide => vec![step, template, pod, duration, artifacts(node), message, resources(node), machine],
+            Width::Short => vec![step, template, pod, duration, message, machine],
+            Width::Narrow => vec![step, template, duration, message],
         }
-        if self.style.wide {
-            return vec![
-                step,
-                template,
-                pod,
-                duration,
-                artifacts(node),
-                message,
-                resources(node),
-                node.host_node_name.clone(),
-            ];
-        }
-        vec![step, template, pod, duration, message]
     }
 
     fn pod(&self, node: &NodeStatus) -> String {
@@ -214,6 +211,18 @@ impl<'a> Tree<'a> {
             node.template_ref.as_ref().map_or(node.template_name.as_str(), |reference| reference.template.as_str());
         pod_name(&self.workflow.metadata.name, &node.name, template, &node.id, self.version)
     }
+}
+
+/// Branches without signs beyond ASCII.
+fn plain(prefix: &str) -> String {
+    let sign = |c: char| match c {
+        '─' => '-',
+        '│' | '├' => '|',
+        '└' => '`',
+        '┬' => '+',
+        other => other,
+    };
+    prefix.chars().map(sign).collect()
 }
 
 fn order(node: &NodeStatus) -> (Option<argosy_api::v1alpha1::Time>, Vec<Part<'_>>) {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    check::{self, Library, Purpose, refusal},
+    check::{self, Library, Purpose, Rules, refusal},
     diagnostic::{self, Diagnostic},
     failure::Failure,
     load::{self, Document},
@@ -36,7 +36,8 @@ pub struct Refused {
 pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Box<Refused>> {
     let (mut documents, mut problems) = load::files(files);
     let mut edit = |value: &mut Value| overrides::apply(value, options);
-    problems.extend(check::documents(&mut documents, &Library::default(), Purpose::Run, &mut edit));
+    let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true };
+    problems.extend(check::documents(&mut documents, rules, &mut edit));
     problems.extend(documents.iter().filter_map(not_to_be_run));
     if problems.iter().all(|problem| problem.warning) && !documents.iter().any(|document| document.kind() == "Workflow")
     {

@@ -17,6 +17,8 @@ use crate::{
     objects,
     output::{self, Output},
     overrides::Overrides,
+    render::tree::Filter,
+    view::Show,
 };
 
 /// Run workflows of files here, without a cluster, until they end.
@@ -99,10 +101,10 @@ impl Run {
         }
         let options = follow::Options {
             to_stderr: matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)),
-            log: self.log,
+            show: if self.log { Show::ProgressAndLogs } else { Show::Progress },
+            filter: Filter::default(),
             timeout: self.timeout,
             no_color: connect.no_color,
-            silent: false,
             interrupt: Interrupt::Stop,
         };
         follow::follow(&client, created, &options, system.ended()).await

@@ -152,6 +152,9 @@ impl Check<'_> {
                     let names = schema.properties.iter().flat_map(BTreeMap::keys).map(String::as_str);
                     let help = unknown_help(name, path, names);
                     self.problem(part.key.clone(), &join(name), format!("unknown field `{name}`"), Some(help));
+                    if let Some(problem) = self.problems.last_mut() {
+                        problem.strict = true;
+                    }
                 }
                 (None, None) => {}
             }

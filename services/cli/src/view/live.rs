@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Target;
 use crate::render::{
-    Style, elapsed, human, phase,
+    Style, Width, elapsed, human, state,
     table::shown,
     tree::{Filter, tree},
 };
@@ -23,6 +23,7 @@ const CLOCK: Duration = Duration::from_secs(1);
 /// The drawing.
 pub struct Live {
     target: Target,
+    filter: Filter,
     drawn: Vec<String>,
     logs: VecDeque<String>,
     dirty: bool,
@@ -30,8 +31,8 @@ pub struct Live {
 }
 
 impl Live {
-    pub fn new(target: Target) -> Self {
-        Self { target, drawn: Vec::new(), logs: VecDeque::new(), dirty: true, last: Instant::now() }
+    pub fn new(target: Target, filter: Filter) -> Self {
+        Self { target, filter, drawn: Vec::new(), logs: VecDeque::new(), dirty: true, last: Instant::now() }
     }
 
     pub fn changed(&mut self) {
@@ -82,12 +83,12 @@ impl Live {
     }
 
     fn lines(&self, workflows: &[Workflow], columns: usize, rows: usize) -> Vec<String> {
-        let style = Style { color: self.target.color, short: true, ..Style::default() };
+        let style = Style { color: self.target.color, width: Width::Narrow, ..Style::default() };
         let now = Timestamp::now();
         let mut lines = Vec::new();
         for workflow in workflows {
             let status = &workflow.status;
-            let mut head = format!("{}  {}", workflow.metadata.name, phase(status.phase, style));
+            let mut head = format!("{}  {}", workflow.metadata.name, state(workflow, style));
             if let Some(seconds) = elapsed(status.started_at, status.finished_at, now) {
                 head.push_str(&format!("  {}", human::short(seconds)));
             }
@@ -95,7 +96,7 @@ impl Live {
                 head.push_str(&format!("  {}", status.progress));
             }
             lines.push(head);
-            lines.extend(tree(workflow, &Filter::default(), style, now).lines().skip(1).map(str::to_owned));
+            lines.extend(tree(workflow, &self.filter, style, now).lines().skip(1).map(str::to_owned));
         }
         let logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
         fit(lines, logs, rows, waiting(workflows)).iter().map(|line| cut(line, columns)).collect()

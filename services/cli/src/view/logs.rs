@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use argosy_api::v1alpha1::{NodePhase, Workflow};
+use argosy_api::v1alpha1::Workflow;
 use futures::TryStreamExt;
 use kube::Client;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::pods::{self, LogRequest};
+use crate::pods::{self, LogOf, LogRequest};
 
 /// Lines that may wait to be shown; the pods' readers wait beyond that.
 const LINES_MAX: usize = 1024;
@@ -35,31 +35,32 @@ impl Tails {
     pub fn follow(&mut self, workflows: &[Workflow]) {
         for workflow in workflows {
             for pod in pods::of(workflow) {
-                let started = !matches!(pod.phase, NodePhase::Pending | NodePhase::Unknown);
-                if !started || !self.followed.insert(pod.name.clone()) {
+                if !pod.has_started() || !self.followed.insert(pod.name.clone()) {
                     continue;
                 }
-                let request = LogRequest { follow: true, ..LogRequest::default() };
-                let (client, sender) = (self.client.clone(), self.sender.clone());
-                let namespace = workflow.metadata.namespace.clone();
-                self.readers.spawn(async move {
-                    let prefix = format!("{}: ", pod.name);
-                    let mut lines = match pods::lines(&client, &namespace, &pod.name, &request).await {
-                        Ok(lines) => lines,
-                        Err(error) => {
-                            tracing::debug!(error = &error as &dyn std::error::Error, pod = pod.name, "read logs");
-                            return;
-                        }
-                    };
-                    while let Ok(Some(line)) = lines.try_next().await {
-                        if sender.send(format!("{prefix}{line}")).await.is_err() {
-                            return;
-                        }
-                    }
-                });
+                pod.logs(None).into_iter().for_each(|log| self.read(&workflow.metadata.namespace, log));
             }
         }
         while self.readers.try_join_next().is_some() {}
+    }
+
+    fn read(&mut self, namespace: &str, log: LogOf) {
+        let request = LogRequest { follow: true, ..LogRequest::default() };
+        let (client, sender, namespace) = (self.client.clone(), self.sender.clone(), namespace.to_owned());
+        self.readers.spawn(async move {
+            let mut lines = match pods::lines(&client, &namespace, &log, &request).await {
+                Ok(lines) => lines,
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, pod = log.pod, "read logs");
+                    return;
+                }
+            };
+            while let Ok(Some(line)) = lines.try_next().await {
+                if sender.send(format!("{}: {line}", log.prefix)).await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// The lines that have come.

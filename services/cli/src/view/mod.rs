@@ -12,6 +12,8 @@ use std::{
 use argosy_api::v1alpha1::Workflow;
 use kube::Client;
 
+use crate::render::tree::Filter;
+
 use live::Live;
 use logs::Tails;
 use plain::Plain;
@@ -50,6 +52,19 @@ impl Target {
     }
 }
 
+/// What is shown of workflows on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// The tree on a terminal, with the last lines of logs; lines elsewhere.
+    Progress,
+    /// Lines, with those of the logs between them.
+    ProgressAndLogs,
+    /// The lines of the logs.
+    Logs,
+    /// Nothing.
+    Nothing,
+}
+
 enum Kind {
     Live(Live),
     Plain(Plain),
@@ -64,17 +79,15 @@ pub struct View {
 }
 
 impl View {
-    /// A view on `target`; with logs when it is a tree, or when `log` is set.
-    pub fn new(client: Client, target: Target, log: bool) -> Self {
-        let kind =
-            if target.terminal && !log { Kind::Live(Live::new(target)) } else { Kind::Plain(Plain::new(target)) };
-        let tails = (log || matches!(kind, Kind::Live(_))).then(|| Tails::new(client));
-        Self { target, kind, tails }
-    }
-
-    /// A view that shows nothing.
-    pub fn silent() -> Self {
-        Self { target: Target { stderr: true, terminal: false, color: false }, kind: Kind::Silent, tails: None }
+    /// A view on `target` of what is asked for, of the nodes that pass `filter`.
+    pub fn new(client: Client, target: Target, show: Show, filter: Filter) -> Self {
+        let kind = match show {
+            Show::Progress if target.terminal => Kind::Live(Live::new(target, filter)),
+            Show::Progress | Show::ProgressAndLogs => Kind::Plain(Plain::new(target, filter)),
+            Show::Logs | Show::Nothing => Kind::Silent,
+        };
+        let logs = matches!(show, Show::Logs | Show::ProgressAndLogs) || matches!(kind, Kind::Live(_));
+        Self { target, kind, tails: logs.then(|| Tails::new(client)) }
     }
 
     /// The workflows as they are now.
@@ -110,7 +123,7 @@ impl View {
 
     /// Shows what is left and clears a live tree.
     pub async fn finish(mut self) {
-        if let (Some(tails), Kind::Plain(_)) = (&mut self.tails, &self.kind) {
+        if let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
             tails.drain().await;
         }
         self.show_logs();

@@ -6,18 +6,19 @@ use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow, WorkflowPhase};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::Target;
-use crate::render::{Style, elapsed, human, icon};
+use crate::render::{Style, elapsed, human, icon, tree::Filter};
 
 /// The lines.
 pub struct Plain {
     target: Target,
+    filter: Filter,
     workflows: HashMap<String, WorkflowPhase>,
     nodes: HashMap<String, NodePhase>,
 }
 
 impl Plain {
-    pub fn new(target: Target) -> Self {
-        Self { target, workflows: HashMap::new(), nodes: HashMap::new() }
+    pub fn new(target: Target, filter: Filter) -> Self {
+        Self { target, filter, workflows: HashMap::new(), nodes: HashMap::new() }
     }
 
     pub fn update(&mut self, workflows: &[Workflow]) {
@@ -29,7 +30,7 @@ impl Plain {
             nodes.sort_by(|a, b| (a.finished_at, a.started_at, &a.name).cmp(&(b.finished_at, b.started_at, &b.name)));
             for node in nodes {
                 self.nodes.insert(node.id.clone(), node.phase);
-                if node.name != *name {
+                if node.name != *name && self.filter.chooses(node) {
                     self.line(&node_line(node, self.style()));
                 }
             }

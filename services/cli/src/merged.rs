@@ -1,0 +1,114 @@
+//! Several logs as one, by the times of their lines.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    pin::Pin,
+};
+
+use futures::{Stream, TryStreamExt};
+use jiff::Timestamp;
+use kube::Client;
+
+use crate::{
+    connect::Connection,
+    failure::Failure,
+    pods::{self, LogOf, LogRequest},
+};
+
+type Lines = Pin<Box<dyn Stream<Item = std::io::Result<String>> + Send>>;
+
+/// The logs, read as far as their next lines. A log is opened when its turn may have come: as many are open at once as
+/// pods ran at once.
+pub struct Merged {
+    client: Client,
+    namespace: String,
+    request: LogRequest,
+    /// Whether the times are to be shown.
+    timestamps: bool,
+    waiting: VecDeque<LogOf>,
+    open: Vec<(LogOf, Lines)>,
+    heads: BinaryHeap<Reverse<(Timestamp, usize, String)>>,
+}
+
+impl Merged {
+    /// Of `logs` in the order of their start.
+    pub fn new(connection: &Connection, logs: Vec<LogOf>, request: LogRequest) -> Self {
+        Self {
+            client: connection.client.clone(),
+            namespace: connection.namespace.clone(),
+            timestamps: request.timestamps,
+            request: LogRequest { timestamps: true, ..request },
+            waiting: logs.into(),
+            open: Vec::new(),
+            heads: BinaryHeap::new(),
+        }
+    }
+
+    /// The next line and whose it is.
+    ///
+    /// Errors: a log cannot be read, though its pod is there.
+    pub async fn next(&mut self) -> Result<Option<(LogOf, String)>, Failure> {
+        let may_be_first = |log: &LogOf, first: &Timestamp| log.since.is_none_or(|since| since <= *first);
+        while let Some(log) = self.waiting.front() {
+            match self.heads.peek() {
+                Some(Reverse((first, _, _))) if !may_be_first(log, first) => break,
+                Some(_) | None => self.open_next().await?,
+            }
+        }
+        let Some(Reverse((at, index, line))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        self.advance(index, at).await?;
+        Ok(Some((self.open[index].0.clone(), line)))
+    }
+
+    async fn open_next(&mut self) -> Result<(), Failure> {
+        let Some(log) = self.waiting.pop_front() else {
+            return Ok(());
+        };
+        match pods::lines(&self.client, &self.namespace, &log, &self.request).await {
+            Ok(lines) => {
+                let since = log.since.unwrap_or(Timestamp::UNIX_EPOCH);
+                self.open.push((log, Box::pin(lines)));
+                self.advance(self.open.len() - 1, since).await
+            }
+            // Its pod was collected.
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                eprintln!("warning: the logs of {} are gone", log.pod);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the next line of an open log; one without a time stands behind the one before it.
+    async fn advance(&mut self, index: usize, before: Timestamp) -> Result<(), Failure> {
+        let Some(line) = self.open[index].1.try_next().await.map_err(anyhow::Error::from)? else {
+            return Ok(());
+        };
+        let (at, text) = timed(&line).unwrap_or((before, &line));
+        let shown = if self.timestamps { line.clone() } else { text.to_owned() };
+        self.heads.push(Reverse((at, index, shown)));
+        Ok(())
+    }
+}
+
+/// A line's time and text.
+fn timed(line: &str) -> Option<(Timestamp, &str)> {
+    let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+    Some((time.parse().ok()?, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_from_texts() {
+        let at = "2026-01-01T00:00:00.5Z".parse().expect("a moment");
+        assert_eq!(timed("2026-01-01T00:00:00.5Z a b"), Some((at, "a b")));
+        assert_eq!(timed("2026-01-01T00:00:00.5Z"), Some((at, "")));
+        assert_eq!(timed("a b"), None);
+    }
+}
