@@ -1,6 +1,6 @@
 //! `-o`: how objects are printed.
 
-use std::{collections::BTreeMap, fmt, io::IsTerminal};
+use std::{fmt, io::IsTerminal};
 
 use clap::ValueEnum;
 use jiff::Timestamp;
@@ -99,21 +99,4 @@ pub fn yaml(value: &Value) -> Result<String, Failure> {
         text.push('\n');
     }
     Ok(text)
-}
-
-/// `NAME=VALUE` pairs of a parameter file (YAML or JSON mapping), as `-p` takes them.
-pub fn parameter_file(path: &str) -> Result<Vec<String>, Failure> {
-    let (documents, problems) = crate::load::files(&[path.to_owned()]);
-    crate::diagnostic::settle(problems)?;
-    let mut pairs = BTreeMap::new();
-    for document in &documents {
-        let Value::Object(members) = &document.value else {
-            return Err(Failure::Usage(format!("{path}: expected lines `name: value`")));
-        };
-        for (name, value) in members {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            pairs.insert(name.clone(), text);
-        }
-    }
-    Ok(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }

@@ -1,11 +1,17 @@
 //! What flags set on a workflow before it is created.
 
+use std::collections::BTreeMap;
+
 use argosy_api::v1alpha1::{self as v1, Workflow};
 use argosy_engine::ops::submit::{self, SubmitOptions};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::{failure::Failure, output::parameter_file};
+use crate::{
+    diagnostic::{self, Diagnostic},
+    failure::Failure,
+    load,
+};
 
 /// Flags of `run`, `submit` and `resubmit`.
 #[derive(Args, Clone, Debug, Default)]
@@ -39,11 +45,12 @@ pub struct Overrides {
 impl Overrides {
     /// The flags as the engine takes them. Errors: a parameter file that cannot be read; a flag that is no pair.
     pub fn options(&self) -> Result<SubmitOptions, Failure> {
-        if let Some(wrong) = self.parameter.iter().find(|pair| !pair.contains('=')) {
+        let pair = |text: &str| text.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+        if let Some(wrong) = self.parameter.iter().find(|text| !pair(text)) {
             return Err(Failure::Usage(format!("--parameter {wrong}: expected NAME=VALUE")));
         }
         let labels = self.labels.iter().flat_map(|labels| labels.split(','));
-        if let Some(wrong) = labels.into_iter().find(|pair| !pair.contains('=')) {
+        if let Some(wrong) = labels.into_iter().find(|text| !pair(text)) {
             return Err(Failure::Usage(format!("--labels {wrong}: expected NAME=VALUE,NAME=VALUE")));
         }
         let mut parameters = match &self.parameter_file {
@@ -65,6 +72,28 @@ impl Overrides {
             ..SubmitOptions::default()
         })
     }
+}
+
+/// `NAME=VALUE` pairs of a parameter file (YAML or JSON mapping), as `-p` takes them.
+fn parameter_file(path: &str) -> Result<Vec<String>, Failure> {
+    let (documents, mut problems) = load::file(path);
+    let mut pairs = BTreeMap::new();
+    for document in &documents {
+        let Value::Object(members) = &document.value else {
+            problems.push(Diagnostic {
+                span: Some(document.place.value.clone()),
+                help: Some("write a line `name: value` for each parameter".to_owned()),
+                ..Diagnostic::of_source(&document.source, "expected a mapping of names and values")
+            });
+            continue;
+        };
+        for (name, value) in members {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            pairs.insert(name.clone(), text);
+        }
+    }
+    diagnostic::settle(problems)?;
+    Ok(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
 /// Sets `options` on the object as written, leaving all other fields as they are. Errors: Argo's text.

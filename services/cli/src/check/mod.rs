@@ -2,6 +2,7 @@
 
 mod expressions;
 pub mod locate;
+mod naming;
 pub mod refusal;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -96,7 +97,7 @@ pub fn documents(
                 found.push(Diagnostic::of_source(&document.source, message));
             } else {
                 let mut meaning = semantic(document, &library, rules.purpose);
-                meaning.extend(nameless(document, rules.purpose));
+                meaning.extend(naming::check(document, rules.purpose));
                 meaning.retain(|problem| !follows(problem, &found));
                 found.extend(meaning);
                 found.extend(expressions::check(document));
@@ -114,20 +115,6 @@ fn follows(problem: &Diagnostic, unknown: &[Diagnostic]) -> bool {
         holder == problem.path && field.help.as_ref().is_some_and(|help| help.starts_with("did you mean"))
     };
     unknown.iter().any(misspelt)
-}
-
-/// A workflow that is to be created needs a name.
-fn nameless(document: &Document, purpose: Purpose) -> Option<Diagnostic> {
-    if purpose != Purpose::Run || document.kind() != "Workflow" || document.named().is_some() {
-        return None;
-    }
-    let place = document.place.member("metadata").unwrap_or(&document.place);
-    Some(Diagnostic {
-        span: Some(place.key.clone()),
-        path: "metadata".to_owned(),
-        help: Some("add `generateName: my-workflow-`, or use --name or --generate-name".to_owned()),
-        ..Diagnostic::of_source(&document.source, "the workflow has no name")
-    })
 }
 
 fn shape(document: &Document) -> Vec<Diagnostic> {

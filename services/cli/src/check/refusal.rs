@@ -13,9 +13,7 @@ use crate::load::Document;
 pub fn refused(documents: &[Document], namespace: &str, now: Timestamp) -> Vec<Value> {
     let library = Library::of(documents);
     let sound = |document: &&Document| {
-        document.kind() == "Workflow"
-            && shape(document).is_empty()
-            && schema::check(document).is_empty()
+        document.kind() == "Workflow" && shape(document).is_empty() && schema::check(document).is_empty()
     };
     documents.iter().filter(sound).filter_map(|document| one(document, &library, namespace, now)).collect()
 }

@@ -33,13 +33,8 @@ impl Document {
 
     /// `metadata.name` or `metadata.generateName`.
     pub fn name(&self) -> &str {
-        self.named().unwrap_or("unnamed")
-    }
-
-    /// As [`name`](Self::name), where there is one.
-    pub fn named(&self) -> Option<&str> {
         let metadata = |key| self.value.pointer(key).and_then(Value::as_str).filter(|name| !name.is_empty());
-        metadata("/metadata/name").or_else(|| metadata("/metadata/generateName"))
+        metadata("/metadata/name").or_else(|| metadata("/metadata/generateName")).unwrap_or("unnamed")
     }
 }
 
@@ -51,7 +46,7 @@ pub fn files(paths: &[String]) -> (Vec<Document>, Vec<Diagnostic>) {
         let names = match expand(path) {
             Ok(names) => names,
             Err(error) => {
-                problems.push(Diagnostic::of_file(path, format!("cannot read: {error}")));
+                problems.push(unreadable(path, &error));
                 continue;
             }
         };
@@ -90,7 +85,7 @@ fn expand(path: &str) -> std::io::Result<Vec<String>> {
 
 fn read(path: &str, bytes_max: u64) -> Result<Source, Box<Diagnostic>> {
     let name = if path == "-" { "<stdin>" } else { path };
-    let failed = |error: std::io::Error| Box::new(Diagnostic::of_file(name, format!("cannot read: {error}")));
+    let failed = |error: std::io::Error| Box::new(unreadable(name, &error));
     let mut bytes = Vec::new();
     let limit = bytes_max + 1;
     if path == "-" {
@@ -110,9 +105,28 @@ fn read(path: &str, bytes_max: u64) -> Result<Source, Box<Diagnostic>> {
         Ok(text) => Ok(Source::new(name, text)),
         Err(error) => {
             let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-            Err(Box::new(Diagnostic::of_file(name, format!("line {line} is not UTF-8 text"))))
+            let mut problem = Diagnostic::of_file(format!("{name}:{line}"), "this is not UTF-8 text");
+            problem.help = Some("name a YAML or JSON file".to_owned());
+            Err(Box::new(problem))
         }
     }
+}
+
+fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Diagnostic::of_file(path, "there is no such file"),
+        _ => Diagnostic::of_file(path, format!("cannot read: {error}")),
+    }
+}
+
+/// One file, no folder. Errors: as [`files`].
+pub fn file(path: &str) -> (Vec<Document>, Vec<Diagnostic>) {
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    match read(path, bytes_max()) {
+        Ok(source) => text(&Arc::new(source), &mut documents, &mut problems),
+        Err(problem) => problems.push(*problem),
+    }
+    (documents, problems)
 }
 
 /// The documents of one source.

@@ -41,7 +41,7 @@ pub struct Extent {
 /// Starts the system.
 pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failure> {
     match flags.runtime.unwrap_or_default() {
-        Runtime::Process => warn_once(),
+        Runtime::Process => {}
         Runtime::Docker | Runtime::Podman => {
             return Err(Failure::Usage(
                 "this build runs containers as processes only: leave --runtime out, or use a cluster".to_owned(),
@@ -62,6 +62,7 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
         options.images.insert(image, Image { entrypoint, ..Image::default() });
     }
     options.config.artifact_repository = Some(repository());
+    warn_once();
     Ok(Standalone::start(options).await.context("start the system")?)
 }
 

@@ -101,8 +101,8 @@ struct Check<'a> {
 impl Check<'_> {
     fn problem(&mut self, at: std::ops::Range<usize>, path: &str, message: String, help: Option<String>) {
         let base = Diagnostic::of_source(&self.document.source, message);
-        // An empty place is a part of a JSON file whose text is not YAML.
-        let span = Some(at).filter(|at| at.end > 0);
+        // A place without an end is a part of a JSON file whose text is not YAML.
+        let span = Some(at).filter(|at| at.end > 0 || self.document.place.value.end > 0);
         self.problems.push(Diagnostic { span, path: path.to_owned(), help, ..base });
     }
 

@@ -1,5 +1,6 @@
 //! Discovery: which groups, versions and resources there are, and enough OpenAPI for `kubectl`.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::kinds::{Flavor, KINDS, Kind};
@@ -115,6 +116,27 @@ fn subresource(kind: &Kind, name: &str, body: &str, verbs: &[&str]) -> Value {
         "namespaced": kind.namespaced, "kind": body, "verbs": verbs})
 }
 
+/// The form in which kubectl asks for OpenAPI 2.
+pub(crate) const OPENAPI_V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const OPENAPI_TITLE: &str = "Kubernetes";
+const OPENAPI_VERSION: &str = "v1.33.0";
+
+/// OpenAPI 2 of nothing.
+pub(crate) fn openapi_v2() -> Value {
+    json!({"swagger": "2.0", "info": {"title": OPENAPI_TITLE, "version": OPENAPI_VERSION}, "paths": {}})
+}
+
+/// [`openapi_v2`] as the message `openapi.v2.Document`: `swagger` is its field 1, `info` 2, `paths` 8.
+pub(crate) fn openapi_v2_protobuf() -> Bytes {
+    // A length-delimited field; all lengths here fit seven bits.
+    let field = |number: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).expect("the texts are short");
+        [&[number << 3 | 2, length], bytes].concat()
+    };
+    let info = [field(1, OPENAPI_TITLE.as_bytes()), field(2, OPENAPI_VERSION.as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info), field(8, b"")].concat().into()
+}
+
 fn openapi_index() -> Value {
     let mut paths = Map::new();
     let all = std::iter::once(("", "v1")).chain(groups());
@@ -176,7 +198,7 @@ fn openapi(group: &str, version: &str) -> Value {
             }),
         );
     }
-    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.33.0"},
+    json!({"openapi": "3.0.0", "info": {"title": OPENAPI_TITLE, "version": OPENAPI_VERSION},
         "paths": paths, "components": {"schemas": schemas}})
 }
 

@@ -264,10 +264,25 @@ fn other(call: &Call) -> Result<Response> {
     if matches!(path, "/healthz" | "/readyz" | "/livez") {
         return Ok(text_response("ok"));
     }
+    if path == "/openapi/v2" {
+        return Ok(openapi_v2(&call.headers));
+    }
     match discovery::document(path) {
         Some(document) => Ok(json_response(StatusCode::OK, &document)),
         None => Err(Failure::no_such_path()),
     }
+}
+
+/// OpenAPI 2 without definitions: kubectl asks for it where it does not know a kind, to find that it is not there.
+fn openapi_v2(headers: &HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !accept.contains(discovery::OPENAPI_V2_PROTOBUF) {
+        return json_response(StatusCode::OK, &discovery::openapi_v2());
+    }
+    let mut response = bytes_response(StatusCode::OK, discovery::openapi_v2_protobuf());
+    let media = http::HeaderValue::from_static(discovery::OPENAPI_V2_PROTOBUF);
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
 }
 
 fn verb(call: &Call, target: &Target) -> Result<&'static str> {

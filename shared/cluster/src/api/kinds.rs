@@ -142,7 +142,8 @@ pub static KINDS: [Kind; COUNT] = numbered([
     grouped("batch", all(with_status(core("jobs", "Job", &[])))),
     grouped("apps", all(with_status(core("deployments", "Deployment", &["deploy"])))),
     grouped("apps", all(with_status(core("statefulsets", "StatefulSet", &["sts"])))),
-    grouped("events.k8s.io", core("events", "Event", &["ev"])),
+    // Without the short name: it means those of the core group, and kubectl would warn of the second meaning.
+    grouped("events.k8s.io", core("events", "Event", &[])),
     flavored(
         Flavor::CustomResourceDefinition,
         grouped(
