@@ -95,6 +95,7 @@ pub async fn follow(
             _ = tick.tick() => view.redraw(&latest),
             _ = tokio::signal::ctrl_c() => {
                 interrupts += if options.interrupt == Interrupt::Leave { 3 } else { 1 };
+                view.notice(said(interrupts));
                 interrupt(client, interrupts, &created, &finals).await?;
             }
             () = &mut deadline => {
@@ -102,7 +103,7 @@ pub async fn follow(
                     return Err(Failure::Other(anyhow::anyhow!("the workflow does not end, though it was terminated")));
                 }
                 late = true;
-                eprintln!("the time is up: terminating");
+                view.notice("the time is up: terminating");
                 shut_down(client, "Terminate", &created, &finals).await?;
                 deadline.as_mut().reset(tokio::time::Instant::now() + TERMINATION);
             }
@@ -113,6 +114,15 @@ pub async fn follow(
     Ok(finals.into_iter().flatten().collect())
 }
 
+/// What the user hears of the interrupt `count`.
+fn said(count: u8) -> &'static str {
+    match count {
+        1 => "stopping; exit handlers run. Press Ctrl-C again to terminate.",
+        2 => "terminating. Press Ctrl-C again to leave at once.",
+        _ => "leaving",
+    }
+}
+
 /// First: stop. Second: terminate. Third: leave.
 async fn interrupt(
     client: &Client,
@@ -121,14 +131,8 @@ async fn interrupt(
     finals: &[Option<Value>],
 ) -> Result<(), Failure> {
     match count {
-        1 => {
-            eprintln!("stopping; exit handlers run. Press Ctrl-C again to terminate.");
-            shut_down(client, "Stop", created, finals).await
-        }
-        2 => {
-            eprintln!("terminating. Press Ctrl-C again to leave at once.");
-            shut_down(client, "Terminate", created, finals).await
-        }
+        1 => shut_down(client, "Stop", created, finals).await,
+        2 => shut_down(client, "Terminate", created, finals).await,
         _ => Err(Failure::Other(anyhow::anyhow!("left before the workflow ended"))),
     }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod connect;
 pub mod diagnostic;
 mod duration;
+mod ending;
 mod failure;
 mod follow;
 pub mod load;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::{
     connect::{dev_kubeconfig, state_dir},
+    ending::Ending,
     failure::{Failure, Outcome},
     output,
     run::{Extent, RuntimeFlags, start},
@@ -34,6 +35,7 @@ impl Dev {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
             without_services: self.without_services,
         };
+        let mut ending = Ending::listen()?;
         let system = start(&self.runtime, extent).await?;
         let kubeconfig = system.kubeconfig().context("the API does not listen")?;
         let shared = dev_kubeconfig();
@@ -61,11 +63,9 @@ impl Dev {
         ));
         output::print("Ctrl-C ends it.\n");
         let ended = system.ended();
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for signals")?;
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            _ = ending.come() => {}
             () = ended.cancelled() => {}
         }
         // A later `dev` may have written its own.

@@ -1,5 +1,7 @@
 //! Columns under a head, two spaces apart, as wide as their widest cell.
 
+use unicode_width::UnicodeWidthChar;
+
 /// Rows of cells, aligned. Colour codes and wide signs count for what they show.
 pub fn table(rows: &[Vec<String>], gap: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -21,14 +23,14 @@ pub fn table(rows: &[Vec<String>], gap: usize) -> String {
     text
 }
 
-/// Characters that a terminal shows of `text`.
+/// Cells that a terminal shows of `text`.
 pub fn shown(text: &str) -> usize {
     let (mut count, mut code) = (0, false);
     for c in text.chars() {
         match (code, c) {
             (false, '\u{1b}') => code = true,
             (true, 'm') => code = false,
-            (false, _) => count += 1,
+            (false, _) => count += c.width().unwrap_or(0),
             (true, _) => {}
         }
     }

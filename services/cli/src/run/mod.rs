@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     connect::Connect,
     duration,
+    ending::Ending,
     failure::{Failure, Outcome},
     follow::{self, Interrupt},
     objects,
@@ -26,7 +27,7 @@ use crate::{
 /// ConfigMaps, Secrets, ServiceAccounts, volume claims and templates of the files are created first. Exit code 0 when
 /// all workflows succeeded, 1 when one did not, 2 when the input is wrong (with -o json or yaml, a workflow that a
 /// controller would have taken up and failed is printed as it would have left it). Ctrl-C stops the workflows (their exit
-/// handlers run), a second one terminates them, a third one leaves at once.
+/// handlers run), a second one terminates them, a third one, SIGTERM or SIGHUP leaves at once.
 #[derive(Args, Debug)]
 pub struct Run {
     /// Files to run; `-` is standard input
@@ -73,8 +74,12 @@ impl Run {
                 return Err(refused.failure);
             }
         };
+        let mut ending = Ending::listen()?;
         let system = start(&self.runtime, Extent::default()).await?;
-        let result = self.in_system(connect, &system, plan).await;
+        let result = tokio::select! {
+            result = self.in_system(connect, &system, plan) => result,
+            name = ending.come() => Err(Failure::Other(anyhow::anyhow!("ended by {name} before the workflow"))),
+        };
         let ended = system.shutdown().await;
         let finals = result?;
         if let Err(error) = ended {

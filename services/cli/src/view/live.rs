@@ -7,6 +7,7 @@ use std::{
 
 use argosy_api::v1alpha1::{NodePhase, Workflow};
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthChar;
 
 use super::Target;
 use crate::render::{
@@ -26,16 +27,32 @@ pub struct Live {
     filter: Filter,
     drawn: Vec<String>,
     logs: VecDeque<String>,
+    notice: Option<String>,
     dirty: bool,
     last: Instant,
 }
 
 impl Live {
     pub fn new(target: Target, filter: Filter) -> Self {
-        Self { target, filter, drawn: Vec::new(), logs: VecDeque::new(), dirty: true, last: Instant::now() }
+        Self {
+            target,
+            filter,
+            drawn: Vec::new(),
+            logs: VecDeque::new(),
+            notice: None,
+            dirty: true,
+            last: Instant::now(),
+        }
     }
 
     pub fn changed(&mut self) {
+        self.dirty = true;
+    }
+
+    pub fn notice(&mut self, text: &str) {
+        self.notice = Some(text.to_owned());
+        // The terminal has written the keys of an interrupt behind the drawing: all of it is drawn again.
+        self.drawn.iter_mut().for_each(String::clear);
         self.dirty = true;
     }
 
@@ -43,7 +60,7 @@ impl Live {
         if self.logs.len() == LOG_LINES {
             self.logs.pop_front();
         }
-        self.logs.push_back(line);
+        self.logs.push_back(tame(&line));
         self.dirty = true;
     }
 
@@ -98,7 +115,8 @@ impl Live {
             lines.push(head);
             lines.extend(tree(workflow, &self.filter, style, now).lines().skip(1).map(str::to_owned));
         }
-        let logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
+        let mut logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
+        logs.extend(self.notice.clone());
         fit(lines, logs, rows, waiting(workflows)).iter().map(|line| cut(line, columns)).collect()
     }
 }
@@ -127,7 +145,25 @@ fn fit(mut lines: Vec<String>, mut logs: Vec<String>, rows: usize, pending: usiz
     lines
 }
 
-/// A line of at most `columns` characters; colour codes stay whole.
+/// A line that moves no cursor: without escape sequences and control characters.
+fn tame(line: &str) -> String {
+    let mut text = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' if chars.next_if_eq(&'[').is_some() => {
+                // A control sequence ends with its letter.
+                while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
+            }
+            '\t' => text.push(' '),
+            c if c.is_control() => {}
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// A line of at most `columns` cells; colour codes stay whole.
 fn cut(line: &str, columns: usize) -> String {
     if shown(line) <= columns {
         return line.to_owned();
@@ -138,8 +174,8 @@ fn cut(line: &str, columns: usize) -> String {
             (false, '\u{1b}') => (code, colored) = (true, true),
             (true, 'm') => code = false,
             (true, _) => {}
-            (false, _) if count + 1 >= columns => break,
-            (false, _) => count += 1,
+            (false, _) if count + c.width().unwrap_or(0) >= columns => break,
+            (false, _) => count += c.width().unwrap_or(0),
         }
         text.push(c);
     }
@@ -159,6 +195,13 @@ mod tests {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");
         assert_eq!(cut("\u{1b}[32mabcdef\u{1b}[0m", 4), "\u{1b}[32mabc…\u{1b}[0m");
+    }
+
+    #[test]
+    fn wide_signs_count_twice_and_control_characters_are_left_out() {
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(tame("a\u{1b}[2J\u{1b}[31mb\tc\rd\u{8}"), "ab cd");
     }
 
     #[test]

@@ -103,6 +103,14 @@ impl View {
         self.show_logs();
     }
 
+    /// Tells the user something: below the tree where there is one, else on standard error.
+    pub fn notice(&mut self, text: &str) {
+        match &mut self.kind {
+            Kind::Live(live) => live.notice(text),
+            Kind::Plain(_) | Kind::Silent => eprintln!("{text}"),
+        }
+    }
+
     /// Called every [`REDRAW`].
     pub fn redraw(&mut self, workflows: &[Workflow]) {
         self.show_logs();

@@ -1,4 +1,4 @@
-//! One line for each change of a node or workflow.
+//! One line for each change of a node or workflow, and for why a node waits.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,8 @@ pub struct Plain {
     target: Target,
     filter: Filter,
     workflows: HashMap<String, WorkflowPhase>,
-    nodes: HashMap<String, NodePhase>,
+    /// What was said of each node last.
+    nodes: HashMap<String, (NodePhase, String)>,
 }
 
 impl Plain {
@@ -26,13 +27,15 @@ impl Plain {
             let name = &workflow.metadata.name;
             let status = &workflow.status;
             let mut nodes: Vec<&NodeStatus> =
-                status.nodes.values().filter(|node| self.nodes.get(&node.id) != Some(&node.phase)).collect();
+                status.nodes.values().filter(|node| self.nodes.get(&node.id) != Some(&said(node))).collect();
             nodes.sort_by(|a, b| (a.finished_at, a.started_at, &a.name).cmp(&(b.finished_at, b.started_at, &b.name)));
             for node in nodes {
-                self.nodes.insert(node.id.clone(), node.phase);
-                if node.name != *name && self.filter.chooses(node) {
+                let (phase, reason) = said(node);
+                // The workflow's own node says what the workflow says, but not why it waits.
+                if (node.name != *name || !reason.is_empty()) && self.filter.chooses(node) {
                     self.line(&node_line(node, self.style()));
                 }
+                self.nodes.insert(node.id.clone(), (phase, reason));
             }
             if self.workflows.get(name) != Some(&status.phase) && status.phase != WorkflowPhase::Unknown {
                 self.workflows.insert(name.clone(), status.phase);
@@ -49,6 +52,12 @@ impl Plain {
         let now = Timestamp::now().to_zoned(TimeZone::system());
         self.target.write(&format!("{} {text}\n", now.strftime("%H:%M:%S")));
     }
+}
+
+/// A node's phase; while it waits, also why.
+fn said(node: &NodeStatus) -> (NodePhase, String) {
+    let waits = matches!(node.phase, NodePhase::Pending | NodePhase::Unknown);
+    (node.phase, if waits { node.message.clone() } else { String::new() })
 }
 
 fn node_line(node: &NodeStatus, style: Style) -> String {

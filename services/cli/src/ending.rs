@@ -1,0 +1,29 @@
+//! Signals that end the program from outside.
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::Failure;
+
+/// SIGTERM, and SIGHUP, which comes when the terminal closes. From [`listen`](Self::listen) on they do not end the program
+/// by themselves, so that it can take its processes and folders along.
+pub struct Ending {
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Ending {
+    /// Listens for them.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).context("listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, hangup: listen(SignalKind::hangup())? })
+    }
+
+    /// Waits for one; its name.
+    pub async fn come(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
