@@ -120,9 +120,9 @@ impl Cli {
     }
 }
 
-/// Only warnings unless `ARGOSY_LOG` asks for more: a command's own output is for the user.
+/// Only errors unless `ARGOSY_LOG` asks for more: a command's own output is for the user, and so are its failures.
 fn quiet_logs() -> Option<argosy_telemetry::Guard> {
-    let log = std::env::var("ARGOSY_LOG").unwrap_or_else(|_| "error".to_owned());
+    let log = std::env::var("ARGOSY_LOG").unwrap_or_else(|_| "error,kube_client=off".to_owned());
     let options = argosy_telemetry::Options { log, ..argosy_telemetry::Options::default() };
     argosy_telemetry::init("argosy", &options).map_err(|error| eprintln!("warning: logs: {error}")).ok()
 }

@@ -28,6 +28,15 @@ impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Other(anyhow::anyhow!("{}", status.message)),
+            kube::Error::Service(source) => {
+                let mut cause: &dyn std::error::Error = source.as_ref();
+                while let Some(below) = cause.source() {
+                    cause = below;
+                }
+                Self::Other(anyhow::anyhow!(
+                    "the API server does not answer: {cause}. Is `argosy dev` running? Name another server with --kubeconfig or $KUBECONFIG"
+                ))
+            }
             other => Self::Other(other.into()),
         }
     }

@@ -117,7 +117,9 @@ fn subresource(kind: &Kind, name: &str, body: &str, verbs: &[&str]) -> Value {
 }
 
 /// The form in which kubectl asks for OpenAPI 2.
-pub(crate) const OPENAPI_V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+pub(crate) const OPENAPI_V2_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// How the answer names it: `@` is no part of a media type.
+pub(crate) const OPENAPI_V2_GIVEN: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 const OPENAPI_TITLE: &str = "Kubernetes";
 const OPENAPI_VERSION: &str = "v1.33.0";
 

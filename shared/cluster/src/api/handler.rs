@@ -276,11 +276,11 @@ fn other(call: &Call) -> Result<Response> {
 /// OpenAPI 2 without definitions: kubectl asks for it where it does not know a kind, to find that it is not there.
 fn openapi_v2(headers: &HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !accept.contains(discovery::OPENAPI_V2_PROTOBUF) {
+    if !accept.contains(discovery::OPENAPI_V2_ASKED) {
         return json_response(StatusCode::OK, &discovery::openapi_v2());
     }
     let mut response = bytes_response(StatusCode::OK, discovery::openapi_v2_protobuf());
-    let media = http::HeaderValue::from_static(discovery::OPENAPI_V2_PROTOBUF);
+    let media = http::HeaderValue::from_static(discovery::OPENAPI_V2_GIVEN);
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     response
 }

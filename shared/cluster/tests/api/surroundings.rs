@@ -218,6 +218,17 @@ async fn discovery_names_all_resources() {
 }
 
 #[tokio::test]
+async fn openapi_2_is_there_for_kubectl_though_empty() {
+    let server = server();
+    assert_eq!(get(&server, "/openapi/v2", "application/json").await["swagger"], "2.0");
+    let asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let request = http::Request::get("/openapi/v2").header("accept", asked).body(Vec::new()).expect("a valid request");
+    let text = server.client("argo").request_text(request).await.expect("answered");
+    // openapi.v2.Document { swagger: "2.0", info: { title, version }, paths: {} }
+    assert_eq!(text, "\n\u{3}2.0\u{12}\u{15}\n\nKubernetes\u{12}\u{7}v1.33.0B\0");
+}
+
+#[tokio::test]
 async fn tables_have_argos_columns() {
     let server = server();
     let api = workflows(&server);

@@ -1,0 +1,6 @@
+//! Clients of `argosy dev`: our own commands, and kubectl where it is installed.
+
+mod commands;
+mod completion;
+mod kubectl;
+mod support;

@@ -1,0 +1,116 @@
+//! A running `argosy dev` and programs beside it.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long something may take that takes a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The system, in a folder of its own. Ends with the value.
+pub struct Dev {
+    dir: tempfile::TempDir,
+    child: Child,
+    kubeconfig: PathBuf,
+}
+
+impl Dev {
+    /// Starts it, and waits until its API listens.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut command = program(env!("CARGO_BIN_EXE_argosy"), dir.path());
+        command.args(["dev", "--port", "0", "--data-dir", "data"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("argosy starts");
+        let said = child.stdout.take().expect("its output is a pipe");
+        let lines = BufReader::new(said).lines().map_while(Result::ok);
+        let lines: Vec<_> = lines.take_while(|line| line != "Ctrl-C ends it.").collect();
+        let line = lines.iter().find_map(|line| line.strip_prefix("kubeconfig:")).expect("it has a kubeconfig");
+        let kubeconfig = dir.path().join(line.trim());
+        Self { dir, child, kubeconfig }
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file beside it.
+    pub fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).expect("written");
+    }
+
+    /// What `argosy` with these arguments says on standard output; panics unless it ends with `code`.
+    pub fn argosy(&self, code: i32, arguments: &str) -> String {
+        let mut command = program(env!("CARGO_BIN_EXE_argosy"), self.path());
+        command.args(arguments.split_whitespace());
+        said(arguments, code, &command.output().expect("argosy starts"))
+    }
+
+    /// As [`argosy`](Self::argosy), of kubectl, with `input`.
+    pub fn kubectl(&self, code: i32, arguments: &[&str], input: &str) -> String {
+        let mut command = program("kubectl", self.path());
+        command.arg("--kubeconfig").arg(&self.kubeconfig).arg("--cache-dir").arg(self.path().join("cache"));
+        // The editor of `kubectl edit`.
+        command.env("EDITOR", "sed -i s/replaced/edited/");
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("kubectl starts");
+        // One that does not read its input has said what is wrong.
+        _ = child.stdin.take().expect("its input is a pipe").write_all(input.as_bytes());
+        said(&format!("kubectl {arguments:?}"), code, &child.wait_with_output().expect("kubectl ends"))
+    }
+
+    /// Repeats `argosy` until `word` is in what it says.
+    pub fn until(&self, arguments: &str, word: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let text = self.argosy(0, arguments);
+            if text.contains(word) {
+                return text;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{arguments}: {word:?} never came:\n{text}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let ended = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !ended.is_ok_and(|status| status.success()) {
+            _ = self.child.kill();
+        }
+        _ = self.child.wait();
+    }
+}
+
+/// A command that keeps everything it keeps in `dir`.
+fn program(name: &str, dir: &Path) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(dir).env_remove("KUBECONFIG").env("TZ", "UTC");
+    command.env("HOME", dir).env("XDG_STATE_HOME", dir.join("state")).env("TMPDIR", dir);
+    command
+}
+
+fn said(what: &str, code: i32, output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{what}\n{text}\n{errors}");
+    // What a failing command says, it says there.
+    if code == 0 { text } else { format!("{text}{errors}") }
+}
+
+/// Asserts that all `words` are in `text`.
+#[track_caller]
+pub fn has(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+}
+
+/// The last line, where `-o name` prints the name.
+pub fn name(text: &str) -> &str {
+    text.lines().last().expect("a name")
+}
