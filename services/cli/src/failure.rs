@@ -57,10 +57,35 @@ impl Failure {
             Self::Reported => ExitCode::from(2),
             Self::Workflow => ExitCode::FAILURE,
             Self::Other(error) => {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {}", chain(&error));
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// The error and its causes, without those that the text before says already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let error = anyhow::anyhow!("not found").context("read `f`: not found").context("start");
+        assert_eq!(chain(&error), "start: read `f`: not found");
     }
 }
 
