@@ -51,9 +51,11 @@ fn word(pod: &Object) -> String {
     if let Some(word) = init_word(pod) {
         return word;
     }
-    let containers = list(pod, "status", "containerStatuses");
+    // A kubelet reports containers by name, and of those that say something the first counts.
+    let mut containers: Vec<&Json> = list(pod, "status", "containerStatuses").iter().collect();
+    containers.sort_by_key(|container| container.str_at(&["name"]));
     let running = containers.iter().any(|c| c.at(&["state", "running"]).is_some());
-    let telling = containers.iter().find_map(container_word);
+    let telling = containers.iter().copied().find_map(container_word);
     match telling {
         // One container is done while another still runs.
         Some(word) if word == "Completed" && running => "Running".to_owned(),

@@ -249,6 +249,20 @@ async fn tables_have_argos_columns() {
 }
 
 #[tokio::test]
+async fn a_pod_whose_main_container_failed_reads_error() {
+    let server = server();
+    let ended = |name: &str, code: i32, reason: &str| json!({"name": name, "state": {"terminated": {"exitCode": code, "reason": reason}}});
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "wait"}, {"name": "main"}]},
+        "status": {"phase": "Failed", "containerStatuses": [ended("wait", 0, "Completed"), ended("main", 1, "Error")]}});
+    let api: kube::Api<Pod> = kube::Api::namespaced(server.client("argo"), "argo");
+    let pod: Pod = serde_json::from_value(pod).expect("a pod");
+    api.create(&PostParams::default(), &pod).await.expect("created");
+    api.replace_status("p", &PostParams::default(), &pod).await.expect("written");
+    let table = get(&server, "/api/v1/namespaces/argo/pods", "application/json;as=Table;v=v1;g=meta.k8s.io").await;
+    assert_eq!(table["rows"][0]["cells"][2], "Error");
+}
+
+#[tokio::test]
 async fn tcp_clients_see_the_same_objects_until_shutdown() {
     let server = server();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
