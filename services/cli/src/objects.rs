@@ -1,5 +1,7 @@
 //! Objects of the API as the commands need them.
 
+use anyhow::Context;
+use argosy_actor::compressed;
 use argosy_api::v1alpha1::{self as v1, API_VERSION, Workflow};
 use kube::{
     Api, Client,
@@ -45,13 +47,28 @@ pub fn workflows(client: &Client, namespace: &str) -> Api<DynamicObject> {
     api(client, "Workflow", Some(namespace))
 }
 
-/// The object as JSON, without the bookkeeping of field managers.
+/// The object as JSON, without the bookkeeping of field managers; the nodes of a large status decompressed.
+///
+/// Errors: compressed nodes that are not what they should be.
 pub fn value(object: &DynamicObject) -> Result<Value, Failure> {
     let mut value = serde_json::to_value(object).map_err(anyhow::Error::from)?;
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
+    if let Some(text) = compressed_nodes(object)
+        && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
+    {
+        let nodes = compressed::decode(text).context("decompress the nodes")?;
+        let nodes = serde_json::from_slice(&nodes).context("read the decompressed nodes")?;
+        status.remove("compressedNodes");
+        status.insert("nodes".to_owned(), nodes);
+    }
     Ok(value)
+}
+
+/// The nodes of a large status, as the object has them.
+pub fn compressed_nodes(object: &DynamicObject) -> Option<&str> {
+    object.data.pointer("/status/compressedNodes").and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The object as a workflow. Errors: it is none, where somebody wrote past all checks.

@@ -1,9 +1,10 @@
 //! Changes of a workflow object that others change at the same time.
 
+use argosy_actor::compressed;
 use argosy_api::v1alpha1::Workflow;
 use kube::{
     Client,
-    api::{Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Map, Value, json};
 
@@ -28,11 +29,9 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
         let before = objects::readable(&object)?;
         let mut after = before.clone();
         let result = change(&mut after).map_err(anyhow::Error::from)?;
-        let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
-        let Some(mut patch) = difference(&json(&before)?, &json(&after)?) else {
+        let Some(patch) = patch(&object, &before, &after)? else {
             return Ok(result);
         };
-        patch["metadata"]["resourceVersion"] = json!(object.metadata.resource_version);
         let name = object.metadata.name.unwrap_or_default();
         match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(_) => return Ok(result),
@@ -41,6 +40,25 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
         }
     }
     Err(Failure::Other(anyhow::anyhow!("{name} changes all the time: tried {TRIES} times")))
+}
+
+/// The merge patch that makes `after` of `before`, which was read from `object`; `None` when they are equal.
+fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<Option<Value>, Failure> {
+    let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
+    let Some(mut patch) = difference(&json(before)?, &json(after)?) else {
+        return Ok(None);
+    };
+    if objects::compressed_nodes(object).is_some()
+        && let Some(status) = patch.get_mut("status").and_then(Value::as_object_mut)
+        && status.remove("nodes").is_some()
+    {
+        // The API has the nodes compressed, so that they are written whole.
+        let nodes = serde_json::to_vec(&after.status.nodes).map_err(anyhow::Error::from)?;
+        let text = compressed::encode(&nodes).map_err(anyhow::Error::from)?;
+        status.insert("compressedNodes".to_owned(), json!(text));
+    }
+    patch["metadata"]["resourceVersion"] = json!(object.metadata.resource_version);
+    Ok(Some(patch))
 }
 
 /// The merge patch that makes `after` of `before`; `None` when they are equal.
@@ -65,6 +83,28 @@ fn difference(before: &Value, after: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compressed_nodes_are_read_and_written_back_compressed() {
+        let nodes = json!({"w": {"id": "w", "name": "w", "phase": "Running"}});
+        let encoded = compressed::encode(nodes.to_string().as_bytes()).expect("memory");
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "resourceVersion": "7"},
+            "status": {"compressedNodes": encoded},
+        }))
+        .expect("an object");
+        assert_eq!(objects::value(&object).expect("readable")["status"], json!({"nodes": nodes}));
+        let before = objects::readable(&object).expect("readable");
+        let mut after = before.clone();
+        after.status.message = "m".to_owned();
+        let unchanged = patch(&object, &before, &after).expect("writable").expect("they differ");
+        assert_eq!(unchanged, json!({"metadata": {"resourceVersion": "7"}, "status": {"message": "m"}}));
+        after.status.nodes.get_mut("w").expect("the node").message = "m".to_owned();
+        let changed = patch(&object, &before, &after).expect("writable").expect("they differ");
+        let text = changed["status"]["compressedNodes"].as_str().expect("nodes");
+        let nodes: Value = serde_json::from_slice(&compressed::decode(text).expect("gzip")).expect("JSON");
+        assert_eq!((&nodes["w"]["message"], changed["status"].get("nodes")), (&json!("m"), None));
+    }
 
     #[test]
     fn only_differences_are_written() {
