@@ -24,6 +24,9 @@ pub enum Failure {
     Other(#[from] anyhow::Error),
 }
 
+/// What a command returns.
+pub type Outcome = Result<(), Failure>;
+
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
@@ -88,6 +91,3 @@ mod tests {
         assert_eq!(chain(&error), "start: read `f`: not found");
     }
 }
-
-/// What a command returns.
-pub type Outcome = Result<(), Failure>;
