@@ -62,7 +62,8 @@ impl Diagnostic {
         if !self.path.is_empty() {
             text.push_str(&format!(": {}", self.path));
         }
-        text.push_str(&format!(": {}", self.message));
+        // A message may draw a picture over several lines; here the first says it.
+        text.push_str(&format!(": {}", self.message.lines().next().unwrap_or_default()));
         if let Some(help) = &self.help {
             text.push_str(&format!(" ({help})"));
         }

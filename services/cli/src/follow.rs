@@ -94,7 +94,10 @@ pub async fn follow(
             }
             _ = tick.tick() => view.redraw(&latest),
             _ = tokio::signal::ctrl_c() => {
-                interrupts += if options.interrupt == Interrupt::Leave { 3 } else { 1 };
+                if options.interrupt == Interrupt::Leave {
+                    return Err(Failure::Other(anyhow::anyhow!("left; what runs goes on")));
+                }
+                interrupts += 1;
                 view.notice(said(interrupts));
                 interrupt(client, interrupts, &created, &finals).await?;
             }
