@@ -122,3 +122,36 @@ fn every_node_of_a_recorded_run_is_in_its_tree() {
     let pods = tree(&workflow, &Filter::default(), Style::default(), Timestamp::UNIX_EPOCH);
     assert!(pods.contains("dag-diamond-steps-echo-"), "{pods}");
 }
+
+#[test]
+fn a_state_says_that_somebody_is_waited_for_or_stopped_it() {
+    let mut of = workflow(&[node("w", "Suspend", "", "Running", &[])]);
+    let word = |workflow: &Workflow| super::state(workflow, Style::default());
+    assert_eq!(word(&of), "Failed");
+    of.spec.shutdown = "Stop".to_owned();
+    assert_eq!(word(&of), "Failed (Terminated)");
+    of.status.phase = v1::WorkflowPhase::Running;
+    assert_eq!(word(&of), "Running (Suspended)");
+    of.status.nodes = v1::Nodes::default();
+    assert_eq!(word(&of), "Running");
+    of.spec.suspend = Some(true);
+    assert_eq!(word(&of), "Running (Suspended)");
+}
+
+#[test]
+fn a_short_tree_stands_alone_and_may_be_ascii() {
+    let workflow = workflow(&[
+        node("w", "DAG", "", "Failed", &["w.a", "w.b"]),
+        node("w.a", "Suspend", "w", "Running", &[]),
+        node("w.b", "Pod", "w", "Failed", &[]),
+    ]);
+    let style = Style { ascii: true, width: super::Width::Short, ..Style::default() };
+    let text = details(&workflow, &Filter::default(), style, Timestamp::UNIX_EPOCH);
+    let expected = "\
+STEP          TEMPLATE  PODNAME        DURATION  MESSAGE      NODENAME
+ Failed w     t                                  exit code 1
+ |-Suspend a  t
+ `-Failed b   t         w-t-222765470  7s        exit code 1
+";
+    assert_eq!(text, expected);
+}
