@@ -30,7 +30,7 @@ pub(crate) struct Below<'a> {
 impl<'a> Below<'a> {
     /// `own` is what a node adds itself.
     pub fn new(nodes: &'a Nodes, own: impl Fn(&NodeStatus) -> Sum) -> Self {
-        let list: Vec<&NodeStatus> = nodes.values().collect();
+        let list: Vec<&NodeStatus> = nodes.unordered().collect();
         let index: HashMap<&str, usize> = list.iter().enumerate().map(|(i, node)| (node.id.as_str(), i)).collect();
         let children =
             list.iter().map(|n| n.children.iter().filter_map(|id| index.get(id.as_str()).copied()).collect()).collect();

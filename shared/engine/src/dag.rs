@@ -1,7 +1,7 @@
 //! DAGs: a task begins when all it depends on has settled; the end of one wakes its dependents and nothing else.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -11,11 +11,10 @@ use crate::{
     Workflow,
     call::Call,
     children::EMPTY_LOOP,
-    depends::{self, Depends, TaskResult},
+    depends::{Depends, TaskResult},
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
     nodes::{NewNode, set},
-    steps::continues_on,
     workflow::Work,
 };
 
@@ -26,7 +25,7 @@ pub(crate) struct Dag {
     pub scope: TemplateScope,
     pub tasks: Vec<Task>,
     pub by_name: HashMap<String, usize>,
-    targets: Vec<usize>,
+    pub targets: Vec<usize>,
     pub children: Children,
     /// Tasks queued or begun, and not settled.
     open: usize,
@@ -36,6 +35,8 @@ pub(crate) struct Dag {
 #[derive(Debug)]
 pub(crate) struct Task {
     pub step: Arc<WorkflowStep>,
+    /// Id of the task's node; empty until the task begins.
+    node_id: String,
     depends: Depends,
     /// Indices of `depends.names`.
     pub dependencies: Vec<usize>,
@@ -66,7 +67,7 @@ impl Dag {
         };
         let mut tasks = Vec::with_capacity(spec.tasks.len());
         for task in &spec.tasks {
-            let depends = Depends::compile(&depends::raw_logic(task), &tolerated).map_err(|e| e.to_string())?;
+            let depends = Depends::of_task(task, &tolerated).map_err(|e| e.to_string())?;
             let dependencies: Vec<usize> = depends
                 .names
                 .iter()
@@ -79,6 +80,7 @@ impl Dag {
                 .collect::<Result<_, _>>()?;
             tasks.push(Task {
                 step: Arc::new(step_of(task)),
+                node_id: String::new(),
                 waits_for: dependencies.len(),
                 depends,
                 dependencies,
@@ -164,7 +166,7 @@ impl Workflow {
         Ok(())
     }
 
-    fn dag(&self, frame: FrameId) -> Option<&Dag> {
+    pub(crate) fn dag(&self, frame: FrameId) -> Option<&Dag> {
         match &self.frame(frame)?.body {
             Body::Dag(dag) => Some(dag),
             Body::Leaf | Body::Steps(_) | Body::Retry(_) => None,
@@ -184,7 +186,11 @@ impl Workflow {
 
     /// Node id of a task of the frame.
     pub(crate) fn task_id(&self, frame: FrameId, name: &str) -> String {
-        self.id_of(&self.task_name(frame, name))
+        let task = self.dag(frame).and_then(|dag| dag.tasks.get(*dag.by_name.get(name)?));
+        match task {
+            Some(task) if !task.node_id.is_empty() => task.node_id.clone(),
+            Some(_) | None => self.id_of(&self.task_name(frame, name)),
+        }
     }
 
     /// All that the task depends on has settled: it runs, or is omitted.
@@ -196,18 +202,16 @@ impl Workflow {
         state.state = State::Begun;
         let step = state.step.clone();
         let name = self.task_name(frame, &step.name);
-        let known = self.phase_of(&self.id_of(&name));
+        let id = self.claim_id(&name);
+        let known = self.phase_of(&id);
+        if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
+            state.node_id = id;
+        }
         if matches!(known, NodePhase::Skipped | NodePhase::Omitted) {
             return self.task_settled(frame, task);
         }
-        if known == NodePhase::Unknown {
-            match self.task_may_run(frame, task) {
-                Ok(true) => {}
-                Ok(false) => {
-                    return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
-                }
-                Err(message) => return self.end_task(frame, task, &name, NodePhase::Error, &message),
-            }
+        if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
+            return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
         }
         let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(resolved));
         match expanded {
@@ -244,15 +248,11 @@ impl Workflow {
         task.and_then(|t| t.group).is_some_and(|group| group != child)
     }
 
-    fn task_may_run(&self, frame: FrameId, task: usize) -> Result<bool, String> {
-        let Some(dag) = self.dag(frame) else { return Ok(false) };
-        let Some(task) = dag.tasks.get(task) else { return Ok(false) };
-        if task.dependencies.is_empty() {
-            return Ok(true);
-        }
-        let prefix = self.frame(frame).map(|f| f.call.name.clone()).unwrap_or_default();
-        let result = |name: &str| self.task_result(&self.id_of(&format!("{prefix}.{name}")));
-        task.depends.evaluate(&result).map_err(|e| e.to_string())
+    fn task_may_run(&self, frame: FrameId, task: usize) -> bool {
+        let Some(dag) = self.dag(frame) else { return false };
+        let Some(task) = dag.tasks.get(task) else { return false };
+        let result = |index: usize| self.task_result(&dag.tasks[task.dependencies[index]].node_id);
+        task.depends.evaluate(&result)
     }
 
     fn task_result(&self, id: &str) -> TaskResult {
@@ -321,12 +321,11 @@ impl Workflow {
         if task.dependencies.is_empty() {
             return vec![owner.node_id.clone()];
         }
-        let ends: BTreeSet<String> = task
-            .dependencies
-            .iter()
-            .flat_map(|d| self.outbound(&self.task_id(frame, &dag.tasks[*d].step.name)))
-            .collect();
-        ends.into_iter().collect()
+        let mut ends: Vec<String> =
+            task.dependencies.iter().flat_map(|d| self.outbound(&dag.tasks[*d].node_id)).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
     }
 
     /// An item of the task, or the task itself, has settled.
@@ -389,60 +388,6 @@ impl Workflow {
         });
         let outbound = outbound.collect();
         self.end_composite(frame, phase, "", outbound);
-    }
-
-    /// The phase that follows from the targets. A task that did not run inherits from the branch it is on, where
-    /// Failed and Error beat Succeeded. Source: Argo `assessDAGPhase`; inventory §8, row 4.
-    fn assess_dag(&self, frame: FrameId) -> NodePhase {
-        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return NodePhase::Error };
-        let mut of_target: BTreeMap<String, Option<NodePhase>> =
-            dag.targets.iter().map(|t| (self.task_id(frame, &dag.tasks[*t].step.name), None)).collect();
-        let mut seen: BTreeSet<(String, NodePhase)> = BTreeSet::new();
-        let mut queue: VecDeque<(String, NodePhase)> = VecDeque::new();
-        let mut add = |queue: &mut VecDeque<(String, NodePhase)>, ids: Vec<String>, phase: NodePhase| {
-            for id in ids {
-                if seen.insert((id.clone(), phase)) {
-                    queue.push_back((id, phase));
-                }
-            }
-        };
-        let roots = self.node(&owner.node_id).map(|n| n.children.clone()).unwrap_or_default();
-        add(&mut queue, roots, NodePhase::Succeeded);
-        while let Some((id, inherited)) = queue.pop_front() {
-            let Some(node) = self.node(&id) else { continue };
-            let branch = if node.phase.is_completed() { node.phase } else { inherited };
-            if let Some(phase) = of_target.get_mut(&id)
-                && !phase.is_some_and(NodePhase::is_failed_or_error)
-            {
-                *phase = Some(branch);
-            }
-            let next = if node.r#type == NodeType::Retry { self.after_retry(node) } else { node.children.clone() };
-            add(&mut queue, next, branch);
-        }
-        let mut result = NodePhase::Succeeded;
-        for target in &dag.targets {
-            let step = &dag.tasks[*target].step;
-            let phase = of_target.get(&self.task_id(frame, &step.name)).copied().flatten();
-            match phase {
-                Some(phase) if phase.is_failed_or_error() && !continues_on(step, phase) => {
-                    result = phase;
-                    if owner.template.dag.as_ref().and_then(|d| d.fail_fast) != Some(false) {
-                        break;
-                    }
-                }
-                Some(_) | None => {}
-            }
-        }
-        result
-    }
-
-    /// What follows a retry node: the children of its last attempt, and hooks.
-    fn after_retry(&self, node: &argosy_api::v1alpha1::NodeStatus) -> Vec<String> {
-        let hooked = |id: &&String| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
-        let hooks = node.children.iter().filter(hooked).cloned();
-        let last = self.attempts_of(&node.id).last().cloned();
-        let below = last.and_then(|id| Some(self.node(&id)?.children.clone())).unwrap_or_default();
-        below.into_iter().chain(hooks).collect()
     }
 
     /// A task could not be begun: its node says why.

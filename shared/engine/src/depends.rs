@@ -5,7 +5,7 @@
 //! `dependencies: [a, b]` stands for `a && b`. Source: Argo docs/enhanced-depends-logic.md, `workflow/common/ancestry.go`.
 //! Differs: evaluated by a parser of its own, not by the expression language, as no other operand can occur.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use argosy_api::v1alpha1::DAGTask;
 
@@ -144,29 +144,58 @@ impl Depends {
         Ok(Self { names: parser.names, logic: parser.logic, about_items: parser.about_items, node: Some(node) })
     }
 
+    /// The dependencies of `task`, of which `dependencies` is a plain list: there is nothing to parse, however long it is.
+    /// The condition is not written out then.
+    ///
+    /// Errors: as [`Depends::of`].
+    pub fn of_task(task: &DAGTask, tolerated: &dyn Fn(&str) -> (bool, bool)) -> Result<Self, Error> {
+        let is_plain = |name: &String| !name.is_empty() && name.chars().all(is_word);
+        if !task.depends.is_empty() || task.dependencies.is_empty() || !task.dependencies.iter().all(is_plain) {
+            return Self::compile(&raw_logic(task), tolerated);
+        }
+        let mut seen = HashSet::new();
+        let names: Vec<String> = task.dependencies.iter().filter(|name| seen.insert(*name)).cloned().collect();
+        let parts = names.iter().enumerate().map(|(i, name)| Node::Task(i, bare(tolerated(name))));
+        let node = Some(Node::All(parts.collect()));
+        Ok(Self { names, logic: String::new(), about_items: Vec::new(), node })
+    }
+
     /// Names of tasks whose items the condition speaks about.
     pub fn about_items(&self) -> impl Iterator<Item = &str> {
         self.about_items.iter().map(|i| self.names[*i].as_str())
     }
 
-    /// Whether the task may run, given the results of its dependencies. True without dependencies.
-    ///
-    /// Errors: none at present; kept for callers, as an operand without a result may become one.
-    pub fn evaluate(&self, result: &dyn Fn(&str) -> TaskResult) -> Result<bool, Error> {
-        Ok(self.node.as_ref().is_none_or(|node| self.holds(node, result)))
+    /// Whether the task may run, given the results of its dependencies, by their index in `names`. True without
+    /// dependencies.
+    pub fn evaluate(&self, result: &dyn Fn(usize) -> TaskResult) -> bool {
+        self.node.as_ref().is_none_or(|node| node.holds(result))
     }
+}
 
-    fn holds(&self, node: &Node, result: &dyn Fn(&str) -> TaskResult) -> bool {
-        match node {
-            Node::Task(index, outcomes) => {
-                let result = result(&self.names[*index]);
+impl Node {
+    fn holds(&self, result: &dyn Fn(usize) -> TaskResult) -> bool {
+        match self {
+            Self::Task(index, outcomes) => {
+                let result = result(*index);
                 outcomes.iter().any(|outcome| outcome.of(result))
             }
-            Node::Not(inner) => !self.holds(inner, result),
-            Node::All(parts) => parts.iter().all(|part| self.holds(part, result)),
-            Node::Any(parts) => parts.iter().any(|part| self.holds(part, result)),
+            Self::Not(inner) => !inner.holds(result),
+            Self::All(parts) => parts.iter().all(|part| part.holds(result)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(result)),
         }
     }
+}
+
+/// What a name without a result stands for, given the (error, failed) of the task's `continueOn`.
+fn bare((error, failed): (bool, bool)) -> Vec<Outcome> {
+    let mut outcomes = vec![Outcome::Succeeded, Outcome::Skipped, Outcome::Daemoned];
+    outcomes.extend(error.then_some(Outcome::Errored));
+    outcomes.extend(failed.then_some(Outcome::Failed));
+    outcomes
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
 /// What the user wrote: `depends`, or `dependencies` joined by `&&`.
@@ -276,7 +305,7 @@ impl Parser<'_> {
     fn word(&mut self) -> &str {
         let start = self.at;
         let rest = &self.text[start..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         self.at += end;
         &self.text[start..self.at]
     }
@@ -293,10 +322,7 @@ impl Parser<'_> {
             let outcome = Outcome::named(&word);
             vec![outcome.ok_or(Error::UnknownResult { task: name.clone(), result: word })?]
         } else {
-            let (error, failed) = (self.tolerated)(&name);
-            let mut outcomes = vec![Outcome::Succeeded, Outcome::Skipped, Outcome::Daemoned];
-            outcomes.extend(error.then_some(Outcome::Errored));
-            outcomes.extend(failed.then_some(Outcome::Failed));
+            let outcomes = bare((self.tolerated)(&name));
             let words = Outcome::ALL.iter().filter(|(_, o)| outcomes.contains(o));
             let mut words: Vec<_> = words.map(|(word, o)| (outcomes.iter().position(|p| p == o), word)).collect();
             words.sort();
@@ -330,20 +356,34 @@ mod tests {
     fn operators_bind_as_in_go() {
         let depends = compiled("a.Failed || b.Failed && !c.Failed").expect("valid");
         let holds = |failed: &[&str]| {
-            depends.evaluate(&|name| TaskResult { failed: failed.contains(&name), ..TaskResult::default() })
+            let failed = |i: usize| failed.contains(&depends.names[i].as_str());
+            depends.evaluate(&|i| TaskResult { failed: failed(i), ..TaskResult::default() })
         };
-        assert_eq!(holds(&["b"]), Ok(true));
-        assert_eq!(holds(&["b", "c"]), Ok(false));
-        assert_eq!(holds(&["a", "c"]), Ok(true));
-        assert_eq!(holds(&[]), Ok(false));
+        assert!(holds(&["b"]));
+        assert!(!holds(&["b", "c"]));
+        assert!(holds(&["a", "c"]));
+        assert!(!holds(&[]));
     }
 
     #[test]
     fn an_omitted_dependency_does_not_satisfy_a_bare_name() {
         let depends = compiled("a").expect("valid");
         let with = |result| depends.evaluate(&move |_| result);
-        assert_eq!(with(TaskResult { omitted: true, ..TaskResult::default() }), Ok(false));
-        assert_eq!(with(TaskResult { skipped: true, ..TaskResult::default() }), Ok(true));
+        assert!(!with(TaskResult { omitted: true, ..TaskResult::default() }));
+        assert!(with(TaskResult { skipped: true, ..TaskResult::default() }));
+    }
+
+    #[test]
+    fn a_list_means_what_it_means_when_parsed() {
+        let task = DAGTask { dependencies: ["a", "b-1", "a"].map(str::to_owned).into(), ..DAGTask::default() };
+        let tolerated = |name: &str| (false, name == "a");
+        let (list, parsed) = (Depends::of_task(&task, &tolerated), Depends::compile(&raw_logic(&task), &tolerated));
+        let (list, parsed) = (list.expect("valid"), parsed.expect("valid"));
+        assert_eq!(list.names, parsed.names);
+        for (a, b) in [(true, true), (true, false), (false, true)] {
+            let result = |i: usize| TaskResult { failed: i == 0 && a, succeeded: i == 1 && b, ..TaskResult::default() };
+            assert_eq!(list.evaluate(&result), parsed.evaluate(&result), "{a} {b}");
+        }
     }
 
     #[test]

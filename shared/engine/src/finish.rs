@@ -260,7 +260,7 @@ impl Workflow {
 
     fn sum_resources(&mut self) {
         let mut sum = std::collections::BTreeMap::new();
-        for node in self.object.status.nodes.values().filter(|n| n.r#type == NodeType::Pod) {
+        for node in self.object.status.nodes.unordered().filter(|n| n.r#type == NodeType::Pod) {
             for (resource, amount) in &node.resources_duration {
                 *sum.entry(resource.clone()).or_insert(0) += amount;
             }

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod args;
+mod assess;
 mod below;
 mod call;
 mod children;

@@ -67,6 +67,11 @@ impl Nodes {
         self.iter().map(|(_, node)| node)
     }
 
+    /// In no order, at no cost.
+    pub fn unordered(&self) -> impl Iterator<Item = &NodeStatus> {
+        self.0.values().map(Arc::as_ref)
+    }
+
     /// In no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut NodeStatus> {
         self.0.values_mut().map(Arc::make_mut)

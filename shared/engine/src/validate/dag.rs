@@ -1,7 +1,7 @@
 //! DAG templates: each task sees what its ancestors gave.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -13,11 +13,7 @@ use super::{
     names, outputs, scope,
     scope::Scope,
 };
-use crate::{
-    depends::{self, Depends},
-    publish,
-    tagged::mentions_tags,
-};
+use crate::{depends::Depends, publish, tagged::mentions_tags};
 
 impl Walker<'_> {
     pub(super) fn dag(
@@ -47,7 +43,7 @@ impl Walker<'_> {
             self.say(format!("{place} cannot use both 'depends' and 'dependencies' in the same DAG template"));
         }
         let ancestors = self.ancestors(&place, &dag.tasks);
-        let mut called = BTreeMap::new();
+        let mut called = HashMap::new();
         for task in &dag.tasks {
             let call = Call {
                 place: format!("{place}.tasks.{}", task.name),
@@ -105,7 +101,7 @@ impl Walker<'_> {
         &mut self,
         task: &DAGTask,
         comes_before: &dyn Fn(&str) -> bool,
-        tasks: &BTreeMap<&str, Option<Arc<Template>>>,
+        tasks: &HashMap<&str, Option<Arc<Template>>>,
     ) {
         for parameter in &task.arguments.parameters {
             let Some(value) = &parameter.value else {
@@ -122,11 +118,11 @@ impl Walker<'_> {
 
     /// All tasks before each task; also finds what is wrong with `depends` itself.
     fn ancestors<'t>(&mut self, place: &str, tasks: &'t [DAGTask]) -> Ancestors<'t> {
-        let by_name: BTreeMap<&str, &DAGTask> = tasks.iter().map(|t| (t.name.as_str(), t)).collect();
+        let by_name: HashMap<&str, &DAGTask> = tasks.iter().map(|t| (t.name.as_str(), t)).collect();
         let tolerated = |_: &str| (false, false);
-        let mut direct: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut direct: HashMap<&str, Vec<&str>> = HashMap::new();
         for task in tasks {
-            let depends = match Depends::compile(&depends::raw_logic(task), &tolerated) {
+            let depends = match Depends::of_task(task, &tolerated) {
                 Ok(depends) => depends,
                 Err(error) => {
                     self.say(format!("{place}.tasks.{} {error}", task.name));
@@ -165,7 +161,7 @@ fn task_of(variable: &str) -> Option<&str> {
 
 /// Which tasks come before which.
 struct Ancestors<'t> {
-    index: BTreeMap<&'t str, usize>,
+    index: HashMap<&'t str, usize>,
     /// Direct dependencies, by index of the task.
     parents: Vec<Vec<usize>>,
 }
@@ -188,9 +184,9 @@ impl<'t> Ancestors<'t> {
     }
 
     /// From the direct dependencies; with the tasks that wait for each other.
-    fn of(direct: &BTreeMap<&'t str, Vec<&'t str>>, tasks: &'t [DAGTask]) -> (Self, Vec<&'t str>) {
+    fn of(direct: &HashMap<&'t str, Vec<&'t str>>, tasks: &'t [DAGTask]) -> (Self, Vec<&'t str>) {
         let names = tasks.iter().map(|t| t.name.as_str());
-        let index: BTreeMap<&str, usize> = names.clone().zip(0..).collect();
+        let index: HashMap<&str, usize> = names.clone().zip(0..).collect();
         let parents_of = |name| direct.get(name).into_iter().flatten().map(|parent| index[parent]).collect();
         let parents: Vec<Vec<usize>> = names.clone().map(parents_of).collect();
         let mut waits: Vec<usize> = parents.iter().map(Vec::len).collect();

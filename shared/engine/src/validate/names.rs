@@ -1,6 +1,6 @@
 //! Names: of templates, steps and tasks, and of parameters and artifacts.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 const NAME_CHARS_MAX: usize = 128;
 
@@ -31,7 +31,7 @@ fn parameter_name(name: &str) -> Option<String> {
 
 /// Checks the names of a list that stands at `place`, which is followed by the index.
 pub(super) fn list<'a>(place: &str, names: impl Iterator<Item = &'a str>, are_templates: bool) -> Vec<String> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     let mut problems = Vec::new();
     for (index, name) in names.enumerate() {
         let at = format!("{place}[{index}].name");

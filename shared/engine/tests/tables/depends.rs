@@ -35,7 +35,7 @@ fn evaluate(case: &Value) -> Result<(), String> {
     let depends = Depends::of(&own(case), &tasks(case)).map_err(|e| e.to_string())?;
     let proceed = depends.names.iter().all(|name| !case["results"][name]["phase"].is_null());
     same("proceed", &json!(proceed), &case["proceed"])?;
-    let execute = proceed && depends.evaluate(&|name| result(case, name)).map_err(|e| e.to_string())?;
+    let execute = proceed && depends.evaluate(&|i| result(case, &depends.names[i]));
     same("execute", &json!(execute), &case["execute"])
 }
 
