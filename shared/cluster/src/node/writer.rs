@@ -6,13 +6,17 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Error};
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pod::PodRun;
 use super::state::{Snapshot, State};
 use super::status::Phase;
 
-/// Changes that nobody waits for, such as an init container's start, are written together after this time.
+/// Changes that somebody waits for, such as a start, are written after this time, together with what came meanwhile: of a
+/// container that ends at once only the end is told.
+const SETTLE: Duration = Duration::from_millis(10);
+/// The same for changes that nobody waits for, such as an init container's start.
 const COALESCE: Duration = Duration::from_millis(100);
 /// Pause after a failed write; doubled each time up to the second figure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -23,9 +27,8 @@ pub async fn run(pod: &PodRun, done: &CancellationToken) {
     let mut states = pod.states.subscribe();
     let mut written: Option<(PodStatus, Phase, Snapshot)> = None;
     let mut pause = BACKOFF.0;
-    if pod.pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none()) {
-        bind(pod).await;
-    }
+    let mut bound = pod.pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let mut due: Option<Instant> = None;
     loop {
         let over = done.is_cancelled();
         let snapshot = states.borrow_and_update().clone();
@@ -33,39 +36,38 @@ pub async fn run(pod: &PodRun, done: &CancellationToken) {
         // a pod ends when all of it has: not between the last container and the end of its run
         let premature = phase.is_end() && !over;
         let changed = written.as_ref().is_none_or(|(_, _, before)| *before != snapshot);
-        let urgent = over
-            || written
-                .as_ref()
-                .map_or(phase != Phase::Pending, |(_, p, before)| *p != phase || is_news(before, &snapshot));
-        if pod.is_gone() {
+        let urgent = written
+            .as_ref()
+            .map_or(phase != Phase::Pending, |(_, p, before)| *p != phase || is_news(before, &snapshot));
+        if pod.is_gone() || over && !changed {
             return;
         }
-        if changed && urgent && !premature {
-            match write(pod, &api, &status).await {
-                Ok(()) => {
-                    written = Some((status, phase, snapshot));
-                    pause = BACKOFF.0;
-                }
-                // it is gone, or another pod has its name
-                Err(Error::Api(refusal)) if refusal.code == 404 || refusal.code == 409 => return,
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, pod = %pod.name(), "cannot write a pod's status");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(BACKOFF.1);
-                }
+        let latest = Instant::now() + if urgent { SETTLE } else { COALESCE };
+        due = changed.then(|| due.map_or(latest, |due| due.min(latest)));
+        let is_due = due.is_some_and(|due| due <= Instant::now()) && !premature;
+        if !over && !is_due {
+            tokio::select! {
+                _ = states.changed() => {}
+                () = done.cancelled() => {}
+                () = tokio::time::sleep_until(due.unwrap_or(latest)), if changed && !premature => {}
             }
             continue;
         }
-        if over {
-            return;
+        if !std::mem::replace(&mut bound, true) {
+            bind(pod).await;
         }
-        tokio::select! {
-            _ = states.changed() => {}
-            () = done.cancelled() => {}
-            () = tokio::time::sleep(COALESCE), if changed && !premature => {
-                if write(pod, &api, &status).await.is_ok() {
-                    written = Some((status, phase, snapshot));
-                }
+        match write(pod, &api, &status).await {
+            Ok(()) => {
+                written = Some((status, phase, snapshot));
+                due = None;
+                pause = BACKOFF.0;
+            }
+            // it is gone, or another pod has its name
+            Err(Error::Api(refusal)) if refusal.code == 404 || refusal.code == 409 => return,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, pod = %pod.name(), "cannot write a pod's status");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF.1);
             }
         }
     }
