@@ -47,7 +47,7 @@ impl Factory for Commands {
         Ok(Some(NodeActor { around: Arc::clone(&self.0), ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
     }
 
-    async fn refuse(&self, _key: &NodeKey, _batch: Vec<Inbound>) -> Result<(), Failure> {
+    async fn refuse(&self, _key: &NodeKey, _batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
         Ok(()) // Never: `build` always builds.
     }
 }
@@ -62,10 +62,12 @@ pub(crate) struct NodeActor {
 
 #[async_trait]
 impl Actor for NodeActor {
-    type Message = Inbound;
+    /// Boxed, as each of many mailboxes has room for 32.
+    type Message = Box<Inbound>;
 
-    async fn handle(&mut self, batch: Vec<Inbound>) -> Result<(), Failure> {
-        for Inbound { delivery, command } in batch {
+    async fn handle(&mut self, batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
+        for inbound in batch {
+            let Inbound { delivery, command } = *inbound;
             let _timer = metrics::COMMAND_SECONDS.start_timer();
             self.insist(&delivery, &command).await?;
             delivery.ack().await?;
