@@ -203,7 +203,8 @@ async fn process_one_of_a_container_holds_nothing_of_the_host() -> Result<()> {
         eprintln!("no sandbox on this machine: {:?}", world.node.sandbox().refused);
         return world.end().await;
     }
-    let script = "for f in /proc/1/fd/*; do readlink $f; done | sed 's/:.*//' | sort -u; tr -d '\\0' < /proc/1/environ | wc -c";
+    let script =
+        "for f in /proc/1/fd/*; do readlink $f; done | sed 's/:.*//' | sort -u; tr -d '\\0' < /proc/1/environ | wc -c";
     let (_, end, log) = world.shell("one", sh(script)).await?;
     ensure!(end.exit_code == 0, "{log}");
     // no standard input, two streams to the log, and the way to the half outside; no environment

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::ACCEPT;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Request;
 use kube::{Api, Error};
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +22,8 @@ use super::status::Phase;
 const SETTLE: Duration = Duration::from_millis(10);
 /// The same for changes that nobody waits for, such as an init container's start.
 const COALESCE: Duration = Duration::from_millis(100);
+/// Asks for an answer without the pod: nobody here reads it.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /// Pause after a failed write; doubled each time up to the second figure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -84,7 +90,15 @@ fn is_news(before: &Snapshot, now: &Snapshot) -> bool {
 
 async fn write(pod: &PodRun, api: &Api<Pod>, status: &PodStatus) -> Result<(), Error> {
     let patch = json!({ "metadata": { "uid": pod.uid() }, "status": status });
-    api.patch_status(&pod.name(), &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
+    let request = Request::new(api.resource_url()).patch_subresource(
+        "status",
+        &pod.name(),
+        &PatchParams::default(),
+        &Patch::Merge(&patch),
+    );
+    let mut request = request.map_err(Error::BuildRequest)?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+    pod.node.client.request::<IgnoredAny>(request).await.map(drop)
 }
 
 /// Tells the API server which node the pod is on.
