@@ -17,8 +17,8 @@ use super::pod::PodRun;
 use super::state::{Snapshot, State};
 use super::status::Phase;
 
-/// Changes that somebody waits for, such as a start, are written after this time, together with what came meanwhile: of a
-/// container that ends at once only the end is told.
+/// A container's end and readiness are written after this time, together with what came meanwhile: the end of the step's own
+/// container mostly is the end of the pod.
 const SETTLE: Duration = Duration::from_millis(10);
 /// The same for changes that nobody waits for, such as an init container's start.
 const COALESCE: Duration = Duration::from_millis(100);
@@ -42,13 +42,17 @@ pub async fn run(pod: &PodRun, done: &CancellationToken) {
         // a pod ends when all of it has: not between the last container and the end of its run
         let premature = phase.is_end() && !over;
         let changed = written.as_ref().is_none_or(|(_, _, before)| *before != snapshot);
-        let urgent = written
-            .as_ref()
-            .map_or(phase != Phase::Pending, |(_, p, before)| *p != phase || is_news(before, &snapshot));
+        let (before, known) = written.as_ref().map_or((Phase::Pending, None), |(_, p, s)| (*p, Some(s)));
+        let within = match phase != before {
+            // that a pod runs may set off a hook
+            true => Duration::ZERO,
+            false if known.is_some_and(|known| is_news(known, &snapshot)) => SETTLE,
+            false => COALESCE,
+        };
         if pod.is_gone() || over && !changed {
             return;
         }
-        let latest = Instant::now() + if urgent { SETTLE } else { COALESCE };
+        let latest = Instant::now() + within;
         due = changed.then(|| due.map_or(latest, |due| due.min(latest)));
         let is_due = due.is_some_and(|due| due <= Instant::now()) && !premature;
         if !over && !is_due {
