@@ -9,8 +9,11 @@ use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodSummary, SCHEMA};
 use argosy_bus::Delivery;
 use async_trait::async_trait;
+use http::HeaderValue;
+use http::header::ACCEPT;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
+use kube::core::{GroupVersionKind, Request};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -21,6 +24,9 @@ use crate::service::Surroundings;
 const IDLE: Duration = Duration::from_secs(30);
 /// A command that cannot be carried out yet keeps its delivery alive this often.
 const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// Asks for an answer without the object: nobody here reads it.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// A command and its delivery.
 pub(crate) struct Inbound {
@@ -47,7 +53,7 @@ impl Factory for Commands {
         Ok(Some(NodeActor { around: Arc::clone(&self.0), ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
     }
 
-    async fn refuse(&self, _key: &NodeKey, _batch: Vec<Inbound>) -> Result<(), Failure> {
+    async fn refuse(&self, _key: &NodeKey, _batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
         Ok(()) // Never: `build` always builds.
     }
 }
@@ -62,10 +68,12 @@ pub(crate) struct NodeActor {
 
 #[async_trait]
 impl Actor for NodeActor {
-    type Message = Inbound;
+    /// Boxed, as each of many mailboxes has room for 32.
+    type Message = Box<Inbound>;
 
-    async fn handle(&mut self, batch: Vec<Inbound>) -> Result<(), Failure> {
-        for Inbound { delivery, command } in batch {
+    async fn handle(&mut self, batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
+        for inbound in batch {
+            let Inbound { delivery, command } = *inbound;
             let _timer = metrics::COMMAND_SECONDS.start_timer();
             self.insist(&delivery, &command).await?;
             delivery.ack().await?;
@@ -146,7 +154,7 @@ impl NodeActor {
             }
             ClusterCommand::LabelPodCompleted { name } => {
                 let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
-                match self.pods(command).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                match self.pods(command).patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                     Err(error) if api::answer(&error) != api::Answer::NotFound => Err(error),
                     Ok(_) | Err(_) => Ok(Outcome::Done),
                 }
@@ -187,7 +195,7 @@ impl NodeActor {
             manifest["metadata"]["labels"][label] = json!(value);
         }
         let pods = self.pods(command);
-        match self.create(&pods, manifest).await {
+        match self.create(&pods, &manifest).await {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => {
                 self.exists(&pods, command, name, error).await
@@ -233,7 +241,7 @@ impl NodeActor {
     async fn create_object(&self, command: &CommandMessage, manifest: &Value) -> Result<Outcome, kube::Error> {
         let text = |key: &str| manifest[key].as_str().unwrap_or_default();
         let objects = self.objects(command, text("apiVersion"), text("kind"));
-        match self.create(&objects, manifest.clone()).await {
+        match self.create(&objects, manifest).await {
             Err(error) if api::answer(&error) != api::Answer::AlreadyExists => Err(error),
             Ok(()) | Err(_) => Ok(Outcome::Done),
         }
@@ -255,7 +263,7 @@ impl NodeActor {
         }
         let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: "Cache"}});
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: entry}});
-        match self.create(&maps, map).await {
+        match self.create(&maps, &map).await {
             Ok(()) => Ok(Outcome::Done),
             // Someone else was quicker: ours goes on top.
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => Ok(Outcome::Later),
@@ -263,9 +271,12 @@ impl NodeActor {
         }
     }
 
-    async fn create(&self, objects: &Api<DynamicObject>, manifest: Value) -> Result<(), kube::Error> {
-        let object: DynamicObject = serde_json::from_value(manifest).map_err(kube::Error::SerdeError)?;
-        objects.create(&PostParams::default(), &object).await.map(|_| ())
+    async fn create(&self, objects: &Api<DynamicObject>, manifest: &Value) -> Result<(), kube::Error> {
+        let body = serde_json::to_vec(manifest).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(objects.resource_url()).create(&PostParams::default(), body);
+        let mut request = request.map_err(kube::Error::BuildRequest)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+        self.around.client.request::<IgnoredAny>(request).await.map(|_| ())
     }
 
     /// False when there was none.

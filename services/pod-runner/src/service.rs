@@ -100,7 +100,7 @@ async fn feed(host: &Host, shard: u16, router: &Router<Commands>) -> Result<(), 
             match serde_json::from_slice::<CommandMessage>(&delivery.message.payload) {
                 Ok(command) => {
                     let key = NodeKey { workflow_uid: command.workflow_uid.clone(), node_id: command.node_id.clone() };
-                    router.send(&key, Inbound { delivery, command }).await?;
+                    router.send(&key, Box::new(Inbound { delivery, command })).await?;
                 }
                 Err(error) => {
                     metrics::POISON.inc();

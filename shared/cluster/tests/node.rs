@@ -197,6 +197,22 @@ async fn containers_have_files_of_their_own() -> Result<()> {
 }
 
 #[tokio::test]
+async fn process_one_of_a_container_holds_nothing_of_the_host() -> Result<()> {
+    let world = World::start(false, Runtime::Process).await?;
+    if world.node.sandbox().isolation == Isolation::Plain {
+        eprintln!("no sandbox on this machine: {:?}", world.node.sandbox().refused);
+        return world.end().await;
+    }
+    let script =
+        "for f in /proc/1/fd/*; do readlink $f; done | sed 's/:.*//' | sort -u; tr -d '\\0' < /proc/1/environ | wc -c";
+    let (_, end, log) = world.shell("one", sh(script)).await?;
+    ensure!(end.exit_code == 0, "{log}");
+    // no standard input, two streams to the log, and the way to the half outside; no environment
+    assert_eq!(log.split_whitespace().collect::<Vec<_>>(), ["/dev/null", "pipe", "0"]);
+    world.end().await
+}
+
+#[tokio::test]
 async fn init_containers_come_first_and_share_volumes() -> Result<()> {
     let world = World::start(false, Runtime::Process).await?;
     let mount = json!([{"name": "v", "mountPath": "/v"}]);

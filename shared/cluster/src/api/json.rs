@@ -12,7 +12,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value};
 
-use super::json_map::Map;
+use super::json_map::{Map, shared_key};
 
 /// A JSON value whose clones share their content.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +205,7 @@ impl From<Value> for Json {
             Value::String(s) => Json::String(s.into()),
             Value::Array(items) => Json::Array(Arc::new(items.into_iter().map(Json::from).collect())),
             Value::Object(map) => {
-                Json::Object(Map::from_entries(map.into_iter().map(|(k, v)| (Arc::from(k), Json::from(v))).collect()))
+                Json::Object(Map::from_entries(map.into_iter().map(|(k, v)| (shared_key(&k), Json::from(v))).collect()))
             }
         }
     }
@@ -292,14 +292,38 @@ impl<'de> Visitor<'de> for TreeVisitor {
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
+        items.shrink_to_fit();
         Ok(Json::Array(Arc::new(items)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
         let mut entries: Vec<(Arc<str>, Json)> = Vec::new();
-        while let Some((key, value)) = access.next_entry::<Arc<str>, Json>()? {
+        while let Some((Key(key), value)) = access.next_entry::<Key, Json>()? {
             entries.push((key, value));
         }
         Ok(Json::Object(Map::from_entries(entries)))
+    }
+}
+
+/// A key of an object, shared with other objects.
+struct Key(Arc<str>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        Ok(Key(shared_key(key)))
     }
 }

@@ -1,6 +1,8 @@
 //! The sorted, chunked, persistent map under [`Json::Object`].
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::json::Json;
@@ -8,6 +10,32 @@ use super::json::Json;
 /// Entries per chunk. An edit copies one chunk and the list of chunks, so the best size for
 /// 100,000 entries is near the root of that.
 const CHUNK_ENTRIES_MAX: usize = 256;
+
+/// Keys longer than this are not shared. Bytes.
+const SHARED_KEY_MAX: usize = 48;
+/// Keys that each thread keeps to share. Kubernetes' field names, labels and annotations are fewer.
+const SHARED_KEYS_MAX: usize = 1024;
+
+thread_local! {
+    static SHARED_KEYS: RefCell<HashSet<Arc<str>>> = RefCell::default();
+}
+
+/// The key as shared text: most objects have the same few hundred keys. Those with digits are names, not fields.
+pub(super) fn shared_key(key: &str) -> Arc<str> {
+    if key.len() > SHARED_KEY_MAX || key.bytes().any(|b| b.is_ascii_digit()) {
+        return Arc::from(key);
+    }
+    SHARED_KEYS.with_borrow_mut(|keys| match keys.get(key) {
+        Some(known) => Arc::clone(known),
+        None => {
+            let new: Arc<str> = Arc::from(key);
+            if keys.len() < SHARED_KEYS_MAX {
+                keys.insert(Arc::clone(&new));
+            }
+            new
+        }
+    })
+}
 
 type Entry = (Arc<str>, Json);
 type Chunk = Arc<Vec<Entry>>;
@@ -106,12 +134,12 @@ impl Map {
         match place {
             Ok(place) => Arc::make_mut(&mut chunks[chunk])[place].1 = value,
             Err(_) if chunks.is_empty() => {
-                chunks.push(Arc::new(vec![(Arc::from(key), value)]));
+                chunks.push(Arc::new(vec![(shared_key(key), value)]));
                 self.len = 1;
             }
             Err(place) => {
                 let entries = Arc::make_mut(&mut chunks[chunk]);
-                entries.insert(place, (Arc::from(key), value));
+                entries.insert(place, (shared_key(key), value));
                 if entries.len() > CHUNK_ENTRIES_MAX {
                     // Keys mostly grow at the end; leave little room to the left then.
                     let at = if place + 1 == entries.len() { CHUNK_ENTRIES_MAX * 3 / 4 } else { entries.len() / 2 };

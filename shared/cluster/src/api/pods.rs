@@ -20,7 +20,6 @@ use super::render::json_response;
 use super::request::{Params, Target};
 use super::selector::Selector;
 use super::store::Txn;
-use super::write;
 
 /// `GET …/pods/{name}/log`
 pub(crate) async fn log(api: &Api, call: Call, target: &Target) -> Result<Response> {
@@ -163,15 +162,15 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
         }
         let mut tree = pod.tree.clone();
         tree.set(&["spec", "nodeName"], Json::string(node));
-        let bound = write::replace(txn, &pod, tree, false, None)?;
-        let mut tree = bound.tree.clone();
         let condition = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
         let mut conditions: Vec<Json> =
             tree.at(&["status", "conditions"]).and_then(Json::as_array).unwrap_or(&[]).to_vec();
         conditions.retain(|c| c.str_at(&["type"]) != Some("PodScheduled"));
         conditions.push(condition.into());
         tree.set(&["status", "conditions"], Json::Array(Arc::new(conditions)));
-        write::replace(txn, &bound, tree, true, None).map(|_| ())
+        txn.check_size(&tree)?;
+        txn.put(pod.kind, tree);
+        Ok(())
     })?;
     api.store.settled(written.revision).await?;
     Ok(json_response(

@@ -77,7 +77,6 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
             _ => drop(spec::write_json(&begun_file, &started_at)),
         }
     }
-    logs::create(&pod.log_file(name));
     pod.set_running(name, started_at, container.readiness_probe.is_none());
 
     let ended = match builtin {
@@ -117,7 +116,10 @@ async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stop
 
 fn files(pod: &PodRun, container: &Container, inside: bool, env: &BTreeMap<String, String>) -> Result<View, String> {
     let dir = pod.container_dir(&container.name);
-    fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    // inside the node there may be nothing to keep
+    if !inside || pod.node.outlive {
+        fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    }
     let mut binds = volumes::mounts(container, &pod.volumes(), env).map_err(|e| e.to_string())?;
     let plain = |binds: &[Bind]| View::Plain(binds.iter().map(|b| (b.at.clone(), b.source.clone())).collect());
     if inside {
@@ -132,7 +134,7 @@ fn files(pod: &PodRun, container: &Container, inside: bool, env: &BTreeMap<Strin
     let image = container.image.as_deref().unwrap_or_default();
     let tools = pod.node.images.get(image).map(|i| i.tools.clone()).unwrap_or_default();
     binds.extend(pod.node.tools.binds(&tools));
-    match pod.node.sandbox.root(&dir, binds.clone()).map_err(|e| e.to_string())? {
+    match pod.node.sandbox.root(&dir, &pod.node.mount_point(), binds.clone()).map_err(|e| e.to_string())? {
         Some(root) => Ok(View::of(root)),
         None => Ok(plain(&binds)),
     }
@@ -267,7 +269,7 @@ impl PodRun {
             working_dir = work.display().to_string();
         }
         let spec = ShimSpec {
-            dir: dir.join(run),
+            dir: (node.outlive || container.readiness_probe.is_some()).then(|| dir.join(run)),
             argv,
             env,
             working_dir,
@@ -278,7 +280,7 @@ impl PodRun {
             root,
             user: user(&self.pod, container),
         };
-        let mut process = Process::start(&node.executable, &spec).await?;
+        let mut process = Process::start(&node.nursery, &spec).await?;
         let (mut asked, mut killed) = (false, false);
         loop {
             tokio::select! {

@@ -19,18 +19,18 @@ use super::Shared;
 use super::state::Snapshot;
 use crate::api::{LogError, LogOptions, LogSource};
 
-/// Makes the file, so that it can be followed before the first line.
-pub fn create(path: &Path) {
-    if let Err(error) = OpenOptions::new().create(true).append(true).open(path) {
-        tracing::warn!(%error, path = %path.display(), "cannot make a log");
+/// Opens the file to append, and makes it when there is none.
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
     }
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// Appends a line of the node's own.
 pub fn append(path: &Path, text: &str) {
     let line: String = text.lines().map(|line| format!("{:.9} stderr F {line}\n", Timestamp::now())).collect();
-    let written =
-        OpenOptions::new().create(true).append(true).open(path).and_then(|mut f| f.write_all(line.as_bytes()));
+    let written = open(path).and_then(|mut f| f.write_all(line.as_bytes()));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "cannot write a log");
     }
@@ -104,10 +104,12 @@ impl LogSource for NodeLogs {
         let node = self.node.upgrade().ok_or_else(missing)?;
         let run = node.find(namespace, pod).ok_or_else(missing)?;
         let path = run.log_file(container);
-        if options.previous || !path.exists() {
+        let states = run.states.subscribe();
+        if options.previous || !states.borrow().started(container) {
             return Err(missing());
         }
-        let states = run.states.subscribe();
+        // so that it can be followed before the first line
+        open(&path).map_err(failed)?;
         let reader = Reader::open(&path, container, states, options).map_err(failed)?;
         Ok(stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) }).boxed())
     }

@@ -11,6 +11,7 @@ mod fields;
 mod fit;
 mod images;
 mod logs;
+mod nursery;
 mod paths;
 mod pod;
 mod probes;
@@ -46,11 +47,15 @@ pub use spec::{Exit, Isolation, StartError};
 pub use state::Ended;
 
 use crate::api::LogSource;
+use nursery::Nursery;
 use pod::PodRun;
 use tools::Tools;
 
 /// Pause before the pods are listed again after the API server failed.
 const RELIST: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Where each container puts its root together, in a mount namespace of its own.
+const MOUNT_POINT: &str = "mnt";
 
 /// What runs the containers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +117,7 @@ pub(crate) struct Shared {
     images: Images,
     builtins: Vec<Arc<dyn Builtin>>,
     outlive: bool,
+    nursery: Nursery,
     sandbox: Sandbox,
     tools: Tools,
     pods: Mutex<HashMap<(String, String), Arc<PodRun>>>,
@@ -133,14 +139,17 @@ impl Node {
     /// Errors: `Directory`.
     pub async fn new(options: Options) -> Result<Self, Error> {
         let failed = |source| Error::Directory { path: options.data_dir.clone(), source };
-        std::fs::create_dir_all(options.data_dir.join("pods")).map_err(failed)?;
+        for dir in ["pods", MOUNT_POINT] {
+            std::fs::create_dir_all(options.data_dir.join(dir)).map_err(failed)?;
+        }
         // links on the way would confuse overlays
         let data_dir = options.data_dir.canonicalize().map_err(failed)?;
+        let nursery = Nursery::new(options.executable.clone());
         let sandbox = match options.runtime {
             Runtime::PlainProcess => Sandbox::plain(),
             Runtime::Process => {
                 let scratch = data_dir.join(format!("probe-{}", std::process::id()));
-                let found = Sandbox::probe(&options.executable, &scratch).await;
+                let found = Sandbox::probe(&nursery, &scratch).await;
                 remains::remove(scratch).await;
                 found.map_err(failed)?
             }
@@ -156,6 +165,7 @@ impl Node {
             images: options.images,
             builtins: options.builtins,
             outlive: options.keep_on_exit,
+            nursery,
             sandbox,
             tools,
             pods: Mutex::default(),
@@ -257,11 +267,15 @@ impl Node {
                 }
                 let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
                 let ended = matches!(phase, Some("Succeeded" | "Failed"));
-                let make = if ended { PodRun::finished } else { PodRun::new };
-                let run = Arc::new(make(self.shared.clone(), pod));
+                let run = PodRun::new(self.shared.clone(), pod);
+                let run = Arc::new(if ended { run.remains() } else { run });
                 self.shared.pods.lock().insert(key, run.clone());
                 if !ended {
-                    tasks.spawn(run.clone().run());
+                    let (run, shared) = (run.clone(), self.shared.clone());
+                    tasks.spawn(async move {
+                        run.clone().run().await;
+                        shared.retire(&run);
+                    });
                 }
                 run
             }
@@ -285,6 +299,17 @@ impl Node {
 }
 
 impl Shared {
+    fn mount_point(&self) -> PathBuf {
+        self.data_dir.join(MOUNT_POINT)
+    }
+
+    /// Keeps of a pod that has ended only what its logs need.
+    fn retire(&self, run: &Arc<PodRun>) {
+        if let Some(kept) = self.pods.lock().get_mut(&key(&run.pod)).filter(|kept| Arc::ptr_eq(kept, run)) {
+            *kept = Arc::new(run.remains());
+        }
+    }
+
     fn find(&self, namespace: &str, pod: &str) -> Option<Arc<PodRun>> {
         self.pods.lock().get(&(namespace.to_owned(), pod.to_owned())).cloned()
     }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::container::{self, Stops};
+use super::remains;
 use super::state::{Ended, Observed, Snapshot, State};
 use super::status::{self, Phase, is_sidecar};
 use super::view::View;
@@ -80,15 +82,30 @@ impl PodRun {
         }
     }
 
-    /// A pod that ended under an earlier life of the node; only its logs are left.
-    pub fn finished(node: Arc<Shared>, pod: Pod) -> Self {
-        let run = Self::new(node, pod);
-        run.fate.lock().finished = true;
+    /// What is kept of a pod that has ended: enough to read its logs.
+    pub fn remains(&self) -> Self {
+        let names = |list: &[Container]| {
+            list.iter().map(|c| Container { name: c.name.clone(), ..Container::default() }).collect::<Vec<_>>()
+        };
+        let meta = &self.pod.metadata;
+        let metadata = ObjectMeta {
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            uid: meta.uid.clone(),
+            ..ObjectMeta::default()
+        };
+        let spec = self.pod.spec.as_ref().map(|spec| PodSpec {
+            init_containers: spec.init_containers.as_deref().map(names),
+            containers: names(&spec.containers),
+            ..PodSpec::default()
+        });
+        let run = Self::new(self.node.clone(), Pod { metadata, spec, status: None });
+        let deleting = self.fate.lock().deleting;
+        *run.fate.lock() = Fate { deleting, finished: true, gone: false };
         run.over.cancel();
-        let at = run.start;
         run.states.send_modify(|now| {
             for container in now.containers.values_mut() {
-                container.state = State::Ended(Ended::with_code(0, String::new(), at, at));
+                container.state = State::Ended(Ended::with_code(0, String::new(), self.start, self.start));
             }
         });
         run
@@ -109,6 +126,11 @@ impl PodRun {
         };
         if deleting {
             writer::confirm_deletion(&self).await;
+        }
+        // `wait` has gathered the outputs: nobody reads any more what lies in no volume
+        let views = std::mem::take(&mut *self.views.lock());
+        for dir in views.into_values().flat_map(View::own_directories) {
+            remains::remove(dir).await;
         }
         self.over.cancel();
     }

@@ -2,96 +2,117 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use jiff::Timestamp;
-use nix::sys::signal::{SigmaskHow, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
+use super::nursery::Nursery;
 use super::shim;
-use super::spec::{self, EXIT, Exit, LOCK, SPEC, STARTED, ShimSpec, Started};
+use super::spec::{self, EXIT, Exit, LOCK, STARTED, ShimSpec, Started};
 
 /// One run of a command in a container.
 pub struct Process {
-    dir: PathBuf,
     life: Life,
 }
 
 enum Life {
-    /// Our own child. Dropping the lifeline ends it, unless it is to outlive the node.
-    Child { child: Box<Child>, _lifeline: Option<ChildStdin> },
-    /// Started by an earlier life of this node; the channel closes when it dies.
-    Adopted { pid: i32, gone: oneshot::Receiver<()> },
+    /// Started by us. Dropping the channel ends it, unless it is to outlive the node.
+    Own { channel: UnixStream, said: Vec<u8> },
+    /// Started by an earlier life of this node; `gone` closes when it dies.
+    Adopted { dir: PathBuf, pid: i32, gone: oneshot::Receiver<()> },
     /// Over before we looked.
-    Finished,
+    Finished { dir: PathBuf },
 }
 
 impl Process {
     /// Starts the run of `spec`, or takes over what an earlier life of the node left of it, so that no run happens
     /// twice. The directory `spec.dir` is this run's identity.
     /// Errors: the files or the process cannot be made.
-    pub async fn start(executable: &Path, spec: &ShimSpec) -> io::Result<Self> {
-        std::fs::create_dir_all(&spec.dir)?;
-        if spec.outlive_node
-            && let Some(life) = found(&spec.dir)?
-        {
-            return Ok(Self { dir: spec.dir.clone(), life });
+    pub async fn start(nursery: &Nursery, spec: &ShimSpec) -> io::Result<Self> {
+        let mut lock = None;
+        if let Some(dir) = &spec.dir {
+            std::fs::create_dir_all(dir)?;
+            if spec.outlive_node {
+                if let Some(life) = found(dir)? {
+                    return Ok(Self { life });
+                }
+                // the lock belongs to the open file, which the shim shares: no moment without it
+                let file = lock_file(dir)?;
+                file.lock()?;
+                lock = Some(file);
+            }
         }
-        spec::write_json(&spec.dir.join(SPEC), spec)?;
-        let mut command = Command::new(executable);
-        command.arg(shim::COMMAND).arg(spec.dir.join(SPEC)).stdout(Stdio::null()).stderr(Stdio::inherit());
-        if spec.outlive_node {
-            // the lock belongs to the open file, which the shim inherits: no moment without it
-            let lock = lock_file(&spec.dir)?;
-            lock.lock()?;
-            command.stdin(Stdio::from(lock));
-        } else {
-            command.stdin(Stdio::piped());
-        }
-        // the mask is inherited: signals to the shim wait until it can take them
-        let mask = shim::awaited().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        let child = command.spawn();
-        mask.thread_set_mask()?;
-        let mut child = child?;
-        let lifeline = child.stdin.take();
-        Ok(Self { dir: spec.dir.clone(), life: Life::Child { child: Box::new(child), _lifeline: lifeline } })
+        // a pair of tokio's would have the shim's end non-blocking, too
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut channel = UnixStream::from_std(ours)?;
+        let files = [theirs.as_fd()].into_iter().chain(lock.as_ref().map(File::as_fd));
+        nursery.order(&files.collect::<Vec<_>>()).await?;
+        drop(theirs);
+        let body = serde_json::to_vec(spec).map_err(io::Error::other)?;
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        channel.write_all(&length.to_le_bytes()).await?;
+        channel.write_all(&body).await?;
+        Ok(Self { life: Life::Own { channel, said: Vec::new() } })
     }
 
     /// Waits for the end. Cancel safe.
-    /// Errors: what the shim wrote cannot be read.
+    /// Errors: what the shim left cannot be read.
     pub async fn wait(&mut self) -> io::Result<Exit> {
-        match &mut self.life {
-            Life::Child { child, .. } => drop(child.wait().await?),
-            // the sender is dropped at the end: an error is the sign
-            Life::Adopted { gone, .. } => drop(gone.await),
-            Life::Finished => {}
-        }
-        self.life = Life::Finished;
-        Ok(spec::read_json(&self.dir.join(EXIT))?.unwrap_or_else(lost))
+        let dir = match &mut self.life {
+            Life::Own { channel, said } => {
+                hear(channel, said).await?;
+                return Ok(serde_json::from_slice(said).unwrap_or_else(|_| lost()));
+            }
+            Life::Adopted { dir, gone, .. } => {
+                // the sender is dropped at the end: an error is the sign
+                drop(gone.await);
+                std::mem::take(dir)
+            }
+            Life::Finished { dir } => std::mem::take(dir),
+        };
+        let exit = spec::read_json(&dir.join(EXIT))?.unwrap_or_else(lost);
+        self.life = Life::Finished { dir };
+        Ok(exit)
     }
 
     /// Sends SIGTERM to the command's process group.
     pub fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
+        self.signal(shim::TERMINATE, Signal::SIGTERM);
     }
 
     /// Kills all processes of the run.
     pub fn kill(&self) {
-        self.signal(Signal::SIGUSR1);
+        self.signal(shim::KILL, Signal::SIGUSR1);
     }
 
-    fn signal(&self, signal: Signal) {
-        let pid = match &self.life {
-            Life::Child { child, .. } => child.id().and_then(|id| i32::try_from(id).ok()),
-            Life::Adopted { pid, .. } => Some(*pid),
-            Life::Finished => None,
-        };
-        if let Some(pid) = pid {
-            // it may be gone already, which is what we want
-            let _ = kill(Pid::from_raw(pid), signal);
+    /// It may be gone already, which is what we want.
+    fn signal(&self, word: u8, signal: Signal) {
+        match &self.life {
+            Life::Own { channel, .. } => _ = channel.try_write(&[word]),
+            Life::Adopted { pid, .. } => _ = kill(Pid::from_raw(*pid), signal),
+            Life::Finished { .. } => {}
+        }
+    }
+}
+
+/// Reads all that a shim says until it is gone. Cancel safe.
+async fn hear(channel: &UnixStream, said: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        channel.readable().await?;
+        match channel.try_read_buf(said) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // it ended with something of ours unread
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -103,7 +124,7 @@ fn lock_file(dir: &Path) -> io::Result<File> {
 /// What an earlier life of the node left of a run; `None` when it never began.
 fn found(dir: &Path) -> io::Result<Option<Life>> {
     if dir.join(EXIT).exists() {
-        return Ok(Some(Life::Finished));
+        return Ok(Some(Life::Finished { dir: dir.to_owned() }));
     }
     if !dir.join(LOCK).exists() {
         return Ok(None);
@@ -111,7 +132,7 @@ fn found(dir: &Path) -> io::Result<Option<Life>> {
     let lock = lock_file(dir)?;
     match lock.try_lock() {
         // dead without a word: with a start it is lost, without one it never ran
-        Ok(()) => Ok(dir.join(STARTED).exists().then_some(Life::Finished)),
+        Ok(()) => Ok(dir.join(STARTED).exists().then(|| Life::Finished { dir: dir.to_owned() })),
         Err(TryLockError::Error(error)) => Err(error),
         Err(TryLockError::WouldBlock) => {
             let (sender, gone) = oneshot::channel::<()>();
@@ -125,11 +146,8 @@ fn found(dir: &Path) -> io::Result<Option<Life>> {
                 // it holds the lock but has not written yet: it is about to
                 None => 0,
             };
-            Ok(Some(if pid == 0 {
-                Life::Adopted { pid: wait_for_pid(dir)?, gone }
-            } else {
-                Life::Adopted { pid, gone }
-            }))
+            let pid = if pid == 0 { wait_for_pid(dir)? } else { pid };
+            Ok(Some(Life::Adopted { dir: dir.to_owned(), pid, gone }))
         }
     }
 }

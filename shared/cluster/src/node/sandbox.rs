@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::nursery::Nursery;
 use super::process::Process;
 use super::spec::{Bind, Exit, Isolation, Layer, Root, ShimSpec, StartError};
 
@@ -62,7 +63,7 @@ impl Sandbox {
 
     /// Tries the kinds from the strongest to the weakest in `scratch`, which lies where containers will.
     /// Errors: not even a plain process can be started.
-    pub async fn probe(executable: &Path, scratch: &Path) -> io::Result<Self> {
+    pub async fn probe(nursery: &Nursery, scratch: &Path) -> io::Result<Self> {
         let mut refused = Vec::new();
         let mut candidates = vec![per_directory(Isolation::UserNamespaces)?];
         if nix::unistd::geteuid().is_root() {
@@ -73,7 +74,7 @@ impl Sandbox {
             let tries = candidate.overlays.len() + 1;
             for attempt in 0..tries {
                 let dir = scratch.join(format!("{:?}-{}-{attempt}", candidate.isolation, candidate.own_root));
-                let exit = candidate.try_out(executable, &dir).await?;
+                let exit = candidate.try_out(nursery, &dir).await?;
                 let Some(StartError::Sandbox(text)) = exit.start_error else {
                     candidate.refused = refused;
                     return Ok(candidate);
@@ -94,10 +95,11 @@ impl Sandbox {
         Ok(Self { refused, ..Self::plain() })
     }
 
-    async fn try_out(&self, executable: &Path, dir: &Path) -> io::Result<Exit> {
-        fs::create_dir_all(dir)?;
+    async fn try_out(&self, nursery: &Nursery, dir: &Path) -> io::Result<Exit> {
+        let mount_point = dir.join("mnt");
+        fs::create_dir_all(&mount_point)?;
         let spec = ShimSpec {
-            dir: dir.to_owned(),
+            dir: None,
             argv: vec!["true".into()],
             env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             working_dir: String::new(),
@@ -105,15 +107,16 @@ impl Sandbox {
             log: dir.join("log"),
             outlive_node: false,
             isolation: self.isolation,
-            root: self.root(dir, vec![])?,
+            root: self.root(dir, &mount_point, vec![])?,
             user: None,
         };
-        Process::start(executable, &spec).await?.wait().await
+        Process::start(nursery, &spec).await?.wait().await
     }
 
-    /// The root of a container whose state is kept in `dir`; `None` for plain processes.
+    /// The root of a container whose state is kept in `dir`, put together at `mount_point`, which may be one directory for
+    /// all: each container has a mount namespace of its own. `None` for plain processes.
     /// Errors: its directories cannot be made.
-    pub fn root(&self, dir: &Path, binds: Vec<Bind>) -> io::Result<Option<Root>> {
+    pub fn root(&self, dir: &Path, mount_point: &Path, binds: Vec<Bind>) -> io::Result<Option<Root>> {
         if self.isolation == Isolation::Plain {
             return Ok(None);
         }
@@ -127,14 +130,14 @@ impl Sandbox {
             layers.push(Layer {
                 at: at.clone(),
                 lower: Some(at.clone()),
-                upper: make(dir.join(format!("layer{n}/upper")))?,
-                work: make(dir.join(format!("layer{n}/work")))?,
+                upper: make(dir.join(format!("upper{n}")))?,
+                work: make(dir.join(format!("work{n}")))?,
             });
         }
         let tmp = make(dir.join("tmp"))?;
         fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777))?;
         Ok(Some(Root {
-            mount_point: make(dir.join("mnt"))?,
+            mount_point: mount_point.to_owned(),
             layers,
             through: self.through.clone(),
             links: self.links.clone(),

@@ -1,4 +1,5 @@
-//! What the node tells a shim, and what the shim tells the node: small JSON files in the directory of one run.
+//! What the node tells a shim, and what the shim tells the node: through a channel between them, and in small JSON files
+//! that are left for others and for the node's next life.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,8 +8,6 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Name of the file with the [`ShimSpec`].
-pub const SPEC: &str = "spec.json";
 /// Name of the file with [`Started`]; written before the command is run.
 pub const STARTED: &str = "started.json";
 /// Name of the file with [`Exit`]; it appears atomically, when the run has ended.
@@ -71,8 +70,8 @@ pub struct Root {
 /// One run of a command in a container.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShimSpec {
-    /// Directory of this run; takes the files named above.
-    pub dir: PathBuf,
+    /// Directory of this run; takes the files named above. None when nobody would read them.
+    pub dir: Option<PathBuf>,
     /// The command and its arguments.
     pub argv: Vec<String>,
     /// The whole environment.

@@ -41,6 +41,17 @@ impl View {
         view
     }
 
+    /// The host's directories that hold what the container wrote elsewhere than into volumes.
+    pub fn own_directories(self) -> Vec<PathBuf> {
+        match self {
+            Self::Plain(_) => vec![],
+            Self::Root { root, .. } => {
+                let layers = root.layers.into_iter().flat_map(|layer| [layer.upper, layer.work]);
+                layers.chain([root.tmp]).collect()
+            }
+        }
+    }
+
     /// The host's path of an existing file or directory, links followed. A directory that the container's layer
     /// changed in part is returned with all parts merged: then it is a copy below `scratch`.
     /// Errors: `NotFound`, and those of the file system.

@@ -2,18 +2,28 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::ACCEPT;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Request;
 use kube::{Api, Error};
+use serde::de::IgnoredAny;
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pod::PodRun;
 use super::state::{Snapshot, State};
 use super::status::Phase;
 
-/// Changes that nobody waits for, such as an init container's start, are written together after this time.
+/// A container's end and readiness are written after this time, together with what came meanwhile: the end of the step's own
+/// container mostly is the end of the pod.
+const SETTLE: Duration = Duration::from_millis(10);
+/// The same for changes that nobody waits for, such as an init container's start.
 const COALESCE: Duration = Duration::from_millis(100);
+/// Asks for an answer without the pod: nobody here reads it.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /// Pause after a failed write; doubled each time up to the second figure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -23,9 +33,8 @@ pub async fn run(pod: &PodRun, done: &CancellationToken) {
     let mut states = pod.states.subscribe();
     let mut written: Option<(PodStatus, Phase, Snapshot)> = None;
     let mut pause = BACKOFF.0;
-    if pod.pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none()) {
-        bind(pod).await;
-    }
+    let mut bound = pod.pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let mut due: Option<Instant> = None;
     loop {
         let over = done.is_cancelled();
         let snapshot = states.borrow_and_update().clone();
@@ -33,39 +42,42 @@ pub async fn run(pod: &PodRun, done: &CancellationToken) {
         // a pod ends when all of it has: not between the last container and the end of its run
         let premature = phase.is_end() && !over;
         let changed = written.as_ref().is_none_or(|(_, _, before)| *before != snapshot);
-        let urgent = over
-            || written
-                .as_ref()
-                .map_or(phase != Phase::Pending, |(_, p, before)| *p != phase || is_news(before, &snapshot));
-        if pod.is_gone() {
+        let (before, known) = written.as_ref().map_or((Phase::Pending, None), |(_, p, s)| (*p, Some(s)));
+        let within = match phase != before {
+            // that a pod runs may set off a hook
+            true => Duration::ZERO,
+            false if known.is_some_and(|known| is_news(known, &snapshot)) => SETTLE,
+            false => COALESCE,
+        };
+        if pod.is_gone() || over && !changed {
             return;
         }
-        if changed && urgent && !premature {
-            match write(pod, &api, &status).await {
-                Ok(()) => {
-                    written = Some((status, phase, snapshot));
-                    pause = BACKOFF.0;
-                }
-                // it is gone, or another pod has its name
-                Err(Error::Api(refusal)) if refusal.code == 404 || refusal.code == 409 => return,
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, pod = %pod.name(), "cannot write a pod's status");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(BACKOFF.1);
-                }
+        let latest = Instant::now() + within;
+        due = changed.then(|| due.map_or(latest, |due| due.min(latest)));
+        let is_due = due.is_some_and(|due| due <= Instant::now()) && !premature;
+        if !over && !is_due {
+            tokio::select! {
+                _ = states.changed() => {}
+                () = done.cancelled() => {}
+                () = tokio::time::sleep_until(due.unwrap_or(latest)), if changed && !premature => {}
             }
             continue;
         }
-        if over {
-            return;
+        if !std::mem::replace(&mut bound, true) {
+            bind(pod).await;
         }
-        tokio::select! {
-            _ = states.changed() => {}
-            () = done.cancelled() => {}
-            () = tokio::time::sleep(COALESCE), if changed && !premature => {
-                if write(pod, &api, &status).await.is_ok() {
-                    written = Some((status, phase, snapshot));
-                }
+        match write(pod, &api, &status).await {
+            Ok(()) => {
+                written = Some((status, phase, snapshot));
+                due = None;
+                pause = BACKOFF.0;
+            }
+            // it is gone, or another pod has its name
+            Err(Error::Api(refusal)) if refusal.code == 404 || refusal.code == 409 => return,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, pod = %pod.name(), "cannot write a pod's status");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF.1);
             }
         }
     }
@@ -82,7 +94,15 @@ fn is_news(before: &Snapshot, now: &Snapshot) -> bool {
 
 async fn write(pod: &PodRun, api: &Api<Pod>, status: &PodStatus) -> Result<(), Error> {
     let patch = json!({ "metadata": { "uid": pod.uid() }, "status": status });
-    api.patch_status(&pod.name(), &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
+    let request = Request::new(api.resource_url()).patch_subresource(
+        "status",
+        &pod.name(),
+        &PatchParams::default(),
+        &Patch::Merge(&patch),
+    );
+    let mut request = request.map_err(Error::BuildRequest)?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+    pod.node.client.request::<IgnoredAny>(request).await.map(drop)
 }
 
 /// Tells the API server which node the pod is on.

@@ -39,12 +39,19 @@ pub fn main(file: &Path) -> ExitCode {
 fn run(file: &Path) -> io::Result<u8> {
     let spec: EnterSpec = spec::read_json(file)?.ok_or(io::ErrorKind::NotFound)?;
     let open = |name: &str| File::open(format!("/proc/{}/ns/{name}", spec.shim_pid));
+    // the outer half is not in the container's mount namespace, its child is
+    let first = format!("/proc/{0}/task/{0}/children", spec.shim_pid);
+    let inner = || {
+        let children = std::fs::read_to_string(first)?;
+        let pid = children.split(' ').next().unwrap_or_default();
+        File::open(format!("/proc/{pid}/ns/mnt"))
+    };
     if spec.isolation != Isolation::Plain {
         let mut spaces = vec![
             (open("uts")?, CloneFlags::CLONE_NEWUTS),
             (open("ipc")?, CloneFlags::CLONE_NEWIPC),
             (open("pid_for_children")?, CloneFlags::CLONE_NEWPID),
-            (open("mnt")?, CloneFlags::CLONE_NEWNS),
+            (inner()?, CloneFlags::CLONE_NEWNS),
         ];
         if spec.isolation == Isolation::UserNamespaces {
             spaces.insert(0, (open("user")?, CloneFlags::CLONE_NEWUSER));

@@ -1,45 +1,45 @@
 //! The inner half of the shim: process 1 of the container.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io::{self, PipeWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use jiff::Timestamp;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, dup2_stderr, dup2_stdout};
 
-use super::super::spec::{self, Exit, Isolation, ShimSpec, StartError};
+use super::super::spec::{Exit, Isolation, ShimSpec, StartError};
 use super::{BROKEN, awaited, mounts};
 
-pub fn main(file: &Path) -> ExitCode {
-    match run(file) {
+/// Runs the container to its end, as process 1 of it or, for a plain process, as the parent of all it leaves. What it has
+/// to say goes to `control`: a newline once the command runs, then how it ended.
+pub fn main(spec: &ShimSpec, control: PipeWriter, stdout: PipeWriter, stderr: PipeWriter) -> ExitCode {
+    match run(spec, control, stdout, stderr) {
         Ok(exit) => ExitCode::from(exit.code.clamp(0, 255) as u8),
         Err(_) => ExitCode::from(BROKEN),
     }
 }
 
-fn run(file: &Path) -> io::Result<Exit> {
+fn run(spec: &ShimSpec, mut control: PipeWriter, stdout: PipeWriter, stderr: PipeWriter) -> io::Result<Exit> {
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    awaited().thread_block()?;
-    let spec: ShimSpec = spec::read_json(file)?.ok_or(io::ErrorKind::NotFound)?;
-    let mut control = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let exit = match prepare(&spec) {
+    dup2_stdout(stdout)?;
+    dup2_stderr(stderr)?;
+    let exit = match prepare(spec) {
         Err(error) => {
             Exit { code: 128, start_error: Some(StartError::Sandbox(error.to_string())), at: Timestamp::now() }
         }
-        Ok(()) => match command(&spec) {
+        Ok(()) => match command(spec) {
             Err(text) => Exit { code: 128, start_error: Some(StartError::Command(text)), at: Timestamp::now() },
             Ok(child) => {
                 // from here on signals reach the command
                 control.write_all(b"\n")?;
-                Exit { code: reap(&spec, child)?, start_error: None, at: Timestamp::now() }
+                Exit { code: reap(spec, child)?, start_error: None, at: Timestamp::now() }
             }
         },
     };
@@ -50,7 +50,10 @@ fn run(file: &Path) -> io::Result<Exit> {
 fn prepare(spec: &ShimSpec) -> io::Result<()> {
     match &spec.root {
         Some(root) if spec.isolation != Isolation::Plain => {
-            mounts::build(root, spec.isolation)?;
+            // here and not in the outer half, so that the mounts are gone when this process is
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            // without a node that comes back nobody reads the layers after a crash
+            mounts::build(root, spec.isolation, !spec.outlive_node)?;
             mounts::pivot(&root.mount_point)?;
             nix::unistd::sethostname(&spec.hostname)?;
         }

@@ -1,18 +1,20 @@
 //! The small process around each run of a container's command.
 //!
-//! The outer half (`argosy __shim DIR/spec.json`) leaves the node's session, makes the namespaces, keeps the log and
-//! writes how the run ended. The inner half (`__shim --inner`) is process 1 of the container: it puts the file system
-//! together, runs the command in a process group of its own, passes signals on and reaps. Both are single-purpose
-//! programs without an async runtime; the node may die and come back while they run.
-//! Signals to the outer half: SIGUSR1 means kill now, any other is passed to the command's group.
+//! The outer half is forked from the [`nursery`] (`argosy __shim --nursery`). It leaves the node's session, makes the
+//! namespaces, keeps the log and tells how the run ended. The inner half, forked from the outer, is process 1 of the
+//! container: it puts the file system together, runs the command in a process group of its own, passes signals on and reaps.
+//! All are single-purpose programs with one thread; the node may die and come back while they run.
+//! The node speaks to the outer half through a channel, see [`outer`]. Who has none sends signals: SIGUSR1 means kill now,
+//! any other is passed to the command's group.
 
 mod enter;
 mod inner;
 mod log;
 mod mounts;
+mod nursery;
 mod outer;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -20,27 +22,22 @@ use nix::sys::signal::{SigSet, Signal};
 /// The subcommand of the executable that leads here.
 pub const COMMAND: &str = "__shim";
 
-/// Runs the shim named by the arguments of this process: `EXECUTABLE __shim [--inner|--enter] FILE`.
-/// Call it before any thread exists, as namespaces cannot be left otherwise.
+/// Runs the part named by the arguments of this process: `EXECUTABLE __shim --nursery` or `EXECUTABLE __shim --enter FILE`.
+/// Call it before any thread exists, as a process with several can neither be forked whole nor leave its namespaces.
 pub fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(2).collect();
-    let flag = args.first().and_then(|a| a.to_str()).unwrap_or_default();
-    let path = |n: usize| args.get(n).map(PathBuf::from);
-    match (flag, path(1)) {
-        ("--inner", Some(file)) => inner::main(&file),
-        ("--enter", Some(file)) => enter::main(&file),
-        ("", _) => {
+    match (args.first().and_then(|flag| flag.to_str()), args.get(1)) {
+        (Some("--nursery"), None) => nursery::main(),
+        (Some("--enter"), Some(file)) => enter::main(Path::new(file)),
+        _ => {
             eprintln!("{COMMAND} is started by argosy itself");
             ExitCode::from(2)
         }
-        _ => match path(0) {
-            Some(file) => outer::main(&file),
-            None => ExitCode::from(2),
-        },
     }
 }
 
 pub use enter::EnterSpec;
+pub use outer::{KILL, TERMINATE};
 
 /// The signals that a shim waits for instead of dying of them. The node starts it with these blocked, so that it does not
 /// die of one that comes early.

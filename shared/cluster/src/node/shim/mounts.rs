@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
@@ -17,13 +18,16 @@ const NONE: Option<&str> = None;
 /// Devices of `/dev` that every container has.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Puts the root together at its mount point.
+/// Puts the root together at its mount point. `volatile` layers are not written to disk when they are unmounted, which would
+/// wait for all else that the disk has to write.
 /// Errors: each names what was being mounted.
-pub fn build(root: &Root, isolation: Isolation) -> io::Result<()> {
+pub fn build(root: &Root, isolation: Isolation, volatile: bool) -> io::Result<()> {
     let at = root.mount_point.as_path();
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(|e| named("make mounts private", e))?;
-    for layer in &root.layers {
-        overlay(at, layer, isolation)?;
+    // a file system of the host may have gone since the node looked
+    let is_there = |path: &Path| path == Path::new("/") || path.exists();
+    for layer in root.layers.iter().filter(|layer| layer.lower.as_deref().is_none_or(is_there)) {
+        overlay(at, layer, isolation, volatile)?;
     }
     for (name, target) in &root.links {
         match std::os::unix::fs::symlink(target, at.join(name)) {
@@ -31,7 +35,7 @@ pub fn build(root: &Root, isolation: Isolation) -> io::Result<()> {
             _ => {}
         }
     }
-    for through in &root.through {
+    for through in root.through.iter().filter(|through| is_there(&through.source)) {
         bind(at, through)?;
     }
     system(at)?;
@@ -51,7 +55,7 @@ pub fn pivot(root: &Path) -> io::Result<()> {
     std::env::set_current_dir("/")
 }
 
-fn overlay(root: &Path, layer: &Layer, isolation: Isolation) -> io::Result<()> {
+fn overlay(root: &Path, layer: &Layer, isolation: Isolation, volatile: bool) -> io::Result<()> {
     let target = paths::below(root, &layer.at);
     let Some(lower) = &layer.lower else {
         return mount(Some(&layer.upper), &target, NONE, MsFlags::MS_BIND, NONE)
@@ -73,8 +77,18 @@ fn overlay(root: &Path, layer: &Layer, isolation: Isolation) -> io::Result<()> {
     if isolation == Isolation::UserNamespaces {
         options.extend_from_slice(b",userxattr");
     }
-    mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options.as_slice()))
-        .map_err(|e| named(&format!("overlay {}", layer.at.display()), e))
+    let mount = |options: &[u8]| mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options));
+    let mut mounted = Err(Errno::EINVAL);
+    if volatile {
+        // the mark of a run before this one, against using what may not be on disk: it need not be
+        let _ = fs::remove_dir_all(layer.work.join("work/incompat"));
+        mounted = mount(&[options.as_slice(), b",volatile"].concat());
+    }
+    // kernels before 5.10 do not know `volatile`
+    if mounted == Err(Errno::EINVAL) {
+        mounted = mount(&options);
+    }
+    mounted.map_err(|e| named(&format!("overlay {}", layer.at.display()), e))
 }
 
 /// `/proc`, `/sys` and `/dev`.
@@ -156,6 +170,6 @@ fn directory(root: &Path, path: &str) -> io::Result<std::path::PathBuf> {
     Ok(target)
 }
 
-fn named(what: &str, errno: nix::errno::Errno) -> io::Error {
+fn named(what: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{what}: {errno}"))
 }

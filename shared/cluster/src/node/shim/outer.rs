@@ -1,16 +1,18 @@
 //! The outer half of the shim: session, namespaces, log, exit status.
 //!
 //! One thread only: after `unshare(CLONE_NEWPID)` the kernel refuses new ones.
+//! The channel brings the length of the [`ShimSpec`] (four bytes, the lowest first), its JSON, and then single bytes:
+//! [`TERMINATE`] and [`KILL`]. Its end means that the node is gone. Back goes the [`Exit`] as JSON.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use fork::{Fork, fork};
 use jiff::Timestamp;
-use nix::fcntl::renameat;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
@@ -20,49 +22,80 @@ use nix::unistd::{Pid, getgid, getuid, setsid};
 
 use super::super::spec::{self, EXIT, Exit, Isolation, STARTED, ShimSpec, StartError, Started};
 use super::log::Stream;
-use super::{BROKEN, COMMAND, awaited};
+use super::nursery::Order;
+use super::{BROKEN, awaited, inner};
+
+/// Word of the node: SIGTERM for the command's process group.
+pub const TERMINATE: u8 = b't';
+/// Word of the node: kill all of the run now.
+pub const KILL: u8 = b'k';
 
 /// How long to wait for output that is still in the pipes when the command has ended. In namespaces every writer is
 /// dead by then; a plain process may have left children that keep the pipe open.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 
-pub fn main(file: &Path) -> ExitCode {
-    match run(file) {
-        Ok(()) => ExitCode::SUCCESS,
+/// Runs what the channel says. Returns in both halves, with what each has to exit with.
+pub fn main(order: Order) -> ExitCode {
+    match run(order) {
+        Ok(code) => code,
         Err(error) => {
-            eprintln!("shim {}: {error}", file.display());
+            eprintln!("shim: {error}");
             ExitCode::from(BROKEN)
         }
     }
 }
 
-fn run(file: &Path) -> io::Result<()> {
-    let spec: ShimSpec = spec::read_json(file)?.ok_or(io::ErrorKind::NotFound)?;
-    awaited().thread_block()?;
-    // not fatal: a process-group leader is already apart
+fn run(Order { mut channel, lock }: Order) -> io::Result<ExitCode> {
     let _ = setsid();
-    let dir = File::open(&spec.dir)?;
+    let spec = read_spec(&mut channel)?;
     let mut log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
-    let part = File::create(spec.dir.join("exit.part"))?;
-    spec::write_json(&spec.dir.join(STARTED), &Started { pid: std::process::id() as i32, at: Timestamp::now() })?;
-
-    let exit = match enter(spec.isolation).and_then(|()| start(file)) {
-        Ok((child, control)) => follow(&spec, child, control, &mut log)?,
+    if let Some(dir) = &spec.dir {
+        spec::write_json(&dir.join(STARTED), &Started { pid: std::process::id() as i32, at: Timestamp::now() })?;
+    }
+    let (control, their_control) = io::pipe()?;
+    let (stdout, their_stdout) = io::pipe()?;
+    let (stderr, their_stderr) = io::pipe()?;
+    let exit = match enter(spec.isolation).and_then(|()| fork()) {
+        Ok(Fork::Child) => {
+            // what is open in process 1 can be opened by all of the container
+            drop((channel, lock, log, control, stdout, stderr));
+            return Ok(inner::main(&spec, their_control, their_stdout, their_stderr));
+        }
+        Ok(Fork::Parent(pid)) => {
+            drop((their_control, their_stdout, their_stderr));
+            let pipes = vec![
+                (control, Sink::Control),
+                (stdout, Sink::Log(Stream::new("stdout"))),
+                (stderr, Sink::Log(Stream::new("stderr"))),
+            ];
+            follow(&spec, Pid::from_raw(pid), &mut channel, pipes, &mut log)?
+        }
         Err(error) => Exit {
             code: 128,
             start_error: Some(StartError::Sandbox(format!("create the sandbox: {error}"))),
             at: Timestamp::now(),
         },
     };
-    // The container's root has been pivoted since: the host's paths are gone, only open descriptors are left.
-    serde_json::to_writer(&part, &exit).map_err(io::Error::other)?;
-    renameat(dir.as_fd(), "exit.part", dir.as_fd(), EXIT)?;
-    Ok(())
+    if let Some(dir) = &spec.dir {
+        spec::write_json(&dir.join(EXIT), &exit)?;
+    }
+    // the node may be gone
+    let _ = serde_json::to_writer(&channel, &exit);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_spec(channel: &mut UnixStream) -> io::Result<ShimSpec> {
+    let mut length = [0; 4];
+    channel.read_exact(&mut length)?;
+    let mut body = Vec::new();
+    let length = u64::from(u32::from_le_bytes(length));
+    channel.take(length).read_to_end(&mut body)?;
+    serde_json::from_slice(&body).map_err(io::Error::other)
 }
 
 /// Leaves the host's namespaces for new ones.
 fn enter(isolation: Isolation) -> io::Result<()> {
-    let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+    let own = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     match isolation {
         Isolation::Plain => Ok(()),
         Isolation::Namespaces => Ok(unshare(own)?),
@@ -76,40 +109,17 @@ fn enter(isolation: Isolation) -> io::Result<()> {
     }
 }
 
-/// Starts the inner half. What it has to say comes through the pipe: a newline once the command runs, then how it
-/// ended.
-fn start(file: &Path) -> io::Result<(Child, PipeReader)> {
-    let (control, theirs) = io::pipe()?;
-    let child = Command::new("/proc/self/exe")
-        .args([COMMAND.as_ref(), "--inner".as_ref(), file.as_os_str()])
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    Ok((child, control))
-}
-
-/// Keeps the log, passes signals on and waits for the inner half.
-fn follow(spec: &ShimSpec, mut child: Child, control: PipeReader, log: &mut File) -> io::Result<Exit> {
+/// Keeps the log, passes on what the node and signals say, and waits for the inner half.
+fn follow(
+    spec: &ShimSpec,
+    pid: Pid,
+    channel: &mut UnixStream,
+    mut pipes: Vec<(PipeReader, Sink)>,
+    log: &mut File,
+) -> io::Result<Exit> {
     let signals = SignalFd::with_flags(&awaited(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut inner = Inner {
-        pid: Pid::from_raw(child.id() as i32),
-        isolation: spec.isolation,
-        said: Vec::new(),
-        early: Vec::new(),
-        ended: None,
-    };
-    let mut pipes: Vec<(Box<dyn Source>, Sink)> = vec![(Box::new(control), Sink::Control)];
-    if let Some(stdout) = child.stdout.take() {
-        pipes.push((Box::new(stdout), Sink::Log(Stream::new("stdout"))));
-    }
-    if let Some(stderr) = child.stderr.take() {
-        pipes.push((Box::new(stderr), Sink::Log(Stream::new("stderr"))));
-    }
-    // the lifeline: standard input is a pipe from the node, and its end means that the node is gone
-    let stdin = io::stdin();
-    let mut lifeline = !spec.outlive_node;
+    let mut inner = Inner { pid, isolation: spec.isolation, said: Vec::new(), early: Vec::new(), ended: None };
+    let mut node_lives = true;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let left = match inner.ended {
@@ -124,9 +134,9 @@ fn follow(spec: &ShimSpec, mut child: Child, control: PipeReader, log: &mut File
             None => PollTimeout::NONE,
         };
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(pipes.iter().map(|(source, _)| PollFd::new(source.fd(), PollFlags::POLLIN)));
-        if lifeline {
-            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+        fds.extend(pipes.iter().map(|(source, _)| PollFd::new(source.as_fd(), PollFlags::POLLIN)));
+        if node_lives {
+            fds.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN));
         }
         match poll(&mut fds, left) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
@@ -135,9 +145,16 @@ fn follow(spec: &ShimSpec, mut child: Child, control: PipeReader, log: &mut File
         let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         drop(fds);
         let count = pipes.len();
-        if lifeline && ready[1 + count] && !matches!(stdin.lock().read(&mut buffer), Ok(1..)) {
-            lifeline = false;
-            inner.kill();
+        if node_lives && ready[1 + count] {
+            match channel.read(&mut buffer) {
+                Ok(words @ 1..) => buffer[..words].iter().for_each(|word| inner.obey(*word)),
+                Ok(0) | Err(_) => {
+                    node_lives = false;
+                    if !spec.outlive_node {
+                        inner.kill();
+                    }
+                }
+            }
         }
         for n in (0..count).rev().filter(|n| ready[1 + n]) {
             let (source, sink) = &mut pipes[n];
@@ -205,6 +222,14 @@ impl Inner {
         }
     }
 
+    fn obey(&mut self, word: u8) {
+        match word {
+            TERMINATE => self.signal(Signal::SIGTERM),
+            KILL => self.kill(),
+            _ => {}
+        }
+    }
+
     fn signal(&mut self, signal: Signal) {
         if self.runs() {
             // it may be gone already
@@ -239,15 +264,5 @@ impl Inner {
     fn exit(&self, code: i32) -> Exit {
         let told = serde_json::from_slice(self.said.trim_ascii()).ok();
         told.unwrap_or(Exit { code, start_error: None, at: Timestamp::now() })
-    }
-}
-
-trait Source: Read {
-    fn fd(&self) -> BorrowedFd<'_>;
-}
-
-impl<T: Read + AsFd> Source for T {
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.as_fd()
     }
 }
