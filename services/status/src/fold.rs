@@ -62,10 +62,19 @@ pub struct Fold {
     is_compressed: bool,
     /// The API has the nodes as the object's own member.
     is_plain_written: bool,
+    /// Changes of nodes that are not in `nodes` yet.
+    unsettled: BTreeMap<String, Unsettled>,
     /// Parts of a step that is not complete.
     parts: Vec<StatusChanged>,
     /// Something was folded that the API has not.
     is_ahead: bool,
+}
+
+/// What has become of a node since it was put in.
+#[derive(Debug, Default)]
+struct Unsettled {
+    node: Option<Arc<NodeStatus>>,
+    grown: Vec<Growth>,
 }
 
 impl Fold {
@@ -175,22 +184,14 @@ impl Fold {
         self.sequence = self.sequence.max(change.observed_sequence);
         self.is_ahead = true;
         for id in change.removed_nodes {
+            self.unsettled.remove(&id);
             self.put(&id, None);
         }
-        let mut lists: BTreeMap<String, Vec<Growth>> = BTreeMap::new();
-        for growth in change.grown {
-            lists.entry(growth.node.clone()).or_default().push(growth);
-        }
         for (id, node) in change.nodes {
-            let mut node = Arc::unwrap_or_clone(node);
-            if let Some(before) = self.node(&id) {
-                (node.children, node.outbound_nodes) = (before.children, before.outbound_nodes);
-            }
-            self.put_grown(&id, node, lists.remove(&id).unwrap_or_default());
+            self.unsettled.entry(id).or_default().node = Some(node);
         }
-        for (id, grown) in lists {
-            let node = self.node(&id).unwrap_or_default();
-            self.put_grown(&id, node, grown);
+        for growth in change.grown {
+            self.unsettled.entry(growth.node.clone()).or_default().grown.push(growth);
         }
         let Some(delta) = change.workflow_status else {
             return;
@@ -207,19 +208,29 @@ impl Fold {
         self.delta.completed = delta.completed;
     }
 
-    fn node(&self, id: &str) -> Option<NodeStatus> {
-        serde_json::from_str(self.nodes.get(id)?).ok()
-    }
-
-    fn put_grown(&mut self, id: &str, mut node: NodeStatus, grown: Vec<Growth>) {
-        for growth in grown {
-            growth.apply(match growth.list {
-                NodeList::Children => &mut node.children,
-                NodeList::OutboundNodes => &mut node.outbound_nodes,
-            });
+    /// Puts the changes of nodes in. Left until there is something to write: a node that changed often in between, or
+    /// whose list of children is long, is then made anew but once.
+    fn settle(&mut self) {
+        for (id, change) in std::mem::take(&mut self.unsettled) {
+            let before: Option<NodeStatus> = self.nodes.get(&id).and_then(|text| serde_json::from_str(text).ok());
+            let mut node = match (change.node, before) {
+                (Some(node), Some(before)) => NodeStatus {
+                    children: before.children,
+                    outbound_nodes: before.outbound_nodes,
+                    ..Arc::unwrap_or_clone(node)
+                },
+                (Some(node), None) => Arc::unwrap_or_clone(node),
+                (None, before) => before.unwrap_or_default(),
+            };
+            for growth in change.grown {
+                growth.apply(match growth.list {
+                    NodeList::Children => &mut node.children,
+                    NodeList::OutboundNodes => &mut node.outbound_nodes,
+                });
+            }
+            // Nodes have string keys only, so there is always a JSON form.
+            self.put(&id, serde_json::to_value(&node).ok());
         }
-        // Nodes have string keys only, so there is always a JSON form.
-        self.put(id, serde_json::to_value(&node).ok());
     }
 
     /// Sets or removes a node.
@@ -249,6 +260,7 @@ impl Fold {
     ///
     /// Errors: our own node texts are not JSON, which they are.
     pub fn patch(&mut self) -> Result<Value, Error> {
+        self.settle();
         let members_bytes = self.members.to_string().len();
         self.is_compressed = self.is_compressed || self.nodes_bytes + members_bytes > BYTES_MAX;
         let mut status = match diff(&self.members_written, &self.members) {
@@ -335,6 +347,7 @@ impl Fold {
     ///
     /// Errors: as `of_object`.
     pub fn rebase(&mut self, object: &Value) -> Result<(), Error> {
+        self.settle();
         let mut fresh = Self::of_object(object)?;
         fresh.parts = std::mem::take(&mut self.parts);
         let is_behind = fresh.sequence > self.sequence;

@@ -94,6 +94,7 @@ fn a_step_in_parts_is_folded_whole() {
     assert_eq!(fold.apply(part("a", false), 0, 0, false), Applied::Known);
     assert_eq!(fold.apply(part("c", true), 0, 2, false), Applied::Folded);
     assert!(fold.is_ahead() && !fold.is_in_parts());
+    fold.settle();
     assert_eq!(fold.nodes.len(), 3);
 }
 
