@@ -136,6 +136,7 @@ fn run(argosy: &Path, workflow: &Value) -> Result<Outcome> {
     let mut child = Command::new(argosy)
         .args(["run", "-o", "json"])
         .arg(&file)
+        .env_remove(crate::WARM_HEAP.0)
         .current_dir(dir.path())
         .stdin(Stdio::null())
         .stdout(output)

@@ -73,7 +73,7 @@ pub fn measure(nodes_max: usize, shapes: &[Shape]) -> Result<Vec<Figure>> {
 
 /// The fastest run counts, as the others were disturbed.
 fn repeats(pods: usize) -> usize {
-    (30_000 / pods).clamp(2, 10)
+    (30_000 / pods).clamp(3, 10)
 }
 
 /// As text. The ratio is the cost per node over that of the shape's smallest workflow.
