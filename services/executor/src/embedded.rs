@@ -201,7 +201,7 @@ async fn main(context: &Context) -> Result<(i32, String), Error> {
     let given = context.container().command.as_ref().is_some_and(|command| command.len() > 3);
     let argv = match given {
         true => words.to_vec(),
-        false => context.image_command(words).map_err(|text| Error::Start { text })?,
+        false => context.image_command(words).await.map_err(|text| Error::Start { text })?,
     };
     let layout = layout(context)?;
     layout.make_container(&context.container().name)?;
@@ -236,8 +236,8 @@ impl Wrapped for Main<'_> {
         self.context.ended(name).await.map_or(FAILED, |ended| ended.exit_code)
     }
 
-    fn file(&self, path: &str) -> io::Result<PathBuf> {
-        self.context.host_path(self.name(), path)
+    async fn file(&self, path: &str) -> io::Result<PathBuf> {
+        self.context.host_path(self.name(), path).await
     }
 
     fn keep_output(&self, layout: &Layout) -> Result<(), Error> {

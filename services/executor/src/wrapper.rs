@@ -22,9 +22,9 @@ pub trait Wrapped: Send + Sync {
     async fn run(&self, attempt: u32) -> Result<i32, Error>;
     /// Waits for the end of another container of the set and gives its exit code.
     async fn dependency(&self, name: &str) -> i32;
-    /// The path at which a file of this container can be read.
+    /// The path at which a file of this container can be read until the next call.
     /// Errors: `NotFound`, and those of the file system.
-    fn file(&self, path: &str) -> io::Result<PathBuf>;
+    async fn file(&self, path: &str) -> io::Result<PathBuf>;
     /// Leaves what the command wrote where `wait` looks for it.
     /// Errors: `File`.
     fn keep_output(&self, layout: &Layout) -> Result<(), Error>;
@@ -75,23 +75,23 @@ async fn run(container: &dyn Wrapped, layout: &Layout) -> Result<i32, Error> {
     };
     if container.name() == MAIN {
         container.keep_output(layout)?;
-        keep_files(container, layout, &template)?;
+        keep_files(container, layout, &template).await?;
     }
     Ok(code)
 }
 
 /// Leaves output files in the shared volume. Missing ones are for `wait` to judge.
-fn keep_files(container: &dyn Wrapped, layout: &Layout, template: &Template) -> Result<(), Error> {
+async fn keep_files(container: &dyn Wrapped, layout: &Layout, template: &Template) -> Result<(), Error> {
     let parameters = template.outputs.parameters.iter().filter_map(|p| p.value_from.as_ref());
     for path in parameters.map(|from| &from.path).filter(|path| !path.is_empty()) {
-        let found = container.file(path).and_then(std::fs::read);
+        let found = container.file(path).await.and_then(std::fs::read);
         match found {
             Ok(bytes) => layout.write(&layout.parameter(path), &bytes)?,
             Err(error) => note(path, &error),
         }
     }
     for artifact in template.outputs.artifacts.iter().filter(|artifact| !artifact.path.is_empty()) {
-        match container.file(&artifact.path) {
+        match container.file(&artifact.path).await {
             Ok(found) => {
                 let failed = |source| Error::Artifact { name: artifact.name.clone(), action: "save", source };
                 keep_artifact(&found, artifact, layout).map_err(failed)?;

@@ -185,7 +185,7 @@ impl Standalone {
                 Some(node)
             }
         };
-        let sandbox = node.as_ref().map(|node| node.sandbox().describe());
+        let sandbox = node.as_ref().map(|node| node.describe());
         let (services, config, ending) = (options.services, options.config, stop.clone());
         let task = tokio::spawn(async move {
             let services_end = async {

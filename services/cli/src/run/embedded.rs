@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
 use argosy_api::v1alpha1::ArtifactRepository;
-use argosy_cluster::node::Image;
-use argosy_standalone::{Handle, Options, Standalone};
+use argosy_cluster::node::{self, Image};
+use argosy_standalone::{Error, Handle, Options, Standalone};
 use clap::Args;
 use serde_json::json;
 
@@ -15,10 +15,11 @@ use crate::{connect::state_dir, failure::Failure};
 /// Flags of `run` and `dev`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RuntimeFlags {
-    /// What runs containers [default: process]
+    /// What runs containers: processes of this machine, or the images themselves in Docker or Podman
+    /// [default: process]
     #[arg(long, value_enum, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
-    /// Entrypoint of an image, for containers without a command: busybox=sh (repeatable)
+    /// Entrypoint of an image, for containers without a command, with --runtime process: busybox=sh (repeatable)
     #[arg(long, value_name = "IMAGE=ENTRYPOINT")]
     image: Vec<String>,
     /// Keep everything in this folder; a later start goes on where this one ended
@@ -40,13 +41,13 @@ pub struct Extent {
 
 /// Starts the system.
 pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failure> {
-    match flags.runtime.unwrap_or_default() {
-        Runtime::Process => {}
-        Runtime::Docker | Runtime::Podman => {
-            return Err(Failure::Usage(
-                "this build runs containers as processes only: leave --runtime out, or use a cluster".to_owned(),
-            ));
-        }
+    let runtime = flags.runtime.unwrap_or_default();
+    if runtime == Runtime::Process {
+        warn_once();
+    } else if let Some(image) = flags.image.first() {
+        return Err(Failure::Usage(format!(
+            "--image {image}: for --runtime process only, as a container engine knows its images' entrypoints"
+        )));
     }
     let executable = std::env::current_exe().context("find this program's own file")?;
     let mut options = Options::new(executable);
@@ -54,6 +55,11 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
     options.nats = flags.nats.clone();
     options.listen = extent.listen;
     options.without_services = extent.without_services;
+    options.runtime = match runtime {
+        Runtime::Process => node::Runtime::Process,
+        Runtime::Docker => node::Runtime::Docker,
+        Runtime::Podman => node::Runtime::Podman,
+    };
     for text in &flags.image {
         let Some((image, entrypoint)) = text.split_once('=') else {
             return Err(Failure::Usage(format!("--image {text}: expected IMAGE=ENTRYPOINT")));
@@ -62,8 +68,20 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
         options.images.insert(image, Image { entrypoint, ..Image::default() });
     }
     options.config.artifact_repository = Some(repository());
-    warn_once();
-    Ok(Standalone::start(options).await.context("start the system")?)
+    match Standalone::start(options).await {
+        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(&error)),
+        started => Ok(started.context("start the system")?),
+    }
+}
+
+/// The runtime that the user asked for is not there.
+fn unusable(error: &node::EngineError) -> Failure {
+    let advice = match error {
+        node::EngineError::Missing { .. } => "install it",
+        node::EngineError::Refused { .. } => "start it",
+        node::EngineError::Reaper(_) => "see what the system says",
+    };
+    Failure::Usage(format!("{error}; {advice} or use --runtime process"))
 }
 
 /// The repository of artifacts that name none: the local store, addressed as S3 so that keys look like Argo's.

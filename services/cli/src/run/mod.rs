@@ -54,9 +54,9 @@ pub enum Runtime {
     /// Processes of this machine
     #[default]
     Process,
-    /// Docker
+    /// Containers of Docker, through the docker command
     Docker,
-    /// Podman
+    /// Containers of Podman, through the podman command
     Podman,
 }
 

@@ -281,11 +281,8 @@ fn default_container(mut container: Json) -> Json {
     container.set_default(&["terminationMessagePath"], || Json::string("/dev/termination-log"));
     container.set_default(&["terminationMessagePolicy"], || Json::string("File"));
     container.set_default(&["resources"], Json::object);
-    let image = container.str_at(&["image"]).unwrap_or("").to_owned();
-    container.set_default(&["imagePullPolicy"], || {
-        let tag = image.rsplit('/').next().unwrap_or("");
-        let pinned = image.contains('@') || tag.split_once(':').is_some_and(|(_, tag)| tag != "latest");
-        Json::string(if pinned { "IfNotPresent" } else { "Always" })
-    });
+    // Kubernetes has Always for images without a tag. Here they often are the user's own and in no registry, and a
+    // step should not wait for one that is at hand.
+    container.set_default(&["imagePullPolicy"], || Json::string("IfNotPresent"));
     container
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use super::backend::Job;
 use super::container::Stops;
 use super::logs;
 use super::pod::PodRun;
@@ -90,16 +91,14 @@ impl Context {
 
     /// The command line that this container's image gives for the given arguments.
     /// Errors: a sentence for the user, when the image is not known.
-    pub fn image_command(&self, args: &[String]) -> Result<Vec<String>, String> {
-        let image = self.container.image.as_deref().unwrap_or_default();
-        self.run.node.images.command_line(image, &[], args)
+    pub async fn image_command(&self, args: &[String]) -> Result<Vec<String>, String> {
+        self.run.node.backend.command_line(&self.run, &self.container, &[], args).await
     }
 
-    /// The host's path of an existing file of a container of this pod.
+    /// A path of the host at which an existing file or directory of a container of this pod can be read now.
     /// Errors: `NotFound`; the container is not prepared yet; those of the file system.
-    pub fn host_path(&self, container: &str, path: &str) -> io::Result<PathBuf> {
-        let scratch = self.run.container_dir(container).join("scratch");
-        self.run.view(container).ok_or(io::ErrorKind::NotFound)?.host_path(Path::new(path), &scratch)
+    pub async fn host_path(&self, container: &str, path: &str) -> io::Result<PathBuf> {
+        self.run.node.backend.file(&self.run, container, Path::new(path)).await
     }
 
     /// The host's path at which this container may create `path`: in one of its volumes.
@@ -110,10 +109,12 @@ impl Context {
     }
 
     /// Runs a command in this container and waits for it; stopping the container stops it. `run` is the name of this
-    /// run: the same name again, after a restart of the node, finds the same run.
+    /// run: the same name again, after a restart of the node, finds the same run; another name runs the command again in
+    /// the same files.
     /// Errors: the process cannot be made.
     pub async fn exec(&self, run: &str, argv: Vec<String>) -> io::Result<Exit> {
-        self.run.exec(&self.container, &self.env, run, argv, &self.stops).await
+        let job = Job { pod: &self.run, container: &self.container, env: &self.env, run, argv, stops: &self.stops };
+        self.run.node.backend.run(job).await
     }
 
     /// Waits for the end of another container of the pod. `None` when the pod has no such container.

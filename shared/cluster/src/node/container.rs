@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::Container;
 use tokio_util::sync::CancellationToken;
 
+use super::backend::{Job, NotYet};
 use super::builtin::{Builtin, Claim, Context, Outcome};
 use super::env::{self, expand};
 use super::logs;
 use super::pod::PodRun;
 use super::probes;
-use super::process::Process;
-use super::spec::{self, Bind, Exit, Isolation, ShimSpec, StartError};
+use super::spec::{self, Bind, Exit, StartError};
 use super::state::{Ended, State};
 use super::view::View;
 use super::volumes;
@@ -60,7 +62,6 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
     let claimed = pod.node.builtins.iter().find_map(|b| Some((b.clone(), b.claims(&pod.pod, container)?)));
     let inside = matches!(claimed, Some((_, Claim::Inside)));
     let builtin = claimed.map(|(builtin, _)| builtin);
-    let env = prepare(pod, container, inside, stops).await?;
     let dir = pod.container_dir(name);
     let ended_file = dir.join("ended.json");
     if pod.node.outlive
@@ -69,6 +70,7 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
         pod.set(name, State::Ended(ended.clone()));
         return Some(ended);
     }
+    let env = prepare(pod, container, inside, stops).await?;
     let begun_file = dir.join("begun.json");
     let mut started_at = Timestamp::now();
     if pod.node.outlive {
@@ -95,17 +97,24 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
 /// Environment and files; waits for configuration that is missing. `None` when told to stop meanwhile.
 async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stops) -> Option<BTreeMap<String, String>> {
     loop {
-        let problem = match env::environment(&pod.node.client, &pod.pod, &pod.node.name, container).await {
-            Ok(env) => match files(pod, container, inside, &env) {
-                Ok(view) => {
-                    pod.set_view(&container.name, view);
-                    return Some(env);
-                }
-                Err(text) => ("CreateContainerError", text),
-            },
-            Err(error) => ("CreateContainerConfigError", error.to_string()),
+        let prepared = async {
+            let env = env::environment(&pod.node.client, &pod.pod, &pod.node.name, container).await;
+            let env = env.map_err(|e| NotYet { reason: "CreateContainerConfigError", message: e.to_string() })?;
+            let view = files(pod, container, inside, &env).await?;
+            Ok((view, env))
         };
-        pod.set(&container.name, State::Waiting { reason: problem.0, message: problem.1 });
+        let prepared = tokio::select! {
+            prepared = prepared => prepared,
+            () = stops.term.cancelled() => return None,
+            () = stops.kill.cancelled() => return None,
+        };
+        match prepared {
+            Ok((view, env)) => {
+                pod.set_view(&container.name, view);
+                return Some(env);
+            }
+            Err(NotYet { reason, message }) => pod.set(&container.name, State::Waiting { reason, message }),
+        }
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
             () = stops.term.cancelled() => return None,
@@ -114,30 +123,36 @@ async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stop
     }
 }
 
-fn files(pod: &PodRun, container: &Container, inside: bool, env: &BTreeMap<String, String>) -> Result<View, String> {
+async fn files(
+    pod: &PodRun,
+    container: &Container,
+    inside: bool,
+    env: &BTreeMap<String, String>,
+) -> Result<View, NotYet> {
+    let failed = |message: String| NotYet { reason: "CreateContainerError", message };
     let dir = pod.container_dir(&container.name);
     // inside the node there may be nothing to keep
     if !inside || pod.node.outlive {
-        fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+        fs::create_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
     }
-    let mut binds = volumes::mounts(container, &pod.volumes(), env).map_err(|e| e.to_string())?;
-    let plain = |binds: &[Bind]| View::Plain(binds.iter().map(|b| (b.at.clone(), b.source.clone())).collect());
+    let mut binds = volumes::mounts(container, &pod.volumes(), env).map_err(|e| failed(e.to_string()))?;
     if inside {
-        return Ok(plain(&binds));
+        return Ok(View::plain(&binds));
     }
     let message = dir.join("termination-log");
-    if !message.exists() {
-        fs::write(&message, "").map_err(|e| e.to_string())?;
-    }
+    make_termination_log(&message).map_err(|e| failed(e.to_string()))?;
     let at = container.termination_message_path.as_deref().unwrap_or("/dev/termination-log");
     binds.push(Bind { at: at.into(), source: message, read_only: false });
-    let image = container.image.as_deref().unwrap_or_default();
-    let tools = pod.node.images.get(image).map(|i| i.tools.clone()).unwrap_or_default();
-    binds.extend(pod.node.tools.binds(&tools));
-    match pod.node.sandbox.root(&dir, &pod.node.mount_point(), binds.clone()).map_err(|e| e.to_string())? {
-        Some(root) => Ok(View::of(root)),
-        None => Ok(plain(&binds)),
+    pod.node.backend.prepare(pod, container, binds).await
+}
+
+/// Any user of the container may write to it.
+fn make_termination_log(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
     }
+    fs::write(path, "")?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))
 }
 
 async fn run_builtin(
@@ -162,7 +177,7 @@ async fn run_builtin(
         message = termination_message(pod, container, outcome.exit_code);
     }
     let mut ended = Ended::with_code(outcome.exit_code, message, started_at, Timestamp::now());
-    if let Some(reason) = outcome.reason {
+    if let Some(reason) = outcome.reason.or_else(|| pod.node.backend.end_reason(pod, &container.name)) {
         ended.reason = reason;
     }
     ended
@@ -176,7 +191,6 @@ async fn run_command(
     started_at: Timestamp,
 ) -> Ended {
     let [command, args] = command_and_args(container, &env);
-    let image = container.image.as_deref().unwrap_or_default();
     let failed = |message: String| Ended {
         exit_code: 128,
         reason: "StartError".into(),
@@ -184,13 +198,13 @@ async fn run_command(
         started_at,
         finished_at: Timestamp::now(),
     };
-    let argv = match pod.node.images.command_line(image, &command, &args) {
+    let argv = match pod.node.backend.command_line(pod, container, &command, &args).await {
         Ok(argv) => argv,
         Err(text) => return failed(text),
     };
     let probe = probes::readiness(pod, container, env.clone());
     let exit = tokio::select! {
-        exit = pod.exec(container, &env, "run", argv, stops) => exit,
+        exit = pod.node.backend.run(Job { pod, container, env: &env, run: "run", argv, stops }) => exit,
         () = probe => Err(io::Error::other("the readiness probe ended")),
     };
     match exit {
@@ -198,7 +212,11 @@ async fn run_command(
         Ok(Exit { start_error: Some(StartError::Command(text) | StartError::Sandbox(text)), .. }) => failed(text),
         Ok(exit) => {
             let message = termination_message(pod, container, exit.code);
-            Ended::with_code(exit.code, message, started_at, exit.at)
+            let mut ended = Ended::with_code(exit.code, message, started_at, exit.at);
+            if let Some(reason) = pod.node.backend.end_reason(pod, &container.name) {
+                ended.reason = reason;
+            }
+            ended
         }
     }
 }
@@ -227,109 +245,4 @@ fn cut(text: &mut String, bytes_max: usize) {
         let end = (0..=bytes_max).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
         text.truncate(end);
     }
-}
-
-impl PodRun {
-    /// Runs a command in a container's sandbox, see [`Context::exec`].
-    pub(super) async fn exec(
-        &self,
-        container: &Container,
-        env: &BTreeMap<String, String>,
-        run: &str,
-        mut argv: Vec<String>,
-        stops: &Stops,
-    ) -> io::Result<Exit> {
-        let node = &self.node;
-        let dir = self.container_dir(&container.name);
-        let view = self.view(&container.name).ok_or(io::ErrorKind::NotFound)?;
-        let mut env = node.environment(&self.name(), container, env);
-        let mut working_dir = container.working_dir.clone().unwrap_or_default();
-        let image = container.image.as_deref().unwrap_or_default();
-        let root = match view {
-            View::Root { root, .. } => Some(root),
-            View::Plain(_) if node.sandbox.isolation != Isolation::Plain => {
-                return Err(io::Error::new(io::ErrorKind::Unsupported, "a container inside the node has no sandbox"));
-            }
-            View::Plain(volumes) => {
-                let replace = |text: &mut String| *text = on_the_host(text, &volumes);
-                argv.iter_mut().for_each(replace);
-                env.iter_mut().filter(|(key, _)| key != "PATH").for_each(|(_, value)| replace(value));
-                replace(&mut working_dir);
-                None
-            }
-        };
-        if let Some(image) = node.images.get(image) {
-            let tools = node.tools.path(&image.tools);
-            env.iter_mut().filter(|(key, _)| key == "PATH").for_each(|(_, path)| path.push_str(&tools));
-        }
-        if working_dir.is_empty() && node.sandbox.isolation == Isolation::Plain {
-            // a plain process must not start in the host's root by accident
-            let work = dir.join("work");
-            fs::create_dir_all(&work)?;
-            working_dir = work.display().to_string();
-        }
-        let spec = ShimSpec {
-            dir: (node.outlive || container.readiness_probe.is_some()).then(|| dir.join(run)),
-            argv,
-            env,
-            working_dir,
-            hostname: self.pod.spec.as_ref().and_then(|s| s.hostname.clone()).unwrap_or_else(|| self.hostname()),
-            log: self.log_file(&container.name),
-            outlive_node: node.outlive,
-            isolation: node.sandbox.isolation,
-            root,
-            user: user(&self.pod, container),
-        };
-        let mut process = Process::start(&node.nursery, &spec).await?;
-        let (mut asked, mut killed) = (false, false);
-        loop {
-            tokio::select! {
-                exit = process.wait() => return exit,
-                () = stops.kill.cancelled(), if !killed => {
-                    killed = true;
-                    process.kill();
-                }
-                () = stops.term.cancelled(), if !asked => {
-                    asked = true;
-                    process.terminate();
-                }
-            }
-        }
-    }
-}
-
-/// Replaces paths of volumes by the host's, where a path begins. Best effort, for plain processes.
-fn on_the_host(text: &str, volumes: &[(std::path::PathBuf, std::path::PathBuf)]) -> String {
-    let mut out = text.to_owned();
-    // the innermost first, so that an outer path does not eat its beginning
-    for (at, source) in volumes.iter().rev() {
-        let at = at.display().to_string();
-        let mut from = 0;
-        while let Some(n) = out[from..].find(&at) {
-            let (start, end) = (from + n, from + n + at.len());
-            let before = out[..start].chars().next_back();
-            let after = out[end..].chars().next();
-            let inside = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-            let new = source.display().to_string();
-            if before.is_none_or(|c| !inside(c) && c != '/') && after.is_none_or(|c| !inside(c)) {
-                out.replace_range(start..end, &new);
-                from = start + new.len();
-            } else {
-                from = end;
-            }
-        }
-    }
-    out
-}
-
-/// The user to run as: only root may become another.
-fn user(pod: &Pod, container: &Container) -> Option<(u32, u32)> {
-    if !nix::unistd::geteuid().is_root() {
-        return None;
-    }
-    let own = container.security_context.as_ref();
-    let all = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
-    let uid = own.and_then(|c| c.run_as_user).or(all.and_then(|c| c.run_as_user))?;
-    let gid = own.and_then(|c| c.run_as_group).or(all.and_then(|c| c.run_as_group)).unwrap_or(0);
-    Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?))
 }

@@ -1,11 +1,14 @@
-//! The local node: runs the pods of a Kubernetes API as processes of this machine, as a kubelet would.
+//! The local node: runs the pods of a Kubernetes API on this machine, as a kubelet would.
 //!
-//! It knows only an ordinary `kube::Client`. A pod's containers run as processes, each in a [`shim`] that survives the
-//! node, or inside the node when a [`Builtin`] claims them. There is no network isolation, and no security boundary.
+//! It knows only an ordinary `kube::Client`. A pod's containers run inside the node when a [`Builtin`] claims them, else
+//! through a `Backend`: as processes, each in a [`shim`] that survives the node, or as containers of Docker or Podman.
+//! There is no network isolation; processes are no security boundary.
 
 pub mod argosay;
+mod backend;
 mod builtin;
 mod container;
+mod engine;
 mod env;
 mod fields;
 mod fit;
@@ -16,6 +19,7 @@ mod paths;
 mod pod;
 mod probes;
 mod process;
+mod processes;
 mod remains;
 mod sandbox;
 pub mod shim;
@@ -27,13 +31,13 @@ mod view;
 mod volumes;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use parking_lot::Mutex;
@@ -41,21 +45,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use builtin::{Builtin, Claim, Context, Outcome};
+pub use engine::Unusable as EngineError;
 pub use images::{Image, Images, Tool};
 pub use sandbox::Sandbox;
 pub use spec::{Exit, Isolation, StartError};
 pub use state::Ended;
 
 use crate::api::LogSource;
-use nursery::Nursery;
+use backend::{Backend, LeftOver};
+use engine::{Engine, Flavor};
 use pod::PodRun;
-use tools::Tools;
+use processes::Processes;
 
 /// Pause before the pods are listed again after the API server failed.
 const RELIST: std::time::Duration = std::time::Duration::from_millis(200);
-
-/// Where each container puts its root together, in a mount namespace of its own.
-const MOUNT_POINT: &str = "mnt";
 
 /// What runs the containers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +69,10 @@ pub enum Runtime {
     Process,
     /// Processes of this machine without a sandbox.
     PlainProcess,
+    /// Containers of Docker, through its command line.
+    Docker,
+    /// Containers of Podman, through its command line.
+    Podman,
 }
 
 /// How the node works.
@@ -78,7 +85,7 @@ pub struct Options {
     pub name: String,
     /// The argosy executable: the program whose `main` begins with [`dispatch`].
     pub executable: PathBuf,
-    /// What images run.
+    /// What images run, for processes: container engines know it.
     pub images: Images,
     /// What runs the containers.
     pub runtime: Runtime,
@@ -100,6 +107,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The container engine cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A node. Clones share it.
@@ -113,13 +123,9 @@ pub(crate) struct Shared {
     client: Client,
     name: String,
     data_dir: PathBuf,
-    executable: PathBuf,
-    images: Images,
     builtins: Vec<Arc<dyn Builtin>>,
     outlive: bool,
-    nursery: Nursery,
-    sandbox: Sandbox,
-    tools: Tools,
+    backend: Box<dyn Backend>,
     pods: Mutex<HashMap<(String, String), Arc<PodRun>>>,
 }
 
@@ -130,52 +136,50 @@ pub fn dispatch() -> Option<ExitCode> {
     match command.to_str()? {
         shim::COMMAND => Some(shim::main()),
         argosay::COMMAND => Some(argosay::main()),
+        engine::reaper::COMMAND => Some(engine::reaper::main()),
         _ => None,
     }
 }
 
 impl Node {
-    /// Prepares the directory and finds out how containers can be kept apart, by trying.
-    /// Errors: `Directory`.
+    /// Prepares the directory, and finds out how containers can be kept apart or whether the engine answers.
+    /// Errors: `Directory`, `Engine`.
     pub async fn new(options: Options) -> Result<Self, Error> {
         let failed = |source| Error::Directory { path: options.data_dir.clone(), source };
-        for dir in ["pods", MOUNT_POINT] {
-            std::fs::create_dir_all(options.data_dir.join(dir)).map_err(failed)?;
-        }
+        std::fs::create_dir_all(options.data_dir.join("pods")).map_err(failed)?;
         // links on the way would confuse overlays
         let data_dir = options.data_dir.canonicalize().map_err(failed)?;
-        let nursery = Nursery::new(options.executable.clone());
-        let sandbox = match options.runtime {
-            Runtime::PlainProcess => Sandbox::plain(),
-            Runtime::Process => {
-                let scratch = data_dir.join(format!("probe-{}", std::process::id()));
-                let found = Sandbox::probe(&nursery, &scratch).await;
-                remains::remove(scratch).await;
-                found.map_err(failed)?
+        let (executable, outlive) = (options.executable, options.keep_on_exit);
+        let engine = async |flavor| Engine::connect(flavor, &executable, outlive, &data_dir).await;
+        let backend: Box<dyn Backend> = match options.runtime {
+            Runtime::Docker => Box::new(engine(Flavor::Docker).await?),
+            Runtime::Podman => Box::new(engine(Flavor::Podman).await?),
+            Runtime::Process | Runtime::PlainProcess => {
+                let plain = options.runtime == Runtime::PlainProcess;
+                let made = Processes::new(executable, options.images, plain, outlive, &data_dir).await;
+                Box::new(made.map_err(failed)?)
             }
         };
-        let executable = options.executable.clone();
-        let tools = Tools::install(data_dir.join("tools"), executable, sandbox.isolation).map_err(failed)?;
-        tracing::debug!(isolation = ?sandbox.isolation, refused = ?sandbox.refused, "node ready");
         let shared = Shared {
             client: options.client,
             name: options.name,
             data_dir,
-            executable: options.executable,
-            images: options.images,
             builtins: options.builtins,
-            outlive: options.keep_on_exit,
-            nursery,
-            sandbox,
-            tools,
+            outlive,
+            backend,
             pods: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// How containers are kept apart.
-    pub fn sandbox(&self) -> &Sandbox {
-        &self.shared.sandbox
+    /// One sentence for the user on what containers are here.
+    pub fn describe(&self) -> String {
+        self.shared.backend.describe()
+    }
+
+    /// How containers that are processes are kept apart.
+    pub fn sandbox(&self) -> Option<&Sandbox> {
+        self.shared.backend.sandbox()
     }
 
     /// The logs of the pods, for the API server.
@@ -190,7 +194,8 @@ impl Node {
         let mut events = watcher::watcher(pods, watcher::Config::default()).boxed();
         let mut listed: Option<HashSet<(String, String)>> = None;
         // only what is there now can be left over: pods to come make directories of their own
-        let mut left_over = Some(remains::directories(&self.shared.data_dir.join("pods")));
+        let dirs = remains::directories(&self.shared.data_dir.join("pods"));
+        let mut left_over = Some((self.shared.backend.left_over().await, dirs));
         loop {
             let event = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -219,11 +224,8 @@ impl Node {
                     for key in unlisted {
                         self.forget(&key, &mut tasks);
                     }
-                    if let Some(mut left_over) = left_over.take() {
-                        for run in self.shared.pods.lock().values() {
-                            left_over.remove(&run.dir());
-                        }
-                        tasks.spawn(remains::sweep(left_over));
+                    if let Some((containers, dirs)) = left_over.take() {
+                        self.sweep(containers, dirs, &mut tasks);
                     }
                 }
                 Some(Err(error)) => {
@@ -242,6 +244,19 @@ impl Node {
             run.drop_now();
         }
         while tasks.join_next().await.is_some() {}
+        self.shared.backend.close(&self.shared.data_dir).await;
+    }
+
+    /// Ends what earlier lives of the node left and none of the pods that are there wants.
+    fn sweep(&self, mut containers: Vec<LeftOver>, mut dirs: HashSet<PathBuf>, tasks: &mut JoinSet<()>) {
+        for run in self.shared.pods.lock().values() {
+            dirs.remove(&run.dir());
+            if !run.has_finished() {
+                containers.retain(|container| container.pod_uid != run.uid());
+            }
+        }
+        let shared = self.shared.clone();
+        tasks.spawn(async move { shared.backend.sweep(containers, dirs).await });
     }
 
     fn observe(&self, pod: Pod, tasks: &mut JoinSet<()>) {
@@ -293,16 +308,12 @@ impl Node {
         run.drop_now();
         tasks.spawn(async move {
             run.over().await;
-            remains::remove(run.dir()).await;
+            run.node.backend.remove_dir(run.dir()).await;
         });
     }
 }
 
 impl Shared {
-    fn mount_point(&self) -> PathBuf {
-        self.data_dir.join(MOUNT_POINT)
-    }
-
     /// Keeps of a pod that has ended only what its logs need.
     fn retire(&self, run: &Arc<PodRun>) {
         if let Some(kept) = self.pods.lock().get_mut(&key(&run.pod)).filter(|kept| Arc::ptr_eq(kept, run)) {
@@ -312,26 +323,6 @@ impl Shared {
 
     fn find(&self, namespace: &str, pod: &str) -> Option<Arc<PodRun>> {
         self.pods.lock().get(&(namespace.to_owned(), pod.to_owned())).cloned()
-    }
-
-    /// The whole environment of a container: what the host must give, then what the container asks for.
-    fn environment(&self, pod: &str, container: &Container, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
-        const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        let host = |key: &str| std::env::var(key).ok();
-        let mut env = BTreeMap::new();
-        env.insert("PATH".to_owned(), host("PATH").map_or(PATH.into(), |path| format!("{path}:{PATH}")));
-        env.insert("HOME".to_owned(), host("HOME").unwrap_or_else(|| "/root".into()));
-        env.insert("HOSTNAME".to_owned(), pod.to_owned());
-        for key in ["LANG", "LC_ALL", "TZ"] {
-            if let Some(value) = host(key) {
-                env.insert(key.to_owned(), value);
-            }
-        }
-        if container.tty == Some(true) {
-            env.insert("TERM".to_owned(), "xterm".into());
-        }
-        env.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
-        env.into_iter().collect()
     }
 }
 

@@ -119,6 +119,7 @@ impl PodRun {
             done.cancel();
         };
         tokio::join!(life, writer::run(&self, &done));
+        self.node.backend.remove_containers(&self).await;
         let deleting = {
             let mut fate = self.fate.lock();
             fate.finished = true;
@@ -165,6 +166,11 @@ impl PodRun {
     }
 
     async fn sequence(self: &Arc<Self>) {
+        // held until nothing of the pod runs any more
+        let _place = tokio::select! {
+            place = self.node.backend.place() => place,
+            () = self.stopping.cancelled() => return,
+        };
         if !self.make_volumes().await {
             return;
         }
@@ -264,6 +270,11 @@ impl PodRun {
         }
     }
 
+    /// Whether nothing of the pod runs any more and its end is written.
+    pub fn has_finished(&self) -> bool {
+        self.fate.lock().finished
+    }
+
     /// Whether the pod is gone at the API server.
     pub fn is_gone(&self) -> bool {
         self.fate.lock().gone
@@ -340,7 +351,9 @@ impl PodRun {
     /// The status to write now, and its phase.
     pub fn status(&self, before: Option<&PodStatus>) -> (PodStatus, Phase) {
         let now = self.states.borrow().clone();
-        let status = status::status(&self.pod, &now, self.start, Timestamp::now(), before);
+        let (uid, name) = (self.uid(), self.name());
+        let id = |container: &str| self.node.backend.container_id(&uid, &name, container);
+        let status = status::status(&self.pod, &now, self.start, Timestamp::now(), before, &id);
         (status, status::phase(&self.pod, &now))
     }
 
@@ -359,9 +372,9 @@ impl PodRun {
         self.pod.metadata.uid.clone().unwrap_or_default()
     }
 
-    /// The pod's name cut to what the kernel takes as a host name.
+    /// The host name that the pod asks for, else its own name, cut to what the kernel takes as a host name.
     pub fn hostname(&self) -> String {
-        let mut name = self.name();
+        let mut name = self.pod.spec.as_ref().and_then(|s| s.hostname.clone()).unwrap_or_else(|| self.name());
         name.truncate(63);
         name
     }

@@ -1,21 +1,16 @@
 //! Readiness probes.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::Command;
 
 use super::env::expand;
 use super::pod::PodRun;
-use super::shim::{self, EnterSpec};
-use super::spec::{self, STARTED, Started};
 use super::status::POD_IP;
 
 /// A first line of an HTTP answer is no longer than this. Bytes.
@@ -53,7 +48,7 @@ pub async fn readiness(pod: &Arc<PodRun>, container: &Container, env: BTreeMap<S
 async fn once(pod: &PodRun, container: &Container, probe: &Probe, env: &BTreeMap<String, String>) -> bool {
     if let Some(exec) = &probe.exec {
         let argv = exec.command.iter().flatten().map(|text| expand(text, env)).collect();
-        return inside(pod, container, argv, env).await.unwrap_or(false);
+        return pod.node.backend.probe(pod, container, argv, env).await.unwrap_or(false);
     }
     if let Some(get) = &probe.http_get {
         return http(container, get).await.unwrap_or(false);
@@ -65,38 +60,6 @@ async fn once(pod: &PodRun, container: &Container, probe: &Probe, env: &BTreeMap
         return TcpStream::connect((tcp.host.as_deref().unwrap_or(POD_IP), port)).await.is_ok();
     }
     false
-}
-
-async fn inside(
-    pod: &PodRun,
-    container: &Container,
-    argv: Vec<String>,
-    env: &BTreeMap<String, String>,
-) -> std::io::Result<bool> {
-    static RUNS: AtomicU64 = AtomicU64::new(0);
-    let dir = pod.container_dir(&container.name);
-    let Some(started) = spec::read_json::<Started>(&dir.join("run").join(STARTED))? else {
-        return Ok(false);
-    };
-    let enter = EnterSpec {
-        shim_pid: started.pid,
-        isolation: pod.node.sandbox.isolation,
-        argv,
-        env: pod.node.environment(&pod.name(), container, env),
-        working_dir: container.working_dir.clone().unwrap_or_default(),
-    };
-    let file = dir.join(format!("probe-{}.json", RUNS.fetch_add(1, Ordering::Relaxed)));
-    spec::write_json(&file, &enter)?;
-    let status = Command::new(&pod.node.executable)
-        .args([shim::COMMAND.as_ref(), "--enter".as_ref(), file.as_os_str()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await;
-    std::fs::remove_file(&file)?;
-    Ok(status?.success())
 }
 
 async fn http(container: &Container, get: &HTTPGetAction) -> std::io::Result<bool> {

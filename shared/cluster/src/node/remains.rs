@@ -11,12 +11,17 @@ use nix::unistd::Pid;
 
 use super::spec::{self, EXIT, LOCK, STARTED, Started};
 
-/// Removes a directory tree, off the runtime's threads.
+/// Removes a directory tree, off the runtime's threads; what stays is logged.
 pub async fn remove(path: PathBuf) {
-    let removed = tokio::task::spawn_blocking(move || (remove_tree(&path), path)).await;
-    if let Ok((Err(error), path)) = removed {
+    if let Err(error) = try_remove(path.clone()).await {
         tracing::warn!(%error, path = %path.display(), "cannot remove a pod's directory");
     }
+}
+
+/// Removes a directory tree, off the runtime's threads.
+/// Errors: those of the file system.
+pub async fn try_remove(path: PathBuf) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || remove_tree(&path)).await.map_err(io::Error::other)?
 }
 
 /// The directories in `dir`.

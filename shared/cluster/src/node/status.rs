@@ -54,7 +54,10 @@ pub fn phase(pod: &Pod, now: &Snapshot) -> Phase {
         let good = mains().flatten().all(|ended| ended.exit_code == 0);
         return if good { Phase::Succeeded } else { Phase::Failed };
     }
-    if spec.containers.iter().any(|c| now.started(&c.name)) { Phase::Running } else { Phase::Pending }
+    // the kubelet's rule: one that has not started keeps the whole pod Pending
+    let waits = |c: &Container| matches!(now.containers.get(&c.name).map(|c| &c.state), Some(State::Waiting { .. }));
+    let started = spec.containers.iter().any(|c| now.started(&c.name)) && !spec.containers.iter().any(waits);
+    if started { Phase::Running } else { Phase::Pending }
 }
 
 /// Whether an init container goes on beside the main containers.
@@ -62,8 +65,16 @@ pub fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
-/// The whole status. `start` is when the node took the pod; `before` gives the times of conditions that stay.
-pub fn status(pod: &Pod, now: &Snapshot, start: Timestamp, at: Timestamp, before: Option<&PodStatus>) -> PodStatus {
+/// The whole status. `start` is when the node took the pod; `before` gives the times of conditions that stay; `id` names
+/// a container to whatever runs it.
+pub fn status(
+    pod: &Pod,
+    now: &Snapshot,
+    start: Timestamp,
+    at: Timestamp,
+    before: Option<&PodStatus>,
+    id: &dyn Fn(&str) -> String,
+) -> PodStatus {
     let phase = phase(pod, now);
     let (inits, mains) = match &pod.spec {
         Some(spec) => (spec.init_containers.as_deref().unwrap_or_default(), spec.containers.as_slice()),
@@ -93,7 +104,7 @@ pub fn status(pod: &Pod, now: &Snapshot, start: Timestamp, at: Timestamp, before
         condition("ContainersReady", ready, reason),
         condition("PodScheduled", true, ""),
     ];
-    let statuses = |list: &[Container]| list.iter().map(|c| container_status(pod, c, now)).collect::<Vec<_>>();
+    let statuses = |list: &[Container]| list.iter().map(|c| container_status(pod, c, now, id)).collect::<Vec<_>>();
     let (why, message) = now.failure.clone().unzip();
     PodStatus {
         phase: Some(phase.text().into()),
@@ -116,9 +127,9 @@ fn is_ready(container: Option<&Observed>) -> bool {
     container.is_some_and(|c| c.ready && matches!(c.state, State::Running { .. }))
 }
 
-fn container_status(pod: &Pod, container: &Container, now: &Snapshot) -> ContainerStatus {
+fn container_status(pod: &Pod, container: &Container, now: &Snapshot, id: &dyn Fn(&str) -> String) -> ContainerStatus {
     let observed = now.containers.get(&container.name);
-    let id = Some(format!("process://{}/{}", pod.metadata.uid.as_deref().unwrap_or_default(), container.name));
+    let id = Some(id(&container.name));
     let mut state = ContainerState::default();
     match observed.map(|o| &o.state) {
         None => state.waiting = Some(waiting("PodInitializing", "")),
@@ -203,6 +214,10 @@ mod tests {
         assert_eq!(of(&[("init", Some(0)), ("main", Some(0)), ("wait", None)]), Phase::Running);
         assert_eq!(of(&[("init", Some(0)), ("main", Some(0)), ("wait", Some(0))]), Phase::Succeeded);
         assert_eq!(of(&[("init", Some(0)), ("main", Some(2)), ("wait", Some(0))]), Phase::Failed);
+        let mut pulling = snapshot(&[("init", Some(0)), ("wait", None)]);
+        let state = State::Waiting { reason: "ErrImagePull", message: String::new() };
+        pulling.containers.insert("main".into(), Observed { state, ready: false });
+        assert_eq!(phase(&pod(), &pulling), Phase::Pending);
         let mut late = snapshot(&[("init", Some(0)), ("main", None)]);
         late.failure = Some(("DeadlineExceeded".into(), "late".into()));
         assert_eq!(phase(&pod(), &late), Phase::Running);
@@ -213,7 +228,7 @@ mod tests {
         let mut now = snapshot(&[("init", Some(0)), ("main", None), ("wait", None)]);
         let ready = |now: &Snapshot| {
             let at = Timestamp::UNIX_EPOCH;
-            let conditions = status(&pod(), now, at, at, None).conditions.unwrap_or_default();
+            let conditions = status(&pod(), now, at, at, None, &str::to_owned).conditions.unwrap_or_default();
             conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
         };
         assert!(ready(&now));

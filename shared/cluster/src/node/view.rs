@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::paths::{self, Found};
-use super::spec::{Layer, Root};
+use super::spec::{Bind, Layer, Root};
 
 /// Where each file of a container is on the host.
 #[derive(Clone, Debug)]
@@ -25,6 +25,11 @@ pub enum View {
 }
 
 impl View {
+    /// The view of a plain process, or of what runs inside the node.
+    pub fn plain(binds: &[Bind]) -> Self {
+        Self::Plain(binds.iter().map(|bind| (bind.at.clone(), bind.source.clone())).collect())
+    }
+
     /// The view of a container with this root.
     pub fn of(root: Root) -> Self {
         let through = root.through.iter().map(|b| (b.at.clone(), b.source.clone()));

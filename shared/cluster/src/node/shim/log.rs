@@ -59,6 +59,14 @@ impl Stream {
     }
 }
 
+/// Writes one line, or the beginning of one, that a stream wrote at `at`.
+/// Errors: the log cannot be written.
+pub fn write_line(log: &mut File, stream: &str, at: Timestamp, line: &[u8], whole: bool) -> io::Result<()> {
+    let mut out = Vec::new();
+    append(&mut out, &format!("{at:.9} {stream} "), line, whole);
+    log.write_all(&out)
+}
+
 fn append(out: &mut Vec<u8>, stamp: &str, mut line: &[u8], whole: bool) {
     while line.len() > LINE_MAX {
         let (piece, rest) = line.split_at(LINE_MAX);

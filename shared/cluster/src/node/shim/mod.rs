@@ -9,7 +9,7 @@
 
 mod enter;
 mod inner;
-mod log;
+pub(super) mod log;
 mod mounts;
 mod nursery;
 mod outer;
