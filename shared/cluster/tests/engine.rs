@@ -352,5 +352,6 @@ async fn pods_run_in_a_container_engine() -> Result<()> {
     readiness_is_probed_inside(&world).await.context("readiness_is_probed_inside")?;
     images_that_cannot_be_had_are_told(&world).await.context("images_that_cannot_be_had_are_told")?;
     world.end().await?;
-    a_restarted_node_finds_its_containers(engine).await.context("a_restarted_node_finds_its_containers")
+    a_restarted_node_finds_its_containers(engine).await.context("a_restarted_node_finds_its_containers")?;
+    run(Command::new(engine.program).args(["rmi", IMAGE]))
 }
