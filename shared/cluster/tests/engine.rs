@@ -335,6 +335,28 @@ async fn a_restarted_node_finds_its_containers(engine: Engine) -> Result<()> {
     world.end().await
 }
 
+/// What stands by a node without a data directory, as if that had been killed.
+async fn containers_of_a_dead_node_are_removed(engine: Engine) -> Result<()> {
+    let world = World::start(engine, true).await?;
+    let main = json!([{"name": "main", "image": IMAGE, "command": ["sleep", "600"]}]);
+    world.create("left", json!({"containers": main})).await?;
+    let runs = async {
+        while world.containers()?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, runs).await.context("it is not made")??;
+    let dir = world.dir.path().join("node").canonicalize()?;
+    run(Command::new(env!("CARGO_BIN_EXE_argosy-node-shim"))
+        .args(["__reap".as_ref(), engine.program.as_ref(), dir.as_os_str()])
+        .stdin(std::process::Stdio::null()))?;
+    assert_eq!(world.containers()?, Vec::<String>::new());
+    let pod = world.until("left", ended).await?;
+    assert_eq!(terminated(&pod, "main").map(|t| t.exit_code), Some(137));
+    world.end().await
+}
+
 /// One test, as the parts share an engine that is slow to start many containers at once.
 #[tokio::test]
 async fn pods_run_in_a_container_engine() -> Result<()> {
@@ -353,5 +375,6 @@ async fn pods_run_in_a_container_engine() -> Result<()> {
     images_that_cannot_be_had_are_told(&world).await.context("images_that_cannot_be_had_are_told")?;
     world.end().await?;
     a_restarted_node_finds_its_containers(engine).await.context("a_restarted_node_finds_its_containers")?;
+    containers_of_a_dead_node_are_removed(engine).await.context("containers_of_a_dead_node_are_removed")?;
     run(Command::new(engine.program).args(["rmi", IMAGE]))
 }

@@ -69,17 +69,18 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
     }
     options.config.artifact_repository = Some(repository());
     match Standalone::start(options).await {
-        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(&error)),
+        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
         started => Ok(started.context("start the system")?),
     }
 }
 
 /// The runtime that the user asked for is not there.
-fn unusable(error: &node::EngineError) -> Failure {
+fn unusable(error: node::EngineError) -> Failure {
     let advice = match error {
         node::EngineError::Missing { .. } => "install it",
-        node::EngineError::Refused { .. } => "start it",
-        node::EngineError::Reaper(_) => "see what the system says",
+        node::EngineError::Unreachable { .. } => "start it",
+        node::EngineError::Broken { .. } => "see `podman info`",
+        node::EngineError::Reaper(_) => return Failure::Other(error.into()),
     };
     Failure::Usage(format!("{error}; {advice} or use --runtime process"))
 }

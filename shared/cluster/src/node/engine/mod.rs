@@ -54,11 +54,15 @@ pub enum Unusable {
         /// The program.
         program: &'static str,
     },
-    /// It does not do anything.
-    #[error("cannot {what}: {text}")]
-    Refused {
-        /// What was tried.
-        what: &'static str,
+    /// Docker's program has no daemon to talk to.
+    #[error("cannot reach the Docker daemon: {text}")]
+    Unreachable {
+        /// What it says.
+        text: String,
+    },
+    /// Podman's program does not work.
+    #[error("cannot use Podman: {text}")]
+    Broken {
         /// What it says.
         text: String,
     },
@@ -165,13 +169,12 @@ struct Labelled {
 
 async fn version(cli: Cli) -> Result<String, Unusable> {
     let flavor = cli.flavor();
-    let what = match flavor {
-        Flavor::Docker => "reach the Docker daemon",
-        Flavor::Podman => "use Podman",
-    };
     let refused = |text: String| {
-        let text = text.trim_end_matches("Is the docker daemon running?").trim_end_matches([' ', '.']);
-        Unusable::Refused { what, text: text.to_owned() }
+        let text = text.trim_end_matches("Is the docker daemon running?").trim_end_matches([' ', '.']).to_owned();
+        match flavor {
+            Flavor::Docker => Unusable::Unreachable { text },
+            Flavor::Podman => Unusable::Broken { text },
+        }
     };
     match tokio::time::timeout(ANSWER_MAX, cli.output(flavor.version())).await {
         Ok(Ok(version)) => Ok(version.trim().to_owned()),
@@ -255,7 +258,14 @@ impl Backend for Engine {
 
     async fn file(&self, pod: &PodRun, container: &str, path: &Path) -> io::Result<PathBuf> {
         let scratch = pod.container_dir(container).join("scratch");
-        files::copy_out(self.cli, &self.name(pod, container), path, &scratch).await
+        let copied = files::copy_out(self.cli, &self.name(pod, container), path, &scratch).await;
+        if let Err(error) = &copied
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            // who asks takes any error for a missing file
+            tracing::warn!(%error, container, path = %path.display(), "cannot copy a file out of a container");
+        }
+        copied
     }
 
     fn end_reason(&self, pod: &PodRun, container: &str) -> Option<String> {
