@@ -126,7 +126,8 @@ impl Sandbox {
             let upper = make(dir.join("root"))?;
             layers.push(Layer { at: "/".into(), lower: None, work: upper.clone(), upper });
         }
-        for (n, at) in self.overlays.iter().enumerate() {
+        // a mount that was there at the start may have gone since
+        for (n, at) in self.overlays.iter().enumerate().filter(|(_, at)| at.is_dir()) {
             layers.push(Layer {
                 at: at.clone(),
                 lower: Some(at.clone()),
@@ -215,7 +216,9 @@ fn further_mounts() -> io::Result<Vec<(PathBuf, bool)>> {
         };
         let at = PathBuf::from(at.replace("\\040", " "));
         let own = OWN.iter().any(|name| at.starts_with(Path::new("/").join(name)));
-        if own || at == Path::new("/") || KERNEL_FILE_SYSTEMS.contains(&kind) {
+        // the root of a container of Docker or Podman, which comes and goes
+        let foreign = kind == "overlay" && at.ends_with("merged");
+        if own || foreign || at == Path::new("/") || KERNEL_FILE_SYSTEMS.contains(&kind) {
             continue;
         }
         if let Ok(meta) = fs::metadata(&at) {
