@@ -198,6 +198,13 @@ async fn sidecars_are_stopped(world: &World) -> Result<()> {
         json!({"container": {}, "sidecars": [{"name": "side", "image": "busybox", "command": ["sleep", "1d"]}]});
     let pod = world.run("side", template, vec![json!({"name": "main", "command": ["true"]})], json!([])).await?;
     assert_eq!((end(&pod, "main").0, end(&pod, "side").0), (0, 143));
+    // one that still waits for its configuration does not hold up the pod
+    let side = json!({"name": "side", "image": "busybox", "command": ["sleep", "1d"],
+        "envFrom": [{"configMapRef": {"name": "nothing"}}]});
+    let template = json!({"container": {}, "sidecars": [side]});
+    let main = json!({"name": "main", "command": ["true"]});
+    let pod = world.run("side-waits", template, vec![main], json!([])).await?;
+    assert_eq!((end(&pod, "main").0, end(&pod, "side").0, phase(&pod)), (0, 143, "Failed"));
     Ok(())
 }
 

@@ -70,7 +70,9 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
         pod.set(name, State::Ended(ended.clone()));
         return Some(ended);
     }
-    let env = prepare(pod, container, inside, stops).await?;
+    let Some(env) = prepare(pod, container, inside, stops).await else {
+        return never_started(pod, container);
+    };
     let begun_file = dir.join("begun.json");
     let mut started_at = Timestamp::now();
     if pod.node.outlive {
@@ -94,6 +96,18 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
     Some(ended)
 }
 
+/// A container that is stopped before it starts. Alone, it counts as ended, as the pod goes on to its own end; with the
+/// whole pod it stays as it was.
+fn never_started(pod: &PodRun, container: &Container) -> Option<Ended> {
+    if pod.is_stopping() {
+        return None;
+    }
+    let now = Timestamp::now();
+    let ended = Ended::with_code(143, String::new(), now, now);
+    pod.set(&container.name, State::Ended(ended.clone()));
+    Some(ended)
+}
+
 /// Environment and files; waits for configuration that is missing. `None` when told to stop meanwhile.
 async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stops) -> Option<BTreeMap<String, String>> {
     loop {
@@ -104,6 +118,7 @@ async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stop
             Ok((view, env))
         };
         let prepared = tokio::select! {
+            biased;
             prepared = prepared => prepared,
             () = stops.term.cancelled() => return None,
             () = stops.kill.cancelled() => return None,

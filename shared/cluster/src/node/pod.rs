@@ -287,6 +287,11 @@ impl PodRun {
         }
     }
 
+    /// Whether the whole pod is being stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
     /// Asks one container to stop.
     pub fn stop(&self, container: &str) {
         if let Some(stops) = self.stops.get(container) {

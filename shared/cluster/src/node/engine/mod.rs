@@ -5,6 +5,7 @@
 
 mod args;
 mod cli;
+mod connect;
 mod files;
 mod flavor;
 mod images;
@@ -18,7 +19,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Container;
@@ -33,6 +33,7 @@ use super::state::State;
 use super::view::View;
 use args::node_filter;
 use cli::Cli;
+pub use connect::Unusable;
 pub use flavor::Flavor;
 use images::{Image, Images, Policy};
 use reaper::Reaper;
@@ -42,34 +43,6 @@ use reaper::Reaper;
 const PODS_MAX: usize = 110;
 /// So many containers are made at a time, per processor.
 const TURNS_PER_CPU: usize = 2;
-/// How long an engine may take to say its version.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-
-/// Why a container engine cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// Its program is not there.
-    #[error("{program} is not installed, or not on PATH")]
-    Missing {
-        /// The program.
-        program: &'static str,
-    },
-    /// Docker's program has no daemon to talk to.
-    #[error("cannot reach the Docker daemon: {text}")]
-    Unreachable {
-        /// What it says.
-        text: String,
-    },
-    /// Podman's program does not work.
-    #[error("cannot use Podman: {text}")]
-    Broken {
-        /// What it says.
-        text: String,
-    },
-    /// The process that cleans up after the node cannot be started.
-    #[error("start the process that removes containers after a crash")]
-    Reaper(#[source] io::Error),
-}
 
 /// Runs containers through an engine.
 pub struct Engine {
@@ -102,7 +75,7 @@ impl Engine {
     /// Errors: see [`Unusable`].
     pub async fn connect(flavor: Flavor, executable: &Path, outlive: bool, data_dir: &Path) -> Result<Self, Unusable> {
         let cli = Cli::new(flavor);
-        let version = version(cli).await?;
+        let version = connect::version(cli).await?;
         let node = data_dir.display().to_string();
         let reaper = match outlive {
             true => None,
@@ -128,19 +101,15 @@ impl Engine {
         args::name(&pod.uid(), &pod.name(), container)
     }
 
-    /// Removes containers, running or not.
-    async fn remove(&self, ids: &[String]) {
-        if ids.is_empty() {
-            return;
-        }
+    /// Removes a container, running or not, if there is one.
+    async fn remove(&self, id: &str) {
         let _turn = self.turns.acquire().await;
-        let args = ["rm", "--force", "--volumes"].into_iter().chain(ids.iter().map(String::as_str));
-        match self.cli.output(args).await {
+        match self.cli.output(["rm", "--force", "--volumes", id]).await {
             Ok(_) => {}
-            // one that was never made, or that somebody else has removed
+            // it was never made, or somebody else has removed it
             Err(error) if error.is_no_such_container() => {}
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, containers = ?ids, "cannot remove containers");
+                tracing::warn!(error = &error as &dyn std::error::Error, container = id, "cannot remove a container");
             }
         }
     }
@@ -165,25 +134,6 @@ impl Engine {
 #[serde(default, rename_all = "PascalCase")]
 struct Labelled {
     labels: BTreeMap<String, String>,
-}
-
-async fn version(cli: Cli) -> Result<String, Unusable> {
-    let flavor = cli.flavor();
-    let refused = |text: String| {
-        let text = text.trim_end_matches("Is the docker daemon running?").trim_end_matches([' ', '.']).to_owned();
-        match flavor {
-            Flavor::Docker => Unusable::Unreachable { text },
-            Flavor::Podman => Unusable::Broken { text },
-        }
-    };
-    match tokio::time::timeout(ANSWER_MAX, cli.output(flavor.version())).await {
-        Ok(Ok(version)) => Ok(version.trim().to_owned()),
-        Ok(Err(cli::Error::Run { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
-            Err(Unusable::Missing { program: flavor.program() })
-        }
-        Ok(Err(error)) => Err(refused(error.to_string())),
-        Err(_) => Err(refused(format!("no answer within {} s", ANSWER_MAX.as_secs()))),
-    }
 }
 
 #[async_trait]
@@ -276,15 +226,15 @@ impl Backend for Engine {
     async fn remove_containers(&self, pod: &PodRun) {
         let spec = pod.pod.spec.iter();
         let all = spec.flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
-        let mut made = Vec::new();
-        for container in all {
-            let name = self.name(pod, &container.name);
+        let names: Vec<&str> = all.map(|container| container.name.as_str()).collect();
+        for container in names {
+            let name = self.name(pod, container);
             self.containers.lock().remove(&name);
-            if run::may_exist(&pod.container_dir(&container.name)) {
-                made.push(name);
+            if run::may_exist(&pod.container_dir(container)) {
+                // one call each: Podman removes none when one is missing
+                self.remove(&name).await;
             }
         }
-        self.remove(&made).await;
     }
 
     async fn remove_dir(&self, dir: PathBuf) {
@@ -304,8 +254,9 @@ impl Backend for Engine {
     }
 
     async fn sweep(&self, containers: Vec<LeftOver>, dirs: HashSet<PathBuf>) {
-        let ids: Vec<String> = containers.into_iter().map(|container| container.id).collect();
-        self.remove(&ids).await;
+        for container in containers {
+            self.remove(&container.id).await;
+        }
         for dir in dirs {
             self.remove_dir(dir).await;
         }

@@ -52,9 +52,8 @@ fn remove_all(flavor: Flavor, node: &str) -> io::Result<()> {
     };
     let listed = call().args(["ps", "--all", "--quiet", "--filter", &node_filter(node)]).output()?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let ids: Vec<&str> = listed.split_whitespace().collect();
-    if !ids.is_empty() {
-        call().args(["rm", "--force", "--volumes"]).args(ids).stdout(Stdio::null()).status()?;
+    for id in listed.split_whitespace() {
+        call().args(["rm", "--force", "--volumes", id]).stdout(Stdio::null()).status()?;
     }
     Ok(())
 }
