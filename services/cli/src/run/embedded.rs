@@ -42,9 +42,9 @@ pub struct Extent {
 /// Starts the system.
 pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failure> {
     let runtime = flags.runtime.unwrap_or_default();
-    if runtime == Runtime::Process {
-        warn_once();
-    } else if let Some(image) = flags.image.first() {
+    if runtime != Runtime::Process
+        && let Some(image) = flags.image.first()
+    {
         return Err(Failure::Usage(format!(
             "--image {image}: for --runtime process only, as a container engine knows its images' entrypoints"
         )));
@@ -68,6 +68,9 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
         options.images.insert(image, Image { entrypoint, ..Image::default() });
     }
     options.config.artifact_repository = Some(repository());
+    if runtime == Runtime::Process {
+        warn_once();
+    }
     match Standalone::start(options).await {
         Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
         started => Ok(started.context("start the system")?),

@@ -70,7 +70,10 @@ fn remove_in_container(dir: &Path, image: &str) -> Vec<String> {
 /// start such a container, Docker and Kubernetes make the directory.
 /// Errors: those of the file system, and what the engine says.
 pub async fn make_working_dir(cli: Cli, container: &str, path: &Path, scratch: &Path) -> io::Result<()> {
-    match cli.output(["init", container]).await {
+    let mut init = cli.command(["init", container]);
+    // the container's monitor begins here, and leaves a file where it begins
+    init.current_dir(scratch.parent().unwrap_or(scratch));
+    match cli.finish(init).await {
         Err(Error::Refused { text }) if text.contains("workdir") && text.contains("does not exist") => {}
         other => return Ok(other.map(drop)?),
     }

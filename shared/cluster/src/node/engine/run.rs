@@ -25,6 +25,8 @@ pub const MADE: &str = "made";
 const BEGUN: &str = "begun.json";
 /// Name of the file with [`Finished`].
 const FINISHED: &str = "finished.json";
+/// Name of the file that Podman's monitor leaves in its directory when memory ran out.
+const OOM_MARK: &str = "oom";
 /// Pause before a signal is sent again that came too early, or a container is looked at again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -95,7 +97,11 @@ impl Engine {
 
     /// Starts the container with its output attached.
     async fn start(&self, name: &str, begun: &Begun, job: &Job<'_>, log: &mut File) -> io::Result<Finished> {
-        let child = piped(self.cli, &["start", "--attach", name])?;
+        let dir = job.pod.container_dir(&job.container.name);
+        let mut command = self.cli.command(["start", "--attach", name]);
+        // Podman's monitor leaves its mark there, see below
+        command.current_dir(&dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn()?;
         let ended = obeying(self.cli, name, job.stops, log::attached(child, log)).await?;
         if ended.status.success() {
             return Ok(Finished::with_code(0));
@@ -105,7 +111,11 @@ impl Engine {
             None => Ok(Finished::with_code(137)),
             // the call ended, the container did not
             Some(state) if state.running => self.follow(name, job, log).await,
-            Some(state) if begun.was_started(&state) => Ok(Finished::of(&state, &job.argv, &ended.stderr)),
+            Some(mut state) if begun.was_started(&state) => {
+                // with control groups of the first version it tells nobody else that memory ran out
+                state.oom_killed |= dir.join(OOM_MARK).exists();
+                Ok(Finished::of(&state, &job.argv, &ended.stderr))
+            }
             Some(_) => Ok(Finished::not_started(said(&ended.stderr))),
         }
     }
