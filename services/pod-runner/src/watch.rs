@@ -10,16 +10,19 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
-use tokio_util::sync::CancellationToken;
 
 use crate::observer::{Observers, PodKey, Sight};
 use crate::service::Surroundings;
 use crate::{metrics, missing};
 
-/// Watches until `stop`, listing anew from time to time.
-pub(crate) async fn watch(around: &Arc<Surroundings>, owned: &Owned, stop: &CancellationToken) -> Result<(), Failure> {
-    let observers = Router::new(Observers(Arc::clone(around)), stop.clone());
-    let mut watch = Watch { around: Arc::clone(around), observers, known: BTreeMap::new(), listed: None };
+/// Watches for ever, listing anew from time to time.
+pub(crate) async fn watch(
+    around: &Arc<Surroundings>,
+    owned: &Owned,
+    observers: &Router<Observers>,
+) -> Result<(), Failure> {
+    let mut watch =
+        Watch { around: Arc::clone(around), observers: observers.clone(), known: BTreeMap::new(), listed: None };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
     let mut is_first = true;
     loop {
@@ -61,7 +64,7 @@ impl Watch {
                     self.note(event).await?;
                     if is_listed && std::mem::take(is_first) {
                         // What happened while nobody watched.
-                        missing::report(&self.around, owned, &self.known).await?;
+                        missing::report(&self.around, owned, &self.known, &self.observers).await?;
                     }
                     backoff.reset();
                 }
@@ -111,7 +114,8 @@ impl Watch {
     }
 }
 
-fn key_of(pod: &Pod) -> Option<(PodKey, String)> {
+/// Whose pod it is, and its own uid.
+pub(crate) fn key_of(pod: &Pod) -> Option<(PodKey, String)> {
     let meta = &pod.metadata;
     let all = meta.labels.as_ref()?;
     let workflow = WorkflowKey {

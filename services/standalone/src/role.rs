@@ -1,11 +1,13 @@
 //! Services against an existing cluster and NATS: one role per process, or all in one.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use argosy_actor::{Clock, Failure, Host};
 use argosy_bus::Bus;
+use argosy_bus::nats::{self, Prefix};
 use argosy_engine::Config;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,8 @@ pub struct Connect {
     /// The bus: address of a NATS server with JetStream.
     #[arg(long, env = "ARGOSY_NATS", default_value = "nats://127.0.0.1:4222")]
     pub nats: String,
+    #[command(flatten)]
+    pub nats_options: NatsOptions,
     /// Number of shards of the installation; never changed after the first start.
     #[arg(long, env = "ARGOSY_SHARDS", default_value_t = 16)]
     pub shards: u16,
@@ -25,6 +29,51 @@ pub struct Connect {
     /// Image of the init and wait containers.
     #[arg(long, env = "ARGOSY_EXECUTOR_IMAGE", default_value = "argosy/executor")]
     pub executor_image: String,
+}
+
+/// How the NATS server is used.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NatsOptions {
+    /// Names this installation among others on the same server: its streams, subjects and leases carry it.
+    #[arg(long, env = "ARGOSY_PREFIX", default_value_t)]
+    pub prefix: Prefix,
+    /// Copies of each stream and of the leases, on a cluster of servers: 1, 3 or 5.
+    #[arg(long, env = "ARGOSY_NATS_REPLICAS", default_value_t = 1)]
+    pub nats_replicas: usize,
+    /// Largest stream in bytes; what is to be written waits while it is full. Without it, the server's limits.
+    #[arg(long, env = "ARGOSY_NATS_STREAM_BYTES_MAX")]
+    pub nats_stream_bytes_max: Option<u64>,
+    /// File with credentials (JWT and seed).
+    #[arg(long, env = "ARGOSY_NATS_CREDS", value_name = "FILE")]
+    pub nats_creds: Option<PathBuf>,
+    /// PEM certificates trusted in addition to the system's; turns TLS on.
+    #[arg(long, env = "ARGOSY_NATS_CA", value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+}
+
+impl Default for NatsOptions {
+    fn default() -> Self {
+        Self {
+            prefix: Prefix::default(),
+            nats_replicas: 1,
+            nats_stream_bytes_max: None,
+            nats_creds: None,
+            nats_ca: None,
+        }
+    }
+}
+
+impl NatsOptions {
+    pub(crate) fn bus(&self) -> nats::Options {
+        nats::Options {
+            prefix: self.prefix.clone(),
+            replicas: self.nats_replicas,
+            stream_bytes_max: self.nats_stream_bytes_max,
+            credentials_file: self.nats_creds.clone(),
+            root_certificates: self.nats_ca.clone(),
+            ..nats::Options::default()
+        }
+    }
 }
 
 /// Settings of every service.
@@ -76,7 +125,7 @@ struct NoCluster {
 ///
 /// Errors: no connection; a service that ended.
 pub async fn run_role(role: Role, connect: &Connect, shutdown: CancellationToken) -> Result<(), Failure> {
-    let bus = argosy_bus::open(&connect.nats).await?;
+    let bus = argosy_bus::open(&connect.nats, connect.nats_options.bus()).await?;
     let client = kube::Config::infer().await.map_err(|source| NoCluster { source })?;
     let client = kube::Client::try_from(client)?;
     let host = host(bus, connect.shards);

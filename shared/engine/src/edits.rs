@@ -146,6 +146,15 @@ impl Workflow {
         self.refuse_held(&format!("workflow shutdown with strategy: {strategy}"));
     }
 
+    /// A rebuilt workflow may be under a shutdown whose event nobody acted upon: the object it is built from says so already.
+    pub(crate) fn repeat_shutdown(&mut self) {
+        let is_begun = matches!(self.stage, Stage::Held | Stage::Running | Stage::Exiting);
+        if is_begun && !self.object.spec.shutdown.is_empty() {
+            self.on_shutdown();
+            self.drain();
+        }
+    }
+
     /// A retry node between two attempts does not get the next one.
     fn on_backoff_over_if_waiting(&mut self, id: &str) {
         let waiting = self.attempts_of(id).last().is_some_and(|last| self.phase_of(last).is_fulfilled());

@@ -166,6 +166,7 @@ impl Workflow {
             self.prepare();
             self.drain();
             self.rebuilding = self.stage == Stage::Preparing;
+            self.repeat_shutdown();
         }
         self.take_commands(self.watermark)
     }
@@ -184,8 +185,12 @@ impl Workflow {
         let sequence = event.sequence;
         self.now = event.at;
         self.watermark = sequence;
+        let was_rebuilding = self.rebuilding;
         self.apply(event.body);
         self.drain();
+        if was_rebuilding {
+            self.repeat_shutdown();
+        }
         let mut commands = self.take_commands(sequence);
         while self.stage != Stage::Preparing
             && let Some(event) = self.backlog.pop_front()

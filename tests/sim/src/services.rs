@@ -184,6 +184,10 @@ impl Bus for GatedBus {
         Ok(acks)
     }
 
+    async fn origin(&self, stream: Stream) -> Result<u64, Error> {
+        self.gate.read(self.bus.origin(stream)).await
+    }
+
     async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error> {
         self.gate.read(self.bus.last_sequence(stream, filter)).await
     }
@@ -201,6 +205,18 @@ impl Bus for GatedBus {
         self.gate.read(self.bus.forget(stream, consumer)).await
     }
 
+    async fn subjects(&self, stream: Stream, filter: &str) -> Result<Vec<String>, Error> {
+        self.gate.read(self.bus.subjects(stream, filter)).await
+    }
+
+    async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error> {
+        self.gate.read(self.bus.settled(stream, consumer)).await
+    }
+
+    async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
+        self.gate.read(self.bus.older_than(stream, filter, age)).await
+    }
+
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
         self.gate.write(&format!("purge {subject} up to {up_to}"), self.bus.purge(stream, subject, up_to)).await
     }
@@ -215,6 +231,10 @@ impl Bus for GatedBus {
 
     async fn release(&self, lease: Lease) -> Result<(), Error> {
         self.gate.read(self.bus.release(lease)).await
+    }
+
+    async fn held(&self, group: &str) -> Result<Vec<String>, Error> {
+        self.gate.read(self.bus.held(group)).await
     }
 }
 
@@ -253,6 +273,10 @@ impl Consumer for GatedConsumer {
             passed.push(gated(&self.gate, delivery).await);
         }
         Ok(passed)
+    }
+
+    async fn close(&mut self) -> Result<(), Error> {
+        self.gate.read(self.consumer.close()).await
     }
 }
 
