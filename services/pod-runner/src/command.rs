@@ -11,6 +11,7 @@ use argosy_bus::Delivery;
 use async_trait::async_trait;
 use http::HeaderValue;
 use http::header::ACCEPT;
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, Request};
@@ -30,6 +31,8 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Asks for an answer without the object: nobody here reads it.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// A younger wish is not doubted.
+const FRESH: SignedDuration = SignedDuration::from_secs(2);
 
 /// A command and its delivery.
 pub(crate) struct Inbound {
@@ -187,8 +190,11 @@ impl NodeActor {
     ) -> Result<Outcome, kube::Error> {
         let name = manifest.pod_name();
         let is_ended = self.ended.get(name).is_some_and(|ended| *ended > delivery.message.sequence);
-        // A first delivery is fresh. A repeat may be as old as a crash: its pod may have come, ended, and been deleted.
-        if is_ended || (delivery.message.deliveries > 1 && self.is_over(command).await?) {
+        // A fresh wish holds. A repeat may be as old as a crash, and one that waited for an owner of the shard may be as old
+        // as that: its pod may have come, ended and been deleted, or its workflow been terminated.
+        let age = self.around.host.clock.now().duration_since(command.at);
+        let is_fresh = delivery.message.deliveries <= 1 && age < FRESH;
+        if is_ended || (!is_fresh && self.is_over(command).await?) {
             metrics::STALE.inc();
             return Ok(Outcome::Done);
         }

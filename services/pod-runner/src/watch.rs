@@ -15,6 +15,10 @@ use crate::observer::{Observers, PodKey, Sight};
 use crate::service::Surroundings;
 use crate::{metrics, missing};
 
+/// Full lists of the pods after which a new owner looks for what is missing. The second, as the list of workflows that the
+/// first went by may have come from an API server that lagged.
+const MISSING_REPORTS: u32 = 2;
+
 /// Watches for ever, listing anew from time to time.
 pub(crate) async fn watch(
     around: &Arc<Surroundings>,
@@ -24,9 +28,9 @@ pub(crate) async fn watch(
     let mut watch =
         Watch { around: Arc::clone(around), observers: observers.clone(), known: BTreeMap::new(), listed: None };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-    let mut is_first = true;
+    let mut reports = MISSING_REPORTS;
     loop {
-        watch.until_relist(owned, &mut is_first, &mut backoff).await?;
+        watch.until_relist(owned, &mut reports, &mut backoff).await?;
     }
 }
 
@@ -40,7 +44,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn until_relist(&mut self, owned: &Owned, is_first: &mut bool, backoff: &mut Backoff) -> Result<(), Failure> {
+    async fn until_relist(&mut self, owned: &Owned, reports: &mut u32, backoff: &mut Backoff) -> Result<(), Failure> {
         let options = &self.around.options;
         let client = self.around.client.clone();
         let pods: Api<Pod> = match &options.pod_namespace {
@@ -62,8 +66,9 @@ impl Watch {
                 Some(Ok(event)) => {
                     let is_listed = matches!(event, Event::InitDone);
                     self.note(event).await?;
-                    if is_listed && std::mem::take(is_first) {
+                    if is_listed && *reports > 0 {
                         // What happened while nobody watched.
+                        *reports -= 1;
                         missing::report(&self.around, owned, &self.known, &self.observers).await?;
                     }
                     backoff.reset();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_actor::{Actor, Factory, Failure, Next, WorkflowKey};
+use argosy_api::digest::Watermark;
+use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{Delivery, Publish, Stream};
 use argosy_engine::{Event, Workflow};
@@ -181,7 +183,8 @@ impl WorkflowActor {
         self.stepped.insert(sequence);
         self.last = sequence;
         let at = message.at;
-        let commands = self.workflow.step(Event { sequence, at, body: message.body });
+        let body = self.timely(message.body);
+        let commands = self.workflow.step(Event { sequence, at, body });
         let origin = Origin {
             workflow: &self.key,
             shard: self.shard.number,
@@ -190,6 +193,21 @@ impl WorkflowActor {
             at,
         };
         out.add(&origin, commands, &mut self.published);
+    }
+
+    /// An edit of the status that was made before its author could see that the workflow had ended is no wish to have it run
+    /// again; it comes so late when nobody watched for a while.
+    pub fn timely(&self, body: Observed) -> Observed {
+        let is_late = |object: &argosy_api::v1alpha1::Workflow| {
+            let seen = object.metadata.annotations.get(labels::WATERMARK).and_then(|text| Watermark::parse(text));
+            self.workflow.is_completed() && seen.is_some_and(|seen| seen.sequence < self.published)
+        };
+        match body {
+            Observed::WorkflowChanged { object, status_edited: true } if is_late(&object) => {
+                Observed::WorkflowChanged { object, status_edited: false }
+            }
+            body => body,
+        }
     }
 
     /// Publishes, then arms timers and looks things up.

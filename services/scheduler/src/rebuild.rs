@@ -171,7 +171,8 @@ fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) -> boo
         | Observed::PodRejected { .. } => {}
     }
     let (at, is_object) = (observed.at, matches!(observed.body, Observed::WorkflowChanged { .. }));
-    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body: observed.body });
+    let body = actor.timely(observed.body);
+    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body });
     let origin = Origin {
         workflow: &actor.key,
         shard: actor.shard.number,

@@ -1,6 +1,6 @@
 //! The fold: what the events make of one object. No IO.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argosy_actor::compressed;
@@ -157,7 +157,11 @@ impl Fold {
     /// Folds one event. `previous` is the sequence of the workflow's event before it, `part` its place among the parts of
     /// its step. With `regardless`, a gap is no reason to wait.
     pub fn apply(&mut self, change: StatusChanged, previous: u64, part: usize, regardless: bool) -> Applied {
-        if change.observed_sequence < self.sequence {
+        // A step's own events name an earlier one as their predecessor: those of the last step are in. What a rebuilt workflow
+        // adds to it names the step itself. A repeat must not undo what somebody has edited since.
+        if change.observed_sequence < self.sequence
+            || (change.observed_sequence == self.sequence && previous < self.sequence)
+        {
             return Applied::Known;
         }
         if self.parts.first().is_some_and(|first| first.observed_sequence != change.observed_sequence) {
@@ -354,9 +358,9 @@ impl Fold {
         if self.is_ahead && !is_behind {
             fresh.sequence = self.sequence;
             fresh.is_ahead = true;
-            for id in self.dirty.keys().cloned().collect::<BTreeSet<_>>() {
-                let node = self.nodes.get(&id).map(|text| serde_json::from_str(text)).transpose()?;
-                fresh.put(&id, node);
+            for (id, before) in &self.dirty {
+                let node = self.rebased(id, before.as_deref(), fresh.nodes.get(id).map(AsRef::as_ref))?;
+                fresh.put(id, node);
             }
             if let Value::Object(_) = &self.changes {
                 merge(&mut fresh.members, &self.changes);
@@ -366,6 +370,22 @@ impl Fold {
         }
         *self = fresh;
         Ok(())
+    }
+
+    /// A node that changed here, put on top of what others made of it meanwhile: only what changed here is changed there.
+    fn rebased(&self, id: &str, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
+        let Some(ours) = self.nodes.get(id) else {
+            return Ok(None);
+        };
+        let ours = serde_json::from_str(ours)?;
+        let (Some(before), Some(theirs)) = (before, theirs) else {
+            return Ok(Some(ours));
+        };
+        let mut node = serde_json::from_str(theirs)?;
+        if let Some(change) = diff(&serde_json::from_str(before)?, &ours) {
+            merge(&mut node, &change);
+        }
+        Ok(Some(node))
     }
 }
 
