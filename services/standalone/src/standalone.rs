@@ -226,7 +226,7 @@ impl Standalone {
 
 async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {
     Ok(match (&options.nats, &options.data_dir) {
-        (Some(address), _) => argosy_bus::open(address, options.nats_options.bus()).await?,
+        (Some(address), _) => argosy_bus::open(address, options.nats_options.bus(options.shards)).await?,
         (None, Some(dir)) => Arc::new(memory::Memory::open(dir.join("bus"), bus_options(options)).await?),
         (None, None) => Arc::new(memory::Memory::with_options(bus_options(options))),
     })

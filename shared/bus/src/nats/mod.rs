@@ -57,6 +57,8 @@ pub struct Options {
     pub root_certificates: Option<PathBuf>,
     /// Certificate and key files of the client. None.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Number of shards of the installation, if it is to be the same for all that use it. None: not looked at.
+    pub shards: Option<u16>,
     /// Copies of each stream and of the leases: 1, 3 or 5. 1.
     pub replicas: usize,
     /// Storage of the streams. Files.
@@ -75,6 +77,7 @@ impl Default for Options {
             credentials_file: None,
             root_certificates: None,
             client_certificate: None,
+            shards: None,
             replicas: 1,
             storage: Storage::File,
             stream_bytes_max: None,
@@ -103,7 +106,8 @@ impl Nats {
     /// Connects, and creates or updates the streams and the bucket of leases.
     ///
     /// `url` may list servers with commas between; user, password or token go into the URL.
-    /// Errors: `Unavailable` when no server answers; `Refused` when it is too old, rejects the credentials or the streams.
+    /// Errors: `Unavailable` when no server answers; `Refused` when it is too old, rejects the credentials or the streams, or
+    /// when the streams were made for another number of shards.
     pub async fn connect(url: &str, options: Options) -> Result<Self, Error> {
         let client = setup::connect(url, &options).await?;
         let context = jetstream::context::ContextBuilder::new().timeout(options.request_timeout).build(client.clone());
@@ -126,8 +130,10 @@ impl Nats {
         match result {
             Err(error) if is_lost(&error) => {
                 if let Ok(_only_one) = self.shared.mending.try_lock() {
-                    tracing::error!(prefix = %self.prefix(), "the server has lost our streams, they are made anew");
-                    setup::create(&self.context, &self.shared.options).await?;
+                    let lost = setup::create(&self.context, &self.shared.options).await?;
+                    if !lost.is_empty() {
+                        tracing::error!(?lost, "the server has lost streams, they are made anew");
+                    }
                 }
                 Err(Error::Unavailable { doing: "use a stream that was lost", source: Some(error.into()) })
             }

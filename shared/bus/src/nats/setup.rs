@@ -12,6 +12,8 @@ use crate::{Error, Stream, origin_of_now, subject};
 
 /// How long the server remembers message ids.
 const DEDUP_WINDOW: Duration = Duration::from_secs(120);
+/// Metadata of a stream: how many shards its subjects are of.
+const SHARDS: &str = "argosy-shards";
 /// Tries against others who create the same stream.
 const RACES_MAX: u32 = 4;
 /// How long the trace of a lapsed lease stays in the bucket.
@@ -44,32 +46,47 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<Client, Erro
     }
 }
 
-/// Creates the streams and the bucket of leases, or brings those that are there to the options.
-pub(super) async fn create(context: &Context, options: &Options) -> Result<(), Error> {
-    for stream in Stream::ALL {
-        ensure(context, config(stream, options)).await?;
+/// Creates the streams and the bucket of leases, or brings those that are there to the options. Names those that were
+/// created.
+pub(super) async fn create(context: &Context, options: &Options) -> Result<Vec<String>, Error> {
+    let mut created = Vec::new();
+    for config in Stream::ALL.map(|stream| config(stream, options)).into_iter().chain([leases(options)]) {
+        let name = config.name.clone();
+        if ensure(context, config).await? {
+            created.push(name);
+        }
     }
-    ensure(context, leases(options)).await
+    Ok(created)
 }
 
-/// A new stream begins at an origin of its own, which an update must leave as it is.
-async fn ensure(context: &Context, mut config: Config) -> Result<(), Error> {
+/// A new stream begins at an origin of its own, which an update must leave as it is. True when it is new.
+async fn ensure(context: &Context, mut config: Config) -> Result<bool, Error> {
     for _ in 0..RACES_MAX {
         let found = match context.get_stream(&config.name).await {
-            Ok(stream) => Some(stream.cached_info().config.first_sequence),
+            Ok(stream) => Some(stream.cached_info().config.clone()),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND => None,
                 GetStreamErrorKind::JetStream(answer) => return Err(failed("look for a stream", answer)),
                 _ => return Err(failed("look for a stream", error)),
             },
         };
-        if let Some(first) = found {
-            config.first_sequence = first;
-            return context.update_stream(&config).await.map(drop).map_err(|error| failed("update a stream", error));
+        if let Some(found) = found {
+            config.first_sequence = found.first_sequence;
+            match (found.metadata.get(SHARDS), config.metadata.get(SHARDS)) {
+                (Some(found), Some(wanted)) if found != wanted => {
+                    let text = format!("`{}` was made for {found} shards, not {wanted}", config.name);
+                    return Err(Error::Refused { doing: "open the streams", source: text.into() });
+                }
+                // Whoever does not ask must not make others forget.
+                (Some(found), None) => _ = config.metadata.insert(SHARDS.to_owned(), found.clone()),
+                (Some(_) | None, _) => {}
+            }
+            let updated = context.update_stream(&config).await;
+            return updated.map(|_| false).map_err(|error| failed("update a stream", error));
         }
         config.first_sequence = Some(origin_of_now() + 1);
         match context.create_stream(config.clone()).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(true),
             // Another process was faster.
             Err(error) if matches!(error.kind(), CreateStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NAME_EXIST) =>
                 {}
@@ -97,6 +114,7 @@ fn config(stream: Stream, options: &Options) -> Config {
         num_replicas: options.replicas,
         duplicate_window: DEDUP_WINDOW,
         allow_direct: true,
+        metadata: options.shards.map(|shards| (SHARDS.to_owned(), shards.to_string())).into_iter().collect(),
         ..Config::default()
     }
 }

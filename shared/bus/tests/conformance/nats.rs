@@ -156,6 +156,19 @@ async fn a_server_that_lost_everything_is_set_up_anew_and_begins_past_what_was()
     assert!(gone.is_err(), "{gone:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_number_of_shards_is_refused() {
+    let Some(binary) = find() else { return };
+    let server = Server::start(&binary).unwrap();
+    let with = |shards| Options { shards, ..Options::default() };
+    for shards in [Some(16), Some(16), None] {
+        connect(&server.url(), with(shards)).await;
+    }
+    let refused = Nats::connect(&server.url(), with(Some(8))).await.map(drop).unwrap_err();
+    let Error::Refused { source, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(source.to_string(), "`ARGOSY_OBSERVED` was made for 16 shards, not 8");
+}
+
 /// One stream may be lost alone, by an operator's hand.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_stream_is_made_anew_by_whoever_needs_it() {
