@@ -49,7 +49,7 @@ pub(super) struct Handle {
 
 /// Opens the durable consumer, creating or updating it.
 pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Error> {
-    let filter = nats.prefix().to_server(check_consumer(&spec)?.as_str());
+    let filter = nats.prefix().wrap(check_consumer(&spec)?.as_str());
     let conflict = |reason| Error::ConsumerConflict { stream: spec.stream, name: spec.name.clone(), reason };
     let stream = nats.stream(spec.stream).await?;
     let mut tries = 0;
@@ -253,7 +253,7 @@ impl Handle {
         };
         let (message, acker) = message.split();
         let headers = message.headers.unwrap_or_else(HeaderMap::new);
-        let subject = self.nats.prefix().from_server(&message.subject);
+        let subject = self.nats.prefix().strip(&message.subject);
         let message: Message = read::message(self.stream, subject, sequence, &headers, message.payload, deliveries);
         Ok(Delivery::new(message, Box::new(Receipt(acker))))
     }

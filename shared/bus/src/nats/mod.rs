@@ -161,12 +161,12 @@ impl Nats {
         if let Some((filter, sequence)) = &fence {
             all.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
             if *filter != subject {
-                all.insert(EXPECTED_SUBJECT, self.prefix().to_server(filter));
+                all.insert(EXPECTED_SUBJECT, self.prefix().wrap(filter));
             }
         }
         let publish = PublishMessage::build().payload(payload).headers(all);
         let mut sent = Sent { stream, subject, id, size, limit, fence, answer: None };
-        match self.context.send_publish(self.prefix().to_server(&sent.subject), publish).await {
+        match self.context.send_publish(self.prefix().wrap(&sent.subject), publish).await {
             Ok(answer) => sent.answer = Some(answer),
             Err(error) => return Err(sent.error(error)),
         }
@@ -175,7 +175,7 @@ impl Nats {
 
     /// A checked filter, as the server knows it.
     fn filter(&self, stream: Stream, text: &str) -> Result<String, Error> {
-        Ok(self.prefix().to_server(Filter::of(stream, text)?.as_str()))
+        Ok(self.prefix().wrap(Filter::of(stream, text)?.as_str()))
     }
 
     async fn send_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {

@@ -57,16 +57,16 @@ impl Prefix {
         format!("{}_LEASES", self.0.to_ascii_uppercase())
     }
 
-    /// A subject or filter as the server knows it.
-    pub(super) fn to_server(&self, subject: &str) -> String {
+    /// A subject or filter as the server knows it: with the prefix.
+    pub(super) fn wrap(&self, subject: &str) -> String {
         match subject.strip_prefix(OWN) {
             Some(rest) if rest.starts_with('.') => format!("{}{rest}", self.0),
             _ => subject.to_owned(),
         }
     }
 
-    /// The opposite; a subject of another installation stays as it is.
-    pub(super) fn from_server(&self, subject: &str) -> String {
+    /// The opposite of `wrap`; a subject of another installation stays as it is.
+    pub(super) fn strip(&self, subject: &str) -> String {
         match subject.strip_prefix(self.0.as_str()) {
             Some(rest) if rest.starts_with('.') => format!("{OWN}{rest}"),
             _ => subject.to_owned(),
@@ -85,11 +85,11 @@ mod tests {
             (prefix.stream(Stream::Events), prefix.bucket()),
             ("TEAM-A2_EVENTS".into(), "TEAM-A2_LEASES".into())
         );
-        assert_eq!(prefix.to_server("argosy.event.3.>"), "team-a2.event.3.>");
-        assert_eq!(prefix.from_server("team-a2.event.3.ns.u.x"), "argosy.event.3.ns.u.x");
-        assert_eq!(prefix.from_server("team-a22.event.3.ns.u.x"), "team-a22.event.3.ns.u.x");
+        assert_eq!(prefix.wrap("argosy.event.3.>"), "team-a2.event.3.>");
+        assert_eq!(prefix.strip("team-a2.event.3.ns.u.x"), "argosy.event.3.ns.u.x");
+        assert_eq!(prefix.strip("team-a22.event.3.ns.u.x"), "team-a22.event.3.ns.u.x");
         assert_eq!(Prefix::default().stream(Stream::Observed), "ARGOSY_OBSERVED");
-        assert_eq!(Prefix::default().to_server("argosy.event.3.>"), "argosy.event.3.>");
+        assert_eq!(Prefix::default().wrap("argosy.event.3.>"), "argosy.event.3.>");
     }
 
     #[test]

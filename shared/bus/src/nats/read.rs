@@ -54,7 +54,7 @@ pub(super) async fn read(
         let batch = direct_get(nats, &name, &request).await?;
         if !batch.is_empty() {
             let own = batch.into_iter().map(|entry| {
-                message(stream, prefix.from_server(&entry.subject), entry.sequence, &entry.headers, entry.payload, 0)
+                message(stream, prefix.strip(&entry.subject), entry.sequence, &entry.headers, entry.payload, 0)
             });
             found.extend(own);
             continue;
@@ -76,7 +76,7 @@ pub(super) async fn subjects(nats: &Nats, stream: Stream, filter: &str) -> Resul
     let mut found = Vec::new();
     while let Some(entry) = pages.next().await {
         let (subject, _count) = entry.map_err(|error| failed("list subjects", error))?;
-        found.push(nats.prefix().from_server(&subject));
+        found.push(nats.prefix().strip(&subject));
     }
     found.sort();
     Ok(found)

@@ -106,7 +106,7 @@ fn config(stream: Stream, options: &Options) -> Config {
     let bytes_max = options.stream_bytes_max.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     Config {
         name: options.prefix.stream(stream),
-        subjects: vec![options.prefix.to_server(&subject::of_stream(stream))],
+        subjects: vec![options.prefix.wrap(&subject::of_stream(stream))],
         retention: if stream.is_work_queue() { RetentionPolicy::WorkQueue } else { RetentionPolicy::Limits },
         discard: DiscardPolicy::New,
         max_bytes: bytes_max,
