@@ -36,6 +36,7 @@ pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Opt
         Err(error) => return give_up(shard, key, watermark, &error).await,
     };
     let is_new = watermark == 0 && typed.status.phase == WorkflowPhase::Unknown;
+    let is_ending = !typed.spec.shutdown.is_empty();
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
         key: key.clone(),
@@ -51,7 +52,8 @@ pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Opt
         resume(&mut actor, &mut out);
     }
     let knows_object = replay(&mut actor, &mut out).await?;
-    if watermark <= shard.origin && !knows_object && !actor.workflow.is_completed() {
+    // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
+    if (watermark <= shard.origin || is_ending) && !knows_object && !actor.workflow.is_completed() {
         report(shard, key, object).await?;
     }
     out.messages.retain(|message| is_still_wished(&actor.workflow, message));

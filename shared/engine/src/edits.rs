@@ -62,7 +62,8 @@ impl Workflow {
                 self.commands.push(Command::ArmTimer { key: crate::timers::WORKFLOW_DEADLINE.to_owned(), due });
             }
         }
-        if self.object.spec.shutdown != before.shutdown && !self.object.spec.shutdown.is_empty() {
+        if self.object.spec.shutdown != self.shutdown_done && !self.object.spec.shutdown.is_empty() {
+            self.shutdown_done.clone_from(&self.object.spec.shutdown);
             self.on_shutdown();
         }
         if let Some(stored) = object_stored {
@@ -144,15 +145,6 @@ impl Workflow {
             }
         }
         self.refuse_held(&format!("workflow shutdown with strategy: {strategy}"));
-    }
-
-    /// A rebuilt workflow may be under a shutdown whose event nobody acted upon: the object it is built from says so already.
-    pub(crate) fn repeat_shutdown(&mut self) {
-        let is_begun = matches!(self.stage, Stage::Held | Stage::Running | Stage::Exiting);
-        if is_begun && !self.object.spec.shutdown.is_empty() {
-            self.on_shutdown();
-            self.drain();
-        }
     }
 
     /// A retry node between two attempts does not get the next one.

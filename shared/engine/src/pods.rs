@@ -173,6 +173,10 @@ impl Workflow {
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
         let Some(frame) = self.live.get(&pod.node_id).copied() else { return };
         let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
+        if pod.phase == "Pending" && !pod.deleted && self.phase_of(&pod.node_id) == NodePhase::Running {
+            // A look that a newer one overtook: pods do not go back.
+            return;
+        }
         let (phase, message, daemoned) = self.assess(pod, &template);
         self.update_node(&pod.node_id, |node| {
             let mut changed = false;

@@ -63,6 +63,9 @@ pub struct Workflow {
     pub(crate) freed: BTreeSet<String>,
     /// The frame's body is being rebuilt from nodes that exist.
     pub(crate) rebuilding: bool,
+    /// The shutdown that was carried out since the state was built: one that the object asks for already when it is built
+    /// from it is carried out when its event comes, as before.
+    pub(crate) shutdown_done: String,
     /// Hooks of the workflow that have begun, by key.
     pub(crate) hooks_begun: BTreeSet<String>,
     pub(crate) hooks_open: usize,
@@ -128,6 +131,7 @@ impl Workflow {
             held_by_boundary: HashMap::new(),
             freed: BTreeSet::new(),
             rebuilding: false,
+            shutdown_done: String::new(),
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
             claimed: HashMap::new(),
@@ -166,7 +170,6 @@ impl Workflow {
             self.prepare();
             self.drain();
             self.rebuilding = self.stage == Stage::Preparing;
-            self.repeat_shutdown();
         }
         self.take_commands(self.watermark)
     }
@@ -185,12 +188,8 @@ impl Workflow {
         let sequence = event.sequence;
         self.now = event.at;
         self.watermark = sequence;
-        let was_rebuilding = self.rebuilding;
         self.apply(event.body);
         self.drain();
-        if was_rebuilding {
-            self.repeat_shutdown();
-        }
         let mut commands = self.take_commands(sequence);
         while self.stage != Stage::Preparing
             && let Some(event) = self.backlog.pop_front()

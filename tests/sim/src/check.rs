@@ -85,8 +85,16 @@ impl Watch {
 
 /// What only the whole run shows: the end compared with the engine's own, and the pods' order.
 ///
-/// Without a `reference` there is nothing to compare with; without `events` they were lost.
-pub fn at_end(watch: &Watch, reference: Option<&Value>, pods: &[Played], events: Option<&[Message]>) -> Vec<String> {
+/// Without a `reference` there is nothing to compare with; without `events` they were lost. `late` is for how long after the
+/// end a pod may still come: of a terminated workflow, out of a process that was frozen when it was about to create it. That
+/// it goes again is L3.
+pub fn at_end(
+    watch: &Watch,
+    reference: Option<&Value>,
+    pods: &[Played],
+    events: Option<&[Message]>,
+    late: Duration,
+) -> Vec<String> {
     let object = &watch.last;
     let name = &object.metadata.name;
     if watch.completed.is_none() {
@@ -106,7 +114,7 @@ pub fn at_end(watch: &Watch, reference: Option<&Value>, pods: &[Played], events:
     broken.extend(order(object, &own));
     broken.extend(parallelism(object, &own));
     for pod in own {
-        if watch.completed.is_some_and(|end| pod.created > end) {
+        if watch.completed.is_some_and(|end| pod.created > end + late) {
             broken.push(format!("S1: a pod for node {} was created after the end", pod.node_name));
         }
     }

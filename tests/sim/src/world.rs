@@ -226,21 +226,28 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     tokio::time::sleep(AFTERMATH).await;
     let events = if faults.lost() == 0 { Some(all_events(&bus).await?) } else { None };
     let played: Vec<_> = pods.lock().values().cloned().collect();
+    let late = plan.terminate.map_or(Duration::ZERO, |_| FREEZE_MAX + Duration::from_secs(15));
     for name in &plan.workflows {
         let watch = watches.get(*name).with_context(|| format!("workflow {name} was never seen"))?;
         let reference = if plan.terminate.is_some() { None } else { reference(name)? };
         // What was edited from outside is in the object and in no event.
         let events = events.as_deref().filter(|_| *name != corpus::WAITING);
-        broken.lock().extend(check::at_end(watch, reference.as_ref(), &played, events));
-        if let Some(at) = plan.terminate {
-            broken.lock().extend(check::terminated(name, &played, calm_at.max(started + at) + GRACE));
-        }
+        broken.lock().extend(check::at_end(watch, reference.as_ref(), &played, events, late));
     }
     // Of the thousands of runs with one crash each, none is long enough for this; the seeds have crashes enough.
     if plan.crash.is_none() {
-        broken.lock().extend(quiet(&server, &faults).await);
+        let written = quiet(&server, &faults).await;
+        broken.lock().extend(written);
     }
-    broken.lock().extend(finalizers(&client).await?);
+    if let Some(at) = plan.terminate {
+        let deadline = calm_at.max(started + at) + GRACE;
+        tokio::time::sleep_until(deadline).await;
+        let played: Vec<_> = pods.lock().values().cloned().collect();
+        let outlived = plan.workflows.iter().flat_map(|name| check::terminated(name, &played, deadline));
+        broken.lock().extend(outlived);
+    }
+    let left = finalizers(&client).await?;
+    broken.lock().extend(left);
     shutdown.cancel();
     while tasks.join_next().await.is_some() {}
     outside.shutdown().await;
