@@ -31,12 +31,15 @@ pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Opt
     };
     metrics::REBUILDS.inc();
     let watermark = watermark_of(&object);
-    let typed = match api::to_workflow(&object) {
+    let mut typed = match api::to_workflow(&object) {
         Ok(typed) => typed,
         Err(error) => return give_up(shard, key, watermark, &error).await,
     };
     let is_new = watermark == 0 && typed.status.phase == WorkflowPhase::Unknown;
     let is_ending = !typed.spec.shutdown.is_empty();
+    if is_ending && let Some(shutdown) = shutdown_at(shard, key, watermark).await? {
+        typed.spec.shutdown = shutdown;
+    }
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
         key: key.clone(),
@@ -74,6 +77,32 @@ async fn read(shard: &Shard, key: &WorkflowKey) -> Result<Option<DynamicObject>,
         return api::get(&shard.around.client, key).await;
     }
     Ok(object)
+}
+
+/// The shutdown that the log had asked for up to `watermark`; `None` when it does not go back so far. The object may be ahead
+/// of it: events from before the shutdown must be stepped as they were then, or the replay decides otherwise than was
+/// published.
+async fn shutdown_at(shard: &Shard, key: &WorkflowKey, watermark: u64) -> Result<Option<String>, Failure> {
+    let host = &shard.around.host;
+    let log = host.observed_subject(&key.uid);
+    let (mut after, mut found) = (0, None);
+    loop {
+        let page = host.bus.read(Stream::Observed, &log, after, PAGE).await?;
+        let Some(newest) = page.last().map(|message| message.sequence) else {
+            return Ok(found);
+        };
+        for message in page.iter().take_while(|message| message.sequence <= watermark) {
+            if let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload)
+                && let Observed::WorkflowChanged { object, .. } = observed.body
+            {
+                found = Some(object.spec.shutdown);
+            }
+        }
+        if newest > watermark {
+            return Ok(found);
+        }
+        after = newest;
+    }
 }
 
 /// Tells the workflow's log of the object, as a watcher would. It may have told the log that was lost.
