@@ -172,7 +172,7 @@ pub fn finalizers(metadata: &ObjectMeta) -> Vec<String> {
 
 /// S13: the API is written to for what happens, not more. Without faults that is nearly exact; each fault may repeat some.
 pub fn budget(writes: u64, workflows: u64, pods: u64, faults: u64) -> Vec<String> {
-    let allowed = 3 * workflows + 4 * pods + 4 * faults;
+    let allowed = 4 * workflows + 4 * pods + 4 * faults;
     if writes > allowed {
         return vec![format!(
             "S13: {writes} writes to the API for {pods} pods under {faults} faults, {allowed} are allowed"
