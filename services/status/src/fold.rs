@@ -1,6 +1,6 @@
 //! The fold: what the events make of one object. No IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use argosy_actor::compressed;
@@ -58,6 +58,8 @@ pub struct Fold {
     changes: Value,
     /// Nodes that were folded and are not written, with the text that the API has.
     dirty: BTreeMap<String, Option<Box<str>>>,
+    /// Those of them of which only lists grew: the rest of such a node was not said anew.
+    grown: BTreeSet<String>,
     delta: WorkflowDelta,
     is_compressed: bool,
     /// The API has the nodes as the object's own member.
@@ -216,6 +218,11 @@ impl Fold {
     /// whose list of children is long, is then made anew but once.
     fn settle(&mut self) {
         for (id, change) in std::mem::take(&mut self.unsettled) {
+            if change.node.is_some() {
+                self.grown.remove(&id);
+            } else if !self.dirty.contains_key(&id) {
+                self.grown.insert(id.clone());
+            }
             let before: Option<NodeStatus> = self.nodes.get(&id).and_then(|text| serde_json::from_str(text).ok());
             let mut node = match (change.node, before) {
                 (Some(node), Some(before)) => NodeStatus {
@@ -341,6 +348,7 @@ impl Fold {
         self.members_written.clone_from(&self.members);
         self.changes = Value::Null;
         self.dirty.clear();
+        self.grown.clear();
         self.delta = WorkflowDelta::default();
         self.is_plain_written = !self.is_compressed;
         self.is_ahead = false;
@@ -359,9 +367,11 @@ impl Fold {
             fresh.sequence = self.sequence;
             fresh.is_ahead = true;
             for (id, before) in &self.dirty {
-                let node = self.rebased(id, before.as_deref(), fresh.nodes.get(id).map(AsRef::as_ref))?;
+                let theirs = fresh.nodes.get(id).map(AsRef::as_ref).filter(|_| self.grown.contains(id));
+                let node = self.rebased(id, before.as_deref(), theirs)?;
                 fresh.put(id, node);
             }
+            fresh.grown = std::mem::take(&mut self.grown);
             if let Value::Object(_) = &self.changes {
                 merge(&mut fresh.members, &self.changes);
             }
@@ -372,7 +382,7 @@ impl Fold {
         Ok(())
     }
 
-    /// A node that changed here, put on top of what others made of it meanwhile: only what changed here is changed there.
+    /// A node as it is here, or, on top of what others made of it meanwhile, with what changed here.
     fn rebased(&self, id: &str, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
         let Some(ours) = self.nodes.get(id) else {
             return Ok(None);

@@ -128,14 +128,15 @@ fn a_conflict_keeps_both_sides() {
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["a"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["b"]["message"], "edited");
-    // Of one node, too: what changed on one side only stays.
-    fold.apply(change(7, &[("b", NodePhase::Running, "ours")]), 6, 0, false);
+    // Of one node, too, of which only a list grew.
+    let growth = Growth { node: "b".into(), list: NodeList::Children, from: 0, ids: vec!["c".into()] };
+    fold.apply(StatusChanged { grown: vec![growth], ..change(7, &[]) }, 6, 0, false);
     object["status"]["nodes"]["b"]["phase"] = json!("Succeeded");
     object["metadata"]["resourceVersion"] = json!("99");
     fold.rebase(&object).expect("readable");
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["b"]["phase"], "Succeeded");
-    assert_eq!(object["status"]["nodes"]["b"]["message"], "ours");
+    assert_eq!(object["status"]["nodes"]["b"]["children"], json!(["c"]));
     // Another writer is further: ours is in there already.
     let mut behind = Fold::of_object(&json!({"metadata": {"uid": "u"}})).expect("readable");
     behind.apply(change(3, &[("a", NodePhase::Pending, "")]), 0, 0, false);
