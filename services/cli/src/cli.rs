@@ -57,7 +57,7 @@ enum Command {
 }
 
 enum Parsed {
-    Role(Roles),
+    Role(Box<Roles>),
     Command(Box<Cli>),
 }
 
@@ -68,7 +68,8 @@ pub fn main() -> ExitCode {
     }
     // A role's flags are its service's own and need not agree with those of the other commands.
     let role = std::env::args().nth(1).filter(|first| roles::NAMES.contains(&first.as_str()));
-    let parsed = if role.is_some() { Parsed::Role(Roles::parse()) } else { Parsed::Command(Box::new(Cli::parse())) };
+    let parsed =
+        if role.is_some() { Parsed::Role(Box::new(Roles::parse())) } else { Parsed::Command(Box::new(Cli::parse())) };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

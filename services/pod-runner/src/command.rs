@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey, api};
+use argosy_actor::{Actor, Backoff, Factory, Failure, Next, Router, WorkflowKey, api};
 use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodSummary, SCHEMA};
 use argosy_bus::Delivery;
 use async_trait::async_trait;
 use http::HeaderValue;
 use http::header::ACCEPT;
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, Request};
 use serde::de::IgnoredAny;
@@ -18,7 +20,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::metrics;
+use crate::observer::{Observers, Sight};
 use crate::service::Surroundings;
+use crate::watch::key_of;
 
 /// An actor without commands leaves memory after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -27,6 +31,8 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Asks for an answer without the object: nobody here reads it.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// A younger wish is not doubted.
+const FRESH: SignedDuration = SignedDuration::from_secs(2);
 
 /// A command and its delivery.
 pub(crate) struct Inbound {
@@ -42,7 +48,10 @@ pub(crate) struct NodeKey {
 }
 
 /// Builds the actors of nodes.
-pub(crate) struct Commands(pub Arc<Surroundings>);
+pub(crate) struct Commands {
+    pub around: Arc<Surroundings>,
+    pub observers: Router<Observers>,
+}
 
 #[async_trait]
 impl Factory for Commands {
@@ -50,7 +59,8 @@ impl Factory for Commands {
     type Actor = NodeActor;
 
     async fn build(&self, _key: &NodeKey) -> Result<Option<NodeActor>, Failure> {
-        Ok(Some(NodeActor { around: Arc::clone(&self.0), ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
+        let (around, observers) = (Arc::clone(&self.around), self.observers.clone());
+        Ok(Some(NodeActor { around, observers, ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
     }
 
     async fn refuse(&self, _key: &NodeKey, _batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
@@ -61,6 +71,7 @@ impl Factory for Commands {
 /// One node.
 pub(crate) struct NodeActor {
     around: Arc<Surroundings>,
+    observers: Router<Observers>,
     /// Sequence of the last command that ended the pod of this name: an older wish for it no longer holds.
     ended: BTreeMap<String, u64>,
     idle_at: Instant,
@@ -179,8 +190,11 @@ impl NodeActor {
     ) -> Result<Outcome, kube::Error> {
         let name = manifest.pod_name();
         let is_ended = self.ended.get(name).is_some_and(|ended| *ended > delivery.message.sequence);
-        // A first delivery is fresh. A repeat may be as old as a crash: its pod may have come, ended, and been deleted.
-        if is_ended || (delivery.message.deliveries > 1 && self.is_over(command).await?) {
+        // A fresh wish holds. A repeat may be as old as a crash, and one that waited for an owner of the shard may be as old
+        // as that: its pod may have come, ended and been deleted, or its workflow been terminated.
+        let age = self.around.host.clock.now().duration_since(command.at);
+        let is_fresh = delivery.message.deliveries <= 1 && age < FRESH;
+        if is_ended || (!is_fresh && self.is_over(command).await?) {
             metrics::STALE.inc();
             return Ok(Outcome::Done);
         }
@@ -198,7 +212,7 @@ impl NodeActor {
         match self.create(&pods, &manifest).await {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => {
-                self.exists(&pods, command, name, error).await
+                self.exists(&pods, delivery, command, name, error).await
             }
             Err(error) => Err(error),
         }
@@ -208,6 +222,7 @@ impl NodeActor {
     async fn exists(
         &self,
         pods: &Api<DynamicObject>,
+        delivery: &Delivery,
         command: &CommandMessage,
         name: &str,
         error: kube::Error,
@@ -220,7 +235,18 @@ impl NodeActor {
         if pod.metadata.deletion_timestamp.is_some() {
             return Ok(Outcome::Later);
         }
-        if is_ours { Ok(Outcome::Done) } else { Err(error) }
+        if !is_ours {
+            return Err(error);
+        }
+        // Whoever wishes for it anew may not know how far it is: a lost bus forgets what was reported before.
+        if let Ok(pod) = pod.try_parse::<Pod>()
+            && let Some((key, _)) = key_of(&pod)
+        {
+            let why = format!("exists:{}", delivery.message.sequence);
+            // Stopped: the shard's next owner lists all pods.
+            _ = self.observers.send(&key, Sight::Asked { pod: Box::new(pod), why }).await;
+        }
+        Ok(Outcome::Done)
     }
 
     /// Whether the node has ended, or its workflow is gone.

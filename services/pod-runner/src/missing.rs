@@ -1,9 +1,10 @@
-//! Pods that went while nobody watched: nodes of unfinished workflows that run in a pod that is no more.
+//! Pods that went while nobody watched: nodes of unfinished workflows that run in a pod that is no more, or in one that
+//! nobody watches any more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use argosy_actor::{Backoff, Failure, Owned, WorkflowKey, api};
+use argosy_actor::{Backoff, Failure, Owned, Router, WorkflowKey, api};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, PodSummary, SCHEMA};
 use argosy_api::names::{PodNameVersion, pod_name};
@@ -11,17 +12,18 @@ use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams};
 
-use crate::observer::PodKey;
+use crate::observer::{Observers, PodKey, Sight};
 use crate::service::Surroundings;
 
 /// Workflows listed at once.
 const PAGE: u32 = 200;
 
-/// Reports nodes that run according to the status, whose pod is not in `known` and not in the API either.
+/// Reports nodes that run according to the status, whose pod is not in `known`: as gone when the API has none either.
 pub(crate) async fn report(
     around: &Arc<Surroundings>,
     owned: &Owned,
     known: &BTreeMap<PodKey, String>,
+    observers: &Router<Observers>,
 ) -> Result<(), Failure> {
     let client = around.client.clone();
     let workflows: Api<DynamicObject> = match &around.options.pod_namespace {
@@ -55,7 +57,7 @@ pub(crate) async fn report(
                 .values()
                 .filter(|node| node.r#type == NodeType::Pod && node.phase == NodePhase::Running)
             {
-                check(around, owned, known, &workflow, node).await?;
+                check(around, owned, known, observers, &workflow, node).await?;
             }
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -69,6 +71,7 @@ async fn check(
     around: &Arc<Surroundings>,
     owned: &Owned,
     known: &BTreeMap<PodKey, String>,
+    observers: &Router<Observers>,
     workflow: &Workflow,
     node: &NodeStatus,
 ) -> Result<(), Failure> {
@@ -78,12 +81,15 @@ async fn check(
     let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |reference| &reference.template);
     let name = pod_name(&meta.name, &node.name, template, &node.id, version);
     let key = WorkflowKey { uid: meta.uid.clone(), namespace: meta.namespace.clone(), name: meta.name.clone() };
-    if known.contains_key(&PodKey { workflow: key.clone(), pod: name.clone() }) {
+    let pod_key = PodKey { workflow: key.clone(), pod: name.clone() };
+    if known.contains_key(&pod_key) {
         return Ok(());
     }
     let pods: Api<Pod> = Api::namespaced(around.client.clone(), &meta.namespace);
-    if pods.get_opt(&name).await?.is_some() {
-        return Ok(());
+    if let Some(pod) = pods.get_opt(&name).await? {
+        // Labelled as dealt with, so not among the watched, while the object does not have its end: the bus lost it.
+        let why = format!("unfinished:{}", owned.lease.epoch);
+        return Ok(observers.send(&pod_key, Sight::Asked { pod: Box::new(pod), why }).await?);
     }
     tracing::info!(workflow.uid = key.uid, node.id = node.id, pod = name, "pod went while nobody watched");
     let pod = PodSummary { node_id: node.id.clone(), name: name.clone(), deleted: true, ..PodSummary::default() };

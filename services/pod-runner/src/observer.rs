@@ -29,6 +29,13 @@ pub(crate) enum Sight {
     Seen(Box<Pod>),
     /// It is gone, or was labelled as dealt with; with its last look, unless that was missed.
     Gone(Option<Box<Pod>>),
+    /// The scheduler has to hear of it again, whatever was reported before.
+    Asked {
+        /// As it looks.
+        pod: Box<Pod>,
+        /// Tells one asking from another.
+        why: String,
+    },
 }
 
 /// Builds observers.
@@ -71,7 +78,13 @@ impl Actor for Observer {
                     let is_stale =
                         matches!(sights.peek(), Some(Sight::Seen(next)) if next.metadata.uid == pod.metadata.uid);
                     if !is_stale {
-                        self.look(&pod).await?;
+                        self.look(&pod, None).await?;
+                    }
+                }
+                Sight::Asked { pod, why } => {
+                    self.look(&pod, Some(&why)).await?;
+                    if is_dealt_with(&pod) {
+                        self.gone_at = Some(Instant::now());
                     }
                 }
                 Sight::Gone(pod) => {
@@ -101,17 +114,21 @@ fn is_dealt_with(pod: &Pod) -> bool {
 }
 
 impl Observer {
-    async fn look(&mut self, pod: &Pod) -> Result<(), Failure> {
+    /// Reports how the pod looks, if that is new, or for `why` it has to be told again.
+    async fn look(&mut self, pod: &Pod, why: Option<&str>) -> Result<(), Failure> {
         let (mut summary, report) = summarize(pod, self.around.host.clock.now());
         if let Some(Report { task_result: Some(name), .. }) = report {
             self.read_result(&name, &mut summary).await?;
         }
-        if self.reported.as_ref() == Some(&summary) {
+        if why.is_none() && self.reported.as_ref() == Some(&summary) {
             return Ok(());
         }
         // A pod may look the same twice, with a different look in between: the version tells them apart.
         let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
-        let id = format!("{}:pod:{}:{version}:{:x}", self.key.workflow.uid, summary.uid, hash(&summary));
+        let mut id = format!("{}:pod:{}:{version}:{:x}", self.key.workflow.uid, summary.uid, hash(&summary));
+        if let Some(why) = why {
+            id = format!("{id}:{why}");
+        }
         self.report(id, summary.clone()).await?;
         self.reported = Some(summary);
         Ok(())
@@ -119,7 +136,7 @@ impl Observer {
 
     async fn gone(&mut self, pod: Option<&Pod>) -> Result<(), Failure> {
         if let Some(pod) = pod {
-            self.look(pod).await?;
+            self.look(pod, None).await?;
         }
         let Some(last) = self.reported.take() else {
             return Ok(());

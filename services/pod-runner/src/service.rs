@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Host, Owned, Router, Settings, own_shards};
+use argosy_actor::{Failure, Feed, Host, Owned, Router, Settings, own_shards};
 use argosy_api::message::CommandMessage;
 use argosy_bus::{ConsumerSpec, Stream, subject};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{Commands, Inbound, NodeKey};
+use crate::observer::Observers;
 use crate::{metrics, watch};
 
-/// Commands taken from the consumer at once.
-const BATCH: usize = 256;
 /// What a former owner took and did not finish comes again after this. Longer than the heartbeat of a command at work.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
@@ -78,25 +77,30 @@ impl Service {
 async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
     let stop = owned.stop.child_token();
     let _ends = stop.clone().drop_guard();
-    let commands = Router::new(Commands(Arc::clone(&around)), stop.clone());
+    let observers = Router::new(Observers(Arc::clone(&around)), stop.clone());
+    let commands = Router::new(Commands { around: Arc::clone(&around), observers: observers.clone() }, stop.clone());
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Ok(()),
-        result = feed(&around.host, owned.shard, &commands) => result,
-        result = watch::watch(&around, &owned, &stop) => result,
+        result = feed(&around.host, &owned, &commands) => result,
+        result = watch::watch(&around, &owned, &observers) => result,
     };
+    if result.is_ok() && !stop.is_cancelled() {
+        observers.drain().await;
+    }
     stop.cancel();
     commands.join().await;
+    observers.join().await;
     result
 }
 
-async fn feed(host: &Host, shard: u16, router: &Router<Commands>) -> Result<(), Failure> {
-    let mut spec =
-        ConsumerSpec::new(Stream::Commands, format!("pod-runner-{shard}"), subject::Command::of_shard(shard));
+async fn feed(host: &Host, owned: &Owned, router: &Router<Commands>) -> Result<(), Failure> {
+    let (shard, name) = (owned.shard, format!("pod-runner-{}", owned.shard));
+    let mut spec = ConsumerSpec::new(Stream::Commands, name, subject::Command::of_shard(shard));
     spec.ack_wait = ACK_WAIT;
-    let mut consumer = host.bus.consume(spec).await?;
-    loop {
-        for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
+    let mut feed = Feed::new(host.bus.consume(spec).await?, owned.leave.clone());
+    while let Some(batch) = feed.next().await? {
+        for delivery in batch {
             match serde_json::from_slice::<CommandMessage>(&delivery.message.payload) {
                 Ok(command) => {
                     let key = NodeKey { workflow_uid: command.workflow_uid.clone(), node_id: command.node_id.clone() };
@@ -114,4 +118,6 @@ async fn feed(host: &Host, shard: u16, router: &Router<Commands>) -> Result<(), 
             }
         }
     }
+    router.drain().await;
+    Ok(())
 }

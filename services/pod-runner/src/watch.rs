@@ -10,20 +10,27 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
-use tokio_util::sync::CancellationToken;
 
 use crate::observer::{Observers, PodKey, Sight};
 use crate::service::Surroundings;
 use crate::{metrics, missing};
 
-/// Watches until `stop`, listing anew from time to time.
-pub(crate) async fn watch(around: &Arc<Surroundings>, owned: &Owned, stop: &CancellationToken) -> Result<(), Failure> {
-    let observers = Router::new(Observers(Arc::clone(around)), stop.clone());
-    let mut watch = Watch { around: Arc::clone(around), observers, known: BTreeMap::new(), listed: None };
+/// Full lists of the pods after which a new owner looks for what is missing. The second, as the list of workflows that the
+/// first went by may have come from an API server that lagged.
+const MISSING_REPORTS: u32 = 2;
+
+/// Watches for ever, listing anew from time to time.
+pub(crate) async fn watch(
+    around: &Arc<Surroundings>,
+    owned: &Owned,
+    observers: &Router<Observers>,
+) -> Result<(), Failure> {
+    let mut watch =
+        Watch { around: Arc::clone(around), observers: observers.clone(), known: BTreeMap::new(), listed: None };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-    let mut is_first = true;
+    let mut reports = MISSING_REPORTS;
     loop {
-        watch.until_relist(owned, &mut is_first, &mut backoff).await?;
+        watch.until_relist(owned, &mut reports, &mut backoff).await?;
     }
 }
 
@@ -37,7 +44,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn until_relist(&mut self, owned: &Owned, is_first: &mut bool, backoff: &mut Backoff) -> Result<(), Failure> {
+    async fn until_relist(&mut self, owned: &Owned, reports: &mut u32, backoff: &mut Backoff) -> Result<(), Failure> {
         let options = &self.around.options;
         let client = self.around.client.clone();
         let pods: Api<Pod> = match &options.pod_namespace {
@@ -59,9 +66,10 @@ impl Watch {
                 Some(Ok(event)) => {
                     let is_listed = matches!(event, Event::InitDone);
                     self.note(event).await?;
-                    if is_listed && std::mem::take(is_first) {
+                    if is_listed && *reports > 0 {
                         // What happened while nobody watched.
-                        missing::report(&self.around, owned, &self.known).await?;
+                        *reports -= 1;
+                        missing::report(&self.around, owned, &self.known, &self.observers).await?;
                     }
                     backoff.reset();
                 }
@@ -111,7 +119,8 @@ impl Watch {
     }
 }
 
-fn key_of(pod: &Pod) -> Option<(PodKey, String)> {
+/// Whose pod it is, and its own uid.
+pub(crate) fn key_of(pod: &Pod) -> Option<(PodKey, String)> {
     let meta = &pod.metadata;
     let all = meta.labels.as_ref()?;
     let workflow = WorkflowKey {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_actor::{Actor, Factory, Failure, Next, WorkflowKey};
+use argosy_api::digest::Watermark;
+use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{Delivery, Publish, Stream};
 use argosy_engine::{Event, Workflow};
@@ -15,14 +17,16 @@ use tracing::Instrument as _;
 use crate::metrics;
 use crate::outbox::Error as OutboxError;
 use crate::rebuild;
-use crate::shard::{Shard, poison};
+use crate::shard::{Shard, consumer_of, poison};
 use crate::stamp::{Origin, Outgoing};
 
 /// Sequences remembered to tell an event that came late from one that came twice. More than a consumer hands out
 /// unanswered.
 const REMEMBERED: usize = 4096;
-/// Events stepped before the log of a live workflow is purged up to its watermark.
-const PURGE_EVERY: u64 = 4096;
+/// Events that a live workflow steps before its log is purged up to its watermark.
+const PURGE_EVERY: u64 = 2048;
+/// Messages of the log read at once.
+const PAGE: usize = 512;
 
 /// Builds workflows.
 pub(crate) struct Actors(pub Arc<Shard>);
@@ -38,9 +42,11 @@ impl Factory for Actors {
 
     /// The workflow is gone, and so is its log.
     async fn refuse(&self, key: &WorkflowKey, batch: Vec<Delivery>) -> Result<(), Failure> {
-        let newest = batch.iter().map(|delivery| delivery.message.sequence).max().unwrap_or(0);
         self.0.timers.forget(key);
-        self.0.around.host.bus.purge(Stream::Observed, &self.0.around.host.observed_subject(&key.uid), newest).await?;
+        let host = &self.0.around.host;
+        let log = host.observed_subject(&key.uid);
+        let newest = host.bus.last_sequence(Stream::Observed, &log).await?;
+        host.bus.purge(Stream::Observed, &log, newest).await?;
         for delivery in batch {
             delivery.ack().await?;
         }
@@ -60,7 +66,6 @@ pub(crate) struct WorkflowActor {
     pub stepped: Stepped,
     /// When to look after itself.
     pub tend_at: Instant,
-    pub purged: u64,
 }
 
 /// The events that were stepped.
@@ -69,11 +74,13 @@ pub(crate) struct Stepped {
     /// Everything up to here was.
     floor: u64,
     above: BTreeSet<u64>,
+    /// How many there were since the workflow was built.
+    count: u64,
 }
 
 impl Stepped {
     pub fn up_to(floor: u64) -> Self {
-        Self { floor, above: BTreeSet::new() }
+        Self { floor, above: BTreeSet::new(), count: 0 }
     }
 
     /// False when it was stepped before.
@@ -81,10 +88,19 @@ impl Stepped {
         if sequence <= self.floor || !self.above.insert(sequence) {
             return false;
         }
+        self.count += 1;
         if self.above.len() > REMEMBERED {
             self.floor = self.above.pop_first().unwrap_or(self.floor);
         }
         true
+    }
+
+    fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn contains(&self, sequence: u64) -> bool {
+        sequence <= self.floor || self.above.contains(&sequence)
     }
 }
 
@@ -115,9 +131,7 @@ impl Actor for WorkflowActor {
         for delivery in done {
             delivery.ack().await?;
         }
-        let options = &self.shard.around.options;
-        let pause = if self.workflow.is_completed() { options.passivate_secs } else { options.remind_secs };
-        self.tend_at = Instant::now() + Duration::from_secs(pause.max(1));
+        self.tend_at = self.next_tending();
         Ok(())
     }
 
@@ -126,22 +140,20 @@ impl Actor for WorkflowActor {
     }
 
     async fn wake(&mut self) -> Result<Next, Failure> {
-        let options = &self.shard.around.options;
-        self.tend_at = Instant::now() + Duration::from_secs(options.remind_secs.max(1));
+        self.tend_at = self.next_tending();
         let Some(written) = rebuild::written(&self.shard.around.client, &self.key).await? else {
             self.shard.timers.forget(&self.key);
             self.purge(self.last).await?;
             return Ok(Next::Stop);
         };
         if self.workflow.is_completed() {
-            if written < self.published {
-                self.tend_at = Instant::now() + Duration::from_secs(options.passivate_secs.max(1));
+            if written < self.published || !self.is_settled(self.last).await? {
                 return Ok(Next::Continue);
             }
             self.purge(self.last).await?;
             return Ok(Next::Stop);
         }
-        if written >= self.purged + PURGE_EVERY {
+        if self.stepped.count() >= PURGE_EVERY && self.is_settled(written).await? {
             self.purge(written).await?;
         }
         // Whatever it waits for may have got lost outside: take it up anew, which asks for all of it again.
@@ -149,7 +161,7 @@ impl Actor for WorkflowActor {
         let Some(anew) = rebuild::rebuild(&shard, &self.key).await? else {
             return Ok(Next::Continue);
         };
-        *self = WorkflowActor { purged: self.purged, ..anew };
+        *self = anew;
         Ok(Next::Continue)
     }
 }
@@ -171,7 +183,8 @@ impl WorkflowActor {
         self.stepped.insert(sequence);
         self.last = sequence;
         let at = message.at;
-        let commands = self.workflow.step(Event { sequence, at, body: message.body });
+        let body = self.timely(message.body);
+        let commands = self.workflow.step(Event { sequence, at, body });
         let origin = Origin {
             workflow: &self.key,
             shard: self.shard.number,
@@ -180,6 +193,21 @@ impl WorkflowActor {
             at,
         };
         out.add(&origin, commands, &mut self.published);
+    }
+
+    /// An edit of the status that was made before its author could see that the workflow had ended is no wish to have it run
+    /// again; it comes so late when nobody watched for a while.
+    pub fn timely(&self, body: Observed) -> Observed {
+        let is_late = |object: &argosy_api::v1alpha1::Workflow| {
+            let seen = object.metadata.annotations.get(labels::WATERMARK).and_then(|text| Watermark::parse(text));
+            self.workflow.is_completed() && seen.is_some_and(|seen| seen.sequence < self.published)
+        };
+        match body {
+            Observed::WorkflowChanged { object, status_edited: true } if is_late(&object) => {
+                Observed::WorkflowChanged { object, status_edited: false }
+            }
+            body => body,
+        }
     }
 
     /// Publishes, then arms timers and looks things up.
@@ -226,8 +254,33 @@ impl WorkflowActor {
         }
     }
 
+    /// When to look after itself next: one that has ended leaves soon.
+    pub fn next_tending(&self) -> Instant {
+        let options = &self.shard.around.options;
+        let pause = if self.workflow.is_completed() { options.passivate_secs } else { options.remind_secs };
+        Instant::now() + Duration::from_secs(pause.max(1))
+    }
+
+    /// Whether nothing of the log up to `up_to` still has to be stepped: an event that newer ones overtook may be under way
+    /// yet, and must not be purged before it has come.
+    async fn is_settled(&self, up_to: u64) -> Result<bool, argosy_bus::Error> {
+        let host = &self.shard.around.host;
+        let log = host.observed_subject(&self.key.uid);
+        let mut after = host.bus.settled(Stream::Observed, &consumer_of(self.shard.number)).await?;
+        while after < up_to {
+            let page = host.bus.read(Stream::Observed, &log, after, PAGE).await?;
+            let Some(newest) = page.last().map(|message| message.sequence) else {
+                break;
+            };
+            if page.iter().any(|message| message.sequence <= up_to && !self.stepped.contains(message.sequence)) {
+                return Ok(false);
+            }
+            after = newest;
+        }
+        Ok(true)
+    }
+
     async fn purge(&mut self, up_to: u64) -> Result<(), argosy_bus::Error> {
-        self.purged = up_to;
         let host = &self.shard.around.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
     }

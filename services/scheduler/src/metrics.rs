@@ -11,6 +11,9 @@ pub(crate) static REPLAYED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_scheduler_replayed_total", "Events stepped again to rebuild a workflow"));
 pub(crate) static REBUILDS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_scheduler_rebuilds_total", "Workflows built from their object and log"));
+pub(crate) static CUT_OFF: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_scheduler_cut_off_total", "Workflows that went on from their object because the bus was lost")
+});
 pub(crate) static LATE: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_scheduler_late_total", "Events that arrived behind newer ones and were put at the end")
 });

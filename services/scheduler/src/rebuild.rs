@@ -2,10 +2,8 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use argosy_actor::{Failure, WorkflowKey, api};
-use argosy_api::digest::Watermark;
+use argosy_actor::{Failure, WorkflowKey, api, sight};
 use argosy_api::labels;
 use argosy_api::message::{
     ClusterCommand, CommandMessage, Observed, ObservedMessage, SCHEMA, StatusChanged, WorkflowDelta,
@@ -28,16 +26,20 @@ const PAGE: usize = 512;
 /// Reads the object from the API, never from a cache, replays what the log holds behind its watermark, and asks again for
 /// what may have been lost. `None`: the workflow is gone.
 pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
-    let Some(object) = api::get(&shard.around.client, key).await? else {
+    let Some(object) = read(shard, key).await? else {
         return Ok(None);
     };
     metrics::REBUILDS.inc();
     let watermark = watermark_of(&object);
-    let typed = match api::to_workflow(&object) {
+    let mut typed = match api::to_workflow(&object) {
         Ok(typed) => typed,
         Err(error) => return give_up(shard, key, watermark, &error).await,
     };
     let is_new = watermark == 0 && typed.status.phase == WorkflowPhase::Unknown;
+    let is_ending = !typed.spec.shutdown.is_empty();
+    if is_ending && let Some(shutdown) = shutdown_at(shard, key, watermark).await? {
+        typed.spec.shutdown = shutdown;
+    }
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
         key: key.clone(),
@@ -46,17 +48,75 @@ pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Opt
         published: watermark,
         // The watermark does not tell of an event that newer ones overtook: it comes again, and is taken as late.
         stepped: Stepped::up_to(0),
-        tend_at: Instant::now() + Duration::from_secs(shard.around.options.remind_secs.max(1)),
-        purged: 0,
+        tend_at: Instant::now(),
     };
     let mut out = Outgoing::default();
     if !is_new {
         resume(&mut actor, &mut out);
     }
-    replay(&mut actor, &mut out).await?;
+    let knows_object = replay(&mut actor, &mut out).await?;
+    // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
+    if (watermark <= shard.origin || is_ending) && !knows_object && !actor.workflow.is_completed() {
+        report(shard, key, object).await?;
+    }
     out.messages.retain(|message| is_still_wished(&actor.workflow, message));
     actor.send(out).await?;
+    actor.tend_at = actor.next_tending();
     Ok(Some(actor))
+}
+
+/// The object as its status service left it. When the bus was lost since, one of the service's owners from before may still
+/// write something that it alone remembers; what is decided from then on must know that.
+async fn read(shard: &Shard, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
+    let object = api::get(&shard.around.client, key).await?;
+    let is_cut_off = object.as_ref().is_some_and(|object| (1..=shard.origin).contains(&watermark_of(object)));
+    if is_cut_off && Instant::now() < shard.calm_at {
+        tracing::warn!(workflow.uid = key.uid, workflow.name = key.name, "the bus was lost, going on from the object");
+        metrics::CUT_OFF.inc();
+        tokio::time::sleep_until(shard.calm_at).await;
+        return api::get(&shard.around.client, key).await;
+    }
+    Ok(object)
+}
+
+/// The shutdown that the log had asked for up to `watermark`; `None` when it does not go back so far. The object may be ahead
+/// of it: events from before the shutdown must be stepped as they were then, or the replay decides otherwise than was
+/// published.
+async fn shutdown_at(shard: &Shard, key: &WorkflowKey, watermark: u64) -> Result<Option<String>, Failure> {
+    let host = &shard.around.host;
+    let log = host.observed_subject(&key.uid);
+    let (mut after, mut found) = (0, None);
+    loop {
+        let page = host.bus.read(Stream::Observed, &log, after, PAGE).await?;
+        let Some(newest) = page.last().map(|message| message.sequence) else {
+            return Ok(found);
+        };
+        for message in page.iter().take_while(|message| message.sequence <= watermark) {
+            if let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload)
+                && let Observed::WorkflowChanged { object, .. } = observed.body
+            {
+                found = Some(object.spec.shutdown);
+            }
+        }
+        if newest > watermark {
+            return Ok(found);
+        }
+        after = newest;
+    }
+}
+
+/// Tells the workflow's log of the object, as a watcher would. It may have told the log that was lost.
+async fn report(shard: &Shard, key: &WorkflowKey, object: DynamicObject) -> Result<(), Failure> {
+    let host = &shard.around.host;
+    let is_foreign = sight::is_foreign(&object);
+    match host.publish(vec![sight::workflow_changed(host, key, object, is_foreign)]).await {
+        Err(error @ argosy_bus::Error::TooLarge { .. }) => {
+            metrics::POISON.inc();
+            tracing::error!(workflow.uid = key.uid, error = &error as &dyn std::error::Error, "workflow not reported");
+            Ok(())
+        }
+        result => Ok(result.map(|_| ())?),
+    }
 }
 
 /// Has the engine take up a workflow that was begun, and ask for all that its nodes still wait for.
@@ -107,7 +167,9 @@ async fn give_up(
     Ok(None)
 }
 
-async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Failure> {
+/// Steps what the log holds behind the watermark. Says whether the object was in there.
+async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, Failure> {
+    let mut knows_object = false;
     let host = actor.shard.around.host.clone();
     let subject = host.observed_subject(&actor.key.uid);
     loop {
@@ -117,17 +179,18 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Fai
         };
         for message in page {
             actor.stepped.insert(message.sequence);
-            step(actor, &message, out);
+            knows_object |= step(actor, &message, out);
         }
         actor.last = newest;
     }
-    Ok(())
+    Ok(knows_object)
 }
 
-fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) {
+/// True when the message was the object.
+fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) -> bool {
     // What cannot be read is put aside when it is delivered.
     let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload) else {
-        return;
+        return false;
     };
     metrics::REPLAYED.inc();
     match &observed.body {
@@ -138,8 +201,9 @@ fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) {
         | Observed::PodChanged { .. }
         | Observed::PodRejected { .. } => {}
     }
-    let at = observed.at;
-    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body: observed.body });
+    let (at, is_object) = (observed.at, matches!(observed.body, Observed::WorkflowChanged { .. }));
+    let body = actor.timely(observed.body);
+    let commands = actor.workflow.step(Event { sequence: message.sequence, at, body });
     let origin = Origin {
         workflow: &actor.key,
         shard: actor.shard.number,
@@ -148,6 +212,7 @@ fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) {
         at,
     };
     out.add(&origin, commands, &mut actor.published);
+    is_object
 }
 
 /// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for
@@ -179,6 +244,5 @@ pub(crate) async fn written(client: &kube::Client, key: &WorkflowKey) -> Result<
 }
 
 fn watermark_of(object: &DynamicObject) -> u64 {
-    let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
-    annotation.and_then(|text| Watermark::parse(text)).map_or(0, |watermark| watermark.sequence)
+    sight::watermark(object).map_or(0, |watermark| watermark.sequence)
 }

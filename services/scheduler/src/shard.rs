@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Host, Owned, Router, WorkflowKey};
+use argosy_actor::{Failure, Feed, Host, Owned, Router, WorkflowKey};
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{ConsumerSpec, Delivery, Message, Stream, subject};
 use argosy_engine::Config;
+use tokio::time::Instant;
 
 use crate::actor::Actors;
 use crate::lookups::Lookups;
 use crate::metrics;
 use crate::outbox::Outbox;
 use crate::service::Options;
-use crate::take_up::take_up;
+use crate::take_up::{sweep, take_up};
 use crate::timers::Timers;
 
-/// Messages taken from the consumer at once.
-const BATCH: usize = 256;
 /// What a former owner took and did not finish comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
@@ -34,6 +33,10 @@ pub(crate) struct Shard {
     pub around: Arc<Surroundings>,
     pub number: u16,
     pub epoch: u64,
+    /// Where the log of observations began: a watermark up to here speaks of a log that was lost.
+    pub origin: u64,
+    /// From here on nobody who owned anything before us can still write.
+    pub calm_at: Instant,
     pub outbox: Outbox,
     pub timers: Arc<Timers>,
     pub lookups: Lookups,
@@ -58,6 +61,8 @@ async fn own(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
     let timers = Arc::new(Timers::new(host.clone()));
     let lookups = Lookups::new(host.clone(), around.client.clone(), stop.clone());
     let shard = Arc::new(Shard {
+        origin: host.bus.origin(Stream::Observed).await?,
+        calm_at: Instant::now() + Duration::from_secs(around.options.scheduler_lease_secs),
         around,
         number: owned.shard,
         epoch: owned.lease.epoch,
@@ -70,33 +75,54 @@ async fn own(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
         biased;
         result = outbox_task.run() => result?,
         () = timers.run() => {}
-        result = async {
-            take_up(&shard.around, owned.shard, &router).await?;
-            feed(&host, owned.shard, &router).await
-        } => result?,
+        result = feed(&host, &owned, &router) => result?,
+        result = tidy(&shard, &owned, &router) => result?,
     }
     stop.cancel();
     router.join().await;
     Ok(())
 }
 
-async fn feed(host: &Host, shard: u16, router: &Router<Actors>) -> Result<(), Failure> {
-    let filter = subject::Observed::of_shard(shard);
-    let mut spec = ConsumerSpec::new(Stream::Observed, format!("scheduler-{shard}"), filter);
+/// Finds what no message would lead to; for ever.
+async fn tidy(shard: &Shard, owned: &Owned, router: &Router<Actors>) -> Result<(), Failure> {
+    let find = async {
+        take_up(&shard.around, owned.shard, router).await?;
+        sweep(&shard.around.host, owned.shard, router).await
+    };
+    tokio::select! {
+        biased;
+        () = owned.leave.cancelled() => {}
+        result = find => if let Err(error) = result {
+            tracing::warn!(shard = owned.shard, error, "logs of ended workflows not looked for");
+        }
+    }
+    std::future::pending().await
+}
+
+async fn feed(host: &Host, owned: &Owned, router: &Router<Actors>) -> Result<(), Failure> {
+    let filter = subject::Observed::of_shard(owned.shard);
+    let mut spec = ConsumerSpec::new(Stream::Observed, consumer_of(owned.shard), filter);
     spec.ack_wait = ACK_WAIT;
-    let mut consumer = host.bus.consume(spec).await?;
-    loop {
-        for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
+    let mut feed = Feed::new(host.bus.consume(spec).await?, owned.leave.clone());
+    while let Some(batch) = feed.next().await? {
+        for delivery in batch {
             match key_of(host, &delivery.message).await? {
                 Some(key) => router.send(&key, delivery).await?,
                 None => poison(delivery, "message names no workflow").await,
             }
         }
     }
+    router.drain().await;
+    Ok(())
+}
+
+/// Name of the durable consumer of a shard.
+pub(crate) fn consumer_of(shard: u16) -> String {
+    format!("scheduler-{shard}")
 }
 
 /// Which workflow a message belongs to. One without headers is looked up in the head of its log.
-async fn key_of(host: &Host, message: &Message) -> Result<Option<WorkflowKey>, argosy_bus::Error> {
+pub(crate) async fn key_of(host: &Host, message: &Message) -> Result<Option<WorkflowKey>, argosy_bus::Error> {
     if let Some(key) = WorkflowKey::of_observed(message) {
         return Ok(Some(key));
     }

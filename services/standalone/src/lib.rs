@@ -4,5 +4,5 @@
 mod role;
 mod standalone;
 
-pub use role::{AllInOne, Connect, Role, ServiceOptions, run_all, run_role};
+pub use role::{AllInOne, Connect, NatsOptions, Role, ServiceOptions, run_all, run_role};
 pub use standalone::{Error, Handle, Options, Standalone};

@@ -1,11 +1,14 @@
 //! Services against an existing cluster and NATS: one role per process, or all in one.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use argosy_actor::{Clock, Failure, Host};
-use argosy_bus::Bus;
+use argosy_actor::{Backoff, Clock, Failure, Host};
+use argosy_bus::nats::{self, Prefix};
+use argosy_bus::{Bus, Class};
 use argosy_engine::Config;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +19,10 @@ pub struct Connect {
     /// The bus: address of a NATS server with JetStream.
     #[arg(long, env = "ARGOSY_NATS", default_value = "nats://127.0.0.1:4222")]
     pub nats: String,
+    #[command(flatten)]
+    pub nats_options: NatsOptions,
     /// Number of shards of the installation; never changed after the first start.
-    #[arg(long, env = "ARGOSY_SHARDS", default_value_t = 16)]
+    #[arg(long, env = "ARGOSY_SHARDS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub shards: u16,
     /// Address of `/metrics`, `/healthz` and `/readyz`, such as `0.0.0.0:9090`.
     #[arg(long, env = "ARGOSY_METRICS_LISTEN")]
@@ -25,6 +30,53 @@ pub struct Connect {
     /// Image of the init and wait containers.
     #[arg(long, env = "ARGOSY_EXECUTOR_IMAGE", default_value = "argosy/executor")]
     pub executor_image: String,
+}
+
+/// How the NATS server is used.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NatsOptions {
+    /// Names this installation among others on the same server: its streams, subjects and leases carry it.
+    #[arg(long, env = "ARGOSY_PREFIX", default_value_t)]
+    pub prefix: Prefix,
+    /// Copies of each stream and of the leases, on a cluster of servers: 1, 3 or 5.
+    #[arg(long, env = "ARGOSY_NATS_REPLICAS", default_value_t = 1)]
+    pub nats_replicas: usize,
+    /// Largest stream in bytes; what is to be written waits while it is full. Without it, the server's limits.
+    #[arg(long, env = "ARGOSY_NATS_STREAM_BYTES_MAX")]
+    pub nats_stream_bytes_max: Option<u64>,
+    /// File with credentials (JWT and seed).
+    #[arg(long, env = "ARGOSY_NATS_CREDS", value_name = "FILE")]
+    pub nats_creds: Option<PathBuf>,
+    /// PEM certificates trusted in addition to the system's; turns TLS on.
+    #[arg(long, env = "ARGOSY_NATS_CA", value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+}
+
+impl Default for NatsOptions {
+    fn default() -> Self {
+        Self {
+            prefix: Prefix::default(),
+            nats_replicas: 1,
+            nats_stream_bytes_max: None,
+            nats_creds: None,
+            nats_ca: None,
+        }
+    }
+}
+
+impl NatsOptions {
+    /// For an installation of so many shards.
+    pub(crate) fn bus(&self, shards: u16) -> nats::Options {
+        nats::Options {
+            shards: Some(shards),
+            prefix: self.prefix.clone(),
+            replicas: self.nats_replicas,
+            stream_bytes_max: self.nats_stream_bytes_max,
+            credentials_file: self.nats_creds.clone(),
+            root_certificates: self.nats_ca.clone(),
+            ..nats::Options::default()
+        }
+    }
 }
 
 /// Settings of every service.
@@ -71,27 +123,63 @@ struct NoCluster {
     source: kube::config::InferConfigError,
 }
 
+/// The bus cannot be used, and waiting would not help.
+#[derive(Debug, thiserror::Error)]
+#[error("use the bus at {place}")]
+struct NoBus {
+    place: String,
+    source: argosy_bus::Error,
+}
+
 /// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs one role
-/// until `shutdown`.
+/// until `shutdown`. A NATS server that does not answer yet is waited for, so that everything may be started in any order.
 ///
-/// Errors: no connection; a service that ended.
+/// Errors: a bus that refuses; no cluster; a service that ended.
 pub async fn run_role(role: Role, connect: &Connect, shutdown: CancellationToken) -> Result<(), Failure> {
-    let bus = argosy_bus::open(&connect.nats).await?;
     let client = kube::Config::infer().await.map_err(|source| NoCluster { source })?;
     let client = kube::Client::try_from(client)?;
-    let host = host(bus, connect.shards);
     let config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
-    let ready = Arc::new(AtomicBool::new(true));
+    let ready = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     if let Some(address) = connect.metrics_listen {
         let (ready, shutdown) = (Arc::clone(&ready), shutdown.clone());
         let serve = argosy_telemetry::serve(address, ready, async move { shutdown.cancelled().await });
         tasks.spawn(async move { serve.await.map_err(Failure::from) });
     }
-    spawn(&mut tasks, role, &host, &client, config, &shutdown);
+    let bus = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return join(tasks, &shutdown).await,
+        bus = open_bus(connect) => bus?,
+    };
+    spawn(&mut tasks, role, &host(bus, connect.shards), &client, config, &shutdown);
+    ready.store(true, Ordering::Relaxed);
     let result = join(tasks, &shutdown).await;
     ready.store(false, Ordering::Relaxed);
     result
+}
+
+async fn open_bus(connect: &Connect) -> Result<Arc<dyn Bus>, NoBus> {
+    let place = without_secrets(&connect.nats);
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    loop {
+        match argosy_bus::open(&connect.nats, connect.nats_options.bus(connect.shards)).await {
+            Err(error) if error.class() == Class::Transient => {
+                tracing::warn!(place, error = &error as &dyn std::error::Error, "no bus yet, trying again");
+                backoff.wait().await;
+            }
+            result => return result.map_err(|source| NoBus { place, source }),
+        }
+    }
+}
+
+/// The addresses of servers, without what they may hold before an `@`: user, password or token.
+fn without_secrets(place: &str) -> String {
+    let servers = place.split(',').map(|server| match (server.split_once("://"), server.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        (_, None) => server.to_owned(),
+    });
+    servers.collect::<Vec<_>>().join(",")
 }
 
 /// Runs all services on `bus` for the cluster behind `client`, until `shutdown`.
@@ -159,4 +247,15 @@ async fn join(mut tasks: JoinSet<Result<(), Failure>>, shutdown: &CancellationTo
         }
     }
     failure.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn addresses_are_told_without_passwords() {
+        let places = "nats://me:secret@a:4222,nats://b:4222,token@c,d:4222";
+        assert_eq!(without_secrets(places), "nats://a:4222,nats://b:4222,c,d:4222");
+    }
 }

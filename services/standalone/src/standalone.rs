@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use argosy_actor::Failure;
-use argosy_bus::{Bus, memory};
+use argosy_bus::{Bus, memory, origin_of_now};
 use argosy_cluster::api::{self, Server};
 use argosy_cluster::node::{self, Builtin, Images, Node, Runtime};
 use argosy_engine::Config;
@@ -13,7 +13,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::role::{self, ServiceOptions};
+use crate::role::{self, NatsOptions, ServiceOptions};
+
+/// How long events are kept by the bus of this process.
+const EVENTS_KEEP_HOURS: u64 = 1;
 
 /// How the system is put together.
 pub struct Options {
@@ -21,6 +24,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Address of a NATS server; without it the bus is in this process.
     pub nats: Option<String>,
+    /// How that server is used.
+    pub nats_options: NatsOptions,
     /// Where `kubectl` may reach the API; without it nowhere. Loopback only: there is no authentication.
     pub listen: Option<SocketAddr>,
     /// Number of shards. Fixed for the life of a data directory.
@@ -49,6 +54,7 @@ impl Options {
         Self {
             data_dir: None,
             nats: None,
+            nats_options: NatsOptions::default(),
             listen: None,
             shards: 4,
             client: None,
@@ -186,7 +192,11 @@ impl Standalone {
             }
         };
         let sandbox = node.as_ref().map(|node| node.describe());
-        let (services, config, ending) = (options.services, options.config, stop.clone());
+        let (mut services, config, ending) = (options.services, options.config, stop.clone());
+        if options.nats.is_none() {
+            // Nobody can subscribe from outside, and the bus lives in memory.
+            services.status.events_keep_hours = services.status.events_keep_hours.min(EVENTS_KEEP_HOURS);
+        }
         let task = tokio::spawn(async move {
             let services_end = async {
                 if options.without_services {
@@ -216,15 +226,18 @@ impl Standalone {
 
 async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {
     Ok(match (&options.nats, &options.data_dir) {
-        (Some(address), _) => argosy_bus::open(address).await?,
-        (None, Some(dir)) => Arc::new(memory::Memory::open(dir.join("bus"), bus_options()).await?),
-        (None, None) => Arc::new(memory::Memory::with_options(bus_options())),
+        (Some(address), _) => argosy_bus::open(address, options.nats_options.bus(options.shards)).await?,
+        (None, Some(dir)) => Arc::new(memory::Memory::open(dir.join("bus"), bus_options(options)).await?),
+        (None, None) => Arc::new(memory::Memory::with_options(bus_options(options))),
     })
 }
 
-/// In one process a message may be as large as an object of the API.
-fn bus_options() -> memory::Options {
-    memory::Options { message_bytes_max: 64 * 1024 * 1024, ..memory::Options::default() }
+/// In one process a message may be as large as an object of the API. A bus without a past may meet workflows that have one,
+/// unless the API is as new as the bus.
+fn bus_options(options: &Options) -> memory::Options {
+    let is_all_new = options.client.is_none() && options.data_dir.is_none();
+    let origin = if is_all_new { 0 } else { origin_of_now() };
+    memory::Options { message_bytes_max: 64 * 1024 * 1024, origin, ..memory::Options::default() }
 }
 
 async fn listen(

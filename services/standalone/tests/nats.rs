@@ -1,4 +1,4 @@
-//! The whole system over a real NATS server: the shipped examples, each to its end.
+//! The whole system over a real NATS server: the shipped examples, each to its end; and a server that loses everything.
 //!
 //! Skipped where no `nats-server` is found, unless `ARGOSY_REQUIRE_NATS=1`.
 
@@ -8,13 +8,18 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use argosy_standalone::{Handle, Options, Standalone};
+use argosy_actor::{Clock, Host};
+use argosy_engine::Config;
+use argosy_standalone::{Handle, Options, ServiceOptions, Standalone, run_all};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::core::ApiResource;
 use kube::runtime::wait::await_condition;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Examples of one document each, and how many pods they make at least.
 const EXAMPLES: [(&str, usize); 6] =
@@ -22,28 +27,48 @@ const EXAMPLES: [(&str, usize); 6] =
 
 /// A server on the loopback interface; it ends with this value.
 struct Server {
+    binary: PathBuf,
+    port: String,
     child: Child,
-    url: String,
-    _store: TempDir,
+    store: TempDir,
 }
 
 impl Server {
     fn start(binary: &Path) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
         let store = TempDir::new()?;
-        let mut command = Command::new(binary);
-        command.args(["-js", "-a", "127.0.0.1", "-p", &port, "-sd"]).arg(store.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
-        Ok(Self { child, url: format!("nats://127.0.0.1:{port}"), _store: store })
+        let child = spawn(binary, &port, &store)?;
+        Ok(Self { binary: binary.to_owned(), port, child, store })
     }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    fn kill(&mut self) {
+        // A child that ended by itself is no reason to fail.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again, without anything that it had stored.
+    fn start_empty(&mut self) -> Result<()> {
+        self.store = TempDir::new()?;
+        self.child = spawn(&self.binary, &self.port, &self.store)?;
+        Ok(())
+    }
+}
+
+fn spawn(binary: &Path, port: &str, store: &TempDir) -> Result<Child> {
+    let mut command = Command::new(binary);
+    command.args(["-js", "-a", "127.0.0.1", "-p", port, "-sd"]).arg(store.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().with_context(|| format!("start {}", binary.display()))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A child that ended by itself is no reason to fail.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -65,14 +90,18 @@ async fn start(url: &str) -> Result<Handle> {
     options.nats = Some(url.to_owned());
     let s3 = serde_json::json!({"s3": {"bucket": "argosy", "endpoint": "local", "insecure": true}});
     options.config.artifact_repository = Some(serde_json::from_value(s3)?);
-    // The server may need a moment.
+    answers(url).await;
+    Ok(Standalone::start(options).await?)
+}
+
+/// The server may need a moment.
+async fn answers(url: &str) {
     for _ in 0..50 {
         if tokio::net::TcpStream::connect(url.trim_start_matches("nats://")).await.is_ok() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Ok(Standalone::start(options).await?)
 }
 
 async fn runs(api: &Api<DynamicObject>, name: &str, pods_min: usize) -> Result<()> {
@@ -97,23 +126,115 @@ async fn runs(api: &Api<DynamicObject>, name: &str, pods_min: usize) -> Result<(
     Ok(())
 }
 
-async fn examples_run() -> Result<ExitCode> {
-    let Some(binary) = find()? else {
-        println!("skipped (no nats-server)");
-        return Ok(ExitCode::SUCCESS);
+fn workflows(client: kube::Client) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: "argoproj.io".into(),
+        version: "v1alpha1".into(),
+        api_version: "argoproj.io/v1alpha1".into(),
+        kind: "Workflow".into(),
+        plural: "workflows".into(),
     };
-    let server = Server::start(&binary)?;
+    Api::namespaced_with(client, "argo", &resource)
+}
+
+/// One replica of each service, under a prefix.
+struct Services {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), argosy_actor::Failure>>,
+}
+
+impl Services {
+    async fn start(url: &str, client: kube::Client, name: &str) -> Result<Self> {
+        let options = argosy_bus::nats::Options { prefix: "team-b".parse()?, ..Default::default() };
+        let bus = argosy_bus::open(url, options).await?;
+        let host = Host { bus, clock: Clock::system(), holder: name.to_owned(), shards: 4 };
+        let stop = CancellationToken::new();
+        let ending = stop.clone();
+        let task =
+            tokio::spawn(
+                async move { run_all(&host, &client, Config::default(), ServiceOptions::default(), ending).await },
+            );
+        Ok(Self { stop, task })
+    }
+
+    async fn end(self) -> Result<()> {
+        self.stop.cancel();
+        self.task.await?.map_err(|error| anyhow::anyhow!(error))
+    }
+}
+
+/// Three pods after each other, of two seconds each.
+fn slow(name: &str) -> Result<DynamicObject> {
+    let step = |name: &str| serde_json::json!([{"name": name, "template": "work"}]);
+    Ok(serde_json::from_value(serde_json::json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name, "namespace": "argo"},
+        "spec": {"entrypoint": "main", "templates": [
+            {"name": "main", "steps": [step("a"), step("b"), step("c")]},
+            {"name": "work", "container": {"image": "busybox", "command": ["sh", "-c", "sleep 2"]}},
+        ]},
+    }))?)
+}
+
+/// The server loses its store while workflows run: under two replicas that live on, and while all services are away. Nothing
+/// runs twice, and everything ends.
+async fn a_lost_server(binary: &Path) -> Result<()> {
+    let mut server = Server::start(binary)?;
+    answers(&server.url()).await;
+    let mut options = Options::new(std::env::current_exe()?);
+    options.without_services = true;
+    let system = Standalone::start(options).await?;
+    let api = workflows(system.client("argo"));
+    let start = async |name| Services::start(&server.url(), system.client("argo"), name).await;
+    let (one, two) = (start("one").await?, start("two").await?);
+    let begun = |object: Option<&DynamicObject>| {
+        let nodes = object.and_then(|object| object.data.pointer("/status/nodes")).and_then(Value::as_object);
+        nodes.is_some_and(|nodes| nodes.values().any(|node| node["displayName"] == "b" && node["phase"] == "Running"))
+    };
+    let ended = |object: Option<&DynamicObject>| {
+        object.and_then(|object| object.data.pointer("/status/phase")).is_some_and(|phase| phase != "Running")
+    };
+    let wait = |name, condition| {
+        let waiting = await_condition(api.clone(), name, condition);
+        tokio::time::timeout(Duration::from_secs(90), waiting)
+    };
+    api.create(&PostParams::default(), &slow("under-services")?).await?;
+    tokio::time::timeout(Duration::from_secs(60), await_condition(api.clone(), "under-services", begun)).await??;
+    server.kill();
+    server.start_empty()?;
+    // Made while there are no streams.
+    api.create(&PostParams::default(), &slow("just-after")?).await?;
+    for name in ["under-services", "just-after"] {
+        wait(name, ended).await.with_context(|| format!("{name} did not end"))??;
+    }
+    api.create(&PostParams::default(), &slow("without-services")?).await?;
+    tokio::time::timeout(Duration::from_secs(60), await_condition(api.clone(), "without-services", begun)).await??;
+    one.end().await?;
+    two.end().await?;
+    server.kill();
+    server.start_empty()?;
+    answers(&server.url()).await;
+    let three = Services::start(&server.url(), system.client("argo"), "three").await?;
+    wait("without-services", ended).await.context("without-services did not end")??;
+    let pods: Api<Pod> = Api::namespaced(system.client("argo"), "argo");
+    for name in ["under-services", "just-after", "without-services"] {
+        let object = api.get(name).await?;
+        ensure!(object.data["status"]["phase"] == "Succeeded", "{name}: {}", object.data["status"]);
+        let selector = format!("workflows.argoproj.io/workflow={name}");
+        let count = pods.list(&ListParams::default().labels(&selector)).await?.items.len();
+        ensure!(count == 3, "{name}: {count} pods");
+    }
+    three.end().await?;
+    system.shutdown().await?;
+    println!("3 workflows went on after the server had lost everything");
+    Ok(())
+}
+
+async fn examples_run(binary: &Path) -> Result<()> {
+    let server = Server::start(binary)?;
     // The second system finds the streams, leases and left-overs of the first.
     for _ in 0..2 {
-        let system = start(&server.url).await?;
-        let resource = ApiResource {
-            group: "argoproj.io".into(),
-            version: "v1alpha1".into(),
-            api_version: "argoproj.io/v1alpha1".into(),
-            kind: "Workflow".into(),
-            plural: "workflows".into(),
-        };
-        let api = Api::namespaced_with(system.client("argo"), "argo", &resource);
+        let system = start(&server.url()).await?;
+        let api = workflows(system.client("argo"));
         let all: Result<Vec<()>> = tokio::time::timeout(Duration::from_secs(120), async {
             let mut ended = Vec::new();
             for (name, pods_min) in EXAMPLES {
@@ -126,6 +247,16 @@ async fn examples_run() -> Result<ExitCode> {
         all?;
     }
     println!("{} examples passed, twice", EXAMPLES.len());
+    Ok(())
+}
+
+async fn all() -> Result<ExitCode> {
+    let Some(binary) = find()? else {
+        println!("skipped (no nats-server)");
+        return Ok(ExitCode::SUCCESS);
+    };
+    examples_run(&binary).await?;
+    a_lost_server(&binary).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -133,5 +264,5 @@ fn main() -> Result<ExitCode> {
     if let Some(code) = argosy_cluster::node::dispatch() {
         return Ok(code);
     }
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(examples_run())
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(all())
 }

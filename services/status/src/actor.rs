@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_PREVIOUS, Next, WorkflowKey, api};
-use argosy_api::message::{Observed, ObservedMessage, SCHEMA, StatusChanged};
+use argosy_actor::{Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_PREVIOUS, Next, WorkflowKey, api, sight};
+use argosy_api::message::StatusChanged;
 use argosy_bus::Delivery;
 use async_trait::async_trait;
 use kube::api::{DynamicObject, Patch, PatchParams};
@@ -122,6 +122,10 @@ impl Actor for FoldActor {
         }
         Ok(Next::Continue)
     }
+
+    async fn leave(&mut self) -> Result<(), Failure> {
+        if self.fold.is_ahead() && !self.is_gone { self.write().await } else { Ok(()) }
+    }
 }
 
 impl FoldActor {
@@ -221,14 +225,9 @@ impl FoldActor {
     }
 
     /// Reports a foreign edit of the status, under the id that the watcher gives it.
-    async fn announce(&self, mut object: DynamicObject) -> Result<(), Failure> {
-        let version = object.metadata.resource_version.clone().unwrap_or_default();
-        object.metadata.managed_fields = None;
-        let body = Observed::WorkflowChanged { object: Box::new(api::to_workflow(&object)?), status_edited: true };
+    async fn announce(&self, object: DynamicObject) -> Result<(), Failure> {
         let host = &self.around.host;
-        let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
-        let id = format!("{}:rv:{version}", self.key.uid);
-        host.publish(vec![host.observed(&self.key, id, serde_json::to_vec(&message)?)]).await?;
+        host.publish(vec![sight::workflow_changed(host, &self.key, object, true)]).await?;
         Ok(())
     }
 

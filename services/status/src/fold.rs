@@ -58,6 +58,8 @@ pub struct Fold {
     changes: Value,
     /// Nodes that were folded and are not written, with the text that the API has.
     dirty: BTreeMap<String, Option<Box<str>>>,
+    /// Those of them of which only lists grew: the rest of such a node was not said anew.
+    grown: BTreeSet<String>,
     delta: WorkflowDelta,
     is_compressed: bool,
     /// The API has the nodes as the object's own member.
@@ -157,7 +159,11 @@ impl Fold {
     /// Folds one event. `previous` is the sequence of the workflow's event before it, `part` its place among the parts of
     /// its step. With `regardless`, a gap is no reason to wait.
     pub fn apply(&mut self, change: StatusChanged, previous: u64, part: usize, regardless: bool) -> Applied {
-        if change.observed_sequence < self.sequence {
+        // A step's own events name an earlier one as their predecessor: those of the last step are in. What a rebuilt workflow
+        // adds to it names the step itself. A repeat must not undo what somebody has edited since.
+        if change.observed_sequence < self.sequence
+            || (change.observed_sequence == self.sequence && previous < self.sequence)
+        {
             return Applied::Known;
         }
         if self.parts.first().is_some_and(|first| first.observed_sequence != change.observed_sequence) {
@@ -212,6 +218,11 @@ impl Fold {
     /// whose list of children is long, is then made anew but once.
     fn settle(&mut self) {
         for (id, change) in std::mem::take(&mut self.unsettled) {
+            if change.node.is_some() {
+                self.grown.remove(&id);
+            } else if !self.dirty.contains_key(&id) {
+                self.grown.insert(id.clone());
+            }
             let before: Option<NodeStatus> = self.nodes.get(&id).and_then(|text| serde_json::from_str(text).ok());
             let mut node = match (change.node, before) {
                 (Some(node), Some(before)) => NodeStatus {
@@ -337,6 +348,7 @@ impl Fold {
         self.members_written.clone_from(&self.members);
         self.changes = Value::Null;
         self.dirty.clear();
+        self.grown.clear();
         self.delta = WorkflowDelta::default();
         self.is_plain_written = !self.is_compressed;
         self.is_ahead = false;
@@ -354,10 +366,12 @@ impl Fold {
         if self.is_ahead && !is_behind {
             fresh.sequence = self.sequence;
             fresh.is_ahead = true;
-            for id in self.dirty.keys().cloned().collect::<BTreeSet<_>>() {
-                let node = self.nodes.get(&id).map(|text| serde_json::from_str(text)).transpose()?;
-                fresh.put(&id, node);
+            for (id, before) in &self.dirty {
+                let theirs = fresh.nodes.get(id).map(AsRef::as_ref).filter(|_| self.grown.contains(id));
+                let node = self.rebased(id, before.as_deref(), theirs)?;
+                fresh.put(id, node);
             }
+            fresh.grown = std::mem::take(&mut self.grown);
             if let Value::Object(_) = &self.changes {
                 merge(&mut fresh.members, &self.changes);
             }
@@ -366,6 +380,22 @@ impl Fold {
         }
         *self = fresh;
         Ok(())
+    }
+
+    /// A node as it is here, or, on top of what others made of it meanwhile, with what changed here.
+    fn rebased(&self, id: &str, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
+        let Some(ours) = self.nodes.get(id) else {
+            return Ok(None);
+        };
+        let ours = serde_json::from_str(ours)?;
+        let (Some(before), Some(theirs)) = (before, theirs) else {
+            return Ok(Some(ours));
+        };
+        let mut node = serde_json::from_str(theirs)?;
+        if let Some(change) = diff(&serde_json::from_str(before)?, &ours) {
+            merge(&mut node, &change);
+        }
+        Ok(Some(node))
     }
 }
 

@@ -3,6 +3,7 @@
 mod actor;
 mod budget;
 mod diff;
+mod expire;
 mod fold;
 mod metrics;
 mod service;

@@ -19,3 +19,5 @@ pub(crate) static POISON: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_poison_total", "Events that cannot be read"));
 pub(crate) static WRITE_SECONDS: LazyLock<Histogram> =
     LazyLock::new(|| seconds("argosy_status_write_seconds", "Duration of a write, waiting for the budget included"));
+pub(crate) static EXPIRED: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_status_expired_total", "Times that old events of a shard were dropped"));

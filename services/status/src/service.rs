@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Host, Owned, Router, Settings, WorkflowKey, own_shards};
+use argosy_actor::{Failure, Feed, Host, Owned, Router, Settings, WorkflowKey, own_shards};
 use argosy_api::message::StatusChanged;
 use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Folds, Inbound};
 use crate::budget::Budget;
-use crate::metrics;
+use crate::{expire, metrics};
 
-/// Events taken from the consumer at once.
-const BATCH: usize = 256;
 /// What a former owner took and did not write comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Events that wait for their write, per shard.
@@ -32,11 +30,14 @@ pub struct Options {
     /// Writes per second for all workflows together.
     #[arg(long, default_value_t = 100)]
     pub status_writes_per_sec: u32,
+    /// Hours that EVENTS are kept for subscribers, once they are in the object.
+    #[arg(long, default_value_t = 168)]
+    pub events_keep_hours: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { status_lease_secs: 10, status_interval_ms: 150, status_writes_per_sec: 100 }
+        Self { status_lease_secs: 10, status_interval_ms: 150, status_writes_per_sec: 100, events_keep_hours: 168 }
     }
 }
 
@@ -52,6 +53,11 @@ impl Surroundings {
     /// After so long without news a fold leaves memory.
     pub fn idle(&self) -> Duration {
         Duration::from_secs(60)
+    }
+
+    /// How old an event must be to be dropped.
+    pub fn events_keep(&self) -> Duration {
+        Duration::from_secs(self.options.events_keep_hours.saturating_mul(3600))
     }
 
     /// Least time between two writes. Compressed nodes are written whole, so less often.
@@ -93,23 +99,31 @@ async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Ok(()),
-        result = feed(&around.host, owned.shard, &router) => result,
+        result = feed(&around.host, &owned, &router) => result,
+        () = expire::expire(&around.host, owned.shard, around.events_keep()) => Ok(()),
     };
     stop.cancel();
     router.join().await;
     result
 }
 
-async fn feed(host: &Host, shard: u16, router: &Router<Folds>) -> Result<(), Failure> {
-    let mut spec = ConsumerSpec::new(Stream::Events, format!("status-{shard}"), subject::Event::of_shard(shard));
+async fn feed(host: &Host, owned: &Owned, router: &Router<Folds>) -> Result<(), Failure> {
+    let mut spec = ConsumerSpec::new(Stream::Events, consumer_of(owned.shard), subject::Event::of_shard(owned.shard));
     spec.max_ack_pending = PENDING_MAX;
     spec.ack_wait = ACK_WAIT;
-    let mut consumer = host.bus.consume(spec).await?;
-    loop {
-        for delivery in consumer.next_batch(BATCH, Duration::from_secs(5)).await? {
+    let mut feed = Feed::new(host.bus.consume(spec).await?, owned.leave.clone());
+    while let Some(batch) = feed.next().await? {
+        for delivery in batch {
             route(router, delivery).await?;
         }
     }
+    router.drain().await;
+    Ok(())
+}
+
+/// Name of the durable consumer of a shard.
+pub(crate) fn consumer_of(shard: u16) -> String {
+    format!("status-{shard}")
 }
 
 async fn route(router: &Router<Folds>, delivery: Delivery) -> Result<(), Failure> {

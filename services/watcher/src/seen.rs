@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_actor::WorkflowKey;
-use argosy_api::digest::{self, Watermark};
+use argosy_actor::sight::{is_completed, is_foreign};
+use argosy_api::digest;
 use argosy_api::labels;
-use argosy_api::v1alpha1::WorkflowPhase;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
@@ -77,8 +77,7 @@ impl Seen {
         }
         let before = self.workflows.get(key).copied();
         let status = object.data.get("status").unwrap_or(&Value::Null);
-        let digest = digest::of_status(status);
-        let foreign = is_foreign(object, digest).then_some(digest);
+        let foreign = is_foreign(object).then(|| digest::of_status(status));
         let now =
             Sight { rest: rest_of(object), edited: foreign, is_deleting: object.metadata.deletion_timestamp.is_some() };
         self.workflows.insert(key.clone(), now);
@@ -92,21 +91,6 @@ impl Seen {
             Some(before) if before.rest != now.rest || status_edited => Some(Report::Changed { status_edited }),
             Some(_) => None,
         }
-    }
-}
-
-fn is_completed(status: &Value) -> bool {
-    let phase = status.get("phase").and_then(Value::as_str).and_then(|phase| phase.parse::<WorkflowPhase>().ok());
-    phase.is_some_and(WorkflowPhase::is_completed)
-}
-
-/// Whether the status is someone else's. A workflow without a status is new; one that ended before it was ours to run
-/// is left alone.
-fn is_foreign(object: &DynamicObject, digest: u64) -> bool {
-    let annotation = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::WATERMARK));
-    match annotation.and_then(|text| Watermark::parse(text)) {
-        Some(watermark) => watermark.digest != digest,
-        None => digest != 0 && !is_completed(object.data.get("status").unwrap_or(&Value::Null)),
     }
 }
 
@@ -131,6 +115,8 @@ fn rest_of(object: &DynamicObject) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use argosy_api::digest::Watermark;
+
     use super::*;
 
     fn key() -> WorkflowKey {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Host, WorkflowKey, api};
+use argosy_actor::{Backoff, Host, WorkflowKey, api, sight};
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
 use argosy_bus::Publish;
 use futures::StreamExt as _;
@@ -133,24 +133,17 @@ impl Service {
             None => metrics::ECHOES.inc(),
             Some(Report::Deleted) => self.deleted(&key, reports),
             Some(Report::Changed { status_edited }) => {
-                let version = object.metadata.resource_version.clone().unwrap_or_default();
-                let id = format!("{}:rv:{version}", key.uid);
-                self.report(&key, id, changed(object, status_edited), reports);
+                metrics::REPORTS.with_label_values(&["changed"]).inc();
+                reports.push(sight::workflow_changed(&self.host, &key, object, status_edited));
             }
         }
     }
 
     fn deleted(&self, key: &WorkflowKey, reports: &mut Vec<Publish>) {
-        self.report(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted, reports);
-    }
-
-    fn report(&self, key: &WorkflowKey, id: String, body: Observed, reports: &mut Vec<Publish>) {
-        metrics::REPORTS
-            .with_label_values(&[if matches!(body, Observed::WorkflowDeleted) { "deleted" } else { "changed" }])
-            .inc();
-        let message = ObservedMessage { schema: SCHEMA, at: self.host.clock.now(), body };
+        metrics::REPORTS.with_label_values(&["deleted"]).inc();
+        let message = ObservedMessage { schema: SCHEMA, at: self.host.clock.now(), body: Observed::WorkflowDeleted };
         let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-        reports.push(self.host.observed(key, id, payload));
+        reports.push(self.host.observed(key, format!("{}:deleted", key.uid), payload));
     }
 
     async fn publish(&self, reports: Vec<Publish>) -> Result<(), Error> {
@@ -182,24 +175,4 @@ fn key_of(object: &DynamicObject) -> Option<WorkflowKey> {
         namespace: metadata.namespace.clone()?,
         name: metadata.name.clone()?,
     })
-}
-
-/// The message about an object: without what the engine does not read. Of an object that is no Workflow only the
-/// metadata is passed on; the scheduler, which reads the object itself, says in its status what is wrong.
-fn changed(mut object: DynamicObject, status_edited: bool) -> Observed {
-    object.metadata.managed_fields = None;
-    if !status_edited && let serde_json::Value::Object(members) = &mut object.data {
-        members.remove("status");
-    }
-    let workflow = api::to_workflow(&object).unwrap_or_else(|error| {
-        tracing::warn!(
-            workflow.name = object.metadata.name,
-            workflow.namespace = object.metadata.namespace,
-            error = &error as &dyn std::error::Error,
-            "workflow is not readable"
-        );
-        object.data = serde_json::Value::Null;
-        api::to_workflow(&object).unwrap_or_default()
-    });
-    Observed::WorkflowChanged { object: Box::new(workflow), status_edited }
 }

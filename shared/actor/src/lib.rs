@@ -4,12 +4,16 @@ pub mod api;
 mod backoff;
 mod clock;
 pub mod compressed;
+mod feed;
+mod hold;
 mod host;
 mod router;
 mod shards;
+pub mod sight;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
+pub use feed::Feed;
 pub use host::{HEADER_NAMESPACE, HEADER_PART, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, WorkflowKey};
 pub use router::{Actor, Factory, Next, Router, Stopped};
 pub use shards::{Owned, Settings, Work, own_shards};

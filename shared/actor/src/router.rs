@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,6 +47,12 @@ pub trait Actor: Send + 'static {
 
     /// The time of [`Actor::wake_at`] has come and no message waits.
     async fn wake(&mut self) -> Result<Next, Failure>;
+
+    /// Nothing more will come, as another process takes over: what was put off has to be done now. Does nothing unless an
+    /// actor has something to put off.
+    async fn leave(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// Builds actors.
@@ -60,7 +66,7 @@ pub trait Factory: Send + Sync + 'static {
     /// Builds, or rebuilds, the actor from what is stored. `None`: there is nothing by that key.
     async fn build(&self, key: &Self::Key) -> Result<Option<Self::Actor>, Failure>;
 
-    /// Deals with messages for which there is no actor.
+    /// Deals with messages for which there is no actor; with none when it was only touched.
     async fn refuse(&self, key: &Self::Key, batch: Vec<<Self::Actor as Actor>::Message>) -> Result<(), Failure>;
 }
 
@@ -88,6 +94,8 @@ struct Shared<F: Factory> {
     /// Numbers the incarnations, so that an actor removes only its own mailbox.
     incarnation: AtomicU64,
     failures: AtomicU64,
+    /// Nothing more is taken, see [`Router::drain`].
+    draining: AtomicBool,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -105,6 +113,7 @@ impl<F: Factory> Router<F> {
             mailboxes: Mutex::new(BTreeMap::new()),
             incarnation: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
             stop,
             tasks: TaskTracker::new(),
         };
@@ -116,7 +125,7 @@ impl<F: Factory> Router<F> {
     /// Errors: `Stopped`; the message is lost.
     pub async fn send(&self, key: &F::Key, mut message: MessageOf<F>) -> Result<(), Stopped> {
         loop {
-            if self.shared.stop.is_cancelled() {
+            if self.is_stopped() {
                 return Err(Stopped);
             }
             let sender = self.mailbox(key);
@@ -132,11 +141,16 @@ impl<F: Factory> Router<F> {
     ///
     /// Errors: `Stopped`.
     pub fn touch(&self, key: &F::Key) -> Result<(), Stopped> {
-        if self.shared.stop.is_cancelled() {
+        if self.is_stopped() {
             return Err(Stopped);
         }
         self.mailbox(key);
         Ok(())
+    }
+
+    /// Keys of the actors that live.
+    pub fn keys(&self) -> Vec<F::Key> {
+        self.shared.mailboxes.lock().keys().cloned().collect()
     }
 
     /// How many actors live.
@@ -147,6 +161,18 @@ impl<F: Factory> Router<F> {
     /// How often an actor failed or panicked.
     pub fn failures(&self) -> u64 {
         self.shared.failures.load(Ordering::Relaxed)
+    }
+
+    /// Takes nothing more, lets the actors deal with what they were sent, and waits for their end.
+    pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        // An actor whose mailbox has no sender left ends when it is empty.
+        drop(std::mem::take(&mut *self.shared.mailboxes.lock()));
+        self.join().await;
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.stop.is_cancelled() || self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// Waits for all actors to end, after the stop token was cancelled.
@@ -222,8 +248,9 @@ impl<F: Factory> Run<F> {
             self.actor = guarded(self.shared.factory.build(&self.key)).await?;
         }
         let Some(actor) = &mut self.actor else {
-            let count = self.receiver.len().max(1);
-            self.receiver.recv_many(batch, count).await;
+            while let Ok(message) = self.receiver.try_recv() {
+                batch.push(message);
+            }
             guarded(self.shared.factory.refuse(&self.key, std::mem::take(batch))).await?;
             return Ok(if self.receiver.is_empty() { Next::Stop } else { Next::Continue });
         };
@@ -231,7 +258,7 @@ impl<F: Factory> Run<F> {
             biased;
             count = self.receiver.recv_many(batch, BATCH) => {
                 if count == 0 {
-                    return Ok(Next::Stop);
+                    return guarded(actor.leave()).await.map(|()| Next::Stop);
                 }
                 guarded(actor.handle(std::mem::take(batch))).await?;
                 Ok(Next::Continue)

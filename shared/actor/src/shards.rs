@@ -1,14 +1,20 @@
-//! Owning shards by lease.
+//! Owning a fair share of the shards.
+//!
+//! Every replica of a role announces itself under a lease of its own, counts the announced, and knows from that how many
+//! shards are its share; all come to the same numbers. Who has fewer takes free ones, who has more gives some back. No
+//! replica tells another what to do, and there is no leader.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_bus::{Class, Lease};
-use tokio::task::JoinSet;
+use argosy_bus::{Error, Lease};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::hold::{Ended, Hold};
 use crate::{Backoff, Failure, Host};
 
 /// How leases are kept.
@@ -31,15 +37,17 @@ pub struct Owned {
     pub shard: u16,
     /// The lease as it was taken; its epoch stays, it is renewed elsewhere.
     pub lease: Lease,
-    /// Cancelled when the lease is lost or the process stops: whatever acts for the shard must end at once. The work
-    /// itself may cancel it when it learns of another owner.
+    /// Cancelled when the shard is to be given away: take nothing new, finish what is in hand, and end.
+    pub leave: CancellationToken,
+    /// Cancelled when the lease is lost, or when leaving takes too long: whatever acts for the shard must end at once. The
+    /// work itself may cancel it when it learns of another owner.
     pub stop: CancellationToken,
 }
 
-/// What is done for a shard while it is owned; ends soon after `stop` was cancelled.
+/// What is done for a shard while it is owned; ends soon after `leave` or `stop` was cancelled.
 pub type Work = Arc<dyn Fn(Owned) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send + Sync>;
 
-/// Owns as many shards for `role` as it can get, and runs `work` for each, until `shutdown`.
+/// Owns its share of the shards for `role`, and runs `work` for each, until `shutdown`.
 ///
 /// Errors: a panic within `work`; all else is logged and tried again.
 pub async fn own_shards(
@@ -49,114 +57,186 @@ pub async fn own_shards(
     shutdown: CancellationToken,
     work: Work,
 ) -> Result<(), Failure> {
-    let mut tasks = JoinSet::new();
-    for shard in 0..host.shards.max(1) {
-        let own = Own {
-            host: host.clone(),
-            name: format!("{role}-{shard}"),
-            shard,
-            ttl: settings.ttl.max(Duration::from_secs(1)),
-            shutdown: shutdown.clone(),
-            work: Arc::clone(&work),
-        };
-        tasks.spawn(own.run());
-    }
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            shutdown.cancel();
-            tasks.shutdown().await;
-            return Err(error.into());
+    let ttl = settings.ttl.max(Duration::from_secs(1));
+    let mut owner = Owner::new(host.clone(), role, ttl, work);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            () = owner.turn() => {}
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(ended) = owner.tasks.join_next() => {
+                if let Err(panic) = owner.note(ended) {
+                    shutdown.cancel();
+                    owner.tasks.shutdown().await;
+                    return Err(panic.into());
+                }
+            }
+            () = tokio::time::sleep(ttl / 10) => {}
         }
     }
-    Ok(())
+    owner.leave_all().await.map_err(Failure::from)
 }
 
-struct Own {
+struct Owner {
     host: Host,
-    name: String,
-    shard: u16,
+    role: String,
     ttl: Duration,
-    shutdown: CancellationToken,
     work: Work,
+    /// Our announcement.
+    member: Option<Lease>,
+    /// How many shards are ours, as far as known.
+    share: Share,
+    held: BTreeMap<u16, CancellationToken>,
+    /// Shards whose work ended by itself: not to be taken before this.
+    resting: BTreeMap<u16, (Backoff, Instant)>,
+    tasks: JoinSet<(u16, Ended)>,
 }
 
-impl Own {
-    async fn run(self) {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        while !self.shutdown.is_cancelled() {
-            let pause = match self.host.bus.acquire(&self.name, &self.host.holder, self.ttl).await {
-                Ok(Some(lease)) => {
-                    if self.hold(lease).await {
-                        backoff.reset();
-                    }
-                    backoff.delay()
-                }
-                Ok(None) => self.ttl / 4,
-                Err(error) => {
-                    tracing::warn!(lease = self.name, error = &error as &dyn std::error::Error, "lease not acquired");
-                    backoff.delay()
-                }
-            };
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+/// A part of the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    count: usize,
+    /// Where to begin looking for free ones, so that replicas seldom want the same.
+    from: u16,
+}
+
+/// The share of the member at `rank` of `members`: as even as whole numbers can be, and all shares together are all shards.
+fn share(shards: u16, members: usize, rank: usize) -> Share {
+    let (all, members) = (usize::from(shards), members.max(1));
+    let count = all / members + usize::from(rank < all % members);
+    let before = rank * (all / members) + rank.min(all % members);
+    Share { count, from: u16::try_from(before).unwrap_or(0) }
+}
+
+impl Owner {
+    fn new(host: Host, role: &str, ttl: Duration, work: Work) -> Self {
+        let share = share(host.shards.max(1), 1, 0);
+        let (held, resting, tasks) = (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
+        Self { host, role: role.to_owned(), ttl, work, member: None, share, held, resting, tasks }
+    }
+
+    /// Looks around once, and takes or gives what the share asks for.
+    async fn turn(&mut self) {
+        let done = async {
+            self.announce().await?;
+            self.count().await?;
+            self.give();
+            self.take().await
+        };
+        if let Err(error) = done.await {
+            // Who cannot be heard of for long loses its leases, here and there.
+            tracing::warn!(role = self.role, error = &error as &dyn std::error::Error, "shards not shared out");
         }
     }
 
-    /// Works while the lease holds; true when it held for a while.
-    async fn hold(&self, lease: Lease) -> bool {
-        tracing::info!(lease = self.name, epoch = lease.epoch, "shard owned");
-        let since = Instant::now();
-        let stop = self.shutdown.child_token();
-        let work = (self.work)(Owned { shard: self.shard, lease: lease.clone(), stop: stop.clone() });
-        let worked = async {
-            let result = work.await;
-            stop.cancel();
-            result
-        };
-        let kept = async {
-            let last = self.keep(lease, &stop).await;
-            stop.cancel();
-            last
-        };
-        let (result, last) = tokio::join!(worked, kept);
-        if let Err(error) = result {
-            tracing::warn!(lease = self.name, error, "work of the shard ended, it starts again");
-        }
-        if let Err(error) = self.host.bus.release(last).await {
-            tracing::debug!(lease = self.name, error = &error as &dyn std::error::Error, "lease not released");
-        }
-        since.elapsed() > Duration::from_secs(30)
+    fn members(&self) -> String {
+        format!("{}-member", self.role)
     }
 
-    /// Renews until it is lost or `stop`; gives back the last that was had.
-    async fn keep(&self, mut lease: Lease, stop: &CancellationToken) -> Lease {
-        loop {
-            let pause = if lease.is_valid() { self.ttl / 3 } else { Duration::ZERO };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return lease,
-                () = tokio::time::sleep(pause) => {}
+    async fn announce(&mut self) -> Result<(), Error> {
+        let is_fresh = |lease: &Lease| lease.expires > Instant::now() + self.ttl * 2 / 3;
+        if self.member.as_ref().is_some_and(is_fresh) {
+            return Ok(());
+        }
+        let name = format!("{}.{}", self.members(), self.host.holder);
+        self.member = self.host.bus.acquire(&name, &self.host.holder, self.ttl).await?;
+        Ok(())
+    }
+
+    async fn count(&mut self) -> Result<(), Error> {
+        let own = format!("{}.{}", self.members(), self.host.holder);
+        let mut members = self.host.bus.held(&self.members()).await?;
+        // The answer may be older than our announcement.
+        let rank = members.binary_search(&own).unwrap_or_else(|rank| {
+            members.insert(rank, own);
+            rank
+        });
+        let share = share(self.host.shards.max(1), members.len(), rank);
+        if share != self.share {
+            tracing::info!(role = self.role, replicas = members.len(), shards = share.count, "share of the shards");
+            self.share = share;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is more than the share. It is free when its work has ended.
+    fn give(&mut self) {
+        let kept: Vec<u16> =
+            self.held.iter().filter(|(_, leave)| !leave.is_cancelled()).map(|(shard, _)| *shard).collect();
+        for shard in kept.iter().skip(self.share.count) {
+            tracing::info!(role = self.role, shard, "shard given away");
+            self.held[shard].cancel();
+        }
+    }
+
+    /// Takes free shards up to the share.
+    async fn take(&mut self) -> Result<(), Error> {
+        if self.held.len() >= self.share.count {
+            return Ok(());
+        }
+        let taken = self.host.bus.held(&self.role).await?;
+        let shards = self.host.shards.max(1);
+        let order = (0..shards).map(|n| (self.share.from + n) % shards);
+        for shard in order.collect::<Vec<_>>() {
+            let name = format!("{}.{shard}", self.role);
+            let rests = self.resting.get(&shard).is_some_and(|(_, until)| *until > Instant::now());
+            if self.held.contains_key(&shard) || rests || taken.contains(&name) {
+                continue;
             }
-            let renewed = tokio::select! {
-                biased;
-                () = stop.cancelled() => return lease,
-                () = tokio::time::sleep_until(lease.expires) => {
-                    tracing::warn!(lease = self.name, "lease lapsed");
-                    return lease;
-                }
-                renewed = self.host.bus.renew(&lease) => renewed,
-            };
-            match renewed {
-                Ok(renewed) => lease = renewed,
-                Err(error) if error.class() == Class::Transient => tokio::time::sleep(self.ttl / 20).await,
-                Err(error) => {
-                    tracing::warn!(lease = self.name, error = &error as &dyn std::error::Error, "lease lost");
-                    return lease;
+            if let Some(lease) = self.host.bus.acquire(&name, &self.host.holder, self.ttl).await? {
+                self.hold(shard, lease);
+                if self.held.len() >= self.share.count {
+                    break;
                 }
             }
         }
+        Ok(())
+    }
+
+    fn hold(&mut self, shard: u16, lease: Lease) {
+        tracing::info!(lease = lease.name, epoch = lease.epoch, "shard owned");
+        let leave = CancellationToken::new();
+        self.held.insert(shard, leave.clone());
+        let hold = Hold { bus: Arc::clone(&self.host.bus), ttl: self.ttl, shard, leave, work: Arc::clone(&self.work) };
+        self.tasks.spawn(async move { (shard, hold.run(lease).await) });
+    }
+
+    /// A shard's work has ended.
+    fn note(&mut self, ended: Result<(u16, Ended), JoinError>) -> Result<(), JoinError> {
+        let (shard, ended) = ended?;
+        self.held.remove(&shard);
+        let short = || Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        match ended {
+            Ended::Left => _ = self.resting.remove(&shard),
+            Ended::Early | Ended::Late => {
+                let (backoff, until) = self.resting.entry(shard).or_insert_with(|| (short(), Instant::now()));
+                if ended == Ended::Late {
+                    backoff.reset();
+                }
+                *until = Instant::now() + backoff.delay();
+            }
+        }
+        Ok(())
+    }
+
+    /// Says goodbye, so that the others take what becomes free, and gives everything away.
+    async fn leave_all(&mut self) -> Result<(), JoinError> {
+        if let Some(member) = self.member.take()
+            && let Err(error) = self.host.bus.release(member).await
+        {
+            tracing::debug!(role = self.role, error = &error as &dyn std::error::Error, "announcement not withdrawn");
+        }
+        self.held.values().for_each(CancellationToken::cancel);
+        while let Some(ended) = self.tasks.join_next().await {
+            self.note(ended)?;
+        }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

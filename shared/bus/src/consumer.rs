@@ -58,6 +58,10 @@ pub trait Consumer: Send {
 
     /// Up to `max` messages: those that are there at once, or the first to come within `wait`; empty when none comes.
     async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error>;
+
+    /// Gives back, at once, what came to this handle and was not taken from it yet. To be called before the handle is
+    /// dropped in order; without it, or when it fails, those messages come again after `ack_wait`.
+    async fn close(&mut self) -> Result<(), Error>;
 }
 
 /// A message that waits for an answer.

@@ -20,6 +20,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The name of an installation cannot be used.
+    #[error("bad prefix `{prefix}`: {reason}")]
+    BadPrefix {
+        /// The text as given.
+        prefix: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Headers and payload are larger than the bus takes.
     #[error("message to `{subject}` has {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -133,7 +141,8 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Unavailable { .. } | Self::Full { .. } => Class::Transient,
-            Self::TooLarge { .. }
+            Self::BadPrefix { .. }
+            | Self::TooLarge { .. }
             | Self::Fenced { .. }
             | Self::ConsumerConflict { .. }
             | Self::ConsumerGone { .. }

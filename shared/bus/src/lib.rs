@@ -14,6 +14,8 @@
 //!   history no longer count. A writer that fences must therefore be the one who purges (or re-read
 //!   [`Bus::last_sequence`] after a refusal while its lease holds), a new owner should append one claim that stays, and
 //!   COMMANDS cannot be fenced this way: they carry the epoch of the lease instead.
+//! - **Loss.** A bus that lost its store and was made anew begins past every sequence and epoch that it ever gave out; see
+//!   [`Bus::origin`].
 
 mod check;
 mod consumer;
@@ -22,6 +24,7 @@ mod lease;
 pub mod memory;
 mod message;
 pub mod nats;
+mod origin;
 mod shard;
 pub mod subject;
 
@@ -34,6 +37,7 @@ pub use consumer::{Consumer, ConsumerSpec, Deliver, Delivery, Settle, Verdict};
 pub use error::{Class, Error};
 pub use lease::Lease;
 pub use message::{Ack, Expect, Message, Publish, Stream};
+pub use origin::origin_of_now;
 pub use shard::shard_of;
 
 /// The streams and leases that the services of Argosy share.
@@ -50,6 +54,10 @@ pub trait Bus: Send + Sync + 'static {
     /// Messages with `expect` wait for their own answer, so that nothing behind a fence is stored when it is refused.
     /// Errors: the first failure; messages before it are stored, messages after it may be (their ids make a repeat harmless).
     async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error>;
+
+    /// Where the stream as it is now began: all of its messages have greater sequences, and whatever names this one or a
+    /// smaller one speaks of a stream that was lost. 0 for a stream that has no predecessor.
+    async fn origin(&self, stream: Stream) -> Result<u64, Error>;
 
     /// Sequence of the newest stored message that matches `filter`; 0 when there is none.
     async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error>;
@@ -70,6 +78,17 @@ pub trait Bus: Send + Sync + 'static {
     /// Removes the durable consumer and its position. Removing one that does not exist succeeds.
     async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error>;
 
+    /// Subjects under `filter` that have a stored message, in order.
+    async fn subjects(&self, stream: Stream, filter: &str) -> Result<Vec<String>, Error>;
+
+    /// The sequence up to which the durable consumer has settled all that it is to see; 0 when there is no such consumer.
+    async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error>;
+
+    /// Sequence of the newest message under `filter` that has been stored for at least `age`; 0 when there is none.
+    ///
+    /// A durable memory bus that is opened anew counts from then.
+    async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error>;
+
     /// Drops the stored messages that match `subject` (which may hold wildcards) up to and including `up_to`.
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error>;
 
@@ -84,16 +103,20 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Gives the lease back. A lease that was lost already is no error.
     async fn release(&self, lease: Lease) -> Result<(), Error>;
+
+    /// Names of the leases under `group` that somebody holds: those that begin with `group.`, in order.
+    async fn held(&self, group: &str) -> Result<Vec<String>, Error>;
 }
 
 /// Opens the bus that `place` names: `memory:` for one inside this process, `memory:DIR` for one that keeps its state in that
-/// directory, anything else is the address of a NATS server such as `nats://host:4222`. Settings are the defaults.
+/// directory, anything else is the address of a NATS server such as `nats://host:4222`, with the settings `nats`.
 ///
 /// Errors: those of [`memory::Memory::open`] and [`nats::Nats::connect`].
-pub async fn open(place: &str) -> Result<Arc<dyn Bus>, Error> {
+pub async fn open(place: &str, nats: nats::Options) -> Result<Arc<dyn Bus>, Error> {
+    let memory = || memory::Options { origin: origin_of_now(), ..memory::Options::default() };
     match place.strip_prefix("memory:") {
-        Some("") => Ok(Arc::new(memory::Memory::new())),
-        Some(dir) => Ok(Arc::new(memory::Memory::open(dir, memory::Options::default()).await?)),
-        None => Ok(Arc::new(nats::Nats::connect(place, nats::Options::default()).await?)),
+        Some("") => Ok(Arc::new(memory::Memory::with_options(memory()))),
+        Some(dir) => Ok(Arc::new(memory::Memory::open(dir, memory()).await?)),
+        None => Ok(Arc::new(nats::Nats::connect(place, nats).await?)),
     }
 }

@@ -20,12 +20,12 @@ impl Stream {
     /// Every stream, in a fixed order.
     pub const ALL: [Self; 3] = [Self::Observed, Self::Commands, Self::Events];
 
-    /// Name on the NATS server.
+    /// Its name; on a NATS server the installation's prefix stands before it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Observed => "ARGOSY_OBSERVED",
-            Self::Commands => "ARGOSY_COMMANDS",
-            Self::Events => "ARGOSY_EVENTS",
+            Self::Observed => "OBSERVED",
+            Self::Commands => "COMMANDS",
+            Self::Events => "EVENTS",
         }
     }
 

@@ -62,7 +62,8 @@ impl Workflow {
                 self.commands.push(Command::ArmTimer { key: crate::timers::WORKFLOW_DEADLINE.to_owned(), due });
             }
         }
-        if self.object.spec.shutdown != before.shutdown && !self.object.spec.shutdown.is_empty() {
+        if self.object.spec.shutdown != self.shutdown_done && !self.object.spec.shutdown.is_empty() {
+            self.shutdown_done.clone_from(&self.object.spec.shutdown);
             self.on_shutdown();
         }
         if let Some(stored) = object_stored {

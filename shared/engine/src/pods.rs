@@ -36,7 +36,8 @@ impl Workflow {
         let known = self.node(&call.id).map(|n| (n.phase, n.started_at));
         let started = known.and_then(|(_, started)| started).map_or(self.now, |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
-        let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending);
+        // Under a shutdown a node that waits for its pod is not given one any more: it may have had one, and lost it to that.
+        let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
         let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
@@ -173,6 +174,10 @@ impl Workflow {
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
         let Some(frame) = self.live.get(&pod.node_id).copied() else { return };
         let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
+        if pod.phase == "Pending" && !pod.deleted && self.phase_of(&pod.node_id) == NodePhase::Running {
+            // A look that a newer one overtook: pods do not go back.
+            return;
+        }
         let (phase, message, daemoned) = self.assess(pod, &template);
         self.update_node(&pod.node_id, |node| {
             let mut changed = false;

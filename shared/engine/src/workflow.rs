@@ -63,6 +63,9 @@ pub struct Workflow {
     pub(crate) freed: BTreeSet<String>,
     /// The frame's body is being rebuilt from nodes that exist.
     pub(crate) rebuilding: bool,
+    /// The shutdown that was carried out since the state was built: one that the object asks for already when it is built
+    /// from it is carried out when its event comes, as before.
+    pub(crate) shutdown_done: String,
     /// Hooks of the workflow that have begun, by key.
     pub(crate) hooks_begun: BTreeSet<String>,
     pub(crate) hooks_open: usize,
@@ -128,6 +131,7 @@ impl Workflow {
             held_by_boundary: HashMap::new(),
             freed: BTreeSet::new(),
             rebuilding: false,
+            shutdown_done: String::new(),
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
             claimed: HashMap::new(),

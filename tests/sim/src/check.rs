@@ -1,13 +1,14 @@
 //! The invariants, named as in the architecture.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use argosy_api::{
     message::StatusChanged,
-    v1alpha1::{NodePhase, NodeType, Workflow, WorkflowPhase},
+    v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase},
 };
 use argosy_bus::Message;
 use argosy_testkit::{compare, world::Folded};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -21,12 +22,23 @@ pub struct Watch {
     /// When the object first said that it has ended.
     pub completed: Option<Instant>,
     pub last: Workflow,
+    /// Nodes that wait without saying why, and since when.
+    silent: BTreeMap<String, Instant>,
 }
 
+/// Bytes of an object that etcd still takes.
+const OBJECT_BYTES_MAX: usize = 1_500_000;
+/// So long a node may wait without a reason, once nothing goes wrong.
+const SILENCE: Duration = Duration::from_secs(120);
+
 impl Watch {
-    /// A new sight of the object. Answers what is wrong with it.
-    pub fn see(&mut self, object: Workflow) -> Vec<String> {
-        let mut broken = Vec::new();
+    /// A new sight of the object; from `calm_at` on nothing goes wrong by itself. Answers what is wrong with it.
+    pub fn see(&mut self, object: Workflow, calm_at: Instant) -> Vec<String> {
+        let mut broken = self.silence(&object, calm_at);
+        let bytes = serde_json::to_string(&object).map_or(0, |text| text.len());
+        if bytes > OBJECT_BYTES_MAX {
+            broken.push(format!("S13: the object of {} has {bytes} bytes", object.metadata.name));
+        }
         let name = &object.metadata.name;
         for node in object.status.nodes.values() {
             let before = self.phases.insert(node.id.clone(), node.phase).unwrap_or_default();
@@ -50,10 +62,39 @@ impl Watch {
         self.last = object;
         broken
     }
+
+    /// L2: nothing waits without a recorded reason.
+    pub fn silence(&mut self, object: &Workflow, calm_at: Instant) -> Vec<String> {
+        let now = Instant::now();
+        let mut broken = Vec::new();
+        for (name, since) in &self.silent {
+            let waited = now.saturating_duration_since((*since).max(calm_at));
+            if waited > SILENCE {
+                broken.push(format!("L2: node {name} waited for {} s and did not say why", waited.as_secs()));
+            }
+        }
+        let is_silent = |node: &&NodeStatus| node.phase == NodePhase::Pending && node.message.is_empty();
+        let before = std::mem::take(&mut self.silent);
+        for node in object.status.nodes.values().filter(is_silent) {
+            let since = before.get(&node.name).copied().unwrap_or(now);
+            self.silent.insert(node.name.clone(), since);
+        }
+        broken
+    }
 }
 
 /// What only the whole run shows: the end compared with the engine's own, and the pods' order.
-pub fn at_end(watch: &Watch, reference: &Value, pods: &[Played], events: &[Message]) -> Vec<String> {
+///
+/// Without a `reference` there is nothing to compare with; without `events` they were lost. `late` is for how long after the
+/// end a pod may still come: of a terminated workflow, out of a process that was frozen when it was about to create it. That
+/// it goes again is L3.
+pub fn at_end(
+    watch: &Watch,
+    reference: Option<&Value>,
+    pods: &[Played],
+    events: Option<&[Message]>,
+    late: Duration,
+) -> Vec<String> {
     let object = &watch.last;
     let name = &object.metadata.name;
     if watch.completed.is_none() {
@@ -64,7 +105,8 @@ pub fn at_end(watch: &Watch, reference: &Value, pods: &[Played], events: &[Messa
         )];
     }
     let actual = serde_json::to_value(object).unwrap_or_default();
-    let mut broken: Vec<String> = compare::diff(reference, &actual)
+    let differences = reference.map(|reference| compare::diff(reference, &actual)).unwrap_or_default();
+    let mut broken: Vec<String> = differences
         .iter()
         .map(|d| format!("S7: workflow {name} ended otherwise than the engine alone: {}", d.short()))
         .collect();
@@ -72,11 +114,11 @@ pub fn at_end(watch: &Watch, reference: &Value, pods: &[Played], events: &[Messa
     broken.extend(order(object, &own));
     broken.extend(parallelism(object, &own));
     for pod in own {
-        if watch.completed.is_some_and(|end| pod.created > end) {
+        if watch.completed.is_some_and(|end| pod.created > end + late) {
             broken.push(format!("S1: a pod for node {} was created after the end", pod.node_name));
         }
     }
-    broken.extend(folded(object, events));
+    broken.extend(events.map(|events| folded(object, events)).unwrap_or_default());
     broken
 }
 
@@ -120,6 +162,34 @@ fn parallelism(object: &Workflow, pods: &[&Played]) -> Vec<String> {
     Vec::new()
 }
 
+/// S11: no finalizer of ours outlives its work, and all work has ended.
+pub fn finalizers(metadata: &ObjectMeta) -> Vec<String> {
+    let all = metadata.finalizers.iter().flatten();
+    let ours = all.filter(|text| text.contains("argo"));
+    ours.map(|text| format!("S11: {} still has the finalizer {text}", metadata.name.as_deref().unwrap_or_default()))
+        .collect()
+}
+
+/// S13: the API is written to for what happens, not more. Without faults that is nearly exact; each fault may repeat some.
+pub fn budget(writes: u64, workflows: u64, pods: u64, faults: u64) -> Vec<String> {
+    let allowed = 4 * workflows + 4 * pods + 4 * faults;
+    if writes > allowed {
+        return vec![format!(
+            "S13: {writes} writes to the API for {pods} pods under {faults} faults, {allowed} are allowed"
+        )];
+    }
+    Vec::new()
+}
+
+/// L3: pods of a terminated workflow are gone in time.
+pub fn terminated(name: &str, pods: &[Played], deadline: Instant) -> Vec<String> {
+    let alive = |pod: &&Played| pod.workflow == name && pod.ended.is_none_or(|ended| ended > deadline);
+    pods.iter()
+        .filter(alive)
+        .map(|pod| format!("L3: the pod of {} outlived the termination of {name}", pod.node_name))
+        .collect()
+}
+
 /// S7: the object is what the published events add up to. Repeats of older steps are passed over, as `docs/events.md`
 /// tells subscribers to.
 fn folded(object: &Workflow, events: &[Message]) -> Vec<String> {
@@ -135,4 +205,17 @@ fn folded(object: &Workflow, events: &[Message]) -> Vec<String> {
         }
     }
     folded.differences(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_past_the_limit_is_found() {
+        let mut object = Workflow::default();
+        assert_eq!(Watch::default().see(object.clone(), Instant::now()), Vec::<String>::new());
+        object.status.message = "x".repeat(OBJECT_BYTES_MAX);
+        assert!(Watch::default().see(object, Instant::now())[0].starts_with("S13"));
+    }
 }

@@ -16,7 +16,16 @@ const FILES: [(&str, &str); 10] = [
     ("nested", include_str!("../corpus/nested.yaml")),
 ];
 
-/// Names of the workflows.
+/// Ends only when it is terminated.
+pub const ENDLESS: &str = "endless";
+/// Ends only when it is resumed.
+pub const WAITING: &str = "waiting";
+
+/// Those that need a hand from outside.
+const HELPLESS: [(&str, &str); 2] =
+    [(ENDLESS, include_str!("../corpus/endless.yaml")), (WAITING, include_str!("../corpus/waiting.yaml"))];
+
+/// Names of the workflows that end by themselves.
 pub fn names() -> Vec<&'static str> {
     FILES.iter().map(|(name, _)| *name).collect()
 }
@@ -25,7 +34,11 @@ pub fn names() -> Vec<&'static str> {
 ///
 /// Errors: there is none, or its file is not YAML.
 pub fn workflow(name: &str) -> Result<Value> {
-    let (_, text) = FILES.iter().find(|(n, _)| *n == name).with_context(|| format!("there is no workflow `{name}`"))?;
+    let (_, text) = FILES
+        .iter()
+        .chain(&HELPLESS)
+        .find(|(n, _)| *n == name)
+        .with_context(|| format!("there is no workflow `{name}`"))?;
     let spec: Value = serde_saphyr::from_str(text).with_context(|| format!("read {name}.yaml"))?;
     Ok(json!({
         "apiVersion": "argoproj.io/v1alpha1",

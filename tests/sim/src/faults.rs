@@ -10,7 +10,7 @@ use std::{
 
 use argosy_bus::{
     Message, Publish,
-    memory::{AckFault, Chaos, DeliverFault, PublishFault},
+    memory::{AckFault, Chaos, DeliverFault, Memory, PublishFault},
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -40,6 +40,9 @@ pub struct Faults {
     trace: bool,
     happened: AtomicU64,
     notes: Mutex<Vec<String>>,
+    /// What can be lost; taken away at the end, as it holds these faults.
+    bus: Mutex<Option<Memory>>,
+    lost: AtomicU64,
 }
 
 /// Notes kept for the report of a failure.
@@ -56,7 +59,35 @@ impl Faults {
             trace,
             happened: AtomicU64::new(0),
             notes: Mutex::default(),
+            bus: Mutex::default(),
+            lost: AtomicU64::new(0),
         })
+    }
+
+    /// The bus that may be lost; `None` at the end.
+    pub fn set_bus(&self, bus: Option<Memory>) {
+        *self.bus.lock() = bus;
+    }
+
+    /// Everything on the bus is gone, now.
+    pub fn lose_bus(&self) {
+        self.note("the bus is lost");
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        let bus = self.bus.lock().clone();
+        if let Some(bus) = bus {
+            // Past everything that can have been given out, as `argosy_bus::origin_of_now` is.
+            bus.lose((self.started.elapsed().as_millis() as u64 + 1) << 20);
+        }
+    }
+
+    /// How often the bus was lost.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether faults still happen.
+    pub fn are_on(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
     }
 
     /// How many faults there were.
@@ -90,8 +121,7 @@ impl Faults {
     }
 
     fn happens(&self, permille: u64) -> bool {
-        let is_on = self.until.is_some_and(|until| Instant::now() < until);
-        let happens = is_on && self.random.chance(permille);
+        let happens = self.are_on() && self.random.chance(permille);
         if happens {
             self.happened.fetch_add(1, Ordering::Relaxed);
         }

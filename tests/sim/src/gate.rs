@@ -27,6 +27,8 @@ pub struct Crash {
 pub enum When {
     Before,
     After,
+    /// After it the bus is lost; who wrote lives on.
+    BusLost,
 }
 
 /// A bug put in on purpose, to see that it is found.
@@ -37,6 +39,16 @@ pub enum Plant {
     AckBeforePublish,
     /// The status service acknowledges an event when it gets it, not when it has written it into the object.
     AckBeforeWrite,
+    /// Pods are not deleted, though the answer says so.
+    KeepsPods,
+    /// Pods get a finalizer that nobody takes away.
+    LeavesFinalizer,
+    /// Each write of the API is made twice.
+    WritesTwice,
+    /// Somebody writes although nothing changes.
+    Restless,
+    /// The node leaves pods alone.
+    IdleNode,
 }
 
 /// One incarnation's gate.
@@ -53,19 +65,30 @@ pub struct Gate {
 #[derive(Debug)]
 struct State {
     writes: u64,
+    api_writes: u64,
     is_dead: bool,
     frozen_until: Option<Instant>,
 }
 
 impl Gate {
     pub fn new(name: String, crash: Option<Crash>, plant: Option<Plant>, faults: Arc<Faults>) -> Self {
-        let state = Mutex::new(State { writes: 0, is_dead: false, frozen_until: None });
+        let state = Mutex::new(State { writes: 0, api_writes: 0, is_dead: false, frozen_until: None });
         Self { name, plant, crash, faults, state, died: Notify::new() }
     }
 
     /// How many writes were begun.
     pub fn writes(&self) -> u64 {
         self.state.lock().writes
+    }
+
+    /// How many requests changed the API, or tried to.
+    pub fn api_writes(&self) -> u64 {
+        self.state.lock().api_writes
+    }
+
+    /// One more of them.
+    pub fn count_api_write(&self) {
+        self.state.lock().api_writes += 1;
     }
 
     /// Waits for the end of this incarnation.
@@ -107,6 +130,9 @@ impl Gate {
         }
         self.alive().await;
         let result = op.await;
+        if self.crash == Some(Crash { at: number, when: When::BusLost }) {
+            self.faults.lose_bus();
+        }
         self.maybe_crash(number, When::After, what).await;
         self.alive().await;
         result

@@ -2,18 +2,20 @@
 //!
 //! Pods are played by a scripted node. Faults come from the seed: messages doubled, delayed, lost and answered to
 //! nobody; requests refused, conflicting, answered to nobody; watches dropped, lists stale; services that crash before
-//! or after any write, and that freeze until another owner has their shard. What comes out is compared with what the
+//! or after any write, and that freeze until another owner has their shard; replicas that leave in order and come back; the
+//! loss of the whole bus; workflows that are terminated or resumed from outside. What comes out is compared with what the
 //! engine alone makes of the same workflow, and the invariants of the architecture are checked on the way.
 
 pub mod check;
 pub mod corpus;
 mod faults;
 mod gate;
+mod hand;
 mod node;
 mod random;
 mod services;
 pub mod world;
 
 pub use gate::{Crash, Plant, When};
-pub use services::Role;
+pub use services::{Role, Writes};
 pub use world::{Outcome, Plan, run};

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
-use argosy_sim::{Crash, Outcome, Plan, Plant, Role, When, corpus, run};
+use argosy_sim::{Crash, Outcome, Plan, Plant, Role, When, Writes, corpus, run};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -18,13 +18,13 @@ struct Cli {
     /// Run one seed
     #[arg(long)]
     seed: Option<u64>,
-    /// Every workflow of the corpus with a crash before and after each write of each service
+    /// Every workflow of the corpus with a crash before and after each write of each service, and the bus lost there
     #[arg(long)]
     exhaustive: bool,
     /// Only this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
-    /// One crash: SERVICE:WRITE:before or SERVICE:WRITE:after
+    /// One crash, or loss of the bus: SERVICE:WRITE:before, SERVICE:WRITE:after or SERVICE:WRITE:bus-lost
     #[arg(long, value_name = "WHERE")]
     crash: Option<String>,
     /// Put a bug in, to see it found
@@ -41,6 +41,16 @@ enum PlantName {
     AckBeforePublish,
     /// The status service acknowledges before it writes
     AckBeforeWrite,
+    /// Pods are not deleted, though the answer says so
+    KeepsPods,
+    /// Pods get a finalizer that nobody takes away
+    LeavesFinalizer,
+    /// Each write of the API is made twice
+    WritesTwice,
+    /// Somebody writes although nothing changes
+    Restless,
+    /// The node leaves pods alone
+    IdleNode,
 }
 
 impl PlantName {
@@ -48,6 +58,11 @@ impl PlantName {
         match self {
             Self::AckBeforePublish => Plant::AckBeforePublish,
             Self::AckBeforeWrite => Plant::AckBeforeWrite,
+            Self::KeepsPods => Plant::KeepsPods,
+            Self::LeavesFinalizer => Plant::LeavesFinalizer,
+            Self::WritesTwice => Plant::WritesTwice,
+            Self::Restless => Plant::Restless,
+            Self::IdleNode => Plant::IdleNode,
         }
     }
 }
@@ -108,10 +123,11 @@ impl Tally {
             self.passed += 1;
             if tell {
                 println!(
-                    "ok    {replay}  {:?}, {:.1} s of virtual time, {} faults",
+                    "ok    {replay}  {:?}, {:.1} s of virtual time, {} faults, {} writes to the API",
                     plan.workflows,
                     outcome.took.as_secs_f64(),
-                    outcome.faults
+                    outcome.faults,
+                    outcome.writes.iter().map(|writes| writes.to_api).sum::<u64>()
                 );
             }
         } else {
@@ -123,16 +139,17 @@ impl Tally {
     }
 }
 
-/// Crashes each service before and after each of the writes that it makes when nothing goes wrong.
+const SIDES: [(When, &str); 3] = [(When::Before, "before"), (When::After, "after"), (When::BusLost, "bus-lost")];
+
+/// Crashes each service before and after each of the writes that it makes when nothing goes wrong, and loses the bus there.
 fn exhaustive(name: &'static str, plant: Option<Plant>, tally: &mut Tally, planted: &str) -> Result<()> {
     let calm = tally.take(&Plan { plant, ..Plan::calm(name) }, &format!("--workflow {name}{planted}"), false)?;
     let (before, since) = (tally.failed, Instant::now());
     let mut runs = 0;
-    for (role, writes) in calm.writes {
-        for at in 0..writes {
-            for when in [When::Before, When::After] {
+    for Writes { role, all, .. } in calm.writes {
+        for at in 0..all {
+            for (when, side) in SIDES {
                 let plan = Plan { crash: Some((role, Crash { at, when })), plant, ..Plan::calm(name) };
-                let side = if when == When::Before { "before" } else { "after" };
                 tally.take(&plan, &format!("--workflow {name} --crash {}:{at}:{side}{planted}", role.name()), false)?;
                 runs += 1;
             }
@@ -140,18 +157,16 @@ fn exhaustive(name: &'static str, plant: Option<Plant>, tally: &mut Tally, plant
     }
     let failed = tally.failed - before;
     let word = if failed == 0 { "ok  " } else { "FAIL" };
-    println!("{word}  {name}: {runs} crashes, {failed} failed, {:.1} s", since.elapsed().as_secs_f64());
+    println!("{word}  {name}: {runs} crashes and losses, {failed} failed, {:.1} s", since.elapsed().as_secs_f64());
     Ok(())
 }
 
 fn parse(place: &str) -> Result<(Role, Crash)> {
     let parts: Vec<&str> = place.split(':').collect();
-    let [role, at, when] = parts[..] else { bail!("--crash wants SERVICE:WRITE:before or SERVICE:WRITE:after") };
+    let [role, at, when] = parts[..] else { bail!("--crash wants SERVICE:WRITE:before, :after or :bus-lost") };
     let Some(role) = Role::ALL.into_iter().find(|r| r.name() == role) else { bail!("there is no service `{role}`") };
-    let when = match when {
-        "before" => When::Before,
-        "after" => When::After,
-        other => bail!("`{other}` is neither `before` nor `after`"),
+    let Some((when, _)) = SIDES.into_iter().find(|(_, side)| *side == when) else {
+        bail!("`{when}` is neither `before` nor `after` nor `bus-lost`")
     };
     Ok((role, Crash { at: at.parse()?, when }))
 }

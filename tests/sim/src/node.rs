@@ -1,5 +1,6 @@
 //! A node that plays pods. What a pod does stands in its image: `sim/ok`, `sim/fail`, `sim/flaky` (fails as the first
-//! attempt), `sim/result` (says its node's name), `sim/slow` (runs for a minute).
+//! attempt), `sim/result` (says its node's name), `sim/slow` (runs for a minute), `sim/forever`
+//! (until it is deleted).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -52,7 +53,11 @@ fn ending(image: &str, node_name: &str) -> Ending {
         _ => false,
     };
     let outputs = if image == "sim/result" { json!({"result": node_name}) } else { json!({}) };
-    let runs = if image == "sim/slow" { Duration::from_secs(60) } else { Duration::from_secs(1) };
+    let runs = Duration::from_secs(match image {
+        "sim/slow" => 60,
+        "sim/forever" => 30 * 86_400,
+        _ => 1,
+    });
     Ending { code: i32::from(fails), outputs, runs }
 }
 
@@ -109,6 +114,8 @@ pub struct Node {
     pub random: Arc<Random>,
     pub pods: Pods,
     pub broken: Arc<Mutex<Vec<String>>>,
+    /// A planted bug: nothing is played.
+    pub is_idle: bool,
 }
 
 impl Node {
@@ -144,6 +151,9 @@ impl Node {
                         let stop = CancellationToken::new();
                         deleting.insert(uid.clone(), stop.clone());
                         self.begin(&pod, &uid);
+                        if self.is_idle {
+                            continue;
+                        }
                         let play = play(
                             self.client.clone(),
                             Arc::clone(&self.random),

@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use crate::{
     faults::{Faults, RequestFault},
     gate::{Crash, Gate, Plant},
+    random::Random,
 };
 
 /// Which service.
@@ -59,8 +60,19 @@ pub struct Replica {
     pub crash: Option<Crash>,
     pub plant: Option<Plant>,
     /// Writes of all incarnations.
-    pub writes: Arc<Mutex<Vec<(Role, u64)>>>,
+    pub writes: Arc<Mutex<Vec<Writes>>>,
     pub broken: Arc<Mutex<Vec<String>>>,
+    /// Out of which it comes and goes, in order, while there are faults.
+    pub comes_and_goes: Option<Random>,
+}
+
+/// What one incarnation wrote.
+#[derive(Clone, Copy, Debug)]
+pub struct Writes {
+    pub role: Role,
+    /// To the bus and to the API.
+    pub all: u64,
+    pub to_api: u64,
 }
 
 /// From a crash to the next incarnation.
@@ -73,17 +85,27 @@ impl Replica {
         for incarnation in 0_u64.. {
             let name = format!("{}-{}.{incarnation}", self.role.name(), self.number);
             let gate = Arc::new(Gate::new(name.clone(), crash.take(), self.plant, Arc::clone(&self.faults)));
-            let mut task = tokio::spawn(self.service(&gate, shutdown.clone()));
-            let ended = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => None,
-                () = gate.died() => None,
-                ended = &mut task => Some(ended),
+            let own = shutdown.child_token();
+            let mut task = tokio::spawn(self.service(&gate, own.clone()));
+            let mut is_leaving = false;
+            let ended = loop {
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => break None,
+                    () = gate.died() => break None,
+                    ended = &mut task => break Some(ended),
+                    () = self.time_to_go(), if !is_leaving => {
+                        self.faults.note(&format!("{name} goes"));
+                        is_leaving = true;
+                        own.cancel();
+                    }
+                }
             };
             gate.close();
             task.abort();
-            self.writes.lock().push((self.role, gate.writes()));
+            self.writes.lock().push(Writes { role: self.role, all: gate.writes(), to_api: gate.api_writes() });
             match ended {
+                Some(Ok(Ok(()))) if is_leaving => {}
                 None => {}
                 Some(Err(error)) if error.is_panic() => self.broken.lock().push(format!("{name} panicked: {error}")),
                 Some(Ok(Ok(())) | Err(_)) => self.broken.lock().push(format!("{name} ended by itself")),
@@ -92,8 +114,22 @@ impl Replica {
             if shutdown.is_cancelled() {
                 return;
             }
-            tokio::time::sleep(RESTART).await;
+            let away = self.comes_and_goes.as_ref().filter(|_| is_leaving).map(|random| random.millis(200, 15_000));
+            tokio::time::sleep(away.unwrap_or(RESTART)).await;
         }
+    }
+
+    /// Waits until this incarnation is to leave in order; never, without faults.
+    async fn time_to_go(&self) {
+        if let Some(random) = &self.comes_and_goes
+            && self.faults.are_on()
+        {
+            tokio::time::sleep(random.millis(3_000, 40_000)).await;
+            if self.faults.are_on() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     fn service(
@@ -147,15 +183,49 @@ async fn pass(gate: &Gate, inner: Router, request: Request) -> Response {
             return gate.read(async { StatusCode::OK.into_response() }).await;
         }
     }
+    let is_write = method != "GET";
+    if is_write {
+        gate.count_api_write();
+    }
     let answer = async {
-        match inner.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        match gate.plant {
+            Some(plant) if is_write => planted(gate, plant, inner, request).await,
+            Some(_) | None => serve(inner, request).await,
         }
     };
     let response =
         if method == "GET" { gate.read(answer).await } else { gate.write(&format!("{method} {path}"), answer).await };
     if fault == RequestFault::LostAnswer { failure(500, "InternalError") } else { response }
+}
+
+async fn serve(inner: Router, request: Request) -> Response {
+    match inner.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// A write under a planted bug.
+async fn planted(gate: &Gate, plant: Plant, inner: Router, request: Request) -> Response {
+    let is_pod = request.uri().path().contains("/pods");
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let with = |body: Vec<u8>| Request::from_parts(parts.clone(), body.into());
+    match (plant, parts.method.as_str()) {
+        (Plant::KeepsPods, "DELETE") if is_pod => Json(json!({"kind": "Status", "status": "Success"})).into_response(),
+        (Plant::LeavesFinalizer, "POST") if is_pod => {
+            let mut pod: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            pod["metadata"]["finalizers"] = json!(["workflows.argoproj.io/status"]);
+            serve(inner, with(pod.to_string().into())).await
+        }
+        (Plant::WritesTwice, _) => {
+            gate.count_api_write();
+            let response = serve(inner.clone(), with(body.to_vec())).await;
+            serve(inner, with(body.to_vec())).await;
+            response
+        }
+        _ => serve(inner, with(body.to_vec())).await,
+    }
 }
 
 fn failure(code: u16, reason: &str) -> Response {
@@ -184,6 +254,10 @@ impl Bus for GatedBus {
         Ok(acks)
     }
 
+    async fn origin(&self, stream: Stream) -> Result<u64, Error> {
+        self.gate.read(self.bus.origin(stream)).await
+    }
+
     async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error> {
         self.gate.read(self.bus.last_sequence(stream, filter)).await
     }
@@ -201,6 +275,18 @@ impl Bus for GatedBus {
         self.gate.read(self.bus.forget(stream, consumer)).await
     }
 
+    async fn subjects(&self, stream: Stream, filter: &str) -> Result<Vec<String>, Error> {
+        self.gate.read(self.bus.subjects(stream, filter)).await
+    }
+
+    async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error> {
+        self.gate.read(self.bus.settled(stream, consumer)).await
+    }
+
+    async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
+        self.gate.read(self.bus.older_than(stream, filter, age)).await
+    }
+
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
         self.gate.write(&format!("purge {subject} up to {up_to}"), self.bus.purge(stream, subject, up_to)).await
     }
@@ -216,6 +302,10 @@ impl Bus for GatedBus {
     async fn release(&self, lease: Lease) -> Result<(), Error> {
         self.gate.read(self.bus.release(lease)).await
     }
+
+    async fn held(&self, group: &str) -> Result<Vec<String>, Error> {
+        self.gate.read(self.bus.held(group)).await
+    }
 }
 
 struct GatedConsumer {
@@ -229,7 +319,7 @@ async fn gated(gate: &Arc<Gate>, delivery: Delivery) -> Delivery {
     let is_early = match gate.plant {
         Some(Plant::AckBeforePublish) => message.stream == Stream::Observed,
         Some(Plant::AckBeforeWrite) => message.stream == Stream::Events,
-        None => false,
+        Some(_) | None => false,
     };
     if is_early {
         // The planted bug: what follows from the event may now be lost.
@@ -253,6 +343,10 @@ impl Consumer for GatedConsumer {
             passed.push(gated(&self.gate, delivery).await);
         }
         Ok(passed)
+    }
+
+    async fn close(&mut self) -> Result<(), Error> {
+        self.gate.read(self.consumer.close()).await
     }
 }
 

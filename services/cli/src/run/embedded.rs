@@ -28,6 +28,9 @@ pub struct RuntimeFlags {
     /// Use this NATS server as the bus instead of the one in this process
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
+    /// Name of this installation on that server
+    #[arg(long, value_name = "NAME", requires = "nats")]
+    prefix: Option<argosy_bus::nats::Prefix>,
 }
 
 /// How much of the system there is.
@@ -53,6 +56,7 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
     let mut options = Options::new(executable);
     options.data_dir = flags.data_dir.clone();
     options.nats = flags.nats.clone();
+    options.nats_options.prefix = flags.prefix.clone().unwrap_or_default();
     options.listen = extent.listen;
     options.without_services = extent.without_services;
     options.runtime = match runtime {

@@ -11,7 +11,7 @@ const TTL: Duration = Duration::from_secs(10);
 async fn own(bus: &Arc<Memory>, holder: &str) -> (Host, Owned) {
     let host = Host { bus: bus.clone(), clock: Clock::system(), holder: holder.into(), shards: 1 };
     let lease = bus.acquire("scheduler-0", holder, TTL).await.expect("the bus answers").expect("the lease is free");
-    (host, Owned { shard: 0, lease, stop: CancellationToken::new() })
+    (host, Owned { shard: 0, lease, leave: CancellationToken::new(), stop: CancellationToken::new() })
 }
 
 fn event(id: &str) -> Publish {

@@ -84,6 +84,22 @@ fn events_that_come_twice_or_out_of_order_change_nothing() {
 }
 
 #[test]
+fn a_repeat_does_not_undo_an_edit_but_a_rebuilt_workflow_may_add() {
+    let mut object = object(Value::Null, None);
+    let mut fold = Fold::of_object(&object).expect("readable");
+    let first = || change(5, &[("pause", NodePhase::Running, "")]);
+    assert_eq!(fold.apply(first(), 0, 0, false), Applied::Folded);
+    write(&mut fold, &mut object);
+    object["status"]["nodes"]["pause"]["phase"] = json!("Succeeded");
+    let mut fold = Fold::of_object(&object).expect("readable");
+    assert_eq!(fold.apply(first(), 0, 0, false), Applied::Known);
+    assert_eq!(fold.apply(change(5, &[("next", NodePhase::Pending, "")]), 5, 0, false), Applied::Folded);
+    write(&mut fold, &mut object);
+    assert_eq!(object["status"]["nodes"]["pause"]["phase"], "Succeeded");
+    assert_eq!(object["status"]["nodes"]["next"]["phase"], "Pending");
+}
+
+#[test]
 fn a_step_in_parts_is_folded_whole() {
     let part = |id: &str, last: bool| StatusChanged { last, ..change(5, &[(id, NodePhase::Running, "")]) };
     let mut fold = Fold::of_object(&object(Value::Null, None)).expect("readable");
@@ -112,6 +128,15 @@ fn a_conflict_keeps_both_sides() {
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["a"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["b"]["message"], "edited");
+    // Of one node, too, of which only a list grew.
+    let growth = Growth { node: "b".into(), list: NodeList::Children, from: 0, ids: vec!["c".into()] };
+    fold.apply(StatusChanged { grown: vec![growth], ..change(7, &[]) }, 6, 0, false);
+    object["status"]["nodes"]["b"]["phase"] = json!("Succeeded");
+    object["metadata"]["resourceVersion"] = json!("99");
+    fold.rebase(&object).expect("readable");
+    write(&mut fold, &mut object);
+    assert_eq!(object["status"]["nodes"]["b"]["phase"], "Succeeded");
+    assert_eq!(object["status"]["nodes"]["b"]["children"], json!(["c"]));
     // Another writer is further: ours is in there already.
     let mut behind = Fold::of_object(&json!({"metadata": {"uid": "u"}})).expect("readable");
     behind.apply(change(3, &[("a", NodePhase::Pending, "")]), 0, 0, false);

@@ -2,6 +2,7 @@ use super::*;
 
 #[derive(Default)]
 struct World {
+    left: Mutex<Vec<u32>>,
     built: Mutex<Vec<u32>>,
     seen: Mutex<Vec<(u32, Vec<u32>)>>,
     refused: Mutex<Vec<u32>>,
@@ -22,6 +23,7 @@ impl Actor for Echo {
             match message {
                 13 => panic!("thirteen"),
                 14 => return Err("fourteen".into()),
+                15 => tokio::time::sleep(Duration::from_secs(15)).await,
                 _ => {}
             }
         }
@@ -36,6 +38,11 @@ impl Actor for Echo {
 
     async fn wake(&mut self) -> Result<Next, Failure> {
         Ok(Next::Stop)
+    }
+
+    async fn leave(&mut self) -> Result<(), Failure> {
+        self.world.left.lock().push(self.key);
+        Ok(())
     }
 }
 
@@ -118,4 +125,25 @@ async fn stop_ends_all_actors() {
     router.join().await;
     assert_eq!(router.live(), 0);
     assert!(router.send(&1, 2).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn drained_actors_deal_with_what_they_have_and_say_goodbye() {
+    let (world, router, _stop) = start();
+    for (key, message) in [(1, 15), (1, 7), (2, 8)] {
+        router.send(&key, message).await.expect("not stopped");
+        settle().await;
+    }
+    router.drain().await;
+    assert_eq!(*world.seen.lock(), [(2, vec![8]), (1, vec![15]), (1, vec![7])]);
+    assert_eq!(*world.left.lock(), [2, 1]);
+    assert!(router.send(&3, 9).await.is_err() && router.touch(&3).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_stays_where_only_a_touch_came() {
+    let (world, router, _stop) = start();
+    router.touch(&404).expect("not stopped");
+    settle().await;
+    assert_eq!((world.refused.lock().len(), router.live()), (0, 0));
 }

@@ -63,6 +63,11 @@ impl Cursor {
         self.wake.notify_one();
     }
 
+    /// Everything up to here is settled, or does not fit the filter.
+    pub(super) fn floor(&self) -> u64 {
+        self.pending.keys().next().map_or(self.position, |oldest| oldest - 1)
+    }
+
     /// When the next redelivery is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|(due, _)| *due)

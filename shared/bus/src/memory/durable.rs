@@ -43,7 +43,7 @@ struct State {
 
 impl State {
     fn new() -> Self {
-        Self { logs: Stream::ALL.map(Log::new), leases: Leases::default() }
+        Self { logs: Stream::ALL.map(|stream| Log::new(stream, 0)), leases: Leases::default() }
     }
 
     fn apply(&mut self, replay: Replay, now: Instant) -> Result<(), &'static str> {
@@ -52,8 +52,8 @@ impl State {
                 *self = Self::new();
                 return Ok(());
             }
-            Replay::Record(Record::Epoch { lease, epoch }) => {
-                self.leases.restore(lease, epoch);
+            Replay::Record(Record::Epoch { epoch, .. }) => {
+                self.leases.restore(epoch);
                 return Ok(());
             }
             Replay::Record(record) => record,
@@ -84,10 +84,11 @@ fn open(dir: &Path, options: Options) -> Result<Memory, Error> {
                 None
             }
         };
-        let State { mut logs, leases } = state;
+        let State { mut logs, mut leases } = state;
         if let Some(journal) = &journal {
-            logs.iter_mut().for_each(|log| log.restored(journal, now));
+            logs.iter_mut().for_each(|log| log.restored(journal, options.origin, now));
         }
+        logs.iter().for_each(|log| leases.restore(log.store.origin));
         Inner { logs: logs.map(Mutex::new), leases: Mutex::new(leases), options, journal }
     });
     match failed {
@@ -110,8 +111,7 @@ impl Inner {
         }
         let mut snapshot = Snapshot::default();
         logs.iter().for_each(|log| log.add_to(&mut snapshot));
-        let epochs = leases.epochs().map(|(lease, epoch)| Record::Epoch { lease: lease.to_owned(), epoch });
-        snapshot.records.extend(epochs);
+        snapshot.records.push(Record::Epoch { lease: String::new(), epoch: leases.epoch() });
         journal.replace(snapshot, alive);
     }
 }

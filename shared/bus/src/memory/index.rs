@@ -87,6 +87,15 @@ impl Index {
         found
     }
 
+    /// Subjects under a filter, in order.
+    pub(super) fn subjects(&self, filter: &Filter) -> Vec<String> {
+        let subjects = self.shards.values().flat_map(|shard| shard.subjects.keys());
+        let mut found: Vec<String> =
+            subjects.filter(|subject| filter.matches(subject)).map(|subject| subject.to_string()).collect();
+        found.sort();
+        found
+    }
+
     /// First sequence after `after`, for filters that name one subject or one whole shard; others are told to scan.
     pub(super) fn next(&self, filter: &Filter, after: u64) -> Next {
         let key = shard_key(filter.literal());

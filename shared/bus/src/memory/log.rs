@@ -22,8 +22,15 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { store: Store::new(stream), consumers: BTreeMap::new(), journal: None }
+    /// An empty stream whose first message will come after `origin`.
+    pub(super) fn new(stream: Stream, origin: u64) -> Self {
+        Self { store: Store::new(stream, origin), consumers: BTreeMap::new(), journal: None }
+    }
+
+    /// Forgets everything, consumers too, and begins anew.
+    pub(super) fn lose(&mut self, origin: u64) {
+        let lost = std::mem::replace(self, Self::new(self.store.stream, origin));
+        lost.consumers.values().for_each(|consumer| consumer.wake.notify_waiters());
     }
 
     fn record(&self, record: impl FnOnce() -> Record) {
@@ -129,6 +136,7 @@ impl Log {
     /// Adds the whole stream to a snapshot.
     pub(super) fn add_to(&self, snapshot: &mut Snapshot) {
         let stream = self.store.stream;
+        snapshot.records.push(Record::Origin { stream, sequence: self.store.origin });
         snapshot.entries.extend(self.store.entries().map(|(sequence, entry)| (stream, sequence, Arc::clone(entry))));
         snapshot.records.push(Record::Last { stream, sequence: self.store.last });
         let remembered =
@@ -165,13 +173,21 @@ impl Log {
             Record::Forgotten { name, .. } => drop(self.consumers.remove(name.as_str())),
             Record::Last { sequence, .. } => self.store.last = self.store.last.max(sequence),
             Record::Remembered { id, sequence, .. } => self.store.remember(id.into(), sequence, now),
+            Record::Origin { sequence, .. } => {
+                self.store.origin = sequence;
+                self.store.last = self.store.last.max(sequence);
+            }
             Record::Epoch { .. } => return Err("an epoch belongs to no stream"),
         }
         Ok(())
     }
 
-    /// After the log was read back.
-    pub(super) fn restored(&mut self, journal: &Arc<Journal>, now: Instant) {
+    /// After the log was read back; a new one begins after `origin`.
+    pub(super) fn restored(&mut self, journal: &Arc<Journal>, origin: u64, now: Instant) {
+        if self.store.last == 0 && origin > 0 {
+            (self.store.origin, self.store.last) = (origin, origin);
+            journal.record(&Record::Origin { stream: self.store.stream, sequence: origin });
+        }
         self.store.visible = self.store.last;
         let Self { store, consumers, .. } = self;
         consumers.values_mut().for_each(|consumer| consumer.restored(store, now));
@@ -185,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_not_yet_committed_is_not_seen() {
-        let mut log = Log::new(Stream::Events);
+        let mut log = Log::new(Stream::Events, 0);
         let spec = ConsumerSpec::new(Stream::Events, "c", "argosy.event.1.>");
         log.open_consumer(spec).unwrap();
         for id in ["a", "b", "c"] {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::task::coop;
+use tokio::time::Instant;
 
 pub use chaos::{AckFault, Chaos, DeliverFault, PublishFault};
 pub use disk::Sync;
@@ -27,6 +28,7 @@ pub use disk::Sync;
 use crate::check::check_publish;
 use crate::subject::Filter;
 use crate::{Ack, Bus, Consumer, ConsumerSpec, Error, Lease, Message, Publish, Stream};
+use cursor::Cursor;
 use disk::{Journal, Record};
 use handle::Handle;
 use leases::Leases;
@@ -45,6 +47,9 @@ pub struct Options {
     pub stream_bytes_max: u64,
     /// When a message counts as stored, with a directory. `Always`.
     pub sync: Sync,
+    /// Where a bus without a past begins, see [`Bus::origin`]. 0, for one whose workflows end with it; else
+    /// [`crate::origin_of_now`].
+    pub origin: u64,
     /// Faults for simulations. None.
     pub chaos: Option<Arc<dyn Chaos>>,
 }
@@ -57,6 +62,7 @@ impl Default for Options {
             message_bytes_max: 1 << 20,
             stream_bytes_max: 2 << 30,
             sync: Sync::Always,
+            origin: 0,
             chaos: None,
         }
     }
@@ -90,8 +96,16 @@ impl Memory {
 
     /// The same, with settings.
     pub fn with_options(options: Options) -> Self {
-        let logs = Stream::ALL.map(|stream| Mutex::new(Log::new(stream)));
-        Self { inner: Arc::new(Inner { logs, leases: Mutex::default(), options, journal: None }) }
+        let logs = Stream::ALL.map(|stream| Mutex::new(Log::new(stream, options.origin)));
+        let leases = Mutex::new(Leases::after(options.origin));
+        Self { inner: Arc::new(Inner { logs, leases, options, journal: None }) }
+    }
+
+    /// Loses all that is stored, leases and consumers too, under the eyes of those who use it, and begins after `origin`.
+    /// For simulations of a server whose store was wiped; not for a bus that has a directory.
+    pub fn lose(&self, origin: u64) {
+        self.inner.logs.iter().for_each(|log| log.lock().lose(origin));
+        *self.inner.leases.lock() = Leases::after(origin);
     }
 }
 
@@ -159,6 +173,10 @@ impl Bus for Memory {
         acks
     }
 
+    async fn origin(&self, stream: Stream) -> Result<u64, Error> {
+        Ok(self.inner.log(stream).lock().store.origin)
+    }
+
     async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error> {
         let filter = Filter::of(stream, filter)?;
         self.inner.settled(stream).await?;
@@ -182,6 +200,23 @@ impl Bus for Memory {
     async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error> {
         self.inner.log(stream).lock().forget_consumer(consumer);
         self.inner.stored().await
+    }
+
+    async fn subjects(&self, stream: Stream, filter: &str) -> Result<Vec<String>, Error> {
+        let filter = Filter::of(stream, filter)?;
+        Ok(self.inner.log(stream).lock().store.subjects(&filter))
+    }
+
+    async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error> {
+        Ok(self.inner.log(stream).lock().consumers.get(consumer).map_or(0, Cursor::floor))
+    }
+
+    async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
+        let filter = Filter::of(stream, filter)?;
+        let Some(before) = Instant::now().checked_sub(age) else {
+            return Ok(0);
+        };
+        Ok(self.inner.log(stream).lock().store.last_before(&filter, before))
     }
 
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
@@ -212,5 +247,9 @@ impl Bus for Memory {
     async fn release(&self, lease: Lease) -> Result<(), Error> {
         self.inner.leases.lock().release(&lease);
         Ok(())
+    }
+
+    async fn held(&self, group: &str) -> Result<Vec<String>, Error> {
+        Ok(self.inner.leases.lock().names(group))
     }
 }

@@ -17,6 +17,8 @@ const ENTRY_BYTES: u64 = 128;
 
 pub(super) struct Store {
     pub(super) stream: Stream,
+    /// All sequences come after it.
+    pub(super) origin: u64,
     /// Newest sequence ever given out.
     pub(super) last: u64,
     /// Newest sequence that is safely stored: readers and consumers see nothing newer.
@@ -34,6 +36,8 @@ pub(super) struct Entry {
     pub(super) id: Arc<str>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) payload: Bytes,
+    /// When it was stored, or read back.
+    pub(super) since: Instant,
 }
 
 impl Entry {
@@ -81,9 +85,9 @@ impl Ids {
 }
 
 impl Store {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream, origin: u64) -> Self {
         let (entries, index, ids) = (BTreeMap::new(), Index::default(), Ids::default());
-        Self { stream, last: 0, visible: 0, bytes: 0, entries, index, ids }
+        Self { stream, origin, last: origin, visible: origin, bytes: 0, entries, index, ids }
     }
 
     /// Appends a checked message; without an entry it is a duplicate.
@@ -123,7 +127,7 @@ impl Store {
     ) -> Arc<Entry> {
         self.ids.insert(Arc::clone(&id), sequence, now);
         let subject = self.index.insert(subject, sequence);
-        let entry = Arc::new(Entry { subject, id, headers, payload });
+        let entry = Arc::new(Entry { subject, id, headers, payload, since: now });
         self.bytes += entry.size();
         self.last = self.last.max(sequence);
         self.entries.insert(sequence, Arc::clone(&entry));
@@ -172,6 +176,19 @@ impl Store {
     /// Newest stored sequence under a filter, 0 for none.
     pub(super) fn last_of(&self, filter: &Filter) -> u64 {
         self.index.last(filter).unwrap_or(0)
+    }
+
+    /// Newest sequence under a filter whose message was stored at `before` or earlier, 0 for none.
+    pub(super) fn last_before(&self, filter: &Filter, before: Instant) -> u64 {
+        let sequences = self.range(filter, 0, self.visible);
+        let is_older = |sequence: &u64| self.entries.get(sequence).is_some_and(|entry| entry.since <= before);
+        let older = sequences.partition_point(is_older);
+        sequences[..older].last().copied().unwrap_or(0)
+    }
+
+    /// Subjects under a filter.
+    pub(super) fn subjects(&self, filter: &Filter) -> Vec<String> {
+        self.index.subjects(filter)
     }
 
     /// Stored sequences under a filter, after `after`, up to and including `up_to`.

@@ -26,6 +26,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const CONNECTION_CHECK: Duration = Duration::from_millis(500);
 /// Tries against others who create and remove the same consumer.
 const RACES_MAX: u32 = 4;
+/// How long a closing handle waits for what is on its way.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// Most messages of one request.
 const PULL_MAX: usize = 512;
 
@@ -47,7 +49,7 @@ pub(super) struct Handle {
 
 /// Opens the durable consumer, creating or updating it.
 pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Error> {
-    let filter = check_consumer(&spec)?;
+    let filter = nats.prefix().wrap(check_consumer(&spec)?.as_str());
     let conflict = |reason| Error::ConsumerConflict { stream: spec.stream, name: spec.name.clone(), reason };
     let stream = nats.stream(spec.stream).await?;
     let mut tries = 0;
@@ -57,11 +59,11 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
             return Err(Error::Unavailable { doing: "open a consumer", source: None });
         }
         match stream.consumer_info(&spec.name).await {
-            Ok(info) if info.config.filter_subject != filter.as_str() => {
+            Ok(info) if info.config.filter_subject != filter => {
                 return Err(conflict(OTHER_FILTER));
             }
             Ok(info) => {
-                let mut config = wanted(&spec);
+                let mut config = wanted(&spec, &filter);
                 config.deliver_policy = info.config.deliver_policy;
                 if info.config.ack_wait == config.ack_wait && info.config.max_ack_pending == config.max_ack_pending {
                     break PullConsumer::new(config, info, nats.context.clone());
@@ -76,7 +78,7 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
             }
             Err(error) => return Err(super::failed("look for a consumer", error)),
         }
-        match stream.create_consumer_strict(wanted(&spec)).await {
+        match stream.create_consumer_strict(wanted(&spec, &filter)).await {
             Ok(consumer) => break consumer,
             Err(error) => match error.kind() {
                 ConsumerCreateStrictErrorKind::AlreadyExists => {}
@@ -105,7 +107,7 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
     Ok(Handle { nats, stream, name, consumer, inbox, answers, max_ack_pending, outstanding: 0, heard, connection: 0 })
 }
 
-fn wanted(spec: &ConsumerSpec) -> Config {
+fn wanted(spec: &ConsumerSpec, filter: &str) -> Config {
     Config {
         durable_name: Some(spec.name.clone()),
         deliver_policy: match spec.deliver {
@@ -116,9 +118,18 @@ fn wanted(spec: &ConsumerSpec) -> Config {
         ack_policy: AckPolicy::Explicit,
         ack_wait: spec.ack_wait,
         max_deliver: -1,
-        filter_subject: spec.filter.clone(),
+        filter_subject: filter.to_owned(),
         max_ack_pending: i64::try_from(spec.max_ack_pending).unwrap_or(i64::MAX),
         ..Config::default()
+    }
+}
+
+/// How far the consumer is, without a gap.
+pub(super) async fn settled(nats: &Nats, stream: Stream, name: &str) -> Result<u64, Error> {
+    match nats.stream(stream).await?.consumer_info(name).await {
+        Ok(info) => Ok(info.ack_floor.stream_sequence),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(0),
+        Err(error) => Err(super::failed("ask how far a consumer is", error)),
     }
 }
 
@@ -242,7 +253,7 @@ impl Handle {
         };
         let (message, acker) = message.split();
         let headers = message.headers.unwrap_or_else(HeaderMap::new);
-        let subject = message.subject.to_string();
+        let subject = self.nats.prefix().strip(&message.subject);
         let message: Message = read::message(self.stream, subject, sequence, &headers, message.payload, deliveries);
         Ok(Delivery::new(message, Box::new(Receipt(acker))))
     }
@@ -257,6 +268,19 @@ impl Consumer for Handle {
 
     async fn next_batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
         self.wait(max.max(1), Some(Instant::now() + wait)).await
+    }
+
+    async fn close(&mut self) -> Result<(), Error> {
+        // Without a listener the server forgets the request; what is on its way still arrives.
+        let failed = |error| super::failed("close a consumer", error);
+        self.answers.drain().await.map_err(failed)?;
+        let deadline = Instant::now() + CLOSE_WAIT;
+        while let Ok(Some(message)) = timeout_at(deadline, self.answers.next()).await {
+            if let Ok(Answer::Delivery(delivery)) = self.read(Some(message)) {
+                delivery.nak(Duration::ZERO).await?;
+            }
+        }
+        Ok(())
     }
 }
 

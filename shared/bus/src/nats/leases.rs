@@ -10,11 +10,10 @@ use async_nats::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{failed, is_wrong_sequence};
+use super::{Nats, failed, is_wrong_sequence, read};
 use crate::check::{TTL_MIN, check_lease};
 use crate::{Error, Lease};
 
-pub(super) const BUCKET: &str = "ARGOSY_LEASES";
 /// Tries against others who write the same key.
 const RACES_MAX: usize = 3;
 
@@ -33,8 +32,16 @@ struct Slot {
     held: Option<(String, u64)>,
 }
 
+/// A bucket of leases.
+#[derive(Clone, Copy)]
+pub(super) struct Bucket<'a> {
+    pub context: &'a Context,
+    /// Its name on the server.
+    pub name: &'a str,
+}
+
 pub(super) async fn acquire(
-    context: &Context,
+    bucket: Bucket<'_>,
     name: &str,
     holder: &str,
     ttl: Duration,
@@ -43,14 +50,14 @@ pub(super) async fn acquire(
     let ttl = ttl.max(TTL_MIN);
     for _ in 0..RACES_MAX {
         let asked = Instant::now();
-        let slot = look(context, name).await?;
+        let slot = look(bucket, name).await?;
         let epoch = match slot.held {
             Some((other, _)) if other != holder => return Ok(None),
             Some((_, epoch)) => Some(epoch),
             None => None,
         };
         let value = Value { holder: holder.to_owned(), epoch };
-        if let Some(revision) = write(context, name, Some((&value, ttl)), slot.revision).await? {
+        if let Some(revision) = write(bucket, name, Some((&value, ttl)), slot.revision).await? {
             let epoch = epoch.unwrap_or(revision);
             let (name, holder) = (name.to_owned(), holder.to_owned());
             return Ok(Some(Lease { name, holder, epoch, ttl, expires: asked + ttl, revision }));
@@ -59,35 +66,35 @@ pub(super) async fn acquire(
     Ok(None)
 }
 
-pub(super) async fn renew(context: &Context, old: &Lease) -> Result<Lease, Error> {
+pub(super) async fn renew(bucket: Bucket<'_>, old: &Lease) -> Result<Lease, Error> {
     let asked = Instant::now();
     let lost = || Error::LeaseLost { lease: old.name.clone(), holder: old.holder.clone() };
     let value = Value { holder: old.holder.clone(), epoch: Some(old.epoch) };
     let renewed = |revision| Lease { expires: asked + old.ttl, revision, ..old.clone() };
-    if let Some(revision) = write(context, &old.name, Some((&value, old.ttl)), old.revision).await? {
+    if let Some(revision) = write(bucket, &old.name, Some((&value, old.ttl)), old.revision).await? {
         return Ok(renewed(revision));
     }
     // An earlier renewal may have been stored while its answer was lost.
-    let slot = look(context, &old.name).await?;
+    let slot = look(bucket, &old.name).await?;
     if slot.held.is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch) {
         return Err(lost());
     }
-    write(context, &old.name, Some((&value, old.ttl)), slot.revision).await?.map(renewed).ok_or_else(lost)
+    write(bucket, &old.name, Some((&value, old.ttl)), slot.revision).await?.map(renewed).ok_or_else(lost)
 }
 
-pub(super) async fn release(context: &Context, old: &Lease) -> Result<(), Error> {
-    let slot = look(context, &old.name).await?;
+pub(super) async fn release(bucket: Bucket<'_>, old: &Lease) -> Result<(), Error> {
+    let slot = look(bucket, &old.name).await?;
     if slot.held.is_some_and(|(holder, epoch)| holder == old.holder && epoch == old.epoch) {
-        write(context, &old.name, None, slot.revision).await?;
+        write(bucket, &old.name, None, slot.revision).await?;
     }
     Ok(())
 }
 
 /// Reads the key from the leader.
-async fn look(context: &Context, name: &str) -> Result<Slot, Error> {
-    let bucket = context.get_stream_no_info(format!("KV_{BUCKET}")).await;
-    let bucket = bucket.map_err(|error| failed("read a lease", error))?;
-    let message = match bucket.get_last_raw_message_by_subject(&key(name)).await {
+async fn look(bucket: Bucket<'_>, name: &str) -> Result<Slot, Error> {
+    let stream = bucket.context.get_stream_no_info(bucket.stream()).await;
+    let stream = stream.map_err(|error| failed("read a lease", error))?;
+    let message = match stream.get_last_raw_message_by_subject(&bucket.key(name)).await {
         Ok(message) => message,
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
             return Ok(Slot { revision: 0, held: None });
@@ -95,8 +102,7 @@ async fn look(context: &Context, name: &str) -> Result<Slot, Error> {
         Err(error) => return Err(failed("read a lease", error)),
     };
     let revision = message.sequence;
-    let removed = ["KV-Operation", header::NATS_MARKER_REASON.as_ref()];
-    if removed.iter().any(|name| message.headers.get_last(*name).is_some()) {
+    if is_removal(&message.headers) {
         return Ok(Slot { revision, held: None });
     }
     let value: Value = serde_json::from_slice(&message.payload)
@@ -106,7 +112,7 @@ async fn look(context: &Context, name: &str) -> Result<Slot, Error> {
 
 /// Writes the key if it still has `expected`; `None` when it has not. Without a value it is marked as removed.
 async fn write(
-    context: &Context,
+    bucket: Bucket<'_>,
     name: &str,
     value: Option<(&Value, Duration)>,
     expected: u64,
@@ -123,7 +129,7 @@ async fn write(
             Vec::new()
         }
     };
-    let answer = match context.publish_with_headers(key(name), headers, payload.into()).await {
+    let answer = match bucket.context.publish_with_headers(bucket.key(name), headers, payload.into()).await {
         Ok(answer) => answer.await,
         Err(error) => Err(error),
     };
@@ -134,6 +140,29 @@ async fn write(
     }
 }
 
-fn key(name: &str) -> String {
-    format!("$KV.{BUCKET}.{name}")
+fn is_removal(headers: &HeaderMap) -> bool {
+    ["KV-Operation", header::NATS_MARKER_REASON.as_ref()].iter().any(|name| headers.get_last(*name).is_some())
+}
+
+/// Names of the keys under `group` that have a value: one answer holds the newest entry of each.
+pub(super) async fn held(nats: &Nats, bucket: Bucket<'_>, group: &str) -> Result<Vec<String>, Error> {
+    let pattern = bucket.key(&format!("{group}.>"));
+    let start = bucket.key("");
+    let entries = read::newest_of_each(nats, &bucket.stream(), &pattern).await?;
+    let held = entries.into_iter().filter(|(_, headers)| !is_removal(headers));
+    let mut names: Vec<String> =
+        held.filter_map(|(subject, _)| subject.strip_prefix(start.as_str()).map(str::to_owned)).collect();
+    names.sort();
+    Ok(names)
+}
+
+impl Bucket<'_> {
+    /// The stream behind it.
+    pub(super) fn stream(&self) -> String {
+        format!("KV_{}", self.name)
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("$KV.{}.{name}", self.name)
+    }
 }

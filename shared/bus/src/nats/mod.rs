@@ -4,10 +4,12 @@
 
 mod consumer;
 mod leases;
+mod prefix;
 mod read;
 mod setup;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -16,9 +18,13 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, Context, stream};
 use async_nats::{Client, HeaderMap, header};
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use crate::check::check_publish;
 use crate::subject::Filter;
+use leases::Bucket;
+pub use prefix::Prefix;
+
 use crate::{Ack, Bus, Consumer, ConsumerSpec, Error, Lease, Message, Publish, Stream};
 
 /// Messages that [`Bus::publish_all`] sends ahead of the oldest unanswered one.
@@ -43,12 +49,16 @@ pub enum Storage {
 pub struct Options {
     /// Name of the connection, shown by the server's monitoring. `argosy`.
     pub name: String,
+    /// Names the installation: streams, subjects and leases on the server carry it. `argosy`.
+    pub prefix: Prefix,
     /// Credentials file (JWT and seed). None.
     pub credentials_file: Option<PathBuf>,
     /// File of PEM certificates trusted in addition to the system's; turns TLS on. None.
     pub root_certificates: Option<PathBuf>,
     /// Certificate and key files of the client. None.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Number of shards of the installation, if it is to be the same for all that use it. None: not looked at.
+    pub shards: Option<u16>,
     /// Copies of each stream and of the leases: 1, 3 or 5. 1.
     pub replicas: usize,
     /// Storage of the streams. Files.
@@ -63,9 +73,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             name: "argosy".to_owned(),
+            prefix: Prefix::default(),
             credentials_file: None,
             root_certificates: None,
             client_certificate: None,
+            shards: None,
             replicas: 1,
             storage: Storage::File,
             stream_bytes_max: None,
@@ -79,22 +91,58 @@ impl Default for Options {
 pub struct Nats {
     client: Client,
     context: Context,
+    shared: Arc<Shared>,
+}
+
+/// What clones share.
+struct Shared {
+    options: Options,
+    bucket: String,
+    /// Held by the one who makes lost streams anew.
+    mending: Mutex<()>,
 }
 
 impl Nats {
     /// Connects, and creates or updates the streams and the bucket of leases.
     ///
     /// `url` may list servers with commas between; user, password or token go into the URL.
-    /// Errors: `Unavailable` when no server answers; `Refused` when it is too old, rejects the credentials or the streams.
+    /// Errors: `Unavailable` when no server answers; `Refused` when it is too old, rejects the credentials or the streams, or
+    /// when the streams were made for another number of shards.
     pub async fn connect(url: &str, options: Options) -> Result<Self, Error> {
         let client = setup::connect(url, &options).await?;
         let context = jetstream::context::ContextBuilder::new().timeout(options.request_timeout).build(client.clone());
         setup::create(&context, &options).await?;
-        Ok(Self { client, context })
+        let shared = Arc::new(Shared { bucket: options.prefix.bucket(), options, mending: Mutex::new(()) });
+        Ok(Self { client, context, shared })
+    }
+
+    fn prefix(&self) -> &Prefix {
+        &self.shared.options.prefix
+    }
+
+    fn bucket(&self) -> Bucket<'_> {
+        Bucket { context: &self.context, name: &self.shared.bucket }
+    }
+
+    /// Makes the streams and the bucket anew when a failure says that the server has lost them. The operation is not
+    /// repeated: whoever asked for it may hold something that was lost with them.
+    async fn mended<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        match result {
+            Err(error) if is_lost(&error) => {
+                if let Ok(_only_one) = self.shared.mending.try_lock() {
+                    let lost = setup::create(&self.context, &self.shared.options).await?;
+                    if !lost.is_empty() {
+                        tracing::error!(?lost, "the server has lost streams, they are made anew");
+                    }
+                }
+                Err(Error::Unavailable { doing: "use a stream that was lost", source: Some(error.into()) })
+            }
+            result => result,
+        }
     }
 
     async fn stream(&self, stream: Stream) -> Result<stream::Stream<()>, Error> {
-        let found = self.context.get_stream_no_info(stream.name()).await;
+        let found = self.context.get_stream_no_info(self.prefix().stream(stream)).await;
         found.map_err(|source| Error::Refused { doing: "name a stream", source: source.into() })
     }
 
@@ -108,21 +156,45 @@ impl Nats {
             all.insert(name.as_str(), value.as_str());
         }
         all.insert(header::NATS_MESSAGE_ID, id.as_str());
-        all.insert(header::NATS_EXPECTED_STREAM, stream.name());
+        all.insert(header::NATS_EXPECTED_STREAM, self.prefix().stream(stream));
         let fence = expect.map(|expect| (expect.filter, expect.last_sequence));
         if let Some((filter, sequence)) = &fence {
             all.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
             if *filter != subject {
-                all.insert(EXPECTED_SUBJECT, filter.as_str());
+                all.insert(EXPECTED_SUBJECT, self.prefix().wrap(filter));
             }
         }
         let publish = PublishMessage::build().payload(payload).headers(all);
         let mut sent = Sent { stream, subject, id, size, limit, fence, answer: None };
-        match self.context.send_publish(sent.subject.clone(), publish).await {
+        match self.context.send_publish(self.prefix().wrap(&sent.subject), publish).await {
             Ok(answer) => sent.answer = Some(answer),
             Err(error) => return Err(sent.error(error)),
         }
         Ok(sent)
+    }
+
+    /// A checked filter, as the server knows it.
+    fn filter(&self, stream: Stream, text: &str) -> Result<String, Error> {
+        Ok(self.prefix().wrap(Filter::of(stream, text)?.as_str()))
+    }
+
+    async fn send_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
+        let mut acks = Vec::with_capacity(messages.len());
+        let mut in_flight = std::collections::VecDeque::new();
+        for message in messages {
+            let fenced = message.expect.is_some();
+            let room = if fenced { 0 } else { IN_FLIGHT_MAX - 1 };
+            while in_flight.len() > room {
+                let oldest: Sent = in_flight.pop_front().expect("longer than zero");
+                acks.push(oldest.answer(self).await?);
+            }
+            let sent = self.send(message).await?;
+            if fenced { acks.push(sent.answer(self).await?) } else { in_flight.push_back(sent) }
+        }
+        for sent in in_flight {
+            acks.push(sent.answer(self).await?);
+        }
+        Ok(acks)
     }
 
     /// The server looks at the fence before the id. An append that went through, and whose answer was lost, is the first
@@ -131,7 +203,7 @@ impl Nats {
         let Error::Fenced { filter, expected } = &refusal else {
             return Err(refusal);
         };
-        match self.read(stream, filter, *expected, 1).await?.first() {
+        match Bus::read(self, stream, filter, *expected, 1).await?.first() {
             Some(message) if message.id == id => Ok(Ack { sequence: message.sequence, duplicate: true }),
             _ => Err(refusal),
         }
@@ -202,6 +274,15 @@ fn error_code(error: &(dyn std::error::Error + 'static)) -> Option<ErrorCode> {
     None
 }
 
+/// What the server, and the client on its behalf, say of a stream that is not there. No single error type carries it.
+const NO_STREAM: &str = "no stream found";
+
+/// Whether a failure means that the stream is not there.
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { .. } | Error::Refused { .. })
+        && (mentions(error, NO_STREAM) || mentions(error, "stream not found"))
+}
+
 fn mentions(error: &(dyn std::error::Error + 'static), word: &str) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -243,38 +324,30 @@ fn failed(doing: &'static str, error: impl std::error::Error + Send + Sync + 'st
 #[async_trait]
 impl Bus for Nats {
     async fn publish(&self, message: Publish) -> Result<Ack, Error> {
-        self.send(message).await?.answer(self).await
+        let answer = async { self.send(message).await?.answer(self).await };
+        self.mended(answer.await).await
     }
 
     async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
-        let mut acks = Vec::with_capacity(messages.len());
-        let mut in_flight = std::collections::VecDeque::new();
-        for message in messages {
-            let fenced = message.expect.is_some();
-            let room = if fenced { 0 } else { IN_FLIGHT_MAX - 1 };
-            while in_flight.len() > room {
-                let oldest: Sent = in_flight.pop_front().expect("longer than zero");
-                acks.push(oldest.answer(self).await?);
-            }
-            let sent = self.send(message).await?;
-            if fenced { acks.push(sent.answer(self).await?) } else { in_flight.push_back(sent) }
-        }
-        for sent in in_flight {
-            acks.push(sent.answer(self).await?);
-        }
-        Ok(acks)
+        self.mended(self.send_all(messages).await).await
+    }
+
+    async fn origin(&self, stream: Stream) -> Result<u64, Error> {
+        self.mended(setup::origin(&self.context, &self.prefix().stream(stream)).await).await
     }
 
     async fn last_sequence(&self, stream: Stream, filter: &str) -> Result<u64, Error> {
-        read::last_sequence(&self.stream(stream).await?, &Filter::of(stream, filter)?).await
+        let filter = self.filter(stream, filter)?;
+        self.mended(read::last_sequence(&self.stream(stream).await?, &filter).await).await
     }
 
     async fn read(&self, stream: Stream, filter: &str, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
-        read::read(self, stream, &Filter::of(stream, filter)?, after, limit).await
+        let filter = self.filter(stream, filter)?;
+        self.mended(read::read(self, stream, &filter, after, limit).await).await
     }
 
     async fn consume(&self, spec: ConsumerSpec) -> Result<Box<dyn Consumer>, Error> {
-        Ok(Box::new(consumer::open(self, spec).await?))
+        Ok(Box::new(self.mended(consumer::open(self, spec).await).await?))
     }
 
     async fn forget(&self, stream: Stream, consumer: &str) -> Result<(), Error> {
@@ -286,21 +359,39 @@ impl Bus for Nats {
         }
     }
 
+    async fn subjects(&self, stream: Stream, filter: &str) -> Result<Vec<String>, Error> {
+        let filter = self.filter(stream, filter)?;
+        self.mended(read::subjects(self, stream, &filter).await).await
+    }
+
+    async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error> {
+        self.mended(consumer::settled(self, stream, consumer).await).await
+    }
+
+    async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
+        let filter = self.filter(stream, filter)?;
+        self.mended(read::older_than(self, stream, &filter, age).await).await
+    }
+
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
-        let filter = Filter::of(stream, subject)?;
-        let purge = self.stream(stream).await?.purge().filter(filter.as_str()).sequence(up_to.saturating_add(1));
-        purge.await.map(drop).map_err(|error| failed("purge", error))
+        let filter = self.filter(stream, subject)?;
+        let purge = self.stream(stream).await?.purge().filter(filter).sequence(up_to.saturating_add(1));
+        self.mended(purge.await.map(drop).map_err(|error| failed("purge", error))).await
     }
 
     async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
-        leases::acquire(&self.context, lease, holder, ttl).await
+        self.mended(leases::acquire(self.bucket(), lease, holder, ttl).await).await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease, Error> {
-        leases::renew(&self.context, lease).await
+        self.mended(leases::renew(self.bucket(), lease).await).await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), Error> {
-        leases::release(&self.context, &lease).await
+        self.mended(leases::release(self.bucket(), &lease).await).await
+    }
+
+    async fn held(&self, group: &str) -> Result<Vec<String>, Error> {
+        self.mended(leases::held(self, self.bucket(), group).await).await
     }
 }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
-use async_nats::jetstream::{Context, kv};
+use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions};
 
-use super::leases::BUCKET;
 use super::{Options, Storage, failed};
-use crate::{Error, Stream, subject};
+use crate::{Error, Stream, origin_of_now, subject};
 
 /// How long the server remembers message ids.
 const DEDUP_WINDOW: Duration = Duration::from_secs(120);
+/// Metadata of a stream: how many shards its subjects are of.
+const SHARDS: &str = "argosy-shards";
+/// Tries against others who create the same stream.
+const RACES_MAX: u32 = 4;
 /// How long the trace of a lapsed lease stays in the bucket.
 const LAPSED_LEASE_KEPT: Duration = Duration::from_secs(60);
 
@@ -42,29 +46,67 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<Client, Erro
     }
 }
 
-pub(super) async fn create(context: &Context, options: &Options) -> Result<(), Error> {
-    for stream in Stream::ALL {
-        let created = context.create_or_update_stream(config(stream, options)).await;
-        created.map_err(|error| failed("create a stream", error))?;
+/// Creates the streams and the bucket of leases, or brings those that are there to the options. Names those that were
+/// created.
+pub(super) async fn create(context: &Context, options: &Options) -> Result<Vec<String>, Error> {
+    let mut created = Vec::new();
+    for config in Stream::ALL.map(|stream| config(stream, options)).into_iter().chain([leases(options)]) {
+        let name = config.name.clone();
+        if ensure(context, config).await? {
+            created.push(name);
+        }
     }
-    let bucket = kv::Config {
-        bucket: BUCKET.to_owned(),
-        description: "leases of shards".to_owned(),
-        history: 1,
-        storage: storage(options),
-        num_replicas: options.replicas,
-        limit_markers: Some(LAPSED_LEASE_KEPT),
-        ..kv::Config::default()
-    };
-    let created = context.create_or_update_key_value(bucket).await;
-    created.map(drop).map_err(|error| failed("create the bucket of leases", error))
+    Ok(created)
+}
+
+/// A new stream begins at an origin of its own, which an update must leave as it is. True when it is new.
+async fn ensure(context: &Context, mut config: Config) -> Result<bool, Error> {
+    for _ in 0..RACES_MAX {
+        let found = match context.get_stream(&config.name).await {
+            Ok(stream) => Some(stream.cached_info().config.clone()),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND => None,
+                GetStreamErrorKind::JetStream(answer) => return Err(failed("look for a stream", answer)),
+                _ => return Err(failed("look for a stream", error)),
+            },
+        };
+        if let Some(found) = found {
+            config.first_sequence = found.first_sequence;
+            match (found.metadata.get(SHARDS), config.metadata.get(SHARDS)) {
+                (Some(found), Some(wanted)) if found != wanted => {
+                    let text = format!("`{}` was made for {found} shards, not {wanted}", config.name);
+                    return Err(Error::Refused { doing: "open the streams", source: text.into() });
+                }
+                // Whoever does not ask must not make others forget.
+                (Some(found), None) => _ = config.metadata.insert(SHARDS.to_owned(), found.clone()),
+                (Some(_) | None, _) => {}
+            }
+            let updated = context.update_stream(&config).await;
+            return updated.map(|_| false).map_err(|error| failed("update a stream", error));
+        }
+        config.first_sequence = Some(origin_of_now() + 1);
+        match context.create_stream(config.clone()).await {
+            Ok(_) => return Ok(true),
+            // Another process was faster.
+            Err(error) if matches!(error.kind(), CreateStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NAME_EXIST) =>
+                {}
+            Err(error) => return Err(failed("create a stream", error)),
+        }
+    }
+    Err(Error::Unavailable { doing: "create a stream", source: None })
+}
+
+/// What lies before the first message that the stream as it is now can have had.
+pub(super) async fn origin(context: &Context, stream: &str) -> Result<u64, Error> {
+    let found = context.get_stream(stream).await.map_err(|error| failed("look for a stream", error))?;
+    Ok(found.cached_info().config.first_sequence.unwrap_or(1).saturating_sub(1))
 }
 
 fn config(stream: Stream, options: &Options) -> Config {
     let bytes_max = options.stream_bytes_max.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     Config {
-        name: stream.name().to_owned(),
-        subjects: vec![subject::of_stream(stream)],
+        name: options.prefix.stream(stream),
+        subjects: vec![options.prefix.wrap(&subject::of_stream(stream))],
         retention: if stream.is_work_queue() { RetentionPolicy::WorkQueue } else { RetentionPolicy::Limits },
         discard: DiscardPolicy::New,
         max_bytes: bytes_max,
@@ -72,6 +114,27 @@ fn config(stream: Stream, options: &Options) -> Config {
         num_replicas: options.replicas,
         duplicate_window: DEDUP_WINDOW,
         allow_direct: true,
+        metadata: options.shards.map(|shards| (SHARDS.to_owned(), shards.to_string())).into_iter().collect(),
+        ..Config::default()
+    }
+}
+
+/// A bucket as NATS's own tools know it, with an origin.
+fn leases(options: &Options) -> Config {
+    let bucket = options.prefix.bucket();
+    Config {
+        subjects: vec![format!("$KV.{bucket}.>")],
+        name: format!("KV_{bucket}"),
+        description: Some("leases of shards".to_owned()),
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        storage: storage(options),
+        num_replicas: options.replicas,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        allow_message_ttl: true,
+        subject_delete_marker_ttl: Some(LAPSED_LEASE_KEPT),
         ..Config::default()
     }
 }

@@ -315,3 +315,48 @@ pub async fn many_publishers_and_consumers_at_once(place: Place) {
     publishers.join_all().await;
     readers.join_all().await;
 }
+
+pub async fn a_closed_handle_gives_back_what_it_had(place: Place) {
+    let spec = place.spec("closed");
+    let mut first = place.consume(spec.clone()).await;
+    for id in ["0", "1", "2", "3"] {
+        place.publish("u", id).await;
+    }
+    // One request for many, of which one is taken.
+    let batch = first.next_batch(1, millis(2000)).await.unwrap();
+    assert_eq!(place.id(&batch[0]), "0");
+    first.close().await.unwrap();
+    let mut second = place.consume(spec).await;
+    place.publish("u", "4").await;
+    // Far less than the 30 s after which it would come again by itself.
+    let taken = tokio::time::timeout(millis(10_000), place.take(&mut second, 4)).await.expect("nothing is kept back");
+    let mut sorted = taken.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["1", "2", "3", "4"], "{taken:?}");
+}
+
+pub async fn says_how_far_a_consumer_has_settled(place: Place) {
+    let spec = place.spec("settled");
+    let name = spec.name.clone();
+    let settled = || async { place.bus.settled(Stream::Events, &name).await.unwrap() };
+    assert_eq!(settled().await, 0, "there is no such consumer");
+    let mut consumer = place.consume(spec).await;
+    let mut sequences = Vec::new();
+    let mut deliveries = Vec::new();
+    for id in ["0", "1", "2"] {
+        sequences.push(place.publish("u", id).await);
+        deliveries.push(consumer.next().await.unwrap());
+    }
+    assert!(settled().await < sequences[0]);
+    deliveries.remove(1).ack().await.unwrap();
+    deliveries.remove(0).ack().await.unwrap();
+    // On NATS nobody waits for an acknowledgement to arrive.
+    while settled().await < sequences[1] {
+        tokio::time::sleep(millis(20)).await;
+    }
+    assert!(settled().await < sequences[2], "one has no answer");
+    deliveries.remove(0).ack().await.unwrap();
+    while settled().await < sequences[2] {
+        tokio::time::sleep(millis(20)).await;
+    }
+}

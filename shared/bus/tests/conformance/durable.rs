@@ -216,3 +216,16 @@ async fn what_was_acknowledged_survives_a_kill() {
         bus.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_new_directory_begins_at_its_origin_and_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |origin| Memory::open(dir.path(), Options { origin, ..Options::default() });
+    for origin in [500, 900] {
+        let bus = open(origin).await.unwrap();
+        let sequence = place(&bus).publish("u", &origin.to_string()).await;
+        assert_eq!(bus.origin(Stream::Events).await.unwrap(), 500, "the first origin stays");
+        assert_eq!(sequence, if origin == 500 { 501 } else { 502 });
+        bus.close().await;
+    }
+}

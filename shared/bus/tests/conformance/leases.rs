@@ -71,3 +71,22 @@ pub async fn one_of_many_racing_holders_wins(place: Place) {
     }
     assert_eq!(racers.join_all().await.iter().flatten().count(), 1);
 }
+
+pub async fn held_leases_can_be_listed(place: Place) {
+    let (group, other) = (format!("group-{}", place.shard), format!("group-{}x", place.shard));
+    let held = || async { place.bus.held(&group).await.unwrap() };
+    assert_eq!(held().await, Vec::<String>::new());
+    let names = ["c", "a", "b.x"].map(|name| format!("{group}.{name}"));
+    let mut leases = Vec::new();
+    for name in names.iter().chain([&format!("{other}.d")]) {
+        leases.push(place.bus.acquire(name, "me", millis(30_000)).await.unwrap().expect("it is free"));
+    }
+    assert_eq!(held().await, [&names[1], &names[2], &names[0]].map(String::clone));
+    place.bus.release(leases.remove(1)).await.unwrap();
+    let lapsing = place.bus.acquire(&format!("{group}.e"), "me", millis(1000)).await.unwrap().expect("it is free");
+    assert_eq!(held().await, [&names[2], &names[0], &lapsing.name].map(String::clone), "the released one is not held");
+    while held().await.contains(&lapsing.name) {
+        tokio::time::sleep(millis(100)).await;
+    }
+    assert_eq!(held().await.len(), 2, "nor the lapsed one");
+}

@@ -46,6 +46,8 @@ pub fn checks() -> Vec<Check> {
         streams::a_long_pipeline_keeps_its_order,
         streams::reads_from_a_sequence,
         streams::purges_one_subject_up_to_a_sequence,
+        streams::lists_the_subjects_that_have_messages,
+        streams::finds_what_is_older_than_an_age,
         streams::carries_big_payloads_and_names_too_big_ones,
         streams::refuses_bad_names,
         delivery::keeps_order_per_subject,
@@ -65,10 +67,13 @@ pub fn checks() -> Vec<Check> {
         delivery::purged_messages_are_not_delivered,
         delivery::consumers_conflict_and_are_forgotten,
         delivery::many_publishers_and_consumers_at_once,
+        delivery::a_closed_handle_gives_back_what_it_had,
+        delivery::says_how_far_a_consumer_has_settled,
         leases::one_holder_at_a_time,
         leases::a_lapsed_lease_goes_to_the_next,
         leases::renewing_keeps_a_lease,
         leases::one_of_many_racing_holders_wins,
+        leases::held_leases_can_be_listed,
     ]
 }
 

@@ -195,3 +195,20 @@ async fn equal_runs_are_equal() {
     }
     assert_eq!(traces[0], traces[1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_store_begins_past_what_was() {
+    let bus = Memory::new();
+    let place = Place { bus: Arc::new(bus.clone()), shard: 1 };
+    let mut consumer = place.consume(place.spec("lost")).await;
+    let waiting = tokio::spawn(async move { consumer.next().await.map(|delivery| delivery.message.sequence) });
+    tokio::task::yield_now().await;
+    let lease = place.bus.acquire("shard-1", "me", millis(30_000)).await.unwrap().expect("it is free");
+    bus.lose(1000);
+    assert!(matches!(waiting.await.unwrap(), Err(Error::ConsumerGone { .. })));
+    assert!(matches!(place.bus.renew(&lease).await, Err(Error::LeaseLost { .. })));
+    assert!(place.bus.acquire("shard-1", "me", millis(30_000)).await.unwrap().expect("nobody has it").epoch > 1000);
+    assert_eq!(place.bus.origin(Stream::Events).await.unwrap(), 1000);
+    assert_eq!(place.publish("u", "0").await, 1001);
+    assert_eq!(place.consume(place.spec("lost")).await.next().await.unwrap().message.sequence, 1001);
+}

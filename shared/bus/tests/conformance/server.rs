@@ -69,6 +69,14 @@ impl Server {
         Ok(())
     }
 
+    /// The same, with an empty store.
+    pub fn crash_and_lose_all(&mut self) -> Result<()> {
+        self.stop();
+        self.store = tempfile::tempdir().context("make a store")?;
+        self.child = spawn(&self.binary, self.store.path(), self.port, &self.cluster)?;
+        Ok(())
+    }
+
     fn stop(&mut self) {
         // A child that ended by itself is no reason to fail.
         let _ = self.child.kill();

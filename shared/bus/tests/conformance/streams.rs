@@ -2,7 +2,7 @@
 
 use argosy_bus::{Class, Error, Message, Publish, Stream, subject};
 
-use crate::Place;
+use crate::{Place, millis};
 
 pub async fn stores_what_was_published(place: Place) {
     let subject = place.event("u", "NodeStarted");
@@ -191,4 +191,32 @@ pub async fn refuses_bad_names(place: Place) {
     }
     assert_eq!(place.bus.read(Stream::Events, "argosy.command.>", 0, 1).await.unwrap_err().class(), Class::Bug);
     assert_eq!(place.bus.last_sequence(Stream::Events, &place.events()).await.unwrap(), 0);
+}
+
+pub async fn finds_what_is_older_than_an_age(place: Place) {
+    let older = |ms| {
+        let (bus, filter) = (place.bus.clone(), place.events());
+        async move { bus.older_than(Stream::Events, &filter, millis(ms)).await.unwrap() }
+    };
+    assert_eq!((older(0).await, older(60_000).await), (0, 0), "nothing is stored");
+    place.publish("u", "0").await;
+    let second = place.publish("v", "1").await;
+    tokio::time::sleep(millis(1500)).await;
+    let third = place.publish("u", "2").await;
+    let found = older(1000).await;
+    assert!(found >= second && found < third, "{found} is not between {second} and {third}");
+    assert_eq!(older(60_000).await.max(second - 1), second - 1, "none is that old");
+    tokio::time::sleep(millis(50)).await;
+    assert_eq!(older(0).await, third);
+}
+
+pub async fn lists_the_subjects_that_have_messages(place: Place) {
+    let list = || async { place.bus.subjects(Stream::Events, &place.events()).await.unwrap() };
+    assert_eq!(list().await, Vec::<String>::new());
+    place.publish("u", "0").await;
+    let last = place.publish("u", "1").await;
+    place.publish("a.b", "2").await;
+    assert_eq!(list().await, [place.event("a.b", "T"), place.event("u", "T")]);
+    place.bus.purge(Stream::Events, &place.event("u", "T"), last).await.unwrap();
+    assert_eq!(list().await, [place.event("a.b", "T")]);
 }

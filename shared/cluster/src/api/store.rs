@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
 
 use super::byte_cache::ByteCache;
 use super::durable::Log;
@@ -17,7 +16,7 @@ use super::failure::{Failure, Result};
 use super::json::Json;
 use super::kinds::Kind;
 use super::object::Object;
-use super::signals::Signals;
+use super::signals::{Signals, Wake};
 use super::sources::{Clock, UidSource};
 use super::state::{Change, Event, State};
 
@@ -184,7 +183,7 @@ impl Store {
     }
 
     /// Tells of new visible revisions of a kind.
-    pub fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64> {
+    pub fn subscribe(&self, kind: &Kind) -> Wake {
         self.signals.subscribe(kind)
     }
 

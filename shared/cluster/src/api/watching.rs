@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,7 @@ use super::object::Object;
 use super::render::Renderer;
 use super::request::{Params, Target};
 use super::selector::Selector;
+use super::signals::Wake;
 use super::state::{Change, Event};
 use super::store::Store;
 
@@ -37,7 +37,7 @@ struct Watch {
     selector: Selector,
     renderer: Renderer,
     revision: u64,
-    wake: watch::Receiver<u64>,
+    wake: Wake,
     initial: VecDeque<Arc<Object>>,
     /// The bookmark that ends the initial events is still owed.
     initial_bookmark: bool,
@@ -106,7 +106,7 @@ impl Watch {
             if self.ended {
                 return None;
             }
-            self.wake.borrow_and_update();
+            self.wake.see();
             self.collect(&mut out);
             if !out.is_empty() {
                 return Some(out.freeze());
@@ -115,7 +115,7 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => return None,
-                changed = self.wake.changed() => changed.ok()?,
+                () = self.wake.changed() => {}
                 () = tokio::time::sleep_until(self.deadline) => return None,
                 () = sleep_until(next_bookmark) => {
                     self.next_bookmark = Some(Instant::now() + BOOKMARK_EVERY);

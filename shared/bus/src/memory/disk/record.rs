@@ -45,6 +45,8 @@ pub(crate) enum Record {
     Last { stream: Stream, sequence: u64 },
     /// An id that is still remembered while its message is no longer stored.
     Remembered { stream: Stream, id: String, sequence: u64 },
+    /// Where the stream began, see `Bus::origin`.
+    Origin { stream: Stream, sequence: u64 },
 }
 
 const STORED: u8 = 1;
@@ -56,6 +58,7 @@ const FORGOTTEN: u8 = 6;
 const EPOCH: u8 = 7;
 const LAST: u8 = 8;
 const REMEMBERED: u8 = 9;
+const ORIGIN: u8 = 10;
 
 /// Appends the fields of a record.
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
@@ -145,6 +148,9 @@ impl Writer<'_> {
             Record::Remembered { stream, id, sequence } => {
                 self.tag(REMEMBERED, *stream).text(id).number(*sequence);
             }
+            Record::Origin { stream, sequence } => {
+                self.tag(ORIGIN, *stream).number(*sequence);
+            }
         }
     }
 }
@@ -187,7 +193,8 @@ impl Record {
             | Self::Consumer { stream, .. }
             | Self::Forgotten { stream, .. }
             | Self::Last { stream, .. }
-            | Self::Remembered { stream, .. } => *stream,
+            | Self::Remembered { stream, .. }
+            | Self::Origin { stream, .. } => *stream,
             Self::Epoch { .. } => Stream::Observed,
         }
     }
@@ -227,6 +234,7 @@ impl Record {
             EPOCH => Self::Epoch { lease: reader.text()?, epoch: reader.number()? },
             LAST => Self::Last { stream, sequence: reader.number()? },
             REMEMBERED => Self::Remembered { stream, id: reader.text()?, sequence: reader.number()? },
+            ORIGIN => Self::Origin { stream, sequence: reader.number()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(record)
@@ -267,6 +275,7 @@ mod tests {
             Record::Epoch { lease: "shard-1".into(), epoch: 4 },
             Record::Last { stream, sequence: 5 },
             Record::Remembered { stream, id, sequence: 2 },
+            Record::Origin { stream, sequence: 6 },
         ] {
             let mut bytes = Vec::new();
             Writer(&mut bytes).record(&record);

@@ -42,6 +42,7 @@ fn records() -> Vec<Record> {
         Record::Epoch { lease: "shard-3".to_owned(), epoch: 7 },
         Record::Last { stream: Stream::Events, sequence: 9 },
         Record::Remembered { stream: Stream::Events, id: "u:9:0".to_owned(), sequence: 9 },
+        Record::Origin { stream: Stream::Commands, sequence: 3 },
     ]
 }
 
