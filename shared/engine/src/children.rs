@@ -335,7 +335,7 @@ impl Workflow {
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
         if !hook.expression.is_empty() {
-            match expressions::eval_bool(&hook.expression, &expressions::environment(&layered)) {
+            match expressions::eval_bool(&hook.expression, &expressions::environment(&layered), self.now) {
                 Ok(true) => {}
                 Ok(false) | Err(_) => return,
             }

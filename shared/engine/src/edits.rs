@@ -39,7 +39,7 @@ impl Workflow {
     fn restart(&mut self, object: api::Workflow) {
         let (config, watermark, now) = (self.config.clone(), self.watermark, self.now);
         *self = Self::new(config, object, watermark);
-        self.now = now;
+        self.set_now(now);
         self.rebuilding = true;
         self.prepare();
     }

@@ -83,7 +83,7 @@ impl Workflow {
             return;
         }
         self.stage = Stage::Exiting;
-        self.globals.insert("workflow.status".to_owned(), self.implied_phase().to_string());
+        self.globals.values.insert("workflow.status".to_owned(), self.implied_phase().to_string());
         self.start_workflow_hooks();
         if self.hooks_open == 0 {
             self.start_exit_handler();
@@ -110,7 +110,7 @@ impl Workflow {
         if spec.hooks.keys().all(|key| key == "exit") {
             return;
         }
-        self.globals.entry("workflow.status".to_owned()).or_insert_with(|| WorkflowPhase::Running.to_string());
+        self.globals.values.entry("workflow.status".to_owned()).or_insert_with(|| WorkflowPhase::Running.to_string());
         for (key, hook) in spec.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
             if self.hooks_begun.contains(key) || !self.hook_holds(hook) {
                 continue;
@@ -124,7 +124,8 @@ impl Workflow {
 
     fn hook_holds(&self, hook: &LifecycleHook) -> bool {
         hook.expression.is_empty()
-            || expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals)).unwrap_or(false)
+            || expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals), self.now)
+                .unwrap_or(false)
     }
 
     fn call_hook(&mut self, name: String, hook: &LifecycleHook, parent: Parent) {
@@ -183,9 +184,9 @@ impl Workflow {
             .map(|n| self.failure_of(n))
             .collect();
         let failures = if failed.is_empty() { "null".to_owned() } else { Value::Array(failed).to_string() };
-        self.globals.insert("workflow.status".to_owned(), self.implied_phase().to_string());
-        self.globals.insert("workflow.duration".to_owned(), format!("{seconds:.6}"));
-        self.globals.insert("workflow.failures".to_owned(), Value::String(failures).to_string());
+        self.globals.values.insert("workflow.status".to_owned(), self.implied_phase().to_string());
+        self.globals.values.insert("workflow.duration".to_owned(), format!("{seconds:.6}"));
+        self.globals.values.insert("workflow.failures".to_owned(), Value::String(failures).to_string());
     }
 
     fn failure_of(&self, node: &NodeStatus) -> Value {

@@ -47,7 +47,7 @@ impl Workflow {
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
         let value = if !from.expression.is_empty() {
-            expressions::eval(&from.expression, &expressions::environment(&layered)).map(|v| match v {
+            expressions::eval(&from.expression, &expressions::environment(&layered), self.now).map(|v| match v {
                 Value::String(text) => text,
                 other => other.to_string(),
             })
@@ -105,7 +105,7 @@ impl Workflow {
         if changed {
             self.delta.fields.insert(Field::Outputs);
             if let Some(outputs) = &self.object.status.outputs {
-                self.globals.extend(variables::output_variables(outputs));
+                self.globals.values.extend(variables::output_variables(outputs));
             }
         }
     }

@@ -91,7 +91,7 @@ impl Workflow {
         // Templates get the variables when they are called.
         let templates = std::mem::take(&mut spec.templates);
         self.spec = Arc::new(spec.clone());
-        self.globals =
+        self.globals.values =
             variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
         if mentions_tags(&spec) {
             let mut value = publish::json(&spec);

@@ -252,7 +252,7 @@ impl Workflow {
         }
         let text = text.trim();
         let text = text.strip_prefix("{{=").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);
-        let value = expressions::eval(text, &environment)?;
+        let value = expressions::eval(text, &environment, self.now)?;
         argosy_api::v1alpha1::from_value(value)
             .map_err(|_| format!("unable to resolve references: Unable to resolve: \"{text}\""))
     }

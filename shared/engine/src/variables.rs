@@ -1,14 +1,41 @@
 //! The variables `workflow.*`. Source: Argo `setGlobalParameters`, `docs/variables.md`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use argosy_api::v1alpha1::{Outputs, Parameter};
-use argosy_template::strftime;
+use argosy_template::{Scope, strftime};
+use jiff::Timestamp;
 
 use crate::Workflow;
 
 /// Conversions of a creation time that have a variable of their own.
 const CONVERSIONS: [char; 16] = ['B', 'b', 'm', 'A', 'a', 'd', 'H', 'I', 'M', 'S', 'Y', 'y', 'p', 'Z', 'z', 'L'];
+
+/// The variables `workflow.*`, but those that depend on a node, and the moment that expressions take for now.
+#[derive(Debug, Default)]
+pub(crate) struct Globals {
+    pub values: BTreeMap<String, String>,
+    /// Of the event in hand, so that a replay gives the same.
+    pub now: Timestamp,
+}
+
+impl Scope for Globals {
+    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        Scope::get(&self.values, name)
+    }
+
+    fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Scope::keys(&self.values)
+    }
+
+    fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
+        self.values.keys_under(root)
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        Some(self.now)
+    }
+}
 
 /// All variables that are known from the start, and the outputs lifted so far.
 ///

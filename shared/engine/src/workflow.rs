@@ -1,7 +1,7 @@
 //! The state of one workflow, and the loop that takes a step.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     library::Library,
     nodes::BoundaryCount,
     publish::Delta,
+    variables::Globals,
 };
 
 /// One workflow: the object that everyone sees, and what is derived from it.
@@ -32,8 +33,7 @@ pub struct Workflow {
     pub(crate) now: Timestamp,
     pub(crate) stage: Stage,
     pub(crate) library: Library,
-    /// Variables `workflow.*`, but those that depend on the moment.
-    pub(crate) globals: BTreeMap<String, String>,
+    pub(crate) globals: Globals,
     pub(crate) frames: Vec<Option<Box<Frame>>>,
     /// Frames by the id of their node.
     pub(crate) live: HashMap<String, FrameId>,
@@ -115,7 +115,7 @@ impl Workflow {
             now: Timestamp::UNIX_EPOCH,
             stage: Stage::New,
             library: Library::default(),
-            globals: BTreeMap::new(),
+            globals: Globals::default(),
             frames: Vec::new(),
             live: HashMap::new(),
             spec_tagged: false,
@@ -164,7 +164,7 @@ impl Workflow {
     /// Every wish that may have been lost with the former owner. To be called once, after [`Workflow::new`] on an
     /// object with a status; harmless when repeated, since names are deterministic.
     pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
-        self.now = at;
+        self.set_now(at);
         if self.stage == Stage::New && self.object.status.phase != api::WorkflowPhase::Unknown {
             self.rebuilding = true;
             self.prepare();
@@ -186,7 +186,7 @@ impl Workflow {
             return Vec::new();
         }
         let sequence = event.sequence;
-        self.now = event.at;
+        self.set_now(event.at);
         self.watermark = sequence;
         self.apply(event.body);
         self.drain();
@@ -194,12 +194,17 @@ impl Workflow {
         while self.stage != Stage::Preparing
             && let Some(event) = self.backlog.pop_front()
         {
-            self.now = self.now.max(event.at);
+            self.set_now(self.now.max(event.at));
             self.apply(event.body);
             self.drain();
             commands.extend(self.take_commands(sequence));
         }
         commands
+    }
+
+    pub(crate) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+        self.globals.now = now;
     }
 
     fn apply(&mut self, body: Observed) {
