@@ -70,9 +70,9 @@ pub enum Error {
     /// A JSONPath that cannot be read.
     #[error("error: error parsing jsonpath {text}, {what}")]
     JsonPath { text: String, what: String },
-    /// A jq filter that is more than a path.
-    #[error("jqFilter \"{filter}\" is not supported yet in this build: only paths such as .a.b[0] are")]
-    Jq { filter: String },
+    /// No jq filter.
+    #[error("jqFilter \"{filter}\" cannot be read: {what}")]
+    Jq { filter: String, what: String },
     /// A jq filter that does not fit the object.
     #[error("jqFilter \"{filter}\": {what}")]
     JqRun { filter: String, what: String },

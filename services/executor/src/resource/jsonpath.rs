@@ -6,16 +6,8 @@ use serde_json_path::JsonPath;
 
 use super::Error;
 
-/// A step of a jq path.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Jq {
-    Key(String),
-    Index(i64),
-    Each,
-}
-
 /// How a result is printed: texts without quotes, anything else as JSON.
-pub(super) fn text(value: &Value) -> String {
+fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -164,45 +156,6 @@ fn standard(path: &str) -> Result<String, String> {
         }
     }
     Ok(out)
-}
-
-/// The steps of a jq filter that is only a path; `None` for any other.
-pub(super) fn jq_steps(filter: &str) -> Option<Vec<Jq>> {
-    let mut steps = Vec::new();
-    let mut rest = filter.strip_prefix('.')?;
-    let mut after_dot = true;
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('[') {
-            let (inner, after) = inner.split_once(']')?;
-            steps.push(match inner {
-                "" => Jq::Each,
-                text if text.starts_with('"') => Jq::Key(serde_json::from_str(text).ok()?),
-                text => Jq::Index(text.parse().ok()?),
-            });
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('.').filter(|_| !after_dot) {
-            (rest, after_dot) = (after, true);
-            if rest.is_empty() {
-                return None;
-            }
-            continue;
-        } else if after_dot && rest.starts_with('"') {
-            let end = rest[1..].find('"')? + 2;
-            steps.push(Jq::Key(serde_json::from_str(&rest[..end]).ok()?));
-            rest = &rest[end..];
-        } else if after_dot {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            if end == 0 || rest.starts_with(|c: char| c.is_ascii_digit()) {
-                return None;
-            }
-            steps.push(Jq::Key(rest[..end].to_owned()));
-            rest = &rest[end..];
-        } else {
-            return None;
-        }
-        after_dot = false;
-    }
-    Some(steps)
 }
 
 #[cfg(test)]

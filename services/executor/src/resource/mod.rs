@@ -5,6 +5,7 @@ mod action;
 mod condition;
 mod error;
 mod flags;
+mod jq;
 mod jsonpath;
 mod kinds;
 mod output;

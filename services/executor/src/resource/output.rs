@@ -4,7 +4,7 @@ use argosy_api::v1alpha1::ValueFrom;
 use serde_json::Value;
 
 use super::action::Target;
-use super::{Error, Job, jsonpath};
+use super::{Error, Job, jq, jsonpath};
 
 /// Leaves the value of each output parameter in the volume. Without an object there are only defaults.
 /// Errors: `JsonPath`, `Jq`, `JqRun`, `Refused`; those of the file system.
@@ -23,8 +23,12 @@ pub(super) async fn keep(job: &Job<'_>, target: Option<&Target>) -> Result<(), c
         None => None,
     };
     for (parameter, from) in wanted {
-        let value = match object.as_ref().map(|object| value(object, from)).transpose() {
-            Ok(value) => value.unwrap_or_default(),
+        let found = match &object {
+            Some(object) => value(object, from).await,
+            None => Ok(String::new()),
+        };
+        let value = match found {
+            Ok(value) => value,
             Err(_) if from.default.is_some() => String::new(),
             Err(error) => return Err(error.into()),
         };
@@ -35,56 +39,9 @@ pub(super) async fn keep(job: &Job<'_>, target: Option<&Target>) -> Result<(), c
     Ok(())
 }
 
-fn value(object: &Value, from: &ValueFrom) -> Result<String, Error> {
+async fn value(object: &Value, from: &ValueFrom) -> Result<String, Error> {
     match from.json_path.as_str() {
-        "" => jq(object, &from.jq_filter),
+        "" => jq::apply(object, &from.jq_filter).await,
         path => jsonpath::render(path, object),
-    }
-}
-
-/// A jq filter that is a path: `.a.b[0]["c"][]`. Texts without quotes, anything else as JSON, one result per line.
-fn jq(object: &Value, filter: &str) -> Result<String, Error> {
-    let unsupported = || Error::Jq { filter: filter.to_owned() };
-    let steps = jsonpath::jq_steps(filter.trim()).ok_or_else(unsupported)?;
-    let mut now = vec![object];
-    for step in &steps {
-        let mut next = Vec::new();
-        for value in now {
-            let failed = |what: String| Error::JqRun { filter: filter.to_owned(), what };
-            match (step, value) {
-                (jsonpath::Jq::Each, Value::Array(list)) => next.extend(list),
-                (jsonpath::Jq::Each, Value::Object(map)) => next.extend(map.values()),
-                (jsonpath::Jq::Key(key), Value::Object(map)) => next.push(map.get(key).unwrap_or(&Value::Null)),
-                (jsonpath::Jq::Index(at), Value::Array(list)) => {
-                    let at = if *at < 0 { list.len() as i64 + at } else { *at };
-                    next.push(usize::try_from(at).ok().and_then(|at| list.get(at)).unwrap_or(&Value::Null));
-                }
-                (jsonpath::Jq::Key(_) | jsonpath::Jq::Index(_), Value::Null) => next.push(value),
-                (jsonpath::Jq::Each, _) => return Err(failed(format!("cannot iterate over: {value}"))),
-                (jsonpath::Jq::Key(key), _) => return Err(failed(format!("expected an object for {key:?}: {value}"))),
-                (jsonpath::Jq::Index(at), _) => return Err(failed(format!("expected a list for [{at}]: {value}"))),
-            }
-        }
-        now = next;
-    }
-    Ok(now.into_iter().map(jsonpath::text).collect::<Vec<_>>().join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::jq;
-
-    #[test]
-    fn paths_are_jq_filters() {
-        let object = json!({"a": {"b": [{"c": "x"}, {"c": 2}], "d-e": null}});
-        let run = |filter| jq(&object, filter).map_err(|error| error.to_string());
-        assert_eq!(run(".a.b[0].c"), Ok("x".into()));
-        assert_eq!(run(".a.b[].c"), Ok("x\n2".into()));
-        assert_eq!(run(".a[\"b\"][-1]"), Ok("{\"c\":2}".into()));
-        assert_eq!(run(".a.\"d-e\".f"), Ok("null".into()));
-        assert!(run(".a | keys").is_err_and(|text| text.contains("not supported")));
-        assert!(run(".a.b.c").is_err_and(|text| text.contains("expected an object")));
     }
 }
