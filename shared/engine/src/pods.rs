@@ -71,6 +71,9 @@ impl Workflow {
             let tree = self.pod_tree(call, template, pod.limit.is_some(), &pod_name)?;
             return Shape::of_substituted(tree).manifest(&pod);
         };
+        if shape.is_literal() {
+            return shape.manifest(&pod);
+        }
         let locals = self.locals(call, &compiled.template, false);
         let of_inputs = input_variables(&template.inputs, &compiled.template);
         let (first, second): ([&dyn Scope; 2], [&dyn Scope; 3]) =

@@ -88,6 +88,11 @@ impl Shape {
         lift(&mut tree, &mut texts).then(|| Self { tree: Arc::new(tree), texts })
     }
 
+    /// There are no tags in it, hence nothing that a pod's scopes could say.
+    pub fn is_literal(&self) -> bool {
+        self.texts.is_empty()
+    }
+
     /// The manifest of one pod. Errors: a text that cannot be rendered; then the template cannot either.
     pub fn manifest(&self, pod: &Pod<'_>) -> Result<Manifest, String> {
         let mut own = vec![
