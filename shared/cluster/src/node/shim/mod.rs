@@ -1,10 +1,10 @@
 //! The small process around each run of a container's command.
 //!
-//! The outer half is forked from the [`nursery`] (`argosy __shim --nursery`). It leaves the node's session, makes the
+//! The outer half is forked from the `nursery` (`argosy __shim --nursery`). It leaves the node's session, makes the
 //! namespaces, keeps the log and tells how the run ended. The inner half, forked from the outer, is process 1 of the
 //! container: it puts the file system together, runs the command in a process group of its own, passes signals on and reaps.
 //! All are single-purpose programs with one thread; the node may die and come back while they run.
-//! The node speaks to the outer half through a channel, see [`outer`]. Who has none sends signals: SIGUSR1 means kill now,
+//! The node speaks to the outer half through a channel, see `outer`. Who has none sends signals: SIGUSR1 means kill now,
 //! any other is passed to the command's group.
 
 mod enter;
