@@ -17,7 +17,7 @@ impl Workflow {
             .map(|t| (dag.tasks[*t].step.as_ref(), self.task_id(frame, &dag.tasks[*t].step.name)))
             .collect();
         let all_ran = targets.iter().all(|(_, id)| self.phase_of(id).is_completed());
-        let inherited = if all_ran { HashMap::new() } else { self.phases_on_branches(&owner.node_id) };
+        let inherited = if all_ran { HashMap::new() } else { self.phases_on_branches(&owner.call.id) };
         let mut result = NodePhase::Succeeded;
         for (step, id) in &targets {
             let own = self.phase_of(id);

@@ -51,7 +51,7 @@ impl Workflow {
     }
 
     pub(crate) fn boundary_id(&self, call: &Call) -> String {
-        call.boundary.and_then(|b| self.frame(b)).map(|f| f.node_id.clone()).unwrap_or_default()
+        call.boundary.and_then(|b| self.frame(b)).map(|f| f.call.id.clone()).unwrap_or_default()
     }
 
     /// Makes the call, or holds it back while a limit is reached.
@@ -81,7 +81,7 @@ impl Workflow {
         match &call.parent {
             Parent::Child { frame, child } | Parent::ChildHook { frame, child } => {
                 let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
-                !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || c.node_name == call.name)
+                !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || c.call.name == call.name)
             }
             Parent::Attempt { frame } => self.frame(*frame).is_none(),
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => false,
@@ -147,8 +147,8 @@ impl Workflow {
             Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template),
             Body::Leaf | Body::Retry(_) => Vec::new(),
         };
-        self.live.insert(node_id.clone(), self.frames.len());
-        self.frames.push(Some(Box::new(Frame { node_id, call: call.clone(), template, body, results_wanted })));
+        self.live.insert(node_id, self.frames.len());
+        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body, results_wanted })));
         self.frames.len() - 1
     }
 
@@ -161,7 +161,7 @@ impl Workflow {
     /// The frame has nothing left to do.
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
         if let Some(ended) = self.frames.get_mut(frame).and_then(Option::take) {
-            self.live.remove(&ended.node_id);
+            self.live.remove(&ended.call.id);
             self.memorize(&ended);
             self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
         }

@@ -182,11 +182,11 @@ impl Workflow {
         node_name: String,
         task: usize,
     ) -> Option<Arc<Call>> {
-        let node_id = self.claim_id(&node_name);
+        let id = self.claim_id(&node_name);
         let owner = self.frame(frame)?;
         let call = Call {
-            name: node_name.clone(),
-            id: node_id.clone(),
+            name: node_name,
+            id,
             step,
             boundary: Some(frame),
             scope: owner.inner_scope(),
@@ -196,12 +196,13 @@ impl Workflow {
             depth: owner.call.depth + 1,
             attempt: None,
         };
-        let child = Child::new(call.step.clone(), node_name, node_id, task);
+        let call = Arc::new(call);
+        let child = Child::new(call.clone(), task);
         if let Some(children) = self.frame_mut(frame).and_then(Frame::children_mut) {
             children.list.push(child);
             children.open += 1;
         }
-        Some(Arc::new(call))
+        Some(call)
     }
 
     /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
@@ -232,10 +233,10 @@ impl Workflow {
     fn graph_parents(&self, parent: &Parent) -> Vec<String> {
         match parent {
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => Vec::new(),
-            Parent::Attempt { frame } => self.frame(*frame).map(|f| f.node_id.clone()).into_iter().collect(),
+            Parent::Attempt { frame } => self.frame(*frame).map(|f| f.call.id.clone()).into_iter().collect(),
             Parent::ChildHook { frame, child } => {
                 let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
-                owner.map(|c| c.node_id.clone()).into_iter().collect()
+                owner.map(|c| c.call.id.clone()).into_iter().collect()
             }
             Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
                 Some(Body::Steps(steps)) => vec![steps.group_id.clone()],
@@ -258,7 +259,7 @@ impl Workflow {
                 if let Some(child) = self.child_mut(frame, child) {
                     child.fulfilled = true;
                 }
-                if let Some(boundary) = self.frame(frame).map(|f| f.node_id.clone()) {
+                if let Some(boundary) = self.frame(frame).map(|f| f.call.id.clone()) {
                     self.check_fail_fast(&boundary);
                 }
                 self.fire_hooks(frame, child);
@@ -305,13 +306,14 @@ impl Workflow {
     /// Begins the hooks of a child whose time has come: each at most once.
     fn fire_hooks(&mut self, frame: FrameId, child: usize) {
         let Some(state) = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child)) else { return };
-        if state.step.hooks.is_empty() && state.step.on_exit.is_empty() {
+        if state.call.step.hooks.is_empty() && state.call.step.on_exit.is_empty() {
             return;
         }
-        let (step, node_id, node_name) = (state.step.clone(), state.node_id.clone(), state.node_name.clone());
-        let Some(phase) = self.node(&node_id).map(|n| n.phase) else { return };
+        let call = state.call.clone();
+        let (step, node_name) = (&call.step, &call.name);
+        let Some(phase) = self.node(&call.id).map(|n| n.phase) else { return };
         if phase.is_completed() {
-            let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(&step));
+            let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(step));
             if let Some(hook) = exit {
                 self.fire_hook(frame, child, "exit", &hook, format!("{node_name}.onExit"));
             }

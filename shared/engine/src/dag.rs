@@ -293,7 +293,7 @@ impl Workflow {
             return;
         }
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return };
-        let (boundary, scope) = (owner.node_id.clone(), dag.scope.label(self.local_name()));
+        let (boundary, scope) = (owner.call.id.clone(), dag.scope.label(self.local_name()));
         let step = dag.tasks[task].step.clone();
         let parents = self.task_parents(frame, task);
         self.create_node(NewNode {
@@ -319,7 +319,7 @@ impl Workflow {
             return vec![self.task_id(frame, &task.step.name)];
         }
         if task.dependencies.is_empty() {
-            return vec![owner.node_id.clone()];
+            return vec![owner.call.id.clone()];
         }
         let mut ends: Vec<String> =
             task.dependencies.iter().flat_map(|d| self.outbound(&dag.tasks[*d].node_id)).collect();
@@ -394,7 +394,7 @@ impl Workflow {
     pub(crate) fn child_errored(&mut self, frame: FrameId, child: usize, message: &str) {
         let Some(owner) = self.frame(frame) else { return };
         let Some(state) = owner.children().and_then(|c| c.list.get(child)) else { return };
-        let (id, name) = (state.node_id.clone(), state.node_name.clone());
+        let (id, name) = (state.call.id.clone(), state.call.name.clone());
         match &owner.body {
             Body::Steps(_) => {
                 self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}"))

@@ -116,7 +116,7 @@ impl Workflow {
             .flatten()
             .filter(|f| !matches!(f.body, Body::Steps(_) | Body::Dag(_)))
             .filter(|f| !spare_exit || !f.call.on_exit)
-            .map(|f| (f.node_id.clone(), matches!(f.body, Body::Retry(_))))
+            .map(|f| (f.call.id.clone(), matches!(f.body, Body::Retry(_))))
             .collect();
         for (id, retry) in leaves {
             if retry {

@@ -24,7 +24,7 @@ use crate::{
 impl Workflow {
     /// Ends a Steps or DAG node: its daemons with it.
     pub(crate) fn end_composite(&mut self, frame: FrameId, phase: NodePhase, message: &str, outbound: Vec<String>) {
-        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return };
+        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
         self.set_outbound(&node_id, outbound);
         self.mark(&node_id, phase, Some(message));
         self.stop_daemons(frame, &node_id);
@@ -46,7 +46,7 @@ impl Workflow {
     fn stop_daemons(&mut self, frame: FrameId, boundary: &str) {
         let Some(owner) = self.frame(frame) else { return };
         let mut candidates: Vec<String> =
-            owner.children().map(|c| c.list.iter().map(|c| c.node_id.clone()).collect()).unwrap_or_default();
+            owner.children().map(|c| c.list.iter().map(|c| c.call.id.clone()).collect()).unwrap_or_default();
         if matches!(owner.body, Body::Steps(_)) {
             candidates = self
                 .live

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use argosy_api::v1alpha1::{Template, WorkflowStep};
+use argosy_api::v1alpha1::Template;
 
 use crate::{call::Call, dag::Dag, steps::Steps};
 
@@ -12,8 +12,7 @@ pub(crate) type FrameId = usize;
 /// A live node.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    pub node_id: String,
-    /// How it was called; a retry calls it again.
+    /// How it was called, with the node's name and id; a retry calls it again.
     pub call: Arc<Call>,
     /// The template with its inputs put in.
     pub template: Arc<Template>,
@@ -59,9 +58,8 @@ pub(crate) enum Parent {
 /// A step, or a task, or one item of its loop, in its boundary.
 #[derive(Debug)]
 pub(crate) struct Child {
-    pub step: Arc<WorkflowStep>,
-    pub node_name: String,
-    pub node_id: String,
+    /// The step, and the name and id of the node.
+    pub call: Arc<Call>,
     /// The task of a DAG that it belongs to; 0 in steps.
     pub task: usize,
     /// The node itself is fulfilled.
@@ -75,8 +73,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub fn new(step: Arc<WorkflowStep>, node_name: String, node_id: String, task: usize) -> Self {
-        Self { step, node_name, node_id, task, fulfilled: false, hooks: Vec::new(), hooks_open: 0, settled: false }
+    pub fn new(call: Arc<Call>, task: usize) -> Self {
+        Self { call, task, fulfilled: false, hooks: Vec::new(), hooks_open: 0, settled: false }
     }
 }
 

@@ -22,11 +22,11 @@ impl Workflow {
         }
         let boundary = call.boundary.and_then(|b| self.frame(b));
         if let Some(frame) = boundary {
-            let counts = self.counts_of(&frame.node_id);
+            let counts = self.counts_of(&frame.call.id);
             let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
             let full = frame.template.parallelism.is_some_and(|limit| counts.active >= limit);
             if failing || full {
-                let id = frame.node_id.clone();
+                let id = frame.call.id.clone();
                 self.held_by_boundary.entry(id).or_default().push_back(call);
                 return None;
             }
@@ -136,7 +136,7 @@ impl Workflow {
 
     /// Drops everything that belongs to a boundary that has ended: frames of its children, calls that wait.
     pub(crate) fn close_boundary(&mut self, frame: FrameId) {
-        if let Some(id) = self.frame(frame).map(|f| f.node_id.clone()) {
+        if let Some(id) = self.frame(frame).map(|f| f.call.id.clone()) {
             self.held_by_boundary.remove(&id);
         }
         self.held_by_workflow.retain(|call| call.boundary != Some(frame));

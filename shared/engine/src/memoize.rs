@@ -154,9 +154,9 @@ impl Workflow {
         if ended.template.memoize.is_none() || ended.call.attempt.is_some() {
             return;
         }
-        let Some((status, entry)) = self.node(&ended.node_id).and_then(remembered) else { return };
+        let Some((status, entry)) = self.node(&ended.call.id).and_then(remembered) else { return };
         self.memo.saved.insert((status.cache_name.clone(), status.key.clone()), entry.clone());
-        self.save(&ended.node_id, &status, entry);
+        self.save(&ended.call.id, &status, entry);
     }
 
     /// Takes up what a node of a rebuilt workflow has saved.

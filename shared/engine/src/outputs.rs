@@ -21,7 +21,7 @@ impl Workflow {
     /// Errors: an output whose source has no value, and that has no default.
     pub(crate) fn outputs_of_frame(&mut self, frame: FrameId) -> Result<(), String> {
         let Some(owner) = self.frame(frame) else { return Ok(()) };
-        let (id, template) = (owner.node_id.clone(), owner.template.clone());
+        let (id, template) = (owner.call.id.clone(), owner.template.clone());
         let mut outputs = Outputs::default();
         for parameter in &template.outputs.parameters {
             if let Some(parameter) = self.output_parameter(frame, parameter)? {

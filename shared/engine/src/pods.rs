@@ -40,7 +40,7 @@ impl Workflow {
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
-        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
+        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return Ok(()) };
         self.create_container_nodes(frame);
         if let Some(due) = deadline {
             self.commands.push(Command::ArmTimer { key: timers::deadline_of(&node_id), due });
@@ -140,7 +140,7 @@ impl Workflow {
     fn create_container_nodes(&mut self, frame: FrameId) {
         let Some(frame) = self.frame(frame) else { return };
         let Some(set) = frame.template.container_set.clone() else { return };
-        let (pod_id, pod_name) = (frame.node_id.clone(), frame.call.name.clone());
+        let (pod_id, pod_name) = (frame.call.id.clone(), frame.call.name.clone());
         let scope = frame.call.scope.label(self.local_name());
         for container in &set.containers {
             let name = format!("{pod_name}.{}", container.container.name);

@@ -32,7 +32,7 @@ impl Workflow {
     /// Begins the next attempt, or takes up the last one of a rebuilt workflow.
     pub(crate) fn next_attempt(&mut self, frame: FrameId) {
         let Some(retry) = self.frame(frame) else { return };
-        let (node_id, mut call) = (retry.node_id.clone(), Call::clone(&retry.call));
+        let (node_id, mut call) = (retry.call.id.clone(), Call::clone(&retry.call));
         let attempts = self.attempts_of(&node_id);
         let Some(Body::Retry(state)) = self.frame_mut(frame).map(|f| &mut f.body) else { return };
         let rebuilt = state.attempts == 0 && !attempts.is_empty();
@@ -66,7 +66,7 @@ impl Workflow {
 
     /// An attempt is fulfilled: again, later, or the end.
     pub(crate) fn attempt_fulfilled(&mut self, frame: FrameId) {
-        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return };
+        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
         let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.node(id)).cloned() else { return };
         if last.daemoned == Some(true) && !last.phase.is_fulfilled() {
             self.update_node(&node_id, |n| {

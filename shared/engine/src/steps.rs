@@ -118,7 +118,7 @@ impl Workflow {
             return id;
         }
         let Some(owner) = self.frame(frame) else { return id };
-        let (boundary, scope) = (owner.node_id.clone(), owner.inner_scope().label(self.local_name()));
+        let (boundary, scope) = (owner.call.id.clone(), owner.inner_scope().label(self.local_name()));
         let parents = if index == 0 {
             vec![boundary.clone()]
         } else {
@@ -148,10 +148,10 @@ impl Workflow {
         let group_id = steps.group_id.clone();
         let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
             let unforgiven = children.list.iter().filter(|child| {
-                let phase = self.phase_of(&child.node_id);
-                phase.is_failed_or_error() && !continues_on(&child.step, phase)
+                let phase = self.phase_of(&child.call.id);
+                phase.is_failed_or_error() && !continues_on(&child.call.step, phase)
             });
-            unforgiven.map(|child| child.node_id.clone()).next()
+            unforgiven.map(|child| child.call.id.clone()).next()
         });
         match failed {
             Some(child) => self.mark(&group_id, NodePhase::Failed, Some(&format!("child '{child}' failed"))),

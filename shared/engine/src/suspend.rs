@@ -26,7 +26,7 @@ impl Workflow {
             .cloned()
             .collect();
         let frame = self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
-        let Some(node_id) = self.frame(frame).map(|f| f.node_id.clone()) else { return Ok(()) };
+        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return Ok(()) };
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
             self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(outputs)));

@@ -80,6 +80,6 @@ impl Workflow {
     /// Pods and suspends that have not ended and do not belong to an exit handler.
     pub(crate) fn live_leaves(&self) -> Vec<String> {
         let frames = self.frames.iter().flatten().filter(|f| matches!(f.body, Body::Leaf) && !f.call.on_exit);
-        frames.map(|f| f.node_id.clone()).collect()
+        frames.map(|f| f.call.id.clone()).collect()
     }
 }
