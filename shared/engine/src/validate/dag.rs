@@ -42,8 +42,8 @@ impl Walker<'_> {
         if uses_depends && uses_dependencies {
             self.say(format!("{place} cannot use both 'depends' and 'dependencies' in the same DAG template"));
         }
-        let ancestors = self.ancestors(&place, &dag.tasks);
-        let mut called = HashMap::new();
+        let order = self.order(&place, &dag.tasks);
+        let mut called: Vec<Option<Arc<Template>>> = Vec::with_capacity(dag.tasks.len());
         for task in &dag.tasks {
             let call = Call {
                 place: format!("{place}.tasks.{}", task.name),
@@ -61,20 +61,20 @@ impl Walker<'_> {
             self.step_in(call.place.clone());
             let target = self.follow(home, &call, is_exit);
             self.step_out();
-            called.insert(task.name.as_str(), target);
+            called.push(target);
         }
         // What is known of a task while it runs, and once it is over: of those that anything speaks of.
         let mut over = Scope::default();
         let text = if mentions_tags(template) { publish::text(template) } else { String::new() };
         let spoken_of: BTreeSet<&str> = scope::tags(&text).filter_map(|tag| task_of(tag.trim())).collect();
         for name in spoken_of {
-            if let Some(target) = called.get(name) {
+            if let Some(target) = order.index.get(name).map(|task| &called[*task]) {
                 outputs::add_to_scope(scope, &format!("tasks.{name}"), target.as_deref(), false);
                 outputs::add_to_scope(&mut over, &format!("tasks.{name}"), target.as_deref(), true);
             }
         }
-        for task in &dag.tasks {
-            let comes_before = |name: &str| ancestors.has(&task.name, name);
+        for (at, task) in dag.tasks.iter().enumerate() {
+            let comes_before = |name: &str| order.comes_before(name, at);
             let has_loop = loops(&task.with_items, &task.with_param, task.with_sequence.as_ref()) > 0;
             let is_local = |name: &str| {
                 let is_of_ancestor = task_of(name).is_some_and(comes_before);
@@ -84,12 +84,12 @@ impl Walker<'_> {
             let has_more = !task.hooks.is_empty() || task.inline.is_some();
             let own = has_more.then(|| DAGTask { hooks: BTreeMap::new(), inline: None, ..task.clone() });
             if self.check_tags(&is_local, own.as_ref().unwrap_or(task), "") {
-                self.check_dependencies(task, &comes_before, &called);
+                self.check_dependencies(task, &comes_before, &order);
             }
             self.step_out();
         }
         for target in dag.target.split_whitespace().filter(|t| !t.contains("{{") && !t.contains("}}")) {
-            if !called.contains_key(target) {
+            if !order.index.contains_key(target) {
                 self.say(format!("{place}.targets target '{target}' is not defined"));
             }
         }
@@ -97,31 +97,26 @@ impl Walker<'_> {
     }
 
     /// Arguments may speak only of tasks that come before.
-    fn check_dependencies(
-        &mut self,
-        task: &DAGTask,
-        comes_before: &dyn Fn(&str) -> bool,
-        tasks: &HashMap<&str, Option<Arc<Template>>>,
-    ) {
+    fn check_dependencies(&mut self, task: &DAGTask, comes_before: &dyn Fn(&str) -> bool, order: &Order<'_>) {
         for parameter in &task.arguments.parameters {
             let Some(value) = &parameter.value else {
                 continue;
             };
             let missing = scope::tags(value)
                 .filter_map(|tag| task_of(tag.trim()))
-                .find(|name| tasks.contains_key(name) && !comes_before(name));
+                .find(|name| order.index.contains_key(name) && !comes_before(name));
             if let Some(missing) = missing {
                 self.say(format!("missing dependency '{missing}' for parameter '{}'", parameter.name));
             }
         }
     }
 
-    /// All tasks before each task; also finds what is wrong with `depends` itself.
-    fn ancestors<'t>(&mut self, place: &str, tasks: &'t [DAGTask]) -> Ancestors<'t> {
-        let by_name: HashMap<&str, &DAGTask> = tasks.iter().map(|t| (t.name.as_str(), t)).collect();
+    /// Which tasks come before which; also finds what is wrong with `depends` itself.
+    fn order<'t>(&mut self, place: &str, tasks: &'t [DAGTask]) -> Order<'t> {
+        let index: HashMap<&str, usize> = tasks.iter().map(|t| t.name.as_str()).zip(0..).collect();
         let tolerated = |_: &str| (false, false);
-        let mut direct: HashMap<&str, Vec<&str>> = HashMap::new();
-        for task in tasks {
+        let mut parents = vec![Vec::new(); tasks.len()];
+        for (at, task) in tasks.iter().enumerate() {
             let depends = match Depends::of_task(task, &tolerated) {
                 Ok(depends) => depends,
                 Err(error) => {
@@ -130,13 +125,13 @@ impl Walker<'_> {
                 }
             };
             for name in &depends.names {
-                match by_name.get_key_value(name.as_str()) {
-                    Some((name, _)) => direct.entry(&task.name).or_default().push(name),
+                match index.get(name.as_str()) {
+                    Some(parent) => parents[at].push(*parent),
                     None => self.say(format!("{place}.tasks.{} dependency '{name}' not defined", task.name)),
                 }
             }
             for name in depends.about_items() {
-                let Some(other) = by_name.get(name) else {
+                let Some(other) = index.get(name).map(|other| &tasks[*other]) else {
                     continue;
                 };
                 if loops(&other.with_items, &other.with_param, other.with_sequence.as_ref()) == 0 {
@@ -146,11 +141,12 @@ impl Walker<'_> {
                 }
             }
         }
-        let (ancestors, in_cycle) = Ancestors::of(&direct, tasks);
+        let order = Order { index, parents };
+        let in_cycle: Vec<&str> = order.in_cycle().into_iter().map(|task| tasks[task].name.as_str()).collect();
         if !in_cycle.is_empty() {
             self.say(format!("{place}.tasks dependency cycle detected: {}", in_cycle.join("->")));
         }
-        ancestors
+        order
     }
 }
 
@@ -160,19 +156,19 @@ fn task_of(variable: &str) -> Option<&str> {
 }
 
 /// Which tasks come before which.
-struct Ancestors<'t> {
+struct Order<'t> {
     index: HashMap<&'t str, usize>,
     /// Direct dependencies, by index of the task.
     parents: Vec<Vec<usize>>,
 }
 
-impl<'t> Ancestors<'t> {
+impl Order<'_> {
     /// Searched for when asked: few tasks speak of others, and most of those of one just before them.
-    fn has(&self, task: &str, other: &str) -> bool {
-        let (Some(task), Some(other)) = (self.index.get(task), self.index.get(other)) else {
+    fn comes_before(&self, other: &str, task: usize) -> bool {
+        let Some(other) = self.index.get(other) else {
             return false;
         };
-        let mut stack = vec![*task];
+        let mut stack = vec![task];
         let mut seen = HashSet::new();
         while let Some(task) = stack.pop() {
             if self.parents[task].contains(other) {
@@ -183,18 +179,14 @@ impl<'t> Ancestors<'t> {
         false
     }
 
-    /// From the direct dependencies; with the tasks that wait for each other.
-    fn of(direct: &HashMap<&'t str, Vec<&'t str>>, tasks: &'t [DAGTask]) -> (Self, Vec<&'t str>) {
-        let names = tasks.iter().map(|t| t.name.as_str());
-        let index: HashMap<&str, usize> = names.clone().zip(0..).collect();
-        let parents_of = |name| direct.get(name).into_iter().flatten().map(|parent| index[parent]).collect();
-        let parents: Vec<Vec<usize>> = names.clone().map(parents_of).collect();
-        let mut waits: Vec<usize> = parents.iter().map(Vec::len).collect();
-        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
-        for (task, parents) in parents.iter().enumerate() {
+    /// The tasks that wait for each other.
+    fn in_cycle(&self) -> Vec<usize> {
+        let mut waits: Vec<usize> = self.parents.iter().map(Vec::len).collect();
+        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); waits.len()];
+        for (task, parents) in self.parents.iter().enumerate() {
             parents.iter().for_each(|parent| dependents[*parent].push(task));
         }
-        let mut ready: VecDeque<usize> = (0..tasks.len()).filter(|i| waits[*i] == 0).collect();
+        let mut ready: VecDeque<usize> = (0..waits.len()).filter(|task| waits[*task] == 0).collect();
         while let Some(task) = ready.pop_front() {
             for dependent in &dependents[task] {
                 waits[*dependent] -= 1;
@@ -203,7 +195,6 @@ impl<'t> Ancestors<'t> {
                 }
             }
         }
-        let in_cycle = names.zip(&waits).filter(|(_, waits)| **waits > 0).map(|(name, _)| name).collect();
-        (Self { index, parents }, in_cycle)
+        (0..waits.len()).filter(|task| waits[*task] > 0).collect()
     }
 }
