@@ -116,7 +116,7 @@ async fn runs(api: &Api<DynamicObject>, name: &str, pods_min: usize) -> Result<(
     let ended = |object: Option<&DynamicObject>| {
         object.is_some_and(|object| ["Succeeded", "Failed", "Error"].contains(&phase(object).as_str()))
     };
-    let waited = tokio::time::timeout(Duration::from_secs(60), await_condition(api.clone(), name, ended)).await;
+    let waited = tokio::time::timeout(Duration::from_secs(180), await_condition(api.clone(), name, ended)).await;
     waited.with_context(|| format!("{name} did not end"))??;
     let object = api.get(name).await?;
     ensure!(phase(&object) == "Succeeded", "{name}: {}", object.data["status"]);
@@ -195,10 +195,10 @@ async fn a_lost_server(binary: &Path) -> Result<()> {
     };
     let wait = |name, condition| {
         let waiting = await_condition(api.clone(), name, condition);
-        tokio::time::timeout(Duration::from_secs(90), waiting)
+        tokio::time::timeout(Duration::from_secs(240), waiting)
     };
     api.create(&PostParams::default(), &slow("under-services")?).await?;
-    tokio::time::timeout(Duration::from_secs(60), await_condition(api.clone(), "under-services", begun)).await??;
+    tokio::time::timeout(Duration::from_secs(180), await_condition(api.clone(), "under-services", begun)).await??;
     server.kill();
     server.start_empty()?;
     // Made while there are no streams.
@@ -207,7 +207,7 @@ async fn a_lost_server(binary: &Path) -> Result<()> {
         wait(name, ended).await.with_context(|| format!("{name} did not end"))??;
     }
     api.create(&PostParams::default(), &slow("without-services")?).await?;
-    tokio::time::timeout(Duration::from_secs(60), await_condition(api.clone(), "without-services", begun)).await??;
+    tokio::time::timeout(Duration::from_secs(180), await_condition(api.clone(), "without-services", begun)).await??;
     one.end().await?;
     two.end().await?;
     server.kill();
@@ -235,7 +235,7 @@ async fn examples_run(binary: &Path) -> Result<()> {
     for _ in 0..2 {
         let system = start(&server.url()).await?;
         let api = workflows(system.client("argo"));
-        let all: Result<Vec<()>> = tokio::time::timeout(Duration::from_secs(120), async {
+        let all: Result<Vec<()>> = tokio::time::timeout(Duration::from_secs(300), async {
             let mut ended = Vec::new();
             for (name, pods_min) in EXAMPLES {
                 ended.push(runs(&api, name, pods_min).await?);
