@@ -1,6 +1,8 @@
 //! The local node with a real Docker or Podman, when `ARGOSY_TEST_RUNTIME` names one (`docker` or `podman`), its program
 //! answers, and a static busybox is on `PATH` to make an image of. Skipped otherwise, and says so.
 
+mod pods;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use pods::{ended, phase, ready, running, terminated};
 
 /// The image of these tests, with an entrypoint.
 const IMAGE: &str = "localhost/argosy-test:entry";
@@ -184,29 +188,6 @@ fn started(node: &Node) -> (CancellationToken, JoinHandle<()>) {
     let (stop, node) = (CancellationToken::new(), node.clone());
     let token = stop.clone();
     (stop, tokio::spawn(async move { node.run(token).await }))
-}
-
-fn phase(pod: &Pod) -> &str {
-    pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default()
-}
-
-fn ended(pod: &Pod) -> bool {
-    matches!(phase(pod), "Succeeded" | "Failed")
-}
-
-fn running(pod: &Pod) -> bool {
-    phase(pod) == "Running"
-}
-
-fn ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
-    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
-}
-
-fn terminated(pod: &Pod, container: &str) -> Option<ContainerStateTerminated> {
-    let status = pod.status.as_ref()?;
-    let mut all = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
-    all.find(|c| c.name == container)?.state.clone()?.terminated
 }
 
 fn sh(script: &str) -> Value {

@@ -16,8 +16,8 @@ impl Workflow {
         if self.is_free_for(&first, node_name) {
             return first;
         }
-        let others = (1u32..).map(|number| names::numbered_id(&first, number));
-        others.into_iter().find(|id| self.is_free_for(id, node_name)).unwrap_or(first)
+        let mut others = (1u32..).map(|number| names::numbered_id(&first, number));
+        others.find(|id| self.is_free_for(id, node_name)).unwrap_or_else(|| first.clone())
     }
 
     /// The same, for a node that is going to be created: from now on no other name gets that id.
