@@ -73,13 +73,13 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
     nodes.sort_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
     let containers = |id: &str| {
         let inner = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Container);
-        inner.filter(|node| node.boundary_id == id).map(|node| node.display_name.clone()).collect()
+        inner.filter(|node| node.boundary_id == id).map(|node| node.display_name.to_string()).collect()
     };
     let named = |node: &argosy_api::v1alpha1::NodeStatus| {
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| r.template.as_str());
         PodOf {
             name: pod_name(&workflow.metadata.name, &node.name, template, &node.id, version),
-            display: node.display_name.clone(),
+            display: node.display_name.to_string(),
             phase: node.phase,
             started: node.started_at.map(|at| at.0),
             containers: containers(&node.id),

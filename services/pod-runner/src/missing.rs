@@ -91,8 +91,8 @@ async fn check(
         let why = format!("unfinished:{}", owned.lease.epoch);
         return Ok(observers.send(&pod_key, Sight::Asked { pod: Box::new(pod), why }).await?);
     }
-    tracing::info!(workflow.uid = key.uid, node.id = node.id, pod = name, "pod went while nobody watched");
-    let pod = PodSummary { node_id: node.id.clone(), name: name.clone(), deleted: true, ..PodSummary::default() };
+    tracing::info!(workflow.uid = key.uid, node.id = node.id.as_str(), pod = name, "pod went while nobody watched");
+    let pod = PodSummary { node_id: node.id.to_string(), name: name.clone(), deleted: true, ..PodSummary::default() };
     let message = ObservedMessage {
         schema: SCHEMA,
         at: around.host.clock.now(),

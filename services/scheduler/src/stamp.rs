@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_actor::{HEADER_PART, HEADER_PREVIOUS, WorkflowKey};
+use argosy_api::ArcStr;
 use argosy_api::message::{CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
@@ -39,6 +40,7 @@ impl Outgoing {
             match command {
                 Command::Cluster { node_id, command } => {
                     let WorkflowKey { uid, namespace, name } = origin.workflow.clone();
+                    let node_id = node_id.to_string();
                     let subject = subject::Command { shard: origin.shard, uid: uid.clone(), node: node_id.clone() };
                     let message = CommandMessage {
                         schema: SCHEMA,
@@ -144,7 +146,7 @@ fn pieces(mut growth: Growth, bytes_max: usize) -> Vec<Growth> {
         return vec![Growth { ids, ..growth }];
     }
     let piece =
-        |(at, ids): (usize, &[String])| Growth { from: growth.from + at * count, ids: ids.to_vec(), ..growth.clone() };
+        |(at, ids): (usize, &[ArcStr])| Growth { from: growth.from + at * count, ids: ids.to_vec(), ..growth.clone() };
     ids.chunks(count).enumerate().map(piece).collect()
 }
 
@@ -168,9 +170,13 @@ mod tests {
 
     #[test]
     fn a_large_status_is_cut_and_only_its_last_part_says_so() {
-        let node =
-            |n: usize| (format!("n{n:03}"), NodeStatus { message: "x".repeat(100), ..NodeStatus::default() }.into());
-        let children: Vec<String> = (0..1000).map(|n| format!("child-{n}")).collect();
+        let node = |n: usize| {
+            (
+                ArcStr::from(format!("n{n:03}")),
+                NodeStatus { message: "x".repeat(100).into(), ..NodeStatus::default() }.into(),
+            )
+        };
+        let children: Vec<ArcStr> = (0..1000).map(|n| format!("child-{n}").into()).collect();
         let status = StatusChanged {
             observed_sequence: 9,
             nodes: (0..100).map(node).collect(),
@@ -183,7 +189,7 @@ mod tests {
         assert!(parts.iter().all(|part| serde_json::to_vec(part).expect("JSON").len() < 5000));
         assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
         assert_eq!(parts.last().map(|part| (part.last, part.removed_nodes.len())), Some((true, 1)));
-        let mut list = vec!["a".to_owned(), "b".to_owned()];
+        let mut list: Vec<ArcStr> = vec!["a".into(), "b".into()];
         parts.iter().flat_map(|part| &part.grown).for_each(|growth| growth.apply(&mut list));
         assert_eq!(list[2..], children);
         let nodes: BTreeMap<_, _> = parts.into_iter().flat_map(|part| part.nodes).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use argosy_actor::compressed;
+use argosy_api::ArcStr;
 use argosy_api::digest::{self, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Growth, NodeList, StatusChanged, WorkflowDelta};
@@ -46,7 +47,7 @@ pub struct Fold {
     /// OBSERVED sequence of the last step that is in, whole.
     sequence: u64,
     /// JSON text of each node.
-    nodes: BTreeMap<String, Box<str>>,
+    nodes: BTreeMap<ArcStr, Box<str>>,
     nodes_bytes: usize,
     nodes_digest: u64,
     /// Members of the status besides its nodes.
@@ -57,15 +58,15 @@ pub struct Fold {
     /// until somebody edited the object.
     changes: Value,
     /// Nodes that were folded and are not written, with the text that the API has.
-    dirty: BTreeMap<String, Option<Box<str>>>,
+    dirty: BTreeMap<ArcStr, Option<Box<str>>>,
     /// Those of them of which only lists grew: the rest of such a node was not said anew.
-    grown: BTreeSet<String>,
+    grown: BTreeSet<ArcStr>,
     delta: WorkflowDelta,
     is_compressed: bool,
     /// The API has the nodes as the object's own member.
     is_plain_written: bool,
     /// Changes of nodes that are not in `nodes` yet.
-    unsettled: BTreeMap<String, Unsettled>,
+    unsettled: BTreeMap<ArcStr, Unsettled>,
     /// Parts of a step that is not complete.
     parts: Vec<StatusChanged>,
     /// Something was folded that the API has not.
@@ -110,7 +111,7 @@ impl Fold {
         };
         if let Value::Object(nodes) = nodes {
             for (id, node) in nodes {
-                fold.put(&id, Some(node));
+                fold.put(&id.into(), Some(node));
             }
         }
         fold.dirty.clear();
@@ -245,14 +246,14 @@ impl Fold {
     }
 
     /// Sets or removes a node.
-    fn put(&mut self, id: &str, node: Option<Value>) {
+    fn put(&mut self, id: &ArcStr, node: Option<Value>) {
         let text = node.as_ref().map(|node| node.to_string().into_boxed_str());
         let before = match &text {
-            Some(text) => self.nodes.insert(id.to_owned(), text.clone()),
+            Some(text) => self.nodes.insert(id.clone(), text.clone()),
             None => self.nodes.remove(id),
         };
         if before == text {
-            self.dirty.entry(id.to_owned()).or_insert(before);
+            self.dirty.entry(id.clone()).or_insert(before);
             return;
         }
         let share = |text: &str| serde_json::from_str(text).map_or(0, |node| digest::of_node(id, &node));
@@ -264,7 +265,7 @@ impl Fold {
             self.nodes_bytes += text.len() + id.len();
             self.nodes_digest = self.nodes_digest.wrapping_add(digest::of_node(id, node));
         }
-        self.dirty.entry(id.to_owned()).or_insert(before);
+        self.dirty.entry(id.clone()).or_insert(before);
     }
 
     /// The merge patch that brings the object up to date, on the condition that it is still as it was read.
@@ -321,7 +322,7 @@ impl Fold {
                 (None, None) => None,
             };
             if let Some(change) = change {
-                nodes.insert(id.clone(), change);
+                nodes.insert(id.to_string(), change);
             }
         }
         Ok(nodes)
@@ -334,7 +335,7 @@ impl Fold {
             if index > 0 {
                 text.push(',');
             }
-            text.push_str(&Value::String(id.clone()).to_string());
+            text.push_str(&Value::String(id.to_string()).to_string());
             text.push(':');
             text.push_str(node);
         }
@@ -383,7 +384,7 @@ impl Fold {
     }
 
     /// A node as it is here, or, on top of what others made of it meanwhile, with what changed here.
-    fn rebased(&self, id: &str, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
+    fn rebased(&self, id: &ArcStr, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
         let Some(ours) = self.nodes.get(id) else {
             return Ok(None);
         };

@@ -5,3 +5,6 @@ pub mod labels;
 pub mod message;
 pub mod names;
 pub mod v1alpha1;
+
+/// Text that is shared, not copied: ids, and what stands in very many nodes.
+pub use arcstr::ArcStr;

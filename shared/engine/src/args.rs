@@ -37,7 +37,7 @@ impl Workflow {
 
     pub(crate) fn locals(&self, call: &Call, template: &Template, retried: bool) -> BTreeMap<String, String> {
         let mut locals = call.attempt.as_ref().map(|a| a.variables.clone()).unwrap_or_default();
-        locals.insert("node.name".to_owned(), call.name.clone());
+        locals.insert("node.name".to_owned(), call.name.to_string());
         if !retried && matches!(crate::call::kind_of(template), crate::call::Kind::Pod) {
             locals.insert("pod.name".to_owned(), self.pod_name(call));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowStep};
 
 use crate::{Workflow, frame::FrameId, steps::continues_on};
@@ -11,7 +12,7 @@ impl Workflow {
     /// Failed and Error beat Succeeded. Source: Argo `assessDAGPhase`; inventory §8, row 4.
     pub(crate) fn assess_dag(&self, frame: FrameId) -> NodePhase {
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return NodePhase::Error };
-        let targets: Vec<(&WorkflowStep, String)> = dag
+        let targets: Vec<(&WorkflowStep, ArcStr)> = dag
             .targets
             .iter()
             .map(|t| (dag.tasks[*t].step.as_ref(), self.task_id(frame, &dag.tasks[*t].step.name)))
@@ -63,9 +64,9 @@ impl Workflow {
 
     /// What follows a retry node: the children of its last attempt, and hooks.
     fn after_retry<'a>(&'a self, node: &'a NodeStatus) -> Vec<&'a str> {
-        let hooked = |id: &&String| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
+        let hooked = |id: &&ArcStr| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
         let hooks = node.children.iter().filter(hooked);
         let last = self.attempts_of(&node.id).last().and_then(|id| self.node(id));
-        last.into_iter().flat_map(|last| &last.children).chain(hooks).map(String::as_str).collect()
+        last.into_iter().flat_map(|last| &last.children).chain(hooks).map(ArcStr::as_str).collect()
     }
 }

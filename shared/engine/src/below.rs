@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodeStatus, Nodes};
 
 /// Done and total.
@@ -52,7 +53,7 @@ impl<'a> Below<'a> {
     }
 
     /// The sum over each node that `wanted` holds for, and all below it, by the node's id.
-    pub fn sums(mut self, wanted: impl Fn(&NodeStatus) -> bool) -> Vec<(String, Sum)> {
+    pub fn sums(mut self, wanted: impl Fn(&NodeStatus) -> bool) -> Vec<(ArcStr, Sum)> {
         let nodes: Vec<usize> = (0..self.nodes.len()).filter(|i| wanted(self.nodes[*i])).collect();
         nodes.into_iter().map(|i| (self.nodes[i].id.clone(), self.sum(i))).collect()
     }
@@ -143,8 +144,8 @@ mod tests {
         let node = |(i, down): (usize, &Vec<usize>)| {
             let mut children: Vec<usize> = down.iter().map(|d| i + d).filter(|c| *c < edges.len()).collect();
             children.dedup();
-            let children = children.into_iter().map(|c| c.to_string()).collect();
-            (i.to_string(), NodeStatus { id: i.to_string(), children, ..Default::default() })
+            let children = children.into_iter().map(|c| arcstr::format!("{c}")).collect();
+            (i.to_string(), NodeStatus { id: arcstr::format!("{i}"), children, ..Default::default() })
         };
         edges.iter().enumerate().map(node).collect()
     }
@@ -153,7 +154,7 @@ mod tests {
         let (mut seen, mut stack) = (HashSet::new(), vec![root]);
         while let Some(id) = stack.pop() {
             if seen.insert(id) {
-                stack.extend(nodes[id].children.iter().map(String::as_str));
+                stack.extend(nodes[id].children.iter().map(ArcStr::as_str));
             }
         }
         (seen.len() as u64, seen.len() as u64)

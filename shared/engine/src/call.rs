@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arcstr::ArcStr;
 use argosy_api::{
     names::{self, PodNameVersion},
     v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowPhase, WorkflowStep},
@@ -19,8 +20,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// Name of the node to be, and its id.
-    pub name: String,
-    pub id: String,
+    pub name: ArcStr,
+    pub id: ArcStr,
     /// Names the template, and carries the arguments, resolved.
     pub step: Arc<WorkflowStep>,
     /// The Steps or DAG frame around it.
@@ -50,7 +51,7 @@ impl Workflow {
         self.frames.get_mut(id)?.as_deref_mut()
     }
 
-    pub(crate) fn boundary_id(&self, call: &Call) -> String {
+    pub(crate) fn boundary_id(&self, call: &Call) -> ArcStr {
         call.boundary.and_then(|b| self.frame(b)).map(|f| f.call.id.clone()).unwrap_or_default()
     }
 
@@ -137,7 +138,7 @@ impl Workflow {
         let node_id = self.create_called(call, kind, phase, "");
         if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
             let inputs = template.inputs.clone();
-            self.update_node(&node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(inputs)));
+            self.update_node(&node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(Box::new(inputs))));
         }
         if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
             self.update_node(&node_id, |n| set_text(&mut n.display_name, text));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{
     self as api, LifecycleHook, NodeFlag, NodePhase, NodeType, Parameter, TemplateRef, WorkflowStep,
 };
@@ -141,7 +142,7 @@ impl Workflow {
         &mut self,
         frame: FrameId,
         step: Arc<WorkflowStep>,
-        node_name: String,
+        node_name: ArcStr,
         task: usize,
     ) -> Result<(), String> {
         let Some(call) = self.enlist(frame, step, node_name, task) else { return Ok(()) };
@@ -167,7 +168,7 @@ impl Workflow {
     }
 
     /// A loop over nothing is a skipped node.
-    pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: &WorkflowStep, node_name: String) {
+    pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: &WorkflowStep, node_name: ArcStr) {
         if let Some(call) = self.enlist(frame, Arc::new(step.clone()), node_name, 0) {
             self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, EMPTY_LOOP);
             self.work.push_back(Work::Fulfilled(call.parent.clone()));
@@ -179,7 +180,7 @@ impl Workflow {
         &mut self,
         frame: FrameId,
         step: Arc<WorkflowStep>,
-        node_name: String,
+        node_name: ArcStr,
         task: usize,
     ) -> Option<Arc<Call>> {
         let id = self.claim_id(&node_name);
@@ -206,19 +207,20 @@ impl Workflow {
     }
 
     /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
-    pub(crate) fn create_called(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> String {
+    pub(crate) fn create_called(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> ArcStr {
         let id = call.id.clone();
         if self.node(&id).is_some() {
             return id;
         }
-        let label = call.scope.label(self.local_name());
+        let scope = self.scope_label(&call.scope);
         let boundary = self.boundary_id(call);
         self.create_node(NewNode {
-            name: &call.name,
+            id: id.clone(),
+            name: call.name.clone(),
             kind,
             step: Some(&call.step),
-            scope: &label,
-            boundary: &boundary,
+            scope,
+            boundary,
             phase,
             flag: call.flag.clone(),
             message,
@@ -230,7 +232,7 @@ impl Workflow {
     }
 
     /// The nodes that a call's node becomes a child of.
-    fn graph_parents(&self, parent: &Parent) -> Vec<String> {
+    fn graph_parents(&self, parent: &Parent) -> Vec<ArcStr> {
         match parent {
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => Vec::new(),
             Parent::Attempt { frame } => self.frame(*frame).map(|f| f.call.id.clone()).into_iter().collect(),
@@ -315,7 +317,7 @@ impl Workflow {
         if phase.is_completed() {
             let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(step));
             if let Some(hook) = exit {
-                self.fire_hook(frame, child, "exit", &hook, format!("{node_name}.onExit"));
+                self.fire_hook(frame, child, "exit", &hook, arcstr::format!("{node_name}.onExit"));
             }
         }
         if matches!(phase, NodePhase::Skipped | NodePhase::Omitted | NodePhase::Pending) {
@@ -325,11 +327,11 @@ impl Workflow {
             return;
         }
         for (key, hook) in step.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
-            self.fire_hook(frame, child, key, hook, format!("{node_name}.hooks.{key}"));
+            self.fire_hook(frame, child, key, hook, arcstr::format!("{node_name}.hooks.{key}"));
         }
     }
 
-    fn fire_hook(&mut self, frame: FrameId, child: usize, key: &str, hook: &LifecycleHook, name: String) {
+    fn fire_hook(&mut self, frame: FrameId, child: usize, key: &str, hook: &LifecycleHook, name: ArcStr) {
         let begun = self.child_mut(frame, child).is_none_or(|c| c.hooks.iter().any(|k| k == key));
         if begun {
             return;

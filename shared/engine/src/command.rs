@@ -1,5 +1,6 @@
 //! What goes in and what comes out.
 
+use arcstr::ArcStr;
 use argosy_api::message::{ClusterCommand, LookupKey, Observed, StatusChanged};
 use jiff::Timestamp;
 
@@ -22,7 +23,7 @@ pub type Lookup = LookupKey;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// For the pod-runner.
-    Cluster { node_id: String, command: ClusterCommand },
+    Cluster { node_id: ArcStr, command: ClusterCommand },
     /// Report [`Observed::TimerFired`] with this key once `due` has come. Arming a key again moves it.
     ArmTimer { key: String, due: Timestamp },
     /// Answer with [`Observed::LookedUp`].

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     depends::{Depends, TaskResult},
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
-    nodes::{NewNode, set},
+    nodes::{NewNode, set_text},
     workflow::Work,
 };
 
@@ -36,7 +37,7 @@ pub(crate) struct Dag {
 pub(crate) struct Task {
     pub step: Arc<WorkflowStep>,
     /// Id of the task's node; empty until the task begins.
-    node_id: String,
+    node_id: ArcStr,
     depends: Depends,
     /// Indices of `depends.names`.
     pub dependencies: Vec<usize>,
@@ -80,7 +81,7 @@ impl Dag {
                 .collect::<Result<_, _>>()?;
             tasks.push(Task {
                 step: Arc::new(step_of(task)),
-                node_id: String::new(),
+                node_id: ArcStr::new(),
                 waits_for: dependencies.len(),
                 depends,
                 dependencies,
@@ -180,12 +181,12 @@ impl Workflow {
         }
     }
 
-    fn task_name(&self, frame: FrameId, name: &str) -> String {
-        self.frame(frame).map(|f| format!("{}.{name}", f.call.name)).unwrap_or_default()
+    fn task_name(&self, frame: FrameId, name: &str) -> ArcStr {
+        self.frame(frame).map(|f| arcstr::format!("{}.{name}", f.call.name)).unwrap_or_default()
     }
 
     /// Node id of a task of the frame.
-    pub(crate) fn task_id(&self, frame: FrameId, name: &str) -> String {
+    pub(crate) fn task_id(&self, frame: FrameId, name: &str) -> ArcStr {
         let task = self.dag(frame).and_then(|dag| dag.tasks.get(*dag.by_name.get(name)?));
         match task {
             Some(task) if !task.node_id.is_empty() => task.node_id.clone(),
@@ -233,9 +234,9 @@ impl Workflow {
     }
 
     /// The node of a loop, which is a child with hooks of its own.
-    fn begin_group(&mut self, frame: FrameId, task: usize, step: &Arc<WorkflowStep>, name: &str) -> Option<usize> {
+    fn begin_group(&mut self, frame: FrameId, task: usize, step: &Arc<WorkflowStep>, name: &ArcStr) -> Option<usize> {
         self.create_task_node(frame, task, name, NodeType::TaskGroup, NodePhase::Running, "");
-        let call = self.enlist(frame, step.clone(), name.to_owned(), task)?;
+        let call = self.enlist(frame, step.clone(), name.clone(), task)?;
         let Parent::Child { child, .. } = call.parent else { return None };
         self.work.push_back(Work::Changed(call.parent.clone()));
         Some(child)
@@ -274,7 +275,7 @@ impl Workflow {
     }
 
     /// Gives a task a node that says why it does not run.
-    fn end_task(&mut self, frame: FrameId, task: usize, name: &str, phase: NodePhase, message: &str) {
+    fn end_task(&mut self, frame: FrameId, task: usize, name: &ArcStr, phase: NodePhase, message: &str) {
         self.create_task_node(frame, task, name, NodeType::Skipped, phase, message);
         self.task_settled(frame, task);
     }
@@ -283,7 +284,7 @@ impl Workflow {
         &mut self,
         frame: FrameId,
         task: usize,
-        name: &str,
+        name: &ArcStr,
         kind: NodeType,
         phase: NodePhase,
         message: &str,
@@ -293,15 +294,17 @@ impl Workflow {
             return;
         }
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return };
-        let (boundary, scope) = (owner.call.id.clone(), dag.scope.label(self.local_name()));
+        let (boundary, scope) = (owner.call.id.clone(), dag.scope.clone());
         let step = dag.tasks[task].step.clone();
         let parents = self.task_parents(frame, task);
+        let scope = self.scope_label(&scope);
         self.create_node(NewNode {
-            name,
+            id: id.clone(),
+            name: name.clone(),
             kind,
             step: Some(&step),
-            scope: &scope,
-            boundary: &boundary,
+            scope,
+            boundary,
             phase,
             flag: NodeFlag::default(),
             message,
@@ -312,7 +315,7 @@ impl Workflow {
     }
 
     /// What a task's node hangs below: its group, the ends of what it depends on, or the DAG itself.
-    pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<String> {
+    pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<ArcStr> {
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
         let Some(task) = dag.tasks.get(task) else { return Vec::new() };
         if task.group.is_some() {
@@ -321,7 +324,7 @@ impl Workflow {
         if task.dependencies.is_empty() {
             return vec![owner.call.id.clone()];
         }
-        let mut ends: Vec<String> =
+        let mut ends: Vec<ArcStr> =
             task.dependencies.iter().flat_map(|d| self.outbound(&dag.tasks[*d].node_id)).collect();
         ends.sort_unstable();
         ends.dedup();
@@ -401,7 +404,7 @@ impl Workflow {
             }
             Body::Dag(_) => {
                 let message = format!("task '{name}' errored: {message}");
-                self.update_node(&id, |n| set(&mut n.message, message));
+                self.update_node(&id, |n| set_text(&mut n.message, &message));
                 self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}

@@ -1,5 +1,6 @@
 //! Edits of the object by others: its creation, shutdown, suspend and resume, nodes set by hand, a retry.
 
+use arcstr::ArcStr;
 use argosy_api::{
     message::ClusterCommand,
     v1alpha1::{self as api, NodePhase, NodeType},
@@ -53,7 +54,7 @@ impl Workflow {
         if spec.parallelism != before.parallelism {
             let parallelism = spec.parallelism;
             std::sync::Arc::make_mut(&mut self.spec).parallelism = parallelism;
-            self.freed.insert(String::new());
+            self.freed.insert(ArcStr::new());
         }
         if self.object.spec.active_deadline_seconds != before.active_deadline_seconds {
             let secs = self.object.spec.active_deadline_seconds;
@@ -73,7 +74,7 @@ impl Workflow {
             if self.stage == Stage::Held {
                 self.enter();
             }
-            self.freed.insert(String::new());
+            self.freed.insert(ArcStr::new());
         }
     }
 
@@ -110,7 +111,7 @@ impl Workflow {
             return self.complete(api::WorkflowPhase::Failed, &format!("Stopped with strategy '{strategy}'"));
         }
         let spare_exit = strategy != "Terminate";
-        let leaves: Vec<(String, bool)> = self
+        let leaves: Vec<(ArcStr, bool)> = self
             .frames
             .iter()
             .flatten()

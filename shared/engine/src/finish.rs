@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::ClusterCommand,
@@ -23,7 +24,7 @@ use crate::{
 
 impl Workflow {
     /// Ends a Steps or DAG node: its daemons with it.
-    pub(crate) fn end_composite(&mut self, frame: FrameId, phase: NodePhase, message: &str, outbound: Vec<String>) {
+    pub(crate) fn end_composite(&mut self, frame: FrameId, phase: NodePhase, message: &str, outbound: Vec<ArcStr>) {
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
         self.set_outbound(&node_id, outbound);
         self.mark(&node_id, phase, Some(message));
@@ -45,7 +46,7 @@ impl Workflow {
     /// Daemons end with their boundary, as successes.
     fn stop_daemons(&mut self, frame: FrameId, boundary: &str) {
         let Some(owner) = self.frame(frame) else { return };
-        let mut candidates: Vec<String> =
+        let mut candidates: Vec<ArcStr> =
             owner.children().map(|c| c.list.iter().map(|c| c.call.id.clone()).collect()).unwrap_or_default();
         if matches!(owner.body, Body::Steps(_)) {
             candidates = self
@@ -56,7 +57,7 @@ impl Workflow {
                 .collect();
             candidates.sort();
         }
-        let attempts: Vec<String> = candidates.iter().flat_map(|id| self.attempts_of(id)).collect();
+        let attempts: Vec<ArcStr> = candidates.iter().flat_map(|id| self.attempts_of(id)).collect();
         for id in candidates.into_iter().chain(attempts) {
             if self.node(&id).and_then(|n| n.daemoned) != Some(true) {
                 continue;
@@ -117,7 +118,7 @@ impl Workflow {
             }
             self.hooks_begun.insert(key.clone());
             self.hooks_open += 1;
-            let name = format!("{}.hooks.{key}", self.object.metadata.name);
+            let name = arcstr::format!("{}.hooks.{key}", self.object.metadata.name);
             self.call_hook(name, hook, Parent::WorkflowHook(key.clone()));
         }
     }
@@ -128,7 +129,7 @@ impl Workflow {
                 .unwrap_or(false)
     }
 
-    fn call_hook(&mut self, name: String, hook: &LifecycleHook, parent: Parent) {
+    fn call_hook(&mut self, name: ArcStr, hook: &LifecycleHook, parent: Parent) {
         let step = WorkflowStep {
             template: hook.template.clone(),
             template_ref: hook.template_ref.clone(),
@@ -168,7 +169,9 @@ impl Workflow {
         });
         self.set_exit_variables();
         match hook.filter(|hook| self.object.spec.shutdown != "Terminate" && self.hook_holds(hook)) {
-            Some(hook) => self.call_hook(format!("{}.onExit", self.object.metadata.name), &hook, Parent::OnExit),
+            Some(hook) => {
+                self.call_hook(arcstr::format!("{}.onExit", self.object.metadata.name), &hook, Parent::OnExit)
+            }
             None => self.conclude(),
         }
     }
@@ -211,9 +214,9 @@ impl Workflow {
         let entry_message = self.entry().map(|n| n.message.clone()).unwrap_or_default();
         let exit = self.node(&self.id_of(&format!("{}.onExit", self.object.metadata.name))).cloned();
         let message = match phase {
-            WorkflowPhase::Succeeded => String::new(),
+            WorkflowPhase::Succeeded => ArcStr::new(),
             _ if !self.object.spec.shutdown.is_empty() => {
-                format!("Stopped with strategy '{}'", self.object.spec.shutdown)
+                arcstr::format!("Stopped with strategy '{}'", self.object.spec.shutdown)
             }
             _ => entry_message,
         };
@@ -252,8 +255,8 @@ impl Workflow {
         self.delta.completed = true;
     }
 
-    fn live_pods(&self) -> Vec<String> {
-        let mut ids: Vec<String> =
+    fn live_pods(&self) -> Vec<ArcStr> {
+        let mut ids: Vec<ArcStr> =
             self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect();
         ids.sort();
         ids
@@ -293,7 +296,7 @@ impl Workflow {
                 resource_kind: "PersistentVolumeClaim".into(),
                 name,
             };
-            self.commands.push(Command::Cluster { node_id: self.object.metadata.name.clone(), command });
+            self.commands.push(Command::Cluster { node_id: self.object.metadata.name.as_str().into(), command });
         }
         self.delta.fields.insert(Field::Claims);
     }

@@ -2,38 +2,39 @@
 //! among 100,000 it is more likely than not. The one that comes second gets a number behind its id, and its pod behind
 //! its name.
 
+use arcstr::ArcStr;
 use argosy_api::names;
 
 use crate::Workflow;
 
 impl Workflow {
     /// The id of the node by that name: of the one there is, or of one that is about to be.
-    pub(crate) fn id_of(&self, node_name: &str) -> String {
+    pub(crate) fn id_of(&self, node_name: &str) -> ArcStr {
         if let Some(id) = self.renumbered.get(node_name) {
             return id.clone();
         }
-        let first = names::node_id(&self.object.metadata.name, node_name);
+        let first = ArcStr::from(names::node_id(&self.object.metadata.name, node_name));
         if self.is_free_for(&first, node_name) {
             return first;
         }
-        let mut others = (1u32..).map(|number| names::numbered_id(&first, number));
+        let mut others = (1u32..).map(|number| ArcStr::from(names::numbered_id(&first, number)));
         others.find(|id| self.is_free_for(id, node_name)).unwrap_or_else(|| first.clone())
     }
 
     /// The same, for a node that is going to be created: from now on no other name gets that id.
-    pub(crate) fn claim_id(&mut self, node_name: &str) -> String {
+    pub(crate) fn claim_id(&mut self, node_name: &ArcStr) -> ArcStr {
         let id = self.id_of(node_name);
         if self.node(&id).is_none() {
             self.note_id(node_name, &id);
-            self.claimed.insert(id.clone(), node_name.to_owned());
+            self.claimed.insert(id.clone(), node_name.clone());
         }
         id
     }
 
     /// Remembers an id that does not follow from the name alone.
-    pub(crate) fn note_id(&mut self, node_name: &str, id: &str) {
-        if names::node_id(&self.object.metadata.name, node_name) != id {
-            self.renumbered.insert(node_name.to_owned(), id.to_owned());
+    pub(crate) fn note_id(&mut self, node_name: &ArcStr, id: &ArcStr) {
+        if names::node_id(&self.object.metadata.name, node_name) != *id.as_str() {
+            self.renumbered.insert(node_name.clone(), id.clone());
         }
     }
 
@@ -57,7 +58,7 @@ mod tests {
     use crate::{Command, Event};
 
     /// Pods that are to be created, by node id.
-    fn pods(commands: &[Command]) -> BTreeMap<String, String> {
+    fn pods(commands: &[Command]) -> BTreeMap<ArcStr, String> {
         let pod = |command: &Command| match command {
             Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } } => {
                 Some((node_id.clone(), manifest.pod_name().to_owned()))
@@ -90,15 +91,17 @@ mod tests {
         };
         let started = Observed::WorkflowChanged { object: Box::new(object), status_edited: false };
         let first = pods(&workflow.step(event(started)));
-        let id = names::node_id("wf", "wf.aalvlo");
-        assert_eq!(first.keys().collect::<Vec<_>>(), [&id, &names::numbered_id(&id, 1)]);
-        assert_eq!(first[&names::numbered_id(&id, 1)], format!("{}-1", first[&id]));
+        let id = ArcStr::from(names::node_id("wf", "wf.aalvlo"));
+        let second = ArcStr::from(names::numbered_id(&id, 1));
+        assert_eq!(first.keys().collect::<Vec<_>>(), [&id, &second]);
+        assert_eq!(first[&second], format!("{}-1", first[&id]));
 
         let mut workflow = Workflow::new(Arc::default(), workflow.object().clone(), workflow.watermark());
         assert_eq!(pods(&workflow.resume(jiff::Timestamp::UNIX_EPOCH)), first);
-        let mut waiting: Vec<(String, String)> = first.into_iter().collect();
+        let mut waiting: Vec<(ArcStr, String)> = first.into_iter().collect();
         while let Some((node_id, name)) = waiting.pop() {
-            let pod = PodSummary { node_id, name, phase: "Succeeded".to_owned(), ..Default::default() };
+            let pod =
+                PodSummary { node_id: node_id.to_string(), name, phase: "Succeeded".to_owned(), ..Default::default() };
             waiting.extend(pods(&workflow.step(event(Observed::PodChanged { pod: Box::new(pod) }))));
         }
         let status = &workflow.object().status;

@@ -37,6 +37,7 @@ mod scope;
 mod steps;
 mod suspend;
 mod tagged;
+mod texts;
 mod timers;
 pub mod validate;
 mod variables;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
@@ -53,7 +54,7 @@ impl Workflow {
             && let Some(call) = self.held_by_workflow.pop_front()
         {
             // The call is counted when it is made; the next one is looked at after that.
-            self.freed.insert(String::new());
+            self.freed.insert(ArcStr::new());
             self.work.push_back(Work::Call(call));
         }
         !self.work.is_empty()

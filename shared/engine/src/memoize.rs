@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::{ClusterCommand, LookupKey, LookupKind},
@@ -33,7 +34,7 @@ pub(crate) struct Memo {
     /// Calls that wait for the answer to a lookup.
     waiting: BTreeMap<LookupKey, Vec<Arc<Call>>>,
     /// What was found for calls, by the id of their node.
-    found: HashMap<String, Option<Value>>,
+    found: HashMap<ArcStr, Option<Value>>,
     /// What this workflow has saved, by cache and key.
     saved: HashMap<(String, String), Entry>,
 }
@@ -123,8 +124,9 @@ impl Workflow {
             Kind::Unsupported(_) => NodeType::Skipped,
         };
         let id = self.create_called(call, kind, NodePhase::Succeeded, "");
-        let inputs = Some(template.inputs.clone()).filter(|inputs| *inputs != Default::default());
-        let (outputs, hit) = (entry.outputs.clone(), MemoizationStatus { hit: true, ..status.clone() });
+        let inputs = Some(template.inputs.clone()).filter(|inputs| *inputs != Default::default()).map(Box::new);
+        let outputs = entry.outputs.clone().map(Box::new);
+        let hit = Box::new(MemoizationStatus { hit: true, ..status.clone() });
         self.update_node(&id, |node| {
             let progress = crate::pods::completed(&node.progress);
             set(&mut node.inputs, inputs)
@@ -144,7 +146,7 @@ impl Workflow {
             && let Ok(status) = status_of(memoize)
         {
             self.update_node(&call.id, |n| {
-                n.memoization_status.is_none() && set(&mut n.memoization_status, Some(status))
+                n.memoization_status.is_none() && set(&mut n.memoization_status, Some(Box::new(status)))
             });
         }
     }
@@ -172,16 +174,16 @@ impl Workflow {
             key: status.key.clone(),
             entry: publish::text(&entry),
         };
-        self.commands.push(Command::Cluster { node_id: node_id.to_owned(), command });
+        self.commands.push(Command::Cluster { node_id: node_id.into(), command });
     }
 }
 
 /// The entry that a node stands for, if it ended well and was not in the cache before.
 fn remembered(node: &NodeStatus) -> Option<(MemoizationStatus, Entry)> {
-    let status = node.memoization_status.clone().filter(|status| !status.hit)?;
+    let status = node.memoization_status.as_deref().filter(|status| !status.hit)?.clone();
     let entry = Entry {
-        node_id: node.id.clone(),
-        outputs: node.outputs.clone(),
+        node_id: node.id.to_string(),
+        outputs: node.outputs.as_deref().cloned(),
         creation_timestamp: node.finished_at,
         last_hit_timestamp: node.finished_at,
     };

@@ -1,12 +1,13 @@
 //! The nodes of the status: created, changed and linked here and nowhere else, so that every change is published and
 //! counted.
 
+use arcstr::{ArcStr, literal};
 use argosy_api::{
     labels,
     v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, TemplateRef, Time, WorkflowStep},
 };
 
-use crate::Workflow;
+use crate::{Workflow, library::TemplateScope};
 
 /// What goes on inside a Steps or DAG node, for its limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,14 +22,15 @@ pub(crate) struct BoundaryCount {
 
 /// A node to be created.
 pub(crate) struct NewNode<'a> {
-    pub name: &'a str,
+    pub id: ArcStr,
+    pub name: ArcStr,
     pub kind: NodeType,
     /// The step that calls it; names the template. None for groups.
     pub step: Option<&'a WorkflowStep>,
     /// Where the step's template name was looked up: `local/<workflow>` and so on.
-    pub scope: &'a str,
+    pub scope: ArcStr,
     /// Node id of the enclosing Steps or DAG node; empty at the root.
-    pub boundary: &'a str,
+    pub boundary: ArcStr,
     pub phase: NodePhase,
     pub flag: NodeFlag,
     pub message: &'a str,
@@ -43,47 +45,52 @@ impl Workflow {
         self.node(id).map(|n| n.phase).unwrap_or_default()
     }
 
-    /// Creates a node and answers its id; a node by that name that exists already stays as it is.
-    pub(crate) fn create_node(&mut self, new: NewNode<'_>) -> String {
-        let id = self.id_of(new.name);
-        if self.object.status.nodes.contains_key(&id) {
-            return id;
+    /// Creates a node; one that exists already stays as it is.
+    pub(crate) fn create_node(&mut self, new: NewNode<'_>) {
+        if self.object.status.nodes.contains_key(&new.id) {
+            return;
         }
         let now = Time::new(self.now);
         let node = NodeStatus {
-            id: id.clone(),
-            name: new.name.to_owned(),
             display_name: self.display_name(&new),
+            id: new.id,
+            name: new.name,
             r#type: new.kind,
-            template_name: new.step.map(|s| s.template.clone()).unwrap_or_default(),
-            template_ref: new.step.and_then(|s| s.template_ref.clone()),
-            template_scope: new.scope.to_owned(),
+            template_name: new.step.map(|s| self.texts.shared(&s.template)).unwrap_or_default(),
+            template_ref: new.step.and_then(|s| s.template_ref.clone()).map(Box::new),
+            template_scope: new.scope,
             phase: new.phase,
-            boundary_id: new.boundary.to_owned(),
-            message: new.message.to_owned(),
+            boundary_id: new.boundary,
+            message: new.message.into(),
             started_at: Some(now),
             finished_at: new.phase.is_fulfilled().then_some(now),
             node_flag: flag_of(new.kind, new.flag),
-            progress: if new.kind.executes() { "0/1".to_owned() } else { String::new() },
+            progress: if new.kind.executes() { literal!("0/1") } else { ArcStr::new() },
             ..Default::default()
         };
         self.count(&node);
-        self.note_id(new.name, &id);
-        self.claimed.remove(&id);
-        self.object.status.nodes.insert(id.clone(), node);
-        self.delta.nodes.insert(id.clone());
-        id
+        if self.claimed.remove(&node.id).is_none() {
+            self.note_id(&node.name, &node.id);
+        }
+        self.delta.nodes.insert(node.id.clone());
+        self.object.status.nodes.insert(node.id.clone(), node);
     }
 
-    fn display_name(&self, new: &NewNode<'_>) -> String {
+    /// Where a template's name was looked up, as it stands in nodes.
+    pub(crate) fn scope_label(&mut self, scope: &TemplateScope) -> ArcStr {
+        let label = scope.label(self.local_name());
+        self.texts.shared(&label)
+    }
+
+    fn display_name(&self, new: &NewNode<'_>) -> ArcStr {
         let inline = new.step.and_then(|s| s.inline.as_deref());
         let annotated = inline.and_then(|t| t.annotations.get(labels::DISPLAY_NAME));
         if let Some(text) = annotated {
-            return text.clone();
+            return text.into();
         }
-        let Some(boundary) = self.node(new.boundary) else { return new.name.to_owned() };
-        let tail = new.name.strip_prefix(&boundary.name).unwrap_or(new.name);
-        without_separator(tail).to_owned()
+        let Some(boundary) = self.node(&new.boundary) else { return new.name.clone() };
+        let tail = new.name.strip_prefix(boundary.name.as_str()).unwrap_or(&new.name);
+        without_separator(tail).into()
     }
 
     /// Changes a node; what it was before and is after decides the counters. `change` tells whether it changed anything.
@@ -94,11 +101,11 @@ impl Workflow {
             return;
         }
         let after = Tally::of(node);
+        self.delta.nodes.insert(node.id.clone());
         if after != before {
             let boundary = node.boundary_id.clone();
             self.recount(before, after, &boundary);
         }
-        self.delta.nodes.insert(id.to_owned());
     }
 
     /// Sets phase and message; an end gets its moment. A fulfilled node keeps its phase (S2).
@@ -116,54 +123,54 @@ impl Workflow {
     }
 
     /// Makes `child` a child of `parent`. The caller links each pair once, when it creates the child.
-    pub(crate) fn link(&mut self, parent: &str, child: &str) {
+    pub(crate) fn link(&mut self, parent: &ArcStr, child: &ArcStr) {
         if let Some(node) = self.object.status.nodes.get_mut(parent) {
             if !self.delta.parents.contains_key(parent) {
-                self.delta.parents.insert(parent.to_owned(), node.children.len());
+                self.delta.parents.insert(parent.clone(), node.children.len());
             }
-            node.children.push(child.to_owned());
+            node.children.push(child.clone());
         }
     }
 
     /// Sets the nodes at which a Steps or DAG node ends.
-    pub(crate) fn set_outbound(&mut self, id: &str, outbound: Vec<String>) {
+    pub(crate) fn set_outbound(&mut self, id: &ArcStr, outbound: Vec<ArcStr>) {
         if let Some(node) = self.object.status.nodes.get_mut(id)
             && set(&mut node.outbound_nodes, outbound)
         {
-            self.delta.outbound.insert(id.to_owned());
+            self.delta.outbound.insert(id.clone());
         }
     }
 
     /// The nodes at which `id` ends: those that get the next group or task as a child.
     /// Source: Argo `getOutboundNodes`.
-    pub(crate) fn outbound(&self, id: &str) -> Vec<String> {
+    pub(crate) fn outbound(&self, id: &ArcStr) -> Vec<ArcStr> {
         let Some(node) = self.node(id) else { return Vec::new() };
         match node.r#type {
             NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => {
-                vec![id.to_owned()]
+                vec![id.clone()]
             }
             NodeType::Pod => {
                 let terminal = self.terminal_containers(node);
-                if terminal.is_empty() { vec![id.to_owned()] } else { terminal }
+                if terminal.is_empty() { vec![id.clone()] } else { terminal }
             }
             NodeType::Container => {
                 if node.children.is_empty() {
-                    vec![id.to_owned()]
+                    vec![id.clone()]
                 } else {
                     node.children.iter().flat_map(|c| self.outbound(c)).collect()
                 }
             }
             NodeType::TaskGroup => {
                 if node.children.is_empty() {
-                    vec![id.to_owned()]
+                    vec![id.clone()]
                 } else {
                     node.children.iter().flat_map(|c| self.outbound(c)).collect()
                 }
             }
-            NodeType::Retry => node.children.last().map(|c| self.outbound(c)).unwrap_or_else(|| vec![id.to_owned()]),
+            NodeType::Retry => node.children.last().map(|c| self.outbound(c)).unwrap_or_else(|| vec![id.clone()]),
             NodeType::Steps | NodeType::Dag => {
                 if node.memoization_status.as_ref().is_some_and(|m| m.hit) {
-                    vec![id.to_owned()]
+                    vec![id.clone()]
                 } else {
                     node.outbound_nodes.clone()
                 }
@@ -174,9 +181,9 @@ impl Workflow {
 
     /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod
     /// with many dependents need not be searched.
-    fn terminal_containers(&self, pod: &NodeStatus) -> Vec<String> {
+    fn terminal_containers(&self, pod: &NodeStatus) -> Vec<ArcStr> {
         let container =
-            |id: &String| self.node(id).filter(|n| n.r#type == NodeType::Container && n.boundary_id == pod.id);
+            |id: &ArcStr| self.node(id).filter(|n| n.r#type == NodeType::Container && n.boundary_id == pod.id);
         let mut seen = std::collections::BTreeSet::new();
         let mut stack: Vec<&NodeStatus> = pod.children.iter().map_while(container).collect();
         let mut ends = Vec::new();
@@ -203,7 +210,7 @@ impl Workflow {
         self.recount(Tally::default(), Tally::of(node), &node.boundary_id);
     }
 
-    fn recount(&mut self, was: Tally, is: Tally, boundary: &str) {
+    fn recount(&mut self, was: Tally, is: Tally, boundary: &ArcStr) {
         self.progress.change(was.progress, is.progress);
         if was.counts == is.counts {
             return;
@@ -212,15 +219,15 @@ impl Workflow {
         self.active_pods += is.active_pods - was.active_pods;
         self.running_pods += is.running_pods - was.running_pods;
         if is.active_pods < was.active_pods {
-            self.freed.insert(String::new());
+            self.freed.insert(ArcStr::new());
         }
         if !boundary.is_empty() {
-            let count = self.counts.entry(boundary.to_owned()).or_default();
+            let count = self.counts.entry(boundary.clone()).or_default();
             count.active += is.active - was.active;
             count.active_pods += is.active_pods - was.active_pods;
             count.unsuccessful += is.unsuccessful - was.unsuccessful;
             if is.active < was.active || is.unsuccessful > was.unsuccessful {
-                self.freed.insert(boundary.to_owned());
+                self.freed.insert(boundary.clone());
             }
         }
     }
@@ -242,10 +249,10 @@ pub(crate) fn set<T: PartialEq>(slot: &mut T, value: T) -> bool {
 }
 
 /// The same for text, which is copied only when it differs.
-pub(crate) fn set_text(slot: &mut String, value: &str) -> bool {
-    let changed = slot != value;
+pub(crate) fn set_text(slot: &mut ArcStr, value: &str) -> bool {
+    let changed = *slot != value;
     if changed {
-        value.clone_into(slot);
+        *slot = value.into();
     }
     changed
 }

@@ -36,7 +36,7 @@ impl Workflow {
             }
         }
         if outputs != Outputs::default() {
-            self.update_node(&id, |n| set(&mut n.outputs, Some(outputs)));
+            self.update_node(&id, |n| set(&mut n.outputs, Some(Box::new(outputs))));
             self.lift_outputs(&id, &template);
         }
         Ok(())

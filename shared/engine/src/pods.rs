@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arcstr::{ArcStr, literal};
 use argosy_api::{
     message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
     v1alpha1::{NodePhase, NodeType, Outputs, Template},
@@ -141,18 +142,21 @@ impl Workflow {
         let Some(frame) = self.frame(frame) else { return };
         let Some(set) = frame.template.container_set.clone() else { return };
         let (pod_id, pod_name) = (frame.call.id.clone(), frame.call.name.clone());
-        let scope = frame.call.scope.label(self.local_name());
+        let scope = frame.call.scope.clone();
+        let scope = self.scope_label(&scope);
         for container in &set.containers {
-            let name = format!("{pod_name}.{}", container.container.name);
-            if self.node(&self.id_of(&name)).is_some() {
+            let name = arcstr::format!("{pod_name}.{}", container.container.name);
+            let id = self.id_of(&name);
+            if self.node(&id).is_some() {
                 continue;
             }
-            let id = self.create_node(crate::nodes::NewNode {
-                name: &name,
+            self.create_node(crate::nodes::NewNode {
+                id: id.clone(),
+                name,
                 kind: NodeType::Container,
                 step: None,
-                scope: &scope,
-                boundary: &pod_id,
+                scope: scope.clone(),
+                boundary: pod_id.clone(),
                 phase: NodePhase::Pending,
                 flag: Default::default(),
                 message: "",
@@ -175,17 +179,18 @@ impl Workflow {
     }
 
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
-        let Some(frame) = self.live.get(&pod.node_id).copied() else { return };
-        let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
-        if pod.phase == "Pending" && !pod.deleted && self.phase_of(&pod.node_id) == NodePhase::Running {
+        let Some(frame) = self.live.get(pod.node_id.as_str()).copied() else { return };
+        let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else { return };
+        if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.
             return;
         }
         let (phase, message, daemoned) = self.assess(pod, &template);
-        self.update_node(&pod.node_id, |node| {
+        let host = self.texts.shared(&pod.host_node_name);
+        self.update_node(&id, |node| {
             let mut changed = false;
-            if !pod.host_node_name.is_empty() {
-                changed |= set_text(&mut node.host_node_name, &pod.host_node_name);
+            if !host.is_empty() {
+                changed |= set(&mut node.host_node_name, host);
             }
             if template.daemon == Some(true) && !pod.pod_ip.is_empty() {
                 changed |= set_text(&mut node.pod_ip, &pod.pod_ip);
@@ -211,15 +216,12 @@ impl Workflow {
             changed
         });
         self.follow_containers(pod, phase, &template);
-        self.mark(&pod.node_id, phase, Some(&message));
+        self.mark(&id, phase, Some(&message));
         self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
         if phase.is_fulfilled() {
-            self.lift_outputs(&pod.node_id, &template);
+            self.lift_outputs(&id, &template);
             let name = pod.name.clone();
-            self.commands.push(Command::Cluster {
-                node_id: pod.node_id.clone(),
-                command: ClusterCommand::LabelPodCompleted { name },
-            });
+            self.commands.push(Command::Cluster { node_id: id, command: ClusterCommand::LabelPodCompleted { name } });
             self.end_frame(frame);
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
             self.work.push_back(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
@@ -273,14 +275,16 @@ impl Workflow {
 }
 
 /// `0/3` becomes `3/3`.
-pub(crate) fn completed(progress: &str) -> String {
-    let total = progress.split_once('/').map_or("1", |(_, total)| total);
-    format!("{total}/{total}")
+pub(crate) fn completed(progress: &str) -> ArcStr {
+    match progress.split_once('/').map_or("1", |(_, total)| total) {
+        "1" => literal!("1/1"),
+        total => arcstr::format!("{total}/{total}"),
+    }
 }
 
 /// What the pod reported, with the exit code of `main`.
-fn set_outputs(outputs: &mut Option<Outputs>, pod: &PodSummary) -> bool {
-    let mut new = pod.outputs.clone().or_else(|| outputs.clone());
+fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary) -> bool {
+    let mut new = pod.outputs.clone().map(Box::new).or_else(|| outputs.clone());
     if let Some(code) = pod.containers.iter().find(|c| c.name == pod::MAIN).and_then(|c| c.exit_code) {
         new.get_or_insert_default().exit_code = Some(code.to_string());
     }

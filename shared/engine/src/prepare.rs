@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::ClusterCommand,
@@ -164,7 +165,7 @@ impl Workflow {
                 "controller": true, "blockOwnerDeletion": true,
             }]);
             self.commands.push(Command::Cluster {
-                node_id: meta.name.clone(),
+                node_id: meta.name.as_str().into(),
                 command: ClusterCommand::CreateObject { manifest },
             });
             let volume = json!({"name": claim, "persistentVolumeClaim": {"claimName": name}});
@@ -189,7 +190,7 @@ impl Workflow {
             arguments: self.spec.arguments.clone(),
             ..Default::default()
         };
-        let name = self.object.metadata.name.clone();
+        let name = ArcStr::from(self.object.metadata.name.as_str());
         let call = Call {
             id: self.claim_id(&name),
             name,

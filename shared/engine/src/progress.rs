@@ -43,7 +43,7 @@ impl Workflow {
         let sums = Below::new(&self.object.status.nodes, of_leaf).sums(|node| !node.r#type.executes());
         for (id, (done, total)) in sums {
             if total > 0 {
-                self.update_node(&id, |n| set(&mut n.progress, format!("{done}/{total}")));
+                self.update_node(&id, |n| set(&mut n.progress, arcstr::format!("{done}/{total}")));
             }
         }
     }

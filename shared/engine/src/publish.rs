@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::{Growth, NodeList, SCHEMA, StatusChanged, WorkflowDelta},
@@ -18,12 +19,12 @@ use crate::Workflow;
 /// Members of the object that the step in hand has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
-    pub nodes: BTreeSet<String>,
+    pub nodes: BTreeSet<ArcStr>,
     /// Nodes with new children, and how many they had before.
-    pub parents: BTreeMap<String, usize>,
+    pub parents: BTreeMap<ArcStr, usize>,
     /// Nodes that ended with outbound nodes.
-    pub outbound: BTreeSet<String>,
-    pub removed: Vec<String>,
+    pub outbound: BTreeSet<ArcStr>,
+    pub removed: Vec<ArcStr>,
     pub fields: BTreeSet<Field>,
     pub labels: BTreeMap<String, Option<String>>,
     pub annotations: BTreeMap<String, Option<String>>,

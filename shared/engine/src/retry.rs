@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{Backoff, NodeFlag, NodePhase, NodeStatus, NodeType, RetryStrategy};
 use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +40,7 @@ impl Workflow {
         let number = if rebuilt { attempts.len() - 1 } else { attempts.len() };
         state.attempts = number + 1;
         let variables = self.attempt_variables(&attempts[..number], number);
-        call.name = format!("{}({number})", call.name);
+        call.name = arcstr::format!("{}({number})", call.name);
         call.id = self.claim_id(&call.name);
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
@@ -50,14 +51,15 @@ impl Workflow {
 
     /// Ids of the attempts of a retry node, in order; hooks are left out. Told by their names `node(k)`, as not every
     /// version of Argo flagged them.
-    pub(crate) fn attempts_of(&self, retry: &str) -> Vec<String> {
+    pub(crate) fn attempts_of(&self, retry: &str) -> Vec<ArcStr> {
         let Some(node) = self.node(retry).filter(|n| n.r#type == NodeType::Retry) else { return Vec::new() };
-        let number =
-            |name: &str| name.strip_prefix(&node.name)?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok();
+        let number = |name: &str| {
+            name.strip_prefix(node.name.as_str())?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok()
+        };
         node.children.iter().filter(|id| self.node(id).is_some_and(|n| number(&n.name).is_some())).cloned().collect()
     }
 
-    fn attempt_variables(&self, before: &[String], number: usize) -> BTreeMap<String, String> {
+    fn attempt_variables(&self, before: &[ArcStr], number: usize) -> BTreeMap<String, String> {
         let last = before.last().and_then(|id| self.node(id));
         let mut variables = last_retry(last, ("0", "0", ""));
         variables.insert("retries".to_owned(), number.to_string());
@@ -85,7 +87,7 @@ impl Workflow {
                 self.next_attempt(frame);
             }
             Verdict::Wait(due, message) => {
-                self.update_node(&node_id, |n| set(&mut n.message, message));
+                self.update_node(&node_id, |n| set_text(&mut n.message, &message));
                 self.commands.push(Command::ArmTimer { key: timers::retry_of(&node_id), due });
             }
             Verdict::End(phase, message) => {
@@ -98,7 +100,7 @@ impl Workflow {
 
     pub(crate) fn on_backoff_over(&mut self, node_id: &str) {
         // A timer may fire twice, or after a new owner has gone on without it: then the next attempt is under way.
-        let has_ended = |id: &String| self.phase_of(id).is_fulfilled();
+        let has_ended = |id: &ArcStr| self.phase_of(id).is_fulfilled();
         if let Some(frame) = self.live.get(node_id).copied()
             && matches!(self.frame(frame).map(|f| &f.body), Some(Body::Retry(_)))
             && self.attempts_of(node_id).last().is_some_and(has_ended)
@@ -111,9 +113,9 @@ impl Workflow {
         if !last.phase.is_failed_or_error() {
             return Verdict::End(NodePhase::Succeeded, String::new());
         }
-        let Some(strategy) = self.strategy(frame) else { return Verdict::End(last.phase, last.message.clone()) };
+        let Some(strategy) = self.strategy(frame) else { return Verdict::End(last.phase, last.message.to_string()) };
         let Some(call) = self.frame(frame).map(|f| &f.call) else {
-            return Verdict::End(last.phase, last.message.clone());
+            return Verdict::End(last.phase, last.message.to_string());
         };
         if self.is_stopping(call) {
             return Verdict::End(last.phase, format!("Stopped with strategy '{}'", self.object.spec.shutdown));
@@ -131,7 +133,7 @@ impl Workflow {
             return verdict;
         }
         if !policy_allows(&strategy, last) {
-            return Verdict::End(last.phase, last.message.clone());
+            return Verdict::End(last.phase, last.message.to_string());
         }
         let limit = strategy.limit.as_ref().and_then(|l| l.as_int());
         if limit.is_some_and(|limit| attempts.len() as i64 > limit) {
@@ -167,7 +169,7 @@ impl Workflow {
     }
 
     /// The wait before the next attempt, or why there is none; nothing when it is over.
-    fn backoff(&self, backoff: &Backoff, attempts: &[String], last: &NodeStatus) -> Option<Verdict> {
+    fn backoff(&self, backoff: &Backoff, attempts: &[ArcStr], last: &NodeStatus) -> Option<Verdict> {
         let first_start = attempts.first().and_then(|id| self.node(id)?.started_at)?;
         let until = |text: &str| -> Option<Timestamp> {
             let nanos = duration::parse(text).ok()?;
@@ -247,7 +249,7 @@ fn last_retry(last: Option<&NodeStatus>, missing: (&str, &str, &str)) -> BTreeMa
         ("lastRetry.exitCode", exit_code.unwrap_or_else(|| fallback.to_owned())),
         ("lastRetry.status", last.map_or(missing.2.to_owned(), |n| n.phase.to_string())),
         ("lastRetry.duration", seconds.map_or(missing.1.to_owned(), |s| s.to_string())),
-        ("lastRetry.message", last.map(|n| n.message.clone()).unwrap_or_default()),
+        ("lastRetry.message", last.map(|n| n.message.to_string()).unwrap_or_default()),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

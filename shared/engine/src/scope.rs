@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{Artifact, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
 use argosy_template::{
     Entry,
@@ -97,7 +98,7 @@ impl Workflow {
     }
 
     /// The id of the node of a step or task, whether it exists or not; and of the node that holds the items of its loop.
-    fn step_node(&self, frame: FrameId, step: &str) -> Option<(String, String)> {
+    fn step_node(&self, frame: FrameId, step: &str) -> Option<(ArcStr, ArcStr)> {
         let owner = self.frame(frame)?;
         match &owner.body {
             Body::Steps(steps) => {
@@ -306,12 +307,12 @@ fn append_key(artifact: &mut Artifact, sub_path: &str) -> Result<(), String> {
 fn node_variable(node: &NodeStatus, rest: &str) -> Option<String> {
     let outputs = node.outputs.as_ref();
     match rest {
-        "id" => Some(node.id.clone()),
+        "id" => Some(node.id.to_string()),
         "status" => (node.phase != NodePhase::Unknown).then(|| node.phase.to_string()),
         "startedAt" => node.started_at.map(|t| t.to_string()),
         "finishedAt" => node.finished_at.map(|t| t.to_string()),
-        "ip" => (!node.pod_ip.is_empty()).then(|| node.pod_ip.clone()),
-        "hostNodeName" => (!node.host_node_name.is_empty()).then(|| node.host_node_name.clone()),
+        "ip" => (!node.pod_ip.is_empty()).then(|| node.pod_ip.to_string()),
+        "hostNodeName" => (!node.host_node_name.is_empty()).then(|| node.host_node_name.to_string()),
         "exitCode" => outputs?.exit_code.clone(),
         "outputs.result" => outputs?.result.clone(),
         _ => {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
 
 use crate::{
@@ -21,7 +22,7 @@ pub(crate) struct Steps {
     /// Index of the group that runs.
     pub current: usize,
     /// Node id of that group.
-    pub group_id: String,
+    pub group_id: ArcStr,
     /// The steps of that group.
     pub children: Children,
     /// The group's steps are being added: it cannot be over yet.
@@ -45,7 +46,7 @@ impl Workflow {
         let body = Steps {
             scope,
             current: 0,
-            group_id: String::new(),
+            group_id: ArcStr::new(),
             children: Children::default(),
             starting: false,
             group_of: steps.collect(),
@@ -62,8 +63,8 @@ impl Workflow {
         }
     }
 
-    fn group_name(&self, frame: FrameId, index: usize) -> String {
-        self.frame(frame).map(|f| format!("{}[{index}]", f.call.name)).unwrap_or_default()
+    fn group_name(&self, frame: FrameId, index: usize) -> ArcStr {
+        self.frame(frame).map(|f| arcstr::format!("{}[{index}]", f.call.name)).unwrap_or_default()
     }
 
     pub(crate) fn start_group(&mut self, frame: FrameId, index: usize) {
@@ -101,10 +102,10 @@ impl Workflow {
         }
         for (step, steps) in expanded {
             if steps.is_empty() {
-                self.add_empty_loop(frame, step, format!("{group_name}.{}", step.name));
+                self.add_empty_loop(frame, step, arcstr::format!("{group_name}.{}", step.name));
             }
             for step in steps {
-                let name = format!("{group_name}.{}", step.name);
+                let name = arcstr::format!("{group_name}.{}", step.name);
                 self.add_child(frame, step, name, 0)?;
             }
         }
@@ -112,13 +113,13 @@ impl Workflow {
     }
 
     /// The group's node, below the node itself or below all at which the group before ended.
-    fn create_group(&mut self, frame: FrameId, index: usize, name: &str) -> String {
+    fn create_group(&mut self, frame: FrameId, index: usize, name: &ArcStr) -> ArcStr {
         let id = self.id_of(name);
         if self.node(&id).is_some() {
             return id;
         }
         let Some(owner) = self.frame(frame) else { return id };
-        let (boundary, scope) = (owner.call.id.clone(), owner.inner_scope().label(self.local_name()));
+        let (boundary, scope) = (owner.call.id.clone(), owner.inner_scope());
         let parents = if index == 0 {
             vec![boundary.clone()]
         } else {
@@ -126,12 +127,14 @@ impl Workflow {
             let children = self.node(&before).map(|n| n.children.clone()).unwrap_or_default();
             if children.is_empty() { vec![before] } else { children.iter().flat_map(|c| self.outbound(c)).collect() }
         };
+        let scope = self.scope_label(&scope);
         self.create_node(NewNode {
-            name,
+            id: id.clone(),
+            name: name.clone(),
             kind: NodeType::StepGroup,
             step: None,
-            scope: &scope,
-            boundary: &boundary,
+            scope,
+            boundary,
             phase: NodePhase::Running,
             flag: NodeFlag::default(),
             message: "",
@@ -190,7 +193,7 @@ impl Workflow {
         let Some(steps) = self.steps_mut(frame) else { return };
         let group_id = steps.group_id.clone();
         let children = self.node(&group_id).map(|n| n.children.clone()).unwrap_or_default();
-        let outbound: Vec<String> = children.iter().flat_map(|c| self.outbound(c)).collect();
+        let outbound: Vec<ArcStr> = children.iter().flat_map(|c| self.outbound(c)).collect();
         self.end_composite(frame, phase, message, outbound);
     }
 }

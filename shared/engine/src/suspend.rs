@@ -29,7 +29,7 @@ impl Workflow {
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return Ok(()) };
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
-            self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(outputs)));
+            self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));
         }
         if let Some(nanos) = wait {
             let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.now, |t| t.0);

@@ -1,5 +1,6 @@
 //! Timers: their keys, and what happens when they are due.
 
+use arcstr::ArcStr;
 use argosy_api::{message::ClusterCommand, v1alpha1::NodePhase};
 
 use crate::{Command, Workflow, frame::Body, nodes::set};
@@ -67,7 +68,7 @@ impl Workflow {
     /// Asks for the end of a node's pod.
     pub(crate) fn stop_pod(&mut self, node_id: &str) {
         let Some(name) = self.pod_of(node_id) else { return };
-        self.commands.push(Command::Cluster { node_id: node_id.to_owned(), command: ClusterCommand::StopPod { name } });
+        self.commands.push(Command::Cluster { node_id: node_id.into(), command: ClusterCommand::StopPod { name } });
     }
 
     /// The name of a pod node's pod.
@@ -78,7 +79,7 @@ impl Workflow {
     }
 
     /// Pods and suspends that have not ended and do not belong to an exit handler.
-    pub(crate) fn live_leaves(&self) -> Vec<String> {
+    pub(crate) fn live_leaves(&self) -> Vec<ArcStr> {
         let frames = self.frames.iter().flatten().filter(|f| matches!(f.body, Body::Leaf) && !f.call.on_exit);
         frames.map(|f| f.call.id.clone()).collect()
     }

@@ -5,10 +5,12 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use argosy_api::{
     message::{Observed, StatusChanged},
     v1alpha1 as api,
 };
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     library::Library,
     nodes::BoundaryCount,
     publish::Delta,
+    texts::Texts,
     variables::Globals,
 };
 
@@ -36,20 +39,21 @@ pub struct Workflow {
     pub(crate) globals: Globals,
     pub(crate) frames: Vec<Option<Box<Frame>>>,
     /// Frames by the id of their node.
-    pub(crate) live: HashMap<String, FrameId>,
+    pub(crate) live: HashMap<ArcStr, FrameId, RandomState>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) commands: Vec<Command>,
     pub(crate) delta: Delta,
     /// Ids of nodes that are going to be, with their names.
-    pub(crate) claimed: HashMap<String, String>,
+    pub(crate) claimed: HashMap<ArcStr, ArcStr, RandomState>,
     /// Ids that do not follow from the node's name alone, by name.
-    pub(crate) renumbered: HashMap<String, String>,
+    pub(crate) renumbered: HashMap<ArcStr, ArcStr>,
+    pub(crate) texts: Texts,
     pub(crate) memo: crate::memoize::Memo,
     /// Nodes that were there before this was: they have children that this has not published.
-    pub(crate) untold: HashSet<String>,
+    pub(crate) untold: HashSet<ArcStr>,
     /// Events that came while lookups were under way.
     pub(crate) backlog: VecDeque<Event>,
-    pub(crate) counts: HashMap<String, BoundaryCount>,
+    pub(crate) counts: HashMap<ArcStr, BoundaryCount>,
     /// Pods that are Pending or Running.
     pub(crate) active_pods: i64,
     /// Pods that are Running.
@@ -58,9 +62,9 @@ pub struct Workflow {
     /// Calls that wait for the workflow's parallelism.
     pub(crate) held_by_workflow: VecDeque<Arc<Call>>,
     /// Calls that wait for the parallelism of their boundary, by its node id.
-    pub(crate) held_by_boundary: HashMap<String, VecDeque<Arc<Call>>>,
+    pub(crate) held_by_boundary: HashMap<ArcStr, VecDeque<Arc<Call>>>,
     /// Boundaries with a slot that came free in this step.
-    pub(crate) freed: BTreeSet<String>,
+    pub(crate) freed: BTreeSet<ArcStr>,
     /// The frame's body is being rebuilt from nodes that exist.
     pub(crate) rebuilding: bool,
     /// The shutdown that was carried out since the state was built: one that the object asks for already when it is built
@@ -117,7 +121,7 @@ impl Workflow {
             library: Library::default(),
             globals: Globals::default(),
             frames: Vec::new(),
-            live: HashMap::new(),
+            live: HashMap::default(),
             spec_tagged: false,
             work: VecDeque::new(),
             commands: Vec::new(),
@@ -134,8 +138,9 @@ impl Workflow {
             shutdown_done: String::new(),
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
-            claimed: HashMap::new(),
+            claimed: HashMap::default(),
             renumbered: HashMap::new(),
+            texts: Texts::default(),
             memo: crate::memoize::Memo::default(),
             untold: HashSet::new(),
             object,

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use argosy_api::{
+    ArcStr,
     message::{ClusterCommand, ContainerSummary, Observed, PodSummary},
     v1alpha1::{self as api, NodePhase},
 };
@@ -106,7 +107,7 @@ fn run(shape: Shape, pods: usize) -> Result<Figure> {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let mut engine = Workflow::new(Arc::new(Config::default()), object.clone(), 0);
     let mut queue = VecDeque::from([Observed::WorkflowChanged { object: Box::new(object), status_edited: false }]);
-    let mut phases: HashMap<String, NodePhase> = HashMap::with_capacity(pods + 16);
+    let mut phases: HashMap<ArcStr, NodePhase> = HashMap::with_capacity(pods + 16);
     let mut figure =
         Figure { shape, pods, transitions: 0, inside: Duration::ZERO, longest: Duration::ZERO, bytes: None };
     let mut sequence = 0;

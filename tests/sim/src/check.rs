@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use argosy_api::{
+    ArcStr,
     message::StatusChanged,
     v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase},
 };
@@ -17,13 +18,13 @@ use crate::node::Played;
 /// What was seen of one workflow's object.
 #[derive(Debug, Default)]
 pub struct Watch {
-    phases: BTreeMap<String, NodePhase>,
+    phases: BTreeMap<ArcStr, NodePhase>,
     phase: WorkflowPhase,
     /// When the object first said that it has ended.
     pub completed: Option<Instant>,
     pub last: Workflow,
     /// Nodes that wait without saying why, and since when.
-    silent: BTreeMap<String, Instant>,
+    silent: BTreeMap<ArcStr, Instant>,
 }
 
 /// Bytes of an object that etcd still takes.

@@ -99,7 +99,7 @@ mod tests {
         after.status.message = "m".to_owned();
         let unchanged = patch(&object, &before, &after).expect("writable").expect("they differ");
         assert_eq!(unchanged, json!({"metadata": {"resourceVersion": "7"}, "status": {"message": "m"}}));
-        after.status.nodes.get_mut("w").expect("the node").message = "m".to_owned();
+        after.status.nodes.get_mut("w").expect("the node").message = "m".into();
         let changed = patch(&object, &before, &after).expect("writable").expect("they differ");
         let text = changed["status"]["compressedNodes"].as_str().expect("nodes");
         let nodes: Value = serde_json::from_slice(&compressed::decode(text).expect("gzip")).expect("JSON");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_api::{
-    labels,
+    ArcStr, labels,
     names::{PodNameVersion, pod_name},
     v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow},
 };
@@ -91,7 +91,7 @@ impl<'a> Tree<'a> {
 
     fn children_of_any(&self) -> std::collections::BTreeSet<&'a str> {
         let nodes = self.workflow.status.nodes.values();
-        nodes.flat_map(|node| node.children.iter().map(String::as_str)).collect()
+        nodes.flat_map(|node| node.children.iter().map(ArcStr::as_str)).collect()
     }
 
     fn node(&self, node: &'a NodeStatus, first: &str, rest: &str, rows: &mut Vec<Vec<String>>) {
@@ -135,7 +135,7 @@ impl<'a> Tree<'a> {
     fn held_within(&self, boundary: &NodeStatus) -> std::collections::BTreeSet<&'a str> {
         let all = self.bounded.get(boundary.id.as_str()).into_iter().flatten();
         all.filter(|node| matches!(node.r#type, NodeType::Retry | NodeType::TaskGroup))
-            .flat_map(|node| node.children.iter().filter(|id| self.is_part(node, id)).map(String::as_str))
+            .flat_map(|node| node.children.iter().filter(|id| self.is_part(node, id)).map(ArcStr::as_str))
             .collect()
     }
 
@@ -150,7 +150,7 @@ impl<'a> Tree<'a> {
         let mut groups: Vec<_> = bounded.iter().copied().filter(|inner| inner.r#type == NodeType::StepGroup).collect();
         groups.sort_by_key(|group| group_index(&group.name));
         let in_groups: std::collections::BTreeSet<_> =
-            groups.iter().flat_map(|group| group.children.iter().map(String::as_str)).collect();
+            groups.iter().flat_map(|group| group.children.iter().map(ArcStr::as_str)).collect();
         let mut loose: Vec<_> =
             bounded.iter().copied().filter(|inner| is_hook(inner) && !in_groups.contains(inner.id.as_str())).collect();
         loose.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -184,7 +184,7 @@ impl<'a> Tree<'a> {
     fn row(&self, node: &NodeStatus, prefix: &str) -> Vec<String> {
         let template = match &node.template_ref {
             Some(reference) => format!("{}/{}", reference.name, reference.template),
-            None => node.template_name.clone(),
+            None => node.template_name.to_string(),
         };
         let duration = elapsed(node.started_at, node.finished_at, self.now).map(human::short).unwrap_or_default();
         let is_pod = node.r#type == NodeType::Pod;
@@ -197,7 +197,7 @@ impl<'a> Tree<'a> {
         let prefix = if self.style.ascii { plain(prefix) } else { prefix.to_owned() };
         let step = format!("{prefix}{} {}", icon(node, self.style), display(node));
         let message = one_line(&node.message);
-        let machine = node.host_node_name.clone();
+        let machine = node.host_node_name.to_string();
         match self.style.width {
             Width::Normal => vec![step, template, pod, duration, message],
             Width::Wide => vec![step, template, pod, duration, artifacts(node), message, resources(node), machine],

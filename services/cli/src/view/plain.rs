@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use argosy_api::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow, WorkflowPhase};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -14,7 +15,7 @@ pub struct Plain {
     filter: Filter,
     workflows: HashMap<String, WorkflowPhase>,
     /// What was said of each node last.
-    nodes: HashMap<String, (NodePhase, String)>,
+    nodes: HashMap<ArcStr, (NodePhase, ArcStr)>,
 }
 
 impl Plain {
@@ -55,9 +56,9 @@ impl Plain {
 }
 
 /// A node's phase; while it waits, also why.
-fn said(node: &NodeStatus) -> (NodePhase, String) {
+fn said(node: &NodeStatus) -> (NodePhase, ArcStr) {
     let waits = matches!(node.phase, NodePhase::Pending | NodePhase::Unknown);
-    (node.phase, if waits { node.message.clone() } else { String::new() })
+    (node.phase, if waits { node.message.clone() } else { ArcStr::new() })
 }
 
 fn node_line(node: &NodeStatus, style: Style) -> String {

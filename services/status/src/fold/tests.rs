@@ -20,7 +20,7 @@ fn change(sequence: u64, nodes: &[(&str, NodePhase, &str)]) -> StatusChanged {
             message: (*message).into(),
             ..NodeStatus::default()
         };
-        ((*id).to_owned(), node)
+        (ArcStr::from(*id), node)
     };
     StatusChanged {
         observed_sequence: sequence,
@@ -171,7 +171,7 @@ fn a_large_status_is_compressed_and_stays_so() {
     let mut fold = Fold::of_object(&object).expect("readable");
     let mut big = change(5, &[]);
     for n in 0..3000 {
-        let node = NodeStatus { id: format!("n{n}"), name: "x".repeat(400), ..NodeStatus::default() };
+        let node = NodeStatus { id: format!("n{n}").into(), name: "x".repeat(400).into(), ..NodeStatus::default() };
         big.nodes.insert(node.id.clone(), node.into());
     }
     fold.apply(big, 0, 0, false);
@@ -191,7 +191,7 @@ fn lists_grow_and_a_repeat_is_harmless() {
         node: "wf".into(),
         list: NodeList::Children,
         from,
-        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        ids: ids.iter().map(|id| ArcStr::from(*id)).collect(),
     };
     let mut fold = Fold::of_object(&json!({"metadata": {"uid": "u", "resourceVersion": "1"}})).expect("reads");
     let grown =

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,13 +24,13 @@ pub struct StatusChanged {
     pub last: bool,
     /// The nodes that are new or changed, whole but for `children` and `outboundNodes`: see `grown`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub nodes: BTreeMap<String, Arc<NodeStatus>>,
+    pub nodes: BTreeMap<ArcStr, Arc<NodeStatus>>,
     /// What was added to lists of ids that a node may have very many of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grown: Vec<Growth>,
     /// Nodes that are no more (retry).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub removed_nodes: Vec<String>,
+    pub removed_nodes: Vec<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_status: Option<WorkflowDelta>,
 }
@@ -39,16 +40,16 @@ pub struct StatusChanged {
 #[serde(default, rename_all = "camelCase")]
 pub struct Growth {
     /// Id of the node.
-    pub node: String,
+    pub node: ArcStr,
     pub list: NodeList,
     /// How many ids the list has in front of these. Any that it has behind are no more.
     pub from: usize,
-    pub ids: Vec<String>,
+    pub ids: Vec<ArcStr>,
 }
 
 impl Growth {
     /// Brings the list up to date; twice is harmless.
-    pub fn apply(&self, list: &mut Vec<String>) {
+    pub fn apply(&self, list: &mut Vec<ArcStr>) {
         list.truncate(self.from);
         list.extend_from_slice(&self.ids);
     }

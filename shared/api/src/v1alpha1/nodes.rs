@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::NodeStatus;
@@ -14,7 +16,7 @@ use super::NodeStatus;
 /// of their ids.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
-pub struct Nodes(HashMap<String, Arc<NodeStatus>>);
+pub struct Nodes(HashMap<ArcStr, Arc<NodeStatus>, RandomState>);
 
 impl Nodes {
     pub fn len(&self) -> usize {
@@ -42,7 +44,7 @@ impl Nodes {
         self.0.contains_key(id)
     }
 
-    pub fn insert(&mut self, id: String, node: NodeStatus) {
+    pub fn insert(&mut self, id: ArcStr, node: NodeStatus) {
         self.0.insert(id, Arc::new(node));
     }
 
@@ -51,14 +53,14 @@ impl Nodes {
     }
 
     /// In the order of the ids. Costs a sort: not for what happens at every event.
-    pub fn iter(&self) -> std::vec::IntoIter<(&String, &NodeStatus)> {
+    pub fn iter(&self) -> std::vec::IntoIter<(&ArcStr, &NodeStatus)> {
         let mut sorted: Vec<_> = self.0.iter().map(|(id, node)| (id, node.as_ref())).collect();
         sorted.sort_unstable_by(|a, b| a.0.cmp(b.0));
         sorted.into_iter()
     }
 
     /// In the order of the ids.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &String> + ExactSizeIterator {
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &ArcStr> + ExactSizeIterator {
         self.iter().map(|(id, _)| id)
     }
 
@@ -87,14 +89,14 @@ impl Index<&str> for Nodes {
     }
 }
 
-impl FromIterator<(String, NodeStatus)> for Nodes {
-    fn from_iter<I: IntoIterator<Item = (String, NodeStatus)>>(nodes: I) -> Self {
-        Self(nodes.into_iter().map(|(id, node)| (id, Arc::new(node))).collect())
+impl<K: Into<ArcStr>> FromIterator<(K, NodeStatus)> for Nodes {
+    fn from_iter<I: IntoIterator<Item = (K, NodeStatus)>>(nodes: I) -> Self {
+        Self(nodes.into_iter().map(|(id, node)| (id.into(), Arc::new(node))).collect())
     }
 }
 
 impl<'a> IntoIterator for &'a Nodes {
-    type Item = (&'a String, &'a NodeStatus);
+    type Item = (&'a ArcStr, &'a NodeStatus);
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     /// In the order of the ids.
@@ -104,10 +106,10 @@ impl<'a> IntoIterator for &'a Nodes {
 }
 
 impl IntoIterator for Nodes {
-    type Item = (String, NodeStatus);
+    type Item = (ArcStr, NodeStatus);
     type IntoIter = std::iter::Map<
-        hash_map::IntoIter<String, Arc<NodeStatus>>,
-        fn((String, Arc<NodeStatus>)) -> (String, NodeStatus),
+        hash_map::IntoIter<ArcStr, Arc<NodeStatus>>,
+        fn((ArcStr, Arc<NodeStatus>)) -> (ArcStr, NodeStatus),
     >;
 
     /// In no order.

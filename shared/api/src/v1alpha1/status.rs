@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use arcstr::ArcStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -57,59 +58,59 @@ pub struct WorkflowStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct NodeStatus {
-    pub id: String,
-    pub name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub display_name: String,
+    pub id: ArcStr,
+    pub name: ArcStr,
+    #[serde(skip_serializing_if = "ArcStr::is_empty")]
+    pub display_name: ArcStr,
     pub r#type: NodeType,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub template_name: String,
+    #[serde(skip_serializing_if = "ArcStr::is_empty")]
+    pub template_name: ArcStr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub template_ref: Option<TemplateRef>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub template_scope: String,
+    pub template_ref: Option<Box<TemplateRef>>,
+    #[serde(skip_serializing_if = "ArcStr::is_empty")]
+    pub template_scope: ArcStr,
     #[serde(skip_serializing_if = "is_default")]
     pub phase: NodePhase,
-    #[serde(rename = "boundaryID", skip_serializing_if = "String::is_empty")]
-    pub boundary_id: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub message: String,
+    #[serde(rename = "boundaryID", skip_serializing_if = "ArcStr::is_empty")]
+    pub boundary_id: ArcStr,
+    #[serde(skip_serializing_if = "ArcStr::is_empty")]
+    pub message: ArcStr,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
     #[serde(skip_serializing_if = "is_default")]
     pub estimated_duration: i64,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub progress: String,
+    #[serde(skip_serializing_if = "ArcStr::is_empty")]
+    pub progress: ArcStr,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources_duration: BTreeMap<String, i64>,
-    #[serde(rename = "podIP", skip_serializing_if = "String::is_empty")]
-    pub pod_ip: String,
+    #[serde(rename = "podIP", skip_serializing_if = "ArcStr::is_empty")]
+    pub pod_ip: ArcStr,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub daemoned: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_flag: Option<NodeFlag>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub inputs: Option<Inputs>,
+    pub inputs: Option<Box<Inputs>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outputs: Option<Outputs>,
+    pub outputs: Option<Box<Outputs>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<String>,
+    pub children: Vec<ArcStr>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub outbound_nodes: Vec<String>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub host_node_name: String,
+    pub outbound_nodes: Vec<ArcStr>,
+    #[serde(skip_serializing_if = "ArcStr::is_empty")]
+    pub host_node_name: ArcStr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memoization_status: Option<MemoizationStatus>,
+    pub memoization_status: Option<Box<MemoizationStatus>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub synchronization_status: Option<NodeSynchronizationStatus>,
+    pub synchronization_status: Option<Box<NodeSynchronizationStatus>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_result_synced: Option<bool>,
     #[serde(skip_serializing_if = "is_default")]
     pub failed_pod_restarts: i32,
-    #[serde(rename = "restartingPodUID", skip_serializing_if = "String::is_empty")]
-    pub restarting_pod_uid: String,
+    #[serde(rename = "restartingPodUID", skip_serializing_if = "ArcStr::is_empty")]
+    pub restarting_pod_uid: ArcStr,
 }
 
 /// Argo's `NodeFlag`.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use arcstr::ArcStr;
 use argosy_api::{labels, names::node_id, v1alpha1::*};
 use jiff::Timestamp;
 
@@ -74,19 +75,19 @@ fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<Node
     retry::retry(&mut kept, &Retry::default(), None, at)?;
     let old_name = &workflow.metadata.name;
     let new_name = |node: &NodeStatus| match node.name.strip_prefix(old_name.as_str()) {
-        Some(rest) => format!("{name}{rest}"),
+        Some(rest) => arcstr::format!("{name}{rest}"),
         None => node.name.clone(),
     };
-    let ids: BTreeMap<String, String> =
-        kept.status.nodes.values().map(|n| (n.id.clone(), node_id(name, &new_name(n)))).collect();
-    let renamed = |id: &String| ids.get(id).cloned();
+    let ids: BTreeMap<ArcStr, ArcStr> =
+        kept.status.nodes.values().map(|n| (n.id.clone(), node_id(name, &new_name(n)).into())).collect();
+    let renamed = |id: &ArcStr| ids.get(id).cloned();
     let mut nodes = Nodes::default();
     for node in kept.status.nodes.values() {
         let mut new = node.clone();
         new.name = new_name(node);
-        new.id = node_id(name, &new.name);
+        new.id = node_id(name, &new.name).into();
         if node.name == *old_name {
-            new.display_name = name.to_owned();
+            new.display_name = name.into();
         }
         new.boundary_id = renamed(&node.boundary_id).unwrap_or_default();
         new.children = node.children.iter().filter_map(renamed).collect();
@@ -94,7 +95,7 @@ fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<Node
         if node.phase == NodePhase::Succeeded && node.r#type.executes() {
             new.phase = NodePhase::Skipped;
             new.r#type = NodeType::Skipped;
-            new.message = format!("original pod: {}", node.id);
+            new.message = arcstr::format!("original pod: {}", node.id);
             new.task_result_synced = None;
         }
         nodes.insert(new.id.clone(), new);

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arcstr::ArcStr;
 use argosy_api::{
     labels,
     names::{PodNameVersion, pod_name},
@@ -72,7 +73,7 @@ pub fn retry(workflow: &mut Workflow, retry: &Retry, user: Option<&User>, at: Ti
     let mut forgotten = forgotten;
     if !retry.parameters.is_empty() {
         let groups = reopened.iter().filter(|id| workflow.status.nodes.get(id).is_some_and(is_group));
-        let children: Vec<String> = groups.flat_map(|id| workflow.status.nodes[id].children.clone()).collect();
+        let children: Vec<ArcStr> = groups.flat_map(|id| workflow.status.nodes[id].children.clone()).collect();
         for id in children {
             below(&workflow.status.nodes, &id, &mut forgotten);
         }
@@ -103,8 +104,8 @@ fn is_holder(node: &NodeStatus) -> bool {
 }
 
 /// Adds `id` and everything after or inside it.
-fn below(nodes: &Nodes, id: &str, found: &mut BTreeSet<String>) {
-    let mut stack = vec![id.to_owned()];
+fn below(nodes: &Nodes, id: &ArcStr, found: &mut BTreeSet<ArcStr>) {
+    let mut stack = vec![id.clone()];
     while let Some(id) = stack.pop() {
         let Some(node) = nodes.get(&id) else { continue };
         if found.insert(id) {
@@ -115,17 +116,17 @@ fn below(nodes: &Nodes, id: &str, found: &mut BTreeSet<String>) {
 
 struct Reset<'a> {
     nodes: &'a Nodes,
-    parents: BTreeMap<&'a str, Vec<&'a str>>,
+    parents: BTreeMap<&'a ArcStr, Vec<&'a ArcStr>>,
     /// Nodes to remove.
-    forgotten: BTreeSet<String>,
+    forgotten: BTreeSet<ArcStr>,
     /// Nodes to set to Running.
-    reopened: BTreeSet<String>,
+    reopened: BTreeSet<ArcStr>,
 }
 
 impl<'a> Reset<'a> {
     fn new(workflow: &'a Workflow) -> Self {
         let nodes = &workflow.status.nodes;
-        let mut parents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut parents: BTreeMap<&ArcStr, Vec<&ArcStr>> = BTreeMap::new();
         for (id, node) in nodes {
             for child in &node.children {
                 parents.entry(child).or_default().push(id);
@@ -147,10 +148,10 @@ impl<'a> Reset<'a> {
     /// Forgets failed nodes until no more turn up: forgetting a success may make an earlier failure count again.
     fn failed(&mut self) {
         loop {
-            let counts = |(id, node): &(&String, &NodeStatus)| {
+            let counts = |(id, node): &(&ArcStr, &NodeStatus)| {
                 !self.forgotten.contains(*id) && self.is_to_repeat(node) && !self.succeeded_after(node)
             };
-            let again: Vec<String> = self.nodes.iter().filter(counts).map(|(id, _)| id.clone()).collect();
+            let again: Vec<ArcStr> = self.nodes.iter().filter(counts).map(|(id, _)| id.clone()).collect();
             if again.is_empty() {
                 return;
             }
@@ -174,9 +175,10 @@ impl<'a> Reset<'a> {
 
     /// An attempt of a retried node is not repeated for itself: either a later one succeeded, or the whole node fails.
     fn is_settled_attempt(&self, node: &NodeStatus) -> bool {
-        let parents = self.parents.get(node.id.as_str()).into_iter().flatten();
-        let is_retry =
-            |id: &&&str| self.nodes[**id].r#type == NodeType::Retry && node.name.starts_with(&self.nodes[**id].name);
+        let parents = self.parents.get(&node.id).into_iter().flatten();
+        let is_retry = |id: &&&ArcStr| {
+            self.nodes[**id].r#type == NodeType::Retry && node.name.starts_with(self.nodes[**id].name.as_str())
+        };
         parents.clone().any(|id| is_retry(&id))
     }
 
@@ -185,7 +187,8 @@ impl<'a> Reset<'a> {
         let mut found = BTreeSet::new();
         below(self.nodes, &node.id, &mut found);
         let counts = |other: &NodeStatus| {
-            let is_inside = !node.name.is_empty() && other.name.starts_with(&node.name) && other.name != node.name;
+            let is_inside =
+                !node.name.is_empty() && other.name.starts_with(node.name.as_str()) && other.name != node.name;
             let is_hook = other.node_flag.as_ref().is_some_and(|f| f.hooked);
             let name_goes_on = other.name[node.name.len().min(other.name.len())..].starts_with(['(', '.', '[']);
             other.id != node.id && other.phase == NodePhase::Succeeded && !is_hook && !(is_inside && name_goes_on)
@@ -194,14 +197,14 @@ impl<'a> Reset<'a> {
     }
 
     /// Forgets `id` with all that came after it, and reopens what held it.
-    fn run_again(&mut self, id: &str) {
+    fn run_again(&mut self, id: &ArcStr) {
         below(self.nodes, id, &mut self.forgotten);
         // What is inside a forgotten steps or DAG node, even if no child link leads there.
         loop {
-            let inside = |(id, node): &(&String, &NodeStatus)| {
+            let inside = |(id, node): &(&ArcStr, &NodeStatus)| {
                 !self.forgotten.contains(*id) && self.forgotten.contains(&node.boundary_id)
             };
-            let more: Vec<String> = self.nodes.iter().filter(inside).map(|(id, _)| id.clone()).collect();
+            let more: Vec<ArcStr> = self.nodes.iter().filter(inside).map(|(id, _)| id.clone()).collect();
             if more.is_empty() {
                 break;
             }
@@ -209,19 +212,19 @@ impl<'a> Reset<'a> {
                 below(self.nodes, &id, &mut self.forgotten);
             }
         }
-        let mut stack = vec![id.to_owned()];
+        let mut stack = vec![id.clone()];
         while let Some(id) = stack.pop() {
             let Some(node) = self.nodes.get(&id) else {
                 continue;
             };
-            let parents = self.parents.get(id.as_str()).into_iter().flatten();
-            let holds = |parent: &&&str| {
+            let parents = self.parents.get(&id).into_iter().flatten();
+            let holds = |parent: &&&ArcStr| {
                 let parent = &self.nodes[**parent];
-                (is_group(parent) || parent.r#type == NodeType::Retry) && node.name.starts_with(&parent.name)
+                (is_group(parent) || parent.r#type == NodeType::Retry) && node.name.starts_with(parent.name.as_str())
             };
-            for holder in parents.filter(holds).copied().chain([node.boundary_id.as_str()]) {
-                if self.nodes.contains_key(holder) && self.reopened.insert(holder.to_owned()) {
-                    stack.push(holder.to_owned());
+            for holder in parents.filter(holds).copied().chain([&node.boundary_id]) {
+                if self.nodes.contains_key(holder) && self.reopened.insert(holder.clone()) {
+                    stack.push(holder.clone());
                 }
             }
         }
@@ -238,7 +241,7 @@ impl<'a> Reset<'a> {
 }
 
 /// Removes nodes, every link to them and what the status says about them; answers with the names of their pods.
-fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<String>) -> Vec<String> {
+fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<ArcStr>) -> Vec<String> {
     let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|v| v == "v1");
     let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
     let status = &mut workflow.status;
@@ -247,9 +250,9 @@ fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<String>) -> Vec<String> 
         let Some(node) = status.nodes.remove(id) else {
             continue;
         };
-        status.task_results_completion_status.remove(id);
+        status.task_results_completion_status.remove(id.as_str());
         if node.r#type == NodeType::Pod {
-            let template = node.template_ref.as_ref().map_or(&node.template_name, |r| &r.template);
+            let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template);
             pods.insert(pod_name(&workflow.metadata.name, &node.name, template, &node.id, version));
         }
     }
@@ -261,13 +264,13 @@ fn forget(workflow: &mut Workflow, forgotten: &BTreeSet<String>) -> Vec<String> 
 }
 
 /// Sets the workflow back to where no engine has seen its end, and the nodes `reopened` to Running.
-fn reopen(workflow: &mut Workflow, reopened: &BTreeSet<String>, at: Timestamp) {
+fn reopen(workflow: &mut Workflow, reopened: &BTreeSet<ArcStr>, at: Timestamp) {
     for id in reopened {
         let Some(node) = workflow.status.nodes.get_mut(id) else {
             continue;
         };
         node.phase = NodePhase::Running;
-        node.message.clear();
+        node.message = ArcStr::new();
         node.started_at = Some(Time::new(at));
         node.finished_at = None;
         node.outbound_nodes.clear();

@@ -153,7 +153,10 @@ fn set_node(node: &mut NodeStatus, values: &NodeValues, at: Timestamp) -> Result
     }
     if !values.message.is_empty() {
         let before = std::mem::take(&mut node.message);
-        node.message = if before.is_empty() { values.message.clone() } else { format!("{before}; {}", values.message) };
+        node.message = match before.as_str() {
+            "" => values.message.as_str().into(),
+            before => arcstr::format!("{before}; {}", values.message),
+        };
     }
     let Some(phase) = values.phase else {
         return Ok(());

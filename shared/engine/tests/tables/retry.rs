@@ -51,7 +51,7 @@ fn node_fact(node: &NodeStatus, member: &str) -> Value {
 
 fn check_nodes(after: &Workflow, before: &Workflow, expect: &Value) -> Result<(), String> {
     let expected: BTreeMap<String, Map<String, Value>> = from_value(expect["nodes"].clone()).unwrap_or_default();
-    let ids = |w: &Workflow| w.status.nodes.keys().cloned().collect::<BTreeSet<String>>();
+    let ids = |w: &Workflow| w.status.nodes.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
     same("nodes", &json!(ids(after)), &json!(expected.keys().collect::<BTreeSet<_>>()))?;
     for (id, facts) in &expected {
         for (member, fact) in facts {

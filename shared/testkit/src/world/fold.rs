@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_api::{
+    ArcStr,
     message::{NodeList, StatusChanged},
     v1alpha1::{NodeStatus, Workflow},
 };
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Debug, Default)]
 pub struct Folded {
     status: Value,
-    nodes: BTreeMap<String, NodeStatus>,
+    nodes: BTreeMap<ArcStr, NodeStatus>,
 }
 
 impl Folded {

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use argosy_api::{
+    ArcStr,
     message::{ContainerSummary, PodSummary},
     v1alpha1::{self as api, NodePhase, NodeStatus},
 };
@@ -15,16 +16,17 @@ use super::{Oracle, Script};
 /// The outcomes of a recorded run, by node id. A pod that the recording does not have succeeds at once.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    nodes: HashMap<String, NodeStatus>,
+    nodes: HashMap<ArcStr, NodeStatus>,
     /// Names of templates that are daemons.
-    daemons: Vec<String>,
+    daemons: Vec<ArcStr>,
 }
 
 impl Recorded {
     /// Errors: the recorded object does not read as a Workflow.
     pub fn new(golden: &Value) -> Result<Self, serde_json::Error> {
         let object: api::Workflow = api::from_value(golden.clone())?;
-        let daemons = object.spec.templates.iter().filter(|t| t.daemon == Some(true)).map(|t| t.name.clone()).collect();
+        let daemons =
+            object.spec.templates.iter().filter(|t| t.daemon == Some(true)).map(|t| t.name.as_str().into()).collect();
         Ok(Self { nodes: object.status.nodes.into_iter().collect(), daemons })
     }
 }
@@ -62,8 +64,8 @@ fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
     let mut running = pending.clone();
     running.phase = "Running".to_owned();
     running.ready = true;
-    running.pod_ip = if golden.pod_ip.is_empty() { "10.0.0.1".to_owned() } else { golden.pod_ip.clone() };
-    running.host_node_name = golden.host_node_name.clone();
+    running.pod_ip = if golden.pod_ip.is_empty() { "10.0.0.1".to_owned() } else { golden.pod_ip.to_string() };
+    running.host_node_name = golden.host_node_name.to_string();
     for container in &mut running.init_containers {
         end_container(container, 0, "");
     }
@@ -76,7 +78,7 @@ fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
 
 fn ended(mut pod: PodSummary, golden: &NodeStatus) -> PodSummary {
     let failures = failures(&golden.message);
-    let outputs = golden.outputs.clone().unwrap_or_default();
+    let outputs = golden.outputs.as_deref().cloned().unwrap_or_default();
     let main_code = outputs.exit_code.as_deref().and_then(|c| c.parse().ok());
     pod.ready = false;
     let is_success = golden.phase == NodePhase::Succeeded;
@@ -98,7 +100,7 @@ fn ended(mut pod: PodSummary, golden: &NodeStatus) -> PodSummary {
     let outputs = api::Outputs { exit_code: None, ..outputs };
     pod.outputs = Some(outputs);
     if !matches!(golden.progress.as_str(), "" | "0/1" | "1/1") {
-        pod.progress = Some(golden.progress.clone());
+        pod.progress = Some(golden.progress.to_string());
     }
     pod.resources_duration = golden.resources_duration.clone();
     pod
