@@ -118,10 +118,10 @@ fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
         }
         bytes += size;
     };
-    for (id, node) in nodes {
-        let size = serde_json::to_string(&node).map_or(0, |text| text.len()) + id.len() + 8;
+    for node in nodes {
+        let size = serde_json::to_string(&node).map_or(0, |text| text.len()) + node.id.len() + 8;
         room_for(&mut part, size);
-        part.nodes.insert(id, node);
+        part.nodes.push(node);
     }
     for growth in grown.into_iter().flat_map(|growth| pieces(growth, bytes_max)) {
         room_for(&mut part, bytes_of(&growth));
@@ -164,17 +164,15 @@ fn head(status: &StatusChanged) -> StatusChanged {
 
 #[cfg(test)]
 mod tests {
-    use argosy_api::v1alpha1::NodeStatus;
+    use argosy_api::{message::ChangedNodes, v1alpha1::NodeStatus};
 
     use super::*;
 
     #[test]
     fn a_large_status_is_cut_and_only_its_last_part_says_so() {
         let node = |n: usize| {
-            (
-                ArcStr::from(format!("n{n:03}")),
-                NodeStatus { message: "x".repeat(100).into(), ..NodeStatus::default() }.into(),
-            )
+            let (id, message) = (format!("n{n:03}").into(), "x".repeat(100).into());
+            NodeStatus { id, message, ..NodeStatus::default() }.into()
         };
         let children: Vec<ArcStr> = (0..1000).map(|n| format!("child-{n}").into()).collect();
         let status = StatusChanged {
@@ -192,7 +190,7 @@ mod tests {
         let mut list: Vec<ArcStr> = vec!["a".into(), "b".into()];
         parts.iter().flat_map(|part| &part.grown).for_each(|growth| growth.apply(&mut list));
         assert_eq!(list[2..], children);
-        let nodes: BTreeMap<_, _> = parts.into_iter().flat_map(|part| part.nodes).collect();
+        let nodes: ChangedNodes = parts.into_iter().flat_map(|part| part.nodes).collect();
         assert_eq!(nodes, status.nodes);
     }
 

@@ -194,8 +194,9 @@ impl Fold {
             self.unsettled.remove(&id);
             self.put(&id, None);
         }
-        for (id, node) in change.nodes {
-            self.unsettled.entry(id).or_default().node = Some(node);
+        for node in change.nodes {
+            let change = self.unsettled.entry(node.id.clone()).or_default();
+            change.node = Some(node);
         }
         for growth in change.grown {
             self.unsettled.entry(growth.node.clone()).or_default().grown.push(growth);

@@ -41,9 +41,9 @@ impl Workflow {
         if !retried && matches!(crate::call::kind_of(template), crate::call::Kind::Pod) {
             locals.insert("pod.name".to_owned(), self.pod_name(call));
         }
-        if !call.step.name.is_empty() {
-            locals.insert("steps.name".to_owned(), call.step.name.clone());
-            locals.insert("tasks.name".to_owned(), call.step.name.clone());
+        if !call.step_name.is_empty() {
+            locals.insert("steps.name".to_owned(), call.step_name.to_string());
+            locals.insert("tasks.name".to_owned(), call.step_name.to_string());
         }
         locals
     }

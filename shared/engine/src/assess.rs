@@ -15,7 +15,7 @@ impl Workflow {
         let targets: Vec<(&WorkflowStep, ArcStr)> = dag
             .targets
             .iter()
-            .map(|t| (dag.tasks[*t].step.as_ref(), self.task_id(frame, &dag.tasks[*t].step.name)))
+            .map(|t| (dag.tasks[*t].step.as_ref(), self.task_id(frame, &dag.tasks[*t].name)))
             .collect();
         let all_ran = targets.iter().all(|(_, id)| self.phase_of(id).is_completed());
         let inherited = if all_ran { HashMap::new() } else { self.phases_on_branches(&owner.call.id) };

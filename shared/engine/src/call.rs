@@ -22,7 +22,10 @@ pub(crate) struct Call {
     /// Name of the node to be, and its id.
     pub name: ArcStr,
     pub id: ArcStr,
-    /// Names the template, and carries the arguments, resolved.
+    /// Name of the step, with the item of a loop; empty for entry points and hooks.
+    pub step_name: ArcStr,
+    /// Names the template, and carries the arguments, resolved. Has no name, so that steps that differ in nothing else
+    /// can share one.
     pub step: Arc<WorkflowStep>,
     /// The Steps or DAG frame around it.
     pub boundary: Option<FrameId>,
@@ -33,7 +36,7 @@ pub(crate) struct Call {
     pub on_exit: bool,
     pub depth: usize,
     /// Set for an attempt of a retry.
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<Box<Attempt>>,
 }
 
 /// Which attempt, and the variables about the one before.
@@ -145,8 +148,8 @@ impl Workflow {
         }
         self.note_miss(call, &template);
         let results_wanted = match &body {
-            Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template),
-            Body::Leaf | Body::Retry(_) => Vec::new(),
+            Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template).into(),
+            Body::Leaf | Body::Retry(_) => Box::default(),
         };
         self.live.insert(node_id, self.frames.len());
         self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body, results_wanted })));

@@ -15,7 +15,8 @@ use argosy_template::{
 use crate::{
     Workflow,
     call::Call,
-    expand, expressions,
+    expand::{self, Item},
+    expressions,
     frame::{Body, Child, Children, Frame, FrameId, Parent},
     library::TemplateScope,
     nodes::NewNode,
@@ -128,10 +129,10 @@ impl Workflow {
     }
 
     /// The steps that a loop stands for; the step itself where there is none.
-    pub(crate) fn expand(&self, step: Arc<WorkflowStep>) -> Result<(bool, Vec<Arc<WorkflowStep>>), String> {
+    pub(crate) fn expand(&self, name: &ArcStr, step: Arc<WorkflowStep>) -> Result<(bool, Vec<Item>), String> {
         match expand::items(&step)? {
-            None => Ok((false, vec![step])),
-            Some(items) => Ok((true, expand::unroll(&step, &items)?.into_iter().map(Arc::new).collect())),
+            None => Ok((false, vec![Item { name: name.clone(), step }])),
+            Some(items) => Ok((true, expand::unroll(name, &step, &items)?)),
         }
     }
 
@@ -141,11 +142,11 @@ impl Workflow {
     pub(crate) fn add_child(
         &mut self,
         frame: FrameId,
-        step: Arc<WorkflowStep>,
+        item: Item,
         node_name: ArcStr,
         task: usize,
     ) -> Result<(), String> {
-        let Some(call) = self.enlist(frame, step, node_name, task) else { return Ok(()) };
+        let Some(call) = self.enlist(frame, item, node_name, task) else { return Ok(()) };
         let verdict = if call.step.when.is_empty() {
             Ok(true)
         } else {
@@ -168,8 +169,14 @@ impl Workflow {
     }
 
     /// A loop over nothing is a skipped node.
-    pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: &WorkflowStep, node_name: ArcStr) {
-        if let Some(call) = self.enlist(frame, Arc::new(step.clone()), node_name, 0) {
+    pub(crate) fn add_empty_loop(
+        &mut self,
+        frame: FrameId,
+        step: Arc<WorkflowStep>,
+        name: &str,
+        node_name: ArcStr,
+    ) {
+        if let Some(call) = self.enlist(frame, Item { name: name.into(), step }, node_name, 0) {
             self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, EMPTY_LOOP);
             self.work.push_back(Work::Fulfilled(call.parent.clone()));
         }
@@ -179,7 +186,7 @@ impl Workflow {
     pub(crate) fn enlist(
         &mut self,
         frame: FrameId,
-        step: Arc<WorkflowStep>,
+        item: Item,
         node_name: ArcStr,
         task: usize,
     ) -> Option<Arc<Call>> {
@@ -188,7 +195,8 @@ impl Workflow {
         let call = Call {
             name: node_name,
             id,
-            step,
+            step_name: item.name,
+            step: item.step,
             boundary: Some(frame),
             scope: owner.inner_scope(),
             parent: Parent::Child { frame, child: owner.children().map_or(0, |c| c.list.len()) },
@@ -217,6 +225,7 @@ impl Workflow {
         self.create_node(NewNode {
             id: id.clone(),
             name: call.name.clone(),
+            step_name: Some(&call.step_name),
             kind,
             step: Some(&call.step),
             scope,
@@ -269,7 +278,8 @@ impl Workflow {
             }
             Parent::ChildHook { frame, child } => {
                 if let Some(state) = self.child_mut(frame, child) {
-                    state.hooks_open = state.hooks_open.saturating_sub(1);
+                    let hooks = state.hooks.get_or_insert_default();
+                    hooks.open = hooks.open.saturating_sub(1);
                 }
                 self.settle(frame, child);
             }
@@ -289,7 +299,7 @@ impl Workflow {
     /// Counts a child off once it and its hooks are done.
     fn settle(&mut self, frame: FrameId, child: usize) {
         let Some(state) = self.child_mut(frame, child) else { return };
-        if !state.fulfilled || state.hooks_open > 0 || state.settled {
+        if !state.fulfilled || state.hooks.as_ref().is_some_and(|hooks| hooks.open > 0) || state.settled {
             return;
         }
         state.settled = true;
@@ -332,7 +342,8 @@ impl Workflow {
     }
 
     fn fire_hook(&mut self, frame: FrameId, child: usize, key: &str, hook: &LifecycleHook, name: ArcStr) {
-        let begun = self.child_mut(frame, child).is_none_or(|c| c.hooks.iter().any(|k| k == key));
+        let has_begun = |c: &mut Child| c.hooks.as_ref().is_some_and(|hooks| hooks.begun.iter().any(|k| k == key));
+        let begun = self.child_mut(frame, child).is_none_or(has_begun);
         if begun {
             return;
         }
@@ -357,6 +368,7 @@ impl Workflow {
         let call = Call {
             id,
             name,
+            step_name: ArcStr::new(),
             step: resolved.clone().unwrap_or(step),
             boundary: Some(frame),
             scope: owner.inner_scope(),
@@ -367,8 +379,9 @@ impl Workflow {
             attempt: None,
         };
         if let Some(state) = self.child_mut(frame, child) {
-            state.hooks.push(key.to_owned());
-            state.hooks_open += 1;
+            let hooks = state.hooks.get_or_insert_default();
+            hooks.begun.push(key.to_owned());
+            hooks.open += 1;
         }
         match resolved {
             Ok(_) => self.work.push_back(Work::Call(Arc::new(call))),
@@ -394,6 +407,15 @@ fn is_literal(step: &WorkflowStep) -> bool {
         && step.arguments.parameters.iter().all(parameter)
         && step.template_ref.as_ref().is_none_or(reference)
         && plain(&step.template)
+}
+
+/// The step without its name: `like` again if that is the same. Most steps of a large workflow differ in nothing else.
+pub(crate) fn nameless(mut step: WorkflowStep, like: Option<&Arc<WorkflowStep>>) -> Arc<WorkflowStep> {
+    step.name.clear();
+    match like {
+        Some(like) if **like == step => like.clone(),
+        Some(_) | None => Arc::new(step),
+    }
 }
 
 /// The older way to name an exit hook.

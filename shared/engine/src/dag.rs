@@ -11,8 +11,9 @@ use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, Wor
 use crate::{
     Workflow,
     call::Call,
-    children::EMPTY_LOOP,
-    depends::{Depends, TaskResult},
+    children::{EMPTY_LOOP, nameless},
+    depends::{Condition, Depends, TaskResult},
+    expand::Item,
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
     nodes::{NewNode, set_text},
@@ -32,23 +33,26 @@ pub(crate) struct Dag {
     open: usize,
 }
 
-/// A task, and how far it is.
+/// A task, and how far it is. Small, as there may be very many.
 #[derive(Debug)]
 pub(crate) struct Task {
+    pub name: ArcStr,
+    /// Without the name, so that tasks that differ in nothing else share one.
     pub step: Arc<WorkflowStep>,
     /// Id of the task's node; empty until the task begins.
     node_id: ArcStr,
-    depends: Depends,
-    /// Indices of `depends.names`.
-    pub dependencies: Vec<usize>,
+    /// On the results of `dependencies`, by their place there.
+    condition: Condition,
+    /// Indices of tasks.
+    pub dependencies: Box<[usize]>,
     dependents: Vec<usize>,
+    /// It is a loop: this child of the frame is its own node, a TaskGroup.
+    group: Option<usize>,
+    /// Items, or the task itself, that have not settled.
+    items_open: usize,
     /// Dependencies that have not settled.
     waits_for: usize,
     state: State,
-    /// Items, or the task itself, that have not settled.
-    items_open: usize,
-    /// It is a loop: this child of the frame is its own node, a TaskGroup.
-    group: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,7 @@ impl Dag {
         let mut tasks = Vec::with_capacity(spec.tasks.len());
         for task in &spec.tasks {
             let depends = Depends::of_task(task, &tolerated).map_err(|e| e.to_string())?;
-            let dependencies: Vec<usize> = depends
+            let dependencies: Box<[usize]> = depends
                 .names
                 .iter()
                 .map(|name| {
@@ -80,15 +84,16 @@ impl Dag {
                 })
                 .collect::<Result<_, _>>()?;
             tasks.push(Task {
-                step: Arc::new(step_of(task)),
+                name: task.name.as_str().into(),
+                step: nameless(step_of(task), tasks.last().map(|last: &Task| &last.step)),
                 node_id: ArcStr::new(),
+                condition: depends.condition,
                 waits_for: dependencies.len(),
-                depends,
                 dependencies,
                 dependents: Vec::new(),
-                state: State::Waiting,
-                items_open: 0,
                 group: None,
+                items_open: 0,
+                state: State::Waiting,
             });
         }
         for index in 0..tasks.len() {
@@ -122,7 +127,7 @@ fn targets(text: &str, tasks: &[Task], by_name: &HashMap<String, usize>) -> Resu
         return named.collect();
     }
     let mut ends: Vec<usize> = (0..tasks.len()).filter(|i| tasks[*i].dependents.is_empty()).collect();
-    ends.sort_by(|a, b| tasks[*a].step.name.cmp(&tasks[*b].step.name));
+    ends.sort_by(|a, b| tasks[*a].name.cmp(&tasks[*b].name));
     Ok(ends)
 }
 
@@ -201,8 +206,8 @@ impl Workflow {
             return;
         }
         state.state = State::Begun;
-        let step = state.step.clone();
-        let name = self.task_name(frame, &step.name);
+        let (task_name, step) = (state.name.clone(), state.step.clone());
+        let name = self.task_name(frame, &task_name);
         let id = self.claim_id(&name);
         let known = self.phase_of(&id);
         if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
@@ -214,12 +219,12 @@ impl Workflow {
         if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
             return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
         }
-        let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(resolved));
+        let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(&task_name, resolved));
         match expanded {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
             Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),
             Ok((looped, items)) => {
-                let group = if looped { self.begin_group(frame, task, &step, &name) } else { None };
+                let group = if looped { self.begin_group(frame, task, Item { name: task_name, step }, &name) } else { None };
                 if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
                     state.group = group;
                     state.items_open = items.len();
@@ -234,9 +239,9 @@ impl Workflow {
     }
 
     /// The node of a loop, which is a child with hooks of its own.
-    fn begin_group(&mut self, frame: FrameId, task: usize, step: &Arc<WorkflowStep>, name: &ArcStr) -> Option<usize> {
+    fn begin_group(&mut self, frame: FrameId, task: usize, item: Item, name: &ArcStr) -> Option<usize> {
         self.create_task_node(frame, task, name, NodeType::TaskGroup, NodePhase::Running, "");
-        let call = self.enlist(frame, step.clone(), name.clone(), task)?;
+        let call = self.enlist(frame, item, name.clone(), task)?;
         let Parent::Child { child, .. } = call.parent else { return None };
         self.work.push_back(Work::Changed(call.parent.clone()));
         Some(child)
@@ -253,7 +258,7 @@ impl Workflow {
         let Some(dag) = self.dag(frame) else { return false };
         let Some(task) = dag.tasks.get(task) else { return false };
         let result = |index: usize| self.task_result(&dag.tasks[task.dependencies[index]].node_id);
-        task.depends.evaluate(&result)
+        task.condition.holds(&result)
     }
 
     fn task_result(&self, id: &str) -> TaskResult {
@@ -295,12 +300,13 @@ impl Workflow {
         }
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return };
         let (boundary, scope) = (owner.call.id.clone(), dag.scope.clone());
-        let step = dag.tasks[task].step.clone();
+        let (task_name, step) = (dag.tasks[task].name.clone(), dag.tasks[task].step.clone());
         let parents = self.task_parents(frame, task);
         let scope = self.scope_label(&scope);
         self.create_node(NewNode {
             id: id.clone(),
             name: name.clone(),
+            step_name: Some(&task_name),
             kind,
             step: Some(&step),
             scope,
@@ -319,7 +325,7 @@ impl Workflow {
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
         let Some(task) = dag.tasks.get(task) else { return Vec::new() };
         if task.group.is_some() {
-            return vec![self.task_id(frame, &task.step.name)];
+            return vec![self.task_id(frame, &task.name)];
         }
         if task.dependencies.is_empty() {
             return vec![owner.call.id.clone()];
@@ -345,7 +351,7 @@ impl Workflow {
             return;
         }
         if let Some(child) = state.group {
-            let name = state.step.name.clone();
+            let name = state.name.clone();
             let id = self.task_id(frame, &name);
             let children = self.node(&id).map(|n| n.children.clone()).unwrap_or_default();
             let hooked = |id: &str| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
@@ -386,7 +392,7 @@ impl Workflow {
         }
         let Some(dag) = self.dag(frame) else { return };
         let outbound = dag.targets.iter().flat_map(|t| {
-            let id = self.task_id(frame, &dag.tasks[*t].step.name);
+            let id = self.task_id(frame, &dag.tasks[*t].name);
             if self.node(&id).is_some() { self.outbound(&id) } else { Vec::new() }
         });
         let outbound = outbound.collect();

@@ -53,6 +53,10 @@ impl Outcome {
         Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, outcome)| *outcome)
     }
 
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, outcome)| *outcome == self).map_or("", |(word, _)| word)
+    }
+
     fn of(self, result: TaskResult) -> bool {
         match self {
             Self::Succeeded => result.succeeded,
@@ -72,6 +76,26 @@ impl Outcome {
     }
 }
 
+/// A set of outcomes, a bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Outcomes(u8);
+
+impl Outcomes {
+    fn contains(self, outcome: Outcome) -> bool {
+        self.0 & (1 << outcome as u8) != 0
+    }
+
+    fn any_of(self, result: TaskResult) -> bool {
+        Outcome::ALL.iter().any(|(_, outcome)| self.contains(*outcome) && outcome.of(result))
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Self {
+        Self(outcomes.into_iter().fold(0, |bits, outcome| bits | 1 << outcome as u8))
+    }
+}
+
 /// Why a `depends` cannot be used; all are the user's mistakes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -85,10 +109,14 @@ pub enum Error {
 /// Parentheses and negations inside each other; more is taken for an attack on the stack.
 const DEPTH_MAX: usize = 100;
 
+/// A condition on the results of tasks. `All` of none holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition(Node);
+
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
     /// Index into [`Depends::names`], and the outcomes of which one must hold.
-    Task(usize, Vec<Outcome>),
+    Task(u32, Outcomes),
     Not(Box<Node>),
     All(Vec<Node>),
     Any(Vec<Node>),
@@ -103,7 +131,8 @@ pub struct Depends {
     pub logic: String,
     /// Names followed by `AnySucceeded` or `AllFailed`, which only loops have.
     about_items: Vec<usize>,
-    node: Option<Node>,
+    /// What must hold of the results; always, where there are no dependencies.
+    pub condition: Condition,
 }
 
 impl Depends {
@@ -134,14 +163,15 @@ impl Depends {
         };
         parser.spaces();
         if parser.at == logic.len() {
-            return Ok(Self { names: Vec::new(), logic: String::new(), about_items: Vec::new(), node: None });
+            return Ok(Self { names: Vec::new(), logic: String::new(), about_items: Vec::new(), condition: Condition(Node::All(Vec::new())) });
         }
         let node = parser.any()?;
         if parser.at < logic.len() {
             return Err(parser.fail("an operator"));
         }
         parser.logic.push_str(&logic[parser.copied..]);
-        Ok(Self { names: parser.names, logic: parser.logic, about_items: parser.about_items, node: Some(node) })
+        let Parser { names, logic, about_items, .. } = parser;
+        Ok(Self { names, logic, about_items, condition: Condition(node) })
     }
 
     /// The dependencies of `task`, of which `dependencies` is a plain list: there is nothing to parse, however long it is.
@@ -155,9 +185,9 @@ impl Depends {
         }
         let mut seen = HashSet::new();
         let names: Vec<String> = task.dependencies.iter().filter(|name| seen.insert(*name)).cloned().collect();
-        let parts = names.iter().enumerate().map(|(i, name)| Node::Task(i, bare(tolerated(name))));
-        let node = Some(Node::All(parts.collect()));
-        Ok(Self { names, logic: String::new(), about_items: Vec::new(), node })
+        let parts = (0..).zip(&names).map(|(i, name)| Node::Task(i, bare(tolerated(name)).collect()));
+        let condition = Condition(all_of(parts.collect()));
+        Ok(Self { names, logic: String::new(), about_items: Vec::new(), condition })
     }
 
     /// Names of tasks whose items the condition speaks about.
@@ -168,17 +198,21 @@ impl Depends {
     /// Whether the task may run, given the results of its dependencies, by their index in `names`. True without
     /// dependencies.
     pub fn evaluate(&self, result: &dyn Fn(usize) -> TaskResult) -> bool {
-        self.node.as_ref().is_none_or(|node| node.holds(result))
+        self.condition.holds(result)
+    }
+}
+
+impl Condition {
+    /// As [`Depends::evaluate`].
+    pub fn holds(&self, result: &dyn Fn(usize) -> TaskResult) -> bool {
+        self.0.holds(result)
     }
 }
 
 impl Node {
     fn holds(&self, result: &dyn Fn(usize) -> TaskResult) -> bool {
         match self {
-            Self::Task(index, outcomes) => {
-                let result = result(*index);
-                outcomes.iter().any(|outcome| outcome.of(result))
-            }
+            Self::Task(index, outcomes) => outcomes.any_of(result(*index as usize)),
             Self::Not(inner) => !inner.holds(result),
             Self::All(parts) => parts.iter().all(|part| part.holds(result)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(result)),
@@ -186,12 +220,21 @@ impl Node {
     }
 }
 
+/// All of the parts; the part itself where there is but one.
+fn all_of(mut parts: Vec<Node>) -> Node {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        last => {
+            parts.extend(last);
+            Node::All(parts)
+        }
+    }
+}
+
 /// What a name without a result stands for, given the (error, failed) of the task's `continueOn`.
-fn bare((error, failed): (bool, bool)) -> Vec<Outcome> {
-    let mut outcomes = vec![Outcome::Succeeded, Outcome::Skipped, Outcome::Daemoned];
-    outcomes.extend(error.then_some(Outcome::Errored));
-    outcomes.extend(failed.then_some(Outcome::Failed));
-    outcomes
+fn bare((error, failed): (bool, bool)) -> impl Iterator<Item = Outcome> {
+    let always = [Outcome::Succeeded, Outcome::Skipped, Outcome::Daemoned];
+    always.into_iter().chain(error.then_some(Outcome::Errored)).chain(failed.then_some(Outcome::Failed))
 }
 
 fn is_word(c: char) -> bool {
@@ -279,7 +322,7 @@ impl Parser<'_> {
         while self.eat("&&") {
             parts.push(self.unary()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Node::All(parts) })
+        Ok(all_of(parts))
     }
 
     fn unary(&mut self) -> Result<Node, Error> {
@@ -316,31 +359,32 @@ impl Parser<'_> {
         if name.is_empty() {
             return Err(self.fail("a task name"));
         }
+        let mut is_about_items = false;
         let outcomes = if self.text[self.at..].starts_with('.') {
             self.at += 1;
             let word = self.word().to_owned();
             let outcome = Outcome::named(&word);
-            vec![outcome.ok_or(Error::UnknownResult { task: name.clone(), result: word })?]
+            let outcome = outcome.ok_or(Error::UnknownResult { task: name.clone(), result: word })?;
+            is_about_items = outcome.is_about_items();
+            Outcomes::from_iter([outcome])
         } else {
-            let outcomes = bare((self.tolerated)(&name));
-            let words = Outcome::ALL.iter().filter(|(_, o)| outcomes.contains(o));
-            let mut words: Vec<_> = words.map(|(word, o)| (outcomes.iter().position(|p| p == o), word)).collect();
-            words.sort();
-            let written: Vec<_> = words.iter().map(|(_, word)| format!("{name}.{word}")).collect();
+            let outcomes: Vec<Outcome> = bare((self.tolerated)(&name)).collect();
+            let written: Vec<_> = outcomes.iter().map(|outcome| format!("{name}.{}", outcome.word())).collect();
             self.logic.push_str(&self.text[self.copied..start]);
             self.logic.push_str(&format!("({})", written.join(" || ")));
             self.copied = self.at;
-            outcomes
+            outcomes.into_iter().collect()
         };
         let index = *self.index.entry(name.clone()).or_insert_with(|| {
             self.names.push(name);
             self.names.len() - 1
         });
-        if outcomes[0].is_about_items() && !self.about_items.contains(&index) {
+        if is_about_items && !self.about_items.contains(&index) {
             self.about_items.push(index);
         }
         self.spaces();
-        Ok(Node::Task(index, outcomes))
+        // Each takes at least two bytes of the text.
+        Ok(Node::Task(u32::try_from(index).map_err(|_| self.fail("fewer tasks"))?, outcomes))
     }
 }
 

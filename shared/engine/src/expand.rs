@@ -1,13 +1,23 @@
 //! Loops: which items there are, and the steps they make. Source: Argo `expandStep`, `processItem`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{self as api, WorkflowStep};
 use argosy_template::{
     sequence,
     tags::{self, Options},
 };
 use serde_json::Value;
+
+use crate::tagged::mentions_tags;
+
+/// A step of a loop, or one without a loop.
+pub(crate) struct Item {
+    /// With the item, for one of a loop.
+    pub name: ArcStr,
+    pub step: Arc<WorkflowStep>,
+}
 
 /// The items of a step's loop; nothing for a step without one.
 ///
@@ -31,25 +41,36 @@ pub(crate) fn items(step: &WorkflowStep) -> Result<Option<Vec<Value>>, String> {
     Ok(Some(list.into_iter().map(Value::String).collect()))
 }
 
-/// One step per item, with the item put in.
-pub(crate) fn unroll(step: &WorkflowStep, items: &[Value]) -> Result<Vec<WorkflowStep>, String> {
+/// One step per item, with the item put in; all items share one where it has no place for them.
+pub(crate) fn unroll(
+    step_name: &str,
+    step: &WorkflowStep,
+    items: &[Value],
+) -> Result<Vec<Item>, String> {
     let mut value = crate::publish::json(step);
     if let Some(map) = value.as_object_mut() {
         for member in ["withItems", "withParam", "withSequence"] {
             map.remove(member);
         }
     }
+    let read = |value: Value| -> Result<Arc<WorkflowStep>, String> {
+        let unrolled: WorkflowStep = api::from_value(value).map_err(|e| e.to_string())?;
+        Ok(Arc::new(WorkflowStep { hooks: step.hooks.clone(), ..unrolled }))
+    };
+    let named = |index, item| ArcStr::from(name(step_name, index, item));
+    if !mentions_tags(&value) {
+        let step = read(value)?;
+        let item = |(index, item)| Item { name: named(index, item), step: step.clone() };
+        return Ok(items.iter().enumerate().map(item).collect());
+    }
     let options = Options::lenient();
-    let mut steps = Vec::with_capacity(items.len());
+    let mut unrolled = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let mut one = value.clone();
         tags::render_value(&mut one, &variables(item), &options).map_err(|e| e.to_string())?;
-        let mut unrolled: WorkflowStep = api::from_value(one).map_err(|e| e.to_string())?;
-        unrolled.name = name(&step.name, index, item);
-        unrolled.hooks.clone_from(&step.hooks);
-        steps.push(unrolled);
+        unrolled.push(Item { name: named(index, item), step: read(one)? });
     }
-    Ok(steps)
+    Ok(unrolled)
 }
 
 fn variables(item: &Value) -> BTreeMap<String, String> {

@@ -142,6 +142,7 @@ impl Workflow {
         let call = Call {
             id: self.claim_id(&name),
             name,
+            step_name: ArcStr::new(),
             step: Arc::new(step),
             boundary: None,
             scope: TemplateScope::Local,

@@ -18,7 +18,7 @@ pub(crate) struct Frame {
     pub template: Arc<Template>,
     pub body: Body,
     /// Steps or tasks whose result the template mentions.
-    pub results_wanted: Vec<String>,
+    pub results_wanted: Box<[String]>,
 }
 
 /// What kind of node it is.
@@ -26,7 +26,7 @@ pub(crate) struct Frame {
 pub(crate) enum Body {
     /// One pod, or a suspend.
     Leaf,
-    Steps(Steps),
+    Steps(Box<Steps>),
     Dag(Box<Dag>),
     Retry(Retry),
 }
@@ -64,17 +64,24 @@ pub(crate) struct Child {
     pub task: usize,
     /// The node itself is fulfilled.
     pub fulfilled: bool,
-    /// Hooks begun, by key.
-    pub hooks: Vec<String>,
-    /// Hooks begun and not ended.
-    pub hooks_open: usize,
     /// Fulfilled, with all its hooks: counted off.
     pub settled: bool,
+    /// None until the first begins.
+    pub hooks: Option<Box<Hooks>>,
+}
+
+/// Hooks of a child.
+#[derive(Debug, Default)]
+pub(crate) struct Hooks {
+    /// Begun, by key.
+    pub begun: Vec<String>,
+    /// Begun and not ended.
+    pub open: usize,
 }
 
 impl Child {
     pub fn new(call: Arc<Call>, task: usize) -> Self {
-        Self { call, task, fulfilled: false, hooks: Vec::new(), hooks_open: 0, settled: false }
+        Self { call, task, fulfilled: false, settled: false, hooks: None }
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::{LookupKey, LookupKind},
@@ -66,13 +67,13 @@ impl Compiled {
 pub(crate) enum TemplateScope {
     /// The workflow's own templates.
     Local,
-    Namespaced(String),
-    Cluster(String),
+    Namespaced(ArcStr),
+    Cluster(ArcStr),
 }
 
 impl TemplateScope {
     fn of(reference: &TemplateRef) -> Self {
-        let name = reference.name.clone();
+        let name = ArcStr::from(reference.name.as_str());
         if reference.cluster_scope { Self::Cluster(name) } else { Self::Namespaced(name) }
     }
 

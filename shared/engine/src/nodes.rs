@@ -24,6 +24,8 @@ pub(crate) struct BoundaryCount {
 pub(crate) struct NewNode<'a> {
     pub id: ArcStr,
     pub name: ArcStr,
+    /// Of the step, where there is one: mostly what the node is shown as.
+    pub step_name: Option<&'a ArcStr>,
     pub kind: NodeType,
     /// The step that calls it; names the template. None for groups.
     pub step: Option<&'a WorkflowStep>,
@@ -90,7 +92,8 @@ impl Workflow {
         }
         let Some(boundary) = self.node(&new.boundary) else { return new.name.clone() };
         let tail = new.name.strip_prefix(boundary.name.as_str()).unwrap_or(&new.name);
-        without_separator(tail).into()
+        let tail = without_separator(tail);
+        new.step_name.filter(|name| *name == tail).cloned().unwrap_or_else(|| tail.into())
     }
 
     /// Changes a node; what it was before and is after decides the counters. `change` tells whether it changed anything.

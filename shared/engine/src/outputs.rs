@@ -114,7 +114,7 @@ impl Workflow {
     /// Source: Argo `hasOutputResultRef`.
     pub(crate) fn wants_result(&self, call: &Call) -> bool {
         let Some(owner) = call.boundary.and_then(|b| self.frame(b)) else { return false };
-        let name = call.step.name.split('(').next().unwrap_or_default();
+        let name = call.step_name.split('(').next().unwrap_or_default();
         match &owner.body {
             Body::Steps(_) | Body::Dag(_) => owner.results_wanted.iter().any(|wanted| wanted == name),
             Body::Leaf | Body::Retry(_) => false,

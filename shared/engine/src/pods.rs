@@ -153,6 +153,7 @@ impl Workflow {
             self.create_node(crate::nodes::NewNode {
                 id: id.clone(),
                 name,
+                step_name: None,
                 kind: NodeType::Container,
                 step: None,
                 scope: scope.clone(),

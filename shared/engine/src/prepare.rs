@@ -194,6 +194,7 @@ impl Workflow {
         let call = Call {
             id: self.claim_id(&name),
             name,
+            step_name: ArcStr::new(),
             step: Arc::new(entry),
             boundary: None,
             scope: TemplateScope::Local,

@@ -8,9 +8,11 @@ use std::{
 use arcstr::ArcStr;
 use argosy_api::{
     labels,
-    message::{Growth, NodeList, SCHEMA, StatusChanged, WorkflowDelta},
+    message::{ChangedNodes, Growth, NodeList, SCHEMA, StatusChanged, WorkflowDelta},
     v1alpha1::{Condition, NodeStatus, WorkflowPhase},
 };
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -19,7 +21,8 @@ use crate::Workflow;
 /// Members of the object that the step in hand has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
-    pub nodes: BTreeSet<ArcStr>,
+    /// In the order of their first change.
+    pub nodes: IndexSet<ArcStr, RandomState>,
     /// Nodes with new children, and how many they had before.
     pub parents: BTreeMap<ArcStr, usize>,
     /// Nodes that ended with outbound nodes.
@@ -103,12 +106,7 @@ impl Workflow {
     pub(crate) fn take_delta(&mut self, sequence: u64) -> Option<StatusChanged> {
         let delta = std::mem::take(&mut self.delta);
         let grown = self.growth(&delta);
-        let nodes: BTreeMap<_, _> = delta
-            .nodes
-            .into_iter()
-            .filter_map(|id| Some((self.without_lists(&id)?, id)))
-            .map(|(n, id)| (id, n))
-            .collect();
+        let nodes: ChangedNodes = delta.nodes.iter().filter_map(|id| self.without_lists(id)).collect();
         let status: Map<String, Value> = delta.fields.iter().map(|field| self.field(*field)).collect();
         let whole =
             !status.is_empty() || !delta.labels.is_empty() || !delta.annotations.is_empty() || delta.unsuspended;

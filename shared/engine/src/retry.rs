@@ -44,7 +44,7 @@ impl Workflow {
         call.id = self.claim_id(&call.name);
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
-        call.attempt = Some(Attempt { variables });
+        call.attempt = Some(Box::new(Attempt { variables }));
         self.update_node(&node_id, |n| set_text(&mut n.message, ""));
         self.work.push_back(Work::Call(Arc::new(call)));
     }

@@ -189,8 +189,8 @@ impl Workflow {
             return Ok(inline.as_ref().clone());
         }
         match &step.template_ref {
-            Some(r) if r.cluster_scope => self.find_template(&TemplateScope::Cluster(r.name.clone()), &r.template),
-            Some(r) => self.find_template(&TemplateScope::Namespaced(r.name.clone()), &r.template),
+            Some(r) if r.cluster_scope => self.find_template(&TemplateScope::Cluster(r.name.as_str().into()), &r.template),
+            Some(r) => self.find_template(&TemplateScope::Namespaced(r.name.as_str().into()), &r.template),
             None => self.find_template(scope, &step.template),
         }
     }

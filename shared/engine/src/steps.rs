@@ -8,6 +8,7 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 use crate::{
     Workflow,
     call::Call,
+    children::nameless,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
     nodes::NewNode,
@@ -29,6 +30,8 @@ pub(crate) struct Steps {
     pub starting: bool,
     /// The group in which each step is.
     pub group_of: HashMap<String, usize>,
+    /// The last step that was begun, for others to share.
+    last: Option<Arc<WorkflowStep>>,
 }
 
 impl Workflow {
@@ -50,8 +53,9 @@ impl Workflow {
             children: Children::default(),
             starting: false,
             group_of: steps.collect(),
+            last: None,
         };
-        let frame = self.begin(call, NodeType::Steps, NodePhase::Running, template, Body::Steps(body));
+        let frame = self.begin(call, NodeType::Steps, NodePhase::Running, template, Body::Steps(Box::new(body)));
         self.start_group(frame, 0);
         Ok(())
     }
@@ -94,22 +98,31 @@ impl Workflow {
     fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
         let mut expanded = Vec::new();
         for step in group {
+            let nameless = self.shared_step(frame, step);
             let resolved = self
-                .resolve_references(frame, &Arc::new(step.clone()))
+                .resolve_references(frame, &nameless)
                 .map_err(|e| format!("failed to resolve references: {e}"))?;
-            let (_, steps) = self.expand(resolved)?;
-            expanded.push((step, steps));
+            let (_, items) = self.expand(&step.name.as_str().into(), resolved)?;
+            expanded.push((step, nameless, items));
         }
-        for (step, steps) in expanded {
-            if steps.is_empty() {
-                self.add_empty_loop(frame, step, arcstr::format!("{group_name}.{}", step.name));
+        for (step, nameless, items) in expanded {
+            if items.is_empty() {
+                self.add_empty_loop(frame, nameless, &step.name, arcstr::format!("{group_name}.{}", step.name));
             }
-            for step in steps {
-                let name = arcstr::format!("{group_name}.{}", step.name);
-                self.add_child(frame, step, name, 0)?;
+            for item in items {
+                let name = arcstr::format!("{group_name}.{}", item.name);
+                self.add_child(frame, item, name, 0)?;
             }
         }
         Ok(())
+    }
+
+    /// The step without its name: the last one again where they differ in nothing else.
+    fn shared_step(&mut self, frame: FrameId, step: &WorkflowStep) -> Arc<WorkflowStep> {
+        let Some(steps) = self.steps_mut(frame) else { return nameless(step.clone(), None) };
+        let shared = nameless(step.clone(), steps.last.as_ref());
+        steps.last = Some(shared.clone());
+        shared
     }
 
     /// The group's node, below the node itself or below all at which the group before ended.
@@ -131,6 +144,7 @@ impl Workflow {
         self.create_node(NewNode {
             id: id.clone(),
             name: name.clone(),
+            step_name: None,
             kind: NodeType::StepGroup,
             step: None,
             scope,

@@ -135,10 +135,10 @@ fn run(shape: Shape, pods: usize) -> Result<Figure> {
                     queue.push_back(pod(&node_id, name, "Succeeded", Some(0)));
                 }
                 Command::Publish(changed) => {
-                    for (id, node) in changed.nodes {
-                        if phases.get(&id) != Some(&node.phase) {
+                    for node in &changed.nodes {
+                        if phases.get(&node.id) != Some(&node.phase) {
                             figure.transitions += 1;
-                            phases.insert(id, node.phase);
+                            phases.insert(node.id.clone(), node.phase);
                         }
                     }
                 }

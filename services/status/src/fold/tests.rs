@@ -13,19 +13,19 @@ fn object(status: Value, annotation: Option<String>) -> Value {
 
 fn change(sequence: u64, nodes: &[(&str, NodePhase, &str)]) -> StatusChanged {
     let node = |(id, phase, message): &(&str, NodePhase, &str)| {
-        let node = NodeStatus {
+        NodeStatus {
             id: (*id).into(),
             name: (*id).into(),
             phase: *phase,
             message: (*message).into(),
             ..NodeStatus::default()
-        };
-        (ArcStr::from(*id), node)
+        }
+        .into()
     };
     StatusChanged {
         observed_sequence: sequence,
         last: true,
-        nodes: nodes.iter().map(node).map(|(id, node)| (id, node.into())).collect(),
+        nodes: nodes.iter().map(node).collect(),
         ..StatusChanged::default()
     }
 }
@@ -172,7 +172,7 @@ fn a_large_status_is_compressed_and_stays_so() {
     let mut big = change(5, &[]);
     for n in 0..3000 {
         let node = NodeStatus { id: format!("n{n}").into(), name: "x".repeat(400).into(), ..NodeStatus::default() };
-        big.nodes.insert(node.id.clone(), node.into());
+        big.nodes.push(node.into());
     }
     fold.apply(big, 0, 0, false);
     write(&mut fold, &mut object);

@@ -1,13 +1,13 @@
 //! EVENTS: facts decided. The payload (`data`) of the CloudEvents; documented for subscribers in `docs/events.md`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::v1alpha1::{NodePhase, NodeStatus};
+use super::ChangedNodes;
+use crate::{ArcStr, v1alpha1::NodePhase};
 
 /// What one step of the engine changed in the status of a workflow. Folding all of them in order gives the status.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,8 +23,8 @@ pub struct StatusChanged {
     /// False for all but the last of the messages that one large step was cut into.
     pub last: bool,
     /// The nodes that are new or changed, whole but for `children` and `outboundNodes`: see `grown`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub nodes: BTreeMap<ArcStr, Arc<NodeStatus>>,
+    #[serde(skip_serializing_if = "ChangedNodes::is_empty")]
+    pub nodes: ChangedNodes,
     /// What was added to lists of ids that a node may have very many of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grown: Vec<Growth>,
@@ -89,7 +89,7 @@ impl StatusChanged {
     pub fn event_type(&self) -> &'static str {
         match &self.workflow_status {
             Some(delta) if delta.completed => "completed",
-            _ if self.nodes.values().any(|n| n.phase == NodePhase::Running) => "running",
+            _ if self.nodes.iter().any(|n| n.phase == NodePhase::Running) => "running",
             _ => "changed",
         }
     }

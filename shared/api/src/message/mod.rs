@@ -4,11 +4,13 @@
 //! pod-runner), EVENTS (facts decided, as CloudEvents). Messages hold no secrets: pod manifests name secrets, they
 //! never contain them.
 
+mod changed;
 mod command;
 mod event;
 mod manifest;
 mod observed;
 
+pub use changed::ChangedNodes;
 pub use command::{ClusterCommand, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
 pub use manifest::{Manifest, mark};

@@ -22,12 +22,12 @@ impl Folded {
         for id in &changed.removed_nodes {
             self.nodes.remove(id);
         }
-        for (id, node) in &changed.nodes {
+        for node in &changed.nodes {
             let mut node = NodeStatus::clone(node);
-            if let Some(before) = self.nodes.remove(id) {
+            if let Some(before) = self.nodes.remove(&node.id) {
                 (node.children, node.outbound_nodes) = (before.children, before.outbound_nodes);
             }
-            self.nodes.insert(id.clone(), node);
+            self.nodes.insert(node.id.clone(), node);
         }
         for growth in &changed.grown {
             let node = self.nodes.entry(growth.node.clone()).or_default();
