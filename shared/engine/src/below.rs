@@ -5,70 +5,94 @@
 //! immediate post-dominator) and nothing between the two is below the latter; so the sum is what lies between, plus the
 //! sum of where the ways meet.
 
-use std::collections::HashMap;
-
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodeStatus, Nodes};
 
 /// Done and total.
 pub(crate) type Sum = (u64, u64);
 
-/// The graph of a workflow's nodes.
-pub(crate) struct Below<'a> {
-    nodes: Vec<&'a NodeStatus>,
-    own: Vec<Sum>,
-    children: Vec<Vec<usize>>,
-    /// Where all ways down from a node meet; none where they only meet at the end of the workflow.
-    meets: Vec<Option<usize>>,
-    /// How many further meetings follow.
-    depth: Vec<usize>,
-    sums: Vec<Option<Sum>>,
-    /// The last walk that came by.
-    walked: Vec<usize>,
-    walks: usize,
+/// Place of a node among the workflow's. Small, for these lists to stay in a processor's cache.
+type Place = u32;
+
+/// In a list of places: there is none.
+const NONE: Place = Place::MAX;
+
+fn place(index: usize) -> Place {
+    Place::try_from(index).expect("no machine holds that many nodes")
 }
 
-impl<'a> Below<'a> {
-    /// `own` is what a node adds itself.
-    pub fn new(nodes: &'a Nodes, own: impl Fn(&NodeStatus) -> Sum) -> Self {
-        let list: Vec<&NodeStatus> = nodes.unordered().collect();
-        let index: HashMap<&str, usize> = list.iter().enumerate().map(|(i, node)| (node.id.as_str(), i)).collect();
-        let children =
-            list.iter().map(|n| n.children.iter().filter_map(|id| index.get(id.as_str()).copied()).collect()).collect();
-        let count = list.len();
+/// The graph of a workflow's nodes.
+pub(crate) struct Below {
+    own: Vec<Sum>,
+    /// The nodes that sums are wanted of.
+    wanted: Vec<(ArcStr, Place)>,
+    /// The children of all nodes, one node after another, and where those of each begin.
+    children: Vec<Place>,
+    begins: Vec<Place>,
+    /// Where all ways down from a node meet; none where they only meet at the end of the workflow.
+    meets: Vec<Place>,
+    /// How many further meetings follow.
+    depth: Vec<u32>,
+    sums: Vec<Option<Sum>>,
+    /// The last walk that came by.
+    walked: Vec<u32>,
+    walks: u32,
+}
+
+impl Below {
+    /// `own` is what a node adds itself; sums are wanted of the nodes that `wanted` holds for.
+    pub fn new(nodes: &Nodes, own: impl Fn(&NodeStatus) -> Sum, wanted: impl Fn(&NodeStatus) -> bool) -> Self {
+        let count = nodes.len();
         let mut below = Self {
-            own: list.iter().map(|node| own(node)).collect(),
-            nodes: list,
-            children,
-            meets: vec![None; count],
+            own: Vec::with_capacity(count),
+            wanted: Vec::new(),
+            children: Vec::with_capacity(count),
+            begins: Vec::with_capacity(count + 1),
+            meets: vec![NONE; count],
             depth: vec![0; count],
             sums: vec![None; count],
             walked: vec![0; count],
             walks: 0,
         };
+        for (index, node) in nodes.unordered().enumerate() {
+            below.own.push(own(node));
+            below.begins.push(place(below.children.len()));
+            below.children.extend(node.children.iter().filter_map(|id| nodes.index_of(id)).map(place));
+            if wanted(node) {
+                below.wanted.push((node.id.clone(), place(index)));
+            }
+        }
+        below.begins.push(place(below.children.len()));
         for node in below.children_first() {
             below.meet(node);
         }
         below
     }
 
-    /// The sum over each node that `wanted` holds for, and all below it, by the node's id.
-    pub fn sums(mut self, wanted: impl Fn(&NodeStatus) -> bool) -> Vec<(ArcStr, Sum)> {
-        let nodes: Vec<usize> = (0..self.nodes.len()).filter(|i| wanted(self.nodes[*i])).collect();
-        nodes.into_iter().map(|i| (self.nodes[i].id.clone(), self.sum(i))).collect()
+    /// The sum over each node that is wanted and all below it, by the node's id.
+    pub fn sums(mut self) -> Vec<(ArcStr, Sum)> {
+        let wanted = std::mem::take(&mut self.wanted);
+        wanted.into_iter().map(|(id, node)| (id, self.sum(node))).collect()
+    }
+
+    fn children(&self, node: Place) -> &[Place] {
+        let node = node as usize;
+        &self.children[self.begins[node] as usize..self.begins[node + 1] as usize]
     }
 
     /// All nodes, each after its children.
-    fn children_first(&self) -> Vec<usize> {
-        let mut ordered = Vec::with_capacity(self.nodes.len());
-        let mut entered = vec![false; self.nodes.len()];
-        for root in 0..self.nodes.len() {
-            let mut stack = vec![(root, 0)];
+    fn children_first(&self) -> Vec<Place> {
+        let count = self.own.len();
+        let mut ordered = Vec::with_capacity(count);
+        let mut entered = vec![false; count];
+        let mut stack = Vec::new();
+        for root in 0..place(count) {
+            stack.push((root, 0));
             while let Some((node, next)) = stack.pop() {
-                if next == 0 && std::mem::replace(&mut entered[node], true) {
+                if next == 0 && std::mem::replace(&mut entered[node as usize], true) {
                     continue;
                 }
-                match self.children[node].get(next) {
+                match self.children(node).get(next) {
                     Some(child) => stack.extend([(node, next + 1), (*child, 0)]),
                     None => ordered.push(node),
                 }
@@ -77,54 +101,57 @@ impl<'a> Below<'a> {
         ordered
     }
 
-    fn meet(&mut self, node: usize) {
-        let mut children = self.children[node].iter().copied();
-        let first = children.next();
-        let meets = first.and_then(|first| children.try_fold(first, |a, b| self.first_common(a, b)));
-        self.meets[node] = meets;
-        self.depth[node] = meets.map_or(0, |other| self.depth[other] + 1);
+    fn meet(&mut self, node: Place) {
+        let mut children = self.children(node).iter().copied();
+        let meets = match children.next() {
+            Some(first) => children.try_fold(first, |a, b| self.first_common(a, b)).unwrap_or(NONE),
+            None => NONE,
+        };
+        self.meets[node as usize] = meets;
+        self.depth[node as usize] = if meets == NONE { 0 } else { self.depth[meets as usize] + 1 };
     }
 
-    fn first_common(&self, a: usize, b: usize) -> Option<usize> {
-        let (mut a, mut b) = (a, b);
+    fn first_common(&self, mut a: Place, mut b: Place) -> Option<Place> {
         while a != b {
-            if self.depth[a] >= self.depth[b] {
-                a = self.meets[a]?;
-            } else {
-                b = self.meets[b]?;
+            let further = if self.depth[a as usize] >= self.depth[b as usize] { &mut a } else { &mut b };
+            *further = self.meets[*further as usize];
+            if *further == NONE {
+                return None;
             }
         }
         Some(a)
     }
 
-    fn sum(&mut self, node: usize) -> Sum {
+    fn sum(&mut self, node: Place) -> Sum {
         let mut chain = Vec::new();
-        let mut at = Some(node);
-        while let Some(next) = at.filter(|next| self.sums[*next].is_none()) {
-            chain.push(next);
-            at = self.meets[next];
+        let mut at = node;
+        while at != NONE && self.sums[at as usize].is_none() {
+            chain.push(at);
+            at = self.meets[at as usize];
         }
-        let mut sum = at.and_then(|known| self.sums[known]).unwrap_or_default();
+        let mut sum = if at == NONE { Sum::default() } else { self.sums[at as usize].unwrap_or_default() };
         for node in chain.into_iter().rev() {
             let between = self.between(node);
             sum = (sum.0 + between.0, sum.1 + between.1);
-            self.sums[node] = Some(sum);
+            self.sums[node as usize] = Some(sum);
         }
         sum
     }
 
     /// Over the node and what is below it up to where all ways meet.
-    fn between(&mut self, node: usize) -> Sum {
+    fn between(&mut self, node: Place) -> Sum {
         self.walks += 1;
-        if let Some(end) = self.meets[node] {
-            self.walked[end] = self.walks;
+        let end = self.meets[node as usize];
+        if end != NONE {
+            self.walked[end as usize] = self.walks;
         }
         let mut sum = (0, 0);
         let mut stack = vec![node];
         while let Some(node) = stack.pop() {
-            if std::mem::replace(&mut self.walked[node], self.walks) != self.walks {
-                sum = (sum.0 + self.own[node].0, sum.1 + self.own[node].1);
-                stack.extend(&self.children[node]);
+            if std::mem::replace(&mut self.walked[node as usize], self.walks) != self.walks {
+                let own = self.own[node as usize];
+                sum = (sum.0 + own.0, sum.1 + own.1);
+                stack.extend_from_slice(self.children(node));
             }
         }
         sum
@@ -166,7 +193,7 @@ mod tests {
             edges in prop::collection::vec(prop::collection::vec(1usize..6, 0..4), 1..40)
         ) {
             let nodes = graph(&edges);
-            for (id, sum) in Below::new(&nodes, |_| (1, 1)).sums(|_| true) {
+            for (id, sum) in Below::new(&nodes, |_| (1, 1), |_| true).sums() {
                 prop_assert_eq!(sum, one_by_one(&nodes, &id), "below {}", id);
             }
         }

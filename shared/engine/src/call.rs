@@ -47,11 +47,22 @@ pub(crate) struct Attempt {
 
 impl Workflow {
     pub(crate) fn frame(&self, id: FrameId) -> Option<&Frame> {
-        self.frames.get(id)?.as_deref()
+        self.frames.get(id as usize)?.as_deref()
     }
 
     pub(crate) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
-        self.frames.get_mut(id)?.as_deref_mut()
+        self.frames.get_mut(id as usize)?.as_deref_mut()
+    }
+
+    /// The frame of a node that is live.
+    pub(crate) fn live(&self, node_id: &str) -> Option<FrameId> {
+        self.live.get(self.object.status.nodes.index_of(node_id)?)
+    }
+
+    pub(crate) fn set_live(&mut self, node_id: &str, frame: Option<FrameId>) {
+        if let Some(place) = self.object.status.nodes.index_of(node_id) {
+            self.live.set(place, frame);
+        }
     }
 
     pub(crate) fn boundary_id(&self, call: &Call) -> ArcStr {
@@ -151,9 +162,10 @@ impl Workflow {
             Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template).into(),
             Body::Leaf | Body::Retry(_) => Box::default(),
         };
-        self.live.insert(node_id, self.frames.len());
+        let frame = FrameId::try_from(self.frames.len()).expect("no machine holds that many frames");
+        self.set_live(&node_id, Some(frame));
         self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body, results_wanted })));
-        self.frames.len() - 1
+        frame
     }
 
     fn begin_retry(&mut self, call: &Arc<Call>, template: Arc<Template>) -> Result<(), String> {
@@ -164,8 +176,8 @@ impl Workflow {
 
     /// The frame has nothing left to do.
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
-        if let Some(ended) = self.frames.get_mut(frame).and_then(Option::take) {
-            self.live.remove(&ended.call.id);
+        if let Some(ended) = self.frames.get_mut(frame as usize).and_then(Option::take) {
+            self.set_live(&ended.call.id, None);
             self.memorize(&ended);
             self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
         }

@@ -136,7 +136,7 @@ impl Workflow {
         }
     }
 
-    /// Adds a child to a frame and begins it; `when` decides whether as a call or as a skipped node.
+    /// Adds a child to a frame. `when` decides whether it is a skipped node, or a call, which is then to be made.
     ///
     /// Errors: a `when` that cannot be evaluated; the child's node has the message.
     pub(crate) fn add_child(
@@ -145,37 +145,31 @@ impl Workflow {
         item: Item,
         node_name: ArcStr,
         task: usize,
-    ) -> Result<(), String> {
-        let Some(call) = self.enlist(frame, item, node_name, task) else { return Ok(()) };
+    ) -> Result<Option<Arc<Call>>, String> {
+        let Some(call) = self.enlist(frame, item, node_name, task) else { return Ok(None) };
         let verdict = if call.step.when.is_empty() {
             Ok(true)
         } else {
             when::evaluate(&call.step.when).map_err(|e| e.to_string())
         };
         match verdict {
-            Ok(true) => self.work.push_back(Work::Call(call)),
+            Ok(true) => Ok(Some(call)),
             Ok(false) => {
                 let message = format!("when '{}' evaluated false", call.step.when);
                 self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, &message);
                 self.work.push_back(Work::Fulfilled(call.parent.clone()));
+                Ok(None)
             }
             Err(message) => {
                 self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
                 self.work.push_back(Work::Fulfilled(call.parent.clone()));
-                return Err(message);
+                Err(message)
             }
         }
-        Ok(())
     }
 
     /// A loop over nothing is a skipped node.
-    pub(crate) fn add_empty_loop(
-        &mut self,
-        frame: FrameId,
-        step: Arc<WorkflowStep>,
-        name: &str,
-        node_name: ArcStr,
-    ) {
+    pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: Arc<WorkflowStep>, name: &str, node_name: ArcStr) {
         if let Some(call) = self.enlist(frame, Item { name: name.into(), step }, node_name, 0) {
             self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, EMPTY_LOOP);
             self.work.push_back(Work::Fulfilled(call.parent.clone()));
@@ -183,13 +177,7 @@ impl Workflow {
     }
 
     /// Adds a child to a frame; answers the call that it stands for.
-    pub(crate) fn enlist(
-        &mut self,
-        frame: FrameId,
-        item: Item,
-        node_name: ArcStr,
-        task: usize,
-    ) -> Option<Arc<Call>> {
+    pub(crate) fn enlist(&mut self, frame: FrameId, item: Item, node_name: ArcStr, task: usize) -> Option<Arc<Call>> {
         let id = self.claim_id(&node_name);
         let owner = self.frame(frame)?;
         let call = Call {

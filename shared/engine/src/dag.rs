@@ -7,6 +7,7 @@ use std::{
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
+use foldhash::fast::RandomState;
 
 use crate::{
     Workflow,
@@ -20,13 +21,16 @@ use crate::{
     workflow::Work,
 };
 
+/// Indices of tasks.
+type ByName = HashMap<ArcStr, usize, RandomState>;
+
 /// A DAG node that runs.
 #[derive(Debug)]
 pub(crate) struct Dag {
     /// Where the tasks' templates are looked up.
     pub scope: TemplateScope,
     pub tasks: Vec<Task>,
-    pub by_name: HashMap<String, usize>,
+    pub by_name: ByName,
     pub targets: Vec<usize>,
     pub children: Children,
     /// Tasks queued or begun, and not settled.
@@ -65,7 +69,7 @@ enum State {
 impl Dag {
     fn new(template: &Template, scope: TemplateScope) -> Result<Self, String> {
         let spec = template.dag.as_ref().ok_or("the template has no dag")?;
-        let by_name: HashMap<String, usize> = spec.tasks.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
+        let by_name: ByName = spec.tasks.iter().enumerate().map(|(i, t)| (t.name.as_str().into(), i)).collect();
         let tolerated = |name: &str| {
             let on = by_name.get(name).and_then(|i| spec.tasks[*i].continue_on.as_ref());
             on.map_or((false, false), |on| (on.error, on.failed))
@@ -73,18 +77,13 @@ impl Dag {
         let mut tasks = Vec::with_capacity(spec.tasks.len());
         for task in &spec.tasks {
             let depends = Depends::of_task(task, &tolerated).map_err(|e| e.to_string())?;
-            let dependencies: Box<[usize]> = depends
-                .names
-                .iter()
-                .map(|name| {
-                    by_name
-                        .get(name)
-                        .copied()
-                        .ok_or_else(|| format!("task '{}' depends on '{name}', which is no task of the dag", task.name))
-                })
-                .collect::<Result<_, _>>()?;
+            let dependencies = depends.names.iter().map(|name| {
+                let known = by_name.get(name.as_ref()).copied();
+                known.ok_or_else(|| format!("task '{}' depends on '{name}', which is no task of the dag", task.name))
+            });
+            let dependencies: Box<[usize]> = dependencies.collect::<Result<_, _>>()?;
             tasks.push(Task {
-                name: task.name.as_str().into(),
+                name: by_name.get_key_value(task.name.as_str()).map(|(name, _)| name.clone()).unwrap_or_default(),
                 step: nameless(step_of(task), tasks.last().map(|last: &Task| &last.step)),
                 node_id: ArcStr::new(),
                 condition: depends.condition,
@@ -119,7 +118,7 @@ impl Dag {
 }
 
 /// The named targets; without, all tasks that nothing depends on, by name.
-fn targets(text: &str, tasks: &[Task], by_name: &HashMap<String, usize>) -> Result<Vec<usize>, String> {
+fn targets(text: &str, tasks: &[Task], by_name: &ByName) -> Result<Vec<usize>, String> {
     if !text.trim().is_empty() {
         let named = text
             .split_whitespace()
@@ -224,15 +223,19 @@ impl Workflow {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
             Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),
             Ok((looped, items)) => {
-                let group = if looped { self.begin_group(frame, task, Item { name: task_name, step }, &name) } else { None };
+                let group =
+                    if looped { self.begin_group(frame, task, Item { name: task_name, step }, &name) } else { None };
                 if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
                     state.group = group;
                     state.items_open = items.len();
                 }
                 for item in items {
                     let name = self.task_name(frame, &item.name);
-                    // A `when` that cannot be evaluated is in the item's node; the others go on.
-                    let _ = self.add_child(frame, item, name, task);
+                    // A `when` that cannot be evaluated is in the item's node; the others go on. A call is made at once,
+                    // while all about it is at hand.
+                    if let Ok(Some(call)) = self.add_child(frame, item, name, task) {
+                        self.call(call);
+                    }
                 }
             }
         }
@@ -320,7 +323,7 @@ impl Workflow {
         }
     }
 
-    /// What a task's node hangs below: its group, the ends of what it depends on, or the DAG itself.
+    /// What a task's node hangs below: its group, the ends of what it depends on, or the DAG itself. May name one twice.
     pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<ArcStr> {
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
         let Some(task) = dag.tasks.get(task) else { return Vec::new() };
@@ -330,11 +333,7 @@ impl Workflow {
         if task.dependencies.is_empty() {
             return vec![owner.call.id.clone()];
         }
-        let mut ends: Vec<ArcStr> =
-            task.dependencies.iter().flat_map(|d| self.outbound(&dag.tasks[*d].node_id)).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        ends
+        task.dependencies.iter().flat_map(|d| self.outbound(&dag.tasks[*d].node_id)).collect()
     }
 
     /// An item of the task, or the task itself, has settled.

@@ -5,7 +5,10 @@
 //! `dependencies: [a, b]` stands for `a && b`. Source: Argo docs/enhanced-depends-logic.md, `workflow/common/ancestry.go`.
 //! Differs: evaluated by a parser of its own, not by the expression language, as no other operand can occur.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 use argosy_api::v1alpha1::DAGTask;
 
@@ -124,9 +127,9 @@ enum Node {
 
 /// A task's dependencies, compiled once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Depends {
+pub struct Depends<'a> {
     /// The tasks waited for, each once, in order of appearance.
-    pub names: Vec<String>,
+    pub names: Vec<Cow<'a, str>>,
     /// The condition written out, bare names expanded. Empty when there are no dependencies.
     pub logic: String,
     /// Names followed by `AnySucceeded` or `AllFailed`, which only loops have.
@@ -135,7 +138,7 @@ pub struct Depends {
     pub condition: Condition,
 }
 
-impl Depends {
+impl<'a> Depends<'a> {
     /// Compiles the dependencies of `task`; `tasks` are all tasks of the DAG, for their `continueOn`.
     ///
     /// Errors: [`Error::UnknownResult`], [`Error::Syntax`]. That each name is a task of the DAG is not checked here.
@@ -163,7 +166,12 @@ impl Depends {
         };
         parser.spaces();
         if parser.at == logic.len() {
-            return Ok(Self { names: Vec::new(), logic: String::new(), about_items: Vec::new(), condition: Condition(Node::All(Vec::new())) });
+            return Ok(Self {
+                names: Vec::new(),
+                logic: String::new(),
+                about_items: Vec::new(),
+                condition: Condition(Node::All(Vec::new())),
+            });
         }
         let node = parser.any()?;
         if parser.at < logic.len() {
@@ -171,20 +179,22 @@ impl Depends {
         }
         parser.logic.push_str(&logic[parser.copied..]);
         let Parser { names, logic, about_items, .. } = parser;
+        let names = names.into_iter().map(Cow::Owned).collect();
         Ok(Self { names, logic, about_items, condition: Condition(node) })
     }
 
-    /// The dependencies of `task`, of which `dependencies` is a plain list: there is nothing to parse, however long it is.
-    /// The condition is not written out then.
+    /// The same, for any task: a plain list of `dependencies` need not be parsed or copied, however long it is. The
+    /// condition is not written out then.
     ///
     /// Errors: as [`Depends::of`].
-    pub fn of_task(task: &DAGTask, tolerated: &dyn Fn(&str) -> (bool, bool)) -> Result<Self, Error> {
+    pub fn of_task(task: &'a DAGTask, tolerated: &dyn Fn(&str) -> (bool, bool)) -> Result<Self, Error> {
         let is_plain = |name: &String| !name.is_empty() && name.chars().all(is_word);
         if !task.depends.is_empty() || task.dependencies.is_empty() || !task.dependencies.iter().all(is_plain) {
             return Self::compile(&raw_logic(task), tolerated);
         }
         let mut seen = HashSet::new();
-        let names: Vec<String> = task.dependencies.iter().filter(|name| seen.insert(*name)).cloned().collect();
+        let is_first = |name: &&'a String| task.dependencies.len() == 1 || seen.insert(*name);
+        let names: Vec<Cow<'a, str>> = task.dependencies.iter().filter(is_first).map(Cow::from).collect();
         let parts = (0..).zip(&names).map(|(i, name)| Node::Task(i, bare(tolerated(name)).collect()));
         let condition = Condition(all_of(parts.collect()));
         Ok(Self { names, logic: String::new(), about_items: Vec::new(), condition })
@@ -192,7 +202,7 @@ impl Depends {
 
     /// Names of tasks whose items the condition speaks about.
     pub fn about_items(&self) -> impl Iterator<Item = &str> {
-        self.about_items.iter().map(|i| self.names[*i].as_str())
+        self.about_items.iter().map(|i| self.names[*i].as_ref())
     }
 
     /// Whether the task may run, given the results of its dependencies, by their index in `names`. True without
@@ -252,7 +262,7 @@ pub fn raw_logic(task: &DAGTask) -> String {
 pub fn ancestry(task: &str, tasks: &[DAGTask]) -> Result<Vec<String>, Error> {
     let by_name: BTreeMap<&str, &DAGTask> = tasks.iter().map(|t| (t.name.as_str(), t)).collect();
     let direct = |name: &str| match by_name.get(name) {
-        Some(task) => Depends::of(task, tasks).map(|d| d.names),
+        Some(task) => Depends::of(task, tasks).map(|d| d.names.into_iter().map(Cow::into_owned).collect()),
         None => Ok(Vec::new()),
     };
     let mut ordered = Vec::new();
@@ -392,7 +402,7 @@ impl Parser<'_> {
 mod tests {
     use super::*;
 
-    fn compiled(logic: &str) -> Result<Depends, Error> {
+    fn compiled(logic: &str) -> Result<Depends<'static>, Error> {
         Depends::compile(logic, &|_| (false, false))
     }
 
@@ -400,7 +410,7 @@ mod tests {
     fn operators_bind_as_in_go() {
         let depends = compiled("a.Failed || b.Failed && !c.Failed").expect("valid");
         let holds = |failed: &[&str]| {
-            let failed = |i: usize| failed.contains(&depends.names[i].as_str());
+            let failed = |i: usize| failed.contains(&depends.names[i].as_ref());
             depends.evaluate(&|i| TaskResult { failed: failed(i), ..TaskResult::default() })
         };
         assert!(holds(&["b"]));

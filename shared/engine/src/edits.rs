@@ -137,7 +137,7 @@ impl Workflow {
                     }
                     self.update_node(&id, |n| set(&mut n.task_result_synced, Some(true)));
                     self.mark(&id, NodePhase::Failed, Some(&format!("workflow shutdown with strategy: {strategy}")));
-                    if let Some(frame) = self.live.get(&id).copied() {
+                    if let Some(frame) = self.live(&id) {
                         self.end_frame(frame);
                     }
                 }

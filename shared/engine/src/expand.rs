@@ -42,11 +42,7 @@ pub(crate) fn items(step: &WorkflowStep) -> Result<Option<Vec<Value>>, String> {
 }
 
 /// One step per item, with the item put in; all items share one where it has no place for them.
-pub(crate) fn unroll(
-    step_name: &str,
-    step: &WorkflowStep,
-    items: &[Value],
-) -> Result<Vec<Item>, String> {
+pub(crate) fn unroll(step_name: &str, step: &WorkflowStep, items: &[Value]) -> Result<Vec<Item>, String> {
     let mut value = crate::publish::json(step);
     if let Some(map) = value.as_object_mut() {
         for member in ["withItems", "withParam", "withSequence"] {

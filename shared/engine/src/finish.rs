@@ -28,7 +28,7 @@ impl Workflow {
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
         self.set_outbound(&node_id, outbound);
         self.mark(&node_id, phase, Some(message));
-        self.stop_daemons(frame, &node_id);
+        self.stop_daemons(&node_id);
         self.close_boundary(frame);
         self.end_frame(frame);
     }
@@ -44,21 +44,8 @@ impl Workflow {
     }
 
     /// Daemons end with their boundary, as successes.
-    fn stop_daemons(&mut self, frame: FrameId, boundary: &str) {
-        let Some(owner) = self.frame(frame) else { return };
-        let mut candidates: Vec<ArcStr> =
-            owner.children().map(|c| c.list.iter().map(|c| c.call.id.clone()).collect()).unwrap_or_default();
-        if matches!(owner.body, Body::Steps(_)) {
-            candidates = self
-                .live
-                .keys()
-                .filter(|id| self.node(id).is_some_and(|n| n.boundary_id == boundary))
-                .cloned()
-                .collect();
-            candidates.sort();
-        }
-        let attempts: Vec<ArcStr> = candidates.iter().flat_map(|id| self.attempts_of(id)).collect();
-        for id in candidates.into_iter().chain(attempts) {
+    fn stop_daemons(&mut self, boundary: &str) {
+        for id in self.daemons.remove(boundary).unwrap_or_default() {
             if self.node(&id).and_then(|n| n.daemoned) != Some(true) {
                 continue;
             }
@@ -73,8 +60,9 @@ impl Workflow {
                     | (is_leaf && set(&mut n.task_result_synced, Some(true)))
             });
             self.mark(&id, NodePhase::Succeeded, Some(""));
-            if let Some(frame) = self.live.remove(&id) {
-                self.frames[frame] = None;
+            if let Some(frame) = self.live(&id) {
+                self.set_live(&id, None);
+                self.frames[frame as usize] = None;
             }
         }
     }
@@ -257,10 +245,8 @@ impl Workflow {
     }
 
     fn live_pods(&self) -> Vec<ArcStr> {
-        let mut ids: Vec<ArcStr> =
-            self.live.keys().filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect();
-        ids.sort();
-        ids
+        let ids = self.frames.iter().flatten().map(|frame| &frame.call.id);
+        ids.filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect()
     }
 
     fn sum_resources(&mut self) {

@@ -7,7 +7,28 @@ use argosy_api::v1alpha1::Template;
 use crate::{call::Call, dag::Dag, steps::Steps};
 
 /// Index of a frame in the workflow.
-pub(crate) type FrameId = usize;
+pub(crate) type FrameId = u32;
+
+/// The frames of nodes, by the places of the nodes in the status: nodes are never taken from it while the workflow runs.
+#[derive(Debug, Default)]
+pub(crate) struct Live(Vec<Option<FrameId>>);
+
+impl Live {
+    pub fn get(&self, place: usize) -> Option<FrameId> {
+        self.0.get(place).copied().flatten()
+    }
+
+    pub fn set(&mut self, place: usize, frame: Option<FrameId>) {
+        if self.0.len() <= place {
+            self.0.resize(place + 1, None);
+        }
+        self.0[place] = frame;
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// A live node.
 #[derive(Debug)]

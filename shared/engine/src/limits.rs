@@ -66,7 +66,7 @@ impl Workflow {
         if counts.unsuccessful == 0 || counts.active_pods > 0 {
             return;
         }
-        let Some(frame) = self.live.get(boundary).copied() else { return };
+        let Some(frame) = self.live(boundary) else { return };
         if self.frame(frame).is_some_and(|owner| owner.template.fail_fast == Some(true)) {
             self.held_by_boundary.remove(boundary);
             self.fail_fast(frame);

@@ -99,12 +99,15 @@ impl Workflow {
     /// Changes a node; what it was before and is after decides the counters. `change` tells whether it changed anything.
     pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus) -> bool) {
         let Some(node) = self.object.status.nodes.get_mut(id) else { return };
-        let before = Tally::of(node);
+        let (before, was_daemon) = (Tally::of(node), node.daemoned);
         if !change(node) {
             return;
         }
         let after = Tally::of(node);
         self.delta.nodes.insert(node.id.clone());
+        if node.daemoned == Some(true) && was_daemon != node.daemoned {
+            self.daemons.entry(node.boundary_id.clone()).or_default().push(node.id.clone());
+        }
         if after != before {
             let boundary = node.boundary_id.clone();
             self.recount(before, after, &boundary);
@@ -125,9 +128,11 @@ impl Workflow {
         });
     }
 
-    /// Makes `child` a child of `parent`. The caller links each pair once, when it creates the child.
+    /// Makes `child` a child of `parent`, once. To be called when the child has been created, and for one child at a time.
     pub(crate) fn link(&mut self, parent: &ArcStr, child: &ArcStr) {
-        if let Some(node) = self.object.status.nodes.get_mut(parent) {
+        if let Some(node) = self.object.status.nodes.get_mut(parent)
+            && node.children.last() != Some(child)
+        {
             if !self.delta.parents.contains_key(parent) {
                 self.delta.parents.insert(parent.clone(), node.children.len());
             }
@@ -211,6 +216,9 @@ impl Workflow {
     /// Counts a node that is there already: those of a rebuilt workflow.
     pub(crate) fn count(&mut self, node: &NodeStatus) {
         self.recount(Tally::default(), Tally::of(node), &node.boundary_id);
+        if node.daemoned == Some(true) {
+            self.daemons.entry(node.boundary_id.clone()).or_default().push(node.id.clone());
+        }
     }
 
     fn recount(&mut self, was: Tally, is: Tally, boundary: &ArcStr) {

@@ -173,14 +173,14 @@ impl Workflow {
     }
 
     pub(crate) fn on_pod_rejected(&mut self, node_id: &str, message: &str) {
-        if let Some(frame) = self.live.get(node_id).copied() {
+        if let Some(frame) = self.live(node_id) {
             self.mark(node_id, NodePhase::Error, Some(message));
             self.end_frame(frame);
         }
     }
 
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
-        let Some(frame) = self.live.get(pod.node_id.as_str()).copied() else { return };
+        let Some(frame) = self.live(&pod.node_id) else { return };
         let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else { return };
         if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.

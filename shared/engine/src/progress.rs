@@ -40,7 +40,7 @@ impl Workflow {
     /// Sets the progress of every node that only holds others, once it is final: the sum over all that execute
     /// below it. "Below" follows the children, hence also what comes after a group, as in Argo.
     pub(crate) fn settle_progress(&mut self) {
-        let sums = Below::new(&self.object.status.nodes, of_leaf).sums(|node| !node.r#type.executes());
+        let sums = Below::new(&self.object.status.nodes, of_leaf, |node| !node.r#type.executes()).sums();
         for (id, (done, total)) in sums {
             if total > 0 {
                 self.update_node(&id, |n| set(&mut n.progress, arcstr::format!("{done}/{total}")));

@@ -12,7 +12,7 @@ use argosy_api::{
     v1alpha1::{Condition, NodeStatus, WorkflowPhase},
 };
 use foldhash::fast::RandomState;
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -24,7 +24,7 @@ pub(crate) struct Delta {
     /// In the order of their first change.
     pub nodes: IndexSet<ArcStr, RandomState>,
     /// Nodes with new children, and how many they had before.
-    pub parents: BTreeMap<ArcStr, usize>,
+    pub parents: IndexMap<ArcStr, usize, RandomState>,
     /// Nodes that ended with outbound nodes.
     pub outbound: BTreeSet<ArcStr>,
     pub removed: Vec<ArcStr>,

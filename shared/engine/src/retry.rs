@@ -101,7 +101,7 @@ impl Workflow {
     pub(crate) fn on_backoff_over(&mut self, node_id: &str) {
         // A timer may fire twice, or after a new owner has gone on without it: then the next attempt is under way.
         let has_ended = |id: &ArcStr| self.phase_of(id).is_fulfilled();
-        if let Some(frame) = self.live.get(node_id).copied()
+        if let Some(frame) = self.live(node_id)
             && matches!(self.frame(frame).map(|f| &f.body), Some(Body::Retry(_)))
             && self.attempts_of(node_id).last().is_some_and(has_ended)
         {

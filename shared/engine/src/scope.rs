@@ -80,12 +80,11 @@ fn split(name: &str) -> Option<(&str, &str)> {
 impl Workflow {
     /// Names of the steps or tasks of a frame.
     fn step_names(&self, frame: FrameId) -> Vec<String> {
-        let names = match self.frame(frame).map(|f| &f.body) {
+        let mut names: Vec<String> = match self.frame(frame).map(|f| &f.body) {
             Some(Body::Steps(steps)) => steps.group_of.keys().cloned().collect(),
-            Some(Body::Dag(dag)) => dag.by_name.keys().cloned().collect(),
+            Some(Body::Dag(dag)) => dag.by_name.keys().map(ToString::to_string).collect(),
             Some(Body::Leaf | Body::Retry(_)) | None => Vec::new(),
         };
-        let mut names: Vec<String> = names;
         names.sort();
         names
     }
@@ -189,7 +188,9 @@ impl Workflow {
             return Ok(inline.as_ref().clone());
         }
         match &step.template_ref {
-            Some(r) if r.cluster_scope => self.find_template(&TemplateScope::Cluster(r.name.as_str().into()), &r.template),
+            Some(r) if r.cluster_scope => {
+                self.find_template(&TemplateScope::Cluster(r.name.as_str().into()), &r.template)
+            }
             Some(r) => self.find_template(&TemplateScope::Namespaced(r.name.as_str().into()), &r.template),
             None => self.find_template(scope, &step.template),
         }

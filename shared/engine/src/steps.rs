@@ -99,9 +99,8 @@ impl Workflow {
         let mut expanded = Vec::new();
         for step in group {
             let nameless = self.shared_step(frame, step);
-            let resolved = self
-                .resolve_references(frame, &nameless)
-                .map_err(|e| format!("failed to resolve references: {e}"))?;
+            let resolved =
+                self.resolve_references(frame, &nameless).map_err(|e| format!("failed to resolve references: {e}"))?;
             let (_, items) = self.expand(&step.name.as_str().into(), resolved)?;
             expanded.push((step, nameless, items));
         }
@@ -111,7 +110,8 @@ impl Workflow {
             }
             for item in items {
                 let name = arcstr::format!("{group_name}.{}", item.name);
-                self.add_child(frame, item, name, 0)?;
+                let call = self.add_child(frame, item, name, 0)?;
+                self.work.extend(call.map(Work::Call));
             }
         }
         Ok(())

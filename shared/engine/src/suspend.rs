@@ -45,14 +45,10 @@ impl Workflow {
 
     /// Ends a suspend node that still waits.
     pub(crate) fn end_suspend(&mut self, node_id: &str, phase: NodePhase, message: &str) {
-        let Some(frame) = self
-            .live
-            .get(node_id)
-            .copied()
-            .filter(|_| self.node(node_id).is_some_and(|n| n.r#type == NodeType::Suspend))
-        else {
+        if self.node(node_id).is_none_or(|n| n.r#type != NodeType::Suspend) {
             return;
-        };
+        }
+        let Some(frame) = self.live(node_id) else { return };
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);
             self.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));

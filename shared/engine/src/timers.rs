@@ -44,7 +44,7 @@ impl Workflow {
 
     /// A pod that never ran is given up here; one that runs is ended by its own `activeDeadlineSeconds`.
     fn on_pod_deadline(&mut self, node_id: &str) {
-        let Some(frame) = self.live.get(node_id).copied() else { return };
+        let Some(frame) = self.live(node_id) else { return };
         if self.phase_of(node_id) != NodePhase::Pending {
             return;
         }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::{
     Command, Config, Event,
     call::Call,
-    frame::{Frame, FrameId, Parent},
+    frame::{Frame, FrameId, Live, Parent},
     library::Library,
     nodes::BoundaryCount,
     publish::Delta,
@@ -38,8 +38,9 @@ pub struct Workflow {
     pub(crate) library: Library,
     pub(crate) globals: Globals,
     pub(crate) frames: Vec<Option<Box<Frame>>>,
-    /// Frames by the id of their node.
-    pub(crate) live: HashMap<ArcStr, FrameId, RandomState>,
+    pub(crate) live: Live,
+    /// Nodes that became daemons, by their boundary.
+    pub(crate) daemons: HashMap<ArcStr, Vec<ArcStr>>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) commands: Vec<Command>,
     pub(crate) delta: Delta,
@@ -121,7 +122,8 @@ impl Workflow {
             library: Library::default(),
             globals: Globals::default(),
             frames: Vec::new(),
-            live: HashMap::default(),
+            live: Live::default(),
+            daemons: HashMap::new(),
             spec_tagged: false,
             work: VecDeque::new(),
             commands: Vec::new(),

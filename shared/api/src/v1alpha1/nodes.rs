@@ -1,22 +1,19 @@
 //! The nodes of a workflow by id.
 
-use std::{
-    collections::{HashMap, hash_map},
-    ops::Index,
-    sync::Arc,
-};
+use std::{ops::Index, sync::Arc};
 
 use arcstr::ArcStr;
 use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::NodeStatus;
 
 /// `status.nodes`: found by id in constant time, as a workflow may have 100,000 of them; listed and written in the order
-/// of their ids.
+/// of their ids. Kept in the order in which they came, which is about that in which they lie in memory.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
-pub struct Nodes(HashMap<ArcStr, Arc<NodeStatus>, RandomState>);
+pub struct Nodes(IndexMap<ArcStr, Arc<NodeStatus>, RandomState>);
 
 impl Nodes {
     pub fn len(&self) -> usize {
@@ -49,7 +46,7 @@ impl Nodes {
     }
 
     pub fn remove(&mut self, id: &str) -> Option<NodeStatus> {
-        self.0.remove(id).map(Arc::unwrap_or_clone)
+        self.0.swap_remove(id).map(Arc::unwrap_or_clone)
     }
 
     /// In the order of the ids. Costs a sort: not for what happens at every event.
@@ -69,7 +66,12 @@ impl Nodes {
         self.iter().map(|(_, node)| node)
     }
 
-    /// In no order, at no cost.
+    /// The place of a node in [`Nodes::unordered`], until one is removed.
+    pub fn index_of(&self, id: &str) -> Option<usize> {
+        self.0.get_index_of(id)
+    }
+
+    /// In the order in which they came, at no cost.
     pub fn unordered(&self) -> impl Iterator<Item = &NodeStatus> {
         self.0.values().map(Arc::as_ref)
     }
@@ -108,7 +110,7 @@ impl<'a> IntoIterator for &'a Nodes {
 impl IntoIterator for Nodes {
     type Item = (ArcStr, NodeStatus);
     type IntoIter = std::iter::Map<
-        hash_map::IntoIter<ArcStr, Arc<NodeStatus>>,
+        indexmap::map::IntoIter<ArcStr, Arc<NodeStatus>>,
         fn((ArcStr, Arc<NodeStatus>)) -> (ArcStr, NodeStatus),
     >;
 

@@ -125,7 +125,7 @@ impl Walker<'_> {
                 }
             };
             for name in &depends.names {
-                match index.get(name.as_str()) {
+                match index.get(name.as_ref()) {
                     Some(parent) => parents[at].push(*parent),
                     None => self.say(format!("{place}.tasks.{} dependency '{name}' not defined", task.name)),
                 }

@@ -1,5 +1,7 @@
 //! depends.json: parsing and evaluating dependencies.
 
+use std::borrow::Cow;
+
 use argosy_api::v1alpha1::{DAGTask, from_value};
 use argosy_engine::depends::{self, Depends, TaskResult};
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ fn result(case: &Value, name: &str) -> TaskResult {
 
 fn evaluate(case: &Value) -> Result<(), String> {
     let depends = Depends::of(&own(case), &tasks(case)).map_err(|e| e.to_string())?;
-    let proceed = depends.names.iter().all(|name| !case["results"][name]["phase"].is_null());
+    let proceed = depends.names.iter().all(|name| !case["results"][name.as_ref()]["phase"].is_null());
     same("proceed", &json!(proceed), &case["proceed"])?;
     let execute = proceed && depends.evaluate(&|i| result(case, &depends.names[i]));
     same("execute", &json!(execute), &case["execute"])
@@ -45,8 +47,8 @@ fn parse(case: &Value) -> Result<(), String> {
         Value::Array(names) => same("dependencies", &json!(depends.names), &json!(names))?,
         kinds => {
             let about_items: Vec<&str> = depends.about_items().collect();
-            let kind = |name: &String| {
-                (name.clone(), json!(if about_items.contains(&name.as_str()) { "items" } else { "task" }))
+            let kind = |name: &Cow<str>| {
+                (name.to_string(), json!(if about_items.contains(&name.as_ref()) { "items" } else { "task" }))
             };
             same("dependencies", &Value::Object(depends.names.iter().map(kind).collect()), kinds)?;
         }
