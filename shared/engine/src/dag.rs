@@ -1,9 +1,6 @@
 //! DAGs: a task begins when all it depends on has settled; the end of one wakes its dependents and nothing else.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
@@ -105,11 +102,11 @@ impl Dag {
     }
 
     /// Tasks that the targets need, themselves included.
-    fn needed(&self) -> BTreeSet<usize> {
-        let mut needed = BTreeSet::new();
+    fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.tasks.len()];
         let mut stack = self.targets.clone();
         while let Some(task) = stack.pop() {
-            if needed.insert(task) {
+            if !std::mem::replace(&mut needed[task], true) {
                 stack.extend(&self.tasks[task].dependencies);
             }
         }
@@ -154,19 +151,18 @@ impl Workflow {
         template: Arc<Template>,
         scope: TemplateScope,
     ) -> Result<(), String> {
-        let dag = Dag::new(&template, scope)?;
-        let ready: Vec<usize> = dag.needed().into_iter().filter(|i| dag.tasks[*i].waits_for == 0).collect();
-        let frame = self.begin(call, NodeType::Dag, NodePhase::Running, template, Body::Dag(Box::new(dag)));
-        if let Some(dag) = self.dag_mut(frame) {
-            let needed = dag.needed();
-            for (index, task) in dag.tasks.iter_mut().enumerate() {
-                task.dependents.retain(|d| needed.contains(d));
-                if !needed.contains(&index) {
-                    task.state = State::Settled;
-                }
+        let mut dag = Dag::new(&template, scope)?;
+        let needed = dag.needed();
+        let is_ready = |i: &usize| needed[*i] && dag.tasks[*i].waits_for == 0;
+        let ready: Vec<usize> = (0..dag.tasks.len()).filter(is_ready).collect();
+        for (task, is_needed) in dag.tasks.iter_mut().zip(&needed) {
+            task.dependents.retain(|d| needed[*d]);
+            if !is_needed {
+                task.state = State::Settled;
             }
-            dag.open = ready.len();
         }
+        dag.open = ready.len();
+        let frame = self.begin(call, NodeType::Dag, NodePhase::Running, template, Body::Dag(Box::new(dag)));
         self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
         Ok(())
     }

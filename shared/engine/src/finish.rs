@@ -167,14 +167,10 @@ impl Workflow {
 
     fn set_exit_variables(&mut self) {
         let seconds = self.object.status.started_at.map_or(0.0, |t| self.now.duration_since(t.0).as_secs_f64());
-        let failed: Vec<Value> = self
-            .object
-            .status
-            .nodes
-            .values()
-            .filter(|n| n.phase.is_failed_or_error())
-            .map(|n| self.failure_of(n))
-            .collect();
+        let nodes = self.object.status.nodes.unordered();
+        let mut failed: Vec<&NodeStatus> = nodes.filter(|n| n.phase.is_failed_or_error()).collect();
+        failed.sort_by(|a, b| a.id.cmp(&b.id));
+        let failed: Vec<Value> = failed.into_iter().map(|n| self.failure_of(n)).collect();
         let failures = if failed.is_empty() { "null".to_owned() } else { Value::Array(failed).to_string() };
         self.globals.values.insert("workflow.status".to_owned(), self.implied_phase().to_string());
         self.globals.values.insert("workflow.duration".to_owned(), format!("{seconds:.6}"));

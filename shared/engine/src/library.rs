@@ -57,8 +57,8 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    fn new(template: Template) -> Self {
-        Self { value: mentions_tags(&template).then(|| json(&template)), template: Arc::new(template) }
+    fn new(template: Arc<Template>) -> Self {
+        Self { value: mentions_tags(&template).then(|| json(&template)), template }
     }
 }
 
@@ -221,7 +221,7 @@ impl Workflow {
         scope: &TemplateScope,
     ) -> Result<(Arc<Compiled>, TemplateScope), String> {
         if let Some(inline) = &step.inline {
-            let template = self.with_defaults(inline.as_ref().clone())?;
+            let template = self.with_defaults(&Arc::new(inline.as_ref().clone()))?;
             return Ok((Arc::new(Compiled::new(template)), scope.clone()));
         }
         let (scope, name) = match &step.template_ref {
@@ -244,10 +244,10 @@ impl Workflow {
         Ok((template, scope))
     }
 
-    pub(crate) fn find_template(&self, scope: &TemplateScope, name: &str) -> Result<Template, String> {
+    pub(crate) fn find_template(&self, scope: &TemplateScope, name: &str) -> Result<Arc<Template>, String> {
         let stored = format!("{}/{name}", scope.label(self.local_name()));
         if let Some(template) = self.object.status.stored_templates.get(&stored) {
-            return Ok(template.clone());
+            return Ok(Arc::new(template.clone()));
         }
         let (spec, kind, owner) = match scope {
             TemplateScope::Local => (Some(&self.spec), "workflow", self.object.metadata.name.as_str()),
@@ -262,13 +262,15 @@ impl Workflow {
             .iter()
             .find(|t| t.name == name)
             .ok_or_else(|| format!("template {name} not found in {kind} {owner}"))?;
-        self.with_defaults(template.clone())
+        self.with_defaults(template)
     }
 
-    fn with_defaults(&self, template: Template) -> Result<Template, String> {
+    fn with_defaults(&self, template: &Arc<Template>) -> Result<Arc<Template>, String> {
         match &self.spec.template_defaults {
-            Some(defaults) => crate::ops::merge::template_defaults(defaults, &template).map_err(|e| e.to_string()),
-            None => Ok(template),
+            Some(defaults) => {
+                crate::ops::merge::template_defaults(defaults, template).map(Arc::new).map_err(|e| e.to_string())
+            }
+            None => Ok(template.clone()),
         }
     }
 }

@@ -47,11 +47,8 @@ impl Workflow {
         self.node(id).map(|n| n.phase).unwrap_or_default()
     }
 
-    /// Creates a node; one that exists already stays as it is.
+    /// Creates a node, which must not exist yet.
     pub(crate) fn create_node(&mut self, new: NewNode<'_>) {
-        if self.object.status.nodes.contains_key(&new.id) {
-            return;
-        }
         let now = Time::new(self.now);
         let node = NodeStatus {
             display_name: self.display_name(&new),
@@ -117,15 +114,7 @@ impl Workflow {
     /// Sets phase and message; an end gets its moment. A fulfilled node keeps its phase (S2).
     pub(crate) fn mark(&mut self, id: &str, phase: NodePhase, message: Option<&str>) {
         let now = Time::new(self.now);
-        self.update_node(id, |node| {
-            if node.phase.is_fulfilled() && node.phase != phase {
-                return false;
-            }
-            let finished = node.finished_at.or(phase.is_fulfilled().then_some(now));
-            set(&mut node.phase, phase)
-                | message.is_some_and(|message| set_text(&mut node.message, message))
-                | set(&mut node.finished_at, finished)
-        });
+        self.update_node(id, |node| enter(node, phase, message, now));
     }
 
     /// Makes `child` a child of `parent`, once. To be called when the child has been created, and for one child at a time.
@@ -250,6 +239,18 @@ impl Workflow {
             None => &step.template,
         }
     }
+}
+
+/// Sets a node's phase and message; an end gets its moment, `now`. A fulfilled node keeps its phase (S2). True when that
+/// changed anything.
+pub(crate) fn enter(node: &mut NodeStatus, phase: NodePhase, message: Option<&str>, now: Time) -> bool {
+    if node.phase.is_fulfilled() && node.phase != phase {
+        return false;
+    }
+    let finished = node.finished_at.or(phase.is_fulfilled().then_some(now));
+    set(&mut node.phase, phase)
+        | message.is_some_and(|message| set_text(&mut node.message, message))
+        | set(&mut node.finished_at, finished)
 }
 
 /// Sets a member of a node; true when that changed it.

@@ -12,6 +12,7 @@ use crate::{
     nodes::set,
     publish::Field,
     scope::LocalScope,
+    tagged::mentions,
     variables,
 };
 
@@ -70,7 +71,9 @@ impl Workflow {
 
     /// Copies outputs with a global name to the workflow; the last writer wins.
     pub(crate) fn lift_outputs(&mut self, node_id: &str, template: &Template) {
-        let Some(outputs) = self.node(node_id).and_then(|n| n.outputs.clone()) else { return };
+        let outputs = self.node(node_id).and_then(|n| n.outputs.as_ref());
+        let named = outputs.filter(|outputs| !outputs.parameters.is_empty() || !outputs.artifacts.is_empty());
+        let Some(outputs) = named.cloned() else { return };
         let global =
             |name: &str| template.outputs.parameters.iter().find(|p| p.name == name).map(|p| p.global_name.clone());
         let mut changed = false;
@@ -124,6 +127,9 @@ impl Workflow {
 
 /// Names of steps and tasks whose result a template mentions.
 pub(crate) fn results_wanted(template: &Template) -> Vec<String> {
+    if !mentions(template, b"outputs") {
+        return Vec::new();
+    }
     let text = crate::publish::text(template);
     let mut names = Vec::new();
     for prefix in ["steps", "tasks"] {

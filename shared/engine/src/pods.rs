@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arcstr::{ArcStr, literal};
 use argosy_api::{
     message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
-    v1alpha1::{NodePhase, NodeType, Outputs, Template},
+    v1alpha1::{NodePhase, NodeType, Outputs, Template, Time},
 };
 use argosy_template::{
     Scope, duration,
@@ -21,7 +21,7 @@ use crate::{
     call::Call,
     frame::{Body, FrameId},
     library::{Compiled, Likeness},
-    nodes::{set, set_text},
+    nodes::{self, set, set_text},
     pod::{self, Limit, PodInput, Shape},
     timers,
     workflow::Work,
@@ -187,6 +187,7 @@ impl Workflow {
             return;
         }
         let (phase, message, daemoned) = self.assess(pod, &template);
+        let now = Time::new(self.now);
         let host = self.texts.shared(&pod.host_node_name);
         self.update_node(&id, |node| {
             let mut changed = false;
@@ -214,10 +215,9 @@ impl Workflow {
             } else if daemoned {
                 changed |= set(&mut node.daemoned, Some(true));
             }
-            changed
+            changed | nodes::enter(node, phase, Some(&message), now)
         });
         self.follow_containers(pod, phase, &template);
-        self.mark(&id, phase, Some(&message));
         self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
         if phase.is_fulfilled() {
             self.lift_outputs(&id, &template);
@@ -232,7 +232,6 @@ impl Workflow {
     /// Phase, message and whether it is a daemon that is up.
     fn assess(&self, pod: &PodSummary, template: &Template) -> (NodePhase, String, bool) {
         let daemon = template.daemon == Some(true);
-        let running_before = self.phase_of(&pod.node_id);
         match pod.phase.as_str() {
             "Succeeded" if daemon => (NodePhase::Failed, String::new(), false),
             "Succeeded" => (NodePhase::Succeeded, String::new(), false),
@@ -241,7 +240,7 @@ impl Workflow {
                 (phase, message, false)
             }
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
-            "Running" if daemon && !pod.ready => (running_before, String::new(), false),
+            "Running" if daemon && !pod.ready => (self.phase_of(&pod.node_id), String::new(), false),
             "Running" => (NodePhase::Running, String::new(), daemon),
             _ => (NodePhase::Pending, pending_reason(pod), false),
         }

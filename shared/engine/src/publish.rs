@@ -138,10 +138,11 @@ impl Workflow {
     /// The node as it is published: lists that may be long go by their growth.
     fn without_lists(&mut self, id: &str) -> Option<Arc<NodeStatus>> {
         let nodes = &mut self.object.status.nodes;
-        let node = nodes.get(id)?;
+        let node = nodes.snapshot(id)?;
         if node.children.is_empty() && node.outbound_nodes.is_empty() {
-            return nodes.snapshot(id);
+            return Some(node);
         }
+        drop(node);
         let node = nodes.get_mut(id)?;
         let lists = (std::mem::take(&mut node.children), std::mem::take(&mut node.outbound_nodes));
         let published = node.clone();

@@ -24,7 +24,11 @@ impl<'a> References<'a> {
         self.arguments(&spec.arguments);
         self.hooks(spec.hooks.values());
         self.synchronization(spec.synchronization.as_ref());
-        spec.templates.iter().chain(spec.template_defaults.as_deref()).for_each(|template| self.template(template));
+        spec.templates
+            .iter()
+            .map(AsRef::as_ref)
+            .chain(spec.template_defaults.as_deref())
+            .for_each(|template| self.template(template));
     }
 
     pub fn template_named(&mut self, cluster: bool, name: &str) {

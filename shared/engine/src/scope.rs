@@ -6,6 +6,7 @@ use std::{
     borrow::Cow,
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use arcstr::ArcStr;
@@ -156,8 +157,8 @@ impl Workflow {
         let Some(owner) = self.frame(frame) else { return Vec::new() };
         let template =
             find_step(&owner.template, step).and_then(|step| self.peek_template(&step, &owner.inner_scope()).ok());
-        let parameters =
-            template.into_iter().flat_map(|t| t.outputs.parameters).map(|p| format!("outputs.parameters.{}", p.name));
+        let parameters = template.iter().flat_map(|t| &t.outputs.parameters);
+        let parameters = parameters.map(|p| format!("outputs.parameters.{}", p.name));
         parameters.chain(["outputs.result".to_owned()]).collect()
     }
 
@@ -183,9 +184,9 @@ impl Workflow {
     }
 
     /// A template, without keeping it: for a look at its inputs or outputs.
-    pub(crate) fn peek_template(&self, step: &WorkflowStep, scope: &TemplateScope) -> Result<Template, String> {
+    pub(crate) fn peek_template(&self, step: &WorkflowStep, scope: &TemplateScope) -> Result<Arc<Template>, String> {
         if let Some(inline) = &step.inline {
-            return Ok(inline.as_ref().clone());
+            return Ok(Arc::new(inline.as_ref().clone()));
         }
         match &step.template_ref {
             Some(r) if r.cluster_scope => {

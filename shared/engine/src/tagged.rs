@@ -6,28 +6,36 @@ use serde::Serialize;
 
 /// Whether any text in `value` may hold a tag: an opening `{{`. JSON has none outside of its texts.
 pub(crate) fn mentions_tags(value: &impl Serialize) -> bool {
-    let mut scan = Scan { ends_open: false, found: false };
-    // Stopping at the first tag is no failure.
-    let _ = serde_json::to_writer(&mut scan, value);
-    scan.found
+    mentions(value, b"{{")
 }
 
-/// Takes JSON text and looks for `{{`.
+/// Whether `word` stands anywhere in `value`, in a text or a name of a member. No proper end of `word` may be a beginning
+/// of it again, but for repeats of its first byte.
+pub(crate) fn mentions(value: &impl Serialize, word: &'static [u8]) -> bool {
+    let mut scan = Scan { word, matched: 0 };
+    // Stopping where the word is found is no failure.
+    let _ = serde_json::to_writer(&mut scan, value);
+    scan.matched == word.len()
+}
+
+/// Takes JSON text and looks for a word.
 struct Scan {
-    /// The text so far ends with a brace.
-    ends_open: bool,
-    found: bool,
+    word: &'static [u8],
+    /// So many bytes of the word stand at the end of the text so far.
+    matched: usize,
 }
 
 impl Write for Scan {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for byte in bytes {
-            let is_open = *byte == b'{';
-            if is_open && self.ends_open {
-                self.found = true;
-                return Err(io::ErrorKind::Other.into());
+            if *byte == self.word[self.matched] {
+                self.matched += 1;
+                if self.matched == self.word.len() {
+                    return Err(io::ErrorKind::Other.into());
+                }
+            } else {
+                self.matched = usize::from(*byte == self.word[0]);
             }
-            self.ends_open = is_open;
         }
         Ok(bytes.len())
     }
@@ -48,5 +56,12 @@ mod tests {
         assert!(mentions_tags(&json!({"a": ["x", {"b": "{{c}}"}]})));
         assert!(mentions_tags(&json!({"{{a}}": 1})));
         assert!(!mentions_tags(&json!({"a": {"b": {"c": {}}}, "d": "{ {x}}"})));
+    }
+
+    #[test]
+    fn a_word_is_found_after_a_beginning_of_it() {
+        assert!(mentions(&json!({"a": "ououtputs"}), b"outputs"));
+        assert!(mentions(&json!({"outputs": 1}), b"outputs"));
+        assert!(!mentions(&json!({"out": "puts"}), b"outputs"));
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ use super::*;
 #[serde(default, rename_all = "camelCase")]
 pub struct WorkflowSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub templates: Vec<Template>,
+    pub templates: Vec<Arc<Template>>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub entrypoint: String,
     #[serde(skip_serializing_if = "is_default")]
