@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
+use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
 use foldhash::fast::RandomState;
 
 use crate::{
@@ -53,6 +53,8 @@ pub(crate) struct Task {
     items_open: usize,
     /// Dependencies that have not settled.
     waits_for: usize,
+    /// Once its node is fulfilled, which is for good.
+    result: Option<TaskResult>,
     state: State,
 }
 
@@ -89,6 +91,7 @@ impl Dag {
                 dependents: Vec::new(),
                 group: None,
                 items_open: 0,
+                result: None,
                 state: State::Waiting,
             });
         }
@@ -256,12 +259,15 @@ impl Workflow {
     fn task_may_run(&self, frame: FrameId, task: usize) -> bool {
         let Some(dag) = self.dag(frame) else { return false };
         let Some(task) = dag.tasks.get(task) else { return false };
-        let result = |index: usize| self.task_result(&dag.tasks[task.dependencies[index]].node_id);
+        let result = |index: usize| {
+            let dependency = &dag.tasks[task.dependencies[index]];
+            let node = || self.node(&dependency.node_id).map(|node| self.task_result(node));
+            dependency.result.or_else(node).unwrap_or_default()
+        };
         task.condition.holds(&result)
     }
 
-    fn task_result(&self, id: &str) -> TaskResult {
-        let Some(node) = self.node(id) else { return TaskResult::default() };
+    fn task_result(&self, node: &NodeStatus) -> TaskResult {
         let items: Vec<NodePhase> = match node.r#type {
             NodeType::TaskGroup => node.children.iter().map(|c| self.phase_of(c)).collect(),
             _ => Vec::new(),
@@ -329,7 +335,7 @@ impl Workflow {
         if task.dependencies.is_empty() {
             return vec![owner.call.id.clone()];
         }
-        task.dependencies.iter().flat_map(|d| self.outbound(&dag.tasks[*d].node_id)).collect()
+        self.outbound_of(task.dependencies.iter().map(|d| &dag.tasks[*d].node_id))
     }
 
     /// An item of the task, or the task itself, has settled.
@@ -359,7 +365,10 @@ impl Workflow {
     }
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
+        let node = self.dag(frame).and_then(|dag| self.node(&dag.tasks[task].node_id));
+        let result = node.filter(|node| node.phase.is_fulfilled()).map(|node| self.task_result(node));
         let Some(dag) = self.dag_mut(frame) else { return };
+        dag.tasks[task].result = result;
         dag.tasks[task].state = State::Settled;
         dag.open = dag.open.saturating_sub(1);
         let mut ready = Vec::new();

@@ -246,14 +246,8 @@ impl Workflow {
     }
 
     fn sum_resources(&mut self) {
-        let mut sum = std::collections::BTreeMap::new();
-        for node in self.object.status.nodes.unordered().filter(|n| n.r#type == NodeType::Pod) {
-            for (resource, amount) in &node.resources_duration {
-                *sum.entry(resource.clone()).or_insert(0) += amount;
-            }
-        }
-        if !sum.is_empty() {
-            self.object.status.resources_duration = sum;
+        if !self.resources.sum.is_empty() {
+            self.object.status.resources_duration = self.resources.sum.clone();
             self.delta.fields.insert(Field::ResourcesDuration);
         }
     }

@@ -1,6 +1,8 @@
 //! The nodes of the status: created, changed and linked here and nowhere else, so that every change is published and
 //! counted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arcstr::{ArcStr, literal};
 use argosy_api::{
     labels,
@@ -141,39 +143,40 @@ impl Workflow {
     /// The nodes at which `id` ends: those that get the next group or task as a child.
     /// Source: Argo `getOutboundNodes`.
     pub(crate) fn outbound(&self, id: &ArcStr) -> Vec<ArcStr> {
-        let Some(node) = self.node(id) else { return Vec::new() };
-        match node.r#type {
-            NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => {
-                vec![id.clone()]
-            }
+        let mut ends = Vec::new();
+        self.add_outbound(id, &mut ends);
+        ends
+    }
+
+    /// The same of many, one after another.
+    pub(crate) fn outbound_of<'i>(&self, ids: impl IntoIterator<Item = &'i ArcStr>) -> Vec<ArcStr> {
+        let mut ends = Vec::new();
+        ids.into_iter().for_each(|id| self.add_outbound(id, &mut ends));
+        ends
+    }
+
+    fn add_outbound(&self, id: &ArcStr, ends: &mut Vec<ArcStr>) {
+        let Some(node) = self.node(id) else { return };
+        let inner: &[ArcStr] = match node.r#type {
+            NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => &[],
             NodeType::Pod => {
-                let terminal = self.terminal_containers(node);
-                if terminal.is_empty() { vec![id.clone()] } else { terminal }
-            }
-            NodeType::Container => {
-                if node.children.is_empty() {
-                    vec![id.clone()]
-                } else {
-                    node.children.iter().flat_map(|c| self.outbound(c)).collect()
+                let containers = self.terminal_containers(node);
+                if containers.is_empty() {
+                    ends.push(id.clone());
                 }
+                return ends.extend(containers);
             }
-            NodeType::TaskGroup => {
-                if node.children.is_empty() {
-                    vec![id.clone()]
-                } else {
-                    node.children.iter().flat_map(|c| self.outbound(c)).collect()
-                }
+            NodeType::Container | NodeType::TaskGroup => &node.children,
+            NodeType::Retry => node.children.last().map(std::slice::from_ref).unwrap_or_default(),
+            NodeType::Steps | NodeType::Dag if node.memoization_status.as_ref().is_some_and(|m| m.hit) => &[],
+            NodeType::Steps | NodeType::Dag | NodeType::StepGroup => {
+                return ends.extend_from_slice(&node.outbound_nodes);
             }
-            NodeType::Retry => node.children.last().map(|c| self.outbound(c)).unwrap_or_else(|| vec![id.clone()]),
-            NodeType::Steps | NodeType::Dag => {
-                if node.memoization_status.as_ref().is_some_and(|m| m.hit) {
-                    vec![id.clone()]
-                } else {
-                    node.outbound_nodes.clone()
-                }
-            }
-            NodeType::StepGroup => node.outbound_nodes.clone(),
+        };
+        if inner.is_empty() {
+            ends.push(id.clone());
         }
+        inner.iter().for_each(|id| self.add_outbound(id, ends));
     }
 
     /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod
@@ -181,7 +184,7 @@ impl Workflow {
     fn terminal_containers(&self, pod: &NodeStatus) -> Vec<ArcStr> {
         let container =
             |id: &ArcStr| self.node(id).filter(|n| n.r#type == NodeType::Container && n.boundary_id == pod.id);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let mut stack: Vec<&NodeStatus> = pod.children.iter().map_while(container).collect();
         let mut ends = Vec::new();
         while let Some(node) = stack.pop() {
@@ -205,6 +208,7 @@ impl Workflow {
     /// Counts a node that is there already: those of a rebuilt workflow.
     pub(crate) fn count(&mut self, node: &NodeStatus) {
         self.recount(Tally::default(), Tally::of(node), &node.boundary_id);
+        self.resources.change(&BTreeMap::new(), &node.resources_duration);
         if node.daemoned == Some(true) {
             self.daemons.entry(node.boundary_id.clone()).or_default().push(node.id.clone());
         }

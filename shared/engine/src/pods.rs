@@ -41,7 +41,11 @@ impl Workflow {
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
-        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return Ok(()) };
+        let Some(begun) = self.frame_mut(frame) else { return Ok(()) };
+        let node_id = begun.call.id.clone();
+        if needs_no_inputs(&compiled.template) {
+            begun.template = compiled.template.clone();
+        }
         self.create_container_nodes(frame);
         if let Some(due) = deadline {
             self.commands.push(Command::ArmTimer { key: timers::deadline_of(&node_id), due });
@@ -188,6 +192,7 @@ impl Workflow {
         }
         let (phase, message, daemoned) = self.assess(pod, &template);
         let now = Time::new(self.now);
+        let mut resources = std::mem::take(&mut self.resources);
         let host = self.texts.shared(&pod.host_node_name);
         self.update_node(&id, |node| {
             let mut changed = false;
@@ -203,6 +208,7 @@ impl Workflow {
                 changed |= set_text(&mut node.progress, progress);
             }
             if !pod.resources_duration.is_empty() {
+                resources.change(&node.resources_duration, &pod.resources_duration);
                 changed |= set(&mut node.resources_duration, pod.resources_duration.clone());
             }
             if phase.is_fulfilled() {
@@ -217,6 +223,7 @@ impl Workflow {
             }
             changed | nodes::enter(node, phase, Some(&message), now)
         });
+        self.resources = resources;
         self.follow_containers(pod, phase, &template);
         self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
         if phase.is_fulfilled() {
@@ -272,6 +279,11 @@ impl Workflow {
             self.mark(&id, phase, Some(&message));
         }
     }
+}
+
+/// Nothing that is looked at after the pod has begun can have inputs in it: the template need not be kept with them.
+fn needs_no_inputs(template: &Template) -> bool {
+    template.outputs == Outputs::default() && template.container_set.is_none() && template.memoize.is_none()
 }
 
 /// `0/3` becomes `3/3`.

@@ -1,5 +1,7 @@
 //! Progress `N/M`. Source: Argo `workflow/progress/updater.go`.
 
+use std::collections::BTreeMap;
+
 use argosy_api::v1alpha1::NodeStatus;
 
 use crate::{Workflow, below::Below, nodes::set};
@@ -15,6 +17,23 @@ impl Progress {
     pub fn change(&mut self, before: (u64, u64), after: (u64, u64)) {
         self.done = self.done + after.0 - before.0;
         self.total = self.total + after.1 - before.1;
+    }
+}
+
+/// What all pods have taken, in resource-seconds by resource, kept as they change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resources {
+    pub sum: BTreeMap<String, i64>,
+}
+
+impl Resources {
+    pub fn change(&mut self, before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) {
+        for (resource, amount) in after {
+            *self.sum.entry(resource.clone()).or_insert(0) += amount;
+        }
+        for (resource, amount) in before {
+            *self.sum.entry(resource.clone()).or_insert(0) -= amount;
+        }
     }
 }
 

@@ -138,7 +138,7 @@ impl Workflow {
         } else {
             let before = self.id_of(&self.group_name(frame, index - 1));
             let children = self.node(&before).map(|n| n.children.clone()).unwrap_or_default();
-            if children.is_empty() { vec![before] } else { children.iter().flat_map(|c| self.outbound(c)).collect() }
+            if children.is_empty() { vec![before] } else { self.outbound_of(&children) }
         };
         let scope = self.scope_label(&scope);
         self.create_node(NewNode {
@@ -207,7 +207,7 @@ impl Workflow {
         let Some(steps) = self.steps_mut(frame) else { return };
         let group_id = steps.group_id.clone();
         let children = self.node(&group_id).map(|n| n.children.clone()).unwrap_or_default();
-        let outbound: Vec<ArcStr> = children.iter().flat_map(|c| self.outbound(c)).collect();
+        let outbound = self.outbound_of(&children);
         self.end_composite(frame, phase, message, outbound);
     }
 }

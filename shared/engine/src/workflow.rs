@@ -19,6 +19,7 @@ use crate::{
     frame::{Frame, FrameId, Live, Parent},
     library::Library,
     nodes::BoundaryCount,
+    progress::{Progress, Resources},
     publish::Delta,
     texts::Texts,
     variables::Globals,
@@ -59,7 +60,8 @@ pub struct Workflow {
     pub(crate) active_pods: i64,
     /// Pods that are Running.
     pub(crate) running_pods: i64,
-    pub(crate) progress: crate::progress::Progress,
+    pub(crate) progress: Progress,
+    pub(crate) resources: Resources,
     /// Calls that wait for the workflow's parallelism.
     pub(crate) held_by_workflow: VecDeque<Arc<Call>>,
     /// Calls that wait for the parallelism of their boundary, by its node id.
@@ -132,7 +134,8 @@ impl Workflow {
             counts: HashMap::new(),
             active_pods: 0,
             running_pods: 0,
-            progress: crate::progress::Progress::default(),
+            progress: Progress::default(),
+            resources: Resources::default(),
             held_by_workflow: VecDeque::new(),
             held_by_boundary: HashMap::new(),
             freed: BTreeSet::new(),
