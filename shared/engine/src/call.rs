@@ -10,7 +10,7 @@ use argosy_api::{
 
 use crate::{
     Workflow,
-    frame::{Body, Frame, FrameId, Parent, Retry},
+    frame::{Body, Child, Frame, FrameId, Parent, Retry},
     library::TemplateScope,
     nodes::{set, set_text},
     workflow::Work,
@@ -96,7 +96,8 @@ impl Workflow {
         match &call.parent {
             Parent::Child { frame, child } | Parent::ChildHook { frame, child } => {
                 let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
-                !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || c.call.name == call.name)
+                let is_same = |c: &Child| c.call.as_ref().is_some_and(|known| known.name == call.name);
+                !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || is_same(c))
             }
             Parent::Attempt { frame } => self.frame(*frame).is_none(),
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => false,

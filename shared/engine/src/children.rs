@@ -235,7 +235,7 @@ impl Workflow {
             Parent::Attempt { frame } => self.frame(*frame).map(|f| f.call.id.clone()).into_iter().collect(),
             Parent::ChildHook { frame, child } => {
                 let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
-                owner.map(|c| c.call.id.clone()).into_iter().collect()
+                owner.and_then(|c| c.call.as_ref()).map(|call| call.id.clone()).into_iter().collect()
             }
             Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
                 Some(Body::Steps(steps)) => vec![steps.group_id.clone()],
@@ -298,18 +298,33 @@ impl Workflow {
         }
         match &owner.body {
             Body::Steps(steps) if steps.children.open == 0 && !steps.starting => self.finish_group(frame),
-            Body::Dag(_) => self.task_child_settled(frame, task, child),
+            Body::Dag(_) => {
+                self.release_call(frame, child);
+                self.task_child_settled(frame, task, child);
+            }
             Body::Steps(_) | Body::Leaf | Body::Retry(_) => {}
+        }
+    }
+
+    /// Nothing comes of a child any more that is fulfilled, as a daemon that is up is not.
+    fn release_call(&mut self, frame: FrameId, child: usize) {
+        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child));
+        let Some(call) = state.and_then(|state| state.call.as_ref()) else { return };
+        if self.phase_of(&call.id).is_fulfilled()
+            && let Some(state) = self.child_mut(frame, child)
+        {
+            state.call = None;
         }
     }
 
     /// Begins the hooks of a child whose time has come: each at most once.
     fn fire_hooks(&mut self, frame: FrameId, child: usize) {
-        let Some(state) = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child)) else { return };
-        if state.call.step.hooks.is_empty() && state.call.step.on_exit.is_empty() {
+        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child));
+        let Some(call) = state.and_then(|state| state.call.as_ref()) else { return };
+        if call.step.hooks.is_empty() && call.step.on_exit.is_empty() {
             return;
         }
-        let call = state.call.clone();
+        let call = call.clone();
         let (step, node_name) = (&call.step, &call.name);
         let Some(phase) = self.node(&call.id).map(|n| n.phase) else { return };
         if phase.is_completed() {

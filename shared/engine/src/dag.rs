@@ -372,7 +372,7 @@ impl Workflow {
         dag.tasks[task].state = State::Settled;
         dag.open = dag.open.saturating_sub(1);
         let mut ready = Vec::new();
-        for dependent in dag.tasks[task].dependents.clone() {
+        for dependent in std::mem::take(&mut dag.tasks[task].dependents) {
             let waiting = &mut dag.tasks[dependent];
             waiting.waits_for = waiting.waits_for.saturating_sub(1);
             if waiting.waits_for == 0 && waiting.state == State::Waiting {
@@ -407,7 +407,7 @@ impl Workflow {
     pub(crate) fn child_errored(&mut self, frame: FrameId, child: usize, message: &str) {
         let Some(owner) = self.frame(frame) else { return };
         let Some(state) = owner.children().and_then(|c| c.list.get(child)) else { return };
-        let (id, name) = (state.call.id.clone(), state.call.name.clone());
+        let Some((id, name)) = state.call.as_ref().map(|call| (call.id.clone(), call.name.clone())) else { return };
         match &owner.body {
             Body::Steps(_) => {
                 self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}"))

@@ -79,8 +79,8 @@ pub(crate) enum Parent {
 /// A step, or a task, or one item of its loop, in its boundary.
 #[derive(Debug)]
 pub(crate) struct Child {
-    /// The step, and the name and id of the node.
-    pub call: Arc<Call>,
+    /// The step, and the name and id of the node. None once a task's child has settled for good: there may be very many.
+    pub call: Option<Arc<Call>>,
     /// The task of a DAG that it belongs to; 0 in steps.
     pub task: usize,
     /// The node itself is fulfilled.
@@ -102,7 +102,7 @@ pub(crate) struct Hooks {
 
 impl Child {
     pub fn new(call: Arc<Call>, task: usize) -> Self {
-        Self { call, task, fulfilled: false, settled: false, hooks: None }
+        Self { call: Some(call), task, fulfilled: false, settled: false, hooks: None }
     }
 }
 

@@ -164,11 +164,12 @@ impl Workflow {
         let Some(steps) = self.steps_mut(frame) else { return };
         let group_id = steps.group_id.clone();
         let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
-            let unforgiven = children.list.iter().filter(|child| {
-                let phase = self.phase_of(&child.call.id);
-                phase.is_failed_or_error() && !continues_on(&child.call.step, phase)
+            let mut calls = children.list.iter().filter_map(|child| child.call.as_ref());
+            let unforgiven = calls.find(|call| {
+                let phase = self.phase_of(&call.id);
+                phase.is_failed_or_error() && !continues_on(&call.step, phase)
             });
-            unforgiven.map(|child| child.call.id.clone()).next()
+            unforgiven.map(|call| call.id.clone())
         });
         match failed {
             Some(child) => self.mark(&group_id, NodePhase::Failed, Some(&format!("child '{child}' failed"))),
