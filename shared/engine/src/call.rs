@@ -132,8 +132,8 @@ impl Workflow {
         match kind_of(&template) {
             Kind::Pod => self.begin_pod(call, template, &compiled),
             Kind::Suspend => self.begin_suspend(call, template),
-            Kind::Steps => self.begin_steps(call, template, scope),
-            Kind::Dag => self.begin_dag(call, template, scope),
+            Kind::Steps => self.begin_steps(call, template, scope, compiled.may_want_results()),
+            Kind::Dag => self.begin_dag(call, template, scope, compiled.may_want_results()),
             Kind::Unsupported(what) => Err(format!(
                 "template '{}': {what} templates are not supported by this version of Argosy",
                 template.name
@@ -159,13 +159,9 @@ impl Workflow {
             self.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
         self.note_miss(call, &template);
-        let results_wanted = match &body {
-            Body::Steps(_) | Body::Dag(_) => crate::outputs::results_wanted(&template).into(),
-            Body::Leaf | Body::Retry(_) => Box::default(),
-        };
         let frame = FrameId::try_from(self.frames.len()).expect("no machine holds that many frames");
         self.set_live(&node_id, Some(frame));
-        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body, results_wanted })));
+        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body })));
         frame
     }
 

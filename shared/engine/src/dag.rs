@@ -9,12 +9,13 @@ use foldhash::fast::RandomState;
 use crate::{
     Workflow,
     call::Call,
-    children::{EMPTY_LOOP, nameless},
+    children::EMPTY_LOOP,
     depends::{Condition, Depends, TaskResult},
     expand::Item,
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
     nodes::{NewNode, set_text},
+    outputs::results_wanted,
     workflow::Work,
 };
 
@@ -30,6 +31,10 @@ pub(crate) struct Dag {
     pub by_name: ByName,
     pub targets: Vec<usize>,
     pub children: Children,
+    /// Tasks whose result the template mentions.
+    pub results_wanted: Vec<String>,
+    /// Some condition asks how the items of a loop ended.
+    about_items: bool,
     /// Tasks queued or begun, and not settled.
     open: usize,
 }
@@ -73,9 +78,11 @@ impl Dag {
             let on = by_name.get(name).and_then(|i| spec.tasks[*i].continue_on.as_ref());
             on.map_or((false, false), |on| (on.error, on.failed))
         };
-        let mut tasks = Vec::with_capacity(spec.tasks.len());
+        let mut tasks: Vec<Task> = Vec::with_capacity(spec.tasks.len());
+        let mut about_items = false;
         for task in &spec.tasks {
             let depends = Depends::of_task(task, &tolerated).map_err(|e| e.to_string())?;
+            about_items |= depends.about_items().next().is_some();
             let dependencies = depends.names.iter().map(|name| {
                 let known = by_name.get(name.as_ref()).copied();
                 known.ok_or_else(|| format!("task '{}' depends on '{name}', which is no task of the dag", task.name))
@@ -83,7 +90,10 @@ impl Dag {
             let dependencies: Box<[usize]> = dependencies.collect::<Result<_, _>>()?;
             tasks.push(Task {
                 name: by_name.get_key_value(task.name.as_str()).map(|(name, _)| name.clone()).unwrap_or_default(),
-                step: nameless(step_of(task), tasks.last().map(|last: &Task| &last.step)),
+                step: match tasks.last() {
+                    Some(last) if is_step_of(&last.step, task) => last.step.clone(),
+                    Some(_) | None => Arc::new(step_of(task)),
+                },
                 node_id: ArcStr::new(),
                 condition: depends.condition,
                 waits_for: dependencies.len(),
@@ -101,7 +111,16 @@ impl Dag {
             }
         }
         let targets = targets(&spec.target, &tasks, &by_name)?;
-        Ok(Self { scope, tasks, by_name, targets, children: Children::default(), open: 0 })
+        Ok(Self {
+            scope,
+            tasks,
+            by_name,
+            targets,
+            children: Children::default(),
+            results_wanted: Vec::new(),
+            about_items,
+            open: 0,
+        })
     }
 
     /// Tasks that the targets need, themselves included.
@@ -130,9 +149,26 @@ fn targets(text: &str, tasks: &[Task], by_name: &ByName) -> Result<Vec<usize>, S
     Ok(ends)
 }
 
+/// Whether the task as a step is this one, which has no name: most tasks of a large DAG differ in nothing but the name and
+/// what they depend on.
+fn is_step_of(step: &WorkflowStep, task: &DAGTask) -> bool {
+    step.template == task.template
+        && step.inline == task.inline
+        && step.arguments == task.arguments
+        && step.template_ref == task.template_ref
+        && step.with_items == task.with_items
+        && step.with_param == task.with_param
+        && step.with_sequence == task.with_sequence
+        && step.when == task.when
+        && step.continue_on == task.continue_on
+        && step.on_exit == task.on_exit
+        && step.hooks == task.hooks
+}
+
+/// The task as a step without a name.
 fn step_of(task: &DAGTask) -> WorkflowStep {
     WorkflowStep {
-        name: task.name.clone(),
+        name: String::new(),
         template: task.template.clone(),
         inline: task.inline.clone(),
         arguments: task.arguments.clone(),
@@ -153,8 +189,12 @@ impl Workflow {
         call: &Arc<Call>,
         template: Arc<Template>,
         scope: TemplateScope,
+        may_want_results: bool,
     ) -> Result<(), String> {
         let mut dag = Dag::new(&template, scope)?;
+        if may_want_results {
+            dag.results_wanted = results_wanted(&template);
+        }
         let needed = dag.needed();
         let is_ready = |i: &usize| needed[*i] && dag.tasks[*i].waits_for == 0;
         let ready: Vec<usize> = (0..dag.tasks.len()).filter(is_ready).collect();
@@ -261,15 +301,16 @@ impl Workflow {
         let Some(task) = dag.tasks.get(task) else { return false };
         let result = |index: usize| {
             let dependency = &dag.tasks[task.dependencies[index]];
-            let node = || self.node(&dependency.node_id).map(|node| self.task_result(node));
+            let node = || self.node(&dependency.node_id).map(|node| self.task_result(node, dag.about_items));
             dependency.result.or_else(node).unwrap_or_default()
         };
         task.condition.holds(&result)
     }
 
-    fn task_result(&self, node: &NodeStatus) -> TaskResult {
+    /// `about_items`: also what some conditions say of the items of a loop.
+    fn task_result(&self, node: &NodeStatus, about_items: bool) -> TaskResult {
         let items: Vec<NodePhase> = match node.r#type {
-            NodeType::TaskGroup => node.children.iter().map(|c| self.phase_of(c)).collect(),
+            NodeType::TaskGroup if about_items => node.children.iter().map(|c| self.phase_of(c)).collect(),
             _ => Vec::new(),
         };
         TaskResult {
@@ -354,10 +395,10 @@ impl Workflow {
         if let Some(child) = state.group {
             let name = state.name.clone();
             let id = self.task_id(frame, &name);
-            let children = self.node(&id).map(|n| n.children.clone()).unwrap_or_default();
-            let hooked = |id: &str| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
-            let mut items = children.iter().filter(|c| !hooked(c)).map(|c| self.phase_of(c));
-            let failed = items.rfind(|p| p.is_failed_or_error());
+            let children = self.node(&id).map(|n| n.children.as_slice()).unwrap_or_default();
+            let hooked = |n: &NodeStatus| n.node_flag.as_ref().is_some_and(|f| f.hooked);
+            let items = children.iter().filter_map(|id| self.node(id)).filter(|n| !hooked(n)).map(|n| n.phase);
+            let failed = items.filter(|p| p.is_failed_or_error()).last();
             self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
             return self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
         }
@@ -365,8 +406,9 @@ impl Workflow {
     }
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
-        let node = self.dag(frame).and_then(|dag| self.node(&dag.tasks[task].node_id));
-        let result = node.filter(|node| node.phase.is_fulfilled()).map(|node| self.task_result(node));
+        let Some(dag) = self.dag(frame) else { return };
+        let node = self.node(&dag.tasks[task].node_id).filter(|node| node.phase.is_fulfilled());
+        let result = node.map(|node| self.task_result(node, dag.about_items));
         let Some(dag) = self.dag_mut(frame) else { return };
         dag.tasks[task].result = result;
         dag.tasks[task].state = State::Settled;

@@ -38,8 +38,6 @@ pub(crate) struct Frame {
     /// The template with its inputs put in.
     pub template: Arc<Template>,
     pub body: Body,
-    /// Steps or tasks whose result the template mentions.
-    pub results_wanted: Box<[String]>,
 }
 
 /// What kind of node it is.

@@ -19,7 +19,7 @@ use crate::{
     pod::Shape,
     publish::json,
     references::{References, template_key},
-    tagged::mentions_tags,
+    tagged::mentions_tags_and_outputs,
     workflow::Work,
 };
 
@@ -54,11 +54,18 @@ pub(crate) struct Compiled {
     pub template: Arc<Template>,
     /// The same as JSON, for substitution; none where it has no tags.
     pub value: Option<Value>,
+    mentions_outputs: bool,
 }
 
 impl Compiled {
     fn new(template: Arc<Template>) -> Self {
-        Self { value: mentions_tags(&template).then(|| json(&template)), template }
+        let (tags, mentions_outputs) = mentions_tags_and_outputs(&template);
+        Self { value: tags.then(|| json(&template)), mentions_outputs, template }
+    }
+
+    /// Once called, it may speak of the results of its own steps or tasks.
+    pub fn may_want_results(&self) -> bool {
+        self.mentions_outputs || self.value.is_some()
     }
 }
 

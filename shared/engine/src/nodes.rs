@@ -121,12 +121,11 @@ impl Workflow {
 
     /// Makes `child` a child of `parent`, once. To be called when the child has been created, and for one child at a time.
     pub(crate) fn link(&mut self, parent: &ArcStr, child: &ArcStr) {
-        if let Some(node) = self.object.status.nodes.get_mut(parent)
+        if let Some(place) = self.object.status.nodes.index_of(parent)
+            && let Some(node) = self.object.status.nodes.at_mut(place)
             && node.children.last() != Some(child)
         {
-            if !self.delta.parents.contains_key(parent) {
-                self.delta.parents.insert(parent.clone(), node.children.len());
-            }
+            self.delta.parents.entry(place).or_insert(node.children.len());
             node.children.push(child.clone());
         }
     }

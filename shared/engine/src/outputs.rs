@@ -12,7 +12,6 @@ use crate::{
     nodes::set,
     publish::Field,
     scope::LocalScope,
-    tagged::mentions,
     variables,
 };
 
@@ -119,7 +118,8 @@ impl Workflow {
         let Some(owner) = call.boundary.and_then(|b| self.frame(b)) else { return false };
         let name = call.step_name.split('(').next().unwrap_or_default();
         match &owner.body {
-            Body::Steps(_) | Body::Dag(_) => owner.results_wanted.iter().any(|wanted| wanted == name),
+            Body::Steps(steps) => steps.results_wanted.iter().any(|wanted| wanted == name),
+            Body::Dag(dag) => dag.results_wanted.iter().any(|wanted| wanted == name),
             Body::Leaf | Body::Retry(_) => false,
         }
     }
@@ -127,9 +127,6 @@ impl Workflow {
 
 /// Names of steps and tasks whose result a template mentions.
 pub(crate) fn results_wanted(template: &Template) -> Vec<String> {
-    if !mentions(template, b"outputs") {
-        return Vec::new();
-    }
     let text = crate::publish::text(template);
     let mut names = Vec::new();
     for prefix in ["steps", "tasks"] {

@@ -23,8 +23,8 @@ use crate::Workflow;
 pub(crate) struct Delta {
     /// In the order of their first change.
     pub nodes: IndexSet<ArcStr, RandomState>,
-    /// Nodes with new children, and how many they had before.
-    pub parents: IndexMap<ArcStr, usize, RandomState>,
+    /// Places of nodes with new children, and how many they had before.
+    pub parents: IndexMap<usize, usize, RandomState>,
     /// Nodes that ended with outbound nodes.
     pub outbound: BTreeSet<ArcStr>,
     pub removed: Vec<ArcStr>,
@@ -152,11 +152,13 @@ impl Workflow {
 
     fn growth(&mut self, delta: &Delta) -> Vec<Growth> {
         let mut grown = Vec::with_capacity(delta.parents.len() + delta.outbound.len());
-        for (id, before) in &delta.parents {
+        for (place, before) in &delta.parents {
+            let Some(node) = self.object.status.nodes.at(*place) else { continue };
             // What others made of a list of before is not known: the first time it is told whole.
-            let from = if self.untold.remove(id) { 0 } else { *before };
-            let ids = self.node(id).and_then(|n| n.children.get(from..)).unwrap_or_default().to_vec();
-            grown.push(Growth { node: id.clone(), list: NodeList::Children, from, ids });
+            let is_untold = !self.untold.is_empty() && self.untold.remove(&node.id);
+            let from = if is_untold { 0 } else { *before };
+            let ids = node.children.get(from..).unwrap_or_default().to_vec();
+            grown.push(Growth { node: node.id.clone(), list: NodeList::Children, from, ids });
         }
         for id in &delta.outbound {
             let ids = self.node(id).map(|n| n.outbound_nodes.clone()).unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::{
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
     nodes::NewNode,
+    outputs::results_wanted,
     workflow::Work,
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Steps {
     pub starting: bool,
     /// The group in which each step is.
     pub group_of: HashMap<String, usize>,
+    /// Steps whose result the template mentions.
+    pub results_wanted: Vec<String>,
     /// The last step that was begun, for others to share.
     last: Option<Arc<WorkflowStep>>,
 }
@@ -40,6 +43,7 @@ impl Workflow {
         call: &Arc<Call>,
         template: Arc<Template>,
         scope: TemplateScope,
+        may_want_results: bool,
     ) -> Result<(), String> {
         let steps = template
             .steps
@@ -53,6 +57,7 @@ impl Workflow {
             children: Children::default(),
             starting: false,
             group_of: steps.collect(),
+            results_wanted: if may_want_results { results_wanted(&template) } else { Vec::new() },
             last: None,
         };
         let frame = self.begin(call, NodeType::Steps, NodePhase::Running, template, Body::Steps(Box::new(body)));

@@ -1,4 +1,4 @@
-//! Whether something has tags at all, found out without building anything.
+//! What the texts in something mention, found out without building anything.
 
 use std::io::{self, Write};
 
@@ -6,38 +6,62 @@ use serde::Serialize;
 
 /// Whether any text in `value` may hold a tag: an opening `{{`. JSON has none outside of its texts.
 pub(crate) fn mentions_tags(value: &impl Serialize) -> bool {
-    mentions(value, b"{{")
+    scan(value, [Word::new(b"{{")])[0]
 }
 
-/// Whether `word` stands anywhere in `value`, in a text or a name of a member. No proper end of `word` may be a beginning
-/// of it again, but for repeats of its first byte.
-pub(crate) fn mentions(value: &impl Serialize, word: &'static [u8]) -> bool {
-    let mut scan = Scan { word, matched: 0 };
-    // Stopping where the word is found is no failure.
+/// Whether any text in `value` may hold a tag, and whether it speaks of `outputs` anywhere.
+pub(crate) fn mentions_tags_and_outputs(value: &impl Serialize) -> (bool, bool) {
+    let [tags, outputs] = scan(value, [Word::new(b"{{"), Word::new(b"outputs")]);
+    (tags, outputs)
+}
+
+/// Which of the words stand in the JSON text of `value`.
+fn scan<const N: usize>(value: &impl Serialize, words: [Word; N]) -> [bool; N] {
+    let mut scan = Scan { words };
+    // Stopping once all words are found is no failure.
     let _ = serde_json::to_writer(&mut scan, value);
-    scan.matched == word.len()
+    scan.words.map(|word| word.is_found())
 }
 
-/// Takes JSON text and looks for a word.
-struct Scan {
-    word: &'static [u8],
-    /// So many bytes of the word stand at the end of the text so far.
+/// A word that is looked for. No proper end of it may be a beginning of it again, but for repeats of its first byte.
+struct Word {
+    bytes: &'static [u8],
+    /// So many of them stand at the end of the text so far; all, once they have stood there.
     matched: usize,
 }
 
-impl Write for Scan {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for byte in bytes {
-            if *byte == self.word[self.matched] {
-                self.matched += 1;
-                if self.matched == self.word.len() {
-                    return Err(io::ErrorKind::Other.into());
-                }
-            } else {
-                self.matched = usize::from(*byte == self.word[0]);
+impl Word {
+    fn new(bytes: &'static [u8]) -> Self {
+        Self { bytes, matched: 0 }
+    }
+
+    fn is_found(&self) -> bool {
+        self.matched == self.bytes.len()
+    }
+
+    fn take(&mut self, text: &[u8]) {
+        for byte in text {
+            match self.bytes.get(self.matched) {
+                Some(next) if byte == next => self.matched += 1,
+                Some(_) => self.matched = usize::from(*byte == self.bytes[0]),
+                None => return,
             }
         }
-        Ok(bytes.len())
+    }
+}
+
+/// Takes JSON text.
+struct Scan<const N: usize> {
+    words: [Word; N],
+}
+
+impl<const N: usize> Write for Scan<N> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.words.iter_mut().for_each(|word| word.take(text));
+        if self.words.iter().all(Word::is_found) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -60,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_word_is_found_after_a_beginning_of_it() {
-        assert!(mentions(&json!({"a": "ououtputs"}), b"outputs"));
-        assert!(mentions(&json!({"outputs": 1}), b"outputs"));
-        assert!(!mentions(&json!({"out": "puts"}), b"outputs"));
+        assert_eq!(mentions_tags_and_outputs(&json!({"a": "ououtputs"})), (false, true));
+        assert_eq!(mentions_tags_and_outputs(&json!({"outputs": "{{{"})), (true, true));
+        assert_eq!(mentions_tags_and_outputs(&json!({"out": "puts {"})), (false, false));
     }
 }

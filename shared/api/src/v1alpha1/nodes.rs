@@ -33,6 +33,16 @@ impl Nodes {
         self.0.get(id).cloned()
     }
 
+    /// The node at a place, as [`Nodes::index_of`] has it.
+    pub fn at(&self, index: usize) -> Option<&NodeStatus> {
+        self.0.get_index(index).map(|(_, node)| node.as_ref())
+    }
+
+    /// As [`Nodes::at`].
+    pub fn at_mut(&mut self, index: usize) -> Option<&mut NodeStatus> {
+        self.0.get_index_mut(index).map(|(_, node)| Arc::make_mut(node))
+    }
+
     pub fn get_mut(&mut self, id: &str) -> Option<&mut NodeStatus> {
         self.0.get_mut(id).map(Arc::make_mut)
     }

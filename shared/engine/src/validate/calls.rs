@@ -1,7 +1,6 @@
 //! The walk: from call to call through steps and DAGs down to the templates that do work.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
@@ -113,15 +112,15 @@ impl<'a> Walker<'a> {
             }
         };
         let template = spec.and_then(|spec| spec.templates.iter().find(|t| t.name == name));
-        let found = template.map(|template| Arc::new(self.with_defaults(template).into_owned()));
+        let found = template.map(|template| self.with_defaults(template));
         self.found.insert(key, found.clone());
         found
     }
 
-    fn with_defaults<'t>(&self, template: &'t Template) -> Cow<'t, Template> {
+    fn with_defaults(&self, template: &Arc<Template>) -> Arc<Template> {
         let defaults = self.spec.template_defaults.as_ref();
         let merged = defaults.and_then(|d| merge::template_defaults(d, template).ok());
-        merged.map_or(Cow::Borrowed(template), Cow::Owned)
+        merged.map_or_else(|| template.clone(), Arc::new)
     }
 
     /// Follows a call by name. The answer is the template called, unless only the run will know it or it is missing.
@@ -148,7 +147,7 @@ impl<'a> Walker<'a> {
             return None;
         }
         if let Some(inline) = inline {
-            let template = Arc::new(self.with_defaults(inline).into_owned());
+            let template = self.with_defaults(&Arc::new(inline.clone()));
             self.enter(home, &template, arguments, is_exit);
             return Some(template);
         }

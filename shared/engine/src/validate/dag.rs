@@ -29,13 +29,17 @@ impl Walker<'_> {
         let (uses_depends, uses_dependencies) =
             (dag.tasks.iter().any(|t| !t.depends.is_empty()), dag.tasks.iter().any(|t| !t.dependencies.is_empty()));
         for task in &dag.tasks {
-            let at = format!("{place}.tasks.{}", task.name);
+            let at = || format!("{place}.tasks.{}", task.name);
             if (uses_depends || uses_dependencies) && task.name.starts_with(|c: char| c.is_ascii_digit()) {
-                self.say(format!("{at} name cannot begin with a digit when using either 'depends' or 'dependencies'"));
+                self.say(format!(
+                    "{} name cannot begin with a digit when using either 'depends' or 'dependencies'",
+                    at()
+                ));
             }
             if uses_depends && task.continue_on.is_some() {
                 self.say(format!(
-                    "{at} cannot use 'continueOn' when using 'depends'. Instead use 'dep-task.Failed'/'dep-task.Errored'"
+                    "{} cannot use 'continueOn' when using 'depends'. Instead use 'dep-task.Failed'/'dep-task.Errored'",
+                    at()
                 ));
             }
         }
@@ -73,7 +77,8 @@ impl Walker<'_> {
                 outputs::add_to_scope(&mut over, &format!("tasks.{name}"), target.as_deref(), true);
             }
         }
-        for (at, task) in dag.tasks.iter().enumerate() {
+        let tagged = if text.is_empty() { &[] } else { dag.tasks.as_slice() };
+        for (at, task) in tagged.iter().enumerate() {
             let comes_before = |name: &str| order.comes_before(name, at);
             let has_loop = loops(&task.with_items, &task.with_param, task.with_sequence.as_ref()) > 0;
             let is_local = |name: &str| {
