@@ -223,22 +223,26 @@ impl Workflow {
             message,
         });
         for parent in self.graph_parents(&call.parent) {
-            self.link(&parent, &id);
+            self.link(parent, &id);
         }
         id
     }
 
-    /// The nodes that a call's node becomes a child of.
-    fn graph_parents(&self, parent: &Parent) -> Vec<ArcStr> {
+    /// The places of the nodes that a call's node becomes a child of.
+    fn graph_parents(&self, parent: &Parent) -> Vec<usize> {
         match parent {
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => Vec::new(),
-            Parent::Attempt { frame } => self.frame(*frame).map(|f| f.call.id.clone()).into_iter().collect(),
+            Parent::Attempt { frame } => {
+                let owner = self.frame(*frame).map(|f| &f.call.id);
+                self.places_of(owner).collect()
+            }
             Parent::ChildHook { frame, child } => {
                 let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
-                owner.and_then(|c| c.call.as_ref()).map(|call| call.id.clone()).into_iter().collect()
+                let call = owner.and_then(|c| c.call.as_ref());
+                self.places_of(call.map(|call| &call.id)).collect()
             }
             Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
-                Some(Body::Steps(steps)) => vec![steps.group_id.clone()],
+                Some(Body::Steps(steps)) => self.places_of([&steps.group_id]).collect(),
                 Some(Body::Dag(dag)) => match dag.children.list.get(*child) {
                     Some(child) => self.task_parents(*frame, child.task),
                     None => Vec::new(),

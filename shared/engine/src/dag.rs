@@ -58,6 +58,8 @@ pub(crate) struct Task {
     items_open: usize,
     /// Dependencies that have not settled.
     waits_for: usize,
+    /// Where its node is in the status, once it has settled.
+    place: Option<u32>,
     /// Once its node is fulfilled, which is for good.
     result: Option<TaskResult>,
     state: State,
@@ -101,6 +103,7 @@ impl Dag {
                 dependents: Vec::new(),
                 group: None,
                 items_open: 0,
+                place: None,
                 result: None,
                 state: State::Waiting,
             });
@@ -362,21 +365,23 @@ impl Workflow {
             message,
         });
         for parent in parents {
-            self.link(&parent, &id);
+            self.link(parent, &id);
         }
     }
 
-    /// What a task's node hangs below: its group, the ends of what it depends on, or the DAG itself. May name one twice.
-    pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<ArcStr> {
+    /// The places of what a task's node hangs below: its group, the ends of what it depends on, or the DAG itself. May have
+    /// one twice.
+    pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<usize> {
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
         let Some(task) = dag.tasks.get(task) else { return Vec::new() };
         if task.group.is_some() {
-            return vec![self.task_id(frame, &task.name)];
+            return self.places_of([&self.task_id(frame, &task.name)]).collect();
         }
         if task.dependencies.is_empty() {
-            return vec![owner.call.id.clone()];
+            return self.places_of([&owner.call.id]).collect();
         }
-        self.outbound_of(task.dependencies.iter().map(|d| &dag.tasks[*d].node_id))
+        let place = |task: &Task| task.place.map(|place| place as usize).or_else(|| self.place_of(&task.node_id));
+        self.outbound(task.dependencies.iter().filter_map(|d| place(&dag.tasks[*d])))
     }
 
     /// An item of the task, or the task itself, has settled.
@@ -407,9 +412,11 @@ impl Workflow {
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
         let Some(dag) = self.dag(frame) else { return };
-        let node = self.node(&dag.tasks[task].node_id).filter(|node| node.phase.is_fulfilled());
+        let place = self.place_of(&dag.tasks[task].node_id);
+        let node = place.and_then(|place| self.object.status.nodes.at(place)).filter(|node| node.phase.is_fulfilled());
         let result = node.map(|node| self.task_result(node, dag.about_items));
         let Some(dag) = self.dag_mut(frame) else { return };
+        dag.tasks[task].place = place.and_then(|place| u32::try_from(place).ok());
         dag.tasks[task].result = result;
         dag.tasks[task].state = State::Settled;
         dag.open = dag.open.saturating_sub(1);
@@ -437,11 +444,8 @@ impl Workflow {
             return self.end_composite(frame, NodePhase::Error, &message, Vec::new());
         }
         let Some(dag) = self.dag(frame) else { return };
-        let outbound = dag.targets.iter().flat_map(|t| {
-            let id = self.task_id(frame, &dag.tasks[*t].name);
-            if self.node(&id).is_some() { self.outbound(&id) } else { Vec::new() }
-        });
-        let outbound = outbound.collect();
+        let targets: Vec<ArcStr> = dag.targets.iter().map(|t| self.task_id(frame, &dag.tasks[*t].name)).collect();
+        let outbound = self.ids_at(&self.outbound(self.places_of(&targets)));
         self.end_composite(frame, phase, "", outbound);
     }
 

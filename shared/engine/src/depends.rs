@@ -120,6 +120,8 @@ pub struct Condition(Node);
 enum Node {
     /// Index into [`Depends::names`], and the outcomes of which one must hold.
     Task(u32, Outcomes),
+    /// Each of the first so many tasks has one of the outcomes.
+    Each(u32, Outcomes),
     Not(Box<Node>),
     All(Vec<Node>),
     Any(Vec<Node>),
@@ -195,8 +197,13 @@ impl<'a> Depends<'a> {
         let mut seen = HashSet::new();
         let is_first = |name: &&'a String| task.dependencies.len() == 1 || seen.insert(*name);
         let names: Vec<Cow<'a, str>> = task.dependencies.iter().filter(is_first).map(Cow::from).collect();
-        let parts = (0..).zip(&names).map(|(i, name)| Node::Task(i, bare(tolerated(name)).collect()));
-        let condition = Condition(all_of(parts.collect()));
+        let outcomes = |name: &Cow<'_, str>| -> Outcomes { bare(tolerated(name)).collect() };
+        let first = outcomes(&names[0]);
+        let condition = match u32::try_from(names.len()) {
+            Ok(count) if names.iter().all(|name| outcomes(name) == first) => Node::Each(count, first),
+            _ => all_of((0..).zip(&names).map(|(index, name)| Node::Task(index, outcomes(name))).collect()),
+        };
+        let condition = Condition(condition);
         Ok(Self { names, logic: String::new(), about_items: Vec::new(), condition })
     }
 
@@ -223,6 +230,7 @@ impl Node {
     fn holds(&self, result: &dyn Fn(usize) -> TaskResult) -> bool {
         match self {
             Self::Task(index, outcomes) => outcomes.any_of(result(*index as usize)),
+            Self::Each(count, outcomes) => (0..*count as usize).all(|index| outcomes.any_of(result(index))),
             Self::Not(inner) => !inner.holds(result),
             Self::All(parts) => parts.iter().all(|part| part.holds(result)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(result)),

@@ -120,12 +120,11 @@ impl Workflow {
     }
 
     /// Makes `child` a child of `parent`, once. To be called when the child has been created, and for one child at a time.
-    pub(crate) fn link(&mut self, parent: &ArcStr, child: &ArcStr) {
-        if let Some(place) = self.object.status.nodes.index_of(parent)
-            && let Some(node) = self.object.status.nodes.at_mut(place)
+    pub(crate) fn link(&mut self, parent: usize, child: &ArcStr) {
+        if let Some(node) = self.object.status.nodes.at_mut(parent)
             && node.children.last() != Some(child)
         {
-            self.delta.parents.entry(place).or_insert(node.children.len());
+            self.delta.parents.entry(parent).or_insert(node.children.len());
             node.children.push(child.clone());
         }
     }
@@ -139,43 +138,50 @@ impl Workflow {
         }
     }
 
-    /// The nodes at which `id` ends: those that get the next group or task as a child.
+    /// Where a node is in the status.
+    pub(crate) fn place_of(&self, id: &str) -> Option<usize> {
+        self.object.status.nodes.index_of(id)
+    }
+
+    pub(crate) fn places_of<'i>(&self, ids: impl IntoIterator<Item = &'i ArcStr>) -> impl Iterator<Item = usize> {
+        ids.into_iter().filter_map(|id| self.place_of(id))
+    }
+
+    pub(crate) fn ids_at(&self, places: &[usize]) -> Vec<ArcStr> {
+        let nodes = &self.object.status.nodes;
+        places.iter().filter_map(|place| nodes.at(*place)).map(|node| node.id.clone()).collect()
+    }
+
+    /// The nodes at which these end: those that get the next group or task as a child.
     /// Source: Argo `getOutboundNodes`.
-    pub(crate) fn outbound(&self, id: &ArcStr) -> Vec<ArcStr> {
+    pub(crate) fn outbound(&self, places: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut ends = Vec::new();
-        self.add_outbound(id, &mut ends);
+        places.into_iter().for_each(|place| self.add_outbound(place, &mut ends));
         ends
     }
 
-    /// The same of many, one after another.
-    pub(crate) fn outbound_of<'i>(&self, ids: impl IntoIterator<Item = &'i ArcStr>) -> Vec<ArcStr> {
-        let mut ends = Vec::new();
-        ids.into_iter().for_each(|id| self.add_outbound(id, &mut ends));
-        ends
-    }
-
-    fn add_outbound(&self, id: &ArcStr, ends: &mut Vec<ArcStr>) {
-        let Some(node) = self.node(id) else { return };
+    fn add_outbound(&self, place: usize, ends: &mut Vec<usize>) {
+        let Some(node) = self.object.status.nodes.at(place) else { return };
         let inner: &[ArcStr] = match node.r#type {
             NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => &[],
             NodeType::Pod => {
                 let containers = self.terminal_containers(node);
                 if containers.is_empty() {
-                    ends.push(id.clone());
+                    ends.push(place);
                 }
-                return ends.extend(containers);
+                return ends.extend(self.places_of(&containers));
             }
             NodeType::Container | NodeType::TaskGroup => &node.children,
             NodeType::Retry => node.children.last().map(std::slice::from_ref).unwrap_or_default(),
             NodeType::Steps | NodeType::Dag if node.memoization_status.as_ref().is_some_and(|m| m.hit) => &[],
             NodeType::Steps | NodeType::Dag | NodeType::StepGroup => {
-                return ends.extend_from_slice(&node.outbound_nodes);
+                return ends.extend(self.places_of(&node.outbound_nodes));
             }
         };
         if inner.is_empty() {
-            ends.push(id.clone());
+            ends.push(place);
         }
-        inner.iter().for_each(|id| self.add_outbound(id, ends));
+        self.places_of(inner).for_each(|place| self.add_outbound(place, ends));
     }
 
     /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod

@@ -166,13 +166,12 @@ impl Workflow {
                 flag: Default::default(),
                 message: "",
             });
-            if container.dependencies.is_empty() {
-                self.link(&pod_id, &id);
-            }
-            for dependency in &container.dependencies {
-                let parent = self.id_of(&format!("{pod_name}.{dependency}"));
-                self.link(&parent, &id);
-            }
+            let parents: Vec<ArcStr> = match container.dependencies.as_slice() {
+                [] => vec![pod_id.clone()],
+                names => names.iter().map(|name| self.id_of(&format!("{pod_name}.{name}"))).collect(),
+            };
+            let places: Vec<usize> = self.places_of(&parents).collect();
+            places.into_iter().for_each(|parent| self.link(parent, &id));
         }
     }
 

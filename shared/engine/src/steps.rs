@@ -138,12 +138,14 @@ impl Workflow {
         }
         let Some(owner) = self.frame(frame) else { return id };
         let (boundary, scope) = (owner.call.id.clone(), owner.inner_scope());
-        let parents = if index == 0 {
-            vec![boundary.clone()]
+        let parents: Vec<usize> = if index == 0 {
+            self.places_of([&boundary]).collect()
         } else {
             let before = self.id_of(&self.group_name(frame, index - 1));
-            let children = self.node(&before).map(|n| n.children.clone()).unwrap_or_default();
-            if children.is_empty() { vec![before] } else { self.outbound_of(&children) }
+            match self.node(&before).map(|n| n.children.as_slice()) {
+                None | Some([]) => self.places_of([&before]).collect(),
+                Some(children) => self.outbound(self.places_of(children)),
+            }
         };
         let scope = self.scope_label(&scope);
         self.create_node(NewNode {
@@ -159,7 +161,7 @@ impl Workflow {
             message: "",
         });
         for parent in parents {
-            self.link(&parent, &id);
+            self.link(parent, &id);
         }
         id
     }
@@ -212,8 +214,8 @@ impl Workflow {
     fn end_steps(&mut self, frame: FrameId, phase: NodePhase, message: &str) {
         let Some(steps) = self.steps_mut(frame) else { return };
         let group_id = steps.group_id.clone();
-        let children = self.node(&group_id).map(|n| n.children.clone()).unwrap_or_default();
-        let outbound = self.outbound_of(&children);
+        let children = self.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
+        let outbound = self.ids_at(&self.outbound(self.places_of(children)));
         self.end_composite(frame, phase, message, outbound);
     }
 }

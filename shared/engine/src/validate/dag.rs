@@ -6,6 +6,7 @@ use std::{
 };
 
 use argosy_api::v1alpha1::*;
+use foldhash::fast::RandomState;
 
 use super::{
     arguments,
@@ -118,7 +119,7 @@ impl Walker<'_> {
 
     /// Which tasks come before which; also finds what is wrong with `depends` itself.
     fn order<'t>(&mut self, place: &str, tasks: &'t [DAGTask]) -> Order<'t> {
-        let index: HashMap<&str, usize> = tasks.iter().map(|t| t.name.as_str()).zip(0..).collect();
+        let index: Index<'t> = tasks.iter().map(|t| t.name.as_str()).zip(0..).collect();
         let tolerated = |_: &str| (false, false);
         let mut parents = vec![Vec::new(); tasks.len()];
         for (at, task) in tasks.iter().enumerate() {
@@ -160,9 +161,12 @@ fn task_of(variable: &str) -> Option<&str> {
     Some(variable.strip_prefix("tasks.")?.split_once('.')?.0)
 }
 
+/// Indices of tasks by name.
+type Index<'t> = HashMap<&'t str, usize, RandomState>;
+
 /// Which tasks come before which.
 struct Order<'t> {
-    index: HashMap<&'t str, usize>,
+    index: Index<'t>,
     /// Direct dependencies, by index of the task.
     parents: Vec<Vec<usize>>,
 }

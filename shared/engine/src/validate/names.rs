@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 const NAME_CHARS_MAX: usize = 128;
 
 /// What is wrong with the name of a template, step or task.
@@ -31,17 +33,17 @@ fn parameter_name(name: &str) -> Option<String> {
 
 /// Checks the names of a list that stands at `place`, which is followed by the index.
 pub(super) fn list<'a>(place: &str, names: impl Iterator<Item = &'a str>, are_templates: bool) -> Vec<String> {
-    let mut seen = HashSet::new();
+    let mut seen: HashSet<&str, RandomState> = HashSet::default();
     let mut problems = Vec::new();
     for (index, name) in names.enumerate() {
-        let at = format!("{place}[{index}].name");
+        let at = || format!("{place}[{index}].name");
         let wrong = if are_templates { template_name(name) } else { parameter_name(name) };
         if name.is_empty() {
-            problems.push(format!("{at} is required"));
+            problems.push(format!("{} is required", at()));
         } else if let Some(wrong) = wrong {
-            problems.push(format!("{at}: {wrong}"));
+            problems.push(format!("{}: {wrong}", at()));
         } else if !seen.insert(name) {
-            problems.push(format!("{at} '{name}' is not unique"));
+            problems.push(format!("{} '{name}' is not unique", at()));
         }
     }
     problems
