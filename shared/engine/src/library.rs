@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use arcstr::ArcStr;
@@ -17,7 +17,7 @@ use crate::{
     Command, Workflow,
     call::Call,
     pod::Shape,
-    publish::json,
+    publish::{self, json},
     references::{References, template_key},
     tagged::mentions_tags_and_outputs,
     workflow::Work,
@@ -55,12 +55,20 @@ pub(crate) struct Compiled {
     /// The same as JSON, for substitution; none where it has no tags.
     pub value: Option<Value>,
     mentions_outputs: bool,
+    /// The template as JSON text, once a pod has been made of it as it is.
+    text: OnceLock<ArcStr>,
 }
 
 impl Compiled {
     fn new(template: Arc<Template>) -> Self {
         let (tags, mentions_outputs) = mentions_tags_and_outputs(&template);
-        Self { value: tags.then(|| json(&template)), mentions_outputs, template }
+        Self { value: tags.then(|| json(&template)), mentions_outputs, text: OnceLock::new(), template }
+    }
+
+    /// JSON text of the template of a call, which may be this one as it is.
+    pub fn text_of(&self, called: &Arc<Template>) -> ArcStr {
+        let text = || ArcStr::from(publish::text(called));
+        if Arc::ptr_eq(called, &self.template) { self.text.get_or_init(text).clone() } else { text() }
     }
 
     /// Once called, it may speak of the results of its own steps or tasks.

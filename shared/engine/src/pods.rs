@@ -59,32 +59,32 @@ impl Workflow {
     fn pod_manifest(
         &mut self,
         call: &Call,
-        template: &Template,
+        template: &Arc<Template>,
         compiled: &Arc<Compiled>,
         deadline: Option<Timestamp>,
     ) -> Result<Manifest, String> {
-        let pod_name = self.pod_name(call);
+        let pod_name = ArcStr::from(self.pod_name(call));
         let pod = pod::Pod {
-            node_id: &call.id,
-            node_name: &call.name,
-            pod_name: &pod_name,
+            node_id: call.id.clone(),
+            node_name: call.name.clone(),
+            pod_name: pod_name.clone(),
             limit: Limit::of(template, deadline, self.now),
-            template,
+            template: compiled.text_of(template),
             scopes: &[],
         };
         let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
             let tree = self.pod_tree(call, template, pod.limit.is_some(), &pod_name)?;
-            return Shape::of_substituted(tree).manifest(&pod);
+            return Shape::of_substituted(tree).manifest(pod);
         };
         if shape.is_literal() {
-            return shape.manifest(&pod);
+            return shape.manifest(pod);
         }
         let locals = self.locals(call, &compiled.template, false);
         let of_inputs = input_variables(&template.inputs, &compiled.template);
         let (first, second): ([&dyn Scope; 2], [&dyn Scope; 3]) =
             ([&locals, &self.globals], [&of_inputs, &locals, &self.globals]);
         let scopes: [&dyn Scope; 2] = [&Layered::new(first), &Layered::new(second)];
-        shape.manifest(&pod::Pod { scopes: &scopes, ..pod })
+        shape.manifest(pod::Pod { scopes: &scopes, ..pod })
     }
 
     /// What the pods of the template have in common, where it can be told before their inputs are known.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -16,24 +17,47 @@ pub fn mark(index: usize) -> String {
     format!("{MARK}{index}")
 }
 
+/// What stands in a manifest for a mark.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Filling {
+    Text(ArcStr),
+    Number(i64),
+    Null,
+}
+
+impl Filling {
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::String(text.to_string()),
+            Self::Number(number) => Value::from(*number),
+            Self::Null => Value::Null,
+        }
+    }
+}
+
 /// A pod's manifest. Pods of one template share a tree in which [`mark`]s stand for what is each one's own; the
 /// marks are replaced when the manifest is written. One that was read is a tree of its own, without marks.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     shared: Arc<Value>,
-    own: Vec<Value>,
+    own: Vec<Filling>,
 }
 
 impl Manifest {
     /// A pod of which `shared` holds all but what is in `own`, by the index of the marks.
-    pub fn new(shared: Arc<Value>, own: Vec<Value>) -> Self {
+    pub fn new(shared: Arc<Value>, own: Vec<Filling>) -> Self {
         Self { shared, own }
     }
 
     /// The name of the pod; empty when the manifest has none.
     pub fn pod_name(&self) -> &str {
         let name = &self.shared["metadata"]["name"];
-        self.filled(name).unwrap_or(name).as_str().unwrap_or_default()
+        match self.filling(name) {
+            Some(Filling::Text(text)) => text,
+            Some(Filling::Number(_) | Filling::Null) => "",
+            None => name.as_str().unwrap_or_default(),
+        }
     }
 
     /// The manifest as a tree.
@@ -41,7 +65,7 @@ impl Manifest {
         self.fill(&self.shared)
     }
 
-    fn filled(&self, value: &Value) -> Option<&Value> {
+    fn filling(&self, value: &Value) -> Option<&Filling> {
         self.own.get(value.as_str()?.strip_prefix(MARK)?.parse::<usize>().ok()?)
     }
 
@@ -49,7 +73,7 @@ impl Manifest {
         match value {
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
             Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), self.fill(value))).collect(),
-            leaf => self.filled(leaf).unwrap_or(leaf).clone(),
+            leaf => self.filling(leaf).map_or_else(|| leaf.clone(), Filling::to_value),
         }
     }
 }
@@ -96,7 +120,10 @@ impl Serialize for Filled<'_> {
                 }
                 map.end()
             }
-            leaf => manifest.filled(leaf).unwrap_or(leaf).serialize(serializer),
+            leaf => match manifest.filling(leaf) {
+                Some(filling) => filling.serialize(serializer),
+                None => leaf.serialize(serializer),
+            },
         }
     }
 }
@@ -113,7 +140,10 @@ mod tests {
             "metadata": {"name": mark(0), "annotations": {"id": mark(1)}},
             "spec": {"activeDeadlineSeconds": mark(2), "containers": [{"env": [mark(1)]}]},
         });
-        let manifest = Manifest::new(Arc::new(shared), vec![json!("p"), json!("n\"1"), json!(7)]);
+        let manifest = Manifest::new(
+            Arc::new(shared),
+            vec![Filling::Text("p".into()), Filling::Text("n\"1".into()), Filling::Number(7)],
+        );
         let expected = json!({
             "metadata": {"name": "p", "annotations": {"id": "n\"1"}},
             "spec": {"activeDeadlineSeconds": 7, "containers": [{"env": ["n\"1"]}]},

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use argosy_api::{
-    message::{Manifest, mark},
+    message::{Filling, Manifest, mark},
     v1alpha1::{IntOrString, Template},
 };
 use argosy_template::{
@@ -11,7 +12,7 @@ use argosy_template::{
     tags::{self, Options},
 };
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Where in a pod's own values each thing stands.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +56,14 @@ impl Limit {
 }
 
 /// One pod.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Pod<'a> {
-    pub node_id: &'a str,
-    pub node_name: &'a str,
-    pub pod_name: &'a str,
+    pub node_id: ArcStr,
+    pub node_name: ArcStr,
+    pub pod_name: ArcStr,
     pub limit: Option<Limit>,
-    /// The template of this very pod, fully substituted.
-    pub template: &'a Template,
+    /// JSON text of the template of this very pod, fully substituted.
+    pub template: ArcStr,
     /// The variables of each pass of the substitution, in order. Empty when the shape has no tags.
     pub scopes: &'a [&'a dyn Scope],
 }
@@ -94,21 +95,21 @@ impl Shape {
     }
 
     /// The manifest of one pod. Errors: a text that cannot be rendered; then the template cannot either.
-    pub fn manifest(&self, pod: &Pod<'_>) -> Result<Manifest, String> {
+    pub fn manifest(&self, pod: Pod<'_>) -> Result<Manifest, String> {
         let mut own = vec![
-            json!(pod.pod_name),
-            json!(pod.node_id),
-            json!(pod.node_name),
-            json!(crate::publish::text(pod.template)),
-            pod.limit.map_or(Value::Null, |limit| json!(format!("{:.0}", limit.ends_by))),
-            pod.limit.map_or(Value::Null, |limit| json!(limit.seconds_left)),
+            Filling::Text(pod.pod_name),
+            Filling::Text(pod.node_id),
+            Filling::Text(pod.node_name),
+            Filling::Text(pod.template),
+            pod.limit.map_or(Filling::Null, |limit| Filling::Text(arcstr::format!("{:.0}", limit.ends_by))),
+            pod.limit.map_or(Filling::Null, |limit| Filling::Number(limit.seconds_left)),
         ];
         for text in &self.texts {
             let mut text = text.to_string();
             for scope in pod.scopes {
                 text = tags::render(&text, *scope, &Options::lenient()).map_err(|e| e.to_string())?.into_owned();
             }
-            own.push(Value::String(text));
+            own.push(Filling::Text(text.into()));
         }
         Ok(Manifest::new(self.tree.clone(), own))
     }

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use arcstr::ArcStr;
+use argosy_template::Scope;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,8 +23,13 @@ fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
         include_result: true,
         is_limited: limit.is_some(),
     })?;
-    let pod = Pod { node_id: "wf-1", node_name: "wf.a", pod_name: "wf-a-1", limit, template: &template, scopes: &[] };
-    Ok(Shape::of_substituted(shared).manifest(&pod).expect("no tags").to_value())
+    let text = crate::publish::text(&template);
+    Ok(Shape::of_substituted(shared).manifest(one_pod(&text, limit, &[])).expect("no tags").to_value())
+}
+
+fn one_pod<'a>(template: &str, limit: Option<Limit>, scopes: &'a [&'a dyn Scope]) -> Pod<'a> {
+    let [node_id, node_name, pod_name, template] = ["wf-1", "wf.a", "wf-a-1", template].map(ArcStr::from);
+    Pod { node_id, node_name, pod_name, limit, template, scopes }
 }
 
 fn workflow(spec: Value) -> Value {
@@ -170,16 +177,10 @@ fn a_pod_built_from_a_template_with_tags_is_the_one_built_after_substitution() {
     let (workflow, with_tags) = tagged(text);
     let (_, substituted) = tagged(&text.replace("{{ q }}", "{{p}}").replace("{{p}}", r#"it \"is\""#));
     let shape = Shape::of_tagged(tree(&workflow, &with_tags)).expect("tags only in plain places");
-    let pod = Pod {
-        node_id: "wf-1",
-        node_name: "wf.a",
-        pod_name: "wf-a-1",
-        limit: None,
-        template: &substituted,
-        scopes: &[&first, &second],
-    };
-    let whole = Shape::of_substituted(tree(&workflow, &substituted)).manifest(&Pod { scopes: &[], ..pod });
-    let (made, whole) = (shape.manifest(&pod).expect("renders"), whole.expect("renders"));
+    let template = crate::publish::text(&substituted);
+    let whole = Shape::of_substituted(tree(&workflow, &substituted)).manifest(one_pod(&template, None, &[]));
+    let made = shape.manifest(one_pod(&template, None, &[&first, &second]));
+    let (made, whole) = (made.expect("renders"), whole.expect("renders"));
     assert_eq!(made.to_value(), whole.to_value());
     assert_eq!(container(&made.to_value(), "containers", "main")["args"], json!(["it \"is\" it \"is\"", "plain"]));
 }
