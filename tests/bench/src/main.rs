@@ -1,5 +1,6 @@
 //! Measures Argosy and prints the figures. Build with `--release`; nothing here passes or fails.
 
+mod driver;
 mod embedded;
 mod engine;
 mod memory;

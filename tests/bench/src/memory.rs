@@ -2,11 +2,6 @@
 
 use std::fs;
 
-/// Bytes of this process that are in memory; `None` where there is no `/proc`.
-pub fn resident_bytes() -> Option<u64> {
-    status_bytes("self", "VmRSS:")
-}
-
 /// The most bytes that process `pid` ever had in memory.
 pub fn peak_bytes(pid: u32) -> Option<u64> {
     status_bytes(&pid.to_string(), "VmHWM:")
