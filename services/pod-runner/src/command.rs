@@ -139,7 +139,7 @@ impl NodeActor {
     async fn carry_out(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<Outcome, kube::Error> {
         let around = Arc::clone(&self.around);
         let _permit = around.permits.acquire().await;
-        metrics::COMMANDS.with_label_values(&[kind_of(&command.body)]).inc();
+        metrics::COMMANDS.with_label_values(&[command.body.kind()]).inc();
         let sequence = delivery.message.sequence;
         match &command.body {
             ClusterCommand::CreatePod { manifest } => self.create_pod(delivery, command, manifest).await,
@@ -330,7 +330,7 @@ impl NodeActor {
         tracing::warn!(
             workflow.uid = command.workflow_uid,
             node.id = command.node_id,
-            kind = kind_of(&command.body),
+            kind = command.body.kind(),
             message,
             "command rejected"
         );
@@ -359,17 +359,5 @@ impl NodeActor {
                 "report refused by the bus"
             );
         }
-    }
-}
-
-fn kind_of(command: &ClusterCommand) -> &'static str {
-    match command {
-        ClusterCommand::CreatePod { .. } => "createPod",
-        ClusterCommand::StopPod { .. } => "stopPod",
-        ClusterCommand::DeletePod { .. } => "deletePod",
-        ClusterCommand::LabelPodCompleted { .. } => "labelPodCompleted",
-        ClusterCommand::CreateObject { .. } => "createObject",
-        ClusterCommand::SaveCacheEntry { .. } => "saveCacheEntry",
-        ClusterCommand::DeleteObject { .. } => "deleteObject",
     }
 }

@@ -1,13 +1,16 @@
-//! Turns the engine's commands into messages. Equal steps give equal ids: that is what makes a repeat harmless.
+//! Turns the engine's commands into messages. Equal steps give equal ids: that is what makes a repeat harmless. An id says
+//! what its message is about, not where it came in the step: an owner that has the state from the object may come upon the
+//! nodes in another order than one that has seen them come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use argosy_actor::{HEADER_PART, HEADER_PREVIOUS, WorkflowKey};
-use argosy_api::ArcStr;
 use argosy_api::message::{CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
+use argosy_api::{ArcStr, digest};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
 use jiff::Timestamp;
+use serde_json::json;
 
 /// A step's status is cut into messages of about this size.
 pub const PART_BYTES_MAX: usize = 256 * 1024;
@@ -35,8 +38,15 @@ pub(crate) struct Origin<'a> {
 impl Outgoing {
     /// Adds the commands of one step. `previous` is the sequence of the last published status, and is moved on.
     pub fn add(&mut self, origin: &Origin<'_>, commands: Vec<Command>, previous: &mut u64) {
-        for (index, command) in commands.into_iter().enumerate() {
-            let id = format!("{}:{}:{index}", origin.workflow.uid, origin.cause);
+        let mut named: HashMap<String, usize> = HashMap::new();
+        for command in commands {
+            let mut id = format!("{}:{}:{}", origin.workflow.uid, origin.cause, name_of(&command));
+            let before = named.entry(id.clone()).or_default();
+            if *before > 0 {
+                // More of a kind for one node, such as the claims of a workflow, come in the order of its spec.
+                id.push_str(&format!(".{before}"));
+            }
+            *before += 1;
             match command {
                 Command::Cluster { node_id, command } => {
                     let WorkflowKey { uid, namespace, name } = origin.workflow.clone();
@@ -68,6 +78,17 @@ impl Outgoing {
                 }
             }
         }
+    }
+}
+
+/// What tells a command from the others of its step.
+fn name_of(command: &Command) -> String {
+    match command {
+        Command::Cluster { node_id, command } => format!("{}.{node_id}", command.kind()),
+        Command::ArmTimer { key, .. } => format!("timer.{key}"),
+        // Its texts may be anybody's.
+        Command::Lookup(key) => format!("lookup.{:016x}", digest::of_member("lookup", &json!(key))),
+        Command::Publish(_) => "status".to_owned(),
     }
 }
 
@@ -104,10 +125,13 @@ fn events(origin: &Origin<'_>, id: &str, status: StatusChanged, previous: u64) -
     messages.collect()
 }
 
-/// Cuts nodes and their lists into parts of about `bytes_max`; the last part carries the rest and says that it is the
-/// last.
+/// Cuts nodes and their lists into parts of about `bytes_max`, in the order of the ids, so that a repeat is cut alike; the
+/// last part carries the rest and says that it is the last.
 fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
-    let (nodes, grown) = (std::mem::take(&mut status.nodes), std::mem::take(&mut status.grown));
+    let mut nodes: Vec<_> = std::mem::take(&mut status.nodes).into_iter().collect();
+    nodes.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut grown = std::mem::take(&mut status.grown);
+    grown.sort_by(|a, b| (&a.node, a.list).cmp(&(&b.node, b.list)));
     let mut parts = Vec::new();
     let mut part = head(&status);
     let mut bytes = 0;
@@ -212,7 +236,7 @@ mod tests {
         };
         assert_eq!(stamp(), stamp());
         let ids: Vec<_> = stamp().into_iter().map(|message| message.id).collect();
-        assert_eq!(ids, ["u:7:0", "u:7:1"]);
+        assert_eq!(ids, ["u:7:stopPod.n", "u:7:status"]);
         assert_eq!(stamp()[1].headers[HEADER_PREVIOUS], "3");
     }
 }

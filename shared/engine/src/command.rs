@@ -19,7 +19,8 @@ pub type EventBody = Observed;
 /// A request to see an object of the cluster; the answer comes as [`Observed::LookedUp`].
 pub type Lookup = LookupKey;
 
-/// A wish. The shell gives each the id `uid:sequence:index`, so that a repeat is recognised.
+/// A wish. The shell gives each an id of the workflow's uid, the sequence and what it is about, so that a repeat is
+/// recognised: a step has at most one of a kind for a node, or several in the order of the spec.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// For the pod-runner.

@@ -403,7 +403,7 @@ impl Workflow {
             let children = self.node(&id).map(|n| n.children.as_slice()).unwrap_or_default();
             let hooked = |n: &NodeStatus| n.node_flag.as_ref().is_some_and(|f| f.hooked);
             let items = children.iter().filter_map(|id| self.node(id)).filter(|n| !hooked(n)).map(|n| n.phase);
-            let failed = items.filter(|p| p.is_failed_or_error()).last();
+            let failed = items.rev().find(|p| p.is_failed_or_error());
             self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
             return self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
         }

@@ -42,3 +42,18 @@ pub enum ClusterCommand {
     /// An object of the workflow should be gone.
     DeleteObject { api_version: String, resource_kind: String, name: String },
 }
+
+impl ClusterCommand {
+    /// The kind, as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CreatePod { .. } => "createPod",
+            Self::StopPod { .. } => "stopPod",
+            Self::DeletePod { .. } => "deletePod",
+            Self::LabelPodCompleted { .. } => "labelPodCompleted",
+            Self::CreateObject { .. } => "createObject",
+            Self::SaveCacheEntry { .. } => "saveCacheEntry",
+            Self::DeleteObject { .. } => "deleteObject",
+        }
+    }
+}
