@@ -49,6 +49,18 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         ":4:20:",
         "2 mistakes",
     ),
+    (
+        "a wrong type hides nothing",
+        "{entrypoint: b, parallelism: many, templates: [{name: 5, suspend: {}}]}",
+        ":4:20:",
+        "3 mistakes",
+    ),
+    (
+        "what is missing is told once",
+        "{entrypoint: a, templates: [{name: a, container: {image: busybox, env: [{value: x}]}}]}",
+        ":4:",
+        "1 mistake",
+    ),
     ("missing template", "{entrypoint: nowhere, templates: [{name: a, suspend: {}}]}", ":4:", "nowhere"),
 ];
 

@@ -23,6 +23,12 @@ pub fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Di
     Diagnostic { span, path, help, ..Diagnostic::of_source(&document.source, message) }
 }
 
+/// What is wrong with the field at `path`, `spec.templates[0].name`.
+pub fn at(document: &Document, path: &str, message: String) -> Diagnostic {
+    let (path, place) = walk(document, split(path));
+    Diagnostic { span: Some(place.value.clone()), path, ..Diagnostic::of_source(&document.source, message) }
+}
+
 /// The field of the spec that names a template which is not there.
 fn named<'a>(document: &'a Document, spec_path: &str, problem: &Problem) -> Option<(String, &'a Place)> {
     let name = problem.message.strip_prefix("template name '")?.strip_suffix("' undefined")?;

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use argosy_api::v1alpha1::{self as v1, API_VERSION, WorkflowSpec};
 use argosy_engine::validate;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{diagnostic::Diagnostic, load::Document, schema, suggest::closest};
@@ -75,7 +76,8 @@ pub struct Rules<'a> {
 /// All mistakes of `documents`. Templates among them are known to each other.
 ///
 /// `edit` sets what flags say on each workflow of sound shape before its meaning is checked; its error is one of the
-/// mistakes. The meaning of a document that has other mistakes than unknown fields is not looked at.
+/// mistakes. The meaning of a document is also looked at where fields have values of the wrong type, as far as one can tell
+/// what was meant by them; those that are missing are told but once.
 pub fn documents(
     documents: &mut [Document],
     rules: Rules<'_>,
@@ -90,7 +92,9 @@ pub fn documents(
             found = schema::check(document);
             found.retain(|problem| rules.strict || !problem.strict);
         }
-        if found.iter().all(|problem| problem.strict) {
+        let is_sound = found.iter().all(|problem| problem.strict);
+        let mut mended = if is_sound { None } else { schema::mended(document) };
+        if let Some(document) = if is_sound { Some(document) } else { mended.as_mut() } {
             if document.kind() == "Workflow"
                 && let Err(message) = edit(&mut document.value)
             {
@@ -98,23 +102,26 @@ pub fn documents(
             } else {
                 let mut meaning = semantic(document, &library, rules.purpose);
                 meaning.extend(naming::check(document, rules.purpose));
+                meaning.extend(expressions::check(document));
                 meaning.retain(|problem| !follows(problem, &found));
                 found.extend(meaning);
-                found.extend(expressions::check(document));
             }
         }
+        found.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
         problems.extend(found);
     }
     problems
 }
 
-/// True for a mistake of meaning that is there because a field's name is misspelt in the same place.
-fn follows(problem: &Diagnostic, unknown: &[Diagnostic]) -> bool {
-    let misspelt = |field: &Diagnostic| {
-        let holder = field.path.rsplit_once('.').map_or("", |(holder, _)| holder);
-        holder == problem.path && field.help.as_ref().is_some_and(|help| help.starts_with("did you mean"))
+/// True for a mistake of meaning that is there because of one of shape: in the same place a field's name is misspelt, or a
+/// field is missing or has a value that it cannot have.
+fn follows(problem: &Diagnostic, of_shape: &[Diagnostic]) -> bool {
+    let causes = |other: &Diagnostic| {
+        let holder = other.path.rsplit_once('.').map_or("", |(holder, _)| holder);
+        let is_misspelt = other.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+        (holder == problem.path && (is_misspelt || !other.strict)) || (other.path == problem.path && !other.strict)
     };
-    unknown.iter().any(misspelt)
+    of_shape.iter().any(causes)
 }
 
 fn shape(document: &Document) -> Vec<Diagnostic> {
@@ -160,19 +167,30 @@ fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Dia
     let options = validate::Options { lint, submit: !lint, workflow_defaults: None };
     let value = document.value.clone();
     let found = match document.kind() {
-        "Workflow" => v1::from_value(value).map(|object| validate::workflow(&object, library, &options)),
-        "WorkflowTemplate" => v1::from_value(value).map(|object| validate::workflow_template(&object, library, &LINT)),
+        "Workflow" => read(value).map(|object| validate::workflow(&object, library, &options)),
+        "WorkflowTemplate" => read(value).map(|object| validate::workflow_template(&object, library, &LINT)),
         "ClusterWorkflowTemplate" => {
-            v1::from_value(value).map(|object| validate::cluster_workflow_template(&object, library, &LINT))
+            read(value).map(|object| validate::cluster_workflow_template(&object, library, &LINT))
         }
-        "CronWorkflow" => v1::from_value(value).map(|object| validate::cron_workflow(&object, library, &LINT)),
+        "CronWorkflow" => read(value).map(|object| validate::cron_workflow(&object, library, &LINT)),
         _ => return Vec::new(),
     };
     let spec_path = if document.kind() == "CronWorkflow" { "spec.workflowSpec" } else { "spec" };
     match found {
         Ok(problems) => problems.iter().map(|problem| locate::diagnostic(document, spec_path, problem)).collect(),
-        Err(error) => vec![Diagnostic::of_source(&document.source, error.to_string())],
+        Err((path, message)) => vec![locate::at(document, &path, message)],
     }
+}
+
+/// Errors: the field that cannot be read, and why.
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, (String, String)> {
+    v1::from_value(value.clone()).or_else(|error| {
+        // Only now, as keeping account of the way costs time.
+        let found: Result<T, _> = serde_path_to_error::deserialize(v1::without_nulls(value));
+        found
+            .map_err(|named| (named.path().to_string(), named.into_inner().to_string()))
+            .or(Err((String::new(), error.to_string())))
+    })
 }
 
 /// For objects that do not run by themselves.

@@ -60,9 +60,14 @@ pub type CronWorkflow = Object<CronWorkflowSpec, CronWorkflowStatus>;
 /// Reads `value` as `T` the way Go's decoder does: a `null` member is an absent one.
 ///
 /// Errors: a member of the wrong type, named by serde.
-pub fn from_value<T: DeserializeOwned>(mut value: Value) -> Result<T, serde_json::Error> {
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(without_nulls(value))
+}
+
+/// `value` with no `null` members anywhere.
+pub fn without_nulls(mut value: Value) -> Value {
     drop_null_members(&mut value);
-    serde_json::from_value(value)
+    value
 }
 
 fn drop_null_members(value: &mut Value) {
