@@ -13,7 +13,7 @@ pub enum Error {
     /// The object is not there (yet).
     #[error("{kind} \"{name}\" not found")]
     Missing {
-        /// `configmap` or `secret`.
+        /// `configmap`, `secret` or `persistentvolumeclaim`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -39,7 +39,7 @@ pub enum Error {
     /// The API server did not answer.
     #[error("read {kind} \"{name}\"")]
     Api {
-        /// `configmap` or `secret`.
+        /// `configmap`, `secret` or `persistentvolumeclaim`.
         kind: &'static str,
         /// Its name.
         name: String,

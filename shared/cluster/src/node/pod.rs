@@ -25,8 +25,9 @@ use super::writer;
 
 /// Seconds between SIGTERM and SIGKILL when the pod does not say; Kubernetes' default.
 const GRACE_SECS: u64 = 30;
-/// How often volumes are tried again.
-const RETRY: Duration = Duration::from_secs(2);
+/// How soon volumes are tried again: a claim may be made at the same time as its pod. Then less and less often.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_LAST: Duration = Duration::from_secs(2);
 
 /// A pod that this node runs, or has run and still keeps.
 pub struct PodRun {
@@ -224,6 +225,7 @@ impl PodRun {
             own: &self.dir().join("volumes"),
             claims: &self.node.data_dir.join("claims"),
         };
+        let mut wait = RETRY_FIRST;
         loop {
             match maker.all().await {
                 Ok(made) => {
@@ -241,7 +243,7 @@ impl PodRun {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(RETRY_LAST),
                 () = self.stopping.cancelled() => return false,
             }
         }

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, Pod, Volume};
-use kube::Client;
+use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, PersistentVolumeClaim, Pod, Volume};
+use kube::{Api, Client};
 
 use super::env::expand;
 use super::fields::{self, Data, Kind};
@@ -118,6 +118,7 @@ impl Maker<'_> {
             }
         } else if let Some(claim) = &volume.persistent_volume_claim {
             let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
+            self.is_there(namespace, &claim.claim_name).await.map_err(missing)?;
             return self.claim(namespace, &claim.claim_name, claim.read_only.unwrap_or(false)).map_err(host);
         } else if volume.ephemeral.is_some() {
             fs::create_dir_all(&own).map_err(host)?;
@@ -134,6 +135,15 @@ impl Maker<'_> {
             return Err(Error::Kind { volume: volume.name.clone() });
         }
         Ok(Prepared { path: own, read_only })
+    }
+
+    /// Errors: there is no such claim (yet).
+    async fn is_there(&self, namespace: &str, name: &str) -> Result<(), fields::Error> {
+        let kind = "persistentvolumeclaim";
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
+        let found = claims.get_metadata_opt(name).await;
+        let found = found.map_err(|e| fields::Error::Api { kind, name: name.to_owned(), source: Box::new(e) })?;
+        found.map(|_| ()).ok_or_else(|| fields::Error::Missing { kind, name: name.to_owned() })
     }
 
     fn claim(&self, namespace: &str, name: &str, read_only: bool) -> io::Result<Prepared> {
