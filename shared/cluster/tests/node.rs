@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use argosy_cluster::api::{self, LogOptions};
 use argosy_cluster::node::{Images, Isolation, Node, Options, Runtime};
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{ConfigMap, ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerStateTerminated, PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
@@ -174,6 +174,25 @@ async fn containers_have_files_of_their_own() -> Result<()> {
     })).await?;
     ensure!(end.exit_code == 0, "{log}");
     assert!(log.starts_with("vv") && log.contains("refused\n/made/up\nb"), "{log}");
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_pod_waits_for_its_claim() -> Result<()> {
+    let world = World::start(false, Runtime::Process).await?;
+    let main = json!({"name": "main", "image": "busybox", "command": ["true"]});
+    let volumes = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "late"}}]);
+    world.create("waits", json!({"containers": [main], "volumes": volumes})).await?;
+    let told = |pod: &Pod| {
+        let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let mut waiting = containers.filter_map(|c| c.state.as_ref()?.waiting.as_ref()?.message.as_deref());
+        waiting.any(|message| message.contains("persistentvolumeclaim \"late\" not found"))
+    };
+    world.until("waits", told).await?;
+    let claim = json!({"metadata": {"name": "late"}, "spec": {"accessModes": ["ReadWriteOnce"]}});
+    let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(world.client.clone());
+    claims.create(&PostParams::default(), &serde_json::from_value(claim)?).await?;
+    assert_eq!(phase(&world.until("waits", ended).await?), "Succeeded");
     world.end().await
 }
 
