@@ -15,6 +15,10 @@ use crate::{driver::Driver, shapes::Shape};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
+/// Of so many runs the fastest counts, as the others were disturbed: as many for each size, or the smallest would have the
+/// best luck.
+const REPEATS: u32 = 5;
+
 /// A workflow of a shape and size.
 pub struct Figure {
     shape: Shape,
@@ -65,9 +69,8 @@ pub fn measure(nodes_max: usize, shapes: &[Shape]) -> Result<Vec<Figure>> {
 }
 
 fn figure(shape: Shape, pods: usize, company: usize) -> Result<Figure> {
-    // The fastest run counts, as the others were disturbed.
     let mut alone: Option<Driver> = None;
-    for _ in 0..(30_000 / pods).clamp(3, 10) {
+    for _ in 0..REPEATS {
         let driver = run(shape, pods, 1)?.remove(0);
         if alone.as_ref().is_none_or(|best| driver.inside < best.inside) {
             alone = Some(driver);
@@ -77,7 +80,7 @@ fn figure(shape: Shape, pods: usize, company: usize) -> Result<Figure> {
     let mut in_company = inside;
     if company > 1 {
         let totals: Result<Vec<Duration>> =
-            (0..3).map(|_| Ok(run(shape, pods, company)?.iter().map(|driver| driver.inside).sum())).collect();
+            (0..REPEATS).map(|_| Ok(run(shape, pods, company)?.iter().map(|driver| driver.inside).sum())).collect();
         in_company = totals?.into_iter().min().unwrap_or_default() / u32::try_from(company)?;
     }
     Ok(Figure { shape, pods, transitions, alone: inside, longest, in_company })
