@@ -56,11 +56,11 @@ impl Workflow {
 
     /// The frame of a node that is live.
     pub(crate) fn live(&self, node_id: &str) -> Option<FrameId> {
-        self.live.get(self.object.status.nodes.index_of(node_id)?)
+        self.live.get(self.place_of(node_id)?)
     }
 
     pub(crate) fn set_live(&mut self, node_id: &str, frame: Option<FrameId>) {
-        if let Some(place) = self.object.status.nodes.index_of(node_id) {
+        if let Some(place) = self.place_of(node_id) {
             self.live.set(place, frame);
         }
     }

@@ -416,15 +416,6 @@ fn is_literal(step: &WorkflowStep) -> bool {
         && plain(&step.template)
 }
 
-/// The step without its name: `like` again if that is the same. Most steps of a large workflow differ in nothing else.
-pub(crate) fn nameless(mut step: WorkflowStep, like: Option<&Arc<WorkflowStep>>) -> Arc<WorkflowStep> {
-    step.name.clear();
-    match like {
-        Some(like) if **like == step => like.clone(),
-        Some(_) | None => Arc::new(step),
-    }
-}
-
 /// The older way to name an exit hook.
 fn exit_hook(step: &WorkflowStep) -> Option<LifecycleHook> {
     (!step.on_exit.is_empty()).then(|| LifecycleHook { template: step.on_exit.clone(), ..Default::default() })

@@ -8,7 +8,6 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 use crate::{
     Workflow,
     call::Call,
-    children::nameless,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
     nodes::NewNode,
@@ -122,12 +121,14 @@ impl Workflow {
         Ok(())
     }
 
-    /// The step without its name: the last one again where they differ in nothing else.
+    /// The step without its name: the last one again where they differ in nothing else, as most do in a large workflow.
     fn shared_step(&mut self, frame: FrameId, step: &WorkflowStep) -> Arc<WorkflowStep> {
-        let Some(steps) = self.steps_mut(frame) else { return nameless(step.clone(), None) };
-        let shared = nameless(step.clone(), steps.last.as_ref());
-        steps.last = Some(shared.clone());
-        shared
+        let nameless = WorkflowStep { name: String::new(), ..step.clone() };
+        let Some(steps) = self.steps_mut(frame) else { return Arc::new(nameless) };
+        match &steps.last {
+            Some(last) if **last == nameless => last.clone(),
+            Some(_) | None => steps.last.insert(Arc::new(nameless)).clone(),
+        }
     }
 
     /// The group's node, below the node itself or below all at which the group before ended.

@@ -86,7 +86,7 @@ impl Nodes {
         self.0.values().map(Arc::as_ref)
     }
 
-    /// In no order.
+    /// In the order in which they came. Ids must stay as they are.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut NodeStatus> {
         self.0.values_mut().map(Arc::make_mut)
     }
@@ -124,7 +124,7 @@ impl IntoIterator for Nodes {
         fn((ArcStr, Arc<NodeStatus>)) -> (ArcStr, NodeStatus),
     >;
 
-    /// In no order.
+    /// In the order in which they came.
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().map(|(id, node)| (id, Arc::unwrap_or_clone(node)))
     }
