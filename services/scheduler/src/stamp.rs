@@ -237,6 +237,16 @@ mod tests {
         assert_eq!(stamp(), stamp());
         let ids: Vec<_> = stamp().into_iter().map(|message| message.id).collect();
         assert_eq!(ids, ["u:7:stopPod.n", "u:7:status"]);
+        // Nor do they tell in which order an owner came upon what they are about.
+        let create = |n: usize| {
+            let object = argosy_api::message::ClusterCommand::CreateObject { manifest: json!({"n": n}) };
+            Command::Cluster { node_id: "w".into(), command: object }
+        };
+        let [mut one, mut other] = [Outgoing::default(), Outgoing::default()];
+        one.add(&origin(), commands().into_iter().chain([create(0), create(1)]).collect(), &mut 3);
+        other.add(&origin(), [create(0), create(1)].into_iter().chain(commands().into_iter().rev()).collect(), &mut 3);
+        let told = |out: Outgoing| out.messages.into_iter().map(|m| (m.id, m.payload)).collect::<BTreeMap<_, _>>();
+        assert_eq!(told(one), told(other));
         assert_eq!(stamp()[1].headers[HEADER_PREVIOUS], "3");
     }
 }
