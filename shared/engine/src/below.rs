@@ -57,7 +57,7 @@ impl Below {
         for (index, node) in nodes.unordered().enumerate() {
             below.own.push(own(node));
             below.begins.push(place(below.children.len()));
-            below.children.extend(node.children.iter().filter_map(|id| nodes.index_of(id)).map(place));
+            below.children.extend(node.children.iter().filter_map(|id| nodes.place_of(id)).map(place));
             if wanted(node) {
                 below.wanted.push((node.id.clone(), place(index)));
             }

@@ -140,7 +140,7 @@ impl Workflow {
 
     /// Where a node is in the status.
     pub(crate) fn place_of(&self, id: &str) -> Option<usize> {
-        self.object.status.nodes.index_of(id)
+        self.object.status.nodes.place_of(id)
     }
 
     pub(crate) fn places_of<'i>(&self, ids: impl IntoIterator<Item = &'i ArcStr>) -> impl Iterator<Item = usize> {

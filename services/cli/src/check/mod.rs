@@ -102,9 +102,9 @@ pub fn documents(
             } else {
                 let mut meaning = semantic(document, &library, rules.purpose);
                 meaning.extend(naming::check(document, rules.purpose));
-                meaning.extend(expressions::check(document));
                 meaning.retain(|problem| !follows(problem, &found));
                 found.extend(meaning);
+                found.extend(expressions::check(document));
             }
         }
         found.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));

@@ -33,14 +33,14 @@ impl Nodes {
         self.0.get(id).cloned()
     }
 
-    /// The node at a place, as [`Nodes::index_of`] has it.
-    pub fn at(&self, index: usize) -> Option<&NodeStatus> {
-        self.0.get_index(index).map(|(_, node)| node.as_ref())
+    /// The node at a place, as [`Nodes::place_of`] has it.
+    pub fn at(&self, place: usize) -> Option<&NodeStatus> {
+        self.0.get_index(place).map(|(_, node)| node.as_ref())
     }
 
     /// As [`Nodes::at`].
-    pub fn at_mut(&mut self, index: usize) -> Option<&mut NodeStatus> {
-        self.0.get_index_mut(index).map(|(_, node)| Arc::make_mut(node))
+    pub fn at_mut(&mut self, place: usize) -> Option<&mut NodeStatus> {
+        self.0.get_index_mut(place).map(|(_, node)| Arc::make_mut(node))
     }
 
     pub fn get_mut(&mut self, id: &str) -> Option<&mut NodeStatus> {
@@ -77,7 +77,7 @@ impl Nodes {
     }
 
     /// The place of a node in [`Nodes::unordered`], until one is removed.
-    pub fn index_of(&self, id: &str) -> Option<usize> {
+    pub fn place_of(&self, id: &str) -> Option<usize> {
         self.0.get_index_of(id)
     }
 
