@@ -98,18 +98,15 @@ impl Workflow {
     /// Changes a node; what it was before and is after decides the counters. `change` tells whether it changed anything.
     pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus) -> bool) {
         let Some(node) = self.object.status.nodes.get_mut(id) else { return };
-        let (before, was_daemon) = (Tally::of(node), node.daemoned);
+        let before = Tally::of(node);
         if !change(node) {
             return;
         }
         let after = Tally::of(node);
         self.delta.nodes.insert(node.id.clone());
-        if node.daemoned == Some(true) && was_daemon != node.daemoned {
-            self.daemons.entry(node.boundary_id.clone()).or_default().push(node.id.clone());
-        }
         if after != before {
-            let boundary = node.boundary_id.clone();
-            self.recount(before, after, &boundary);
+            let (id, boundary) = (node.id.clone(), node.boundary_id.clone());
+            self.recount(before, after, &id, &boundary);
         }
     }
 
@@ -212,14 +209,14 @@ impl Workflow {
 
     /// Counts a node that is there already: those of a rebuilt workflow.
     pub(crate) fn count(&mut self, node: &NodeStatus) {
-        self.recount(Tally::default(), Tally::of(node), &node.boundary_id);
+        self.recount(Tally::default(), Tally::of(node), &node.id, &node.boundary_id);
         self.resources.change(&BTreeMap::new(), &node.resources_duration);
-        if node.daemoned == Some(true) {
-            self.daemons.entry(node.boundary_id.clone()).or_default().push(node.id.clone());
-        }
     }
 
-    fn recount(&mut self, was: Tally, is: Tally, boundary: &ArcStr) {
+    fn recount(&mut self, was: Tally, is: Tally, id: &ArcStr, boundary: &ArcStr) {
+        if is.is_daemon && !was.is_daemon {
+            self.daemons.entry(boundary.clone()).or_default().push(id.clone());
+        }
         self.progress.change(was.progress, is.progress);
         if was.counts == is.counts {
             return;
@@ -289,6 +286,7 @@ fn flag_of(kind: NodeType, flag: NodeFlag) -> Option<NodeFlag> {
 struct Tally {
     counts: Counts,
     progress: (u64, u64),
+    is_daemon: bool,
 }
 
 impl Tally {
@@ -302,7 +300,7 @@ impl Tally {
             running_pods: i64::from(pod && node.phase == NodePhase::Running),
             unsuccessful: i64::from(node.phase.is_failed_or_error() && !retried),
         };
-        Self { counts, progress: crate::progress::of_leaf(node) }
+        Self { counts, progress: crate::progress::of_leaf(node), is_daemon: node.daemoned == Some(true) }
     }
 }
 
