@@ -1,43 +1,54 @@
-//! Carries out commands, those of one node in order. Each may be carried out twice without harm.
+//! Carries out commands, those of one node in order.
+//!
+//! A command is acknowledged after its effect and after what has to be told of it. A pod is created only for a wish that is
+//! delivered for the first time: one that is delivered again may be as old as a crash, its pod may have come, ended and been
+//! deleted, or its workflow been terminated. It goes back to the log, which knows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Factory, Failure, Next, Router, WorkflowKey, api};
+use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey, api};
 use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodSummary, SCHEMA};
-use argosy_bus::Delivery;
+use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, NotCreated, Observed};
+use argosy_bus::{Delivery, Stream};
 use async_trait::async_trait;
-use http::HeaderValue;
-use http::header::ACCEPT;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{GroupVersionKind, Request};
-use serde::de::IgnoredAny;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::metrics;
-use crate::observer::{Observers, Sight};
-use crate::service::Surroundings;
-use crate::watch::key_of;
+use crate::context::{Shard, Urgency};
+use crate::identity::key_of;
+use crate::objects::Objects;
+use crate::observer::PodKey;
+use crate::{metrics, report};
 
 /// An actor without commands leaves memory after this.
 const IDLE: Duration = Duration::from_secs(30);
 /// A command that cannot be carried out yet keeps its delivery alive this often.
 const HEARTBEAT: Duration = Duration::from_secs(3);
-
-/// Asks for an answer without the object: nobody here reads it.
-const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-/// A younger wish is not doubted.
+/// Tries after which a wish for a pod goes back to its workflow, which says why it waits and wishes again later.
+const CREATE_TRIES: u32 = 6;
+/// An older wish may have been followed by its opposite already.
 const FRESH: SignedDuration = SignedDuration::from_secs(2);
+/// Commands of one node read at once.
+const PAGE: usize = 16;
 
 /// A command and its delivery.
 pub(crate) struct Inbound {
     pub delivery: Delivery,
     pub command: CommandMessage,
+}
+
+impl argosy_actor::Inbound for Inbound {
+    fn sequence(&self) -> Option<u64> {
+        Some(self.delivery.message.sequence)
+    }
+
+    fn into_delivery(self) -> Option<Delivery> {
+        Some(self.delivery)
+    }
 }
 
 /// Names a node.
@@ -48,10 +59,7 @@ pub(crate) struct NodeKey {
 }
 
 /// Builds the actors of nodes.
-pub(crate) struct Commands {
-    pub around: Arc<Surroundings>,
-    pub observers: Router<Observers>,
-}
+pub(crate) struct Commands(pub Arc<Shard>);
 
 #[async_trait]
 impl Factory for Commands {
@@ -59,8 +67,7 @@ impl Factory for Commands {
     type Actor = NodeActor;
 
     async fn build(&self, _key: &NodeKey) -> Result<Option<NodeActor>, Failure> {
-        let (around, observers) = (Arc::clone(&self.around), self.observers.clone());
-        Ok(Some(NodeActor { around, observers, ended: BTreeMap::new(), idle_at: Instant::now() + IDLE }))
+        Ok(Some(NodeActor { shard: Arc::clone(&self.0), idle_at: Instant::now() + IDLE }))
     }
 
     async fn refuse(&self, _key: &NodeKey, _batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
@@ -70,16 +77,13 @@ impl Factory for Commands {
 
 /// One node.
 pub(crate) struct NodeActor {
-    around: Arc<Surroundings>,
-    observers: Router<Observers>,
-    /// Sequence of the last command that ended the pod of this name: an older wish for it no longer holds.
-    ended: BTreeMap<String, u64>,
+    shard: Arc<Shard>,
     idle_at: Instant,
 }
 
 #[async_trait]
 impl Actor for NodeActor {
-    /// Boxed, as each of many mailboxes has room for 32.
+    /// Boxed, as each of many mailboxes has room for hundreds.
     type Message = Box<Inbound>;
 
     async fn handle(&mut self, batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
@@ -105,28 +109,71 @@ impl Actor for NodeActor {
 /// What came of one try.
 enum Outcome {
     Done,
-    /// To be tried again.
-    Later,
+    /// To be tried again: what stands in the way goes by itself.
+    Later(&'static str),
+}
+
+/// Why a try failed.
+enum Error {
+    /// The API said no, or nothing.
+    Api(kube::Error),
+    /// What is to be told could not be told, or the shard is no longer ours.
+    Failed(Failure),
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(error: Failure) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<argosy_bus::Error> for Error {
+    fn from(error: argosy_bus::Error) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl NodeActor {
-    /// Tries until it is done, and says that it is still at it.
-    async fn insist(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<(), Failure> {
+    /// Tries until it is done, and says that it is still at it. A wish for a pod goes back after a few tries.
+    async fn insist(&self, delivery: &Delivery, command: &CommandMessage) -> Result<(), Failure> {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut beat_at = Instant::now() + HEARTBEAT;
-        loop {
-            match self.carry_out(delivery, command).await {
+        let is_create = matches!(command.body, ClusterCommand::CreatePod { .. });
+        for tries in 1_u32.. {
+            let why = match self.carry_out(delivery, command).await {
                 Ok(Outcome::Done) => return Ok(()),
-                Ok(Outcome::Later) => {}
-                Err(error) if api::answer(&error) == api::Answer::Transient => {
+                Ok(Outcome::Later(why)) => why.to_owned(),
+                Err(Error::Failed(error)) => return Err(error),
+                Err(Error::Api(error)) => {
+                    let (class, why) = (api::answer(&error), api::message(&error));
+                    match class {
+                        api::Answer::Transient => {}
+                        api::Answer::Busy if is_create => {
+                            return self.hand_back(delivery, command, NotCreated::Refused { message: why }).await;
+                        }
+                        api::Answer::Busy => {}
+                        api::Answer::NotFound
+                        | api::Answer::AlreadyExists
+                        | api::Answer::Conflict
+                        | api::Answer::Rejected => return self.rejected(delivery, command, why).await,
+                    }
                     tracing::warn!(
                         workflow.uid = command.workflow_uid,
                         node.id = command.node_id,
                         error = &error as &dyn std::error::Error,
                         "command not carried out, trying again"
                     );
+                    why
                 }
-                Err(error) => return self.rejected(delivery, command, api::message(&error)).await,
+            };
+            if is_create && tries >= CREATE_TRIES {
+                return self.hand_back(delivery, command, NotCreated::Refused { message: why }).await;
             }
             backoff.wait().await;
             if Instant::now() >= beat_at {
@@ -134,52 +181,46 @@ impl NodeActor {
                 beat_at = Instant::now() + HEARTBEAT;
             }
         }
+        Ok(())
     }
 
-    async fn carry_out(&mut self, delivery: &Delivery, command: &CommandMessage) -> Result<Outcome, kube::Error> {
-        let around = Arc::clone(&self.around);
-        let _permit = around.permits.acquire().await;
+    async fn carry_out(&self, delivery: &Delivery, command: &CommandMessage) -> Result<Outcome, Error> {
         metrics::COMMANDS.with_label_values(&[command.body.kind()]).inc();
+        let objects = self.objects(command);
         let sequence = delivery.message.sequence;
+        let _permit = self.shard.context.turn(urgency_of(&command.body)).await;
         match &command.body {
-            ClusterCommand::CreatePod { manifest } => self.create_pod(delivery, command, manifest).await,
+            ClusterCommand::CreatePod { manifest } => return self.create_pod(delivery, command, manifest).await,
+            ClusterCommand::ConfirmPod { name, is_check } => {
+                self.confirm_pod(command, name, *is_check, sequence).await?;
+            }
             ClusterCommand::StopPod { name } => {
-                self.ended.insert(name.clone(), sequence);
-                if !self.delete(&self.pods(command), name).await? {
+                if !objects.delete(&objects.pods(), name).await? {
                     // Nobody else would say so of a pod that never was.
-                    let pod = PodSummary {
-                        node_id: command.node_id.clone(),
-                        name: name.clone(),
-                        deleted: true,
-                        ..PodSummary::default()
-                    };
-                    let body = Observed::PodChanged { pod: Box::new(pod) };
-                    self.report(command, format!("{}:absent:{sequence}", command.workflow_uid), body).await;
+                    let why = sequence.to_string();
+                    report::publish_absent(&self.shard.context, &pod_key(command, name), &command.node_id, &why)
+                        .await?;
                 }
-                Ok(Outcome::Done)
             }
-            ClusterCommand::DeletePod { name } => {
-                self.ended.insert(name.clone(), sequence);
-                self.delete(&self.pods(command), name).await?;
-                Ok(Outcome::Done)
-            }
+            ClusterCommand::DeletePod { name } => _ = objects.delete(&objects.pods(), name).await?,
             ClusterCommand::LabelPodCompleted { name } => {
                 let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
-                match self.pods(command).patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                    Err(error) if api::answer(&error) != api::Answer::NotFound => Err(error),
-                    Ok(_) | Err(_) => Ok(Outcome::Done),
+                match objects.pods().patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                    Err(error) if api::answer(&error) != api::Answer::NotFound => return Err(error.into()),
+                    Ok(_) | Err(_) => {}
                 }
             }
-            ClusterCommand::CreateObject { manifest } => self.create_object(command, manifest).await,
+            ClusterCommand::CreateObject { manifest } => objects.create_if_absent(manifest).await?,
             ClusterCommand::SaveCacheEntry { config_map, key, entry } => {
-                self.save_cache_entry(command, config_map, key, entry).await
+                if !objects.save_cache_entry(config_map, key, entry).await? {
+                    return Ok(Outcome::Later("the cache is being made by another"));
+                }
             }
             ClusterCommand::DeleteObject { api_version, resource_kind, name } => {
-                let objects = self.objects(command, api_version, resource_kind);
-                self.delete(&objects, name).await?;
-                Ok(Outcome::Done)
+                _ = objects.delete(&objects.of_kind(api_version, resource_kind), name).await?;
             }
         }
+        Ok(Outcome::Done)
     }
 
     async fn create_pod(
@@ -187,34 +228,64 @@ impl NodeActor {
         delivery: &Delivery,
         command: &CommandMessage,
         manifest: &Manifest,
-    ) -> Result<Outcome, kube::Error> {
+    ) -> Result<Outcome, Error> {
         let name = manifest.pod_name();
-        let is_ended = self.ended.get(name).is_some_and(|ended| *ended > delivery.message.sequence);
-        // A fresh wish holds. A repeat may be as old as a crash, and one that waited for an owner of the shard may be as old
-        // as that: its pod may have come, ended and been deleted, or its workflow been terminated.
-        let age = self.around.host.clock.now().duration_since(command.at);
-        let is_fresh = delivery.message.deliveries <= 1 && age < FRESH;
-        if is_ended || (!is_fresh && self.is_over(command).await?) {
+        if delivery.message.deliveries > 1 {
+            self.hand_back(delivery, command, NotCreated::Redelivered).await?;
+            return Ok(Outcome::Done);
+        }
+        let age = self.shard.context.host.clock.now().duration_since(command.at);
+        if age >= FRESH && self.is_taken_back(delivery, name).await? {
             metrics::STALE.inc();
             return Ok(Outcome::Done);
         }
         let mut manifest = manifest.to_value();
-        let shard = self.around.host.shard_of(&command.workflow_uid).to_string();
+        let shard = self.shard.owned.shard.to_string();
         let marks = [
             (labels::WORKFLOW_UID, &command.workflow_uid),
             (labels::SHARD, &shard),
             (labels::WORKFLOW, &command.workflow),
         ];
-        for (label, value) in marks {
-            manifest["metadata"]["labels"][label] = json!(value);
+        let Some(labels) = labels_of(&mut manifest) else {
+            self.rejected(delivery, command, "the pod's metadata.labels is no map".to_owned()).await?;
+            return Ok(Outcome::Done);
+        };
+        labels.extend(marks.map(|(label, value)| (label.to_owned(), json!(value))));
+        if !self.shard.owned.holds() {
+            // The process was paused. Whoever owns the shard now may have carried out what came after this.
+            return Err(Error::Failed(argosy_actor::Stopped.into()));
         }
-        let pods = self.pods(command);
-        match self.create(&pods, &manifest).await {
+        let objects = self.objects(command);
+        match objects.create(&objects.pods(), &manifest).await {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => {
-                self.exists(&pods, delivery, command, name, error).await
+                self.exists(&objects.pods(), delivery, command, name, error).await
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a later command, which waits behind this one, ends the pod of this name.
+    async fn is_taken_back(&self, delivery: &Delivery, pod: &str) -> Result<bool, argosy_bus::Error> {
+        let (bus, message) = (&self.shard.context.host.bus, &delivery.message);
+        let mut after = message.sequence;
+        loop {
+            let page = bus.read(Stream::Commands, &message.subject, after, PAGE).await?;
+            let Some(newest) = page.last() else { return Ok(false) };
+            after = newest.sequence;
+            let ends = |body: &ClusterCommand| match body {
+                ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => name == pod,
+                ClusterCommand::CreatePod { .. }
+                | ClusterCommand::ConfirmPod { .. }
+                | ClusterCommand::LabelPodCompleted { .. }
+                | ClusterCommand::CreateObject { .. }
+                | ClusterCommand::SaveCacheEntry { .. }
+                | ClusterCommand::DeleteObject { .. } => false,
+            };
+            let commands = page.iter().filter_map(|m| serde_json::from_slice::<CommandMessage>(&m.payload).ok());
+            if commands.into_iter().any(|command| ends(&command.body)) {
+                return Ok(true);
+            }
         }
     }
 
@@ -226,102 +297,83 @@ impl NodeActor {
         command: &CommandMessage,
         name: &str,
         error: kube::Error,
-    ) -> Result<Outcome, kube::Error> {
+    ) -> Result<Outcome, Error> {
         let Some(pod) = pods.get_opt(name).await? else {
-            return Ok(Outcome::Later);
+            return Ok(Outcome::Later("a pod of that name has just gone"));
         };
-        let is_ours =
-            pod.metadata.labels.as_ref().and_then(|all| all.get(labels::WORKFLOW_UID)) == Some(&command.workflow_uid);
         if pod.metadata.deletion_timestamp.is_some() {
-            return Ok(Outcome::Later);
+            return Ok(Outcome::Later("a pod of that name is about to go"));
         }
-        if !is_ours {
-            return Err(error);
-        }
-        // Whoever wishes for it anew may not know how far it is: a lost bus forgets what was reported before.
-        if let Ok(pod) = pod.try_parse::<Pod>()
-            && let Some((key, _)) = key_of(&pod)
-        {
-            let why = format!("exists:{}", delivery.message.sequence);
-            // Stopped: the shard's next owner lists all pods.
-            _ = self.observers.send(&key, Sight::Asked { pod: Box::new(pod), why }).await;
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// Whether the node has ended, or its workflow is gone.
-    async fn is_over(&self, command: &CommandMessage) -> Result<bool, kube::Error> {
-        let workflows = api::workflows(&self.around.client, &command.namespace);
-        let Some(workflow) = workflows.get_opt(&command.workflow).await? else {
-            return Ok(true);
-        };
-        if workflow.metadata.uid.as_deref() != Some(&command.workflow_uid) {
-            return Ok(true);
-        }
-        let Ok(workflow) = api::to_workflow(&workflow) else {
-            return Ok(false);
-        };
-        Ok(workflow.status.nodes.get(&command.node_id).is_some_and(|node| node.phase.is_fulfilled()))
-    }
-
-    async fn create_object(&self, command: &CommandMessage, manifest: &Value) -> Result<Outcome, kube::Error> {
-        let text = |key: &str| manifest[key].as_str().unwrap_or_default();
-        let objects = self.objects(command, text("apiVersion"), text("kind"));
-        match self.create(&objects, manifest).await {
-            Err(error) if api::answer(&error) != api::Answer::AlreadyExists => Err(error),
-            Ok(()) | Err(_) => Ok(Outcome::Done),
+        let (host, key) = (&self.shard.context.host, pod_key(command, name));
+        match pod.try_parse::<Pod>() {
+            Ok(pod) if key_of(host, &pod).is_some_and(|(its, _)| its == key) => {
+                // Whoever wishes for it anew may not know how far it is: a lost bus forgets what was reported before.
+                self.tell(&key, &pod, &format!("exists:{}", delivery.message.sequence)).await?;
+                Ok(Outcome::Done)
+            }
+            Ok(_) | Err(_) => Err(error.into()),
         }
     }
 
-    async fn save_cache_entry(
+    async fn confirm_pod(
         &self,
         command: &CommandMessage,
-        config_map: &str,
-        key: &str,
-        entry: &str,
-    ) -> Result<Outcome, kube::Error> {
-        let maps = self.objects(command, "v1", "ConfigMap");
-        let data = json!({"data": {key: entry}});
-        match maps.patch(config_map, &PatchParams::default(), &Patch::Merge(&data)).await {
-            Ok(_) => return Ok(Outcome::Done),
-            Err(error) if api::answer(&error) == api::Answer::NotFound => {}
-            Err(error) => return Err(error),
+        name: &str,
+        is_check: bool,
+        sequence: u64,
+    ) -> Result<(), Error> {
+        let (context, key) = (&self.shard.context, pod_key(command, name));
+        if self.shard.known.contains(&key) {
+            // Its observer tells what it sees, and has told what it saw.
+            return Ok(());
         }
-        let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: "Cache"}});
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: entry}});
-        match self.create(&maps, &map).await {
-            Ok(()) => Ok(Outcome::Done),
-            // Someone else was quicker: ours goes on top.
-            Err(error) if api::answer(&error) == api::Answer::AlreadyExists => Ok(Outcome::Later),
-            Err(error) => Err(error),
+        let why = format!("confirm:{sequence}");
+        let found = match self.objects(command).pods().get_opt(name).await?.and_then(|pod| pod.try_parse::<Pod>().ok())
+        {
+            // The watch is about to tell of it.
+            Some(_) if self.shard.known.contains(&key) => return Ok(()),
+            Some(pod) if key_of(&context.host, &pod).is_some_and(|(its, _)| its == key) => {
+                self.tell(&key, &pod, &why).await?;
+                "pod"
+            }
+            Some(_) | None => {
+                report::publish_absent(context, &key, &command.node_id, &why).await?;
+                "no pod"
+            }
+        };
+        if is_check {
+            metrics::CHECK_FOUND.with_label_values(&[found]).inc();
+            tracing::error!(
+                workflow.uid = command.workflow_uid,
+                node.id = command.node_id,
+                pod = name,
+                found,
+                "a check found what had not been told"
+            );
         }
+        Ok(())
     }
 
-    async fn create(&self, objects: &Api<DynamicObject>, manifest: &Value) -> Result<(), kube::Error> {
-        let body = serde_json::to_vec(manifest).map_err(kube::Error::SerdeError)?;
-        let request = Request::new(objects.resource_url()).create(&PostParams::default(), body);
-        let mut request = request.map_err(kube::Error::BuildRequest)?;
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
-        self.around.client.request::<IgnoredAny>(request).await.map(|_| ())
+    async fn tell(&self, key: &PodKey, pod: &Pod, why: &str) -> Result<(), Failure> {
+        let summary = report::summary(&self.shard.context, key, pod).await?;
+        report::publish(&self.shard.context, key, pod, summary, Some(why)).await
     }
 
-    /// False when there was none.
-    async fn delete(&self, objects: &Api<DynamicObject>, name: &str) -> Result<bool, kube::Error> {
-        match objects.delete(name, &DeleteParams::default()).await {
-            Ok(_) => Ok(true),
-            Err(error) if api::answer(&error) == api::Answer::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+    fn objects(&self, command: &CommandMessage) -> Objects {
+        Objects::new(&self.shard.context.client, &command.namespace)
     }
 
-    fn pods(&self, command: &CommandMessage) -> Api<DynamicObject> {
-        self.objects(command, "v1", "Pod")
-    }
-
-    fn objects(&self, command: &CommandMessage, api_version: &str, kind: &str) -> Api<DynamicObject> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        Api::namespaced_with(self.around.client.clone(), &command.namespace, &resource)
+    /// The log decides what becomes of a wish that was not carried out.
+    async fn hand_back(
+        &self,
+        delivery: &Delivery,
+        command: &CommandMessage,
+        reason: NotCreated,
+    ) -> Result<(), Failure> {
+        metrics::HANDED_BACK.inc();
+        let id = format!("{}:back:{}", command.workflow_uid, delivery.message.sequence);
+        let body = Observed::PodNotCreated { node_id: command.node_id.clone(), reason };
+        Ok(self.shard.context.host.report(&workflow_key(command), id, body).await?)
     }
 
     /// The API refuses, for good.
@@ -336,28 +388,39 @@ impl NodeActor {
         );
         if let ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } = command.body {
             let body = Observed::PodRejected { node_id: command.node_id.clone(), message };
-            self.report(command, format!("{}:rejected:{}", command.workflow_uid, delivery.message.sequence), body)
-                .await;
+            let id = format!("{}:rejected:{}", command.workflow_uid, delivery.message.sequence);
+            self.shard.context.host.report(&workflow_key(command), id, body).await?;
         }
         Ok(())
     }
+}
 
-    async fn report(&self, command: &CommandMessage, id: String, body: Observed) {
-        let host = &self.around.host;
-        let workflow = WorkflowKey {
-            uid: command.workflow_uid.clone(),
-            namespace: command.namespace.clone(),
-            name: command.workflow.clone(),
-        };
-        let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
-        let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-        if let Err(error) = host.publish(vec![host.observed(&workflow, id, payload)]).await {
-            metrics::POISON.inc();
-            tracing::error!(
-                workflow.uid = workflow.uid,
-                error = &error as &dyn std::error::Error,
-                "report refused by the bus"
-            );
-        }
+fn urgency_of(command: &ClusterCommand) -> Urgency {
+    match command {
+        ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } => Urgency::Create,
+        ClusterCommand::ConfirmPod { .. }
+        | ClusterCommand::StopPod { .. }
+        | ClusterCommand::DeletePod { .. }
+        | ClusterCommand::LabelPodCompleted { .. }
+        | ClusterCommand::SaveCacheEntry { .. }
+        | ClusterCommand::DeleteObject { .. } => Urgency::Other,
     }
+}
+
+fn workflow_key(command: &CommandMessage) -> WorkflowKey {
+    WorkflowKey {
+        uid: command.workflow_uid.clone(),
+        namespace: command.namespace.clone(),
+        name: command.workflow.clone(),
+    }
+}
+
+fn pod_key(command: &CommandMessage, name: &str) -> PodKey {
+    PodKey { workflow: workflow_key(command), pod: name.to_owned() }
+}
+
+/// The labels of a manifest, made when there are none; `None` when the manifest is no object's.
+fn labels_of(manifest: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
+    let metadata = manifest.as_object_mut()?.entry("metadata").or_insert_with(|| json!({}));
+    metadata.as_object_mut()?.entry("labels").or_insert_with(|| json!({})).as_object_mut()
 }

@@ -2,14 +2,18 @@
 //! The only one who creates or deletes pods.
 
 mod command;
+mod context;
 mod duration;
+mod identity;
 mod metrics;
-mod missing;
+mod objects;
 mod observer;
+mod report;
 mod service;
 mod summary;
 mod watch;
 
+pub use context::Options;
 pub use duration::resources_duration;
-pub use service::{Options, Service};
+pub use service::Service;
 pub use summary::{Report, summarize};

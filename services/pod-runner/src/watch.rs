@@ -1,58 +1,54 @@
-//! Lists and watches the pods of a shard, and hands each sight to the observer of its pod.
+//! Lists and watches the pods of a shard, and hands each observation to the observer of its pod.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Failure, Owned, Router, WorkflowKey};
+use argosy_actor::{Backoff, Failure, Inbound, Offer, PODS_LISTED, Router, WorkflowKey};
 use argosy_api::labels;
+use argosy_bus::{Publish, Stream, subject};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
+use tokio::time::Instant;
 
-use crate::observer::{Observers, PodKey, Sight};
-use crate::service::Surroundings;
-use crate::{metrics, missing};
+use crate::context::Shard;
+use crate::identity::key_of;
+use crate::metrics;
+use crate::observer::{Observation, Observers, PodKey};
 
-/// Full lists of the pods after which a new owner looks for what is missing. The second, as the list of workflows that the
-/// first went by may have come from an API server that lagged.
-const MISSING_REPORTS: u32 = 2;
+/// An observer whose mailbox is full is offered an observation again after this.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Watches for ever, listing anew from time to time.
-pub(crate) async fn watch(
-    around: &Arc<Surroundings>,
-    owned: &Owned,
-    observers: &Router<Observers>,
-) -> Result<(), Failure> {
-    let mut watch =
-        Watch { around: Arc::clone(around), observers: observers.clone(), known: BTreeMap::new(), listed: None };
+pub(crate) async fn watch(shard: &Arc<Shard>, observers: &Router<Observers>) -> Result<(), Failure> {
+    let mut watch = Watch { shard: Arc::clone(shard), observers: observers.clone(), listed: None, is_first: true };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-    let mut reports = MISSING_REPORTS;
     loop {
-        watch.until_relist(owned, &mut reports, &mut backoff).await?;
+        watch.until_relist(&mut backoff).await?;
     }
 }
 
 struct Watch {
-    around: Arc<Surroundings>,
+    shard: Arc<Shard>,
     observers: Router<Observers>,
-    /// Uids of the pods that are there, as far as known.
-    known: BTreeMap<PodKey, String>,
     /// While a list comes in: what it held so far.
     listed: Option<BTreeMap<PodKey, String>>,
+    /// No list has been complete yet.
+    is_first: bool,
 }
 
 impl Watch {
-    async fn until_relist(&mut self, owned: &Owned, reports: &mut u32, backoff: &mut Backoff) -> Result<(), Failure> {
-        let options = &self.around.options;
-        let client = self.around.client.clone();
-        let pods: Api<Pod> = match &options.pod_namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
+    async fn until_relist(&mut self, backoff: &mut Backoff) -> Result<(), Failure> {
+        let context = Arc::clone(&self.shard.context);
+        let number = self.shard.owned.shard;
+        let pods: Api<Pod> = match &context.options.pod_namespace {
+            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+            None => Api::all(context.client.clone()),
         };
-        let until = tokio::time::Instant::now() + Duration::from_secs(options.pod_relist_secs.max(1));
-        let selector = format!("{}={},{}!=true", labels::SHARD, owned.shard, labels::COMPLETED);
+        let until = Instant::now() + Duration::from_secs(context.options.pod_relist_secs.max(1));
+        let selector = format!("{}={number},{}!=true", labels::SHARD, labels::COMPLETED);
         let events = kube::runtime::watcher(pods, watcher::Config::default().labels(&selector));
         let mut events = std::pin::pin!(events);
         loop {
@@ -64,21 +60,15 @@ impl Watch {
             match event {
                 None => return Ok(()),
                 Some(Ok(event)) => {
-                    let is_listed = matches!(event, Event::InitDone);
                     self.note(event).await?;
-                    if is_listed && *reports > 0 {
-                        // What happened while nobody watched.
-                        *reports -= 1;
-                        missing::report(&self.around, owned, &self.known, &self.observers).await?;
-                    }
                     backoff.reset();
                 }
                 Some(Err(error)) => {
                     metrics::WATCH_ERRORS.inc();
                     tracing::warn!(
-                        shard = owned.shard,
+                        shard = number,
                         error = &error as &dyn std::error::Error,
-                        "watch of pods broke off"
+                        "watch of pods broke off, watching again"
                     );
                     backoff.wait().await;
                 }
@@ -87,46 +77,76 @@ impl Watch {
     }
 
     async fn note(&mut self, event: Event<Pod>) -> Result<(), Failure> {
+        let host = &self.shard.context.host;
         match event {
             Event::Init => self.listed = Some(BTreeMap::new()),
             Event::InitApply(pod) | Event::Apply(pod) => {
-                let Some((key, uid)) = key_of(&pod) else {
-                    return Ok(());
-                };
+                let Some((key, uid)) = key_of(host, &pod) else { return self.foreign(&pod) };
                 if let Some(listed) = &mut self.listed {
                     listed.insert(key.clone(), uid.clone());
                 }
-                self.known.insert(key.clone(), uid);
-                self.observers.send(&key, Sight::Seen(Box::new(pod))).await?;
+                self.shard.known.insert(key.clone(), uid);
+                self.offer(&key, Observation::Seen(Box::new(pod))).await?;
             }
             Event::Delete(pod) => {
-                let Some((key, _)) = key_of(&pod) else {
-                    return Ok(());
-                };
-                self.known.remove(&key);
-                self.observers.send(&key, Sight::Gone(Some(Box::new(pod)))).await?;
+                let Some((key, _)) = key_of(host, &pod) else { return Ok(()) };
+                self.shard.known.remove(&key);
+                self.offer(&key, Observation::Gone(Some(Box::new(pod)))).await?;
             }
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
-                let gone: Vec<_> = self.known.keys().filter(|key| !listed.contains_key(key)).cloned().collect();
-                for key in gone {
-                    self.known.remove(&key);
-                    self.observers.send(&key, Sight::Gone(None)).await?;
+                for key in self.shard.known.retain(&listed) {
+                    self.offer(&key, Observation::Gone(None)).await?;
+                }
+                if std::mem::take(&mut self.is_first) {
+                    self.tell_listed().await?;
                 }
             }
         }
         Ok(())
     }
+
+    fn foreign(&self, pod: &Pod) -> Result<(), Failure> {
+        metrics::FOREIGN.inc();
+        tracing::warn!(
+            pod = pod.metadata.name,
+            namespace = pod.metadata.namespace,
+            "pod has our labels but is of no workflow of this shard"
+        );
+        Ok(())
+    }
+
+    /// Waits while the observer's mailbox is full: it holds hundreds of looks at one pod.
+    async fn offer(&self, key: &PodKey, observation: Observation) -> Result<(), Failure> {
+        let mut observation = observation;
+        while let Offer::Full(back) = self.observers.offer(key, observation)? {
+            observation = back;
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Tells the scheduler of the shard that we watch from now on: what happened before, nobody may have seen.
+    async fn tell_listed(&self) -> Result<(), Failure> {
+        let (host, owned) = (&self.shard.context.host, &self.shard.owned);
+        let key = WorkflowKey { uid: PODS_LISTED.to_owned(), namespace: String::new(), name: String::new() };
+        let mut message =
+            host.observed(&key, format!("{PODS_LISTED}:{}:{}", owned.shard, owned.lease.epoch), Vec::new());
+        message.subject = subject::Observed { shard: owned.shard, uid: PODS_LISTED.to_owned() }.to_string();
+        debug_assert_eq!(message.stream, Stream::Observed);
+        let message: Publish = message;
+        host.publish(vec![message]).await?;
+        // Nobody reads it twice.
+        Ok(())
+    }
 }
 
-/// Whose pod it is, and its own uid.
-pub(crate) fn key_of(pod: &Pod) -> Option<(PodKey, String)> {
-    let meta = &pod.metadata;
-    let all = meta.labels.as_ref()?;
-    let workflow = WorkflowKey {
-        uid: all.get(labels::WORKFLOW_UID)?.clone(),
-        namespace: meta.namespace.clone()?,
-        name: all.get(labels::WORKFLOW)?.clone(),
-    };
-    Some((PodKey { workflow, pod: meta.name.clone()? }, meta.uid.clone()?))
+impl Inbound for Observation {
+    fn sequence(&self) -> Option<u64> {
+        None
+    }
+
+    fn into_delivery(self) -> Option<argosy_bus::Delivery> {
+        None
+    }
 }

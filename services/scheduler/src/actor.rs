@@ -1,58 +1,31 @@
 //! One live workflow: the engine's state machine and its place in the log.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Factory, Failure, Next, WorkflowKey};
-use argosy_api::digest::Watermark;
+use argosy_actor::{Actor, Failure, Next, WorkflowKey, api, poison, sight};
+use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
-use argosy_api::message::{Observed, ObservedMessage};
-use argosy_bus::{Delivery, Publish, Stream};
+use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
+use argosy_bus::{Delivery, Message, Publish, Stream};
 use argosy_engine::{Event, Workflow};
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::applied::AppliedSequences;
+use crate::context::{Shard, consumer_of};
 use crate::metrics;
 use crate::outbox::Error as OutboxError;
-use crate::rebuild;
-use crate::shard::{Shard, consumer_of, poison};
-use crate::stamp::{Origin, Outgoing};
+use crate::stamp::{Cause, Outgoing};
 
-/// Sequences remembered to tell an event that came late from one that came twice. More than a consumer hands out
-/// unanswered.
-const REMEMBERED: usize = 4096;
-/// Events that a live workflow steps before its log is purged up to its watermark.
-const PURGE_EVERY: u64 = 2048;
+/// Events that a live workflow steps before its log is purged up to its watermark. Until then the bus holds them twice: here
+/// and in the object.
+const PURGE_EVERY: u64 = 128;
 /// Messages of the log read at once.
-const PAGE: usize = 512;
-
-/// Builds workflows.
-pub(crate) struct Actors(pub Arc<Shard>);
-
-#[async_trait]
-impl Factory for Actors {
-    type Key = WorkflowKey;
-    type Actor = WorkflowActor;
-
-    async fn build(&self, key: &WorkflowKey) -> Result<Option<WorkflowActor>, Failure> {
-        rebuild::rebuild(&self.0, key).await
-    }
-
-    /// The workflow is gone, and so is its log.
-    async fn refuse(&self, key: &WorkflowKey, batch: Vec<Delivery>) -> Result<(), Failure> {
-        self.0.timers.forget(key);
-        let host = &self.0.around.host;
-        let log = host.observed_subject(&key.uid);
-        let newest = host.bus.last_sequence(Stream::Observed, &log).await?;
-        host.bus.purge(Stream::Observed, &log, newest).await?;
-        for delivery in batch {
-            delivery.ack().await?;
-        }
-        Ok(())
-    }
-}
+pub(crate) const PAGE: usize = 512;
+/// A message of a newer schema is handed out again after this: a newer process may know it.
+const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
 /// One live workflow.
 pub(crate) struct WorkflowActor {
@@ -61,46 +34,39 @@ pub(crate) struct WorkflowActor {
     pub workflow: Workflow,
     /// Last event stepped.
     pub last: u64,
-    /// OBSERVED sequence of the last status published.
-    pub published: u64,
-    pub stepped: Stepped,
+    /// Position of the last status published.
+    pub published: Position,
+    pub applied: AppliedSequences,
+    /// Events stepped since the log was last purged.
+    pub unpurged: u64,
     /// When to look after itself.
-    pub tend_at: Instant,
+    pub check_at: Instant,
 }
 
-/// The events that were stepped.
-#[derive(Debug)]
-pub(crate) struct Stepped {
-    /// Everything up to here was.
-    floor: u64,
-    above: BTreeSet<u64>,
-    /// How many there were since the workflow was built.
-    count: u64,
+/// What a message of the log is to this workflow.
+pub(crate) enum Reading {
+    /// To be stepped.
+    Fact(ObservedMessage),
+    /// Of a schema that this process does not know.
+    Newer,
+    /// It names the workflow by its uid but another namespace or name.
+    Foreign,
+    /// Nothing that anybody here could read.
+    Garbage(String),
 }
 
-impl Stepped {
-    pub fn up_to(floor: u64) -> Self {
-        Self { floor, above: BTreeSet::new(), count: 0 }
+pub(crate) fn read(key: &WorkflowKey, message: &Message) -> Reading {
+    if WorkflowKey::of_observed(message).is_some_and(|named| named != *key) {
+        return Reading::Foreign;
     }
-
-    /// False when it was stepped before.
-    pub fn insert(&mut self, sequence: u64) -> bool {
-        if sequence <= self.floor || !self.above.insert(sequence) {
-            return false;
-        }
-        self.count += 1;
-        if self.above.len() > REMEMBERED {
-            self.floor = self.above.pop_first().unwrap_or(self.floor);
-        }
-        true
-    }
-
-    fn count(&self) -> u64 {
-        self.count
-    }
-
-    fn contains(&self, sequence: u64) -> bool {
-        sequence <= self.floor || self.above.contains(&sequence)
+    match serde_json::from_slice::<ObservedMessage>(&message.payload) {
+        Ok(observed) if observed.schema > SCHEMA => Reading::Newer,
+        Ok(observed) => Reading::Fact(observed),
+        Err(error) => match serde_json::from_slice::<serde_json::Value>(&message.payload) {
+            // An unknown kind of fact is one of a newer process.
+            Ok(value) if value["schema"].as_u64().is_some_and(|schema| schema > u64::from(SCHEMA)) => Reading::Newer,
+            Ok(_) | Err(_) => Reading::Garbage(format!("not an observation: {error}")),
+        },
     }
 }
 
@@ -113,35 +79,75 @@ impl Actor for WorkflowActor {
         let mut done = Vec::with_capacity(batch.len());
         for delivery in batch {
             if delivery.message.sequence <= self.last {
-                if self.stepped.insert(delivery.message.sequence) {
-                    out.messages.push(again(&delivery));
+                if self.applied.insert(delivery.message.sequence) {
+                    out.messages.push(reappend(&delivery));
                 }
                 done.push(delivery);
                 continue;
             }
-            match serde_json::from_slice::<ObservedMessage>(&delivery.message.payload) {
-                Ok(message) => {
-                    self.step(&delivery, message, &mut out);
+            match read(&self.key, &delivery.message) {
+                Reading::Fact(observed) => {
+                    let observed = self.resolve(observed).await?;
+                    self.step(&delivery.message, observed, &mut out);
                     done.push(delivery);
                 }
-                Err(error) => poison(delivery, &format!("not an observation: {error}")).await,
+                Reading::Newer => delivery.nak(NEWER_PAUSE).await?,
+                Reading::Foreign => {
+                    metrics::FOREIGN.inc();
+                    tracing::warn!(
+                        workflow.uid = self.key.uid,
+                        id = delivery.message.id,
+                        "message is of no pod of this workflow"
+                    );
+                    done.push(delivery);
+                }
+                Reading::Garbage(why) => poison("workflow", delivery, &why).await,
             }
         }
         self.send(out).await?;
         for delivery in done {
             delivery.ack().await?;
         }
-        self.tend_at = self.next_tending();
+        if self.unpurged >= PURGE_EVERY {
+            self.unpurged = 0;
+            self.purge_written().await?;
+        }
+        self.check_at = self.next_check();
         Ok(())
     }
 
+    /// Steps what the log holds behind the last event.
+    async fn catch_up(&mut self) -> Result<(), Failure> {
+        let mut out = Outgoing::default();
+        loop {
+            let host = &self.shard.context.host;
+            let page = host.bus.read(Stream::Observed, &host.observed_subject(&self.key.uid), self.last, PAGE).await?;
+            if page.is_empty() {
+                return self.send(out).await;
+            }
+            for message in page {
+                match read(&self.key, &message) {
+                    Reading::Fact(observed) => {
+                        let observed = self.resolve(observed).await?;
+                        self.step(&message, observed, &mut out);
+                    }
+                    Reading::Newer | Reading::Foreign | Reading::Garbage(_) => self.last = message.sequence,
+                }
+            }
+        }
+    }
+
+    async fn poke(&mut self) -> Result<(), Failure> {
+        self.confirm_pods(false).await
+    }
+
     fn wake_at(&self) -> Option<Instant> {
-        Some(self.tend_at)
+        Some(self.check_at)
     }
 
     async fn wake(&mut self) -> Result<Next, Failure> {
-        self.tend_at = self.next_tending();
-        let Some(written) = rebuild::written(&self.shard.around.client, &self.key).await? else {
+        self.check_at = self.next_check();
+        let Some(written) = self.written().await? else {
             self.shard.timers.forget(&self.key);
             self.purge(self.last).await?;
             return Ok(Next::Stop);
@@ -153,57 +159,69 @@ impl Actor for WorkflowActor {
             self.purge(self.last).await?;
             return Ok(Next::Stop);
         }
-        if self.stepped.count() >= PURGE_EVERY && self.is_settled(written).await? {
-            self.purge(written).await?;
-        }
-        // Whatever it waits for may have got lost outside: take it up anew, which asks for all of it again.
-        let shard = Arc::clone(&self.shard);
-        let Some(anew) = rebuild::rebuild(&shard, &self.key).await? else {
-            return Ok(Next::Continue);
-        };
-        *self = anew;
+        self.check().await?;
         Ok(Next::Continue)
     }
 }
 
 impl WorkflowActor {
-    fn step(&mut self, delivery: &Delivery, message: ObservedMessage, out: &mut Outgoing) {
-        let sequence = delivery.message.sequence;
+    /// Puts the object in the place of a reference to it.
+    ///
+    /// Errors: it cannot be read as a Workflow. Whoever builds the actor anew then says so in its status.
+    pub async fn resolve(&self, mut observed: ObservedMessage) -> Result<ObservedMessage, Failure> {
+        if let Observed::WorkflowReferenced { status_edited, .. } = observed.body {
+            observed.body = match api::get(&self.shard.context.client, &self.key).await? {
+                Some(object) => {
+                    Observed::WorkflowChanged { object: Box::new(api::read_workflow(object).await?), status_edited }
+                }
+                None => Observed::WorkflowDeleted,
+            };
+        }
+        Ok(observed)
+    }
+
+    pub fn step(&mut self, message: &Message, observed: ObservedMessage, out: &mut Outgoing) {
+        let sequence = message.sequence;
         let span = tracing::debug_span!(
             "step",
             workflow.uid = self.key.uid,
             workflow.name = self.key.name,
             workflow.namespace = self.key.namespace,
-            event.kind = kind_of(&message.body),
+            event.kind = kind_of(&observed.body),
             event.seq = sequence
         );
-        argosy_telemetry::propagate::adopt(&span, &delivery.message.headers);
+        argosy_telemetry::propagate::adopt(&span, &message.headers);
         let _entered = span.enter();
         metrics::EVENTS.inc();
-        self.stepped.insert(sequence);
+        self.applied.insert(sequence);
+        self.unpurged += 1;
         self.last = sequence;
-        let at = message.at;
-        let body = self.timely(message.body);
+        let at = observed.at;
+        let body = self.ignore_stale_edit(observed.body);
         let commands = self.workflow.step(Event { sequence, at, body });
-        let origin = Origin {
+        let cause = Cause {
             workflow: &self.key,
             shard: self.shard.number,
             epoch: self.shard.epoch,
-            cause: sequence.to_string(),
+            id: sequence.to_string(),
             at,
         };
-        out.add(&origin, commands, &mut self.published);
+        out.add(&cause, commands, &mut self.published);
+        if self.workflow.is_completed() {
+            out.timers.clear();
+            self.shard.timers.forget(&self.key);
+        }
     }
 
     /// An edit of the status that was made before its author could see that the workflow had ended is no wish to have it run
     /// again; it comes so late when nobody watched for a while.
-    pub fn timely(&self, body: Observed) -> Observed {
-        let is_late = |object: &argosy_api::v1alpha1::Workflow| {
+    fn ignore_stale_edit(&self, body: Observed) -> Observed {
+        let is_stale = |object: &argosy_api::v1alpha1::Workflow| {
             let seen = object.metadata.annotations.get(labels::WATERMARK).and_then(|text| Watermark::parse(text));
-            self.workflow.is_completed() && seen.is_some_and(|seen| seen.sequence < self.published)
+            self.workflow.is_completed() && seen.is_some_and(|seen| seen.position() < self.published)
         };
         match body {
-            Observed::WorkflowChanged { object, status_edited: true } if is_late(&object) => {
+            Observed::WorkflowChanged { object, status_edited: true } if is_stale(&object) => {
                 Observed::WorkflowChanged { object, status_edited: false }
             }
             body => body,
@@ -250,21 +268,55 @@ impl WorkflowActor {
                 );
                 Ok(())
             }
-            OutboxError::Refused(_) | OutboxError::Stopped => Err(error.into()),
+            OutboxError::Refused(_) | OutboxError::Stopped(_) => Err(error.into()),
         }
     }
 
     /// When to look after itself next: one that has ended leaves soon.
-    pub fn next_tending(&self) -> Instant {
-        let options = &self.shard.around.options;
+    pub fn next_check(&self) -> Instant {
+        let options = &self.shard.context.options;
         let pause = if self.workflow.is_completed() { options.passivate_secs } else { options.remind_secs };
         Instant::now() + Duration::from_secs(pause.max(1))
+    }
+
+    /// Looks for what the workflow waits for in vain. Whatever this finds is a bug.
+    async fn check(&mut self) -> Result<(), Failure> {
+        self.purge_written().await?;
+        self.confirm_pods(true).await
+    }
+
+    /// Asks after the pods that the workflow waits for. `is_check`: an answer that brings news was missed before, which
+    /// pod-runner counts.
+    async fn confirm_pods(&mut self, is_check: bool) -> Result<(), Failure> {
+        let at = self.shard.context.host.clock.now();
+        let id = format!("c{}.{}.{}", self.shard.epoch, self.last, at.as_second());
+        let commands = self.workflow.confirm_pods(is_check);
+        let cause = Cause { workflow: &self.key, shard: self.shard.number, epoch: self.shard.epoch, id, at };
+        let mut out = Outgoing::default();
+        out.add(&cause, commands, &mut self.published);
+        self.send(out).await
+    }
+
+    /// How far the log is folded into the object that the API has; `None` when the workflow is gone.
+    async fn written(&self) -> Result<Option<Position>, Failure> {
+        let metadata = api::get_metadata(&self.shard.context.client, &self.key).await?;
+        Ok(metadata.map(|metadata| sight::watermark_of(&metadata).unwrap_or_default().position()))
+    }
+
+    /// Drops of the log what the object has.
+    async fn purge_written(&mut self) -> Result<(), Failure> {
+        if let Some(written) = self.written().await?
+            && self.is_settled(written.sequence).await?
+        {
+            self.purge(written.sequence).await?;
+        }
+        Ok(())
     }
 
     /// Whether nothing of the log up to `up_to` still has to be stepped: an event that newer ones overtook may be under way
     /// yet, and must not be purged before it has come.
     async fn is_settled(&self, up_to: u64) -> Result<bool, argosy_bus::Error> {
-        let host = &self.shard.around.host;
+        let host = &self.shard.context.host;
         let log = host.observed_subject(&self.key.uid);
         let mut after = host.bus.settled(Stream::Observed, &consumer_of(self.shard.number)).await?;
         while after < up_to {
@@ -272,7 +324,7 @@ impl WorkflowActor {
             let Some(newest) = page.last().map(|message| message.sequence) else {
                 break;
             };
-            if page.iter().any(|message| message.sequence <= up_to && !self.stepped.contains(message.sequence)) {
+            if page.iter().any(|message| message.sequence <= up_to && !self.applied.contains(message.sequence)) {
                 return Ok(false);
             }
             after = newest;
@@ -280,16 +332,16 @@ impl WorkflowActor {
         Ok(true)
     }
 
-    async fn purge(&mut self, up_to: u64) -> Result<(), argosy_bus::Error> {
-        let host = &self.shard.around.host;
+    async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
+        let host = &self.shard.context.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
     }
 }
 
 /// The event as a new message at the end of the log: one that arrives behind newer ones, because its first delivery was
 /// lost on the way, must not be stepped out of order.
-fn again(delivery: &Delivery) -> Publish {
-    metrics::LATE.inc();
+fn reappend(delivery: &Delivery) -> Publish {
+    metrics::REORDERED.inc();
     let message = &delivery.message;
     let mut publish = Publish::new(
         Stream::Observed,
@@ -301,12 +353,14 @@ fn again(delivery: &Delivery) -> Publish {
     publish
 }
 
-pub(crate) fn kind_of(body: &Observed) -> &'static str {
+fn kind_of(body: &Observed) -> &'static str {
     match body {
         Observed::WorkflowChanged { .. } => "workflowChanged",
+        Observed::WorkflowReferenced { .. } => "workflowReferenced",
         Observed::WorkflowDeleted => "workflowDeleted",
         Observed::PodChanged { .. } => "podChanged",
         Observed::PodRejected { .. } => "podRejected",
+        Observed::PodNotCreated { .. } => "podNotCreated",
         Observed::TimerFired { .. } => "timerFired",
         Observed::LookedUp { .. } => "lookedUp",
     }

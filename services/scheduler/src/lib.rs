@@ -2,15 +2,21 @@
 //! log does the same: step, publish what the step asks for, acknowledge last.
 
 mod actor;
+mod adopt;
+mod applied;
+mod context;
+mod factory;
 mod lookups;
 mod metrics;
 mod outbox;
+mod quarantine;
 mod rebuild;
 mod service;
 mod shard;
 mod stamp;
-mod take_up;
 mod timers;
+mod unfinished;
 
-pub use service::{Options, Service};
+pub use context::Options;
+pub use service::Service;
 pub use stamp::PART_BYTES_MAX;

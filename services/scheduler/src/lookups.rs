@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argosy_actor::{Backoff, Host, WorkflowKey, api};
-use argosy_api::message::{LookupKey, LookupKind, Observed, ObservedMessage, SCHEMA};
+use argosy_api::message::{LookupKey, LookupKind, Observed};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
@@ -37,10 +37,7 @@ impl Lookups {
             let look = async {
                 let _permit = permits.acquire().await;
                 let object = get(&client, &key).await;
-                let message =
-                    ObservedMessage { schema: SCHEMA, at: host.clock.now(), body: Observed::LookedUp { key, object } };
-                let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-                if let Err(error) = host.publish(vec![host.observed(&workflow, id, payload)]).await {
+                if let Err(error) = host.report(&workflow, id, Observed::LookedUp { key, object }).await {
                     metrics::POISON.inc();
                     tracing::error!(
                         workflow.uid = workflow.uid,

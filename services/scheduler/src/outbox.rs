@@ -12,6 +12,8 @@ use crate::metrics;
 /// Requests gathered into one append.
 const GATHER: usize = 64;
 
+const STOPPED: Error = Error::Stopped(argosy_actor::Stopped);
+
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Outbox {
@@ -28,7 +30,7 @@ struct Request {
 pub(crate) enum Error {
     /// The shard is no longer ours.
     #[error("the shard has another owner, or stops")]
-    Stopped,
+    Stopped(#[source] argosy_actor::Stopped),
     /// The bus will never take it.
     #[error("refused by the bus")]
     Refused(#[source] Arc<BusError>),
@@ -60,8 +62,8 @@ impl Outbox {
         }
         let _timer = metrics::PUBLISH_SECONDS.start_timer();
         let (done, answer) = oneshot::channel();
-        self.sender.send(Request { messages, done }).await.map_err(|_| Error::Stopped)?;
-        answer.await.unwrap_or(Err(Error::Stopped))
+        self.sender.send(Request { messages, done }).await.map_err(|_| STOPPED)?;
+        answer.await.unwrap_or(Err(STOPPED))
     }
 }
 
@@ -83,15 +85,15 @@ impl Task {
             let all = requests.iter().flat_map(|request| request.messages.iter().cloned()).collect();
             match self.append(all).await {
                 Ok(()) => requests.drain(..).for_each(|request| _ = request.done.send(Ok(()))),
-                Err(Error::Stopped) => return Err(Error::Stopped.into()),
+                Err(Error::Stopped(_)) => return Err(STOPPED.into()),
                 // One of them is at fault: each for itself.
                 Err(Error::Refused(_)) => {
                     for request in requests.drain(..) {
                         let result = self.append(request.messages).await;
-                        let is_over = matches!(result, Err(Error::Stopped));
+                        let is_over = matches!(result, Err(Error::Stopped(_)));
                         _ = request.done.send(result);
                         if is_over {
-                            return Err(Error::Stopped.into());
+                            return Err(STOPPED.into());
                         }
                     }
                 }
@@ -168,7 +170,7 @@ impl Task {
                         "another owner writes"
                     );
                     self.owned.stop.cancel();
-                    return Err(Error::Stopped);
+                    return Err(STOPPED);
                 }
             }
         }

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use argosy_actor::{HEADER_PART, HEADER_PREVIOUS, WorkflowKey};
+use argosy_actor::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
+use argosy_api::ArcStr;
+use argosy_api::digest::{self, Position};
 use argosy_api::message::{CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
-use argosy_api::{ArcStr, digest};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
 use jiff::Timestamp;
@@ -25,22 +26,22 @@ pub(crate) struct Outgoing {
     pub lookups: BTreeMap<LookupKey, String>,
 }
 
-/// Where commands come from.
-pub(crate) struct Origin<'a> {
+/// What caused the commands.
+pub(crate) struct Cause<'a> {
     pub workflow: &'a WorkflowKey,
     pub shard: u16,
     pub epoch: u64,
     /// First part of the ids: the sequence, or what stands for it.
-    pub cause: String,
+    pub id: String,
     pub at: Timestamp,
 }
 
 impl Outgoing {
-    /// Adds the commands of one step. `previous` is the sequence of the last published status, and is moved on.
-    pub fn add(&mut self, origin: &Origin<'_>, commands: Vec<Command>, previous: &mut u64) {
+    /// Adds the commands of one step. `published` is the position of the last published status, and is moved on.
+    pub fn add(&mut self, cause: &Cause<'_>, commands: Vec<Command>, published: &mut Position) {
         let mut named: HashMap<String, usize> = HashMap::new();
         for command in commands {
-            let mut id = format!("{}:{}:{}", origin.workflow.uid, origin.cause, name_of(&command));
+            let mut id = format!("{}:{}:{}", cause.workflow.uid, cause.id, name_of(&command));
             let before = named.entry(id.clone()).or_default();
             if *before > 0 {
                 // More of a kind for one node, such as the claims of a workflow, come in the order of its spec.
@@ -49,13 +50,13 @@ impl Outgoing {
             *before += 1;
             match command {
                 Command::Cluster { node_id, command } => {
-                    let WorkflowKey { uid, namespace, name } = origin.workflow.clone();
+                    let WorkflowKey { uid, namespace, name } = cause.workflow.clone();
                     let node_id = node_id.to_string();
-                    let subject = subject::Command { shard: origin.shard, uid: uid.clone(), node: node_id.clone() };
+                    let subject = subject::Command { shard: cause.shard, uid: uid.clone(), node: node_id.clone() };
                     let message = CommandMessage {
                         schema: SCHEMA,
-                        at: origin.at,
-                        epoch: origin.epoch,
+                        at: cause.at,
+                        epoch: cause.epoch,
                         namespace,
                         workflow: name,
                         workflow_uid: uid,
@@ -72,9 +73,9 @@ impl Outgoing {
                     self.lookups.insert(key, id);
                 }
                 Command::Publish(status) => {
-                    let sequence = status.observed_sequence;
-                    self.messages.extend(events(origin, &id, *status, *previous));
-                    *previous = sequence;
+                    let previous = *published;
+                    *published = previous.next(status.observed_sequence);
+                    self.messages.extend(events(cause, &id, *status, previous, *published));
                 }
             }
         }
@@ -97,29 +98,30 @@ fn traced(mut message: Publish) -> Publish {
     message
 }
 
-/// The CloudEvents of one step.
-fn events(origin: &Origin<'_>, id: &str, status: StatusChanged, previous: u64) -> Vec<Publish> {
+/// The CloudEvents of one step, at `position` behind `previous`.
+fn events(cause: &Cause<'_>, id: &str, status: StatusChanged, previous: Position, position: Position) -> Vec<Publish> {
     let parts = cut(status, PART_BYTES_MAX);
     let is_whole = parts.len() == 1;
     let messages = parts.into_iter().enumerate().map(|(part, status)| {
         let id = if is_whole { id.to_owned() } else { format!("{id}.{part}") };
-        let WorkflowKey { uid, namespace, name } = origin.workflow;
+        let WorkflowKey { uid, namespace, name } = cause.workflow;
         let kind = status.event_type();
         let subject = subject::Event {
-            shard: origin.shard,
+            shard: cause.shard,
             namespace: namespace.clone(),
             uid: uid.clone(),
             kind: kind.to_owned(),
         };
         let payload = serde_json::to_vec(&status).expect("messages have string keys only");
         traced(Publish::new(Stream::Events, subject.to_string(), &id, payload))
+            .header(HEADER_POSITION, position.to_string())
             .header(HEADER_PREVIOUS, previous.to_string())
             .header(HEADER_PART, part.to_string())
             .header("ce-specversion", "1.0")
             .header("ce-id", id)
             .header("ce-source", format!("/argosy/{namespace}/workflows/{name}"))
             .header("ce-type", format!("io.argosy.workflow.{kind}"))
-            .header("ce-time", origin.at.to_string())
+            .header("ce-time", cause.at.to_string())
             .header("content-type", "application/json")
     });
     messages.collect()
@@ -221,17 +223,16 @@ mod tests {
     #[test]
     fn equal_steps_give_equal_ids() {
         let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
-        let origin =
-            || Origin { workflow: &workflow, shard: 0, epoch: 1, cause: "7".into(), at: Timestamp::UNIX_EPOCH };
+        let cause = || Cause { workflow: &workflow, shard: 0, epoch: 1, id: "7".into(), at: Timestamp::UNIX_EPOCH };
         let commands = || {
             let status = StatusChanged { observed_sequence: 7, ..StatusChanged::default() };
             let stop = argosy_api::message::ClusterCommand::StopPod { name: "p".into() };
             vec![Command::Cluster { node_id: "n".into(), command: stop }, Command::Publish(Box::new(status))]
         };
         let stamp = || {
-            let (mut out, mut previous) = (Outgoing::default(), 3);
-            out.add(&origin(), commands(), &mut previous);
-            assert_eq!(previous, 7);
+            let (mut out, mut previous) = (Outgoing::default(), Position::step(3));
+            out.add(&cause(), commands(), &mut previous);
+            assert_eq!(previous, Position::step(7));
             out.messages
         };
         assert_eq!(stamp(), stamp());
@@ -243,8 +244,12 @@ mod tests {
             Command::Cluster { node_id: "w".into(), command: object }
         };
         let [mut one, mut other] = [Outgoing::default(), Outgoing::default()];
-        one.add(&origin(), commands().into_iter().chain([create(0), create(1)]).collect(), &mut 3);
-        other.add(&origin(), [create(0), create(1)].into_iter().chain(commands().into_iter().rev()).collect(), &mut 3);
+        one.add(&cause(), commands().into_iter().chain([create(0), create(1)]).collect(), &mut Position::step(3));
+        other.add(
+            &cause(),
+            [create(0), create(1)].into_iter().chain(commands().into_iter().rev()).collect(),
+            &mut Position::step(3),
+        );
         let told = |out: Outgoing| out.messages.into_iter().map(|m| (m.id, m.payload)).collect::<BTreeMap<_, _>>();
         assert_eq!(told(one), told(other));
         assert_eq!(stamp()[1].headers[HEADER_PREVIOUS], "3");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_actor::{Host, WorkflowKey};
-use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
+use argosy_api::message::Observed;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -64,7 +64,7 @@ impl Timers {
             let due = self.armed.lock().by_due.keys().next().map(|(due, ..)| *due);
             let sleep = async {
                 match due {
-                    Some(due) => tokio::time::sleep_until(self.host.clock.instant_of(due)).await,
+                    Some(due) => self.host.clock.sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };
@@ -85,9 +85,8 @@ impl Timers {
             armed.by_due.keys().take_while(|(due, ..)| *due <= now).take(BATCH).cloned().collect()
         };
         let messages = due.iter().map(|(due, workflow, key)| {
-            let message = ObservedMessage { schema: SCHEMA, at: now, body: Observed::TimerFired { key: key.clone() } };
-            let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-            self.host.observed(workflow, format!("{}:timer:{key}:{due}", workflow.uid), payload)
+            let id = format!("{}:timer:{key}:{due}", workflow.uid);
+            self.host.fact(workflow, id, Observed::TimerFired { key: key.clone() })
         });
         if let Err(error) = self.host.publish(messages.collect()).await {
             metrics::POISON.inc();

@@ -15,8 +15,15 @@ pub(crate) static REJECTED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_rejected_total", "Writes that the API refused as they were"));
 pub(crate) static GAPS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_gaps_total", "Events put back because one before them had not come"));
-pub(crate) static POISON: LazyLock<IntCounter> =
-    LazyLock::new(|| counter("argosy_status_poison_total", "Events that cannot be read"));
+pub(crate) static GAPS_PASSED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_status_gaps_passed_total", "Events folded though one before them never came: something was lost")
+});
+pub(crate) static QUARANTINED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_status_quarantined_total",
+        "Workflows put out of service because their status cannot be read or written",
+    )
+});
 pub(crate) static WRITE_SECONDS: LazyLock<Histogram> =
     LazyLock::new(|| seconds("argosy_status_write_seconds", "Duration of a write, waiting for the budget included"));
 pub(crate) static EXPIRED: LazyLock<IntCounter> =

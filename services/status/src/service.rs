@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Feed, Host, Owned, Router, Settings, WorkflowKey, own_shards};
-use argosy_api::message::StatusChanged;
+use argosy_actor::{
+    Failure, Host, Owned, Routed, Router, Settings, TokenBucket, WhenFull, WorkflowKey, feed, own_shards,
+};
+use argosy_api::message::{SCHEMA, StatusChanged};
 use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::{Folds, Inbound};
-use crate::budget::Budget;
-use crate::{expire, metrics};
+use crate::actor::{Inbound, Projections};
+use crate::expire;
 
 /// What a former owner took and did not write comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Events that wait for their write, per shard.
 const PENDING_MAX: usize = 16_384;
+/// An event of a newer schema is handed out again after this: a newer process may know it.
+const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
 /// Settings of the status service; each has a default.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,16 +44,16 @@ impl Default for Options {
     }
 }
 
-/// What the folds share.
-pub(crate) struct Surroundings {
+/// What the projections share.
+pub(crate) struct Context {
     pub host: Host,
     pub client: kube::Client,
     pub options: Options,
-    pub budget: Budget,
+    pub budget: TokenBucket,
 }
 
-impl Surroundings {
-    /// After so long without news a fold leaves memory.
+impl Context {
+    /// After so long without news a projection leaves memory.
     pub fn idle(&self) -> Duration {
         Duration::from_secs(60)
     }
@@ -68,57 +71,46 @@ impl Surroundings {
 
 /// The status service.
 pub struct Service {
-    around: Arc<Surroundings>,
+    context: Arc<Context>,
 }
 
 impl Service {
     /// A status service that writes through `client`.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
-        let budget = Budget::new(options.status_writes_per_sec);
-        Self { around: Arc::new(Surroundings { host, client, options, budget }) }
+        let budget = TokenBucket::new(options.status_writes_per_sec);
+        Self { context: Arc::new(Context { host, client, options, budget }) }
     }
 
-    /// Owns shards and folds their events until `shutdown`.
+    /// Owns shards and writes what their events say until `shutdown`.
     ///
-    /// Errors: a panic outside of any fold.
+    /// Errors: a panic outside of any projection.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
-        let settings = Settings { ttl: Duration::from_secs(self.around.options.status_lease_secs) };
-        let host = self.around.host.clone();
+        let settings = Settings { ttl: Duration::from_secs(self.context.options.status_lease_secs) };
+        let host = self.context.host.clone();
         let work = Arc::new(move |owned| {
-            let around = Arc::clone(&self.around);
-            Box::pin(work(around, owned)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+            let context = Arc::clone(&self.context);
+            Box::pin(work(context, owned)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         });
         own_shards(&host, "status", &settings, shutdown, work).await
     }
 }
 
-async fn work(around: Arc<Surroundings>, owned: Owned) -> Result<(), Failure> {
+async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
     let stop = owned.stop.child_token();
     let _ends = stop.clone().drop_guard();
-    let router = Router::new(Folds(Arc::clone(&around)), stop.clone());
+    let host = context.host.clone();
+    let router = Router::new("status", Projections(Arc::clone(&context)), stop.clone());
+    let mut spec = ConsumerSpec::new(Stream::Events, consumer_of(owned.shard), subject::Event::of_shard(owned.shard));
+    (spec.ack_wait, spec.max_ack_pending) = (ACK_WAIT, PENDING_MAX);
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Ok(()),
-        result = feed(&around.host, &owned, &router) => result,
-        () = expire::expire(&around.host, owned.shard, around.events_keep()) => Ok(()),
+        result = feed(&host, &owned, spec, &router, WhenFull::Again, route) => result,
+        () = expire::expire(&host, owned.shard, context.events_keep()) => Ok(()),
     };
     stop.cancel();
     router.join().await;
     result
-}
-
-async fn feed(host: &Host, owned: &Owned, router: &Router<Folds>) -> Result<(), Failure> {
-    let mut spec = ConsumerSpec::new(Stream::Events, consumer_of(owned.shard), subject::Event::of_shard(owned.shard));
-    spec.max_ack_pending = PENDING_MAX;
-    spec.ack_wait = ACK_WAIT;
-    let mut feed = Feed::new(host.bus.consume(spec).await?, owned.leave.clone());
-    while let Some(batch) = feed.next().await? {
-        for delivery in batch {
-            route(router, delivery).await?;
-        }
-    }
-    router.drain().await;
-    Ok(())
 }
 
 /// Name of the durable consumer of a shard.
@@ -126,28 +118,20 @@ pub(crate) fn consumer_of(shard: u16) -> String {
     format!("status-{shard}")
 }
 
-async fn route(router: &Router<Folds>, delivery: Delivery) -> Result<(), Failure> {
+fn route(delivery: Delivery) -> Routed<Projections> {
     let Ok(subject) = delivery.message.subject.parse::<subject::Event>() else {
-        metrics::POISON.inc();
-        return Ok(delivery.term().await?);
+        return Routed::Poison(delivery, "the subject is no event's".to_owned());
     };
     if subject.uid.is_empty() {
         // A new owner's claim to the shard.
-        return Ok(delivery.ack().await?);
+        return Routed::Done(delivery);
     }
     match serde_json::from_slice::<StatusChanged>(&delivery.message.payload) {
+        Ok(change) if change.schema > SCHEMA => Routed::Later(delivery, NEWER_PAUSE),
         Ok(change) => {
             let key = WorkflowKey { uid: subject.uid, namespace: subject.namespace, name: change.workflow.clone() };
-            Ok(router.send(&key, Inbound { delivery, change }).await?)
+            Routed::To(key, Inbound { delivery, change })
         }
-        Err(error) => {
-            metrics::POISON.inc();
-            tracing::error!(
-                subject = delivery.message.subject,
-                error = &error as &dyn std::error::Error,
-                "event cannot be read"
-            );
-            Ok(delivery.term().await?)
-        }
+        Err(error) => Routed::Poison(delivery, format!("not an event: {error}")),
     }
 }

@@ -96,8 +96,8 @@ impl Seen {
 
 /// A hash of the object less its status and less what the status service writes into its metadata.
 fn rest_of(object: &DynamicObject) -> u64 {
-    let own_labels = [labels::PHASE, labels::COMPLETED];
-    let own_annotations = [labels::WATERMARK, labels::POD_NAME_FORMAT];
+    let own_labels = [labels::PHASE, labels::COMPLETED, labels::QUARANTINED];
+    let own_annotations = [labels::WATERMARK, labels::POD_NAME_FORMAT, labels::QUARANTINE_REASON];
     let without = |map: Option<&BTreeMap<String, String>>, own: &[&str]| -> BTreeMap<String, String> {
         map.into_iter()
             .flatten()
@@ -126,7 +126,7 @@ mod tests {
     fn object(spec: Value, status: Value, watermark: Option<u64>) -> DynamicObject {
         let mut annotations = json!({});
         if let Some(digest) = watermark {
-            annotations[labels::WATERMARK] = json!(Watermark { sequence: 1, digest }.to_string());
+            annotations[labels::WATERMARK] = json!(Watermark { sequence: 1, additions: 0, digest }.to_string());
         }
         let value = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
             "metadata": {"name": "w", "namespace": "ns", "uid": "u1", "annotations": annotations}, "spec": spec, "status": status});

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argosy_actor::{Backoff, Host, WorkflowKey, api, sight};
-use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
+use argosy_api::message::Observed;
 use argosy_bus::Publish;
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
@@ -141,9 +141,7 @@ impl Service {
 
     fn deleted(&self, key: &WorkflowKey, reports: &mut Vec<Publish>) {
         metrics::REPORTS.with_label_values(&["deleted"]).inc();
-        let message = ObservedMessage { schema: SCHEMA, at: self.host.clock.now(), body: Observed::WorkflowDeleted };
-        let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-        reports.push(self.host.observed(key, format!("{}:deleted", key.uid), payload));
+        reports.push(self.host.fact(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted));
     }
 
     async fn publish(&self, reports: Vec<Publish>) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! How the Kubernetes API answers, and the kinds that services speak of.
 
 use argosy_api::v1alpha1::Workflow;
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta};
 use kube::core::GroupVersionKind;
 
 use crate::{Backoff, Failure, WorkflowKey, compressed};
@@ -17,11 +17,17 @@ pub enum Answer {
     Conflict,
     /// Refused for good: the request will never be accepted as it is.
     Rejected,
+    /// Refused for now, for a reason of this object or its namespace: a quota is full. Others are not concerned.
+    Busy,
     /// No answer, or one that asks to come again.
     Transient,
 }
 
-/// Classifies an error.
+fn is_quota_conflict(message: &str) -> bool {
+    message.contains("Operation cannot be fulfilled on resourcequota")
+}
+
+/// Classifies an error. What counts as passing follows Argo `util/errors/errors.go`.
 pub fn answer(error: &kube::Error) -> Answer {
     let kube::Error::Api(status) = error else {
         return match error {
@@ -32,9 +38,17 @@ pub fn answer(error: &kube::Error) -> Answer {
     match (status.code, status.reason.as_str()) {
         (404, _) => Answer::NotFound,
         (409, "AlreadyExists") => Answer::AlreadyExists,
+        // Two requests counted against one ResourceQuota at a time. The object was not looked at.
+        (409, _) if is_quota_conflict(&status.message) => Answer::Busy,
         (409, _) => Answer::Conflict,
-        // Quotas free up. Source: Argo `util/errors/errors.go`.
-        (403, _) if status.message.contains("exceeded quota") => Answer::Transient,
+        // Quotas free up, and namespaces that are being made get their service account soon.
+        (403, _) if status.message.contains("exceeded quota") => Answer::Busy,
+        (403, _) if status.message.contains("error looking up service account") => Answer::Busy,
+        (429, _) => Answer::Transient,
+        // A webhook that fails concerns only what it is asked about.
+        (500.., _) if status.message.contains("failed calling webhook") => Answer::Busy,
+        // Not the server's trouble but the object's: it is larger than etcd takes.
+        (500.., _) if status.message.contains("request is too large") => Answer::Rejected,
         (400 | 403 | 405 | 413 | 415 | 422, _) => Answer::Rejected,
         _ => Answer::Transient,
     }
@@ -70,6 +84,11 @@ pub fn to_json(object: &DynamicObject) -> Result<serde_json::Value, serde_json::
     serde_json::to_value(object)
 }
 
+/// Whether the nodes of a status are kept as compressed text.
+pub fn has_compressed_nodes(status: &serde_json::Value) -> bool {
+    status.get("compressedNodes").and_then(serde_json::Value::as_str).is_some_and(|text| !text.is_empty())
+}
+
 /// An object cannot be read as a Workflow.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +99,9 @@ pub enum Unreadable {
     /// Its nodes cannot be decompressed.
     #[error("read its compressed nodes")]
     Compressed(#[from] compressed::Error),
+    /// The process ends.
+    #[error("the process ends")]
+    Stopped,
 }
 
 /// The object as Argo's type, with its nodes decompressed. List items come without `apiVersion` and `kind`; they are
@@ -100,17 +122,52 @@ pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, Unreadable> {
     Ok(workflow)
 }
 
+/// The object as Argo's type; a large one is read off the runtime's own threads.
+///
+/// Errors: as [`to_workflow`].
+pub async fn read_workflow(object: DynamicObject) -> Result<Workflow, Unreadable> {
+    let nodes = object.data.pointer("/status/compressedNodes").and_then(serde_json::Value::as_str);
+    if nodes.is_none_or(|text| text.len() < LARGE) {
+        return to_workflow(&object);
+    }
+    match tokio::task::spawn_blocking(move || to_workflow(&object)).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Unreadable::Stopped),
+        },
+    }
+}
+
+/// Bytes of compressed nodes from which on reading them takes milliseconds.
+const LARGE: usize = 64 * 1024;
+
+/// The object's metadata, from the API. `None`: it is gone, or another of its name. A failure that may pass is tried again
+/// until it does.
+/// Errors: a refusal for good.
+pub async fn get_metadata(client: &kube::Client, key: &WorkflowKey) -> Result<Option<ObjectMeta>, Failure> {
+    let api = workflows(client, &key.namespace);
+    let metadata = insist(key, || api.get_metadata_opt(&key.name)).await?.map(|object| object.metadata);
+    Ok(metadata.filter(|metadata| metadata.uid.as_deref() == Some(&key.uid)))
+}
+
 /// The object, from the API. `None`: it is gone, or another of its name. A failure that may pass is tried again until it does.
 /// Errors: a refusal for good.
 pub async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
     let api = workflows(client, &key.namespace);
+    let object = insist(key, || api.get_opt(&key.name)).await?;
+    Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)))
+}
+
+/// Asks until there is an answer that stays.
+async fn insist<T, F: Future<Output = Result<T, kube::Error>>>(
+    key: &WorkflowKey,
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
     let mut backoff = Backoff::short();
     loop {
-        match api.get_opt(&key.name).await {
-            Ok(object) => {
-                return Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)));
-            }
-            Err(error) if answer(&error) == Answer::Transient => {
+        match ask().await {
+            Err(error) if matches!(answer(&error), Answer::Transient | Answer::Busy) => {
                 tracing::warn!(
                     workflow.uid = key.uid,
                     error = &error as &dyn std::error::Error,
@@ -118,7 +175,42 @@ pub async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<Dyna
                 );
                 backoff.wait().await;
             }
-            Err(error) => return Err(error.into()),
+            result => return Ok(result?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(code: u16, reason: &str, message: &str) -> Answer {
+        let status = kube::core::Status { reason: reason.into(), code, ..kube::core::Status::failure(message, reason) };
+        answer(&kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn refusals_that_pass_are_told_from_those_that_do_not() {
+        for (code, reason, message, expected) in [
+            (404, "NotFound", "", Answer::NotFound),
+            (409, "AlreadyExists", "", Answer::AlreadyExists),
+            (409, "Conflict", "the object has been modified", Answer::Conflict),
+            (
+                409,
+                "Conflict",
+                "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified",
+                Answer::Busy,
+            ),
+            (403, "Forbidden", "pods \"p\" is forbidden: exceeded quota: q, requested: pods=1", Answer::Busy),
+            (403, "Forbidden", "pods \"p\" is forbidden: error looking up service account ns/x", Answer::Busy),
+            (403, "Forbidden", "User \"u\" cannot create resource", Answer::Rejected),
+            (500, "InternalError", "failed calling webhook \"w\": timeout", Answer::Busy),
+            (500, "InternalError", "etcdserver: request is too large", Answer::Rejected),
+            (422, "Invalid", "", Answer::Rejected),
+            (429, "TooManyRequests", "", Answer::Transient),
+            (503, "ServiceUnavailable", "", Answer::Transient),
+        ] {
+            assert_eq!(class(code, reason, message), expected, "{code} {reason} {message}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_bus::{Bus, Class, Lease};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,14 @@ impl Hold {
     pub async fn run(self, lease: Lease) -> Ended {
         let since = Instant::now();
         let (stop, name) = (CancellationToken::new(), lease.name.clone());
-        let owned = Owned { shard: self.shard, lease: lease.clone(), leave: self.leave.clone(), stop: stop.clone() };
+        let until = Arc::new(Mutex::new(lease.expires));
+        let owned = Owned {
+            shard: self.shard,
+            lease: lease.clone(),
+            until: Arc::clone(&until),
+            leave: self.leave.clone(),
+            stop: stop.clone(),
+        };
         let work = (self.work)(owned);
         let worked = async {
             let result = work.await;
@@ -44,7 +52,7 @@ impl Hold {
             result
         };
         let kept = async {
-            let last = self.keep(lease, &stop).await;
+            let last = self.keep(lease, &until, &stop).await;
             stop.cancel();
             last
         };
@@ -78,7 +86,7 @@ impl Hold {
     }
 
     /// Renews until it is lost or `stop`; gives back the last that was had.
-    async fn keep(&self, mut lease: Lease, stop: &CancellationToken) -> Lease {
+    async fn keep(&self, mut lease: Lease, until: &Mutex<Instant>, stop: &CancellationToken) -> Lease {
         loop {
             let pause = if lease.is_valid() { self.ttl / 3 } else { Duration::ZERO };
             tokio::select! {
@@ -96,7 +104,10 @@ impl Hold {
                 renewed = self.bus.renew(&lease) => renewed,
             };
             match renewed {
-                Ok(renewed) => lease = renewed,
+                Ok(renewed) => {
+                    *until.lock() = renewed.expires;
+                    lease = renewed;
+                }
                 Err(error) if error.class() == Class::Transient => tokio::time::sleep(self.ttl / 20).await,
                 Err(error) => {
                     tracing::warn!(lease = lease.name, error = &error as &dyn std::error::Error, "lease lost");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
 use argosy_bus::{Ack, Bus, Class, Error, Message, Publish, Stream, shard_of, subject};
 
 use crate::{Backoff, Clock};
@@ -12,9 +13,16 @@ pub const HEADER_NAMESPACE: &str = "argosy-namespace";
 /// Header of OBSERVED messages: the workflow's name.
 pub const HEADER_WORKFLOW: &str = "argosy-workflow";
 
-/// Header of EVENTS: the OBSERVED sequence of the workflow's event before this one, 0 for the first. A reader that has
-/// not seen that one has missed something.
+/// Header of EVENTS: the position of this change among those of its workflow, `<OBSERVED sequence>[+<additions>]`.
+pub const HEADER_POSITION: &str = "argosy-position";
+
+/// Header of EVENTS: the position of the workflow's change before this one, 0 for the first. A reader that has not seen that
+/// one has missed something.
 pub const HEADER_PREVIOUS: &str = "argosy-previous";
+
+/// Uid in the subject of an OBSERVED message that speaks of a whole shard: its pods have been listed anew, so that their
+/// watcher may have missed the end of some. No object has this uid.
+pub const PODS_LISTED: &str = "pods-listed";
 
 /// Header of EVENTS: the place of the message among those that its step was cut into, from 0.
 pub const HEADER_PART: &str = "argosy-part";
@@ -57,6 +65,20 @@ impl Host {
                 result => return result,
             }
         }
+    }
+
+    /// A fact for a workflow's log, seen now. `id` is taken as it is.
+    pub fn fact(&self, key: &WorkflowKey, id: String, body: Observed) -> Publish {
+        let message = ObservedMessage { schema: SCHEMA, at: self.clock.now(), body };
+        let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+        self.observed(key, id, payload)
+    }
+
+    /// Appends a fact to a workflow's log, and tries again for as long as the bus does not answer.
+    ///
+    /// Errors: those that a repeat does not mend.
+    pub async fn report(&self, key: &WorkflowKey, id: String, body: Observed) -> Result<(), Error> {
+        self.publish(vec![self.fact(key, id, body)]).await.map(|_| ())
     }
 
     /// A message for a workflow's log. `id` is taken as it is.

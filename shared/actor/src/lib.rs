@@ -4,19 +4,23 @@ pub mod api;
 mod backoff;
 mod clock;
 pub mod compressed;
+mod failure;
 mod feed;
 mod hold;
 mod host;
+mod metrics;
+mod rate;
 mod router;
 mod shards;
 pub mod sight;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
-pub use feed::Feed;
-pub use host::{HEADER_NAMESPACE, HEADER_PART, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, WorkflowKey};
-pub use router::{Actor, Factory, Next, Router, Stopped};
+pub use failure::Failure;
+pub use feed::{Routed, WhenFull, feed, poison};
+pub use host::{
+    HEADER_NAMESPACE, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, PODS_LISTED, WorkflowKey,
+};
+pub use rate::TokenBucket;
+pub use router::{Actor, FAILURES_MAX, Factory, Inbound, MessageOf, Next, Offer, Router, Stopped};
 pub use shards::{Owned, Settings, Work, own_shards};
-
-/// Why an actor or a shard's work gave up; it is logged, counted and started again.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;

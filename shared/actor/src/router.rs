@@ -1,28 +1,64 @@
 //! Keyed actors: one per key, each with a bounded mailbox; built on the first message, gone when it says so, built again
-//! when it fails.
+//! when it fails, and put out of service when it fails again and again for reasons of its own.
+//!
+//! Nothing here ever waits for one actor on behalf of another: a full mailbox is an answer, not a pause.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use argosy_bus::Delivery;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Backoff, Failure};
+use crate::failure::{self, chain};
+use crate::{Backoff, Failure, metrics};
 
-/// Messages that wait for one actor; a sender waits while it is full.
+/// Messages that wait for one actor by default.
 const MAILBOX: usize = 256;
 /// Messages handed over at once.
 const BATCH: usize = 64;
+/// Failures in a row, none of which passes by itself, after which an actor is put out of service.
+pub const FAILURES_MAX: u32 = 5;
+
+/// A message that an actor is sent.
+pub trait Inbound: Send + 'static {
+    /// What tells it from other messages on the bus: its sequence. A message that is still queued, or in hand, is not queued
+    /// again when it is delivered again. `None` for one that does not come from the bus.
+    fn sequence(&self) -> Option<u64>;
+
+    /// The delivery that brought it, to be answered; `None` for one that does not come from the bus.
+    fn into_delivery(self) -> Option<Delivery>;
+}
+
+impl Inbound for Delivery {
+    fn sequence(&self) -> Option<u64> {
+        Some(self.message.sequence)
+    }
+
+    fn into_delivery(self) -> Option<Delivery> {
+        Some(self)
+    }
+}
+
+impl<T: Inbound> Inbound for Box<T> {
+    fn sequence(&self) -> Option<u64> {
+        T::sequence(self)
+    }
+
+    fn into_delivery(self) -> Option<Delivery> {
+        T::into_delivery(*self)
+    }
+}
 
 /// What an actor does after it was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +73,7 @@ pub enum Next {
 #[async_trait]
 pub trait Actor: Send + 'static {
     /// What is sent to it.
-    type Message: Send + 'static;
+    type Message: Inbound;
 
     /// Deals with messages, in order of arrival. Never empty. An error, or a panic, drops the actor, which is built anew.
     async fn handle(&mut self, batch: Vec<Self::Message>) -> Result<(), Failure>;
@@ -47,6 +83,17 @@ pub trait Actor: Send + 'static {
 
     /// The time of [`Actor::wake_at`] has come and no message waits.
     async fn wake(&mut self) -> Result<Next, Failure>;
+
+    /// Messages for this actor were acknowledged without being handed over, as its mailbox was full: it reads them where they
+    /// are kept. Called only for actors whose sender calls [`Router::skip`].
+    async fn catch_up(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Whoever tells this actor of the world may have missed something: it asks. Called after [`Router::poke`].
+    async fn poke(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Nothing more will come, as another process takes over: what was put off has to be done now. Does nothing unless an
     /// actor has something to put off.
@@ -68,12 +115,25 @@ pub trait Factory: Send + Sync + 'static {
 
     /// Deals with messages for which there is no actor; with none when it was only touched.
     async fn refuse(&self, key: &Self::Key, batch: Vec<<Self::Actor as Actor>::Message>) -> Result<(), Failure>;
+
+    /// The actor has failed `failures` times in a row, lately for `reason`. Puts it out of service in such a way that
+    /// [`Factory::build`] finds nothing to build from then on, and says so with true. Asked again after each further failure.
+    async fn quarantine(&self, key: &Self::Key, failures: u32, reason: &str) -> Result<bool, Failure> {
+        let _ = (key, failures, reason);
+        Ok(false)
+    }
+
+    /// Messages that may wait for one actor. Less than what the consumer behind it hands out, or one actor could hold all.
+    fn mailbox(&self) -> usize {
+        MAILBOX
+    }
 }
 
-type MessageOf<F> = <<F as Factory>::Actor as Actor>::Message;
+/// What the actors of a factory are sent.
+pub type MessageOf<F> = <<F as Factory>::Actor as Actor>::Message;
 
 /// The router has been stopped.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the actors have been stopped")]
 pub struct Stopped;
 
@@ -89,6 +149,7 @@ impl<F: Factory> Clone for Router<F> {
 }
 
 struct Shared<F: Factory> {
+    name: &'static str,
     factory: F,
     mailboxes: Mutex<BTreeMap<F::Key, Mailbox<MessageOf<F>>>>,
     /// Numbers the incarnations, so that an actor removes only its own mailbox.
@@ -103,12 +164,37 @@ struct Shared<F: Factory> {
 struct Mailbox<M> {
     incarnation: u64,
     sender: mpsc::Sender<M>,
+    state: Arc<MailboxState>,
+}
+
+/// What sender and actor know of a mailbox besides its messages.
+#[derive(Default)]
+struct MailboxState {
+    /// Sequences that are queued or in hand.
+    in_flight: Mutex<BTreeSet<u64>>,
+    /// Messages were acknowledged that the actor has to read for itself.
+    skipped: AtomicBool,
+    /// Somebody wants the actor to ask how the world is.
+    poked: Notify,
+}
+
+/// What became of an offered message.
+#[derive(Debug)]
+pub enum Offer<M> {
+    /// It is queued.
+    Taken,
+    /// The same message is queued, or in hand, since an earlier delivery.
+    Known,
+    /// The mailbox is full.
+    Full(M),
 }
 
 impl<F: Factory> Router<F> {
-    /// Without actors yet. They end when `stop` is cancelled, at their next await point.
-    pub fn new(factory: F, stop: CancellationToken) -> Self {
+    /// Without actors yet. They end when `stop` is cancelled, at their next await point. `name` says in metrics what the
+    /// actors are.
+    pub fn new(name: &'static str, factory: F, stop: CancellationToken) -> Self {
         let shared = Shared {
+            name,
             factory,
             mailboxes: Mutex::new(BTreeMap::new()),
             incarnation: AtomicU64::new(0),
@@ -120,21 +206,51 @@ impl<F: Factory> Router<F> {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Sends, and waits while the mailbox is full.
+    /// Queues the message for its actor; never waits.
     ///
     /// Errors: `Stopped`; the message is lost.
-    pub async fn send(&self, key: &F::Key, mut message: MessageOf<F>) -> Result<(), Stopped> {
+    pub fn offer(&self, key: &F::Key, message: MessageOf<F>) -> Result<Offer<MessageOf<F>>, Stopped> {
+        let mut message = message;
         loop {
             if self.is_stopped() {
                 return Err(Stopped);
             }
-            let sender = self.mailbox(key);
-            match sender.send(message).await {
-                Ok(()) => return Ok(()),
+            let (sender, state) = self.mailbox(key);
+            let sequence = message.sequence();
+            if let Some(sequence) = sequence
+                && !state.in_flight.lock().insert(sequence)
+            {
+                return Ok(Offer::Known);
+            }
+            let back = match sender.try_send(message) {
+                Ok(()) => return Ok(Offer::Taken),
+                Err(back) => back,
+            };
+            if let Some(sequence) = sequence {
+                state.in_flight.lock().remove(&sequence);
+            }
+            match back {
+                mpsc::error::TrySendError::Full(back) => return Ok(Offer::Full(back)),
                 // It passivated in between: the next turn builds a new one.
-                Err(mpsc::error::SendError(back)) => message = back,
+                mpsc::error::TrySendError::Closed(back) => message = back,
             }
         }
+    }
+
+    /// Has the actor read for itself what is kept behind the last message that it was handed: its mailbox was full.
+    ///
+    /// Errors: `Stopped`.
+    pub fn skip(&self, key: &F::Key) -> Result<(), Stopped> {
+        if self.is_stopped() {
+            return Err(Stopped);
+        }
+        self.mailbox(key).1.skipped.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Has every actor that lives ask how the world is, see [`Actor::poke`].
+    pub fn poke(&self) {
+        self.shared.mailboxes.lock().values().for_each(|mailbox| mailbox.state.poked.notify_one());
     }
 
     /// Builds the actor if it does not live, without a message for it.
@@ -146,6 +262,11 @@ impl<F: Factory> Router<F> {
         }
         self.mailbox(key);
         Ok(())
+    }
+
+    /// What the actors are, in metrics.
+    pub fn name(&self) -> &'static str {
+        self.shared.name
     }
 
     /// Keys of the actors that live.
@@ -181,17 +302,19 @@ impl<F: Factory> Router<F> {
         self.shared.tasks.wait().await;
     }
 
-    fn mailbox(&self, key: &F::Key) -> mpsc::Sender<MessageOf<F>> {
+    fn mailbox(&self, key: &F::Key) -> (mpsc::Sender<MessageOf<F>>, Arc<MailboxState>) {
         let mut mailboxes = self.shared.mailboxes.lock();
         if let Some(mailbox) = mailboxes.get(key).filter(|mailbox| !mailbox.sender.is_closed()) {
-            return mailbox.sender.clone();
+            return (mailbox.sender.clone(), Arc::clone(&mailbox.state));
         }
-        let (sender, receiver) = mpsc::channel(MAILBOX);
+        let (sender, receiver) = mpsc::channel(self.shared.factory.mailbox().max(1));
         let incarnation = self.shared.incarnation.fetch_add(1, Ordering::Relaxed);
-        mailboxes.insert(key.clone(), Mailbox { incarnation, sender: sender.clone() });
-        let run = Run { shared: Arc::clone(&self.shared), key: key.clone(), incarnation, receiver, actor: None };
+        let state = Arc::<MailboxState>::default();
+        mailboxes.insert(key.clone(), Mailbox { incarnation, sender: sender.clone(), state: Arc::clone(&state) });
+        let shared = Arc::clone(&self.shared);
+        let run = Run { shared, key: key.clone(), incarnation, receiver, state: Arc::clone(&state), actor: None };
         self.shared.tasks.spawn(run.run());
-        sender
+        (sender, state)
     }
 }
 
@@ -200,6 +323,7 @@ struct Run<F: Factory> {
     key: F::Key,
     incarnation: u64,
     receiver: mpsc::Receiver<MessageOf<F>>,
+    state: Arc<MailboxState>,
     actor: Option<F::Actor>,
 }
 
@@ -216,26 +340,56 @@ impl<F: Factory> Run<F> {
 
     async fn live(&mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(60));
-        let mut batch = Vec::new();
+        let mut failures = 0;
         loop {
-            match self.turn(&mut batch).await {
-                Ok(Next::Continue) => backoff.reset(),
+            match self.turn().await {
+                Ok(Next::Continue) => {
+                    backoff.reset();
+                    failures = 0;
+                }
                 Ok(Next::Stop) => {
                     self.remove();
                     self.receiver.close();
                     // What slipped in before the mailbox closed goes to the next incarnation.
                     let router = Router { shared: Arc::clone(&self.shared) };
                     while let Ok(message) = self.receiver.try_recv() {
-                        if router.send(&self.key, message).await.is_err() {
+                        // A message that finds the next mailbox full comes again after its time to acknowledge.
+                        if router.offer(&self.key, message).is_err() {
                             return;
                         }
                     }
+                    if self.state.skipped.load(Ordering::Acquire) {
+                        _ = router.skip(&self.key);
+                    }
                     return;
                 }
-                Err(error) => {
+                Err(failed) => {
                     self.actor = None;
                     self.shared.failures.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(key = ?self.key, error, "actor failed, it is built again");
+                    metrics::FAILURES.with_label_values(&[self.shared.name]).inc();
+                    if failed.is_panic {
+                        metrics::PANICS.with_label_values(&[self.shared.name]).inc();
+                        tracing::error!(key = ?self.key, error = failed.text, "actor panicked, it is built again");
+                    } else {
+                        tracing::warn!(key = ?self.key, error = failed.text, "actor failed, it is built again");
+                    }
+                    failures += u32::from(!failed.passes);
+                    if failures >= FAILURES_MAX {
+                        let quarantine = self.shared.factory.quarantine(&self.key, failures, &failed.text);
+                        match guarded(quarantine).await {
+                            Ok(true) => {
+                                metrics::QUARANTINED.with_label_values(&[self.shared.name]).inc();
+                                tracing::error!(key = ?self.key, failures, error = failed.text, "put out of service");
+                                backoff.reset();
+                                failures = 0;
+                                continue;
+                            }
+                            Ok(false) => {}
+                            Err(failed) => {
+                                tracing::warn!(key = ?self.key, error = failed.text, "not put out of service, trying again");
+                            }
+                        }
+                    }
                     backoff.wait().await;
                 }
             }
@@ -243,26 +397,38 @@ impl<F: Factory> Run<F> {
     }
 
     /// One message batch, or one wake.
-    async fn turn(&mut self, batch: &mut Vec<MessageOf<F>>) -> Result<Next, String> {
+    async fn turn(&mut self) -> Result<Next, Failed> {
         if self.actor.is_none() {
+            // Building reads all that is kept.
+            self.state.skipped.store(false, Ordering::Release);
             self.actor = guarded(self.shared.factory.build(&self.key)).await?;
         }
+        let mut batch = Vec::new();
         let Some(actor) = &mut self.actor else {
             while let Ok(message) = self.receiver.try_recv() {
                 batch.push(message);
             }
-            guarded(self.shared.factory.refuse(&self.key, std::mem::take(batch))).await?;
+            let sequences = sequences_of(&batch);
+            let refused = guarded(self.shared.factory.refuse(&self.key, batch)).await;
+            self.state.settle(&sequences);
+            refused?;
             return Ok(if self.receiver.is_empty() { Next::Stop } else { Next::Continue });
         };
+        if self.state.skipped.swap(false, Ordering::AcqRel) {
+            guarded(actor.catch_up()).await?;
+        }
         tokio::select! {
             biased;
-            count = self.receiver.recv_many(batch, BATCH) => {
+            count = self.receiver.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
                     return guarded(actor.leave()).await.map(|()| Next::Stop);
                 }
-                guarded(actor.handle(std::mem::take(batch))).await?;
-                Ok(Next::Continue)
+                let sequences = sequences_of(&batch);
+                let handled = guarded(actor.handle(batch)).await;
+                self.state.settle(&sequences);
+                handled.map(|()| Next::Continue)
             }
+            () = self.state.poked.notified() => guarded(actor.poke()).await.map(|()| Next::Continue),
             () = sleep_until(actor.wake_at()) => guarded(actor.wake()).await,
         }
     }
@@ -282,24 +448,36 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// Turns a panic into an error, and an error into its text with all causes.
-async fn guarded<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, String> {
-    match AssertUnwindSafe(future).catch_unwind().await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(chain(&*error)),
-        Err(panic) => Err(format!("panic: {}", panic_text(&*panic))),
+impl MailboxState {
+    /// These are no longer in hand.
+    fn settle(&self, sequences: &[u64]) {
+        let mut in_flight = self.in_flight.lock();
+        for sequence in sequences {
+            in_flight.remove(sequence);
+        }
     }
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+fn sequences_of<M: Inbound>(batch: &[M]) -> Vec<u64> {
+    batch.iter().filter_map(Inbound::sequence).collect()
+}
+
+/// Why a turn of an actor failed.
+struct Failed {
+    /// The error with all its causes, or the text of the panic.
+    text: String,
+    is_panic: bool,
+    /// It may go well the next time though nothing about the actor changes: bus or API did not answer.
+    passes: bool,
+}
+
+/// Turns a panic into an error, and an error into its text with all causes.
+async fn guarded<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failed> {
+    match AssertUnwindSafe(future).catch_unwind().await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Failed { text: chain(&*error), is_panic: false, passes: failure::passes(&*error) }),
+        Err(panic) => Err(Failed { text: format!("panic: {}", panic_text(&*panic)), is_panic: true, passes: false }),
     }
-    text
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_bus::{Error, Lease};
+use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -37,11 +38,27 @@ pub struct Owned {
     pub shard: u16,
     /// The lease as it was taken; its epoch stays, it is renewed elsewhere.
     pub lease: Lease,
+    /// Until when the lease holds, as it is renewed.
+    pub(crate) until: Arc<Mutex<Instant>>,
     /// Cancelled when the shard is to be given away: take nothing new, finish what is in hand, and end.
     pub leave: CancellationToken,
     /// Cancelled when the lease is lost, or when leaving takes too long: whatever acts for the shard must end at once. The
     /// work itself may cancel it when it learns of another owner.
     pub stop: CancellationToken,
+}
+
+impl Owned {
+    /// The shard as it is when `lease` was just taken.
+    pub fn new(shard: u16, lease: Lease) -> Self {
+        let until = Arc::new(Mutex::new(lease.expires));
+        Self { shard, lease, until, leave: CancellationToken::new(), stop: CancellationToken::new() }
+    }
+
+    /// Whether the lease still holds by our own clock. To be asked right before an effect that the bus cannot fence, such as
+    /// a request to the API: a process that was paused finds out here.
+    pub fn holds(&self) -> bool {
+        !self.stop.is_cancelled() && Instant::now() < *self.until.lock()
+    }
 }
 
 /// What is done for a shard while it is owned; ends soon after `leave` or `stop` was cancelled.

@@ -2,23 +2,37 @@
 
 use argosy_api::digest::{self, Watermark};
 use argosy_api::labels;
-use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
+use argosy_api::message::Observed;
 use argosy_api::v1alpha1::WorkflowPhase;
 use argosy_bus::Publish;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 
 use crate::{Host, WorkflowKey, api};
 
 /// How far the log is folded into the object, and by which status; `None` when the status service never wrote it.
 pub fn watermark(object: &DynamicObject) -> Option<Watermark> {
-    Watermark::parse(object.metadata.annotations.as_ref()?.get(labels::WATERMARK)?)
+    watermark_of(&object.metadata)
+}
+
+/// The same, of an object of which only the metadata was read.
+pub fn watermark_of(metadata: &ObjectMeta) -> Option<Watermark> {
+    Watermark::parse(metadata.annotations.as_ref()?.get(labels::WATERMARK)?)
+}
+
+/// Whether the workflow was put out of service.
+pub fn is_quarantined(object: &DynamicObject) -> bool {
+    object.metadata.labels.as_ref().and_then(|all| all.get(labels::QUARANTINED)).is_some_and(|text| text == "true")
 }
 
 /// Whether someone else than the status service wrote the status last. A workflow without a status is new; one that ended
 /// before it was ours to run is left alone.
 pub fn is_foreign(object: &DynamicObject) -> bool {
     let status = object.data.get("status").unwrap_or(&Value::Null);
+    if is_quarantined(object) {
+        // Whoever put it out of service could not keep the digest.
+        return false;
+    }
     let digest = digest::of_status(status);
     match watermark(object) {
         Some(watermark) => watermark.digest != digest,
@@ -32,26 +46,40 @@ pub fn is_completed(status: &Value) -> bool {
     phase.is_some_and(WorkflowPhase::is_completed)
 }
 
-/// The report: without what the engine does not read. Of an object that is no Workflow only the metadata is passed on; the
-/// scheduler, which reads the object itself, says in its status what is wrong.
-pub fn workflow_changed(host: &Host, key: &WorkflowKey, mut object: DynamicObject, status_edited: bool) -> Publish {
+/// Bytes that the object may have in a report; a larger one is referred to.
+const INLINE_BYTES_MAX: usize = 128 * 1024;
+
+/// The report: without what the engine does not read. An object that is large or that is no Workflow is only referred to: the
+/// scheduler reads it itself.
+pub fn workflow_changed(host: &Host, key: &WorkflowKey, object: DynamicObject, status_edited: bool) -> Publish {
     let version = object.metadata.resource_version.clone().unwrap_or_default();
+    let id = format!("{}:rv:{version}", key.uid);
+    let referenced = Observed::WorkflowReferenced { resource_version: version, status_edited };
+    let publish = inlined(key, object, status_edited).map(|body| host.fact(key, id.clone(), body));
+    publish
+        .filter(|publish| publish.payload.len() <= INLINE_BYTES_MAX)
+        .unwrap_or_else(|| host.fact(key, id, referenced))
+}
+
+/// The object within the report; `None` when it is not to be read here.
+fn inlined(key: &WorkflowKey, mut object: DynamicObject, status_edited: bool) -> Option<Observed> {
     object.metadata.managed_fields = None;
-    if !status_edited && let Value::Object(members) = &mut object.data {
+    let Value::Object(members) = &mut object.data else { return None };
+    if !status_edited {
         members.remove("status");
+    } else if api::has_compressed_nodes(&members["status"]) {
+        return None;
     }
-    let workflow = api::to_workflow(&object).unwrap_or_else(|error| {
-        tracing::warn!(
-            workflow.name = key.name,
-            workflow.namespace = key.namespace,
-            error = &error as &dyn std::error::Error,
-            "workflow is not readable"
-        );
-        object.data = Value::Null;
-        api::to_workflow(&object).unwrap_or_default()
-    });
-    let body = Observed::WorkflowChanged { object: Box::new(workflow), status_edited };
-    let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
-    let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-    host.observed(key, format!("{}:rv:{version}", key.uid), payload)
+    match api::to_workflow(&object) {
+        Ok(workflow) => Some(Observed::WorkflowChanged { object: Box::new(workflow), status_edited }),
+        Err(error) => {
+            tracing::warn!(
+                workflow.name = key.name,
+                workflow.namespace = key.namespace,
+                error = &error as &dyn std::error::Error,
+                "workflow is not readable"
+            );
+            None
+        }
+    }
 }

@@ -20,21 +20,74 @@ const PRIME: u64 = 0x0100_0000_01b3;
 pub struct Watermark {
     /// Last OBSERVED sequence folded into the status.
     pub sequence: u64,
+    /// How many additions to that step are in: what a scheduler published that took the workflow up after it.
+    pub additions: u32,
     /// Digest of the whole status.
     pub digest: u64,
 }
 
 impl Watermark {
-    /// Reads the annotation; `None` when it is not of the form `<sequence>:<digest>`.
+    /// Reads the annotation; `None` when it is not of the form `<sequence>[+<additions>]:<digest>`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (sequence, digest) = text.split_once(':')?;
-        Some(Self { sequence: sequence.parse().ok()?, digest: u64::from_str_radix(digest, 16).ok()? })
+        let (position, digest) = text.split_once(':')?;
+        let Position { sequence, additions } = Position::parse(position)?;
+        Some(Self { sequence, additions, digest: u64::from_str_radix(digest, 16).ok()? })
+    }
+
+    /// How far the log is folded in.
+    pub fn position(&self) -> Position {
+        Position { sequence: self.sequence, additions: self.additions }
     }
 }
 
 impl fmt::Display for Watermark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{:016x}", self.sequence, self.digest)
+        write!(f, "{}:{:016x}", self.position(), self.digest)
+    }
+}
+
+/// A place in what was published about one workflow: a step, named by the OBSERVED sequence that caused it, and how many
+/// additions were made to it. Each published change has one of its own and names the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The OBSERVED sequence of the step; 0 before the first.
+    pub sequence: u64,
+    /// Additions to it so far.
+    pub additions: u32,
+}
+
+impl Position {
+    /// The step itself, without additions.
+    pub fn step(sequence: u64) -> Self {
+        Self { sequence, additions: 0 }
+    }
+
+    /// Where a change that `sequence` caused comes when this was the last: an addition, unless the sequence is newer.
+    pub fn next(self, sequence: u64) -> Self {
+        if sequence > self.sequence {
+            Self::step(sequence)
+        } else {
+            Self { sequence: self.sequence, additions: self.additions + 1 }
+        }
+    }
+
+    /// Reads `<sequence>` or `<sequence>+<additions>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once('+') {
+            Some((sequence, additions)) => {
+                Some(Self { sequence: sequence.parse().ok()?, additions: additions.parse().ok()? })
+            }
+            None => Some(Self::step(text.parse().ok()?)),
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.additions {
+            0 => write!(f, "{}", self.sequence),
+            additions => write!(f, "{}+{additions}", self.sequence),
+        }
     }
 }
 
@@ -156,11 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn additions_come_behind_their_step_and_before_the_next() {
+        let step = Position::step(7);
+        let added = step.next(7);
+        assert_eq!(added.to_string(), "7+1");
+        assert!(step < added && added < added.next(8));
+        assert_eq!(added.next(9), Position::step(9));
+        // A step that published nothing is no place: what is added then is added to the last that did.
+        assert_eq!(added.next(5).to_string(), "7+2");
+    }
+
+    #[test]
     fn watermarks_survive_a_round_trip() {
-        let mark = Watermark { sequence: 42, digest: 0xab };
+        let mark = Watermark { sequence: 42, additions: 0, digest: 0xab };
         assert_eq!(mark.to_string(), "42:00000000000000ab");
         assert_eq!(Watermark::parse(&mark.to_string()), Some(mark));
-        for bad in ["", "42", "42:", ":1", "x:1", "1:xyz"] {
+        let added = Watermark { additions: 2, ..mark };
+        assert_eq!(added.to_string(), "42+2:00000000000000ab");
+        assert_eq!(Watermark::parse(&added.to_string()), Some(added));
+        for bad in ["", "42", "42:", ":1", "x:1", "1:xyz", "1+:1", "+1:1"] {
             assert_eq!(Watermark::parse(bad), None, "{bad}");
         }
     }

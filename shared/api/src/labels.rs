@@ -35,3 +35,7 @@ pub const SHARD: &str = "argosy.io/shard";
 /// On workflows: the last OBSERVED sequence folded into the status, and a digest of the status that was written
 /// with it, as `<sequence>:<digest>`. Argosy's own.
 pub const WATERMARK: &str = "argosy.io/watermark";
+/// On workflows: "true" when the workflow was put out of service because it cannot be run. Argosy's own.
+pub const QUARANTINED: &str = "argosy.io/quarantined";
+/// On workflows: why it was put out of service. Argosy's own.
+pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arcstr::{ArcStr, literal};
 use argosy_api::{
-    message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
-    v1alpha1::{NodePhase, NodeType, Outputs, Template, Time},
+    message::{ClusterCommand, ContainerSummary, Manifest, NotCreated, PodSummary},
+    v1alpha1::{NodePhase, NodeStatus, NodeType, Outputs, Template, Time},
 };
 use argosy_template::{
     Scope, duration,
@@ -27,6 +27,10 @@ use crate::{
     workflow::Work,
 };
 
+/// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
+const POD_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
+const POD_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
+
 impl Workflow {
     pub(crate) fn begin_pod(
         &mut self,
@@ -39,6 +43,7 @@ impl Workflow {
         let deadline = self.pod_deadline(call, &template, started)?;
         // Under a shutdown a node that waits for its pod is not given one any more: it may have had one, and lost it to that.
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
+        let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
         let Some(begun) = self.frame_mut(frame) else { return Ok(()) };
@@ -52,8 +57,105 @@ impl Workflow {
         }
         if let Some(manifest) = manifest {
             self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
+        } else if has_pod {
+            self.confirm_pod(&node_id, false);
         }
         Ok(())
+    }
+
+    /// Asks how the pods of all open nodes are. `is_check`: whoever watches them should have told already; nodes that say why
+    /// they have no pod yet are left out then.
+    pub fn confirm_pods(&mut self, is_check: bool) -> Vec<Command> {
+        let open: Vec<ArcStr> = self.open_pods().collect();
+        for id in open {
+            let waits = |node: &NodeStatus| node.phase == NodePhase::Pending && !node.message.is_empty();
+            if !is_check || !self.node(&id).is_some_and(waits) {
+                self.confirm_pod(&id, is_check);
+            }
+        }
+        std::mem::take(&mut self.commands)
+    }
+
+    fn open_pods(&self) -> impl Iterator<Item = ArcStr> {
+        let leaves = self.frames.iter().flatten().filter(|frame| matches!(frame.body, Body::Leaf));
+        leaves
+            .map(|frame| frame.call.id.clone())
+            .filter(|id| self.node(id).is_some_and(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled()))
+    }
+
+    fn confirm_pod(&mut self, node_id: &ArcStr, is_check: bool) {
+        if let Some(name) = self.pod_of(node_id) {
+            let command = ClusterCommand::ConfirmPod { name, is_check };
+            self.commands.push(Command::Cluster { node_id: node_id.clone(), command });
+        }
+    }
+
+    /// A wish for a pod came back: a node that still waits for its pod wishes for it anew, at once or later.
+    pub(crate) fn on_pod_not_created(&mut self, node_id: &str, reason: &NotCreated) {
+        let Some(frame) = self.live(node_id) else { return };
+        if self.phase_of(node_id) != NodePhase::Pending {
+            return;
+        }
+        match reason {
+            NotCreated::Redelivered => self.wish_pod_anew(frame),
+            NotCreated::Refused { message } => {
+                // Its owner sees why it waits.
+                self.mark(node_id, NodePhase::Pending, Some(message));
+                let waited =
+                    self.node(node_id).and_then(|node| node.started_at).map(|at| self.now.duration_since(at.0));
+                let pause = waited.unwrap_or_default().clamp(POD_PAUSE_MIN, POD_PAUSE_MAX);
+                let due = self.now.checked_add(pause).unwrap_or(self.now);
+                self.commands.push(Command::ArmTimer { key: timers::pod_of(node_id), due });
+            }
+        }
+    }
+
+    /// The time has come to wish again for a pod that was refused for a while.
+    pub(crate) fn on_pod_due(&mut self, node_id: &str) {
+        if let Some(frame) = self.live(node_id)
+            && self.phase_of(node_id) == NodePhase::Pending
+        {
+            self.wish_pod_anew(frame);
+        }
+    }
+
+    fn wish_pod_anew(&mut self, frame: FrameId) {
+        let Some(call) = self.frame(frame).map(|f| f.call.clone()) else { return };
+        if self.is_stopping(&call) {
+            return;
+        }
+        let wish = self.resolve_template(&call.step, &call.scope).and_then(|(compiled, _)| {
+            let template = self.instantiate(&call, &compiled, false)?;
+            let started = self.node(&call.id).and_then(|node| node.started_at).map_or(self.now, |at| at.0);
+            let deadline = self.pod_deadline(&call, &template, started)?;
+            self.pod_manifest(&call, &template, &compiled, deadline)
+        });
+        match wish {
+            Ok(manifest) => {
+                let command = ClusterCommand::CreatePod { manifest };
+                self.commands.push(Command::Cluster { node_id: call.id.clone(), command });
+            }
+            Err(message) => {
+                self.mark(&call.id, NodePhase::Error, Some(&message));
+                self.end_frame(frame);
+            }
+        }
+    }
+
+    /// A pod of a node that has ended. It may have been created by a request that was under way when the node ended, or its
+    /// end was asked for and the asking got lost. One that still runs is ended, one that has ended is marked as dealt with.
+    fn on_stray_pod(&mut self, pod: &PodSummary) {
+        let is_its_pod = self.node(&pod.node_id).is_some_and(|node| node.phase.is_fulfilled())
+            && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name);
+        if !is_its_pod || pod.deleted || pod.deleting {
+            return;
+        }
+        let name = pod.name.clone();
+        let command = match pod.phase.as_str() {
+            "Succeeded" | "Failed" => ClusterCommand::LabelPodCompleted { name },
+            _ => ClusterCommand::StopPod { name },
+        };
+        self.commands.push(Command::Cluster { node_id: pod.node_id.as_str().into(), command });
     }
 
     fn pod_manifest(
@@ -183,7 +285,15 @@ impl Workflow {
     }
 
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
-        let Some(frame) = self.live(&pod.node_id) else { return };
+        let Some(frame) = self.live(&pod.node_id) else { return self.on_stray_pod(pod) };
+        if self.pod_of(&pod.node_id).is_none_or(|name| name != pod.name) {
+            // Somebody's pod that carries our node's name.
+            return;
+        }
+        if pod.deleted && pod.uid.is_empty() && self.phase_of(&pod.node_id) == NodePhase::Pending {
+            // There is no such pod, and nobody has ever seen one.
+            return self.wish_pod_anew(frame);
+        }
         let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else { return };
         if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.
@@ -238,6 +348,9 @@ impl Workflow {
     /// Phase, message and whether it is a daemon that is up.
     fn assess(&self, pod: &PodSummary, template: &Template) -> (NodePhase, String, bool) {
         let daemon = template.daemon == Some(true);
+        if !pod.report_error.is_empty() {
+            return (NodePhase::Error, pod.report_error.clone(), false);
+        }
         match pod.phase.as_str() {
             "Succeeded" if daemon => (NodePhase::Failed, String::new(), false),
             "Succeeded" => (NodePhase::Succeeded, String::new(), false),

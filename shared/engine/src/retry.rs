@@ -122,6 +122,7 @@ impl Workflow {
         }
         if let Some(deadline) = self.deadline()
             && self.now > deadline
+            && !self.rebuilding
             && !call.on_exit
         {
             return Verdict::End(last.phase, format!("retry exceeded workflow deadline {deadline}"));
@@ -176,7 +177,7 @@ impl Workflow {
             first_start.0.checked_add(SignedDuration::from_nanos(nanos)).ok()
         };
         let limit = if backoff.max_duration.is_empty() { None } else { until(&backoff.max_duration) };
-        if limit.is_some_and(|limit| self.now > limit) {
+        if limit.is_some_and(|limit| self.now > limit) && !self.rebuilding {
             return Some(Verdict::End(last.phase, "Max duration limit exceeded".to_owned()));
         }
         let wait = match backoff_wait(backoff, attempts.len()) {
@@ -187,7 +188,9 @@ impl Workflow {
         if limit.is_some_and(|limit| due > limit) {
             return Some(Verdict::End(last.phase, "Backoff would exceed max duration limit".to_owned()));
         }
-        (self.now < due).then(|| Verdict::Wait(due, format!("Backoff for {}", duration::human(wait.as_secs()))))
+        // Who takes the workflow up decides nothing by the time at which it does: its timer brings the decision into the log.
+        (self.rebuilding || self.now < due)
+            .then(|| Verdict::Wait(due, format!("Backoff for {}", duration::human(wait.as_secs()))))
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) const WORKFLOW_DEADLINE: &str = "workflow-deadline";
 const DEADLINE: &str = "deadline/";
 const SUSPEND: &str = "suspend/";
 const RETRY: &str = "retry/";
+const POD: &str = "pod/";
 
 /// A pod node has run as long as it may.
 pub(crate) fn deadline_of(node_id: &str) -> String {
@@ -26,6 +27,11 @@ pub(crate) fn retry_of(node_id: &str) -> String {
     format!("{RETRY}{node_id}")
 }
 
+/// A pod node whose pod the API refused for a while wishes for it again.
+pub(crate) fn pod_of(node_id: &str) -> String {
+    format!("{POD}{node_id}")
+}
+
 /// Message of what ran out of time without having a pod that runs.
 pub(crate) const EXCEEDED: &str = "Step exceeded its deadline";
 
@@ -39,6 +45,8 @@ impl Workflow {
             self.on_suspend_over(node);
         } else if let Some(node) = key.strip_prefix(RETRY) {
             self.on_backoff_over(node);
+        } else if let Some(node) = key.strip_prefix(POD) {
+            self.on_pod_due(node);
         }
     }
 

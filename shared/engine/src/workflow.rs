@@ -223,6 +223,9 @@ impl Workflow {
             Observed::WorkflowDeleted => self.on_deleted(),
             Observed::PodChanged { pod } => self.on_pod(&pod),
             Observed::PodRejected { node_id, message } => self.on_pod_rejected(&node_id, &message),
+            Observed::PodNotCreated { node_id, reason } => self.on_pod_not_created(&node_id, &reason),
+            // Whoever hosts the workflow puts the object in its place.
+            Observed::WorkflowReferenced { .. } => {}
             Observed::TimerFired { key } => self.on_timer(&key),
             Observed::LookedUp { key, object } => self.on_looked_up(key, object),
         }

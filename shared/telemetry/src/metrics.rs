@@ -1,7 +1,9 @@
 //! Metrics: made once per crate, all in the process's default registry.
 
 use prometheus::core::Collector;
-use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder};
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
+};
 
 /// A counter. Made twice under one name it counts for itself the second time, and is not shown.
 pub fn counter(name: &str, help: &str) -> IntCounter {
@@ -16,6 +18,11 @@ pub fn counters(name: &str, help: &str, label: &str) -> IntCounterVec {
 /// A value that goes up and down.
 pub fn gauge(name: &str, help: &str) -> IntGauge {
     registered(IntGauge::new(name, help).expect("metric names are literals"))
+}
+
+/// Values that go up and down, told apart by one label, whose values come from an enum or a fixed set.
+pub fn gauges(name: &str, help: &str, label: &str) -> IntGaugeVec {
+    registered(IntGaugeVec::new(Opts::new(name, help), &[label]).expect("metric names are literals"))
 }
 
 /// A distribution of seconds, from 0.5 ms to 16 s.

@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use argosy_actor::Clock;
 use argosy_bus::{Bus as _, memory::Memory};
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -11,7 +10,7 @@ const TTL: Duration = Duration::from_secs(10);
 async fn own(bus: &Arc<Memory>, holder: &str) -> (Host, Owned) {
     let host = Host { bus: bus.clone(), clock: Clock::system(), holder: holder.into(), shards: 1 };
     let lease = bus.acquire("scheduler-0", holder, TTL).await.expect("the bus answers").expect("the lease is free");
-    (host, Owned { shard: 0, lease, leave: CancellationToken::new(), stop: CancellationToken::new() })
+    (host, Owned::new(0, lease))
 }
 
 fn event(id: &str) -> Publish {
@@ -43,7 +42,7 @@ async fn a_former_owner_can_no_longer_write_events() {
     let (new, task) = Outbox::claim(host, &second).await.expect("claimed");
     tokio::spawn(task.run());
     let refused = old.publish(vec![event("u:2:0")]).await;
-    assert!(matches!(refused, Err(Error::Stopped)), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Stopped(_))), "{refused:?}");
     assert!(first.stop.is_cancelled() && old_task.await.expect("joined").is_err());
     // The new owner replays what the old had published, and goes on.
     new.publish(vec![event("u:1:0"), event("u:2:0")]).await.expect("the owner writes");

@@ -1,5 +1,16 @@
 use super::*;
 
+/// Stands for a message of the bus: its number is its sequence.
+impl Inbound for u32 {
+    fn sequence(&self) -> Option<u64> {
+        Some(u64::from(*self))
+    }
+
+    fn into_delivery(self) -> Option<Delivery> {
+        None
+    }
+}
+
 #[derive(Default)]
 struct World {
     left: Mutex<Vec<u32>>,
@@ -67,7 +78,7 @@ impl Factory for Echoes {
 
 fn start() -> (Arc<World>, Router<Echoes>, CancellationToken) {
     let (world, stop) = (Arc::<World>::default(), CancellationToken::new());
-    (Arc::clone(&world), Router::new(Echoes(world), stop.clone()), stop)
+    (Arc::clone(&world), Router::new("echo", Echoes(world), stop.clone()), stop)
 }
 
 async fn settle() {
@@ -78,7 +89,7 @@ async fn settle() {
 async fn messages_of_a_key_stay_in_order_and_idle_actors_leave() {
     let (world, router, _stop) = start();
     for n in 0..100 {
-        router.send(&(n % 2), 100 + n).await.expect("not stopped");
+        router.offer(&(n % 2), 100 + n).expect("not stopped");
     }
     settle().await;
     for key in 0..2 {
@@ -89,7 +100,7 @@ async fn messages_of_a_key_stay_in_order_and_idle_actors_leave() {
     assert_eq!(router.live(), 2);
     tokio::time::sleep(Duration::from_secs(11)).await;
     assert_eq!(router.live(), 0);
-    router.send(&1, 7).await.expect("not stopped");
+    router.offer(&1, 7).expect("not stopped");
     settle().await;
     assert_eq!(*world.built.lock(), [0, 1, 1]);
 }
@@ -97,12 +108,12 @@ async fn messages_of_a_key_stay_in_order_and_idle_actors_leave() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_or_an_error_rebuilds_only_that_actor() {
     let (world, router, _stop) = start();
-    router.send(&2, 1).await.expect("not stopped");
+    router.offer(&2, 1).expect("not stopped");
     for bad in [13, 14] {
-        router.send(&1, bad).await.expect("not stopped");
+        router.offer(&1, bad).expect("not stopped");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    router.send(&1, 5).await.expect("not stopped");
+    router.offer(&1, 5).expect("not stopped");
     settle().await;
     assert_eq!(router.failures(), 2);
     assert_eq!(*world.built.lock(), [2, 1, 1, 1]);
@@ -112,7 +123,7 @@ async fn a_panic_or_an_error_rebuilds_only_that_actor() {
 #[tokio::test(start_paused = true)]
 async fn messages_for_nobody_are_refused() {
     let (world, router, _stop) = start();
-    router.send(&404, 1).await.expect("not stopped");
+    router.offer(&404, 1).expect("not stopped");
     settle().await;
     assert_eq!((world.refused.lock().clone(), router.live()), (vec![1], 0));
 }
@@ -120,24 +131,24 @@ async fn messages_for_nobody_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn stop_ends_all_actors() {
     let (_world, router, stop) = start();
-    router.send(&1, 1).await.expect("not stopped");
+    router.offer(&1, 1).expect("not stopped");
     stop.cancel();
     router.join().await;
     assert_eq!(router.live(), 0);
-    assert!(router.send(&1, 2).await.is_err());
+    assert!(router.offer(&1, 2).is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn drained_actors_deal_with_what_they_have_and_say_goodbye() {
     let (world, router, _stop) = start();
     for (key, message) in [(1, 15), (1, 7), (2, 8)] {
-        router.send(&key, message).await.expect("not stopped");
+        router.offer(&key, message).expect("not stopped");
         settle().await;
     }
     router.drain().await;
     assert_eq!(*world.seen.lock(), [(2, vec![8]), (1, vec![15]), (1, vec![7])]);
     assert_eq!(*world.left.lock(), [2, 1]);
-    assert!(router.send(&3, 9).await.is_err() && router.touch(&3).is_err());
+    assert!(router.offer(&3, 9).is_err() && router.touch(&3).is_err());
 }
 
 #[tokio::test(start_paused = true)]

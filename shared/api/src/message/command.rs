@@ -28,6 +28,9 @@ pub struct CommandMessage {
 pub enum ClusterCommand {
     /// The pod should exist. `AlreadyExists` with our uid label is success.
     CreatePod { manifest: Manifest },
+    /// How the pod is should be told if nobody watches it, or that it is gone. Changes nothing. `is_check`: everything has been
+    /// told already, unless there is a bug.
+    ConfirmPod { name: String, is_check: bool },
     /// The pod should end: its containers get SIGTERM, and SIGKILL after the grace period. The pod object stays
     /// until it has been observed to end.
     StopPod { name: String },
@@ -48,6 +51,7 @@ impl ClusterCommand {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::CreatePod { .. } => "createPod",
+            Self::ConfirmPod { .. } => "confirmPod",
             Self::StopPod { .. } => "stopPod",
             Self::DeletePod { .. } => "deletePod",
             Self::LabelPodCompleted { .. } => "labelPodCompleted",

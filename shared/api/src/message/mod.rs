@@ -14,7 +14,7 @@ pub use changed::ChangedNodes;
 pub use command::{ClusterCommand, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
 pub use manifest::{Filling, Manifest, mark};
-pub use observed::{ContainerSummary, LookupKey, LookupKind, Observed, ObservedMessage, PodSummary};
+pub use observed::{ContainerSummary, LookupKey, LookupKind, NotCreated, Observed, ObservedMessage, PodSummary};
 
 /// The version that this build writes.
 pub const SCHEMA: u32 = 1;

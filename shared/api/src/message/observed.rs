@@ -23,12 +23,17 @@ pub enum Observed {
     /// The Workflow object was created, or edited by someone other than the status service: its spec or metadata
     /// (`shutdown`, `suspend`, …). The object's status is left out unless `status_edited`.
     WorkflowChanged { object: Box<Workflow>, status_edited: bool },
+    /// The same of an object that is too large for a message, or that cannot be read as a Workflow: whoever steps this event
+    /// reads the object, which is then at least as new as `resource_version`.
+    WorkflowReferenced { resource_version: String, status_edited: bool },
     /// The Workflow object is gone, or is about to go (it has a deletion timestamp).
     WorkflowDeleted,
     /// A pod of the workflow changed in a way that matters.
     PodChanged { pod: Box<PodSummary> },
     /// The pod could not be created, for good (the API refused it).
     PodRejected { node_id: String, message: String },
+    /// A wish for a pod was handed back without a pod being created. The workflow wishes for it anew, if it still wants it.
+    PodNotCreated { node_id: String, reason: NotCreated },
     /// A timer that the engine armed is due.
     TimerFired { key: String },
     /// The answer to a lookup; `object` is absent when there is none by that name.
@@ -37,6 +42,17 @@ pub enum Observed {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         object: Option<Value>,
     },
+}
+
+/// Why a wish for a pod was handed back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum NotCreated {
+    /// It was delivered again, perhaps long after it was first carried out, so that what came after it may have ended the
+    /// pod. Only the log knows.
+    Redelivered,
+    /// The API refuses it for now: a quota is full, or an admission webhook fails.
+    Refused { message: String },
 }
 
 /// What the engine asks to see of the cluster. Secrets are never looked up.
@@ -83,6 +99,9 @@ pub struct PodSummary {
     pub host_node_name: String,
     /// The pod's condition Ready.
     pub ready: bool,
+    /// The pod object has been asked to go: it has a deletion timestamp.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
     /// The pod object is gone from the API.
     pub deleted: bool,
     pub init_containers: Vec<ContainerSummary>,
@@ -90,6 +109,9 @@ pub struct PodSummary {
     /// What the `wait` container reported (its termination message, or the WorkflowTaskResult it names).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
+    /// Why that report could not be had though the pod has ended; its node cannot succeed then.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub report_error: String,
     /// `N/M`, from the same report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,

@@ -232,7 +232,9 @@ impl World<'_> {
                     self.schedule(SignedDuration::from_millis(10), Due::Pod(Box::new(summary)));
                 }
             }
-            ClusterCommand::LabelPodCompleted { .. }
+            // Pods here tell by themselves.
+            ClusterCommand::ConfirmPod { .. }
+            | ClusterCommand::LabelPodCompleted { .. }
             | ClusterCommand::CreateObject { .. }
             | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => {}

@@ -30,30 +30,45 @@ fn change(sequence: u64, nodes: &[(&str, NodePhase, &str)]) -> StatusChanged {
     }
 }
 
+/// Folds a change that comes behind the step `previous`; with `previous` its own sequence it is an addition to it.
+fn apply(fold: &mut StatusProjection, change: StatusChanged, previous: u64, part: usize, regardless: bool) -> Applied {
+    let previous = Position::step(previous);
+    let place = Place { position: previous.next(change.observed_sequence), previous, part };
+    fold.apply(change, place, regardless)
+}
+
+/// Whether the status is another than the watermark says.
+fn is_foreign(object: &Value) -> bool {
+    let annotation = object["metadata"]["annotations"][labels::WATERMARK].as_str();
+    annotation
+        .and_then(Watermark::parse)
+        .is_some_and(|watermark| watermark.digest != digest::of_status(&object["status"]))
+}
+
 fn with_status(mut change: StatusChanged, status: Value) -> StatusChanged {
     change.workflow_status = Some(WorkflowDelta { status, ..WorkflowDelta::default() });
     change
 }
 
 /// Writes as an API server would, and checks that the object's digest is that of its status.
-fn write(fold: &mut Fold, object: &mut Value) -> Value {
+fn write(fold: &mut StatusProjection, object: &mut Value) -> Value {
     let patch = fold.patch().expect("folds can be written");
     assert_eq!(patch["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"]);
     merge(object, &patch);
     let version = object["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) + 1;
     object["metadata"]["resourceVersion"] = json!(version.to_string());
     fold.written(version.to_string());
-    assert!(!Fold::is_foreign(object), "{object}");
+    assert!(!is_foreign(object), "{object}");
     patch
 }
 
 #[test]
 fn a_write_carries_only_what_changed() {
     let mut object = object(Value::Null, None);
-    let mut fold = Fold::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
     let first = change(5, &[("a", NodePhase::Running, "waits"), ("b", NodePhase::Pending, "")]);
     assert_eq!(
-        fold.apply(with_status(first, json!({"phase": "Running", "message": "x"})), 0, 0, false),
+        apply(&mut fold, with_status(first, json!({"phase": "Running", "message": "x"})), 0, 0, false),
         Applied::Folded
     );
     write(&mut fold, &mut object);
@@ -62,75 +77,88 @@ fn a_write_carries_only_what_changed() {
         Some(true)
     );
     let second = with_status(change(7, &[("a", NodePhase::Succeeded, "")]), json!({"message": null}));
-    assert_eq!(fold.apply(second, 5, 0, false), Applied::Folded);
+    assert_eq!(apply(&mut fold, second, 5, 0, false), Applied::Folded);
     let patch = write(&mut fold, &mut object);
     assert_eq!(patch["status"], json!({"message": null, "nodes": {"a": {"phase": "Succeeded", "message": null}}}));
     assert_eq!(object["status"]["nodes"]["b"]["phase"], "Pending");
-    let again = Fold::of_object(&object).expect("readable");
-    assert_eq!((again.sequence(), again.nodes_digest), (7, fold.nodes_digest));
+    let again = StatusProjection::of_object(&object).expect("readable");
+    assert_eq!((again.position(), again.nodes_digest), (Position::step(7), fold.nodes_digest));
 }
 
 #[test]
 fn events_that_come_twice_or_out_of_order_change_nothing() {
     let object = object(Value::Null, None);
-    let mut fold = Fold::of_object(&object).expect("readable");
-    assert_eq!(fold.apply(change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Gap);
-    assert_eq!(fold.apply(change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Folded);
-    assert_eq!(fold.apply(change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Folded);
-    assert_eq!(fold.apply(change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Known);
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    assert_eq!(apply(&mut fold, change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Gap);
+    assert_eq!(apply(&mut fold, change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Folded);
+    assert_eq!(apply(&mut fold, change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Folded);
+    assert_eq!(apply(&mut fold, change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Known);
     let patch = fold.patch().expect("writable");
     assert_eq!(patch["status"]["nodes"]["a"]["phase"], "Succeeded");
-    assert_eq!(fold.apply(change(20, &[]), 11, 0, true), Applied::Folded);
+    assert_eq!(apply(&mut fold, change(20, &[]), 11, 0, true), Applied::Folded);
 }
 
 #[test]
 fn a_repeat_does_not_undo_an_edit_but_a_rebuilt_workflow_may_add() {
     let mut object = object(Value::Null, None);
-    let mut fold = Fold::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
     let first = || change(5, &[("pause", NodePhase::Running, "")]);
-    assert_eq!(fold.apply(first(), 0, 0, false), Applied::Folded);
+    assert_eq!(apply(&mut fold, first(), 0, 0, false), Applied::Folded);
     write(&mut fold, &mut object);
     object["status"]["nodes"]["pause"]["phase"] = json!("Succeeded");
-    let mut fold = Fold::of_object(&object).expect("readable");
-    assert_eq!(fold.apply(first(), 0, 0, false), Applied::Known);
-    assert_eq!(fold.apply(change(5, &[("next", NodePhase::Pending, "")]), 5, 0, false), Applied::Folded);
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    assert_eq!(apply(&mut fold, first(), 0, 0, false), Applied::Known);
+    assert_eq!(apply(&mut fold, change(5, &[("next", NodePhase::Pending, "")]), 5, 0, false), Applied::Folded);
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["pause"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["next"]["phase"], "Pending");
 }
 
 #[test]
+fn an_addition_that_comes_late_is_waited_for() {
+    // The next step came first, as the addition was handed out to a process that died.
+    let mut fold = StatusProjection::of_object(&object(Value::Null, None)).expect("readable");
+    assert_eq!(apply(&mut fold, change(11, &[("a", NodePhase::Failed, "")]), 0, 0, false), Applied::Folded);
+    let added = Position::step(11).next(11);
+    let next = Place { position: added.next(20), previous: added, part: 0 };
+    assert_eq!(fold.apply(change(20, &[("b", NodePhase::Running, "")]), next, false), Applied::Gap);
+    assert_eq!(apply(&mut fold, change(11, &[("b", NodePhase::Pending, "")]), 11, 0, false), Applied::Folded);
+    assert_eq!(fold.apply(change(20, &[("b", NodePhase::Running, "")]), next, false), Applied::Folded);
+    assert_eq!(fold.patch().expect("writable")["status"]["nodes"]["b"]["phase"], "Running");
+}
+
+#[test]
 fn a_step_in_parts_is_folded_whole() {
     let part = |id: &str, last: bool| StatusChanged { last, ..change(5, &[(id, NodePhase::Running, "")]) };
-    let mut fold = Fold::of_object(&object(Value::Null, None)).expect("readable");
-    assert_eq!(fold.apply(part("a", false), 0, 0, false), Applied::Folded);
+    let mut fold = StatusProjection::of_object(&object(Value::Null, None)).expect("readable");
+    assert_eq!(apply(&mut fold, part("a", false), 0, 0, false), Applied::Folded);
     assert!(!fold.is_ahead() && fold.is_in_parts());
-    assert_eq!(fold.apply(part("c", true), 0, 2, false), Applied::Gap);
-    assert_eq!(fold.apply(part("b", false), 0, 1, false), Applied::Folded);
-    assert_eq!(fold.apply(part("a", false), 0, 0, false), Applied::Known);
-    assert_eq!(fold.apply(part("c", true), 0, 2, false), Applied::Folded);
+    assert_eq!(apply(&mut fold, part("c", true), 0, 2, false), Applied::Gap);
+    assert_eq!(apply(&mut fold, part("b", false), 0, 1, false), Applied::Folded);
+    assert_eq!(apply(&mut fold, part("a", false), 0, 0, false), Applied::Known);
+    assert_eq!(apply(&mut fold, part("c", true), 0, 2, false), Applied::Folded);
     assert!(fold.is_ahead() && !fold.is_in_parts());
-    fold.settle();
+    fold.apply_pending();
     assert_eq!(fold.nodes.len(), 3);
 }
 
 #[test]
 fn a_conflict_keeps_both_sides() {
     let mut object = object(Value::Null, None);
-    let mut fold = Fold::of_object(&object).expect("readable");
-    fold.apply(change(5, &[("a", NodePhase::Running, ""), ("b", NodePhase::Running, "")]), 0, 0, false);
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    apply(&mut fold, change(5, &[("a", NodePhase::Running, ""), ("b", NodePhase::Running, "")]), 0, 0, false);
     write(&mut fold, &mut object);
-    fold.apply(change(6, &[("a", NodePhase::Succeeded, "")]), 5, 0, false);
+    apply(&mut fold, change(6, &[("a", NodePhase::Succeeded, "")]), 5, 0, false);
     object["status"]["nodes"]["b"]["message"] = json!("edited");
     object["metadata"]["resourceVersion"] = json!("77");
-    assert!(Fold::is_foreign(&object));
+    assert!(is_foreign(&object));
     fold.rebase(&object).expect("readable");
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["a"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["b"]["message"], "edited");
     // Of one node, too, of which only a list grew.
     let growth = Growth { node: "b".into(), list: NodeList::Children, from: 0, ids: vec!["c".into()] };
-    fold.apply(StatusChanged { grown: vec![growth], ..change(7, &[]) }, 6, 0, false);
+    apply(&mut fold, StatusChanged { grown: vec![growth], ..change(7, &[]) }, 6, 0, false);
     object["status"]["nodes"]["b"]["phase"] = json!("Succeeded");
     object["metadata"]["resourceVersion"] = json!("99");
     fold.rebase(&object).expect("readable");
@@ -138,8 +166,8 @@ fn a_conflict_keeps_both_sides() {
     assert_eq!(object["status"]["nodes"]["b"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["b"]["children"], json!(["c"]));
     // Another writer is further: ours is in there already.
-    let mut behind = Fold::of_object(&json!({"metadata": {"uid": "u"}})).expect("readable");
-    behind.apply(change(3, &[("a", NodePhase::Pending, "")]), 0, 0, false);
+    let mut behind = StatusProjection::of_object(&json!({"metadata": {"uid": "u"}})).expect("readable");
+    apply(&mut behind, change(3, &[("a", NodePhase::Pending, "")]), 0, 0, false);
     behind.rebase(&object).expect("readable");
     assert!(!behind.is_ahead());
 }
@@ -147,17 +175,17 @@ fn a_conflict_keeps_both_sides() {
 #[test]
 fn what_an_edit_took_away_comes_back_with_the_same_value() {
     let mut object = object(Value::Null, None);
-    let mut fold = Fold::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
     let end = || {
         let status = json!({"phase": "Failed", "finishedAt": "t", "conditions": [{"type": "Completed"}]});
         with_status(change(5, &[("a", NodePhase::Failed, "")]), status)
     };
-    fold.apply(end(), 0, 0, false);
+    apply(&mut fold, end(), 0, 0, false);
     write(&mut fold, &mut object);
     // A retry within the second in which the workflow ended: the end that follows says the same.
     object["status"] = json!({"phase": "", "nodes": {"a": {"id": "a", "name": "a", "phase": "Running"}}});
     object["metadata"]["resourceVersion"] = json!("77");
-    fold.apply(StatusChanged { observed_sequence: 9, ..end() }, 5, 0, false);
+    apply(&mut fold, StatusChanged { observed_sequence: 9, ..end() }, 5, 0, false);
     fold.rebase(&object).expect("readable");
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["finishedAt"], "t");
@@ -168,21 +196,21 @@ fn what_an_edit_took_away_comes_back_with_the_same_value() {
 #[test]
 fn a_large_status_is_compressed_and_stays_so() {
     let mut object = object(json!({"nodes": {"old": {"id": "old", "name": "old", "type": "Pod"}}}), None);
-    let mut fold = Fold::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object).expect("readable");
     let mut big = change(5, &[]);
     for n in 0..3000 {
         let node = NodeStatus { id: format!("n{n}").into(), name: "x".repeat(400).into(), ..NodeStatus::default() };
         big.nodes.push(node.into());
     }
-    fold.apply(big, 0, 0, false);
+    apply(&mut fold, big, 0, 0, false);
     write(&mut fold, &mut object);
     assert!(object["status"].get("nodes").is_none());
     assert!(object.to_string().len() < BYTES_MAX);
-    let mut again = Fold::of_object(&object).expect("readable");
+    let mut again = StatusProjection::of_object(&object).expect("readable");
     assert_eq!((again.nodes.len(), again.nodes_digest), (3001, fold.nodes_digest));
-    again.apply(change(6, &[("n1", NodePhase::Succeeded, "")]), 5, 0, false);
+    apply(&mut again, change(6, &[("n1", NodePhase::Succeeded, "")]), 5, 0, false);
     write(&mut again, &mut object);
-    assert!(Fold::of_object(&object).expect("readable").nodes["n1"].contains("Succeeded"));
+    assert!(StatusProjection::of_object(&object).expect("readable").nodes["n1"].contains("Succeeded"));
 }
 
 #[test]
@@ -193,13 +221,14 @@ fn lists_grow_and_a_repeat_is_harmless() {
         from,
         ids: ids.iter().map(|id| ArcStr::from(*id)).collect(),
     };
-    let mut fold = Fold::of_object(&json!({"metadata": {"uid": "u", "resourceVersion": "1"}})).expect("reads");
+    let mut fold =
+        StatusProjection::of_object(&json!({"metadata": {"uid": "u", "resourceVersion": "1"}})).expect("reads");
     let grown =
         |sequence, growth| StatusChanged { grown: vec![growth], ..change(sequence, &[("wf", NodePhase::Running, "")]) };
-    fold.apply(grown(1, growth(0, &["a", "b"])), 0, 0, false);
-    fold.apply(grown(2, growth(2, &["c"])), 1, 0, false);
-    fold.apply(grown(2, growth(2, &["c"])), 1, 0, false);
-    fold.apply(change(3, &[("wf", NodePhase::Succeeded, "")]), 2, 0, false);
+    apply(&mut fold, grown(1, growth(0, &["a", "b"])), 0, 0, false);
+    apply(&mut fold, grown(2, growth(2, &["c"])), 1, 0, false);
+    apply(&mut fold, grown(2, growth(2, &["c"])), 1, 0, false);
+    apply(&mut fold, change(3, &[("wf", NodePhase::Succeeded, "")]), 2, 0, false);
     let patch = fold.patch().expect("a patch");
     assert_eq!(patch["status"]["nodes"]["wf"]["children"], json!(["a", "b", "c"]));
     assert_eq!(patch["status"]["nodes"]["wf"]["phase"], "Succeeded");

@@ -1,11 +1,11 @@
-//! The fold: what the events make of one object. No IO.
+//! The projection: what the events make of one object. No IO.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use argosy_actor::compressed;
 use argosy_api::ArcStr;
-use argosy_api::digest::{self, Watermark};
+use argosy_api::digest::{self, Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Growth, NodeList, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
@@ -39,13 +39,24 @@ pub enum Applied {
     Gap,
 }
 
+/// Where an event stands among those of its workflow, as its headers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Of the change that it is, or is a part of.
+    pub position: Position,
+    /// Of the change before that.
+    pub previous: Position,
+    /// Which part of the change it is, from 0.
+    pub part: usize,
+}
+
 /// One object as the events make it, beside what of that the API has.
 #[derive(Debug, Default)]
-pub struct Fold {
+pub struct StatusProjection {
     uid: String,
     resource_version: String,
-    /// OBSERVED sequence of the last step that is in, whole.
-    sequence: u64,
+    /// Of the last change that is in, whole.
+    position: Position,
     /// JSON text of each node.
     nodes: BTreeMap<ArcStr, Box<str>>,
     nodes_bytes: usize,
@@ -66,21 +77,23 @@ pub struct Fold {
     /// The API has the nodes as the object's own member.
     is_plain_written: bool,
     /// Changes of nodes that are not in `nodes` yet.
-    unsettled: BTreeMap<ArcStr, Unsettled>,
-    /// Parts of a step that is not complete.
+    pending: BTreeMap<ArcStr, Pending>,
+    /// Parts of a change that is not complete.
     parts: Vec<StatusChanged>,
+    /// Its position.
+    in_parts: Option<Position>,
     /// Something was folded that the API has not.
     is_ahead: bool,
 }
 
 /// What has become of a node since it was put in.
 #[derive(Debug, Default)]
-struct Unsettled {
+struct Pending {
     node: Option<Arc<NodeStatus>>,
     grown: Vec<Growth>,
 }
 
-impl Fold {
+impl StatusProjection {
     /// From the object as the API has it.
     ///
     /// Errors: nodes that cannot be decompressed.
@@ -95,10 +108,10 @@ impl Fold {
         let plain = members.remove("nodes");
         let compressed = members.remove("compressedNodes");
         let is_compressed = compressed.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-        let mut fold = Self {
+        let mut projection = Self {
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),
-            sequence: watermark.sequence,
+            position: watermark.position(),
             members_written: Value::Object(members.clone()),
             members: Value::Object(members),
             is_compressed,
@@ -111,19 +124,11 @@ impl Fold {
         };
         if let Value::Object(nodes) = nodes {
             for (id, node) in nodes {
-                fold.put(&id.into(), Some(node));
+                projection.put(&id.into(), Some(node));
             }
         }
-        fold.dirty.clear();
-        Ok(fold)
-    }
-
-    /// Whether someone else than this service wrote the status of `object` last.
-    pub fn is_foreign(object: &Value) -> bool {
-        let annotation = object["metadata"]["annotations"][labels::WATERMARK].as_str();
-        annotation
-            .and_then(Watermark::parse)
-            .is_some_and(|watermark| watermark.digest != digest::of_status(&object["status"]))
+        projection.dirty.clear();
+        Ok(projection)
     }
 
     /// The uid of the object.
@@ -131,9 +136,9 @@ impl Fold {
         &self.uid
     }
 
-    /// OBSERVED sequence of the last step that is in.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
+    /// Position of the last change that is in.
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// Whether there is something to write.
@@ -157,29 +162,28 @@ impl Fold {
         phase.is_some_and(WorkflowPhase::is_completed)
     }
 
-    /// Folds one event. `previous` is the sequence of the workflow's event before it, `part` its place among the parts of
-    /// its step. With `regardless`, a gap is no reason to wait.
-    pub fn apply(&mut self, change: StatusChanged, previous: u64, part: usize, regardless: bool) -> Applied {
-        // A step's own events name an earlier one as their predecessor: those of the last step are in. What a rebuilt workflow
-        // adds to it names the step itself. A repeat must not undo what somebody has edited since.
-        if change.observed_sequence < self.sequence
-            || (change.observed_sequence == self.sequence && previous < self.sequence)
-        {
+    /// Folds one event, which comes at `place`. With `regardless`, a gap is no reason to wait.
+    pub fn apply(&mut self, change: StatusChanged, place: Place, regardless: bool) -> Applied {
+        // A repeat must not undo what somebody has edited since.
+        if place.position <= self.position {
             return Applied::Known;
         }
-        if self.parts.first().is_some_and(|first| first.observed_sequence != change.observed_sequence) {
-            // The step was begun by an owner that did not end it; the new owner sends it whole.
+        if self.in_parts.is_some_and(|position| position != place.position) {
+            // The change was begun by an owner that did not end it; the new owner sends it whole.
             self.parts.clear();
         }
-        if !regardless && (previous > self.sequence || part > self.parts.len()) {
+        if !regardless && (place.previous > self.position || place.part > self.parts.len()) {
             return Applied::Gap;
         }
-        if part < self.parts.len() {
+        if place.part < self.parts.len() {
             return Applied::Known;
         }
+        self.in_parts = Some(place.position);
         let is_last = change.last;
         self.parts.push(change);
         if is_last {
+            self.in_parts = None;
+            self.position = place.position;
             for change in std::mem::take(&mut self.parts) {
                 self.fold(change);
             }
@@ -188,18 +192,17 @@ impl Fold {
     }
 
     fn fold(&mut self, change: StatusChanged) {
-        self.sequence = self.sequence.max(change.observed_sequence);
         self.is_ahead = true;
         for id in change.removed_nodes {
-            self.unsettled.remove(&id);
+            self.pending.remove(&id);
             self.put(&id, None);
         }
         for node in change.nodes {
-            let change = self.unsettled.entry(node.id.clone()).or_default();
+            let change = self.pending.entry(node.id.clone()).or_default();
             change.node = Some(node);
         }
         for growth in change.grown {
-            self.unsettled.entry(growth.node.clone()).or_default().grown.push(growth);
+            self.pending.entry(growth.node.clone()).or_default().grown.push(growth);
         }
         let Some(delta) = change.workflow_status else {
             return;
@@ -218,8 +221,8 @@ impl Fold {
 
     /// Puts the changes of nodes in. Left until there is something to write: a node that changed often in between, or
     /// whose list of children is long, is then made anew but once.
-    fn settle(&mut self) {
-        for (id, change) in std::mem::take(&mut self.unsettled) {
+    fn apply_pending(&mut self) {
+        for (id, change) in std::mem::take(&mut self.pending) {
             if change.node.is_some() {
                 self.grown.remove(&id);
             } else if !self.dirty.contains_key(&id) {
@@ -273,7 +276,7 @@ impl Fold {
     ///
     /// Errors: our own node texts are not JSON, which they are.
     pub fn patch(&mut self) -> Result<Value, Error> {
-        self.settle();
+        self.apply_pending();
         let members_bytes = self.members.to_string().len();
         self.is_compressed = self.is_compressed || self.nodes_bytes + members_bytes > BYTES_MAX;
         let mut status = match diff(&self.members_written, &self.members) {
@@ -295,7 +298,8 @@ impl Fold {
                 status.insert("nodes".to_owned(), Value::Object(nodes));
             }
         }
-        let watermark = Watermark { sequence: self.sequence, digest };
+        let Position { sequence, additions } = self.position;
+        let watermark = Watermark { sequence, additions, digest };
         let mut annotations = json!(self.delta.annotations);
         annotations[labels::WATERMARK] = json!(watermark.to_string());
         let mut patch = json!({
@@ -361,12 +365,13 @@ impl Fold {
     ///
     /// Errors: as `of_object`.
     pub fn rebase(&mut self, object: &Value) -> Result<(), Error> {
-        self.settle();
+        self.apply_pending();
         let mut fresh = Self::of_object(object)?;
         fresh.parts = std::mem::take(&mut self.parts);
-        let is_behind = fresh.sequence > self.sequence;
+        fresh.in_parts = self.in_parts;
+        let is_behind = fresh.position > self.position;
         if self.is_ahead && !is_behind {
-            fresh.sequence = self.sequence;
+            fresh.position = self.position;
             fresh.is_ahead = true;
             for (id, before) in &self.dirty {
                 let theirs = fresh.nodes.get(id).map(AsRef::as_ref).filter(|_| self.grown.contains(id));

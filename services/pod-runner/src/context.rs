@@ -1,0 +1,120 @@
+//! What the parts of the pod-runner share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use argosy_actor::{Host, Owned, TokenBucket};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::observer::PodKey;
+
+/// Settings of the pod-runner; each has a default.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Seconds that a shard stays with an owner that no longer answers.
+    #[arg(long, default_value_t = 10)]
+    pub pod_runner_lease_secs: u64,
+    /// Only pods of this namespace are watched; without it, of all.
+    #[arg(long)]
+    pub pod_namespace: Option<String>,
+    /// Seconds between full lists of the pods, which find what a watch may have missed.
+    #[arg(long, default_value_t = 300)]
+    pub pod_relist_secs: u64,
+    /// Requests to the API under way at once; as many again that end or look at something do not wait for them.
+    #[arg(long, default_value_t = 64)]
+    pub pod_requests_max: usize,
+    /// Requests to the API per second. Those that create something wait for their turn, all others only use turns up.
+    #[arg(long, default_value_t = 300)]
+    pub pod_requests_per_sec: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pod_runner_lease_secs: 10,
+            pod_namespace: None,
+            pod_relist_secs: 300,
+            pod_requests_max: 64,
+            pod_requests_per_sec: 300,
+        }
+    }
+}
+
+/// How urgent a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// It makes something run.
+    Create,
+    /// It ends something, or looks at it.
+    Other,
+}
+
+/// What all shards share.
+pub(crate) struct Context {
+    pub host: Host,
+    pub client: kube::Client,
+    pub options: Options,
+    creates: Semaphore,
+    others: Semaphore,
+    rate: TokenBucket,
+}
+
+impl Context {
+    pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
+        let permits = || Semaphore::new(options.pod_requests_max.max(1));
+        let rate = TokenBucket::new(options.pod_requests_per_sec);
+        Self { creates: permits(), others: permits(), rate, host, client, options }
+    }
+
+    /// Waits for the turn to ask something of the API.
+    pub async fn turn(&self, urgency: Urgency) -> Option<SemaphorePermit<'_>> {
+        let permits = match urgency {
+            Urgency::Create => {
+                self.rate.take().await;
+                &self.creates
+            }
+            Urgency::Other => {
+                self.rate.take_at_once();
+                &self.others
+            }
+        };
+        // It is never closed.
+        permits.acquire().await.ok()
+    }
+}
+
+/// What the actors of a shard share.
+pub(crate) struct Shard {
+    pub context: Arc<Context>,
+    pub owned: Owned,
+    pub known: KnownPods,
+}
+
+/// The pods that are there, as far as the watch has told: their uids.
+#[derive(Default)]
+pub(crate) struct KnownPods(Mutex<BTreeMap<PodKey, String>>);
+
+impl KnownPods {
+    pub fn insert(&self, key: PodKey, uid: String) {
+        self.0.lock().insert(key, uid);
+    }
+
+    pub fn remove(&self, key: &PodKey) {
+        self.0.lock().remove(key);
+    }
+
+    /// Whether the watch has told of the pod, and will tell of what becomes of it.
+    pub fn contains(&self, key: &PodKey) -> bool {
+        self.0.lock().contains_key(key)
+    }
+
+    /// Those that are not in a whole list are no more: removes and gives them.
+    pub fn retain(&self, listed: &BTreeMap<PodKey, String>) -> Vec<PodKey> {
+        let mut known = self.0.lock();
+        let gone: Vec<PodKey> = known.keys().filter(|key| !listed.contains_key(key)).cloned().collect();
+        gone.iter().for_each(|key| _ = known.remove(key));
+        gone
+    }
+}

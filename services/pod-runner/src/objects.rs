@@ -1,0 +1,80 @@
+//! Requests for the objects of one namespace.
+
+use argosy_actor::api;
+use argosy_api::labels;
+use http::HeaderValue;
+use http::header::ACCEPT;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{GroupVersionKind, Request};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+/// Asks for an answer without the object: nobody here reads it.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// The objects of a namespace.
+pub(crate) struct Objects {
+    client: kube::Client,
+    namespace: String,
+}
+
+impl Objects {
+    pub fn new(client: &kube::Client, namespace: &str) -> Self {
+        Self { client: client.clone(), namespace: namespace.to_owned() }
+    }
+
+    pub fn pods(&self) -> Api<DynamicObject> {
+        self.of_kind("v1", "Pod")
+    }
+
+    pub fn of_kind(&self, api_version: &str, kind: &str) -> Api<DynamicObject> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    pub async fn create(&self, objects: &Api<DynamicObject>, manifest: &Value) -> Result<(), kube::Error> {
+        let body = serde_json::to_vec(manifest).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(objects.resource_url()).create(&PostParams::default(), body);
+        let mut request = request.map_err(kube::Error::BuildRequest)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+        self.client.request::<IgnoredAny>(request).await.map(|_| ())
+    }
+
+    /// Creates the object, unless there is one of its name.
+    pub async fn create_if_absent(&self, manifest: &Value) -> Result<(), kube::Error> {
+        let text = |key: &str| manifest.get(key).and_then(Value::as_str).unwrap_or_default();
+        let objects = self.of_kind(text("apiVersion"), text("kind"));
+        match self.create(&objects, manifest).await {
+            Err(error) if api::answer(&error) != api::Answer::AlreadyExists => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// False when there was none.
+    pub async fn delete(&self, objects: &Api<DynamicObject>, name: &str) -> Result<bool, kube::Error> {
+        match objects.delete(name, &DeleteParams::default()).await {
+            Ok(_) => Ok(true),
+            Err(error) if api::answer(&error) == api::Answer::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts an entry into a cache, which is made when there is none. False when another is making it: to be tried again.
+    pub async fn save_cache_entry(&self, config_map: &str, key: &str, entry: &str) -> Result<bool, kube::Error> {
+        let maps = self.of_kind("v1", "ConfigMap");
+        let data = json!({"data": {key: entry}});
+        match maps.patch(config_map, &PatchParams::default(), &Patch::Merge(&data)).await {
+            Ok(_) => return Ok(true),
+            Err(error) if api::answer(&error) == api::Answer::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: "Cache"}});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: entry}});
+        match self.create(&maps, &map).await {
+            Ok(()) => Ok(true),
+            Err(error) if api::answer(&error) == api::Answer::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Builds the actors of workflows, says what becomes of messages for workflows that are gone, and puts those out of service
+//! that fail again and again.
+
+use std::sync::Arc;
+
+use argosy_actor::{Factory, Failure, WorkflowKey, api};
+use argosy_api::message::{Observed, ObservedMessage};
+use argosy_bus::{Delivery, Stream};
+use async_trait::async_trait;
+
+use crate::actor::WorkflowActor;
+use crate::context::Shard;
+use crate::{quarantine, rebuild};
+
+/// Events that wait for one workflow; past that they are read from the log. Less than the shard's consumer hands out.
+const MAILBOX: usize = 1024;
+/// Messages of a log read at once.
+const PAGE: usize = 512;
+/// A log that names no object is kept for so long: its workflow may still be on its way.
+const UNCLAIMED_MAX: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Builds workflows, by uid.
+pub(crate) struct Actors(Arc<Shard>);
+
+impl Actors {
+    pub fn new(shard: Arc<Shard>) -> Self {
+        Self(shard)
+    }
+
+    /// Where the workflow may be: as a watch has it, as the log has it from those who report objects, and as its newest
+    /// message says. Whether it is there the API tells.
+    async fn places(&self, uid: &str) -> Result<Vec<WorkflowKey>, Failure> {
+        let mut places: Vec<WorkflowKey> = self.0.context.unfinished.find(uid).into_iter().collect();
+        let log = read_log(&self.0, uid).await?;
+        places.extend(log.object);
+        places.extend(log.newest);
+        places.dedup();
+        Ok(places)
+    }
+}
+
+/// Whom the messages of a log speak of.
+#[derive(Default)]
+struct Log {
+    /// As the reports of the object say.
+    object: Option<WorkflowKey>,
+    /// As the newest message says, which may be anybody's.
+    newest: Option<WorkflowKey>,
+}
+
+async fn read_log(shard: &Shard, uid: &str) -> Result<Log, argosy_bus::Error> {
+    let host = &shard.context.host;
+    let (subject, mut after, mut log) = (host.observed_subject(uid), 0, Log::default());
+    loop {
+        let page = host.bus.read(Stream::Observed, &subject, after, PAGE).await?;
+        let Some(newest) = page.last() else { return Ok(log) };
+        after = newest.sequence;
+        for message in &page {
+            let key = WorkflowKey::of_observed(message);
+            let is_object = serde_json::from_slice::<ObservedMessage>(&message.payload).is_ok_and(|observed| {
+                matches!(
+                    observed.body,
+                    Observed::WorkflowChanged { .. } | Observed::WorkflowReferenced { .. } | Observed::WorkflowDeleted
+                )
+            });
+            if is_object {
+                log.object.clone_from(&key);
+            }
+            log.newest = key;
+        }
+    }
+}
+
+#[async_trait]
+impl Factory for Actors {
+    type Key = String;
+    type Actor = WorkflowActor;
+
+    async fn build(&self, uid: &String) -> Result<Option<WorkflowActor>, Failure> {
+        let _permit = self.0.context.builds.acquire().await;
+        for key in self.places(uid).await? {
+            if let Some(object) = api::get(&self.0.context.client, &key).await? {
+                return rebuild::rebuild(&self.0, &key, object).await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The workflow is gone, or out of service. Its log goes only when the log itself names an object that is gone: a message
+    /// for a workflow that is not where the message says proves nothing.
+    async fn refuse(&self, uid: &String, batch: Vec<Delivery>) -> Result<(), Failure> {
+        let (shard, client) = (&self.0, &self.0.context.client);
+        let host = &shard.context.host;
+        let subject = host.observed_subject(uid);
+        let newest = host.bus.last_sequence(Stream::Observed, &subject).await?;
+        let is_over = match read_log(shard, uid).await? {
+            Log { object: Some(key), .. } => {
+                shard.timers.forget(&key);
+                api::get(client, &key).await?.is_none()
+            }
+            Log { object: None, newest: None } => false,
+            Log { object: None, newest: Some(_) } => {
+                host.bus.older_than(Stream::Observed, &subject, UNCLAIMED_MAX).await? >= newest
+            }
+        };
+        if is_over {
+            host.bus.purge(Stream::Observed, &subject, newest).await?;
+        }
+        for delivery in batch {
+            delivery.ack().await?;
+        }
+        Ok(())
+    }
+
+    async fn quarantine(&self, uid: &String, failures: u32, reason: &str) -> Result<bool, Failure> {
+        for key in self.places(uid).await? {
+            if let Some(object) = api::get(&self.0.context.client, &key).await? {
+                let reason = format!("the scheduler failed {failures} times at this workflow: {reason}");
+                quarantine::give_up(&self.0, &key, &object, &reason).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn mailbox(&self) -> usize {
+        MAILBOX
+    }
+}

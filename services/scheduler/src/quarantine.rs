@@ -1,0 +1,73 @@
+//! Ends a workflow that cannot be run: its owner sees why, and no other workflow notices.
+
+use std::collections::BTreeMap;
+
+use argosy_actor::{Failure, WorkflowKey, sight};
+use argosy_api::digest::Position;
+use argosy_api::labels;
+use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
+use argosy_api::v1alpha1::{Time, WorkflowPhase};
+use argosy_bus::Stream;
+use argosy_engine::Command;
+use kube::api::DynamicObject;
+use serde_json::json;
+
+use crate::context::Shard;
+use crate::metrics;
+use crate::stamp::{Cause, Outgoing};
+
+/// Publishes that the workflow has ended with Error, for `reason`, past everything that its log holds: none of that is stepped
+/// again, unless somebody takes the workflow back into service. Its log stays where it is.
+pub(crate) async fn give_up(
+    shard: &Shard,
+    key: &WorkflowKey,
+    object: &DynamicObject,
+    reason: &str,
+) -> Result<(), Failure> {
+    let host = &shard.context.host;
+    let written = sight::watermark(object).unwrap_or_default().position();
+    let newest = host.bus.last_sequence(Stream::Observed, &host.observed_subject(&key.uid)).await?;
+    let at = host.clock.now();
+    let (time, phase) = (Time::new(at), WorkflowPhase::Error.to_string());
+    let mut status = json!({"phase": phase, "message": reason, "finishedAt": time.to_string()});
+    if object.data.pointer("/status/startedAt").is_none() {
+        status["startedAt"] = json!(time.to_string());
+    }
+    let texts = |pairs: &[(&str, &str)]| -> BTreeMap<String, Option<String>> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect()
+    };
+    let change = StatusChanged {
+        schema: SCHEMA,
+        at,
+        namespace: key.namespace.clone(),
+        workflow: key.name.clone(),
+        workflow_uid: key.uid.clone(),
+        observed_sequence: newest.max(written.sequence),
+        last: true,
+        workflow_status: Some(WorkflowDelta {
+            status,
+            labels: texts(&[(labels::PHASE, &phase), (labels::COMPLETED, "true"), (labels::QUARANTINED, "true")]),
+            annotations: texts(&[(labels::QUARANTINE_REASON, reason)]),
+            completed: true,
+            ..WorkflowDelta::default()
+        }),
+        ..StatusChanged::default()
+    };
+    let id = format!("quarantine.{}", shard.epoch);
+    let cause = Cause { workflow: key, shard: shard.number, epoch: shard.epoch, id, at };
+    let mut out = Outgoing::default();
+    // It names none before it: it must get through though something before it never did.
+    let mut published = if newest > written.sequence { Position::default() } else { written };
+    out.add(&cause, vec![Command::Publish(Box::new(change))], &mut published);
+    shard.timers.forget(key);
+    shard.outbox.publish(out.messages).await?;
+    metrics::QUARANTINED.inc();
+    tracing::error!(
+        workflow.uid = key.uid,
+        workflow.name = key.name,
+        workflow.namespace = key.namespace,
+        reason,
+        "workflow put out of service"
+    );
+    Ok(())
+}

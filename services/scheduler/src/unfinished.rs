@@ -1,0 +1,145 @@
+//! The unfinished workflows of the cluster, by a watch of their metadata: one for the process. An unfinished workflow without
+//! an actor is taken up, whatever became of the messages that should have led to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use argosy_actor::{Backoff, WorkflowKey, api};
+use argosy_api::labels;
+use futures::StreamExt as _;
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::metrics;
+
+/// From one full list to the next, which finds what a watch may have missed.
+const RELIST: Duration = Duration::from_secs(300);
+
+/// The unfinished workflows, by uid.
+pub(crate) struct Unfinished {
+    state: Mutex<State>,
+    /// True once a whole list has come in.
+    listed: watch::Sender<bool>,
+}
+
+impl Default for Unfinished {
+    fn default() -> Self {
+        Self { state: Mutex::default(), listed: watch::Sender::new(false) }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    known: BTreeMap<String, Known>,
+    /// While a list comes in: what it held so far.
+    listed: Option<BTreeMap<String, Known>>,
+}
+
+#[derive(Clone)]
+struct Known {
+    key: WorkflowKey,
+    since: Instant,
+}
+
+impl Unfinished {
+    /// Waits for the first whole list.
+    pub async fn listed(&self) {
+        // The sender lives as long as this does, so this ends only when the list has come.
+        _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    /// Where the workflow is, if it is known.
+    pub fn find(&self, uid: &str) -> Option<WorkflowKey> {
+        self.state.lock().known.get(uid).map(|known| known.key.clone())
+    }
+
+    /// Those that have been known for at least `age`.
+    pub fn older_than(&self, age: Duration) -> Vec<WorkflowKey> {
+        let now = Instant::now();
+        let state = self.state.lock();
+        state.known.values().filter(|known| now - known.since >= age).map(|known| known.key.clone()).collect()
+    }
+
+    fn note(&self, event: Event<PartialObjectMeta<DynamicObject>>) {
+        let mut state = self.state.lock();
+        match event {
+            Event::Init => state.listed = Some(BTreeMap::new()),
+            Event::InitApply(object) | Event::Apply(object) => {
+                let Some(key) = key_of(&object) else { return };
+                let since = state.known.get(&key.uid).map_or_else(Instant::now, |known| known.since);
+                let known = Known { key, since };
+                if let Some(listed) = &mut state.listed {
+                    listed.insert(known.key.uid.clone(), known.clone());
+                }
+                state.known.insert(known.key.uid.clone(), known);
+            }
+            Event::Delete(object) => {
+                if let Some(key) = key_of(&object) {
+                    state.known.remove(&key.uid);
+                }
+            }
+            Event::InitDone => {
+                if let Some(listed) = state.listed.take() {
+                    state.known = listed;
+                    drop(state);
+                    self.listed.send_replace(true);
+                }
+            }
+        }
+    }
+}
+
+fn key_of(object: &PartialObjectMeta<DynamicObject>) -> Option<WorkflowKey> {
+    let metadata = &object.metadata;
+    Some(WorkflowKey {
+        uid: metadata.uid.clone()?,
+        namespace: metadata.namespace.clone()?,
+        name: metadata.name.clone()?,
+    })
+}
+
+/// Watches for ever.
+pub(crate) async fn follow(context: &Context) {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+    loop {
+        until_relist(context, &mut backoff).await;
+    }
+}
+
+async fn until_relist(context: &Context, backoff: &mut Backoff) {
+    let (client, kind) = (context.client.clone(), api::argo_kind("Workflow"));
+    let workflows: Api<PartialObjectMeta<DynamicObject>> = match &context.options.scheduler_namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &kind),
+        None => Api::all_with(client, &kind),
+    };
+    let until = Instant::now() + RELIST;
+    let selector = format!("{}!=true", labels::COMPLETED);
+    let events = watcher::watcher(workflows, watcher::Config::default().labels(&selector));
+    let mut events = std::pin::pin!(events);
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.next() => event,
+            () = tokio::time::sleep_until(until) => return,
+        };
+        match event {
+            None => return,
+            Some(Ok(event)) => {
+                context.unfinished.note(event);
+                backoff.reset();
+            }
+            Some(Err(error)) => {
+                metrics::WATCH_ERRORS.inc();
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "watch of unfinished workflows broke off, watching again"
+                );
+                backoff.wait().await;
+            }
+        }
+    }
+}
