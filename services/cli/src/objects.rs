@@ -67,21 +67,24 @@ pub fn value(object: &DynamicObject) -> Result<Value, Failure> {
     if let Some(text) = compressed_nodes(object)
         && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
     {
-        let nodes = nodes(text).context("read status.compressedNodes")?;
+        let nodes = nodes(text, NODES_BYTES_MAX, NODES_VALUES_MAX).context("read status.compressedNodes")?;
         status.remove("compressedNodes");
         status.insert("nodes".to_owned(), nodes);
     }
     Ok(value)
 }
 
-fn nodes(text: &str) -> anyhow::Result<Value> {
+fn nodes(text: &str, bytes_max: usize, values_max: usize) -> anyhow::Result<Value> {
     let nodes = compressed::decode(text).context("decompress")?;
-    anyhow::ensure!(nodes.len() <= NODES_BYTES_MAX, "decompressed they have more than {NODES_BYTES_MAX} bytes");
+    anyhow::ensure!(nodes.len() <= bytes_max, "decompressed they have more than {bytes_max} bytes");
     // As values they take many times the memory that they have as text: counted first.
-    let mut left = NODES_VALUES_MAX;
-    let mut reader = serde_json::Deserializer::from_slice(&nodes);
-    Counted(&mut left).deserialize(&mut reader).context("they are not JSON that can be shown")?;
-    Ok(serde_json::from_slice(&nodes)?)
+    let mut left = values_max;
+    let counted = Counted(&mut left).deserialize(&mut serde_json::Deserializer::from_slice(&nodes));
+    anyhow::ensure!(left > 0, "they have more than {values_max} values");
+    counted.context("they are not JSON")?;
+    let nodes: Value = serde_json::from_slice(&nodes)?;
+    anyhow::ensure!(nodes.is_object(), "they are no mapping");
+    Ok(nodes)
 }
 
 /// Reads a value and forgets it, and counts those in it down.
@@ -91,8 +94,10 @@ impl<'de> DeserializeSeed<'de> for Counted<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        *self.0 =
-            self.0.checked_sub(1).ok_or_else(|| D::Error::custom(format!("more than {NODES_VALUES_MAX} values")))?;
+        *self.0 = self.0.saturating_sub(1);
+        if *self.0 == 0 {
+            return Err(D::Error::custom("too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -186,15 +191,17 @@ pub fn readable(object: &DynamicObject) -> Result<Workflow, Failure> {
 /// As [`readable`], of JSON.
 pub fn readable_value(value: &Value) -> Result<Workflow, Failure> {
     let mut rest = value.clone();
-    for member in ["spec", "status"] {
+    for member in ["spec", "status.nodes", "status"] {
         match v1::from_value(rest.clone()) {
             Ok(workflow) => return Ok(workflow),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "left out the {member} of a workflow");
             }
         }
-        if let Some(members) = rest.as_object_mut() {
-            members.remove(member);
+        let (outer, last) = member.split_once('.').unwrap_or(("", member));
+        let outer = if outer.is_empty() { Some(&mut rest) } else { rest.get_mut(outer) };
+        if let Some(members) = outer.and_then(Value::as_object_mut) {
+            members.remove(last);
         }
     }
     Ok(v1::from_value(rest).map_err(anyhow::Error::from)?)
@@ -270,16 +277,19 @@ mod tests {
     #[test]
     fn nodes_that_would_fill_the_memory_are_not_read() {
         let encode = |json: &str| compressed::encode(json.as_bytes()).expect("memory");
-        assert_eq!(
-            nodes(&encode(r#"{"a":{"phase":"Failed","x":[1,2.5,true,null,"t"]}}"#)).expect("nodes")["a"]["phase"],
-            "Failed"
-        );
-        let said = |text: &str| format!("{:#}", nodes(text).expect_err("refused"));
-        assert!(said(&encode(&" ".repeat(NODES_BYTES_MAX + 1))).contains("67108864 bytes"));
-        let many = format!("[{}0]", "0,".repeat(NODES_VALUES_MAX));
-        assert!(said(&encode(&many)).contains("more than 4000000 values"));
-        for garbage in ["*", "AAAA", &encode("{"), &encode(&"[".repeat(1000))] {
+        let read = |json: &str| nodes(&encode(json), 1000, 100);
+        let good = read(r#"{"a":{"phase":"Failed","x":[1,2.5,true,null,"t"]}}"#).expect("nodes");
+        assert_eq!(good["a"]["phase"], "Failed");
+        let said = |json: &str| format!("{:#}", read(json).expect_err("refused"));
+        assert!(said(&" ".repeat(1001)).contains("more than 1000 bytes"));
+        for many in [format!("[{}0]", "0,".repeat(100)), format!("{{\"a\":{{{}\"b\":0}}}}", "\"b\":0,".repeat(100))] {
+            assert!(said(&many).contains("more than 100 values"), "{many}");
+        }
+        for garbage in ["{", "[]", "", &"[".repeat(90)] {
             said(garbage);
+        }
+        for garbage in ["*", "AAAA"] {
+            nodes(garbage, 1000, 100).expect_err("refused");
         }
     }
 }

@@ -103,7 +103,7 @@ fn aliases_of_long_texts_are_counted_in_bytes() {
     let bombs = [
         aliases(99_000),
         // Merged, as keys, and anchors around anchors.
-        format!("a: &a {{{long}: 1}}\nb: [{}]\n", vec!["{<<: *a}"; 500].join(", ")),
+        format!("a: &a\n  ? {long}\n  : 1\nb: [{}]\n", vec!["{<<: *a}"; 500].join(", ")),
         format!("{}{long}{}", "&a [".repeat(90), "]".repeat(90)),
         format!("a: &a [{long}]\nb: &b [{0}]\nc: [{1}]\n", vec!["*a"; 20].join(","), vec!["*b"; 20].join(",")),
     ];

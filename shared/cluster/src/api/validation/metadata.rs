@@ -84,7 +84,7 @@ pub(super) fn check_values(tree: &Json, causes: &mut Causes) {
 
 fn members<'a>(tree: &'a Json, field: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let map = tree.at(&["metadata", field]).and_then(Json::as_map);
-    map.into_iter().flat_map(Map::iter).map(|(key, value)| (key.as_ref(), value.as_str().unwrap_or("")))
+    map.into_iter().flat_map(Map::iter).map(|(key, value)| (key, value.as_str().unwrap_or("")))
 }
 
 fn list<'a>(tree: &'a Json, field: &str) -> &'a [Json] {
