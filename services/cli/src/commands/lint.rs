@@ -10,7 +10,7 @@ use crate::{
     connect::{Connect, dev_kubeconfig},
     diagnostic,
     failure::{Failure, Outcome},
-    load, output,
+    load, output, terminal,
 };
 
 /// Check files; all mistakes at once, each with its line
@@ -71,7 +71,7 @@ impl Lint {
                 output::print_exact(&format!("{values:#}\n"));
             }
             Form::Simple => {
-                problems.iter().for_each(|problem| output::print(&format!("{}\n", problem.line())));
+                problems.iter().for_each(|problem| output::print(&format!("{}\n", terminal::line(&problem.line()))));
                 if !failed {
                     output::print("no linting errors found!\n");
                 }

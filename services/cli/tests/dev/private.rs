@@ -57,7 +57,8 @@ fn what_is_kept_and_what_is_answered_is_for_this_user_alone() {
         let mode = std::fs::metadata(dev.path().join(file)).expect("kept").mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
-    for entry in std::fs::read_dir(dev.path().join("data/api")).expect("readable").flatten() {
+    let kept = ["data/api", "data/bus"].map(|place| std::fs::read_dir(dev.path().join(place)).expect("readable"));
+    for entry in kept.into_iter().flatten().flatten() {
         assert_eq!(entry.metadata().expect("there").mode() & 0o777, 0o600, "{:?}", entry.path());
     }
     let kubeconfig = std::fs::read_to_string(dev.path().join("data/kubeconfig")).expect("kept");

@@ -156,6 +156,11 @@ impl Failure {
         )
     }
 
+    pub fn unstated_media() -> Self {
+        let message = "a request with a body must state its Content-Type";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
     pub fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

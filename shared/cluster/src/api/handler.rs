@@ -119,7 +119,7 @@ impl Api {
         };
         // A page of a browser can send a body without a type unasked, so that none is taken for granted.
         if !call.body.is_empty() && call.media().is_empty() {
-            return Err(Failure::unsupported_media("without Content-Type"));
+            return Err(Failure::unstated_media());
         }
         let path = call.uri.path();
         match Target::parse(path) {

@@ -184,15 +184,15 @@ async fn yaml_whose_aliases_explode_is_refused() {
     let server = server();
     let long = "x".repeat(200_000);
     let bytes = format!("a: &a {long}\nb: [{}]\n", vec!["*a"; 3000].join(", "));
-    let laughs = (1..30).fold("a0: &a0 [x, x]\n".to_owned(), |text, n| {
-        text + &format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)
-    });
+    let laughs =
+        (1..30).fold("a0: &a0 [x, x]\n".to_owned(), |text, n| text + &format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
     for (path, method, media) in [
         (WORKFLOWS.to_owned(), "POST", "application/yaml"),
         (format!("{WORKFLOWS}/x?fieldManager=m"), "PATCH", "application/apply-patch+yaml"),
     ] {
         for bomb in [&bytes, &laughs] {
-            let body = format!("apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {{name: x}}\nspec: {{}}\n{bomb}");
+            let body =
+                format!("apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {{name: x}}\nspec: {{}}\n{bomb}");
             let request = http::Request::builder().method(method).uri(&path).header("content-type", media);
             let request = request.body(body.into_bytes()).expect("a request");
             let refused = server.client("argo").request::<Value>(request).await;

@@ -211,12 +211,21 @@ pub fn way(key: &str, value: &str) -> Way {
 fn is_of_containers(key: &str) -> bool {
     const OURS: [&str; 2] = ["ARGO_", "ARGOSY_"];
     const SECRETS: [&str; 12] = [
-        "SECRET", "SECRETS", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CERT", "CERTIFICATE", "PEM", "JSON", "CREDENTIAL",
+        "SECRET",
+        "SECRETS",
+        "TOKEN",
+        "PASSWORD",
+        "PASSWD",
+        "KEY",
+        "CERT",
+        "CERTIFICATE",
+        "PEM",
+        "JSON",
+        "CREDENTIAL",
         "CREDENTIALS",
     ];
-    const ENGINES: [&str; 9] = [
-        "DOCKER", "BUILDKIT", "BUILDX", "COMPOSE", "PODMAN", "CONTAINER", "CONTAINERS", "STORAGE", "REGISTRY",
-    ];
+    const ENGINES: [&str; 9] =
+        ["DOCKER", "BUILDKIT", "BUILDX", "COMPOSE", "PODMAN", "CONTAINER", "CONTAINERS", "STORAGE", "REGISTRY"];
     let mut words = key.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default();
     let last = words.next_back().unwrap_or(first);
@@ -225,8 +234,11 @@ fn is_of_containers(key: &str) -> bool {
 
 /// The file with the variables that go [that way](Way::File); `None` where none does.
 pub fn env_file(env: &BTreeMap<String, String>) -> Option<String> {
-    let lines: String =
-        env.iter().filter(|(key, value)| way(key, value) == Way::File).map(|(key, value)| format!("{key}={value}\n")).collect();
+    let lines: String = env
+        .iter()
+        .filter(|(key, value)| way(key, value) == Way::File)
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
     (!lines.is_empty()).then_some(lines)
 }
 

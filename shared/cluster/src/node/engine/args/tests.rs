@@ -111,9 +111,22 @@ fn only_names_on_the_list_reach_the_environment_of_the_engine() {
         assert_eq!(way(key, "plain: value=1 #é"), Way::File, "{key}");
     }
     for value in ["two\nlines", "a\rb", "\"quoted\"", "it's", "back\\slash", &"x".repeat(FILE_VALUE_BYTES_MAX + 1)] {
-        for key in ["PATH", "LD_PRELOAD", "DOCKER_HOST", "DOCKER_TLS_KEY", "CONTAINERS_KEY", "GODEBUG", "GLIBC_TUNABLES",
-            "SSL_CERT_FILE", "NEVER_HEARD_OF", "A*", "A B_KEY", "", "https_proxy", "XDG_RUNTIME_DIR"]
-        {
+        for key in [
+            "PATH",
+            "LD_PRELOAD",
+            "DOCKER_HOST",
+            "DOCKER_TLS_KEY",
+            "CONTAINERS_KEY",
+            "GODEBUG",
+            "GLIBC_TUNABLES",
+            "SSL_CERT_FILE",
+            "NEVER_HEARD_OF",
+            "A*",
+            "A B_KEY",
+            "",
+            "https_proxy",
+            "XDG_RUNTIME_DIR",
+        ] {
             assert_eq!(way(key, value), Way::Line, "{key}");
         }
         for key in ["ARGO_TEMPLATE", "ARGOSY_X", "TLS_KEY", "SECRET", "DB_PASSWORD", "GCP_CREDENTIALS_JSON"] {
