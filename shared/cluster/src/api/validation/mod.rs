@@ -3,6 +3,7 @@
 //! As kube-apiserver does it: metadata and the built-in kinds have types, the custom ones have the schemas of the
 //! definitions that this server shows (Argo's minimal ones: a `spec` is an object, and what is in it is for its readers).
 
+mod data;
 mod metadata;
 mod names;
 mod pods;
@@ -24,6 +25,7 @@ pub(super) fn check(kind: &Kind, old: Option<&Json>, tree: &Json) -> Result<()> 
     let mut causes = Causes::new();
     metadata::check_values(tree, &mut causes);
     schema(kind, tree, &mut causes);
+    data::check(kind, tree, &mut causes);
     // The containers of a pod are there from its beginning; what is updated is its status.
     if kind.flavor == Flavor::Pod && old.is_none_or(|old| old.get("spec") != tree.get("spec")) {
         pods::check(tree, &mut causes);

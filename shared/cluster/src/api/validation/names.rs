@@ -64,6 +64,18 @@ pub(super) fn label_value(value: &str) -> Option<String> {
     (!value.is_empty() && !is_loose(value)).then(|| VALUE.to_owned())
 }
 
+/// Why a text is no key of a ConfigMap or Secret, which is the name of a file where it is mounted.
+pub(super) fn file(key: &str) -> Option<String> {
+    if key.is_empty() || key.len() > SUBDOMAIN_CHARS_MAX {
+        return Some(format!("must have 1 to {SUBDOMAIN_CHARS_MAX} characters"));
+    }
+    if key == "." || key.starts_with("..") {
+        return Some("must not be '.' nor begin with '..'".to_owned());
+    }
+    let is_good = key.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.'));
+    (!is_good).then(|| "a valid config key must consist of alphanumeric characters, '-', '_' or '.'".to_owned())
+}
+
 fn is_loose(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.'))

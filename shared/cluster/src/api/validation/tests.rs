@@ -94,6 +94,21 @@ fn built_in_kinds_have_types() {
 }
 
 #[test]
+fn keys_that_become_files_are_names_of_files() {
+    for plural in ["configmaps", "secrets"] {
+        let of = |key: &str| said(plural, json!({"metadata": {"name": "x"}, "data": {key: "YQ=="}}));
+        for key in ["a", "a.b_c-D", ".hidden", "a..b"] {
+            assert_eq!(of(key), "", "{key}");
+        }
+        for key in ["../../x", "..", ".", "..a", "a/b", "", "a b", "é", "a\0"] {
+            assert!(of(key).contains("is invalid: data["), "{key}");
+        }
+        let large = said(plural, json!({"metadata": {"name": "x"}, "data": {"a": "AAAA".repeat(1 << 19)}}));
+        assert!(large.contains("may not be more than 1048576 bytes"), "{}", &large[..80]);
+    }
+}
+
+#[test]
 fn names_and_paths_in_a_pod_stay_where_they_are() {
     let pod = |spec: Value| said("pods", json!({"metadata": {"name": "p"}, "spec": spec}));
     let mount = |mount: Value| json!({"containers": [{"name": "main", "volumeMounts": [mount]}], "volumes": [{"name": "v", "emptyDir": {}}]});
