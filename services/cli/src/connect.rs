@@ -1,8 +1,9 @@
 //! Which API server a command talks to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use argosy_cluster::private;
 use clap::Args;
 use kube::{
     Client, Config,
@@ -47,15 +48,19 @@ impl Connect {
     pub async fn open(&self) -> Result<Connection, Failure> {
         let options =
             KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
-        let dev = dev_kubeconfig();
-        let config = if let Some(path) = &self.kubeconfig {
-            from_file(path, &options).await?
-        } else if std::env::var_os("KUBECONFIG").is_none() && dev.exists() {
-            from_file(&dev, &options).await?
-        } else {
-            Config::from_kubeconfig(&options)
+        let dev = if self.kubeconfig.is_none() && std::env::var_os("KUBECONFIG").is_none() { of_dev()? } else { None };
+        let config = match (&self.kubeconfig, dev) {
+            (Some(path), _) => {
+                let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("read {}", path.display()))?;
+                used(kubeconfig, path, &options).await?
+            }
+            (None, Some((path, text))) => {
+                let kubeconfig = Kubeconfig::from_yaml(&text).with_context(|| format!("read {}", path.display()))?;
+                used(kubeconfig, &path, &options).await?
+            }
+            (None, None) => Config::from_kubeconfig(&options)
                 .await
-                .context("no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG")?
+                .context("no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG")?,
         };
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).context("connect to the API server")?;
@@ -63,20 +68,33 @@ impl Connect {
     }
 }
 
-async fn from_file(path: &std::path::Path, options: &KubeConfigOptions) -> Result<Config, Failure> {
-    let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("read {}", path.display()))?;
+async fn used(kubeconfig: Kubeconfig, path: &Path, options: &KubeConfigOptions) -> Result<Config, Failure> {
     let config = Config::from_custom_kubeconfig(kubeconfig, options).await;
     Ok(config.with_context(|| format!("use {}", path.display()))?)
 }
 
-/// Where Argosy keeps small things between runs: `$XDG_STATE_HOME/argosy`, else `~/.local/state/argosy`.
-pub fn state_dir() -> PathBuf {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let base = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from).or_else(home);
-    base.unwrap_or_else(std::env::temp_dir).join("argosy")
+/// Where Argosy keeps small things between runs: `$XDG_STATE_HOME/argosy`, else `~/.local/state/argosy`; `None` where
+/// neither `XDG_STATE_HOME` nor `HOME` is set, as what all users share is no place for it.
+pub fn state_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
+    Some(base?.join("argosy"))
 }
 
-/// The kubeconfig that a running `argosy dev` leaves for the other commands.
-pub fn dev_kubeconfig() -> PathBuf {
-    state_dir().join("kubeconfig")
+/// Where a running `argosy dev` leaves its kubeconfig for the other commands.
+pub fn dev_kubeconfig() -> Option<PathBuf> {
+    Some(state_dir()?.join("kubeconfig"))
+}
+
+/// The kubeconfig that a running `argosy dev` has left.
+///
+/// Errors: it, or its folder, belongs to somebody else, or others may write to it: a kubeconfig can run programs.
+fn of_dev() -> Result<Option<(PathBuf, String)>, Failure> {
+    let (Some(dir), Some(path)) = (state_dir(), dev_kubeconfig()) else { return Ok(None) };
+    if !path.exists() {
+        return Ok(None);
+    }
+    private::dir(&dir).context("use the kubeconfig of `argosy dev`")?;
+    let text = private::read(&path).context("use the kubeconfig of `argosy dev`")?;
+    Ok(text.map(|text| (path, text)))
 }

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::load::Source;
+use crate::{load::Source, terminal};
 
 /// One mistake.
 #[derive(Clone, Debug)]
@@ -83,8 +83,11 @@ impl Diagnostic {
     /// With the lines of the file, for a terminal.
     pub fn pretty(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let title =
-            if self.path.is_empty() { self.message.clone() } else { format!("{}: {}", self.path, self.message) };
+        let message = terminal::lines(&self.message);
+        let title = match terminal::line(&self.path) {
+            path if path.is_empty() => message.into_owned(),
+            path => format!("{path}: {message}"),
+        };
         let mut group =
             Group::with_title(if self.warning { Level::WARNING } else { Level::ERROR }.primary_title(title));
         if let (Some(source), Some(span)) = (&self.source, &self.span) {
@@ -92,14 +95,14 @@ impl Diagnostic {
             let first_line = source.text[span.start..end].find('\n').map_or(end, |at| span.start + at);
             group = group.element(
                 Snippet::source(source.text.as_str())
-                    .path(source.name.as_str())
+                    .path(terminal::line(&source.name))
                     .annotation(AnnotationKind::Primary.span(span.start..first_line.max(span.start))),
             );
         } else {
-            group = group.element(Level::NOTE.message(format!("in {}", self.file)));
+            group = group.element(Level::NOTE.message(format!("in {}", terminal::line(&self.file))));
         }
         if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+            group = group.element(Level::HELP.message(terminal::lines(help)));
         }
         renderer.render(&[group])
     }
@@ -111,9 +114,9 @@ pub fn report(diagnostics: &[Diagnostic]) {
     let terminal = std::io::stderr().is_terminal();
     for diagnostic in diagnostics {
         if terminal {
-            anstream::eprintln!("{}\n", diagnostic.pretty(true));
+            anstream::eprintln!("{}\n", terminal::colored(&diagnostic.pretty(true)));
         } else {
-            eprintln!("{}: {}", diagnostic.severity(), diagnostic.line());
+            eprintln!("{}: {}", diagnostic.severity(), terminal::line(&diagnostic.line()));
         }
     }
     let count = diagnostics.iter().filter(|diagnostic| !diagnostic.warning).count();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::diagnostic::Diagnostic;
+use crate::{diagnostic::Diagnostic, terminal};
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,14 @@ impl From<kube::Error> for Failure {
 }
 
 impl Failure {
+    /// All of it in one line.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Other(error) => terminal::line(&chain(error)).into_owned(),
+            other => terminal::line(&other.to_string()).into_owned(),
+        }
+    }
+
     /// Says it on standard error and gives the exit code.
     pub fn report(self) -> ExitCode {
         match self {
@@ -54,13 +62,13 @@ impl Failure {
                 ExitCode::from(2)
             }
             Self::Usage(text) => {
-                eprintln!("error: {text}");
+                eprintln!("error: {}", terminal::lines(&text));
                 ExitCode::from(2)
             }
             Self::Reported => ExitCode::from(2),
             Self::Workflow => ExitCode::FAILURE,
             Self::Other(error) => {
-                eprintln!("error: {}", chain(&error));
+                eprintln!("error: {}", terminal::lines(&chain(&error)));
                 ExitCode::FAILURE
             }
         }

@@ -87,7 +87,7 @@ pub async fn follow(
                 };
                 let workflow = objects::readable(&object)?;
                 if workflow.status.phase.is_completed() || gone {
-                    finals[index].get_or_insert(objects::value(&object)?);
+                    finals[index].get_or_insert(objects::shown(&object)?);
                 }
                 latest[index] = workflow;
                 view.update(&latest);

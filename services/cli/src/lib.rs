@@ -19,6 +19,7 @@ pub mod render;
 mod run;
 pub mod schema;
 mod suggest;
+mod terminal;
 mod view;
 
 pub use cli::main;

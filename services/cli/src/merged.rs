@@ -14,6 +14,7 @@ use crate::{
     connect::Connection,
     failure::Failure,
     pods::{self, LogOf, LogRequest},
+    terminal,
 };
 
 type Lines = Pin<Box<dyn Stream<Item = std::io::Result<String>> + Send>>;
@@ -75,7 +76,7 @@ impl Merged {
             }
             // Its pod was collected.
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                eprintln!("warning: the logs of {} are gone", log.pod);
+                eprintln!("warning: the logs of {} are gone", terminal::line(&log.pod));
                 Ok(())
             }
             Err(error) => Err(error.into()),

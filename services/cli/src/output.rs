@@ -11,6 +11,7 @@ use crate::{
     connect::Connect,
     failure::Failure,
     render::{Style, Width, details, tree::Filter},
+    terminal,
 };
 
 /// Forms of output.
@@ -45,8 +46,22 @@ pub fn style(connect: &Connect, output: Option<Output>) -> Style {
     Style { color: wanted, width, ..Style::default() }
 }
 
-/// Text to standard output; a reader that went away ends the program quietly.
+/// Text for people to standard output, with no control characters but line breaks, tabs and our colours.
 pub fn print(text: &str) {
+    print_exact(&terminal::written(text));
+}
+
+/// A line of a log to standard output: as it is, but on a terminal without control characters, except for colours.
+pub fn print_log(prefix: &str, line: &str) {
+    if std::io::stdout().is_terminal() {
+        print_exact(&format!("{}{}\n", terminal::line(prefix), terminal::colored(line)));
+    } else {
+        print_exact(&format!("{prefix}{line}\n"));
+    }
+}
+
+/// Text for programs to standard output, as it is; a reader that went away ends the program quietly.
+pub fn print_exact(text: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
@@ -56,7 +71,7 @@ pub fn print(text: &str) {
 
 /// As [`objects`], of workflows from the API.
 pub fn listed(objects: &[DynamicObject], output: Option<Output>, connect: &Connect) -> Result<(), Failure> {
-    let values = objects.iter().map(crate::objects::value).collect::<Result<Vec<_>, _>>()?;
+    let values = objects.iter().map(crate::objects::shown).collect::<Result<Vec<_>, _>>()?;
     self::objects(&values, output, style(connect, output))
 }
 
@@ -69,9 +84,9 @@ pub fn objects(values: &[Value], output: Option<Output>, style: Style) -> Result
     match output {
         Some(Output::Json) => {
             let text = serde_json::to_string_pretty(&whole()).map_err(anyhow::Error::from)?;
-            print(&format!("{text}\n"));
+            print_exact(&format!("{text}\n"));
         }
-        Some(Output::Yaml) => print(&yaml(&whole())?),
+        Some(Output::Yaml) => print_exact(&yaml(&whole())?),
         Some(Output::Name) => {
             for value in values {
                 print(&format!("{}\n", value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()));

@@ -51,7 +51,8 @@ impl World {
         let client = server.client("default");
         let workflows: Api<DynamicObject> =
             Api::default_namespaced_with(client.clone(), &kind("Workflow", "workflows"));
-        let workflow = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "wf"}});
+        let workflow =
+            json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "wf"}, "spec": {}});
         let workflow = workflows.create(&PostParams::default(), &serde_json::from_value(workflow)?).await?;
         Ok(Self { client, workflow_uid: workflow.metadata.uid.context("no uid")?, store, _dir: dir })
     }

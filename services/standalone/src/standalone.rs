@@ -1,13 +1,16 @@
 //! The whole system in one process.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use argosy_actor::Failure;
 use argosy_bus::{Bus, memory, origin_of_now};
-use argosy_cluster::api::{self, Server};
+use argosy_cluster::api::{self, Access, Server};
 use argosy_cluster::node::{self, Builtin, Images, Node, Runtime};
+use argosy_cluster::private;
 use argosy_engine::Config;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,16 +20,18 @@ use crate::role::{self, NatsOptions, ServiceOptions};
 
 /// How long events are kept by the bus of this process.
 const EVENTS_KEEP_HOURS: u64 = 1;
+/// The file of a data directory that holds the key to the API.
+const ACCESS_FILE: &str = "api-access.json";
 
 /// How the system is put together.
 pub struct Options {
-    /// Where everything is kept; without it in memory and in a temporary directory, gone at the end.
+    /// Where everything is kept, closed to other users; without it in memory and in a temporary directory, gone at the end.
     pub data_dir: Option<PathBuf>,
     /// Address of a NATS server; without it the bus is in this process.
     pub nats: Option<String>,
     /// How that server is used.
     pub nats_options: NatsOptions,
-    /// Where `kubectl` may reach the API; without it nowhere. Loopback only: there is no authentication.
+    /// Where `kubectl` may reach the API, with the token of [`Handle::kubeconfig`]; without it nowhere. Loopback only.
     pub listen: Option<SocketAddr>,
     /// Number of shards. Fixed for the life of a data directory.
     pub shards: u16,
@@ -76,6 +81,12 @@ pub enum Error {
     /// No directory for the node.
     #[error("make a temporary directory")]
     TemporaryDirectory(#[source] std::io::Error),
+    /// The data directory is not this user's alone, or cannot be made.
+    #[error("use the data directory")]
+    DataDirectory(#[source] private::Error),
+    /// There is no key to the API.
+    #[error("make the API's token")]
+    Access(#[from] api::AccessError),
     /// The bus cannot be opened.
     #[error("open the bus")]
     Bus(#[from] argosy_bus::Error),
@@ -112,7 +123,7 @@ pub struct Standalone;
 pub struct Handle {
     cluster: Cluster,
     bus: Arc<dyn Bus>,
-    address: Option<SocketAddr>,
+    listening: Option<(SocketAddr, Arc<Access>)>,
     sandbox: Option<String>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Failure>>,
@@ -150,8 +161,13 @@ impl Standalone {
         let stop = CancellationToken::new();
         let temporary = match &options.data_dir {
             Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("argosy-").tempdir().map_err(Error::TemporaryDirectory)?),
+            None => Some(temporary_directory().map_err(Error::TemporaryDirectory)?),
         };
+        if let Some(dir) = &options.data_dir {
+            for dir in [dir.clone(), dir.join("api"), dir.join("bus"), dir.join("node"), dir.join("artifacts")] {
+                private::dir(&dir).map_err(Error::DataDirectory)?;
+            }
+        }
         let bus = open_bus(&options).await?;
         let host = role::host(Arc::clone(&bus), options.shards);
         let cluster = match (options.client, &options.data_dir) {
@@ -160,11 +176,18 @@ impl Standalone {
             (None, Some(dir)) => Cluster::Own(Server::open(api::Options::default(), &dir.join("api"))?),
         };
         let client = cluster.client("argo");
-        let listening = match (cluster.server(), options.listen) {
-            (Some(server), Some(address)) => Some(listen(server, address, &stop).await?),
-            (None, _) | (_, None) => None,
+        let (listening, serving) = match (cluster.server(), options.listen) {
+            (Some(server), Some(address)) => {
+                let access = Arc::new(match &options.data_dir {
+                    // A kubeconfig stays good as long as the data.
+                    Some(dir) => Access::open(&dir.join(ACCESS_FILE))?,
+                    None => Access::new()?,
+                });
+                let (address, task) = listen(server, address, &access, &stop).await?;
+                (Some((address, access)), Some(task))
+            }
+            (None, _) | (_, None) => (None, None),
         };
-        let (address, serving) = listening.map_or((None, None), |(address, task)| (Some(address), Some(task)));
         let node = match cluster.server() {
             None => None,
             Some(server) => {
@@ -220,8 +243,13 @@ impl Standalone {
             drop(temporary);
             result
         });
-        Ok(Handle { cluster, bus, address, sandbox, stop, task })
+        Ok(Handle { cluster, bus, listening, sandbox, stop, task })
     }
+}
+
+/// A directory for this user alone, which goes with the value.
+fn temporary_directory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("argosy-").permissions(Permissions::from_mode(private::DIR_MODE)).tempdir()
 }
 
 async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {
@@ -243,15 +271,16 @@ fn bus_options(options: &Options) -> memory::Options {
 async fn listen(
     server: &Server,
     address: SocketAddr,
+    access: &Arc<Access>,
     stop: &CancellationToken,
 ) -> Result<(SocketAddr, JoinHandle<()>), Error> {
     let failed = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let (server, stop) = (server.clone(), stop.clone());
+    let (server, access, stop) = (server.clone(), Arc::clone(access), stop.clone());
     let task = tokio::spawn(async move {
         let ending = stop.clone();
-        if let Err(error) = server.serve(listener, async move { ending.cancelled().await }).await {
+        if let Err(error) = server.serve(listener, access, async move { ending.cancelled().await }).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the API no longer listens");
             stop.cancel();
         }
@@ -277,12 +306,13 @@ impl Handle {
 
     /// Where the API listens.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.listening.as_ref().map(|(address, _)| *address)
     }
 
-    /// Configuration for `kubectl`; `None` when the API does not listen.
+    /// Configuration for `kubectl`, with the token: not for other users; `None` when the API does not listen.
     pub fn kubeconfig(&self) -> Option<String> {
-        Some(self.cluster.server()?.kubeconfig(self.address?))
+        let (address, access) = self.listening.as_ref()?;
+        Some(access.kubeconfig(*address))
     }
 
     /// How the node keeps containers apart, in words.

@@ -2,9 +2,10 @@
 //! usage: `kubeapi [PORT [DATA_DIR]]`
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use argosy_cluster::api::{Options, Server};
+use argosy_cluster::api::{Access, Options, Server};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -18,12 +19,13 @@ async fn main() -> anyhow::Result<()> {
         None => Server::new(Options::default()),
     };
     let listener = TcpListener::bind(("127.0.0.1", port)).await.context("listen")?;
-    print!("{}", server.kubeconfig(listener.local_addr()?));
+    let access = Arc::new(Access::new().context("make a token")?);
+    print!("{}", access.kubeconfig(listener.local_addr()?));
     let stop = async {
         // Without signals the server just runs on.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    server.serve(listener, stop).await.context("serve")
+    server.serve(listener, access, stop).await.context("serve")
 }

@@ -16,7 +16,7 @@ impl Completion {
     pub fn run(self) -> Outcome {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "argosy", &mut script);
-        output::print(&String::from_utf8_lossy(&script));
+        output::print_exact(&String::from_utf8_lossy(&script));
         Ok(())
     }
 }

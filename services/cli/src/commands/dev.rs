@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
+use argosy_cluster::private;
 use clap::Args;
 
 use crate::{
@@ -15,8 +16,9 @@ use crate::{
 
 /// Run the whole system here until Ctrl-C: a Kubernetes API for kubectl and the other commands, and what runs workflows
 ///
-/// The API listens on the loopback address only, without authentication. The other commands find it by themselves;
-/// kubectl needs the kubeconfig that is printed. With --data-dir everything survives a restart, also an unclean one.
+/// The API listens on the loopback address only, and answers who holds the token of the kubeconfig that is printed: this
+/// user. The other commands find it by themselves; kubectl needs that kubeconfig. With --data-dir everything survives a
+/// restart, also an unclean one, and the kubeconfig stays good.
 #[derive(Args, Debug)]
 pub struct Dev {
     /// Port of the API; 0 takes any that is free
@@ -35,23 +37,24 @@ impl Dev {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
             without_services: self.without_services,
         };
+        let shared = dev_kubeconfig();
+        if shared.is_none() && self.runtime.data_dir.is_none() {
+            let text = "there is no place for the kubeconfig: set HOME or XDG_STATE_HOME, or use --data-dir";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        if let Some(dir) = state_dir() {
+            private::dir(&dir).context("keep the kubeconfig")?;
+        }
         let mut ending = Ending::listen()?;
         let system = start(&self.runtime, extent).await?;
         let kubeconfig = system.kubeconfig().context("the API does not listen")?;
-        let shared = dev_kubeconfig();
-        std::fs::create_dir_all(state_dir())
-            .and_then(|()| std::fs::write(&shared, &kubeconfig))
-            .with_context(|| format!("write {}", shared.display()))?;
-        let own = match &self.runtime.data_dir {
-            Some(dir) => {
-                let path = dir.join("kubeconfig");
-                std::fs::write(&path, &kubeconfig).with_context(|| format!("write {}", path.display()))?;
-                path
-            }
-            None => shared.clone(),
-        };
+        let kept = self.runtime.data_dir.as_ref().map(|dir| dir.join("kubeconfig"));
+        for path in kept.iter().chain(&shared) {
+            private::write(path, &kubeconfig).context("keep the kubeconfig")?;
+        }
+        let own = kept.or_else(|| shared.clone()).context("there is no place for the kubeconfig")?;
         if let Some(address) = system.address() {
-            output::print(&format!("API:         http://{address}\n"));
+            output::print(&format!("API:         https://{address}\n"));
         }
         output::print(&format!("kubeconfig:  {}\n", own.display()));
         if let Some(sandbox) = system.sandbox() {
@@ -69,7 +72,8 @@ impl Dev {
             () = ended.cancelled() => {}
         }
         // A later `dev` may have written its own.
-        if std::fs::read_to_string(&shared).is_ok_and(|text| text == kubeconfig)
+        if let Some(shared) = shared
+            && private::read(&shared).is_ok_and(|text| text.is_some_and(|text| text == kubeconfig))
             && let Err(error) = std::fs::remove_file(&shared)
         {
             eprintln!("warning: remove {}: {error}", shared.display());

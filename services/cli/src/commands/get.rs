@@ -37,7 +37,7 @@ impl Get {
         for (index, name) in self.names.iter().enumerate() {
             let object = objects::get(&connection.client, &connection.namespace, name).await?;
             if matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)) {
-                values.push(objects::value(&object)?);
+                values.push(objects::shown(&object)?);
                 continue;
             }
             let workflow = objects::readable(&object)?;

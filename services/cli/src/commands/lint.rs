@@ -10,7 +10,7 @@ use crate::{
     connect::{Connect, dev_kubeconfig},
     diagnostic,
     failure::{Failure, Outcome},
-    load, output,
+    load, output, terminal,
 };
 
 /// Check files; all mistakes at once, each with its line
@@ -68,10 +68,10 @@ impl Lint {
         match self.output {
             Form::Json => {
                 let values = serde_json::Value::Array(problems.iter().map(diagnostic::Diagnostic::json).collect());
-                output::print(&format!("{values:#}\n"));
+                output::print_exact(&format!("{values:#}\n"));
             }
             Form::Simple => {
-                problems.iter().for_each(|problem| output::print(&format!("{}\n", problem.line())));
+                problems.iter().for_each(|problem| output::print(&format!("{}\n", terminal::line(&problem.line()))));
                 if !failed {
                     output::print("no linting errors found!\n");
                 }
@@ -88,8 +88,9 @@ impl Lint {
 
     /// The cluster's templates, where a cluster is named.
     async fn library(&self, connect: &Connect) -> Library {
-        let named =
-            connect.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some() || dev_kubeconfig().exists();
+        let named = connect.kubeconfig.is_some()
+            || std::env::var_os("KUBECONFIG").is_some()
+            || dev_kubeconfig().is_some_and(|path| path.exists());
         if self.offline || !named {
             return Library::default();
         }

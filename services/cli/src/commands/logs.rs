@@ -20,6 +20,8 @@ use crate::{
 };
 
 /// Print the logs of a workflow's pods
+///
+/// On a terminal, control characters other than those of colours are made visible; a pipe or file gets what was written.
 #[derive(Args, Debug)]
 pub struct Logs {
     /// The workflow; `@latest` is the one created last
@@ -143,8 +145,8 @@ impl Logs {
 
     fn print(&self, prefix: &str, line: &str) {
         if self.grep.as_ref().is_none_or(|grep| grep.is_match(line)) {
-            let text = if self.no_prefix { format!("{line}\n") } else { format!("{prefix}: {line}\n") };
-            output::print(&text);
+            let prefix = if self.no_prefix { String::new() } else { format!("{prefix}: ") };
+            output::print_log(&prefix, line);
         }
     }
 }

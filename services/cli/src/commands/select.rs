@@ -5,7 +5,12 @@ use std::time::Duration;
 use argosy_api::{labels, v1alpha1::Workflow};
 use clap::Args;
 use jiff::Timestamp;
-use kube::{Client, api::ListParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::{
+    Client,
+    api::{DynamicObject, ListParams},
+};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{duration, failure::Failure, objects};
@@ -84,12 +89,9 @@ pub async fn fetch(
     let api = objects::api(client, "Workflow", namespace);
     let mut found = Vec::new();
     loop {
-        let listed = api.list(&params).await?;
-        for mut object in listed.items {
-            // Items of a list carry no type of their own.
-            object.types.get_or_insert_with(workflow_type);
-            found.push((objects::readable(&object)?, objects::value(&object)?));
-        }
+        let request = kube::core::Request::new(api.resource_url()).list(&params).map_err(anyhow::Error::from)?;
+        let listed: Listed = client.request(request).await?;
+        found.extend(listed.items.into_iter().map(item));
         params.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
         if params.continue_token.is_none() {
             break;
@@ -97,6 +99,24 @@ pub async fn fetch(
     }
     found.sort_by_key(|(workflow, _)| std::cmp::Reverse(recent(workflow)));
     Ok(found)
+}
+
+/// A list whose items may be anything: one that cannot be read does not hide the others.
+#[derive(Deserialize)]
+struct Listed {
+    metadata: ListMeta,
+    items: Vec<Value>,
+}
+
+fn item(value: Value) -> (Workflow, Value) {
+    let read = serde_json::from_value::<DynamicObject>(value.clone()).map_err(|error| error.to_string());
+    let read = read.and_then(|mut object| {
+        // Items of a list carry no type of their own.
+        object.types.get_or_insert_with(workflow_type);
+        let value = objects::shown(&object).map_err(|failure| failure.line())?;
+        Ok((objects::readable_value(&value).map_err(|failure| failure.line())?, value))
+    });
+    read.unwrap_or_else(|why| (objects::unreadable(&value, &why), value))
 }
 
 fn workflow_type() -> kube::core::TypeMeta {
@@ -156,6 +176,34 @@ mod tests {
             Filters { resubmitted: true, ..all.clone() },
         ] {
             assert!(!none.pass(&workflow, now), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_read_is_named_beside_the_others() {
+        let good = json!({"metadata": {"name": "good"}, "spec": {}, "status": {"phase": "Succeeded"}});
+        let (workflow, value) = item(good.clone());
+        assert_eq!((workflow.metadata.name.as_str(), workflow.status.phase.as_str()), ("good", "Succeeded"));
+        assert_eq!(value["metadata"], good["metadata"]);
+        let odd = [
+            json!({"metadata": {"name": "bad", "labels": "."}, "spec": {}}),
+            json!({"metadata": {"name": "bad", "creationTimestamp": 5}}),
+            json!({"metadata": {"name": "bad", "ownerReferences": [1]}, "status": []}),
+        ];
+        for value in odd {
+            let (workflow, _) = item(value.clone());
+            assert_eq!((workflow.metadata.name.as_str(), workflow.status.phase.as_str()), ("bad", "Error"), "{value}");
+            assert!(workflow.status.message.contains("cannot be read"), "{value}");
+        }
+        // Of these all but the nodes can be read.
+        for nodes in ["garbage", "H4sIAAAAAAAA/4uOBQApu0wNAgAAAA==", ""] {
+            let value = json!({"metadata": {"name": "bad"}, "status": {"phase": "Running", "compressedNodes": nodes}});
+            let (workflow, _) = item(value);
+            assert_eq!(
+                (workflow.metadata.name.as_str(), workflow.status.phase.as_str()),
+                ("bad", "Running"),
+                "{nodes}"
+            );
         }
     }
 }

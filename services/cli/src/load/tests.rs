@@ -94,3 +94,22 @@ fn a_missing_file_and_bytes_that_are_no_text() {
     assert!(problems[0].message.contains("no such file"), "{}", problems[0].message);
     assert!(problems[1].line().contains("b.yaml:2: "), "{}", problems[1].line());
 }
+
+#[test]
+fn aliases_of_long_texts_are_counted_in_bytes() {
+    let long = "x".repeat(200_000);
+    let aliases = |count: usize| format!("a: &a {long}\nb: [{}]\n", vec!["*a"; count].join(", "));
+    assert_eq!(one(&aliases(40))["b"].as_array().map(Vec::len), Some(40));
+    let bombs = [
+        aliases(99_000),
+        // Merged, as keys, and anchors around anchors.
+        format!("a: &a\n  ? {long}\n  : 1\nb: [{}]\n", vec!["{<<: *a}"; 500].join(", ")),
+        format!("{}{long}{}", "&a [".repeat(90), "]".repeat(90)),
+        format!("a: &a [{long}]\nb: &b [{0}]\nc: [{1}]\n", vec!["*a"; 20].join(","), vec!["*b"; 20].join(",")),
+    ];
+    for bomb in bombs {
+        let (values, problems) = load(&bomb);
+        assert!(values.is_empty(), "a bomb was loaded");
+        assert!(problems[0].contains("copy more than 10485760 bytes"), "{}", problems[0]);
+    }
+}

@@ -17,6 +17,8 @@ use super::{
 const DEPTH_MAX: usize = 100;
 /// Most values that aliases may add: an alias bomb doubles with every line, an honest file does not come near.
 const ALIASED_NODES_MAX: usize = 100_000;
+/// Most bytes of texts and keys that anchors and aliases may copy, whatever the file itself may have.
+const COPIED_BYTES_MAX: usize = super::FILE_BYTES_MAX as usize;
 
 /// A mistake in the text; the place is in bytes of the document.
 #[derive(Debug)]
@@ -41,7 +43,10 @@ pub type Read = (Value, Place, Vec<Mistake>);
 struct Node {
     value: Value,
     place: Place,
+    /// Values in it.
     size: usize,
+    /// Bytes of its texts and keys.
+    bytes: usize,
 }
 
 /// The value of one document; `Null` for an empty one.
@@ -68,6 +73,7 @@ struct Builder<'a> {
     offsets: Option<Vec<usize>>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
+    copied: usize,
     mistakes: Vec<Mistake>,
 }
 
@@ -82,7 +88,7 @@ impl<'a> Builder<'a> {
             emit_comments: false,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { text, parser, offsets, anchors: HashMap::new(), aliased: 0, mistakes: Vec::new() }
+        Self { text, parser, offsets, anchors: HashMap::new(), aliased: 0, copied: 0, mistakes: Vec::new() }
     }
 
     fn byte(&self, chars: usize) -> usize {
@@ -137,7 +143,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        Ok(root.unwrap_or(Node { value: Value::Null, place: Place::default(), size: 1 }))
+        Ok(root.unwrap_or(Node { value: Value::Null, place: Place::default(), size: 1, bytes: 0 }))
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Mistake> {
@@ -148,7 +154,8 @@ impl<'a> Builder<'a> {
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar_value(&text, style, tag.as_deref().and_then(Tag::core_suffix));
-                (anchor, Node { value, place: Place { key: at.clone(), value: at, parts: Parts::None }, size: 1 })
+                let place = Place { key: at.clone(), value: at, parts: Parts::None };
+                (anchor, Node { value, place, size: 1, bytes: text.len() })
             }
             Event::SequenceStart(_, anchor, _) => (anchor, self.list(at, depth)?),
             Event::MappingStart(_, anchor, _) => (anchor, self.map(at, depth)?),
@@ -162,27 +169,41 @@ impl<'a> Builder<'a> {
             }
         };
         if anchor != 0 {
+            // Kept beside the value itself: anchors around anchors would keep each text as often as they are deep.
+            self.copy(node.bytes, &node.place.value)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
     }
 
     fn alias(&mut self, id: usize, at: Range<usize>) -> Result<Node, Mistake> {
-        let Some(node) = self.anchors.get(&id) else {
+        let Some((size, bytes)) = self.anchors.get(&id).map(|node| (node.size, node.bytes)) else {
             return Err(Mistake::error(at, "bad YAML: an anchor that contains itself", None));
         };
-        self.aliased += node.size;
+        self.aliased += size;
         if self.aliased > ALIASED_NODES_MAX {
             let message = format!("aliases expand to more than {ALIASED_NODES_MAX} values");
             return Err(Mistake::error(at, message, Some("write the values out, or use fewer nested aliases")));
         }
-        let mut node = node.clone();
+        self.copy(bytes, &at)?;
+        let mut node = self.anchors[&id].clone();
         node.place.key = at;
         Ok(node)
     }
 
+    /// Counts what an anchor or an alias copies.
+    fn copy(&mut self, bytes: usize, at: &Range<usize>) -> Result<(), Mistake> {
+        self.copied = self.copied.saturating_add(bytes);
+        if self.copied <= COPIED_BYTES_MAX {
+            return Ok(());
+        }
+        let message = format!("anchors and aliases copy more than {COPIED_BYTES_MAX} bytes");
+        let help = "write the texts out, or pass large data as an artifact or a ConfigMap";
+        Err(Mistake::error(at.clone(), message, Some(help)))
+    }
+
     fn list(&mut self, at: Range<usize>, depth: usize) -> Result<Node, Mistake> {
-        let (mut items, mut places, mut size, mut end) = (Vec::new(), Vec::new(), 1, at.end);
+        let (mut items, mut places, mut size, mut bytes, mut end) = (Vec::new(), Vec::new(), 1, 0, at.end);
         loop {
             let (event, span) = self.next()?;
             if event == Event::SequenceEnd {
@@ -190,16 +211,22 @@ impl<'a> Builder<'a> {
             }
             let node = self.node(event, span, depth + 1)?;
             size += node.size;
+            bytes += node.bytes;
             end = end.max(node.place.value.end);
             items.push(node.value);
             places.push(node.place);
         }
         let value = at.start..end;
-        Ok(Node { value: Value::Array(items), place: Place { key: at, value, parts: Parts::List(places) }, size })
+        Ok(Node {
+            value: Value::Array(items),
+            place: Place { key: at, value, parts: Parts::List(places) },
+            size,
+            bytes,
+        })
     }
 
     fn map(&mut self, at: Range<usize>, depth: usize) -> Result<Node, Mistake> {
-        let (mut members, mut places, mut size, mut end) = (Map::new(), BTreeMap::new(), 1, at.end);
+        let (mut members, mut places, mut size, mut bytes, mut end) = (Map::new(), BTreeMap::new(), 1, 0, at.end);
         let mut merged = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -211,6 +238,8 @@ impl<'a> Builder<'a> {
             let (event, span) = self.next()?;
             let mut node = self.node(event, span, depth + 1)?;
             size += 1 + node.size;
+            // A key stands in the value and in the places.
+            bytes += 2 * key.bytes + node.bytes;
             end = end.max(node.place.value.end);
             if merges {
                 merged.push((node, key.place.value));
@@ -235,7 +264,12 @@ impl<'a> Builder<'a> {
             merge(&mut members, &mut places, node, at)?;
         }
         let value = at.start..end;
-        Ok(Node { value: Value::Object(members), place: Place { key: at, value, parts: Parts::Map(places) }, size })
+        Ok(Node {
+            value: Value::Object(members),
+            place: Place { key: at, value, parts: Parts::Map(places) },
+            size,
+            bytes,
+        })
     }
 }
 
@@ -267,7 +301,7 @@ fn merge(
         }
         (Value::Array(items), Parts::List(item_places)) => {
             for (value, place) in items.into_iter().zip(item_places) {
-                merge(members, places, Node { value, place, size: 0 }, at.clone())?;
+                merge(members, places, Node { value, place, size: 0, bytes: 0 }, at.clone())?;
             }
             Ok(())
         }

@@ -1,5 +1,6 @@
 //! `argosy get`: the facts of one workflow, then its tree.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::{Parameter, Workflow};
@@ -10,6 +11,7 @@ use super::{
     table::table,
     tree::{Filter, tree},
 };
+use crate::terminal;
 
 /// Width of the names in front.
 const NAME_WIDTH: usize = 20;
@@ -22,8 +24,11 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     }
     let mut text = String::new();
     let (metadata, spec, status) = (&workflow.metadata, &workflow.spec, &workflow.status);
+    let phase = state(workflow, style);
     let mut fact = |name: &str, value: &str| {
-        text.push_str(format!("{name:<NAME_WIDTH$} {value}").trim_end());
+        // Ours is the colour of the status; all else is what somebody says.
+        let value = if name == "Status:" { Cow::Borrowed(phase.as_str()) } else { terminal::lines(value) };
+        text.push_str(format!("{:<NAME_WIDTH$} {value}", terminal::line(name)).trim_end());
         text.push('\n');
     };
     fact("Name:", &metadata.name);
@@ -35,7 +40,7 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
         ("", Some(account)) | (account, _) => account,
     };
     fact("ServiceAccount:", account);
-    fact("Status:", &state(workflow, style));
+    fact("Status:", "");
     if !status.message.is_empty() {
         fact("Message:", &status.message);
     }
@@ -74,7 +79,8 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     parameters("Parameters:", &spec.arguments.parameters);
     if let Some(outputs) = &status.outputs {
         parameters("Output Parameters:", &outputs.parameters);
-        let artifacts: Vec<_> = outputs.artifacts.iter().map(|artifact| vec![format!("  {}", artifact.name)]).collect();
+        let artifacts: Vec<_> =
+            outputs.artifacts.iter().map(|artifact| vec![format!("  {}", terminal::line(&artifact.name))]).collect();
         if !artifacts.is_empty() {
             fact("Output Artifacts:", "");
             text.push_str(&table(&artifacts, 2));

@@ -4,6 +4,7 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Workflow};
 use jiff::Timestamp;
 
 use super::{Style, Width, elapsed, human, state, table::table};
+use crate::terminal;
 
 /// What the table shows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,21 +40,21 @@ fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> V
     let age = workflow.metadata.creation_timestamp.map(|at| human::short(now.as_second() - at.0.as_second()));
     let duration = elapsed(status.started_at, status.finished_at, now).unwrap_or(0);
     let mut row = vec![
-        workflow.metadata.name.clone(),
+        terminal::line(&workflow.metadata.name).into_owned(),
         state(workflow, style),
         age.unwrap_or_default(),
         human::short(duration),
         workflow.spec.priority.unwrap_or(0).to_string(),
-        status.message.lines().collect::<Vec<_>>().join(" "),
+        terminal::line(&status.message.lines().collect::<Vec<_>>().join(" ")).into_owned(),
     ];
     if columns.namespace {
-        row.insert(0, workflow.metadata.namespace.clone());
+        row.insert(0, terminal::line(&workflow.metadata.namespace).into_owned());
     }
     if style.width == Width::Wide {
         row.push(pods(workflow));
         let parameters = workflow.spec.arguments.parameters.iter();
         let pairs = parameters.filter_map(|p| Some(format!("{}={}", p.name, p.value.as_ref()?)));
-        row.push(pairs.collect::<Vec<_>>().join(","));
+        row.push(terminal::line(&pairs.collect::<Vec<_>>().join(",")).into_owned());
     }
     row
 }

@@ -11,6 +11,7 @@ use argosy_engine::ops::selector::NodeSelector;
 use jiff::Timestamp;
 
 use super::{Style, Width, elapsed, human, icon, table::table};
+use crate::terminal;
 
 /// Which nodes are shown.
 #[derive(Clone, Debug, Default)]
@@ -195,12 +196,15 @@ impl<'a> Tree<'a> {
             String::new()
         };
         let prefix = if self.style.ascii { plain(prefix) } else { prefix.to_owned() };
-        let step = format!("{prefix}{} {}", icon(node, self.style), display(node));
+        let step = format!("{prefix}{} {}", icon(node, self.style), terminal::line(display(node)));
         let message = one_line(&node.message);
         let machine = node.host_node_name.to_string();
+        let [template, pod, message, machine, artifacts, resources] =
+            [template, pod, message, machine, artifacts(node), resources(node)]
+                .map(|cell| terminal::line(&cell).into_owned());
         match self.style.width {
             Width::Normal => vec![step, template, pod, duration, message],
-            Width::Wide => vec![step, template, pod, duration, artifacts(node), message, resources(node), machine],
+            Width::Wide => vec![step, template, pod, duration, artifacts, message, resources, machine],
             Width::Short => vec![step, template, pod, duration, message, machine],
             Width::Narrow => vec![step, template, duration, message],
         }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use argosy_api::v1alpha1::ArtifactRepository;
 use argosy_cluster::node::{self, Image};
+use argosy_cluster::private;
 use argosy_standalone::{Error, Handle, Options, Standalone};
 use clap::Args;
 use serde_json::json;
@@ -102,16 +103,16 @@ fn repository() -> ArtifactRepository {
 
 /// Says on the first run of this user that processes are no isolation.
 fn warn_once() {
-    let marker = state_dir().join("process-runtime-warned");
-    if marker.exists() {
+    let marker = state_dir().map(|dir| dir.join("process-runtime-warned"));
+    if marker.as_ref().is_some_and(|marker| marker.exists()) {
         return;
     }
     eprintln!(
         "note: steps run as processes of this machine with your rights; that is no isolation.\n      \
          Run only workflows that you would run as scripts. (Said once.)"
     );
-    let made = std::fs::create_dir_all(state_dir()).and_then(|()| std::fs::write(&marker, ""));
-    if let Err(error) = made {
+    let (Some(dir), Some(marker)) = (state_dir(), marker) else { return };
+    if let Err(error) = private::dir(&dir).and_then(|()| private::write(&marker, "")) {
         tracing::debug!(%error, "cannot remember that the note was shown");
     }
 }

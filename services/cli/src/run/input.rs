@@ -9,7 +9,7 @@ use crate::{
     diagnostic::{self, Diagnostic},
     failure::Failure,
     load::{self, Document},
-    objects, overrides,
+    objects, overrides, terminal,
 };
 
 /// What a run creates.
@@ -68,7 +68,8 @@ pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) 
         } else if objects::is_known(&kind) {
             plan.supports.push((kind, value));
         } else {
-            eprintln!("warning: {}: {kind} means nothing here, skipped", document.source.name);
+            let said = format!("{}: {kind} means nothing here, skipped", document.source.name);
+            eprintln!("warning: {}", terminal::line(&said));
         }
     }
     Ok(plan)

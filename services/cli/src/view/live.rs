@@ -10,10 +10,13 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
 use super::Target;
-use crate::render::{
-    Style, Width, elapsed, human, state,
-    table::shown,
-    tree::{Filter, tree},
+use crate::{
+    render::{
+        Style, Width, elapsed, human, state,
+        table::shown,
+        tree::{Filter, tree},
+    },
+    terminal,
 };
 
 /// Lines of logs below the tree.
@@ -105,12 +108,12 @@ impl Live {
         let mut lines = Vec::new();
         for workflow in workflows {
             let status = &workflow.status;
-            let mut head = format!("{}  {}", workflow.metadata.name, state(workflow, style));
+            let mut head = format!("{}  {}", terminal::line(&workflow.metadata.name), state(workflow, style));
             if let Some(seconds) = elapsed(status.started_at, status.finished_at, now) {
                 head.push_str(&format!("  {}", human::short(seconds)));
             }
             if !status.progress.is_empty() {
-                head.push_str(&format!("  {}", status.progress));
+                head.push_str(&format!("  {}", terminal::line(&status.progress)));
             }
             lines.push(head);
             lines.extend(tree(workflow, &self.filter, style, now).lines().skip(1).map(str::to_owned));

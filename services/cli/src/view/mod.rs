@@ -12,7 +12,7 @@ use std::{
 use argosy_api::v1alpha1::Workflow;
 use kube::Client;
 
-use crate::render::tree::Filter;
+use crate::{render::tree::Filter, terminal};
 
 use live::Live;
 use logs::Tails;
@@ -124,6 +124,9 @@ impl View {
         for line in tails.take() {
             match &mut self.kind {
                 Kind::Live(live) => live.log(line),
+                Kind::Plain(_) | Kind::Silent if self.target.terminal => {
+                    self.target.write(&format!("{}\n", terminal::colored(&line)));
+                }
                 Kind::Plain(_) | Kind::Silent => self.target.write(&format!("{line}\n")),
             }
         }

@@ -7,7 +7,10 @@ use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow, WorkflowPhase};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::Target;
-use crate::render::{Style, elapsed, human, icon, tree::Filter};
+use crate::{
+    render::{Style, elapsed, human, icon, tree::Filter},
+    terminal,
+};
 
 /// The lines.
 pub struct Plain {
@@ -51,7 +54,7 @@ impl Plain {
 
     fn line(&self, text: &str) {
         let now = Timestamp::now().to_zoned(TimeZone::system());
-        self.target.write(&format!("{} {text}\n", now.strftime("%H:%M:%S")));
+        self.target.write(&format!("{} {}\n", now.strftime("%H:%M:%S"), terminal::written(text)));
     }
 }
 
@@ -66,7 +69,7 @@ fn node_line(node: &NodeStatus, style: Style) -> String {
         NodePhase::Unknown => "Pending",
         other => other.as_str(),
     };
-    let mut text = format!("{} {phase:<9} {}", icon(node, style), node.name);
+    let mut text = format!("{} {phase:<9} {}", icon(node, style), terminal::line(&node.name));
     finish(
         &mut text,
         node.phase.is_completed().then(|| elapsed(node.started_at, node.finished_at, Timestamp::now())).flatten(),
@@ -77,7 +80,8 @@ fn node_line(node: &NodeStatus, style: Style) -> String {
 
 fn workflow_line(workflow: &Workflow, style: Style) -> String {
     let status = &workflow.status;
-    let mut text = format!("workflow {} {}", workflow.metadata.name, crate::render::phase(status.phase, style));
+    let mut text =
+        format!("workflow {} {}", terminal::line(&workflow.metadata.name), crate::render::phase(status.phase, style));
     let seconds =
         status.phase.is_completed().then(|| elapsed(status.started_at, status.finished_at, Timestamp::now())).flatten();
     finish(&mut text, seconds, &status.message);
@@ -89,6 +93,6 @@ fn finish(text: &mut String, seconds: Option<i64>, message: &str) {
         text.push_str(&format!(" ({})", human::short(seconds)));
     }
     if !message.is_empty() {
-        text.push_str(&format!(": {}", message.lines().collect::<Vec<_>>().join(" ")));
+        text.push_str(&format!(": {}", terminal::line(message)));
     }
 }

@@ -3,4 +3,5 @@
 mod commands;
 mod completion;
 mod kubectl;
+mod private;
 mod support;

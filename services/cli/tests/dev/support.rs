@@ -20,8 +20,14 @@ pub struct Dev {
 impl Dev {
     /// Starts it, and waits until its API listens.
     pub fn start() -> Self {
+        Self::start_with_umask("022")
+    }
+
+    /// As [`start`](Self::start), by a shell with this umask.
+    pub fn start_with_umask(umask: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut command = program(env!("CARGO_BIN_EXE_argosy"), dir.path());
+        let mut command = program("sh", dir.path());
+        command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_argosy")]);
         command.args(["dev", "--port", "0", "--data-dir", "data"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("argosy starts");
         let said = child.stdout.take().expect("its output is a pipe");

@@ -44,8 +44,10 @@ pub(crate) fn check_type(kind: &Kind, tree: &mut Json) -> Result<()> {
             }
         }
     }
-    if tree.get("metadata").is_none_or(|m| m.as_map().is_none()) {
-        tree.set(&["metadata"], Json::object());
+    match tree.get("metadata") {
+        None | Some(Json::Null) => tree.set(&["metadata"], Json::object()),
+        Some(Json::Object(_)) => {}
+        Some(_) => return Err(Failure::bad_request("the metadata in the data is not an object")),
     }
     Ok(())
 }

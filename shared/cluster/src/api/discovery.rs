@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::kinds::{Flavor, KINDS, Kind};
+use super::validation;
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
@@ -204,6 +205,21 @@ fn openapi(group: &str, version: &str) -> Value {
         "paths": paths, "components": {"schemas": schemas}})
 }
 
+/// What is checked of an Argo object; see `validation`.
+fn schema(kind: &Kind) -> Value {
+    let (required, objects) = validation::shape(kind);
+    let object = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let mut schema = object.clone();
+    schema["properties"] =
+        json!({"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}});
+    for field in objects {
+        schema["properties"][field] = object.clone();
+    }
+    let required: Vec<&str> = ["metadata"].iter().chain(required).copied().collect();
+    schema["required"] = json!(required);
+    schema
+}
+
 /// The definitions of the Argo resources, so that tools that ask whether they are installed find them.
 pub(crate) fn definitions() -> impl Iterator<Item = Value> {
     KINDS.iter().filter(|k| k.is_custom()).map(|kind| {
@@ -213,8 +229,7 @@ pub(crate) fn definitions() -> impl Iterator<Item = Value> {
             names["shortNames"] = json!(kind.short);
         }
         let mut version = json!({"name": kind.version, "served": true, "storage": true,
-            "schema": {"openAPIV3Schema": {"type": "object",
-                "x-kubernetes-preserve-unknown-fields": true}}});
+            "schema": {"openAPIV3Schema": schema(kind)}});
         if kind.status {
             version["subresources"] = json!({"status": {}});
         }

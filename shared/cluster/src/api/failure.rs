@@ -11,6 +11,7 @@ use super::kinds::Kind;
 #[error("{message}")]
 pub(crate) struct Failure {
     pub code: StatusCode,
+    /// Empty for none.
     pub reason: &'static str,
     pub message: String,
     details: Option<Value>,
@@ -23,13 +24,22 @@ impl Failure {
         Failure { code, reason, message: message.into(), details: None }
     }
 
-    fn about(mut self, kind: &Kind, name: &str) -> Self {
+    pub fn about(mut self, kind: &Kind, name: &str) -> Self {
         self.details = Some(json!({"name": name, "group": kind.group, "kind": kind.plural}));
         self
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    pub fn unauthorized() -> Self {
+        let message = "Unauthorized: this API wants the bearer token of the kubeconfig that it wrote";
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
     }
 
     pub fn not_found(kind: &Kind, name: &str) -> Self {
@@ -133,12 +143,22 @@ impl Failure {
         )
     }
 
+    /// As kube-apiserver hands on that etcd refuses: 500, without a reason.
+    pub fn object_too_large() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", "etcdserver: request is too large")
+    }
+
     pub fn unsupported_media(got: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UnsupportedMediaType",
             format!("the body of the request was in an unknown format - \"{got}\""),
         )
+    }
+
+    pub fn unstated_media() -> Self {
+        let message = "a request with a body must state its Content-Type";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
     pub fn method_not_allowed() -> Self {
@@ -165,8 +185,11 @@ impl Failure {
     pub fn body(&self) -> Value {
         let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code.as_u16(),
+            "message": self.message, "code": self.code.as_u16(),
         });
+        if !self.reason.is_empty() {
+            body["reason"] = json!(self.reason);
+        }
         if let Some(details) = &self.details {
             body["details"] = details.clone();
         }

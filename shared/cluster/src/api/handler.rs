@@ -19,6 +19,7 @@ use super::logs::LogSource;
 use super::patch;
 use super::pods;
 use super::protobuf;
+use super::quota;
 use super::read;
 use super::render::{Renderer, bytes_response, failure_response, json_response, text_response};
 use super::request::{Params, Target};
@@ -55,8 +56,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub fn content_type(&self) -> &str {
-        self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json")
+    /// The media type of the body, without its parameters; empty where none is stated.
+    pub fn media(&self) -> &str {
+        let stated = self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        stated.split(';').next().unwrap_or("").trim()
     }
 
     /// Who writes: `fieldManager`, else the program's name from its user agent.
@@ -78,9 +81,8 @@ impl Call {
 
     /// The body as an object.
     pub fn object(&self) -> Result<Json> {
-        let media = self.content_type().split(';').next().unwrap_or("").trim();
-        match media {
-            "application/json" | "" => Json::parse(&self.body).map_err(|e| e.to_string()),
+        match self.media() {
+            "application/json" => Json::parse(&self.body).map_err(|e| e.to_string()),
             "application/yaml" => std::str::from_utf8(&self.body)
                 .map_err(|e| e.to_string())
                 .and_then(|text| serde_saphyr::from_str(text).map_err(|e| e.to_string())),
@@ -115,6 +117,10 @@ impl Api {
             body,
             closing,
         };
+        // A page of a browser can send a body without a type unasked, so that none is taken for granted.
+        if !call.body.is_empty() && call.media().is_empty() {
+            return Err(Failure::unstated_media());
+        }
         let path = call.uri.path();
         match Target::parse(path) {
             Some(target) => self.resource(call, &target).await,
@@ -133,6 +139,11 @@ impl Api {
             Fault::ConflictOnce => return Err(Failure::modified(target.kind, target.name())),
             Fault::Refuse503 => {
                 return Err(Failure::unavailable("the server is not ready (planned)"));
+            }
+            Fault::QuotaConflict => {
+                if verb == "create" && target.kind.flavor == Flavor::Pod {
+                    return Err(Failure::modified(quota::kind(), "pods"));
+                }
             }
             Fault::DropWatch => {
                 if verb == "watch" {

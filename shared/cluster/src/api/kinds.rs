@@ -104,7 +104,7 @@ const fn flavored(flavor: Flavor, base: Kind) -> Kind {
     Kind { flavor, ..base }
 }
 
-const COUNT: usize = 26;
+const COUNT: usize = 27;
 
 const fn numbered(mut kinds: [Kind; COUNT]) -> [Kind; COUNT] {
     let mut i = 0;
@@ -127,6 +127,7 @@ pub static KINDS: [Kind; COUNT] = numbered([
     ),
     core("serviceaccounts", "ServiceAccount", &["sa"]),
     core("events", "Event", &["ev"]),
+    with_status(core("resourcequotas", "ResourceQuota", &["quota"])),
     all(with_status(core("services", "Service", &["svc"]))),
     cluster(with_status(core("nodes", "Node", &["no"]))),
     argo("workflows", "Workflow", &["wf"]),

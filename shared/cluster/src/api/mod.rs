@@ -2,11 +2,12 @@
 //!
 //! [`Server`] keeps objects on one revisioned log and serves them through an `axum` router. The same
 //! router is the transport of in-process clients ([`Server::client`], an ordinary `kube::Client`
-//! without a socket) and answers `kubectl` over TCP ([`Server::serve`]).
+//! without a socket) and answers `kubectl` over TCP ([`Server::serve`]), there only to who holds the token ([`Access`]).
 //!
 //! In memory mode nothing happens by itself: no thread, no clock but [`Options::clock`], no
 //! randomness but [`Options::uids`], so a seeded test sees the same revisions and names every time.
 
+mod access;
 mod admission;
 mod byte_cache;
 mod columns;
@@ -14,16 +15,19 @@ mod deletion;
 mod discovery;
 mod durable;
 mod failure;
+mod guard;
 mod handler;
 mod json;
 mod json_map;
 pub mod kinds;
+mod listener;
 mod logs;
 mod object;
 mod patch;
 mod pod_columns;
 mod pods;
 mod protobuf;
+mod quota;
 mod read;
 mod render;
 mod request;
@@ -31,13 +35,16 @@ mod reviews;
 mod selector;
 mod server;
 mod signals;
+mod size;
 mod sources;
 mod state;
 mod store;
 mod table;
+mod validation;
 mod watching;
 mod write;
 
+pub use access::{Access, AccessError};
 pub use durable::OpenError;
 pub use logs::{LogError, LogOptions, LogSource};
 pub use server::{Options, Server};

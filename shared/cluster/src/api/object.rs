@@ -1,10 +1,13 @@
 //! One revision of one stored object.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::json::Json;
 use super::kinds::Kind;
+use super::size;
 
 /// One immutable revision of an object.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct Object {
     /// The revision that wrote it; equals `metadata.resourceVersion`.
     pub revision: u64,
     pub tree: Json,
+    /// Bytes of `tree` as JSON, once they were counted.
+    pub(super) bytes: OnceLock<usize>,
     /// The encoded form while it is worth keeping; see `ByteCache`.
     pub(super) encoded: Mutex<Option<Bytes>>,
 }
@@ -26,7 +31,7 @@ impl Object {
             tree.str_at(&["metadata", "namespace"]).unwrap_or(""),
             tree.str_at(&["metadata", "name"]).unwrap_or(""),
         );
-        Object { kind, key, revision, tree, encoded: Mutex::new(None) }
+        Object { kind, key, revision, tree, bytes: OnceLock::new(), encoded: Mutex::new(None) }
     }
 
     pub fn namespace(&self) -> &str {
@@ -35,6 +40,11 @@ impl Object {
 
     pub fn name(&self) -> &str {
         self.key.split_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// How large it is as JSON, give or take the digits of its revision.
+    pub fn bytes(&self) -> usize {
+        *self.bytes.get_or_init(|| size::encoded(&self.tree))
     }
 
     pub fn uid(&self) -> &str {

@@ -140,7 +140,7 @@ fn share(value: &Json, total: usize) -> usize {
         return usize::try_from(count).unwrap_or(0);
     }
     let percent: usize = value.as_str().and_then(|text| text.strip_suffix('%')?.parse().ok()).unwrap_or(0);
-    (total * percent).div_ceil(100)
+    total.saturating_mul(percent).div_ceil(100)
 }
 
 /// `POST …/pods/{name}/binding`: assigns a pod to a node.
@@ -168,7 +168,7 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
         conditions.retain(|c| c.str_at(&["type"]) != Some("PodScheduled"));
         conditions.push(condition.into());
         tree.set(&["status", "conditions"], Json::Array(Arc::new(conditions)));
-        txn.check_size(&tree)?;
+        txn.check_size(Some(&pod), &tree)?;
         txn.put(pod.kind, tree);
         Ok(())
     })?;

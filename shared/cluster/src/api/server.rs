@@ -1,22 +1,27 @@
 //! The server and what it is made of.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
+use http::Request;
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Access;
 use super::discovery;
 use super::durable::{self, Log, OpenError};
+use super::guard::Guard;
 use super::handler::{Api, BODY_BYTES_MAX};
 use super::json::Json;
 use super::kinds;
+use super::listener::Listener;
 use super::logs::LogSource;
 use super::object::key;
+use super::render::failure_response;
 use super::signals::Signals;
 use super::sources::{Clock, Faults, RandomUids, SystemClock, UidSource};
 use super::state::State;
@@ -25,6 +30,9 @@ use super::write::{ensure_namespace, insert};
 
 /// Events kept for watches that reconnect.
 const HISTORY_EVENTS_MAX: usize = 8192;
+
+/// Largest object. Source: etcd's default for a request (`--max-request-bytes`), 1.5 MiB.
+const OBJECT_BYTES_MAX: usize = 3 << 19;
 
 /// Log that may grow before it is replaced by a snapshot.
 const LOG_BYTES_MAX: u64 = 64 << 20;
@@ -41,8 +49,7 @@ pub struct Options {
     pub history_events_max: usize,
     /// Largest request body, in bytes; larger ones are answered 413.
     pub body_bytes_max: usize,
-    /// Largest object, in bytes as JSON; larger ones are refused as etcd does. `None`: no limit,
-    /// and no work to measure objects.
+    /// Largest object, in bytes as JSON; larger ones are refused as etcd does. `None`: no limit.
     pub object_bytes_max: Option<usize>,
     /// With a data directory: a log larger than this, in bytes, and than the state itself is cut back.
     pub log_bytes_max: u64,
@@ -56,7 +63,7 @@ impl Default for Options {
             faults: None,
             history_events_max: HISTORY_EVENTS_MAX,
             body_bytes_max: BODY_BYTES_MAX,
-            object_bytes_max: None,
+            object_bytes_max: Some(OBJECT_BYTES_MAX),
             log_bytes_max: LOG_BYTES_MAX,
         }
     }
@@ -119,35 +126,34 @@ impl Server {
     }
 
     /// Serves TCP clients, such as `kubectl`, until `shutdown` resolves; open watches are ended then.
-    /// There is no TLS and no authentication: listen on loopback only.
+    ///
+    /// Answered is who shows the token of `access`, to a Host that is this address or a name of loopback with its port, and
+    /// from no page of a browser; everybody else is refused before anything is read or done, but for being told that the
+    /// server lives. The port takes TLS, with the certificate of `access`, and plain HTTP.
     pub async fn serve(
         &self,
         listener: TcpListener,
+        access: Arc<Access>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let closing = CancellationToken::new();
-        let router = self.router_until(closing.clone());
-        axum::serve(listener, router)
+        let guard = Arc::new(Guard::new(Arc::clone(&access), listener.local_addr()?));
+        let (api, ends) = (Arc::clone(&self.api), closing.clone());
+        let router = Router::new().fallback(move |request: Request<Body>| {
+            let (api, ends, refused) = (Arc::clone(&api), ends.clone(), guard.check(&request));
+            async move {
+                match refused {
+                    Ok(()) => api.serve(ends, request).await,
+                    Err(failure) => failure_response(&failure),
+                }
+            }
+        });
+        axum::serve(Listener::new(listener, access.tls())?, router)
             .with_graceful_shutdown(async move {
                 shutdown.await;
                 closing.cancel();
             })
             .await
-    }
-
-    /// The configuration with which `kubectl` reaches a server at `address`.
-    pub fn kubeconfig(&self, address: SocketAddr) -> String {
-        format!(
-            "apiVersion: v1\n\
-             kind: Config\n\
-             clusters:\n\
-             - name: argosy\n  cluster:\n    server: http://{address}\n\
-             users:\n\
-             - name: argosy\n  user: {{}}\n\
-             contexts:\n\
-             - name: argosy\n  context:\n    cluster: argosy\n    user: argosy\n    namespace: argo\n\
-             current-context: argosy\n"
-        )
     }
 
     /// Says who gives the logs of pods.

@@ -57,6 +57,9 @@ pub enum Fault {
     ConflictOnce,
     /// Done, then answered with 500.
     LostAnswer,
+    /// A pod that is created is refused with 409 before anything is done, as where several quotas' counts are written at
+    /// once; other requests are not affected.
+    QuotaConflict,
     /// Refused with 503 before anything is done.
     Refuse503,
     /// A watch that ends right after it began; other verbs are not affected.

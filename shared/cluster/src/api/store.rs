@@ -17,6 +17,7 @@ use super::json::Json;
 use super::kinds::Kind;
 use super::object::Object;
 use super::signals::{Signals, Wake};
+use super::size;
 use super::sources::{Clock, UidSource};
 use super::state::{Change, Event, State};
 
@@ -93,7 +94,8 @@ impl Store {
         if self.log.as_ref().is_some_and(Log::has_failed) {
             return Err(Failure::unavailable("the log of the store cannot be written"));
         }
-        let mut txn = Txn { state: self.state.lock(), store: self, dry, touched: 0, records: Vec::new() };
+        let mut txn =
+            Txn { state: self.state.lock(), store: self, dry, touched: 0, records: Vec::new(), measured: None };
         let value = change(&mut txn);
         let revision = txn.finish();
         Ok(Written { value: value?, revision })
@@ -202,6 +204,8 @@ pub(crate) struct Txn<'a> {
     dry: bool,
     touched: u64,
     records: Vec<u8>,
+    /// Bytes of the object that was checked last and is to be put.
+    measured: Option<usize>,
 }
 
 impl Txn<'_> {
@@ -251,27 +255,41 @@ impl Txn<'_> {
 
     /// All objects of a kind in a namespace.
     pub fn of_kind(&self, kind: &Kind, namespace: &str) -> Vec<Arc<Object>> {
-        let mut objects = self.of_namespace(namespace);
-        objects.retain(|o| o.kind.index == kind.index);
-        objects
+        let prefix = format!("{namespace}/");
+        self.state.objects[kind.index]
+            .range::<str, _>((std::ops::Bound::Excluded(prefix.as_str()), std::ops::Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(&prefix))
+            .map(|(_, object)| object.clone())
+            .collect()
     }
 
-    /// Refuses an object that is too large to store.
-    pub fn check_size(&self, tree: &Json) -> Result<()> {
-        match self.store.limits.object_bytes_max {
-            Some(limit) if tree.to_vec().len() > limit => Err(Failure::internal("etcdserver: request is too large")),
-            _ => Ok(()),
+    /// Refuses an object that is too large to store, new or in place of `old`. The next to be [put](Self::put).
+    pub fn check_size(&mut self, old: Option<&Object>, tree: &Json) -> Result<()> {
+        let Some(limit) = self.store.limits.object_bytes_max else { return Ok(()) };
+        let bytes = match old {
+            Some(old) => old.bytes().saturating_add_signed(size::grown(&old.tree, tree)),
+            None => size::encoded(tree),
+        };
+        if bytes > limit {
+            return Err(Failure::object_too_large());
         }
+        self.measured = Some(bytes);
+        Ok(())
     }
 
     /// Stores a new or changed object at the next revision.
     pub fn put(&mut self, kind: &'static Kind, mut tree: Json) -> Arc<Object> {
+        let measured = self.measured.take();
         if self.dry {
             return Arc::new(Object::new(kind, self.state.revision, tree));
         }
         let revision = self.state.revision + 1;
         stamp(&mut tree, revision);
-        let object = Arc::new(Object::new(kind, revision, tree));
+        let object = Object::new(kind, revision, tree);
+        if let Some(bytes) = measured {
+            object.bytes.get_or_init(|| bytes);
+        }
+        let object = Arc::new(object);
         let previous = self.state.objects[kind.index].insert(object.key.clone(), Arc::clone(&object));
         if let Some(previous) = &previous {
             self.state.unindex(previous);

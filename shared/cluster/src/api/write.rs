@@ -9,8 +9,10 @@ use super::json::Json;
 use super::kinds::{self, Kind};
 use super::object::{Object, key};
 use super::patch::record_update;
+use super::quota;
 use super::request::Target;
 use super::store::{Store, Txn, Written};
+use super::validation;
 
 /// Creates an object from a request body.
 pub(crate) fn create(store: &Store, target: &Target, tree: Json, dry: bool) -> Result<Written<Arc<Object>>> {
@@ -25,6 +27,7 @@ pub(crate) fn insert(
     mut tree: Json,
 ) -> Result<Arc<Object>> {
     admission::check_type(kind, &mut tree)?;
+    validation::check_types(kind, &tree)?;
     admission::check_namespace(kind, namespace, &mut tree)?;
     if tree.str_at(&["metadata", "resourceVersion"]).is_some() {
         return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
@@ -39,8 +42,10 @@ pub(crate) fn insert(
         admission::complete_new(kind, &mut tree, uid, txn.now())?;
         let name = tree.str_at(&["metadata", "name"]).unwrap_or("");
         if txn.get(kind, &key(namespace.unwrap_or(""), name)).is_none() {
-            txn.check_size(&tree)?;
+            validation::check(kind, None, &tree)?;
+            txn.check_size(None, &tree)?;
             if let Some(namespace) = namespace {
+                quota::admit(txn, kind, namespace, name)?;
                 ensure_namespace(txn, namespace)?;
             }
             let object = txn.put(kind, tree);
@@ -77,6 +82,7 @@ pub(crate) fn update(
 ) -> Result<Written<Arc<Object>>> {
     let kind = target.kind;
     admission::check_type(kind, &mut tree)?;
+    validation::check_types(kind, &tree)?;
     admission::check_namespace(kind, target.namespace.as_deref(), &mut tree)?;
     match tree.str_at(&["metadata", "name"]) {
         None => tree.set(&["metadata", "name"], Json::string(target.name())),
@@ -117,6 +123,7 @@ pub(crate) fn replace(
         return Err(Failure::no_such_path());
     }
     admission::complete_update(old, &mut tree, status_only);
+    validation::check(old.kind, Some(&old.tree), &tree)?;
     if let Some(manager) = manager {
         let time = admission::time_text(txn.now());
         record_update(old.kind, &old.tree, &mut tree, manager, &time);
@@ -128,7 +135,7 @@ pub(crate) fn replace(
     if tree == old.tree {
         return Ok(Arc::clone(old));
     }
-    txn.check_size(&tree)?;
+    txn.check_size(Some(old), &tree)?;
     let object = txn.put(old.kind, tree);
     match deletion::finish_if_ready(txn, object) {
         Deleted::Gone(object) | Deleted::Waiting(object) => Ok(object),

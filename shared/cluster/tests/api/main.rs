@@ -1,7 +1,9 @@
 //! The in-process API, driven through an ordinary `kube::Client`.
 
+mod access;
 mod applies;
 mod deletions;
+mod limits;
 mod objects;
 mod support;
 mod surroundings;

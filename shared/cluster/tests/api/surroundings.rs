@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_cluster::api::{Fault, Faults, LogError, LogOptions, LogSource, OpenError, Server};
+use argosy_cluster::api::{Access, Fault, Faults, LogError, LogOptions, LogSource, OpenError, Server};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -268,6 +268,8 @@ async fn tcp_clients_see_the_same_objects_until_shutdown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let access = Arc::new(Access::new().expect("a certificate"));
+    let kubeconfig = access.kubeconfig(address);
     let serving = tokio::spawn({
         let server = server.clone();
         async move {
@@ -275,10 +277,10 @@ async fn tcp_clients_see_the_same_objects_until_shutdown() {
                 // A dropped sender stops the server as well.
                 stopped.await.unwrap_or(());
             };
-            server.serve(listener, shutdown).await
+            server.serve(listener, access, shutdown).await
         }
     });
-    let config = kube::config::Kubeconfig::from_yaml(&server.kubeconfig(address)).expect("valid");
+    let config = kube::config::Kubeconfig::from_yaml(&kubeconfig).expect("valid");
     let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await.expect("usable");
     let client = kube::Client::try_from(config).expect("a client");
     let api: Api<Pod> = Api::default_namespaced(client);

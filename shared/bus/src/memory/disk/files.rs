@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::record::Record;
@@ -35,7 +36,7 @@ impl Files {
     ) -> Result<Self, Error> {
         let storage = |doing| move |source| Error::Storage { doing, path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(storage("make the directory"))?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join("lock"));
         let lock = lock.map_err(storage("open the lock of"))?;
         match lock.try_lock() {
             Ok(()) => {}

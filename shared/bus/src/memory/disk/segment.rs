@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -50,7 +51,7 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
 /// Makes a segment with content: it is there, and on disk, wholly or not at all.
 pub(super) fn create(dir: &Path, number: u64, start: Start, content: &[u8]) -> io::Result<File> {
     let (path, unfinished) = (path(dir, number), dir.join(format!("{number:016}.tmp")));
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&unfinished)?;
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
     header[8] = u8::from(start == Start::Whole);

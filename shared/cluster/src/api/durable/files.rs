@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::OpenError;
@@ -10,6 +11,7 @@ use super::frame::{self, Read};
 use crate::api::json::Json;
 use crate::api::kinds;
 use crate::api::object::Object;
+use crate::private;
 
 /// Objects by kind and key.
 pub(super) type Restored = BTreeMap<(usize, Box<str>), Object>;
@@ -24,12 +26,13 @@ pub(super) fn snapshot_path(dir: &Path, revision: u64) -> PathBuf {
 
 /// Takes the directory for this process, as long as the returned file is open.
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
-    fs::create_dir_all(dir).map_err(|source| failed("create", dir, source))?;
+    private::dir(dir)?;
     let path = dir.join("lock");
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(private::FILE_MODE)
         .open(&path)
         .map_err(|source| failed("open", &path, source))?;
     match file.try_lock() {

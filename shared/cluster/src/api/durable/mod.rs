@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::signals::Signals;
 use super::state::{Objects, State};
+use crate::private;
 
 pub(super) use frame::{record_put, record_remove};
 pub(crate) use writer::Log;
@@ -28,6 +29,9 @@ pub enum OpenError {
         /// The directory.
         dir: PathBuf,
     },
+    /// It is not this user's alone.
+    #[error("use the data directory")]
+    NotPrivate(#[from] private::Error),
     /// A file in it cannot be read or written.
     #[error("{action} `{path}`")]
     File {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use super::files::{failed, log_path, numbered, snapshot_path};
 use super::frame;
 use super::{AllObjects, OpenError};
 use crate::api::signals::Signals;
+use crate::private::FILE_MODE;
 
 /// Bytes of a snapshot gathered before each write.
 const SNAPSHOT_BUFFER_BYTES: usize = 1 << 20;
@@ -203,7 +205,7 @@ impl Writer {
 }
 
 fn open_log(dir: &Path, revision: u64) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(log_path(dir, revision))?;
+    let file = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(log_path(dir, revision))?;
     sync_dir(dir)?;
     Ok(file)
 }
@@ -211,7 +213,8 @@ fn open_log(dir: &Path, revision: u64) -> io::Result<File> {
 /// Writes a snapshot under another name and moves it into place when it is complete.
 fn write_snapshot(dir: &Path, revision: u64, objects: &AllObjects) -> io::Result<u64> {
     let unfinished = dir.join("unfinished-snapshot");
-    let mut out = BufWriter::with_capacity(SNAPSHOT_BUFFER_BYTES, File::create(&unfinished)?);
+    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(FILE_MODE).open(&unfinished)?;
+    let mut out = BufWriter::with_capacity(SNAPSHOT_BUFFER_BYTES, file);
     let mut size = 0;
     let mut record = Vec::new();
     for object in objects.iter().flat_map(|objects| objects.values()) {

@@ -29,8 +29,7 @@ enum Patch {
 }
 
 impl Patch {
-    fn parse(kind: &Kind, content_type: &str, body: &[u8]) -> Result<Patch> {
-        let media = content_type.split(';').next().unwrap_or("").trim();
+    fn parse(kind: &Kind, media: &str, body: &[u8]) -> Result<Patch> {
         let unreadable = |e: String| Failure::bad_request(format!("the patch cannot be read: {e}"));
         let tree = || Json::parse(body).map_err(|e| unreadable(e.to_string()));
         match media {
@@ -59,7 +58,7 @@ pub(crate) type Patched = (Arc<Object>, bool);
 pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<Written<Patched>> {
     let kind = target.kind;
     let status_only = target.sub.as_deref() == Some("status");
-    let patch = Patch::parse(kind, call.content_type(), &call.body)?;
+    let patch = Patch::parse(kind, call.media(), &call.body)?;
     let applying = matches!(patch, Patch::Apply(_));
     if applying && call.params.get("fieldManager").is_none() {
         return Err(Failure::bad_request(

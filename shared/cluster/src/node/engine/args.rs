@@ -1,6 +1,7 @@
 //! The arguments that make a container of a pod's container. Pure, so that tables test it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SecurityContext};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -37,6 +38,8 @@ pub struct Create<'a> {
     /// The command and its arguments.
     pub argv: &'a [String],
     pub env: &'a BTreeMap<String, String>,
+    /// Where [`env_file`] was written.
+    pub env_file: Option<&'a Path>,
     /// In the order of mounting.
     pub binds: &'a [Bind],
     /// Whether the engine is to keep the log, for a later life of the node.
@@ -44,8 +47,8 @@ pub struct Create<'a> {
 }
 
 impl Create<'_> {
-    /// The arguments, from the word `create` on. The values of most variables are not among them: they are taken from
-    /// the environment of the call, see [`in_environment`], as everyone on the machine can read command lines.
+    /// The arguments, from the word `create` on. The values of most variables are not among them, see [`way`], as everyone
+    /// on the machine can read command lines.
     /// Errors: a sentence for the user.
     pub fn args(&self) -> Result<Vec<String>, String> {
         let Some((program, rest)) = self.argv.split_first() else {
@@ -100,8 +103,15 @@ impl Create<'_> {
 
     fn process(&self, out: &mut Args) {
         let container = self.container;
+        if let Some(file) = self.env_file {
+            out.pair("--env-file", file.display().to_string());
+        }
         for (key, value) in self.env {
-            out.pair("--env", if in_environment(key) { key.clone() } else { format!("{key}={value}") });
+            match way(key, value) {
+                Way::File => {}
+                Way::Environment => out.pair("--env", key),
+                Way::Line => out.pair("--env", format!("{key}={value}")),
+            }
         }
         if let Some(dir) = container.working_dir.as_deref().filter(|dir| !dir.is_empty()) {
             out.pair("--workdir", dir);
@@ -166,40 +176,70 @@ impl Args {
     }
 }
 
-/// Whether a variable is handed over in the environment of the call: all but those that the call itself would obey.
-pub fn in_environment(key: &str) -> bool {
-    const OBEYED: [&str; 8] = [
-        "PATH",
-        "HOME",
-        "TMPDIR",
-        "NOTIFY_SOCKET",
-        "REGISTRY_AUTH_FILE",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "GODEBUG",
-        "USER",
+/// How a variable is handed to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In a file that only this user can read.
+    File,
+    /// In the environment of the call, which the call itself might obey.
+    Environment,
+    /// On the command line, which everyone on the machine can read.
+    Line,
+}
+
+/// Longest value that goes into a file: the engines read lines of 64 KiB. Bytes.
+const FILE_VALUE_BYTES_MAX: usize = 32 << 10;
+
+/// How a variable is handed over: in a file wherever the engines read what is written there, as nothing obeys that. A value
+/// of several lines or with quotes cannot be; it goes with the environment of the call where its name is on the list of
+/// those that are surely nobody's but the container's, and otherwise on the command line.
+pub fn way(key: &str, value: &str) -> Way {
+    let mut bytes = key.bytes();
+    let is_name = bytes.next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_')
+        && bytes.all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-'));
+    let is_plain = !value.chars().any(|c| c.is_control() || matches!(c, '"' | '\'' | '\\'));
+    if is_name && is_plain && value.len() <= FILE_VALUE_BYTES_MAX {
+        Way::File
+    } else if is_name && is_of_containers(key) {
+        Way::Environment
+    } else {
+        Way::Line
+    }
+}
+
+/// Names of ours, and of what containers are given to keep secret; none that an engine, its libraries or the loader obeys.
+fn is_of_containers(key: &str) -> bool {
+    const OURS: [&str; 2] = ["ARGO_", "ARGOSY_"];
+    const SECRETS: [&str; 12] = [
+        "SECRET",
+        "SECRETS",
+        "TOKEN",
+        "PASSWORD",
+        "PASSWD",
+        "KEY",
+        "CERT",
+        "CERTIFICATE",
+        "PEM",
+        "JSON",
+        "CREDENTIAL",
+        "CREDENTIALS",
     ];
-    const PREFIXES: [&str; 14] = [
-        "DOCKER_",
-        "BUILDKIT_",
-        "PODMAN_",
-        "_PODMAN_",
-        "CONTAINER_",
-        "CONTAINERS_",
-        "_CONTAINERS_",
-        "STORAGE_",
-        "XDG_",
-        "LISTEN_",
-        "LD_",
-        "SSL_CERT_",
-        "GOMEM",
-        "GOMAX",
-    ];
-    let obeyed = OBEYED.contains(&key)
-        || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-        || key.to_lowercase().ends_with("_proxy")
-        // for Podman a pattern
-        || key.ends_with('*');
-    !obeyed
+    const ENGINES: [&str; 9] =
+        ["DOCKER", "BUILDKIT", "BUILDX", "COMPOSE", "PODMAN", "CONTAINER", "CONTAINERS", "STORAGE", "REGISTRY"];
+    let mut words = key.split('_').filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    let last = words.next_back().unwrap_or(first);
+    OURS.iter().any(|prefix| key.starts_with(prefix)) || SECRETS.contains(&last) && !ENGINES.contains(&first)
+}
+
+/// The file with the variables that go [that way](Way::File); `None` where none does.
+pub fn env_file(env: &BTreeMap<String, String>) -> Option<String> {
+    let lines: String = env
+        .iter()
+        .filter(|(key, value)| way(key, value) == Way::File)
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
+    (!lines.is_empty()).then_some(lines)
 }
 
 fn user(own: &SecurityContext, all: &PodSecurityContext) -> Option<String> {

@@ -12,12 +12,13 @@ use tokio::process::Child;
 use super::super::backend::Job;
 use super::super::container::Stops;
 use super::super::spec;
-use super::args::{Create, in_environment};
+use super::args::{Create, Way, env_file, way};
 use super::cli::{Cli, Error, said};
 use super::flavor::Flavor;
 use super::log::{self, Seen};
 use super::state::{Begun, Finished, Next, State, next};
 use super::{Engine, Prepared, files};
+use crate::private;
 
 /// Name of the file that says that a container may have been made.
 pub const MADE: &str = "made";
@@ -27,6 +28,8 @@ const BEGUN: &str = "begun.json";
 const FINISHED: &str = "finished.json";
 /// Name of the file that Podman's monitor leaves in its directory when memory ran out.
 const OOM_MARK: &str = "oom";
+/// Name of the file with variables, while a container is made.
+const ENV_FILE: &str = "environment";
 /// Pause before a signal is sent again that came too early, or a container is looked at again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -69,6 +72,11 @@ impl Engine {
     }
 
     async fn create(&self, job: &Job<'_>, prepared: &Prepared) -> io::Result<()> {
+        let env_path = job.pod.container_dir(&job.container.name).join(ENV_FILE);
+        let env_file = env_file(job.env);
+        if let Some(lines) = &env_file {
+            private::write(&env_path, lines).map_err(io::Error::other)?;
+        }
         let create = Create {
             flavor: self.cli.flavor(),
             node: &self.node,
@@ -78,13 +86,19 @@ impl Engine {
             image: &prepared.image.name,
             argv: &job.argv,
             env: job.env,
+            env_file: env_file.is_some().then_some(env_path.as_path()),
             binds: &prepared.binds,
             keep_log: self.outlive,
         };
         let mut command = self.cli.command(create.args().map_err(io::Error::other)?);
-        command.envs(job.env.iter().filter(|(key, _)| in_environment(key)));
+        command.envs(job.env.iter().filter(|(key, value)| way(key, value) == Way::Environment));
         let _turn = self.turns.acquire().await;
-        self.cli.finish(command).await?;
+        let made = self.cli.finish(command).await;
+        if env_file.is_some() {
+            // Its values may be secret, and the engine has them now.
+            fs::remove_file(&env_path)?;
+        }
+        made?;
         match job.container.working_dir.as_deref().filter(|dir| !dir.is_empty()) {
             Some(dir) if self.cli.flavor() == Flavor::Podman => {
                 let scratch = job.pod.container_dir(&job.container.name).join("scratch");

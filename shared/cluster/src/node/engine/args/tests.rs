@@ -30,6 +30,7 @@ fn args(flavor: Flavor, container: Value, spec: Value, keep_log: bool) -> Result
         image: "busybox",
         argv: &argv,
         env: &env,
+        env_file: env_file(&env).map(|_| Path::new("/f")),
         binds: if container.volume_mounts.is_some() { &binds } else { &[] },
         keep_log,
     };
@@ -57,7 +58,12 @@ fn arguments_follow_the_manifest() {
         (
             json!({"env": [{"name": "SECRET", "value": "s"}, {"name": "PATH", "value": "/p"}, {"name": "HTTP_PROXY", "value": "x"}]}),
             json!({}),
-            "--env HTTP_PROXY=x --env PATH=/p --env SECRET",
+            "--env-file /f",
+        ),
+        (
+            json!({"env": [{"name": "SECRET", "value": "s\nt"}, {"name": "LD_PRELOAD", "value": "a\nb"}, {"name": "A*", "value": "x"}]}),
+            json!({}),
+            "--env A*=x --env LD_PRELOAD=a\nb --env SECRET",
         ),
         (
             json!({"resources": {"limits": {"cpu": "250m", "memory": "1Mi", "nvidia.com/gpu": 1}, "requests": {"cpu": 9}}}),
@@ -96,6 +102,40 @@ fn arguments_follow_the_manifest() {
         let all = args(Flavor::Docker, container, spec, false);
         assert_eq!(all, Ok(format!("{ALWAYS} none {expected} --entrypoint true busybox")));
     }
+}
+
+#[test]
+fn only_names_on_the_list_reach_the_environment_of_the_engine() {
+    // In a file nothing is obeyed, whatever its name.
+    for key in ["PATH", "LD_PRELOAD", "DOCKER_HOST", "GODEBUG", "a.b-c", "_X"] {
+        assert_eq!(way(key, "plain: value=1 #é"), Way::File, "{key}");
+    }
+    for value in ["two\nlines", "a\rb", "\"quoted\"", "it's", "back\\slash", &"x".repeat(FILE_VALUE_BYTES_MAX + 1)] {
+        for key in [
+            "PATH",
+            "LD_PRELOAD",
+            "DOCKER_HOST",
+            "DOCKER_TLS_KEY",
+            "CONTAINERS_KEY",
+            "GODEBUG",
+            "GLIBC_TUNABLES",
+            "SSL_CERT_FILE",
+            "NEVER_HEARD_OF",
+            "A*",
+            "A B_KEY",
+            "",
+            "https_proxy",
+            "XDG_RUNTIME_DIR",
+        ] {
+            assert_eq!(way(key, value), Way::Line, "{key}");
+        }
+        for key in ["ARGO_TEMPLATE", "ARGOSY_X", "TLS_KEY", "SECRET", "DB_PASSWORD", "GCP_CREDENTIALS_JSON"] {
+            assert_eq!(way(key, value), Way::Environment, "{key}");
+        }
+    }
+    let env = [("A", "1"), ("B", "x\ny"), ("C", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(env_file(&env.into()).as_deref(), Some("A=1\nC=\n"));
+    assert_eq!(env_file(&BTreeMap::new()), None);
 }
 
 #[test]
