@@ -15,7 +15,11 @@ use crate::check::{TTL_MIN, check_lease};
 use crate::{Error, Lease};
 
 /// Tries against others who write the same key.
-const RACES_MAX: usize = 3;
+const RACES_MAX: usize = 32;
+
+/// Tries of a renewal against other renewals of the same holding. Each time one of them gets through, so this is how many
+/// may renew at once.
+const RENEWALS_MAX: usize = 32;
 
 /// Content of a key.
 #[derive(Serialize, Deserialize)]
@@ -63,23 +67,28 @@ pub(super) async fn acquire(
             return Ok(Some(Lease { name, holder, epoch, ttl, expires: asked + ttl, revision }));
         }
     }
-    Ok(None)
+    // Who holds it now is not known: those who were faster may be renewals of `holder`.
+    Err(Error::Unavailable { doing: "take a lease", source: Some("many take it at once".into()) })
 }
 
 pub(super) async fn renew(bucket: Bucket<'_>, old: &Lease) -> Result<Lease, Error> {
     let asked = Instant::now();
     let lost = || Error::LeaseLost { lease: old.name.clone(), holder: old.holder.clone() };
     let value = Value { holder: old.holder.clone(), epoch: Some(old.epoch) };
-    let renewed = |revision| Lease { expires: asked + old.ttl, revision, ..old.clone() };
-    if let Some(revision) = write(bucket, &old.name, Some((&value, old.ttl)), old.revision).await? {
-        return Ok(renewed(revision));
+    let mut revision = old.revision;
+    for _ in 0..RENEWALS_MAX {
+        if let Some(revision) = write(bucket, &old.name, Some((&value, old.ttl)), revision).await? {
+            return Ok(Lease { expires: asked + old.ttl, revision, ..old.clone() });
+        }
+        // Another renewal of the same holding was faster, maybe an earlier one whose answer was lost. Or it is over.
+        let slot = look(bucket, &old.name).await?;
+        if slot.held.is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch) {
+            return Err(lost());
+        }
+        revision = slot.revision;
     }
-    // An earlier renewal may have been stored while its answer was lost.
-    let slot = look(bucket, &old.name).await?;
-    if slot.held.is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch) {
-        return Err(lost());
-    }
-    write(bucket, &old.name, Some((&value, old.ttl)), slot.revision).await?.map(renewed).ok_or_else(lost)
+    // Each time somebody else renewed the same holding, so it is not lost.
+    Err(Error::Unavailable { doing: "renew a lease", source: Some("many renew it at once".into()) })
 }
 
 pub(super) async fn release(bucket: Bucket<'_>, old: &Lease) -> Result<(), Error> {
