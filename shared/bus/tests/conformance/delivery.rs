@@ -131,7 +131,7 @@ pub async fn a_vanished_consumer_loses_nothing(place: Place) {
     spec.ack_wait = millis(1000);
     let mut consumer = place.consume(spec.clone()).await;
     assert_eq!(place.take(&mut consumer, 2).await, ["0", "1"]);
-    let unanswered = consumer.next_batch(2, millis(100)).await.unwrap();
+    let unanswered = consumer.next_batch(2, millis(10_000)).await.unwrap();
     assert!(!unanswered.is_empty());
     drop((consumer, unanswered));
     let mut consumer = place.consume(spec).await;

@@ -177,7 +177,7 @@ async fn a_torn_tail_takes_a_batch_whole() {
     let message = |n: u32| Publish::new(Stream::Events, here.event("u", "T"), format!("1:{n}"), "content");
     let batch = || (0..4).map(message).collect::<Vec<_>>();
     let acks = bus.append(batch(), Fence::new(here.events(), before)).await.unwrap();
-    drop(bus.clone().close().await);
+    bus.clone().close().await;
     let whole = std::fs::read(&segment).unwrap();
     for length in (usize::try_from(start).unwrap()..=whole.len()).step_by(7).chain([whole.len() - 1, whole.len()]) {
         let dir = tempfile::tempdir().unwrap();

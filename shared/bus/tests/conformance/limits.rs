@@ -38,7 +38,8 @@ pub async fn the_largest_message_is_the_same_everywhere(place: Place) {
             taken.unwrap_or_else(|error| panic!("{bytes} of {largest}: {error:?}"));
         }
     }
-    for (number, bytes) in [largest + place.events().len() + 1, MESSAGE_BYTES_MAX, 2 * MESSAGE_BYTES_MAX].iter().enumerate()
+    for (number, bytes) in
+        [largest + place.events().len() + 1, MESSAGE_BYTES_MAX, 2 * MESSAGE_BYTES_MAX].iter().enumerate()
     {
         for refused in three_ways(&place, 2 + number, &sized(*bytes)).await {
             let error = refused.unwrap_err();
@@ -103,7 +104,8 @@ pub async fn a_full_stream_drains(place: Place) {
     let refused = place.bus.append(batch(), Fence::new(&filter, last)).await.unwrap_err();
     assert!(refused.is_full(), "{refused:?}");
     assert_eq!(place.bus.read(Stream::Events, &filter, last, 9).await.unwrap(), [], "none of a batch without room");
-    let lease = place.bus.acquire("full-1", "me", millis(30_000)).await.unwrap().expect("leases need no room in streams");
+    let lease =
+        place.bus.acquire("full-1", "me", millis(30_000)).await.unwrap().expect("leases need no room in streams");
     place.bus.renew(&lease).await.unwrap();
     let mut consumer = place.consume(place.spec("full")).await;
     consumer.next().await.unwrap().ack().await.unwrap();
