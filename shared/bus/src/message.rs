@@ -85,7 +85,8 @@ pub struct Publish {
     pub payload: Bytes,
     /// Store only if this holds.
     pub expect: Option<Expect>,
-    /// Whether it may use the part of a stream that is kept for what lets a full stream drain, see [`RESERVE_PART`].
+    /// Whether it may use the part of a stream that is kept for what lets a full stream drain, see [`RESERVE_PART`]. A batch
+    /// may when all of its messages may.
     pub urgent: bool,
 }
 

@@ -420,7 +420,7 @@ impl Bus for Nats {
         let filter = self.filter(stream, subject)?;
         let purge = self.stream(stream).await?.purge().filter(filter).sequence(up_to.saturating_add(1));
         let purged = self.mended(purge.await.map(drop).map_err(|error| failed("purge", error))).await;
-        self.look_again(stream).await;
+        self.look_again(stream);
         purged
     }
 

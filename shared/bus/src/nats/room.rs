@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Nats, failed};
@@ -13,14 +13,25 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What is known of a stream's size.
 #[derive(Default)]
-pub(super) struct Room {
-    known: Mutex<Option<Known>>,
+pub(super) struct Room(Mutex<Known>);
+
+#[derive(Default, Clone, Copy)]
+struct Known {
+    /// When it was asked for last.
+    at: Option<Instant>,
+    is_tight: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Known {
-    at: Instant,
-    is_tight: bool,
+impl Room {
+    /// What is known, and whether the caller is to ask: one does, the others go by what was known before.
+    fn look(&self) -> (bool, bool) {
+        let mut known = self.0.lock();
+        let is_old = known.at.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+        if is_old {
+            known.at = Some(Instant::now());
+        }
+        (known.is_tight, is_old)
+    }
 }
 
 impl Nats {
@@ -30,30 +41,24 @@ impl Nats {
         if urgent {
             return Ok(());
         }
-        let index = Stream::ALL.iter().position(|other| *other == stream).unwrap_or(0);
-        // One asks, those who come meanwhile use what it finds.
-        let mut known = self.shared.rooms[index].known.lock().await;
-        let is_tight = match *known {
-            Some(known) if known.at.elapsed() < LOOK_EVERY => known.is_tight,
-            _ => {
-                let is_tight = match self.is_tight(stream).await {
-                    Ok(is_tight) => is_tight,
-                    Err(error) => {
-                        tracing::debug!(%stream, error = &error as &dyn std::error::Error, "its size is not known");
-                        false
-                    }
-                };
-                *known = Some(Known { at: Instant::now(), is_tight });
-                is_tight
-            }
-        };
+        let room = &self.shared.rooms[index(stream)];
+        let (mut is_tight, is_old) = room.look();
+        if is_old {
+            is_tight = match self.is_tight(stream).await {
+                Ok(is_tight) => is_tight,
+                Err(error) => {
+                    tracing::debug!(%stream, error = &error as &dyn std::error::Error, "its size is not known");
+                    false
+                }
+            };
+            room.0.lock().is_tight = is_tight;
+        }
         if is_tight { Err(Error::Full { stream }) } else { Ok(()) }
     }
 
     /// After a purge: there may be room now.
-    pub(super) async fn look_again(&self, stream: Stream) {
-        let index = Stream::ALL.iter().position(|other| *other == stream).unwrap_or(0);
-        *self.shared.rooms[index].known.lock().await = None;
+    pub(super) fn look_again(&self, stream: Stream) {
+        *self.shared.rooms[index(stream)].0.lock() = Known::default();
     }
 
     async fn is_tight(&self, stream: Stream) -> Result<bool, Error> {
@@ -63,5 +68,13 @@ impl Nats {
             return Ok(false);
         };
         Ok(info.state.bytes > limit - limit / RESERVE_PART)
+    }
+}
+
+fn index(stream: Stream) -> usize {
+    match stream {
+        Stream::Observed => 0,
+        Stream::Commands => 1,
+        Stream::Events => 2,
     }
 }
