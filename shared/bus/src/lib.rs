@@ -33,7 +33,7 @@ pub mod memory;
 mod message;
 pub mod nats;
 mod origin;
-mod quarantine;
+pub mod quarantine;
 mod shard;
 pub mod subject;
 
