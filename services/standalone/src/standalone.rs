@@ -260,12 +260,12 @@ async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {
     })
 }
 
-/// In one process a message may be as large as an object of the API. A bus without a past may meet workflows that have one,
-/// unless the API is as new as the bus.
+/// A bus without a past may meet workflows that have one, unless the API is as new as the bus. Messages have the limits that
+/// they have on NATS.
 fn bus_options(options: &Options) -> memory::Options {
     let is_all_new = options.client.is_none() && options.data_dir.is_none();
     let origin = if is_all_new { 0 } else { origin_of_now() };
-    memory::Options { message_bytes_max: 64 * 1024 * 1024, origin, ..memory::Options::default() }
+    memory::Options { origin, ..memory::Options::default() }
 }
 
 async fn listen(

@@ -49,11 +49,16 @@ pub enum Deliver {
 }
 
 /// A handle of a durable consumer.
+///
+/// It outlives hiccups of the bus: a lost connection, a restart or election of servers, answers that do not come. Then it
+/// asks again with growing pauses and goes on by itself, and counts that in [`Consumer::hiccups`]. Errors are for what it
+/// cannot wait out.
 #[async_trait]
 pub trait Consumer: Send {
-    /// Waits for a message. Dropping the future loses no message for longer than `ack_wait`.
+    /// Waits for a message, however long the bus is away. Dropping the future loses no message for longer than `ack_wait`.
     ///
-    /// Errors: `ConsumerGone` when the consumer was removed; `Unavailable` may be followed by another call.
+    /// Errors: `ConsumerGone` when the consumer was removed, or lost with the bus's store: open it anew. After any other error
+    /// the same handle may be asked again.
     async fn next(&mut self) -> Result<Delivery, Error>;
 
     /// Up to `max` messages: those that are there at once, or the first to come within `wait`; empty when none comes.
@@ -62,6 +67,11 @@ pub trait Consumer: Send {
     /// Gives back, at once, what came to this handle and was not taken from it yet. To be called before the handle is
     /// dropped in order; without it, or when it fails, those messages come again after `ack_wait`.
     async fn close(&mut self) -> Result<(), Error>;
+
+    /// How often the handle had to wait out a hiccup of the bus since it was opened.
+    fn hiccups(&self) -> u64 {
+        0
+    }
 }
 
 /// A message that waits for an answer.
@@ -72,6 +82,11 @@ pub struct Delivery {
     pub message: Message,
     settle: Box<dyn Settle>,
 }
+
+/// Shortest and longest delay of [`Delivery::hold`].
+pub const HOLD_MIN: Duration = Duration::from_secs(10);
+/// See [`HOLD_MIN`].
+pub const HOLD_MAX: Duration = Duration::from_secs(600);
 
 /// Carries the answer of one delivery back to the bus.
 #[async_trait]
@@ -109,6 +124,17 @@ impl Delivery {
     /// The message shall come again, after `delay`.
     pub async fn nak(self, delay: Duration) -> Result<(), Error> {
         self.settle.settle(Verdict::Nak(delay)).await
+    }
+
+    /// Keeps the message for somebody else: a newer process that knows what it says, when this one does not.
+    ///
+    /// A `nak` whose delay doubles with each delivery, from [`HOLD_MIN`] to [`HOLD_MAX`], so that what waits for an upgrade is
+    /// handed out a few times an hour and not in a circle. It stays unacknowledged, and so counts against `max_ack_pending`:
+    /// whoever holds many (see [`crate::Lag`]) puts further ones into the quarantine and acknowledges them instead, or the
+    /// consumer stands still.
+    pub async fn hold(self) -> Result<(), Error> {
+        let doublings = self.message.deliveries.saturating_sub(1).min(16);
+        self.nak((HOLD_MIN * (1 << doublings)).min(HOLD_MAX)).await
     }
 
     /// The message can never be dealt with and shall not come again.

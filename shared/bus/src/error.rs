@@ -38,6 +38,26 @@ pub enum Error {
         /// Bytes allowed.
         limit: usize,
     },
+    /// Headers, the bus's own included, are larger than the bus takes.
+    #[error("message to `{subject}` has {size} bytes of headers, the limit is {limit}")]
+    HeadersTooLarge {
+        /// Where it was to go.
+        subject: String,
+        /// Bytes of headers.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A batch has more messages or bytes than the bus takes at once; [`crate::batches`] cuts it.
+    #[error("a batch of {messages} messages and {bytes} bytes is too large: {limit}")]
+    BatchTooLarge {
+        /// How many messages.
+        messages: usize,
+        /// Their bytes, headers included.
+        bytes: usize,
+        /// The limit, in words.
+        limit: String,
+    },
     /// The expected last sequence does not hold: somebody else wrote.
     #[error("`{filter}` is not at sequence {expected}")]
     Fenced {
@@ -46,7 +66,7 @@ pub enum Error {
         /// Sequence the writer believed to be the last.
         expected: u64,
     },
-    /// The stream has reached its limit of bytes.
+    /// The stream, or what the server lets it have, has reached its limit of bytes. Purging makes room, and works when full.
     #[error("stream {stream} is full")]
     Full {
         /// The stream.
@@ -143,6 +163,8 @@ impl Error {
             Self::Unavailable { .. } | Self::Full { .. } => Class::Transient,
             Self::BadPrefix { .. }
             | Self::TooLarge { .. }
+            | Self::HeadersTooLarge { .. }
+            | Self::BatchTooLarge { .. }
             | Self::Fenced { .. }
             | Self::ConsumerConflict { .. }
             | Self::ConsumerGone { .. }
@@ -153,6 +175,16 @@ impl Error {
             | Self::Locked { .. } => Class::Permanent,
             Self::BadSubject { .. } => Class::Bug,
         }
+    }
+
+    /// Whether the stream is full: purge what may go, or wait until others do, and try again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// Whether the message (or batch) is too large for the bus, now and later.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::HeadersTooLarge { .. } | Self::BatchTooLarge { .. })
     }
 
     /// Whether this is a lost fence: another owner writes, and the caller must stop.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Proof that `holder` held `name` at the time of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What is leased, for example `shard-3`.
+    /// What is leased, for example `scheduler.3`: a role and a shard.
     pub name: String,
     /// Who holds it: one incarnation of a process.
     pub holder: String,

@@ -85,7 +85,15 @@ pub struct Publish {
     pub payload: Bytes,
     /// Store only if this holds.
     pub expect: Option<Expect>,
+    /// Whether it may use the part of a stream that is kept for what lets a full stream drain, see [`RESERVE_PART`]. A batch
+    /// may when all of its messages may.
+    pub urgent: bool,
 }
+
+/// One part in so many of a stream that has a limit of bytes is kept for urgent messages: claims, ends, and whatever lets
+/// something be purged. Others are refused as `Full` when they would reach into it. On NATS the limit is looked at about once
+/// a second, so a burst may reach into the reserve.
+pub const RESERVE_PART: u64 = 16;
 
 impl Publish {
     /// A message without headers and without a fence.
@@ -97,7 +105,14 @@ impl Publish {
             headers: BTreeMap::new(),
             payload: payload.into(),
             expect: None,
+            urgent: false,
         }
+    }
+
+    /// Let it use the reserve of a full stream. For small messages without which nothing can be purged.
+    pub fn urgent(mut self) -> Self {
+        self.urgent = true;
+        self
     }
 
     /// With one more header.
@@ -120,6 +135,64 @@ pub struct Expect {
     pub filter: String,
     /// Sequence of the newest stored message under `filter`, 0 for none.
     pub last_sequence: u64,
+}
+
+/// What a batch is appended behind, see [`crate::Bus::append`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// Subject or wildcard such as `argosy.event.3.>`; must match the subject of every message of the batch. All writers of
+    /// these subjects must use the same text.
+    pub filter: String,
+    /// Sequence of the newest stored message under `filter`, 0 for none.
+    pub last: u64,
+}
+
+impl Fence {
+    /// A fence.
+    pub fn new(filter: impl Into<String>, last: u64) -> Self {
+        Self { filter: filter.into(), last }
+    }
+
+    /// The fence of the next batch, once this one was answered with `acks`.
+    pub fn after(&self, acks: &[Ack]) -> Self {
+        let last = acks.iter().map(|ack| ack.sequence).fold(self.last, u64::max);
+        Self { filter: self.filter.clone(), last }
+    }
+}
+
+/// Most messages of one batch: the limit of a NATS server that was not told otherwise.
+pub const BATCH_MESSAGES_MAX: usize = 1000;
+/// Most bytes of one batch, payloads, headers and ids together. A server holds a batch in memory until it is whole.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Cuts messages into batches that [`crate::Bus::append`] takes, in order. Each part needs a fence of its own: parts are
+/// stored one by one, so that a failure may leave the first of them stored.
+pub fn batches(messages: Vec<Publish>) -> Vec<Vec<Publish>> {
+    let mut parts: Vec<Vec<Publish>> = Vec::new();
+    let mut bytes = 0;
+    for message in messages {
+        let size = crate::check::size_of(&message);
+        match parts.last_mut() {
+            Some(part) if part.len() < BATCH_MESSAGES_MAX && bytes + size <= BATCH_BYTES_MAX => {
+                bytes += size;
+                part.push(message);
+            }
+            _ => {
+                bytes = size;
+                parts.push(vec![message]);
+            }
+        }
+    }
+    parts
+}
+
+/// How much of a consumer's work is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lag {
+    /// Messages that it was not handed yet.
+    pub pending: u64,
+    /// Messages that it was handed and that have no final answer; those that wait for a redelivery are among them.
+    pub unacknowledged: u64,
 }
 
 /// The bus has the message.

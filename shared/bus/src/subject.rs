@@ -137,6 +137,11 @@ impl FromStr for Event {
     }
 }
 
+/// Text as one token of a subject.
+pub(crate) fn token(text: &str) -> impl fmt::Display + '_ {
+    Token(text)
+}
+
 /// Writes text as one token. The empty text becomes `%`, as a token cannot be empty.
 struct Token<'a>(&'a str);
 

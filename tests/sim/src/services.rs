@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use argosy_actor::{Clock, Failure, Host};
-use argosy_bus::{Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Lease, Message, Publish, Settle, Stream, Verdict};
+use argosy_bus::{
+    Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Fence, Lag, Lease, Message, Publish, Quarantine, Settle, Stream,
+    Verdict,
+};
 use argosy_cluster::api::Server;
 use async_trait::async_trait;
 use axum::{
@@ -254,6 +257,13 @@ impl Bus for GatedBus {
         Ok(acks)
     }
 
+    /// A batch is one write: it is stored whole or not at all.
+    async fn append(&self, batch: Vec<Publish>, fence: Fence) -> Result<Vec<Ack>, Error> {
+        let ids: Vec<&str> = batch.iter().map(|message| message.id.as_str()).collect();
+        let what = format!("append {}", ids.join(" "));
+        self.gate.write(&what, self.bus.append(batch, fence)).await
+    }
+
     async fn origin(&self, stream: Stream) -> Result<u64, Error> {
         self.gate.read(self.bus.origin(stream)).await
     }
@@ -281,6 +291,14 @@ impl Bus for GatedBus {
 
     async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error> {
         self.gate.read(self.bus.settled(stream, consumer)).await
+    }
+
+    async fn lag(&self, stream: Stream, consumer: &str) -> Result<Option<Lag>, Error> {
+        self.gate.read(self.bus.lag(stream, consumer)).await
+    }
+
+    fn quarantine(&self) -> &dyn Quarantine {
+        self.bus.quarantine()
     }
 
     async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
@@ -347,6 +365,10 @@ impl Consumer for GatedConsumer {
 
     async fn close(&mut self) -> Result<(), Error> {
         self.gate.read(self.consumer.close()).await
+    }
+
+    fn hiccups(&self) -> u64 {
+        self.consumer.hiccups()
     }
 }
 

@@ -11,7 +11,7 @@ use super::chaos::{Chaos, DeliverFault};
 use super::disk::Record;
 use super::store::Store;
 use crate::subject::Filter;
-use crate::{ConsumerSpec, Message, Stream, Verdict};
+use crate::{ConsumerSpec, Lag, Message, Stream, Verdict};
 
 pub(super) struct Cursor {
     pub(super) filter: Filter,
@@ -66,6 +66,11 @@ impl Cursor {
     /// Everything up to here is settled, or does not fit the filter.
     pub(super) fn floor(&self) -> u64 {
         self.pending.keys().next().map_or(self.position, |oldest| oldest - 1)
+    }
+
+    /// What is undone.
+    pub(super) fn lag(&self, store: &Store) -> Lag {
+        Lag { pending: store.count_after(&self.filter, self.position), unacknowledged: self.pending.len() as u64 }
     }
 
     /// When the next redelivery is due.

@@ -10,13 +10,15 @@ use tokio::time::Instant;
 use super::disk::{Files, Journal, Record, Replay, Snapshot};
 use super::leases::Leases;
 use super::log::Log;
+use super::shelf::Shelf;
 use super::{Inner, Memory, Options};
-use crate::{Error, Stream};
+use crate::{Error, Quarantined, Stream};
 
 impl Memory {
     /// A bus that keeps its state in `dir`, which is made when missing. One process at a time may have it open.
     ///
-    /// What was stored is there again: messages, ids, consumers with their positions, and the epochs of leases. A message that
+    /// What was stored is there again: messages, ids, consumers with their positions, the epochs of
+    /// leases, and the quarantine. A message that
     /// was handed out and not settled comes again at once; settlements of the last moments may be lost with the process, and
     /// then their messages come again too. Everything is also held in memory.
     /// Errors: `Locked`, `Corrupt`, `Storage`.
@@ -39,11 +41,13 @@ impl Memory {
 struct State {
     logs: [Log; 3],
     leases: Leases,
+    shelf: Shelf,
 }
 
 impl State {
     fn new() -> Self {
-        Self { logs: Stream::ALL.map(|stream| Log::new(stream, 0)), leases: Leases::default() }
+        let logs = Stream::ALL.map(|stream| Log::new(stream, 0));
+        Self { logs, leases: Leases::default(), shelf: Shelf::default() }
     }
 
     fn apply(&mut self, replay: Replay, now: Instant) -> Result<(), &'static str> {
@@ -54,6 +58,15 @@ impl State {
             }
             Replay::Record(Record::Epoch { epoch, .. }) => {
                 self.leases.restore(epoch);
+                return Ok(());
+            }
+            Replay::Record(Record::Quarantined { key, head, payload }) => {
+                let entry = Quarantined::of(&head, payload).map_err(|_| "an entry of the quarantine is not valid")?;
+                self.shelf.insert(key, entry);
+                return Ok(());
+            }
+            Replay::Record(Record::Dismissed { key }) => {
+                self.shelf.remove(&key);
                 return Ok(());
             }
             Replay::Record(record) => record,
@@ -84,12 +97,13 @@ fn open(dir: &Path, options: Options) -> Result<Memory, Error> {
                 None
             }
         };
-        let State { mut logs, mut leases } = state;
+        let State { mut logs, mut leases, shelf } = state;
         if let Some(journal) = &journal {
             logs.iter_mut().for_each(|log| log.restored(journal, options.origin, now));
         }
         logs.iter().for_each(|log| leases.restore(log.store.origin));
-        Inner { logs: logs.map(Mutex::new), leases: Mutex::new(leases), options, journal }
+        let (logs, leases, shelf) = (logs.map(Mutex::new), Mutex::new(leases), Mutex::new(shelf));
+        Inner { logs, leases, shelf, options, journal }
     });
     match failed {
         Some(error) => Err(error),
@@ -104,14 +118,18 @@ impl Inner {
             return;
         };
         let logs = self.logs.each_ref().map(|log| log.lock());
-        let leases = self.leases.lock();
-        let alive = logs.iter().map(|log| log.store.alive()).sum();
+        let (leases, shelf) = (self.leases.lock(), self.shelf.lock());
+        let alive = logs.iter().map(|log| log.store.alive()).sum::<u64>() + shelf.bytes();
         if !journal.wants_snapshot(alive) {
             return;
         }
         let mut snapshot = Snapshot::default();
         logs.iter().for_each(|log| log.add_to(&mut snapshot));
         snapshot.records.push(Record::Epoch { lease: String::new(), epoch: leases.epoch() });
+        for entry in shelf.list() {
+            let head = entry.head().expect("its size was looked at when it was put");
+            snapshot.records.push(Record::Quarantined { key: entry.key(), head, payload: entry.payload() });
+        }
         journal.replace(snapshot, alive);
     }
 }

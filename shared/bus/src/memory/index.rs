@@ -87,6 +87,15 @@ impl Index {
         found
     }
 
+    /// How many sequences are under a filter from `low` to `high`, both included.
+    pub(super) fn count(&self, filter: &Filter, low: u64, high: u64) -> usize {
+        let mut found = 0;
+        if low <= high {
+            self.visit(filter, &mut |sequences| found += sequences.range(low..=high).count());
+        }
+        found
+    }
+
     /// Subjects under a filter, in order.
     pub(super) fn subjects(&self, filter: &Filter) -> Vec<String> {
         let subjects = self.shards.values().flat_map(|shard| shard.subjects.keys());
@@ -189,6 +198,7 @@ mod tests {
             assert_eq!(index.last(&filter), expected.last().copied(), "{filter:?}");
             let two: Vec<u64> = expected.iter().copied().filter(|s| (2..=4).contains(s)).take(2).collect();
             assert_eq!(index.range(&filter, 2, 4, 2), two, "{filter:?}");
+            assert_eq!(index.count(&filter, 2, 4), index.range(&filter, 2, 4, 9).len(), "{filter:?}");
         }
     }
 

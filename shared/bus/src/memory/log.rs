@@ -13,7 +13,7 @@ use super::disk::{Journal, Record, Snapshot};
 use super::store::Store;
 use crate::check::{OTHER_FILTER, OVERLAP, check_consumer};
 use crate::subject::Filter;
-use crate::{Ack, ConsumerSpec, Deliver, Error, Publish, Stream, Verdict};
+use crate::{Ack, ConsumerSpec, Deliver, Error, Fence, Publish, Stream, Verdict};
 
 pub(super) struct Log {
     pub(super) store: Store,
@@ -56,6 +56,27 @@ impl Log {
             (_, None) => {}
         }
         Ok(ack)
+    }
+
+    /// Appends a checked batch, whole or not at all.
+    pub(super) fn append_batch(
+        &mut self,
+        batch: Vec<Publish>,
+        filter: &Filter,
+        fence: &Fence,
+        options: &Options,
+    ) -> Result<Vec<Ack>, Error> {
+        let (acks, stored) = self.store.append_batch(batch, filter, fence, options)?;
+        match &self.journal {
+            Some(journal) => journal.stored_batch(self.store.stream, &stored),
+            None => {
+                self.store.visible = self.store.last;
+                for (_, entry) in &stored {
+                    self.consumers.values().for_each(|consumer| consumer.wake_for(&entry.subject));
+                }
+            }
+        }
+        Ok(acks)
     }
 
     /// Everything up to `sequence` is safely stored.
@@ -151,6 +172,11 @@ impl Log {
             Record::Stored { sequence, subject, id, headers, payload, .. } => {
                 self.store.insert(sequence, &subject, id.into(), headers, payload, now);
             }
+            Record::Batch(records) => {
+                for record in records {
+                    self.restore(record, now)?;
+                }
+            }
             Record::Settled { consumer, sequence, .. } => {
                 if let Some(consumer) = self.consumers.get_mut(consumer.as_str()) {
                     consumer.restore_settled(sequence);
@@ -177,7 +203,9 @@ impl Log {
                 self.store.origin = sequence;
                 self.store.last = self.store.last.max(sequence);
             }
-            Record::Epoch { .. } => return Err("an epoch belongs to no stream"),
+            Record::Epoch { .. } | Record::Quarantined { .. } | Record::Dismissed { .. } => {
+                return Err("the record belongs to no stream");
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod handle;
 mod index;
 mod leases;
 mod log;
+mod shelf;
 mod store;
 
 use std::sync::Arc;
@@ -25,14 +26,18 @@ use tokio::time::Instant;
 pub use chaos::{AckFault, Chaos, DeliverFault, PublishFault};
 pub use disk::Sync;
 
-use crate::check::check_publish;
+use crate::check::{check_batch, check_publish};
+use crate::quarantine::check_key;
 use crate::subject::Filter;
-use crate::{Ack, Bus, Consumer, ConsumerSpec, Error, Lease, Message, Publish, Stream};
+use crate::{
+    Ack, Bus, Consumer, ConsumerSpec, Error, Fence, Lag, Lease, Message, Publish, Quarantine, Quarantined, Stream,
+};
 use cursor::Cursor;
 use disk::{Journal, Record};
 use handle::Handle;
 use leases::Leases;
 use log::Log;
+use shelf::Shelf;
 
 /// Settings of the in-process bus.
 #[derive(Clone)]
@@ -41,10 +46,16 @@ pub struct Options {
     pub dedup_window: Duration,
     /// How many ids each stream remembers at most; beyond it the oldest are forgotten early. 1,048,576.
     pub dedup_ids_max: usize,
-    /// Largest message, payload and headers together. 1 MiB, as NATS has it.
+    /// Largest message, payload and headers together, counted as NATS counts them. 1 MiB, as a NATS server has it that was
+    /// not told otherwise (`max_payload`).
     pub message_bytes_max: usize,
-    /// Largest stream, in bytes of stored messages; an append beyond it is refused as `Full`. 2 GiB.
+    /// Largest stream, in bytes of stored messages; an append beyond it is refused as `Full`, see also
+    /// [`crate::RESERVE_PART`]. 2 GiB.
     pub stream_bytes_max: u64,
+    /// Most entries of the quarantine; the oldest leaves for a new one. 10,000.
+    pub quarantine_entries_max: usize,
+    /// Most bytes of the quarantine; the oldest entries leave for a new one. 64 MiB.
+    pub quarantine_bytes_max: u64,
     /// When a message counts as stored, with a directory. `Always`.
     pub sync: Sync,
     /// Where a bus without a past begins, see [`Bus::origin`]. 0, for one whose workflows end with it; else
@@ -61,6 +72,8 @@ impl Default for Options {
             dedup_ids_max: 1 << 20,
             message_bytes_max: 1 << 20,
             stream_bytes_max: 2 << 30,
+            quarantine_entries_max: 10_000,
+            quarantine_bytes_max: 64 << 20,
             sync: Sync::Always,
             origin: 0,
             chaos: None,
@@ -78,6 +91,7 @@ pub struct Memory {
 struct Inner {
     logs: [Mutex<Log>; 3],
     leases: Mutex<Leases>,
+    shelf: Mutex<Shelf>,
     options: Options,
     journal: Option<Arc<Journal>>,
 }
@@ -98,14 +112,15 @@ impl Memory {
     pub fn with_options(options: Options) -> Self {
         let logs = Stream::ALL.map(|stream| Mutex::new(Log::new(stream, options.origin)));
         let leases = Mutex::new(Leases::after(options.origin));
-        Self { inner: Arc::new(Inner { logs, leases, options, journal: None }) }
+        Self { inner: Arc::new(Inner { logs, leases, shelf: Mutex::default(), options, journal: None }) }
     }
 
-    /// Loses all that is stored, leases and consumers too, under the eyes of those who use it, and begins after `origin`.
+    /// Loses all that is stored, leases, consumers and quarantine too, under the eyes of those who use it, and begins after `origin`.
     /// For simulations of a server whose store was wiped; not for a bus that has a directory.
     pub fn lose(&self, origin: u64) {
         self.inner.logs.iter().for_each(|log| log.lock().lose(origin));
         *self.inner.leases.lock() = Leases::after(origin);
+        *self.inner.shelf.lock() = Shelf::default();
     }
 }
 
@@ -126,6 +141,19 @@ impl Inner {
         }
         let ack = self.log(message.stream).lock().append(message, fence.as_ref(), &self.options)?;
         Ok((ack, fault))
+    }
+
+    fn store_batch(&self, batch: Vec<Publish>, fence: &Fence) -> Result<(Vec<Ack>, PublishFault), Error> {
+        let filter = check_batch(&batch, fence, self.options.message_bytes_max)?;
+        let fault = |message| self.options.chaos.as_ref().map_or(PublishFault::None, |chaos| chaos.on_publish(message));
+        let faults: Vec<PublishFault> = batch.iter().map(fault).collect();
+        if faults.contains(&PublishFault::Refused) {
+            return Err(Error::Unavailable { doing: "append", source: None });
+        }
+        let is_lost = faults.contains(&PublishFault::LostAnswer);
+        let stream = batch.first().map_or(Stream::Events, |message| message.stream);
+        let acks = self.log(stream).lock().append_batch(batch, &filter, fence, &self.options)?;
+        Ok((acks, if is_lost { PublishFault::LostAnswer } else { PublishFault::None }))
     }
 
     /// Waits until what was done so far is stored.
@@ -149,7 +177,7 @@ impl Inner {
     }
 }
 
-fn answered((ack, fault): (Ack, PublishFault)) -> Result<Ack, Error> {
+fn answered<T>((ack, fault): (T, PublishFault)) -> Result<T, Error> {
     match fault {
         PublishFault::LostAnswer => Err(Error::Unavailable { doing: "publish", source: None }),
         PublishFault::None | PublishFault::Refused => Ok(ack),
@@ -171,6 +199,16 @@ impl Bus for Memory {
         let acks: Result<Vec<Ack>, Error> = acks.collect();
         self.inner.stored().await?;
         acks
+    }
+
+    async fn append(&self, batch: Vec<Publish>, fence: Fence) -> Result<Vec<Ack>, Error> {
+        coop::consume_budget().await;
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stored = self.inner.store_batch(batch, &fence)?;
+        self.inner.stored().await?;
+        answered(stored)
     }
 
     async fn origin(&self, stream: Stream) -> Result<u64, Error> {
@@ -209,6 +247,15 @@ impl Bus for Memory {
 
     async fn settled(&self, stream: Stream, consumer: &str) -> Result<u64, Error> {
         Ok(self.inner.log(stream).lock().consumers.get(consumer).map_or(0, Cursor::floor))
+    }
+
+    async fn lag(&self, stream: Stream, consumer: &str) -> Result<Option<Lag>, Error> {
+        let log = self.inner.log(stream).lock();
+        Ok(log.consumers.get(consumer).map(|cursor| cursor.lag(&log.store)))
+    }
+
+    fn quarantine(&self) -> &dyn Quarantine {
+        self
     }
 
     async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
@@ -251,5 +298,50 @@ impl Bus for Memory {
 
     async fn held(&self, group: &str) -> Result<Vec<String>, Error> {
         Ok(self.inner.leases.lock().names(group))
+    }
+}
+
+#[async_trait]
+impl Quarantine for Memory {
+    async fn put(&self, entry: Quarantined) -> Result<Quarantined, Error> {
+        let entry = {
+            let mut shelf = self.inner.shelf.lock();
+            let (entry, left) = shelf.put(entry, &self.inner.options)?;
+            if !left.is_empty() {
+                tracing::error!(?left, "the quarantine is full: its oldest entries had to leave");
+            }
+            if let Some(journal) = &self.inner.journal {
+                let (key, head, payload) = (entry.key(), entry.head()?, entry.payload());
+                journal.record(&Record::Quarantined { key, head, payload });
+                left.into_iter().for_each(|key| journal.record(&Record::Dismissed { key }));
+            }
+            entry
+        };
+        self.inner.stored().await?;
+        Ok(entry)
+    }
+
+    async fn list(&self, uid: Option<&str>) -> Result<Vec<Quarantined>, Error> {
+        let shelf = self.inner.shelf.lock();
+        Ok(shelf.list().filter(|entry| uid.is_none_or(|uid| entry.uid == uid)).cloned().collect())
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Quarantined>, Error> {
+        check_key(key)?;
+        Ok(self.inner.shelf.lock().get(key).cloned())
+    }
+
+    async fn remove(&self, key: &str) -> Result<bool, Error> {
+        check_key(key)?;
+        let had = {
+            let mut shelf = self.inner.shelf.lock();
+            let had = shelf.remove(key);
+            if let (true, Some(journal)) = (had, &self.inner.journal) {
+                journal.record(&Record::Dismissed { key: key.to_owned() });
+            }
+            had
+        };
+        self.inner.stored().await?;
+        Ok(had)
     }
 }

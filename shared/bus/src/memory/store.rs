@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Options;
 use super::index::{Index, Next};
 use crate::subject::Filter;
-use crate::{Ack, Error, Message, Publish, Stream};
+use crate::{Ack, Error, Fence, Message, Publish, RESERVE_PART, Stream};
 
 /// Bytes that a stored message costs beyond its content, roughly.
 const ENTRY_BYTES: u64 = 128;
@@ -54,9 +54,12 @@ impl Entry {
     }
 
     fn size(&self) -> u64 {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        (self.payload.len() + self.id.len() + headers) as u64
+        (self.payload.len() + self.id.len()) as u64 + header_bytes(&self.headers)
     }
+}
+
+fn header_bytes(headers: &BTreeMap<String, String>) -> u64 {
+    headers.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
 }
 
 /// Ids stored lately. The map is never iterated, so its order cannot leak.
@@ -107,12 +110,75 @@ impl Store {
         {
             return Err(Error::Fenced { filter: filter.as_str().to_owned(), expected: *expected });
         }
-        if self.bytes + message.payload.len() as u64 > options.stream_bytes_max {
-            return Err(Error::Full { stream: self.stream });
-        }
+        self.make_sure_of_room(std::slice::from_ref(&message), options)?;
         let sequence = self.last + 1;
         let entry = self.insert(sequence, &message.subject, message.id.into(), message.headers, message.payload, now);
         Ok((Ack { sequence, duplicate: false }, Some(entry)))
+    }
+
+    /// Appends a checked batch behind its fence, whole or not at all; gives what was stored.
+    #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
+    pub(super) fn append_batch(
+        &mut self,
+        batch: Vec<Publish>,
+        filter: &Filter,
+        fence: &Fence,
+        options: &Options,
+    ) -> Result<(Vec<Ack>, Vec<(u64, Arc<Entry>)>), Error> {
+        let now = Instant::now();
+        self.ids.expire(now, options);
+        // What an earlier try has stored stands right behind the fence; it may have been forgotten by its id.
+        let mut last = fence.last;
+        let mut acks: Vec<Option<Ack>> = Vec::with_capacity(batch.len());
+        let behind = self.index.range(filter, last.saturating_add(1), self.last, batch.len());
+        for (message, sequence) in batch.iter().zip(behind) {
+            if self.entries.get(&sequence).is_none_or(|entry| *entry.id != *message.id) {
+                break;
+            }
+            acks.push(Some(Ack { sequence, duplicate: true }));
+            last = sequence;
+        }
+        for message in &batch[acks.len()..] {
+            let known = self.ids.sequences.get(message.id.as_str());
+            acks.push(known.map(|sequence| Ack { sequence: *sequence, duplicate: true }));
+        }
+        let new = || batch.iter().zip(&acks).filter(|(_, ack)| ack.is_none()).map(|(message, _)| message);
+        if new().next().is_some() && self.last_of(filter) != last {
+            return Err(Error::Fenced { filter: fence.filter.clone(), expected: fence.last });
+        }
+        self.make_sure_of_room(new(), options)?;
+        let mut stored = Vec::new();
+        let mut answers = Vec::with_capacity(acks.len());
+        for (message, ack) in batch.into_iter().zip(acks) {
+            answers.push(ack.unwrap_or_else(|| {
+                let sequence = self.last + 1;
+                let Publish { subject, id, headers, payload, .. } = message;
+                stored.push((sequence, self.insert(sequence, &subject, id.into(), headers, payload, now)));
+                Ack { sequence, duplicate: false }
+            }));
+        }
+        Ok((answers, stored))
+    }
+
+    /// Whether the messages may be stored, all together.
+    fn make_sure_of_room<'a>(
+        &self,
+        messages: impl IntoIterator<Item = &'a Publish>,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let (mut bytes, mut urgent) = (0, true);
+        for message in messages {
+            bytes += (message.payload.len() + message.id.len()) as u64 + header_bytes(&message.headers);
+            urgent &= message.urgent;
+        }
+        let limit = options.stream_bytes_max;
+        let limit = if urgent { limit } else { limit - limit / RESERVE_PART };
+        if bytes > 0 && self.bytes + bytes > limit { Err(Error::Full { stream: self.stream }) } else { Ok(()) }
+    }
+
+    /// Stored messages under a filter that come after a position.
+    pub(super) fn count_after(&self, filter: &Filter, position: u64) -> u64 {
+        self.index.count(filter, position.saturating_add(1), self.visible) as u64
     }
 
     /// Stores a message and remembers its id.

@@ -12,11 +12,11 @@ use async_nats::jetstream::{self, AckKind, message::Acker};
 use async_nats::{HeaderMap, StatusCode, Subscriber};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Nats, is_final, read};
 use crate::check::{OTHER_FILTER, OVERLAP, check_consumer};
-use crate::{Consumer, ConsumerSpec, Deliver, Delivery, Error, Message, Settle, Stream, Verdict};
+use crate::{Consumer, ConsumerSpec, Deliver, Delivery, Error, Lag, Message, Settle, Stream, Verdict};
 
 /// How long the server keeps a request for messages.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
@@ -24,6 +24,10 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often a waiting handle looks whether the connection was made anew, which drops its request.
 const CONNECTION_CHECK: Duration = Duration::from_millis(500);
+/// First pause after a hiccup; it doubles with each that follows without a message between them.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Tries against others who create and remove the same consumer.
 const RACES_MAX: u32 = 4;
 /// How long a closing handle waits for what is on its way.
@@ -45,6 +49,14 @@ pub(super) struct Handle {
     heard: Instant,
     /// Number of the connection the request was sent on.
     connection: u64,
+    /// Whether `answers` has ended, with the connection or by a close.
+    is_closed: bool,
+    /// Hiccups of the bus that were waited out.
+    hiccups: u64,
+    /// Those since the last sign of life.
+    in_a_row: u32,
+    /// After a hiccup: when to ask again, and first whether the consumer is still there.
+    again_at: Option<Instant>,
 }
 
 /// Opens the durable consumer, creating or updating it.
@@ -104,7 +116,22 @@ pub(super) async fn open(nats: &Nats, spec: ConsumerSpec) -> Result<Handle, Erro
     let (stream, name, max_ack_pending) = (spec.stream, spec.name, spec.max_ack_pending);
     let nats = nats.clone();
     let heard = Instant::now();
-    Ok(Handle { nats, stream, name, consumer, inbox, answers, max_ack_pending, outstanding: 0, heard, connection: 0 })
+    Ok(Handle {
+        nats,
+        stream,
+        name,
+        consumer,
+        inbox,
+        answers,
+        max_ack_pending,
+        outstanding: 0,
+        heard,
+        connection: 0,
+        is_closed: false,
+        hiccups: 0,
+        in_a_row: 0,
+        again_at: None,
+    })
 }
 
 fn wanted(spec: &ConsumerSpec, filter: &str) -> Config {
@@ -133,6 +160,18 @@ pub(super) async fn settled(nats: &Nats, stream: Stream, name: &str) -> Result<u
     }
 }
 
+/// What the consumer has not dealt with.
+pub(super) async fn lag(nats: &Nats, stream: Stream, name: &str) -> Result<Option<Lag>, Error> {
+    match nats.stream(stream).await?.consumer_info(name).await {
+        Ok(info) => {
+            let unacknowledged = u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX);
+            Ok(Some(Lag { pending: info.num_pending, unacknowledged }))
+        }
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(super::failed("ask how much a consumer has to do", error)),
+    }
+}
+
 /// JetStream's code of a consumer error.
 pub(super) fn code(kind: &ConsumerErrorKind) -> Option<ErrorCode> {
     match kind {
@@ -156,89 +195,177 @@ enum Answer {
     Delivery(Box<Delivery>),
     /// A word about the request itself.
     Status,
+    /// The bus is not well, or was not.
+    Hiccup(String),
 }
 
 impl Handle {
     async fn wait(&mut self, max: usize, deadline: Option<Instant>) -> Result<Vec<Delivery>, Error> {
         loop {
-            let mut found = Vec::new();
-            while found.len() < max {
-                let Some(next) = self.answers.next().now_or_never() else {
-                    break;
-                };
-                match self.read(next) {
-                    Ok(Answer::Delivery(delivery)) => found.push(*delivery),
-                    Ok(Answer::Status) => {}
-                    Err(error) if found.is_empty() => return Err(error),
-                    Err(_) => break,
-                }
-            }
+            let found = self.take_what_came(max)?;
             let now = Instant::now();
             if !found.is_empty() || deadline.is_some_and(|deadline| now >= deadline) {
                 return Ok(found);
             }
-            self.request(max, now).await?;
-            let check = now + CONNECTION_CHECK;
-            let until = deadline.map_or(check, |deadline| deadline.min(check));
+            let asked = match deadline {
+                Some(deadline) => timeout_at(deadline, self.request(max, now)).await.unwrap_or(Ok(())),
+                None => self.request(max, now).await,
+            };
+            asked?;
+            let check = Instant::now() + CONNECTION_CHECK;
+            let until = [Some(check), deadline, self.again_at].into_iter().flatten().min().unwrap_or(check);
+            if self.is_closed {
+                sleep_until(until).await;
+                continue;
+            }
             if let Ok(next) = timeout_at(until, self.answers.next()).await
-                && let Answer::Delivery(delivery) = self.read(next)?
+                && let Some(delivery) = self.take(next)?
             {
-                found.push(*delivery);
-                while found.len() < max {
-                    let Some(Ok(Answer::Delivery(delivery))) =
-                        self.answers.next().now_or_never().map(|next| self.read(next))
-                    else {
-                        break;
-                    };
-                    found.push(*delivery);
-                }
+                let mut found = vec![delivery];
+                found.extend(self.take_what_came(max - 1)?);
                 return Ok(found);
             }
         }
     }
 
-    /// Asks the server for messages, unless it has a living request.
+    /// Deliveries that are here already.
+    fn take_what_came(&mut self, max: usize) -> Result<Vec<Delivery>, Error> {
+        let mut found = Vec::new();
+        while found.len() < max
+            && !self.is_closed
+            && let Some(next) = self.answers.next().now_or_never()
+        {
+            match self.take(next) {
+                Ok(delivery) => found.extend(delivery),
+                Err(error) if found.is_empty() => return Err(error),
+                // What was found is not lost for it; the next call meets it again, or is spared it.
+                Err(error) => {
+                    tracing::warn!(consumer = self.name, error = &error as &dyn std::error::Error, "a delivery failed");
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, answer: Option<async_nats::Message>) -> Result<Option<Delivery>, Error> {
+        match self.read(answer)? {
+            Answer::Delivery(delivery) => Ok(Some(*delivery)),
+            Answer::Status => Ok(None),
+            Answer::Hiccup(reason) => {
+                self.hiccup(&reason);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Counts a hiccup, and lets some time pass before the next request.
+    fn hiccup(&mut self, reason: &str) {
+        let pause = PAUSE_MIN * (1 << self.in_a_row.min(10));
+        (self.outstanding, self.again_at) = (0, Some(Instant::now() + pause.min(PAUSE_MAX)));
+        (self.hiccups, self.in_a_row) = (self.hiccups + 1, self.in_a_row.saturating_add(1));
+        if self.in_a_row == 1 {
+            tracing::warn!(consumer = self.name, stream = %self.stream, reason, "the bus has a hiccup, waiting it out");
+        } else {
+            tracing::debug!(consumer = self.name, stream = %self.stream, reason, "the bus still has a hiccup");
+        }
+    }
+
+    /// Asks the server for messages, unless it has a living request or a hiccup is waited out.
     async fn request(&mut self, max: usize, now: Instant) -> Result<(), Error> {
         let connection = self.nats.client.statistics().connects.load(Ordering::Relaxed);
-        let dead = connection != self.connection || now.duration_since(self.heard) > HEARTBEAT * 2;
-        if self.outstanding > 0 && !dead {
-            return Ok(());
+        if self.outstanding > 0 {
+            if connection != self.connection {
+                self.hiccup("the connection was made anew");
+            } else if now.duration_since(self.heard) > HEARTBEAT * 2 {
+                self.hiccup("the server shows no sign of life");
+            } else {
+                return Ok(());
+            }
+        }
+        if let Some(at) = self.again_at {
+            if Instant::now() < at {
+                return Ok(());
+            }
+            if self.is_closed {
+                match self.nats.client.subscribe(self.inbox.clone()).await {
+                    Ok(answers) => (self.answers, self.is_closed) = (answers, false),
+                    Err(error) => {
+                        self.hiccup(&error.to_string());
+                        return Ok(());
+                    }
+                }
+            }
+            if !self.is_there().await? {
+                return Ok(());
+            }
+            self.again_at = None;
         }
         let batch = max.min(self.max_ack_pending).min(PULL_MAX);
         let request =
             BatchConfig { batch, expires: Some(PULL_EXPIRES), idle_heartbeat: HEARTBEAT, ..BatchConfig::default() };
-        let sent = self.consumer.request_batch(request, self.inbox.as_str().into()).await;
-        sent.map_err(|error| super::failed("ask for messages", error))?;
-        (self.outstanding, self.heard, self.connection) = (batch, now, connection);
+        match self.consumer.request_batch(request, self.inbox.as_str().into()).await {
+            Ok(()) => (self.outstanding, self.heard, self.connection) = (batch, Instant::now(), connection),
+            Err(error) => self.hiccup(&error.to_string()),
+        }
         Ok(())
+    }
+
+    /// After a hiccup: whether the consumer is there and can be asked. Errors: `ConsumerGone`.
+    async fn is_there(&mut self) -> Result<bool, Error> {
+        let found = async {
+            let stream = self.nats.stream(self.stream).await?;
+            match stream.consumer_info(&self.name).await {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(false),
+                Err(error) => Err(super::failed("look for a consumer", error)),
+            }
+        };
+        let found = found.await;
+        let is_lost = found.as_ref().is_err_and(super::is_lost);
+        // A stream that was lost is made anew, and its consumers are gone.
+        match self.nats.mended(found).await {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(self.gone()),
+            Err(_) if is_lost => Err(self.gone()),
+            Err(error) => {
+                self.hiccup(&error.to_string());
+                Ok(false)
+            }
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::ConsumerGone { stream: self.stream, name: self.name.clone() }
     }
 
     fn read(&mut self, answer: Option<async_nats::Message>) -> Result<Answer, Error> {
         let Some(message) = answer else {
-            return Err(Error::Unavailable {
-                doing: "wait for messages",
-                source: Some("the connection is closed".into()),
-            });
+            self.is_closed = true;
+            return Ok(Answer::Hiccup("the subscription has ended".to_owned()));
         };
         self.heard = Instant::now();
         match message.status {
             None | Some(StatusCode::OK) => {
-                self.outstanding = self.outstanding.saturating_sub(1);
+                (self.outstanding, self.in_a_row) = (self.outstanding.saturating_sub(1), 0);
                 self.delivery(message).map(|delivery| Answer::Delivery(Box::new(delivery)))
             }
-            Some(StatusCode::IDLE_HEARTBEAT) => Ok(Answer::Status),
-            Some(status) => {
+            Some(StatusCode::IDLE_HEARTBEAT) => {
+                self.in_a_row = 0;
+                Ok(Answer::Status)
+            }
+            // The request is over: its time has passed, or there was nothing.
+            Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND) => {
                 self.outstanding = 0;
+                Ok(Answer::Status)
+            }
+            Some(status) => {
                 let text = message.description.unwrap_or_default();
                 if text.eq_ignore_ascii_case("consumer deleted") {
-                    return Err(Error::ConsumerGone { stream: self.stream, name: self.name.clone() });
+                    return Err(self.gone());
                 }
-                if status == StatusCode::NO_RESPONDERS {
-                    let source = Some("no server feels responsible for the consumer".into());
-                    return Err(Error::Unavailable { doing: "wait for messages", source });
-                }
-                tracing::debug!(%status, text, consumer = self.name, "request for messages ended");
-                Ok(Answer::Status)
+                // An election, a server that stops, no server that feels responsible, or too many requests.
+                Ok(Answer::Hiccup(format!("{status} {text}")))
             }
         }
     }
@@ -274,6 +401,7 @@ impl Consumer for Handle {
         // Without a listener the server forgets the request; what is on its way still arrives.
         let failed = |error| super::failed("close a consumer", error);
         self.answers.drain().await.map_err(failed)?;
+        self.outstanding = 0;
         let deadline = Instant::now() + CLOSE_WAIT;
         while let Ok(Some(message)) = timeout_at(deadline, self.answers.next()).await {
             if let Ok(Answer::Delivery(delivery)) = self.read(Some(message)) {
@@ -281,6 +409,10 @@ impl Consumer for Handle {
             }
         }
         Ok(())
+    }
+
+    fn hiccups(&self) -> u64 {
+        self.hiccups
     }
 }
 

@@ -8,14 +8,19 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Nats, failed, is_wrong_sequence, read};
 use crate::check::{TTL_MIN, check_lease};
 use crate::{Error, Lease};
 
-/// Tries against others who write the same key.
-const RACES_MAX: usize = 3;
+/// Tries against others who write the same key. With the pauses between them they take less than 2 s.
+const RACES_MAX: u32 = 32;
+
+/// What to wait after each try: a server of a cluster refuses also what comes while another write is on its way.
+fn pauses() -> impl Iterator<Item = Duration> {
+    (1..=RACES_MAX).map(|number| Duration::from_millis(5) * number.min(12))
+}
 
 /// Content of a key.
 #[derive(Serialize, Deserialize)]
@@ -24,12 +29,28 @@ struct Value {
     /// Missing in the write that took the lease: its sequence is the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
+    /// For how long the write holds. Older versions did not say.
+    #[serde(default)]
+    ttl_ms: u64,
+}
+
+impl Value {
+    fn new(holder: &str, epoch: Option<u64>, ttl: Duration) -> Self {
+        Self { holder: holder.to_owned(), epoch, ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX) }
+    }
 }
 
 /// What the bucket says about a lease.
 struct Slot {
     revision: u64,
-    held: Option<(String, u64)>,
+    held: Option<Held>,
+}
+
+struct Held {
+    holder: String,
+    epoch: u64,
+    /// For how long the write holds, when it says so.
+    ttl: Duration,
 }
 
 /// A bucket of leases.
@@ -48,43 +69,62 @@ pub(super) async fn acquire(
 ) -> Result<Option<Lease>, Error> {
     check_lease(name, holder)?;
     let ttl = ttl.max(TTL_MIN);
-    for _ in 0..RACES_MAX {
-        let asked = Instant::now();
+    let asked = Instant::now();
+    let lease = |epoch, revision| {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        Some(Lease { name, holder, epoch, ttl, expires: asked + ttl, revision })
+    };
+    let mut first_seen = None;
+    for pause in pauses() {
         let slot = look(bucket, name).await?;
         let epoch = match slot.held {
-            Some((other, _)) if other != holder => return Ok(None),
-            Some((_, epoch)) => Some(epoch),
-            None => None,
+            Some(other) if other.holder != holder => return Ok(None),
+            Some(own) if first_seen.is_some_and(|first| first != slot.revision) && own.ttl >= ttl => {
+                return Ok(lease(own.epoch, slot.revision));
+            }
+            held => held.map(|own| own.epoch),
         };
-        let value = Value { holder: holder.to_owned(), epoch };
+        first_seen = first_seen.or(Some(slot.revision));
+        let value = Value::new(holder, epoch, ttl);
         if let Some(revision) = write(bucket, name, Some((&value, ttl)), slot.revision).await? {
-            let epoch = epoch.unwrap_or(revision);
-            let (name, holder) = (name.to_owned(), holder.to_owned());
-            return Ok(Some(Lease { name, holder, epoch, ttl, expires: asked + ttl, revision }));
+            return Ok(lease(epoch.unwrap_or(revision), revision));
         }
+        sleep(pause).await;
     }
-    Ok(None)
+    Err(Error::Unavailable { doing: "take a lease", source: Some("many take it at once".into()) })
 }
 
+/// A process may renew one lease from several places: whoever is beaten by another renewal of the same holding has it
+/// renewed too, once that is seen to be newer than this call.
 pub(super) async fn renew(bucket: Bucket<'_>, old: &Lease) -> Result<Lease, Error> {
     let asked = Instant::now();
     let lost = || Error::LeaseLost { lease: old.name.clone(), holder: old.holder.clone() };
-    let value = Value { holder: old.holder.clone(), epoch: Some(old.epoch) };
+    let value = Value::new(&old.holder, Some(old.epoch), old.ttl);
     let renewed = |revision| Lease { expires: asked + old.ttl, revision, ..old.clone() };
-    if let Some(revision) = write(bucket, &old.name, Some((&value, old.ttl)), old.revision).await? {
-        return Ok(renewed(revision));
+    let (mut revision, mut first_seen) = (old.revision, None);
+    for pause in pauses() {
+        if let Some(revision) = write(bucket, &old.name, Some((&value, old.ttl)), revision).await? {
+            return Ok(renewed(revision));
+        }
+        // Another renewal was faster, maybe an earlier one whose answer was lost. Or the holding is over.
+        let slot = look(bucket, &old.name).await?;
+        match slot.held {
+            Some(own) if own.holder == old.holder && own.epoch == old.epoch => {
+                if first_seen.is_some_and(|first| first != slot.revision) && own.ttl >= old.ttl {
+                    return Ok(renewed(slot.revision));
+                }
+            }
+            _ => return Err(lost()),
+        }
+        (revision, first_seen) = (slot.revision, first_seen.or(Some(slot.revision)));
+        sleep(pause).await;
     }
-    // An earlier renewal may have been stored while its answer was lost.
-    let slot = look(bucket, &old.name).await?;
-    if slot.held.is_none_or(|(holder, epoch)| holder != old.holder || epoch != old.epoch) {
-        return Err(lost());
-    }
-    write(bucket, &old.name, Some((&value, old.ttl)), slot.revision).await?.map(renewed).ok_or_else(lost)
+    Err(Error::Unavailable { doing: "renew a lease", source: Some("many renew it at once".into()) })
 }
 
 pub(super) async fn release(bucket: Bucket<'_>, old: &Lease) -> Result<(), Error> {
     let slot = look(bucket, &old.name).await?;
-    if slot.held.is_some_and(|(holder, epoch)| holder == old.holder && epoch == old.epoch) {
+    if slot.held.is_some_and(|own| own.holder == old.holder && own.epoch == old.epoch) {
         write(bucket, &old.name, None, slot.revision).await?;
     }
     Ok(())
@@ -107,7 +147,8 @@ async fn look(bucket: Bucket<'_>, name: &str) -> Result<Slot, Error> {
     }
     let value: Value = serde_json::from_slice(&message.payload)
         .map_err(|error| Error::Refused { doing: "read a lease", source: error.into() })?;
-    Ok(Slot { revision, held: Some((value.holder, value.epoch.unwrap_or(revision))) })
+    let (epoch, ttl) = (value.epoch.unwrap_or(revision), Duration::from_millis(value.ttl_ms));
+    Ok(Slot { revision, held: Some(Held { holder: value.holder, epoch, ttl }) })
 }
 
 /// Writes the key if it still has `expected`; `None` when it has not. Without a value it is marked as removed.

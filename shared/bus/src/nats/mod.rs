@@ -2,11 +2,14 @@
 //!
 //! Needs a server of version 2.12 or newer: older ones ignore the filter of a fence without a word.
 
+mod batch;
 mod consumer;
 mod leases;
 mod prefix;
 mod read;
+mod room;
 mod setup;
+mod shelf;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,17 +23,15 @@ use async_nats::{Client, HeaderMap, header};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::check::check_publish;
+use crate::check::{check_publish, size_of};
 use crate::subject::Filter;
 use leases::Bucket;
 pub use prefix::Prefix;
 
-use crate::{Ack, Bus, Consumer, ConsumerSpec, Error, Lease, Message, Publish, Stream};
+use crate::{Ack, Bus, Consumer, ConsumerSpec, Error, Fence, Lag, Lease, Message, Publish, Quarantine, Stream};
 
 /// Messages that [`Bus::publish_all`] sends ahead of the oldest unanswered one.
 const IN_FLIGHT_MAX: usize = 256;
-/// Room for the headers that the bus adds to a message, within the server's largest payload.
-const OWN_HEADER_BYTES: usize = 256;
 /// Names the subjects an expectation speaks of, when they are not just the message's own.
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 
@@ -63,8 +64,13 @@ pub struct Options {
     pub replicas: usize,
     /// Storage of the streams. Files.
     pub storage: Storage,
-    /// Largest stream in bytes; an append beyond it is refused as `Full`. None: the server's limits.
+    /// Largest stream in bytes; an append beyond it is refused as `Full`, see also [`crate::RESERVE_PART`]. A stream that has
+    /// a larger limit already keeps it. None: the limit that the stream has, for a new one none but the server's.
     pub stream_bytes_max: Option<u64>,
+    /// Most entries of the quarantine; the oldest leaves for a new one. Counts when it is made. 10,000.
+    pub quarantine_entries_max: u32,
+    /// Most bytes of the quarantine; the oldest entries leave for a new one. Counts when it is made. 64 MiB.
+    pub quarantine_bytes_max: u32,
     /// How long an answer may take. 5 s.
     pub request_timeout: Duration,
 }
@@ -81,6 +87,8 @@ impl Default for Options {
             replicas: 1,
             storage: Storage::File,
             stream_bytes_max: None,
+            quarantine_entries_max: 10_000,
+            quarantine_bytes_max: 64 << 20,
             request_timeout: Duration::from_secs(5),
         }
     }
@@ -100,6 +108,8 @@ struct Shared {
     bucket: String,
     /// Held by the one who makes lost streams anew.
     mending: Mutex<()>,
+    /// How full each stream is.
+    rooms: [room::Room; 3],
 }
 
 impl Nats {
@@ -112,7 +122,8 @@ impl Nats {
         let client = setup::connect(url, &options).await?;
         let context = jetstream::context::ContextBuilder::new().timeout(options.request_timeout).build(client.clone());
         setup::create(&context, &options).await?;
-        let shared = Arc::new(Shared { bucket: options.prefix.bucket(), options, mending: Mutex::new(()) });
+        let (bucket, rooms) = (options.prefix.bucket(), Default::default());
+        let shared = Arc::new(Shared { bucket, options, mending: Mutex::new(()), rooms });
         Ok(Self { client, context, shared })
     }
 
@@ -148,29 +159,37 @@ impl Nats {
 
     async fn send(&self, message: Publish) -> Result<Sent, Error> {
         let limit = self.client.max_payload();
-        check_publish(&message, limit.saturating_sub(OWN_HEADER_BYTES))?;
-        let Publish { stream, subject, id, headers, payload, expect } = message;
-        let size = payload.len();
-        let mut all = HeaderMap::new();
-        for (name, value) in &headers {
-            all.insert(name.as_str(), value.as_str());
-        }
-        all.insert(header::NATS_MESSAGE_ID, id.as_str());
-        all.insert(header::NATS_EXPECTED_STREAM, self.prefix().stream(stream));
+        check_publish(&message, limit)?;
+        self.make_sure_of_room(message.stream, message.urgent).await?;
+        let fence = message.expect.as_ref().map(|expect| (expect.filter.as_str(), expect.last_sequence));
+        let headers = self.headers(&message, fence);
+        let size = size_of(&message);
+        let Publish { stream, subject, id, payload, expect, .. } = message;
         let fence = expect.map(|expect| (expect.filter, expect.last_sequence));
-        if let Some((filter, sequence)) = &fence {
-            all.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
-            if *filter != subject {
-                all.insert(EXPECTED_SUBJECT, self.prefix().wrap(filter));
-            }
-        }
-        let publish = PublishMessage::build().payload(payload).headers(all);
+        let publish = PublishMessage::build().payload(payload).headers(headers);
         let mut sent = Sent { stream, subject, id, size, limit, fence, answer: None };
         match self.context.send_publish(self.prefix().wrap(&sent.subject), publish).await {
             Ok(answer) => sent.answer = Some(answer),
             Err(error) => return Err(sent.error(error)),
         }
         Ok(sent)
+    }
+
+    /// The headers of a checked message, with those that the server reads.
+    fn headers(&self, message: &Publish, fence: Option<(&str, u64)>) -> HeaderMap {
+        let mut all = HeaderMap::new();
+        for (name, value) in &message.headers {
+            all.insert(name.as_str(), value.as_str());
+        }
+        all.insert(header::NATS_MESSAGE_ID, message.id.as_str());
+        all.insert(header::NATS_EXPECTED_STREAM, self.prefix().stream(message.stream));
+        if let Some((filter, sequence)) = fence {
+            all.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
+            if filter != message.subject {
+                all.insert(EXPECTED_SUBJECT, self.prefix().wrap(filter));
+            }
+        }
+        all
     }
 
     /// A checked filter, as the server knows it.
@@ -245,7 +264,7 @@ impl Sent {
             {
                 Error::TooLarge { subject: self.subject, size: self.size, limit: self.limit }
             }
-            PublishErrorKind::Other if code == Some(ErrorCode::STREAM_STORE_FAILED) && mentions(&error, "maximum") => {
+            PublishErrorKind::Other if code.is_some_and(|code| is_full(code, &error)) => {
                 Error::Full { stream: self.stream }
             }
             PublishErrorKind::Other if code.is_some_and(is_final) => {
@@ -294,6 +313,17 @@ fn mentions(error: &(dyn std::error::Error + 'static), word: &str) -> bool {
     false
 }
 
+/// Whether an answer says that there is no room: in the stream, in what the account may have, or on the server.
+fn is_full(code: ErrorCode, error: &(dyn std::error::Error + 'static)) -> bool {
+    let without_doubt = [
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        ErrorCode::INSUFFICIENT_RESOURCES,
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+        ErrorCode::MEMORY_RESOURCES_EXCEEDED,
+    ];
+    without_doubt.contains(&code) || (code == ErrorCode::STREAM_STORE_FAILED && mentions(error, "maximum"))
+}
+
 /// Whether an answer of the server will be the same next time. Those left out speak of elections, load or a race.
 fn is_final(code: ErrorCode) -> bool {
     let passing = [
@@ -303,6 +333,7 @@ fn is_final(code: ErrorCode) -> bool {
         ErrorCode::CLUSTER_NOT_ASSIGNED,
         ErrorCode::CONSUMER_OFFLINE,
         ErrorCode::STREAM_OFFLINE,
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
         ErrorCode::INSUFFICIENT_RESOURCES,
         ErrorCode::STORAGE_RESOURCES_EXCEEDED,
         ErrorCode::MEMORY_RESOURCES_EXCEEDED,
@@ -330,6 +361,10 @@ impl Bus for Nats {
 
     async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
         self.mended(self.send_all(messages).await).await
+    }
+
+    async fn append(&self, batch: Vec<Publish>, fence: Fence) -> Result<Vec<Ack>, Error> {
+        self.mended(batch::append(self, batch, fence).await).await
     }
 
     async fn origin(&self, stream: Stream) -> Result<u64, Error> {
@@ -368,6 +403,14 @@ impl Bus for Nats {
         self.mended(consumer::settled(self, stream, consumer).await).await
     }
 
+    async fn lag(&self, stream: Stream, consumer: &str) -> Result<Option<Lag>, Error> {
+        self.mended(consumer::lag(self, stream, consumer).await).await
+    }
+
+    fn quarantine(&self) -> &dyn Quarantine {
+        self
+    }
+
     async fn older_than(&self, stream: Stream, filter: &str, age: Duration) -> Result<u64, Error> {
         let filter = self.filter(stream, filter)?;
         self.mended(read::older_than(self, stream, &filter, age).await).await
@@ -376,7 +419,9 @@ impl Bus for Nats {
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
         let filter = self.filter(stream, subject)?;
         let purge = self.stream(stream).await?.purge().filter(filter).sequence(up_to.saturating_add(1));
-        self.mended(purge.await.map(drop).map_err(|error| failed("purge", error))).await
+        let purged = self.mended(purge.await.map(drop).map_err(|error| failed("purge", error))).await;
+        self.look_again(stream);
+        purged
     }
 
     async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {

@@ -10,7 +10,8 @@ const OWN: &str = "argosy";
 /// Longest prefix, in bytes.
 const LENGTH_MAX: usize = 32;
 
-/// Names all that an installation has on a NATS server: streams, subjects, and the bucket of leases. Consumers belong to
+/// Names all that an installation has on a NATS server: streams, subjects, and the buckets of leases and of
+/// the quarantine. Consumers belong to
 /// their stream. Two installations with different prefixes do not see each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
@@ -55,6 +56,11 @@ impl Prefix {
     /// Name of the bucket of leases.
     pub fn bucket(&self) -> String {
         format!("{}_LEASES", self.0.to_ascii_uppercase())
+    }
+
+    /// Name of the bucket of the quarantine.
+    pub fn quarantine(&self) -> String {
+        format!("{}_QUARANTINE", self.0.to_ascii_uppercase())
     }
 
     /// A subject or filter as the server knows it: with the prefix.

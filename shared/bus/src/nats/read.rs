@@ -95,6 +95,26 @@ pub(super) async fn older_than(nats: &Nats, stream: Stream, filter: &str, age: D
     Ok(younger.first().map_or(newest, |entry| entry.sequence.saturating_sub(1)))
 }
 
+/// Everything under the server's `filter` in a stream that is not one of the three, oldest first, `page` messages at a time.
+pub(super) async fn all(
+    nats: &Nats,
+    stream: &str,
+    filter: &str,
+    page: usize,
+) -> Result<Vec<(HeaderMap, bytes::Bytes)>, Error> {
+    let (mut found, mut reached) = (Vec::new(), 0);
+    loop {
+        let request =
+            Request { seq: Some(reached + 1), next_by_subj: Some(filter), batch: Some(page), ..Request::default() };
+        let entries = direct_get(nats, stream, &request).await?;
+        let Some(last) = entries.last() else {
+            return Ok(found);
+        };
+        reached = last.sequence;
+        found.extend(entries.into_iter().map(|entry| (entry.headers, entry.payload)));
+    }
+}
+
 /// The newest message of each subject under `pattern`, without its content.
 pub(super) async fn newest_of_each(
     nats: &Nats,

@@ -11,7 +11,7 @@ use super::{Options, Storage, failed};
 use crate::{Error, Stream, origin_of_now, subject};
 
 /// How long the server remembers message ids.
-const DEDUP_WINDOW: Duration = Duration::from_secs(120);
+pub(super) const DEDUP_WINDOW: Duration = Duration::from_secs(120);
 /// Metadata of a stream: how many shards its subjects are of.
 const SHARDS: &str = "argosy-shards";
 /// Tries against others who create the same stream.
@@ -46,11 +46,13 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<Client, Erro
     }
 }
 
-/// Creates the streams and the bucket of leases, or brings those that are there to the options. Names those that were
+/// Creates the streams and the buckets of leases and of the quarantine, or brings those that are there to the options. Names those that were
 /// created.
 pub(super) async fn create(context: &Context, options: &Options) -> Result<Vec<String>, Error> {
     let mut created = Vec::new();
-    for config in Stream::ALL.map(|stream| config(stream, options)).into_iter().chain([leases(options)]) {
+    for config in
+        Stream::ALL.map(|stream| config(stream, options)).into_iter().chain([leases(options), quarantine(options)])
+    {
         let name = config.name.clone();
         if ensure(context, config).await? {
             created.push(name);
@@ -71,17 +73,11 @@ async fn ensure(context: &Context, mut config: Config) -> Result<bool, Error> {
             },
         };
         if let Some(found) = found {
-            config.first_sequence = found.first_sequence;
-            match (found.metadata.get(SHARDS), config.metadata.get(SHARDS)) {
-                (Some(found), Some(wanted)) if found != wanted => {
-                    let text = format!("`{}` was made for {found} shards, not {wanted}", config.name);
-                    return Err(Error::Refused { doing: "open the streams", source: text.into() });
-                }
-                // Whoever does not ask must not make others forget.
-                (Some(found), None) => _ = config.metadata.insert(SHARDS.to_owned(), found.clone()),
-                (Some(_) | None, _) => {}
+            let wanted = kept_or_raised(&found, config)?;
+            if wanted == found {
+                return Ok(false);
             }
-            let updated = context.update_stream(&config).await;
+            let updated = context.update_stream(&wanted).await;
             return updated.map(|_| false).map_err(|error| failed("update a stream", error));
         }
         config.first_sequence = Some(origin_of_now() + 1);
@@ -94,6 +90,63 @@ async fn ensure(context: &Context, mut config: Config) -> Result<bool, Error> {
         }
     }
     Err(Error::Unavailable { doing: "create a stream", source: None })
+}
+
+/// The stream as it is, with what this program cannot do without. Limits that somebody has raised stay, and whatever else
+/// differs stays too and is logged: an operator who tuned a stream finds it tuned after the next start.
+///
+/// Errors: `Refused` when the stream was made for another number of shards.
+fn kept_or_raised(found: &Config, ours: Config) -> Result<Config, Error> {
+    match (found.metadata.get(SHARDS), ours.metadata.get(SHARDS)) {
+        (Some(found), Some(wanted)) if found != wanted => {
+            let text = format!("`{}` was made for {found} shards, not {wanted}", ours.name);
+            return Err(Error::Refused { doing: "open the streams", source: text.into() });
+        }
+        (Some(_) | None, _) => {}
+    }
+    let mut wanted = found.clone();
+    // Whoever does not ask for a number of shards must not make others forget it.
+    wanted.metadata.extend(ours.metadata);
+    let missing = ours.subjects.into_iter().filter(|subject| !found.subjects.contains(subject));
+    wanted.subjects.extend(missing);
+    wanted.max_bytes = larger(found.max_bytes, ours.max_bytes);
+    wanted.max_messages = larger(found.max_messages, ours.max_messages);
+    wanted.num_replicas = found.num_replicas.max(ours.num_replicas);
+    wanted.duplicate_window = found.duplicate_window.max(ours.duplicate_window);
+    wanted.allow_direct |= ours.allow_direct;
+    wanted.allow_atomic_publish |= ours.allow_atomic_publish;
+    wanted.allow_rollup |= ours.allow_rollup;
+    wanted.allow_message_ttl |= ours.allow_message_ttl;
+    wanted.subject_delete_marker_ttl = found.subject_delete_marker_ttl.or(ours.subject_delete_marker_ttl);
+    let lossy = found.discard != ours.discard
+        || found.retention != ours.retention
+        || found.max_age != ours.max_age
+        || found.max_messages_per_subject != ours.max_messages_per_subject;
+    if lossy {
+        tracing::error!(
+            stream = ours.name,
+            discard = ?found.discard,
+            retention = ?found.retention,
+            max_age = ?found.max_age,
+            max_messages_per_subject = found.max_messages_per_subject,
+            "the stream was changed so that it may lose messages that are still needed"
+        );
+    }
+    if wanted.max_bytes != ours.max_bytes || wanted.num_replicas != ours.num_replicas || found.storage != ours.storage {
+        tracing::info!(
+            stream = ours.name,
+            max_bytes = wanted.max_bytes,
+            replicas = wanted.num_replicas,
+            storage = ?found.storage,
+            "the stream keeps limits that differ from the options"
+        );
+    }
+    Ok(wanted)
+}
+
+/// The limit that is there, or ours when that is larger. -1 is no limit when it is there, and no wish when it is ours.
+fn larger(found: i64, ours: i64) -> i64 {
+    if found <= 0 || ours <= 0 { found } else { found.max(ours) }
 }
 
 /// What lies before the first message that the stream as it is now can have had.
@@ -114,6 +167,7 @@ fn config(stream: Stream, options: &Options) -> Config {
         num_replicas: options.replicas,
         duplicate_window: DEDUP_WINDOW,
         allow_direct: true,
+        allow_atomic_publish: true,
         metadata: options.shards.map(|shards| (SHARDS.to_owned(), shards.to_string())).into_iter().collect(),
         ..Config::default()
     }
@@ -135,6 +189,24 @@ fn leases(options: &Options) -> Config {
         allow_direct: true,
         allow_message_ttl: true,
         subject_delete_marker_ttl: Some(LAPSED_LEASE_KEPT),
+        ..Config::default()
+    }
+}
+
+/// The bucket of the quarantine. When it is full the oldest entry leaves.
+fn quarantine(options: &Options) -> Config {
+    let bucket = options.prefix.quarantine();
+    Config {
+        subjects: vec![format!("$KV.{bucket}.>")],
+        name: format!("KV_{bucket}"),
+        description: Some("messages and workflows that nobody could deal with".to_owned()),
+        max_messages_per_subject: 1,
+        max_messages: i64::from(options.quarantine_entries_max),
+        max_bytes: i64::from(options.quarantine_bytes_max),
+        discard: DiscardPolicy::Old,
+        storage: storage(options),
+        num_replicas: options.replicas,
+        allow_direct: true,
         ..Config::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use argosy_bus::{Class, ConsumerSpec, Deliver, Error, Publish, Stream, subject};
+use argosy_bus::{Class, ConsumerSpec, Deliver, Error, Lag, Publish, Stream, subject};
 use tokio::time::Instant;
 
 use crate::{Place, is_silent, millis};
@@ -131,7 +131,7 @@ pub async fn a_vanished_consumer_loses_nothing(place: Place) {
     spec.ack_wait = millis(1000);
     let mut consumer = place.consume(spec.clone()).await;
     assert_eq!(place.take(&mut consumer, 2).await, ["0", "1"]);
-    let unanswered = consumer.next_batch(2, millis(100)).await.unwrap();
+    let unanswered = consumer.next_batch(2, millis(10_000)).await.unwrap();
     assert!(!unanswered.is_empty());
     drop((consumer, unanswered));
     let mut consumer = place.consume(spec).await;
@@ -359,4 +359,41 @@ pub async fn says_how_far_a_consumer_has_settled(place: Place) {
     while settled().await < sequences[2] {
         tokio::time::sleep(millis(20)).await;
     }
+}
+
+pub async fn says_how_much_a_consumer_has_to_do(place: Place) {
+    let spec = place.spec("lag");
+    let name = spec.name.clone();
+    let lag = || async { place.bus.lag(Stream::Events, &name).await.unwrap() };
+    assert_eq!(lag().await, None, "there is no such consumer");
+    let mut narrow = place.spec("lag-narrow");
+    narrow.filter = place.event("b", "T");
+    let narrow_name = narrow.name.clone();
+    let _narrow = place.consume(narrow).await;
+    let mut consumer = place.consume(spec).await;
+    assert_eq!(lag().await, Some(Lag { pending: 0, unacknowledged: 0 }));
+    for n in 0..6 {
+        place.publish(["a", "b"][n % 2], &n.to_string()).await;
+    }
+    // On NATS it is counted a moment later.
+    let until = async |pending: u64, unacknowledged: u64| {
+        while lag().await != Some(Lag { pending, unacknowledged }) {
+            tokio::time::sleep(millis(20)).await;
+        }
+    };
+    until(6, 0).await;
+    let first = consumer.next().await.unwrap();
+    let second = consumer.next().await.unwrap();
+    until(4, 2).await;
+    first.nak(millis(60_000)).await.unwrap();
+    second.ack().await.unwrap();
+    until(4, 1).await;
+    assert_eq!(place.take(&mut consumer, 3).await, ["2", "3", "4"]);
+    until(1, 1).await;
+    let narrow = place.bus.lag(Stream::Events, &narrow_name).await.unwrap();
+    assert_eq!(narrow, Some(Lag { pending: 3, unacknowledged: 0 }), "only what it is to see");
+    place.bus.purge(Stream::Events, &place.events(), u64::MAX - 1).await.unwrap();
+    until(0, 0).await;
+    place.bus.forget(Stream::Events, &name).await.unwrap();
+    assert_eq!(lag().await, None);
 }

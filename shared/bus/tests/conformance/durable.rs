@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_bus::memory::{Memory, Options, Sync};
-use argosy_bus::{Bus, Error, Publish, Stream, subject};
+use argosy_bus::{Bus, Error, Fence, Publish, Quarantined, Stream, subject};
 
 use crate::{Place, is_silent, millis, run_all};
 
@@ -163,6 +163,57 @@ async fn the_log_shrinks_when_its_messages_are_gone() {
     let mut consumer = here.consume(here.spec("shrink")).await;
     assert!(is_silent(&mut consumer, millis(50)).await);
     assert_eq!(here.publish("kept", "next").await, last + 1, "sequences are not used again");
+}
+
+/// Wherever the log is cut by a crash, a batch is there whole or not at all.
+#[tokio::test]
+async fn a_torn_tail_takes_a_batch_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = open(dir.path()).await;
+    let here = place(&bus);
+    let before = here.publish("u", "before").await;
+    let segment = dir.path().join("0000000000000001.log");
+    let start = std::fs::metadata(&segment).unwrap().len();
+    let message = |n: u32| Publish::new(Stream::Events, here.event("u", "T"), format!("1:{n}"), "content");
+    let batch = || (0..4).map(message).collect::<Vec<_>>();
+    let acks = bus.append(batch(), Fence::new(here.events(), before)).await.unwrap();
+    bus.clone().close().await;
+    let whole = std::fs::read(&segment).unwrap();
+    for length in (usize::try_from(start).unwrap()..=whole.len()).step_by(7).chain([whole.len() - 1, whole.len()]) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("0000000000000001.log"), &whole[..length]).unwrap();
+        let bus = open(dir.path()).await;
+        let found = bus.read(Stream::Events, &here.events(), 0, 99).await.unwrap();
+        let is_whole = length == whole.len();
+        assert_eq!(found.len(), if is_whole { 5 } else { 1 }, "cut to {length} of {}", whole.len());
+        let again = bus.append(batch(), Fence::new(here.events(), before)).await.unwrap();
+        assert!(again.iter().all(|ack| ack.duplicate == is_whole) && again[3].sequence == acks[3].sequence);
+        bus.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_quarantine_is_there_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { sync: Sync::Interval(Duration::from_secs(1)), ..Options::default() };
+    let bus = Memory::open(dir.path(), options.clone()).await.unwrap();
+    let at = crate::quarantine::at;
+    let entry = |n: u64| {
+        let message = crate::quarantine::message(Stream::Observed, n, vec![0xff; 500_000]);
+        Quarantined::workflow("u", "why", at(1)).message(&message)
+    };
+    bus.quarantine().put(Quarantined::workflow("v", "whole", at(0)).named("argo", "hello")).await.unwrap();
+    // More than the log holds before it is written anew.
+    for n in 0..60 {
+        bus.quarantine().put(entry(n % 3)).await.unwrap();
+    }
+    assert!(bus.quarantine().remove(&entry(1).key()).await.unwrap());
+    let before = bus.quarantine().list(None).await.unwrap();
+    assert_eq!(before.iter().map(|entry| entry.count).collect::<Vec<_>>(), [1, 20, 20]);
+    bus.close().await;
+    let bus = Memory::open(dir.path(), options).await.unwrap();
+    assert_eq!(bus.quarantine().list(None).await.unwrap(), before);
+    assert_eq!(bus.quarantine().put(entry(2)).await.unwrap().count, 21);
 }
 
 /// Not a test of its own: what the next test kills. Publishes without end and prints what was acknowledged.

@@ -90,3 +90,27 @@ pub async fn held_leases_can_be_listed(place: Place) {
     }
     assert_eq!(held().await.len(), 2, "nor the lapsed one");
 }
+
+/// A process may renew one lease from several places.
+pub async fn many_renewals_of_one_holding_lose_nothing(place: Place) {
+    let name = format!("shard-{}", place.shard);
+    let lease = place.bus.acquire(&name, "a", millis(30_000)).await.unwrap().expect("it is free");
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let (bus, name, mut lease) = (place.bus.clone(), name.clone(), lease.clone());
+        tasks.spawn(async move {
+            for _ in 0..15 {
+                lease = bus.renew(&lease).await?;
+                if task == 0 {
+                    let again = bus.acquire(&name, "a", millis(30_000)).await?;
+                    assert_eq!(again.map(|lease| lease.epoch), Some(lease.epoch), "its holder gets it again");
+                }
+            }
+            Ok::<_, Error>(lease.epoch)
+        });
+    }
+    for epoch in tasks.join_all().await {
+        assert_eq!(epoch.unwrap(), lease.epoch);
+    }
+    assert!(place.bus.acquire(&name, "b", millis(30_000)).await.unwrap().is_none());
+}

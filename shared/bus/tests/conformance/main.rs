@@ -1,10 +1,13 @@
 //! One suite for every bus: in memory, in memory with a directory, and on a NATS server.
 
+mod batches;
 mod delivery;
 mod durable;
 mod leases;
+mod limits;
 mod memory;
 mod nats;
+mod quarantine;
 mod server;
 mod streams;
 
@@ -50,6 +53,16 @@ pub fn checks() -> Vec<Check> {
         streams::finds_what_is_older_than_an_age,
         streams::carries_big_payloads_and_names_too_big_ones,
         streams::refuses_bad_names,
+        batches::a_batch_is_stored_whole_behind_its_fence,
+        batches::a_refused_batch_leaves_nothing,
+        batches::a_repeated_batch_is_stored_once,
+        batches::known_ids_in_a_batch_are_left_out,
+        batches::one_of_many_racing_batches_wins,
+        batches::readers_see_a_batch_whole,
+        batches::too_large_a_batch_is_named_and_can_be_cut,
+        batches::refuses_bad_batches,
+        limits::the_largest_message_is_the_same_everywhere,
+        limits::the_largest_headers_are_the_same_everywhere,
         delivery::keeps_order_per_subject,
         delivery::redelivers_after_ack_wait,
         delivery::redelivers_after_a_nak,
@@ -69,11 +82,15 @@ pub fn checks() -> Vec<Check> {
         delivery::many_publishers_and_consumers_at_once,
         delivery::a_closed_handle_gives_back_what_it_had,
         delivery::says_how_far_a_consumer_has_settled,
+        delivery::says_how_much_a_consumer_has_to_do,
         leases::one_holder_at_a_time,
         leases::a_lapsed_lease_goes_to_the_next,
         leases::renewing_keeps_a_lease,
         leases::one_of_many_racing_holders_wins,
         leases::held_leases_can_be_listed,
+        leases::many_renewals_of_one_holding_lose_nothing,
+        quarantine::keeps_what_nobody_could_deal_with,
+        quarantine::racing_puts_are_all_counted,
     ]
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use argosy_bus::memory::{AckFault, Chaos, DeliverFault, Memory, Options, PublishFault};
-use argosy_bus::{Bus, Class, Error, Message, Publish, Stream};
+use argosy_bus::{Bus, Class, Error, Fence, Message, Publish, Quarantined, Stream};
 
 use crate::{Place, is_silent, millis, run_all};
 
@@ -47,6 +47,72 @@ async fn a_full_stream_refuses_until_something_is_purged() {
     assert!(matches!(full, Error::Full { stream: Stream::Events }) && full.class() == Class::Transient);
     bus.purge(Stream::Events, &place.events(), two - 1).await.unwrap();
     publish("3").await.expect("there is room, and the refused id was not remembered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_stream_drains() {
+    let bus = Memory::with_options(Options { stream_bytes_max: 1 << 20, ..Options::default() });
+    crate::limits::a_full_stream_drains(Place { bus: Arc::new(bus), shard: 1 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_leaves_a_full_quarantine() {
+    let bus = Memory::with_options(Options { quarantine_entries_max: 8, ..Options::default() });
+    crate::quarantine::the_oldest_leaves_a_full_quarantine(Place { bus: Arc::new(bus), shard: 1 }).await;
+    let bus = Memory::with_options(Options { quarantine_bytes_max: 250_000, ..Options::default() });
+    for n in 1..6 {
+        let message = crate::quarantine::message(Stream::Observed, n, vec![7; 100_000]);
+        let entry = Quarantined::workflow("u", "why", crate::quarantine::at(0)).message(&message);
+        bus.quarantine().put(entry).await.unwrap();
+    }
+    assert_eq!(bus.quarantine().list(None).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_message_comes_again_later_and_later() {
+    let place = Place { bus: Arc::new(Memory::new()), shard: 1 };
+    place.publish("u", "of a newer version").await;
+    let mut consumer = place.consume(place.spec("hold")).await;
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let began = tokio::time::Instant::now();
+        let delivery = consumer.next().await.unwrap();
+        waits.push(began.elapsed().as_secs());
+        delivery.hold().await.unwrap();
+    }
+    assert_eq!(waits, [0, 10, 20, 40, 80, 160, 320, 600, 600]);
+    assert_eq!(place.bus.lag(Stream::Events, "hold-1").await.unwrap().unwrap().unacknowledged, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_may_fail_before_or_after_it_is_stored() {
+    for (fault, stored) in [(PublishFault::LostAnswer, true), (PublishFault::Refused, false)] {
+        let place = Once { publish: Some(fault), ..Once::default() }.place();
+        let batch = || {
+            let message = |n| Publish::new(Stream::Events, place.event("u", "T"), format!("1:{n}"), "");
+            place.bus.append((0..3).map(message).collect(), Fence::new(place.events(), 0))
+        };
+        assert_eq!(batch().await.unwrap_err().class(), Class::Transient);
+        assert_eq!(batch().await.unwrap().iter().map(|ack| ack.duplicate).collect::<Vec<_>>(), [stored; 3]);
+        assert_eq!(place.bus.read(Stream::Events, &place.events(), 0, 9).await.unwrap().len(), 3);
+    }
+}
+
+/// What the ids no longer tell, the place right behind the fence does.
+#[tokio::test(start_paused = true)]
+async fn a_batch_may_be_repeated_after_its_ids_are_forgotten() {
+    let place = Place { bus: Arc::new(Memory::new()), shard: 1 };
+    let append = |ids: std::ops::Range<u32>| {
+        let message = |n| Publish::new(Stream::Events, place.event("u", "T"), format!("1:{n}"), "");
+        place.bus.append(ids.map(message).collect(), Fence::new(place.events(), 0))
+    };
+    let first = append(0..3).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(500)).await;
+    let repeat = append(0..4).await.unwrap();
+    assert_eq!(repeat.iter().map(|ack| ack.duplicate).collect::<Vec<_>>(), [true, true, true, false]);
+    assert!(repeat[..3].iter().zip(&first).all(|(repeat, first)| repeat.sequence == first.sequence));
+    tokio::time::sleep(Duration::from_secs(500)).await;
+    assert!(append(1..4).await.unwrap_err().is_fenced(), "it does not begin behind the fence");
 }
 
 /// Plays one fault for the first call, then none.

@@ -77,7 +77,14 @@ impl Server {
         Ok(())
     }
 
-    fn stop(&mut self) {
+    /// Starts it again with its store and port, after a stop.
+    pub fn restart(&mut self) -> Result<()> {
+        self.child = spawn(&self.binary, self.store.path(), self.port, &self.cluster)?;
+        Ok(())
+    }
+
+    /// Kills it as a crash would.
+    pub fn stop(&mut self) {
         // A child that ended by itself is no reason to fail.
         let _ = self.child.kill();
         let _ = self.child.wait();

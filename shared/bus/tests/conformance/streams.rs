@@ -12,7 +12,7 @@ pub async fn stores_what_was_published(place: Place) {
     let ack = place.bus.publish(publish.clone()).await.unwrap();
     assert!(!ack.duplicate && ack.sequence > 0);
     let stored = place.bus.read(Stream::Events, &subject, 0, 10).await.unwrap();
-    let Publish { stream, subject, id, headers, payload, expect: _ } = publish;
+    let Publish { stream, subject, id, headers, payload, .. } = publish;
     assert_eq!(stored, [Message { stream, subject, sequence: ack.sequence, id, headers, payload, deliveries: 0 }]);
 }
 
@@ -163,7 +163,7 @@ pub async fn carries_big_payloads_and_names_too_big_ones(place: Place) {
     let error = place.bus.publish(too_big).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge { size, limit, .. } if size >= 5 << 20 && limit < size), "{error:?}");
     assert_eq!(error.class(), Class::Permanent);
-    assert!(error.to_string().contains("52428"), "{error}");
+    assert!(error.to_string().contains("524") && error.to_string().contains("1048576"), "{error}");
     place.publish("u", "after").await;
 }
 

@@ -122,6 +122,24 @@ impl Journal {
         });
     }
 
+    /// Messages that are read back together or not at all.
+    pub(super) fn stored_batch(&self, stream: Stream, entries: &[(u64, Arc<Entry>)]) {
+        match entries {
+            [] => {}
+            [(sequence, entry)] => self.stored(stream, *sequence, entry),
+            [.., (last, _)] => self.push(|queue| {
+                queue.marks[index(stream)] = *last;
+                segment::frame(&mut queue.buffer, |body| {
+                    let mut writer = Writer(body);
+                    writer.batch(stream, entries.len());
+                    for (sequence, entry) in entries {
+                        writer.part(|Writer(body)| stored(body, stream, *sequence, entry));
+                    }
+                });
+            }),
+        }
+    }
+
     pub(super) fn settled(&self, stream: Stream, consumer: &str, sequence: u64) {
         self.push(|queue| segment::frame(&mut queue.buffer, |body| Writer(body).settled(stream, consumer, sequence)));
     }

@@ -47,6 +47,12 @@ pub(crate) enum Record {
     Remembered { stream: Stream, id: String, sequence: u64 },
     /// Where the stream began, see `Bus::origin`.
     Origin { stream: Stream, sequence: u64 },
+    /// Messages of one stream that were stored together: all of them are there, or none. `Stored` only, at least one.
+    Batch(Vec<Record>),
+    /// An entry of the quarantine was put; `head` is everything but its payload.
+    Quarantined { key: String, head: String, payload: Bytes },
+    /// An entry of the quarantine was taken away.
+    Dismissed { key: String },
 }
 
 const STORED: u8 = 1;
@@ -59,6 +65,9 @@ const EPOCH: u8 = 7;
 const LAST: u8 = 8;
 const REMEMBERED: u8 = 9;
 const ORIGIN: u8 = 10;
+const BATCH: u8 = 11;
+const QUARANTINED: u8 = 12;
+const DISMISSED: u8 = 13;
 
 /// Appends the fields of a record.
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
@@ -110,6 +119,18 @@ impl Writer<'_> {
         self.bytes(payload);
     }
 
+    /// Begins a batch of `count` messages, each of which follows as a record of its own.
+    pub(crate) fn batch(&mut self, stream: Stream, count: usize) {
+        self.tag(BATCH, stream).number(count as u64);
+    }
+
+    /// The next message of a batch.
+    pub(crate) fn part(&mut self, write: impl FnOnce(Writer<'_>)) {
+        let mut body = Vec::new();
+        write(Writer(&mut body));
+        self.bytes(&body);
+    }
+
     pub(crate) fn settled(&mut self, stream: Stream, consumer: &str, sequence: u64) {
         self.tag(SETTLED, stream).text(consumer).number(sequence);
     }
@@ -144,6 +165,18 @@ impl Writer<'_> {
             }
             Record::Last { stream, sequence } => {
                 self.tag(LAST, *stream).number(*sequence);
+            }
+            Record::Batch(records) => {
+                self.batch(record.stream(), records.len());
+                for record in records {
+                    self.part(|mut part| part.record(record));
+                }
+            }
+            Record::Quarantined { key, head, payload } => {
+                self.tag(QUARANTINED, Stream::Observed).text(key).text(head).bytes(payload);
+            }
+            Record::Dismissed { key } => {
+                self.tag(DISMISSED, Stream::Observed).text(key);
             }
             Record::Remembered { stream, id, sequence } => {
                 self.tag(REMEMBERED, *stream).text(id).number(*sequence);
@@ -183,7 +216,7 @@ impl Reader {
 }
 
 impl Record {
-    /// The stream it speaks of; epochs speak of none, and say OBSERVED.
+    /// The stream it speaks of; epochs and the quarantine speak of none, and say OBSERVED.
     pub(crate) fn stream(&self) -> Stream {
         match self {
             Self::Stored { stream, .. }
@@ -195,7 +228,8 @@ impl Record {
             | Self::Last { stream, .. }
             | Self::Remembered { stream, .. }
             | Self::Origin { stream, .. } => *stream,
-            Self::Epoch { .. } => Stream::Observed,
+            Self::Batch(records) => records.first().map_or(Stream::Observed, Self::stream),
+            Self::Epoch { .. } | Self::Quarantined { .. } | Self::Dismissed { .. } => Stream::Observed,
         }
     }
 
@@ -235,6 +269,22 @@ impl Record {
             LAST => Self::Last { stream, sequence: reader.number()? },
             REMEMBERED => Self::Remembered { stream, id: reader.text()?, sequence: reader.number()? },
             ORIGIN => Self::Origin { stream, sequence: reader.number()? },
+            BATCH => {
+                let mut records = Vec::new();
+                for _ in 0..reader.number()? {
+                    let record = Self::read(reader.bytes()?)?;
+                    if !matches!(&record, Self::Stored { stream: of, .. } if *of == stream) {
+                        return None;
+                    }
+                    records.push(record);
+                }
+                if records.is_empty() {
+                    return None;
+                }
+                Self::Batch(records)
+            }
+            QUARANTINED => Self::Quarantined { key: reader.text()?, head: reader.text()?, payload: reader.bytes()? },
+            DISMISSED => Self::Dismissed { key: reader.text()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(record)
@@ -250,15 +300,16 @@ mod tests {
         let stream = Stream::Commands;
         let headers = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         let (name, filter, id) = ("c-1".to_owned(), "argosy.command.1.>".to_owned(), "u:1:0".to_owned());
+        let stored = |sequence| Record::Stored {
+            stream,
+            sequence,
+            subject: "s".into(),
+            id: id.clone(),
+            headers: headers.clone(),
+            payload: vec![1, 2, 3].into(),
+        };
         for record in [
-            Record::Stored {
-                stream,
-                sequence: 7,
-                subject: "s".into(),
-                id: id.clone(),
-                headers,
-                payload: vec![1, 2, 3].into(),
-            },
+            stored(7),
             Record::Settled { stream, consumer: name.clone(), sequence: 1 },
             Record::Removed { stream, sequence: u64::MAX },
             Record::Purged { stream, filter: filter.clone(), up_to: 3 },
@@ -274,8 +325,11 @@ mod tests {
             Record::Forgotten { stream, name },
             Record::Epoch { lease: "shard-1".into(), epoch: 4 },
             Record::Last { stream, sequence: 5 },
-            Record::Remembered { stream, id, sequence: 2 },
+            Record::Remembered { stream, id: id.clone(), sequence: 2 },
             Record::Origin { stream, sequence: 6 },
+            Record::Batch(vec![stored(1), stored(2)]),
+            Record::Quarantined { key: "u.OBSERVED.7".into(), head: "{}".into(), payload: vec![9].into() },
+            Record::Dismissed { key: "u.OBSERVED.7".into() },
         ] {
             let mut bytes = Vec::new();
             Writer(&mut bytes).record(&record);
