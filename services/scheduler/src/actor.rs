@@ -218,8 +218,14 @@ impl WorkflowActor {
             Err(OutboxError::Refused(_)) if out.messages.len() > 1 => self.send_singly(out.messages).await?,
             Err(error) => return self.refused(&out.messages, error),
         }
+        for key in out.disarmed {
+            self.shard.timers.disarm(&self.key, key);
+        }
         for (key, due) in out.timers {
             self.shard.timers.arm(&self.key, key, due);
+        }
+        if self.workflow.is_completed() {
+            self.shard.timers.forget(&self.key);
         }
         for (key, id) in out.lookups {
             self.shard.lookups.look(self.key.clone(), id, key);
@@ -304,6 +310,7 @@ fn again(delivery: &Delivery) -> Publish {
 pub(crate) fn kind_of(body: &Observed) -> &'static str {
     match body {
         Observed::WorkflowChanged { .. } => "workflowChanged",
+        Observed::WorkflowUnreadable { .. } => "workflowUnreadable",
         Observed::WorkflowDeleted => "workflowDeleted",
         Observed::PodChanged { .. } => "podChanged",
         Observed::PodRejected { .. } => "podRejected",

@@ -39,6 +39,9 @@ pub(crate) async fn rebuild(shard: &Arc<Shard>, key: &WorkflowKey) -> Result<Opt
     let is_ending = !typed.spec.shutdown.is_empty();
     if is_ending && let Some(shutdown) = shutdown_at(shard, key, watermark).await? {
         typed.spec.shutdown = shutdown;
+        // Its spec is that of an earlier version now: the engine is to take the one that the log has from there on.
+        typed.metadata.generation = 0;
+        typed.metadata.resource_version.clear();
     }
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
@@ -197,6 +200,7 @@ fn step(actor: &mut WorkflowActor, message: &Message, out: &mut Outgoing) -> boo
         Observed::TimerFired { key } => _ = out.timers.remove(key),
         Observed::LookedUp { key, .. } => _ = out.lookups.remove(key),
         Observed::WorkflowChanged { .. }
+        | Observed::WorkflowUnreadable { .. }
         | Observed::WorkflowDeleted
         | Observed::PodChanged { .. }
         | Observed::PodRejected { .. } => {}

@@ -32,25 +32,27 @@ pub fn is_completed(status: &Value) -> bool {
     phase.is_some_and(WorkflowPhase::is_completed)
 }
 
-/// The report: without what the engine does not read. Of an object that is no Workflow only the metadata is passed on; the
-/// scheduler, which reads the object itself, says in its status what is wrong.
+/// The report: without what the engine does not read. Of an object that is no Workflow only what is wrong with it is passed
+/// on: nothing of it may be taken for what it says.
 pub fn workflow_changed(host: &Host, key: &WorkflowKey, mut object: DynamicObject, status_edited: bool) -> Publish {
     let version = object.metadata.resource_version.clone().unwrap_or_default();
     object.metadata.managed_fields = None;
     if !status_edited && let Value::Object(members) = &mut object.data {
         members.remove("status");
     }
-    let workflow = api::to_workflow(&object).unwrap_or_else(|error| {
-        tracing::warn!(
-            workflow.name = key.name,
-            workflow.namespace = key.namespace,
-            error = &error as &dyn std::error::Error,
-            "workflow is not readable"
-        );
-        object.data = Value::Null;
-        api::to_workflow(&object).unwrap_or_default()
-    });
-    let body = Observed::WorkflowChanged { object: Box::new(workflow), status_edited };
+    let body = match api::to_workflow(&object) {
+        Ok(workflow) => Observed::WorkflowChanged { object: Box::new(workflow), status_edited },
+        Err(error) => {
+            tracing::warn!(
+                workflow.name = key.name,
+                workflow.namespace = key.namespace,
+                error = &error as &dyn std::error::Error,
+                "workflow is not readable"
+            );
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Observed::WorkflowUnreadable { error: format!("{error}{cause}") }
+        }
+    };
     let message = ObservedMessage { schema: SCHEMA, at: host.clock.now(), body };
     let payload = serde_json::to_vec(&message).expect("messages have string keys only");
     host.observed(key, format!("{}:rv:{version}", key.uid), payload)

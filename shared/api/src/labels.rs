@@ -35,3 +35,5 @@ pub const SHARD: &str = "argosy.io/shard";
 /// On workflows: the last OBSERVED sequence folded into the status, and a digest of the status that was written
 /// with it, as `<sequence>:<digest>`. Argosy's own.
 pub const WATERMARK: &str = "argosy.io/watermark";
+/// On workflows: the number of the last change of the engine's behaviour that they go by. Argosy's own.
+pub const BEHAVIOR: &str = "argosy.io/behavior";

@@ -161,7 +161,7 @@ impl Workflow {
         self.note_miss(call, &template);
         let frame = FrameId::try_from(self.frames.len()).expect("no machine holds that many frames");
         self.set_live(&node_id, Some(frame));
-        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body })));
+        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, is_seen: false, body })));
         frame
     }
 
@@ -175,6 +175,7 @@ impl Workflow {
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
         if let Some(ended) = self.frames.get_mut(frame as usize).and_then(Option::take) {
             self.set_live(&ended.call.id, None);
+            self.disarm(&ended.call.id);
             self.memorize(&ended);
             self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
         }

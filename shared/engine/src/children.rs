@@ -129,10 +129,21 @@ impl Workflow {
     }
 
     /// The steps that a loop stands for; the step itself where there is none.
-    pub(crate) fn expand(&self, name: &ArcStr, step: Arc<WorkflowStep>) -> Result<(bool, Vec<Item>), String> {
+    ///
+    /// Errors: items that cannot be read, or more of them than the workflow may have nodes, `before` of which are about to
+    /// be added already.
+    pub(crate) fn expand(
+        &mut self,
+        name: &ArcStr,
+        step: Arc<WorkflowStep>,
+        before: usize,
+    ) -> Result<(bool, Vec<Item>), String> {
         match expand::items(&step)? {
             None => Ok((false, vec![Item { name: name.clone(), step }])),
-            Some(items) => Ok((true, expand::unroll(name, &step, &items)?)),
+            Some(items) => {
+                self.check_nodes(before + items.len())?;
+                Ok((true, expand::unroll(name, &step, &items)?))
+            }
         }
     }
 

@@ -126,6 +126,17 @@ impl Dag {
         })
     }
 
+    /// Tasks that have not begun, although nothing that they depend on is left.
+    pub fn overlooked_tasks(&self) -> impl Iterator<Item = ArcStr> {
+        let is_ready = |task: &&Task| task.state == State::Waiting && task.waits_for == 0;
+        self.tasks.iter().filter(is_ready).map(|task| task.name.clone())
+    }
+
+    /// No task is open: the DAG should have ended.
+    pub fn is_over(&self) -> bool {
+        self.open == 0
+    }
+
     /// Tasks that the targets need, themselves included.
     fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.tasks.len()];
@@ -260,7 +271,8 @@ impl Workflow {
         if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
             return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
         }
-        let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(&task_name, resolved));
+        let resolved = self.resolve_references(frame, &step);
+        let expanded = resolved.and_then(|resolved| self.expand(&task_name, resolved, 0));
         match expanded {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
             Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),

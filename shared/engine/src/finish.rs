@@ -62,6 +62,7 @@ impl Workflow {
             self.mark(&id, NodePhase::Succeeded, Some(""));
             if let Some(frame) = self.live(&id) {
                 self.set_live(&id, None);
+                self.disarm(&id);
                 self.frames[frame as usize] = None;
             }
         }
@@ -226,6 +227,7 @@ impl Workflow {
         self.work.clear();
         self.held_by_workflow.clear();
         self.held_by_boundary.clear();
+        self.timers.clear();
         self.set_phase(phase, message);
         self.object.status.finished_at = Some(Time::new(self.now));
         self.delta.fields.insert(Field::FinishedAt);

@@ -37,6 +37,8 @@ pub(crate) struct Frame {
     pub call: Arc<Call>,
     /// The template with its inputs put in.
     pub template: Arc<Template>,
+    /// Of a pod: a report has told of it.
+    pub is_seen: bool,
     pub body: Body,
 }
 

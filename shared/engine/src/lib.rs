@@ -7,7 +7,10 @@
 mod aggregate;
 mod args;
 mod assess;
+mod behaviors;
 mod below;
+mod budget;
+mod bugs;
 mod call;
 mod children;
 pub mod command;
@@ -41,8 +44,12 @@ mod texts;
 mod timers;
 pub mod validate;
 mod variables;
+mod waits;
 mod workflow;
 
+pub use behaviors::Behavior;
+pub use bugs::Bug;
 pub use command::{Command, Event, EventBody, Lookup};
-pub use config::Config;
+pub use config::{Config, TemplateReferencing};
+pub use waits::{Hold, Overlooked, Wait};
 pub use workflow::Workflow;

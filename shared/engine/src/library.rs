@@ -149,6 +149,11 @@ impl Library {
             .is_some_and(|map| map.get("data").is_some_and(|d| d.get(key).is_some()))
     }
 
+    /// Calls that wait for a template.
+    pub fn parked_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+        self.parked.values().flatten()
+    }
+
     pub fn forget_templates(&mut self) {
         self.templates.clear();
         self.shapes.clear();
@@ -159,6 +164,15 @@ impl Workflow {
     /// The name in `templateScope` of the workflow's own templates: none when all of them come from a template.
     pub(crate) fn local_name(&self) -> &str {
         if self.object.spec.workflow_template_ref.is_some() { "" } else { &self.object.metadata.name }
+    }
+
+    /// The lookups that have no answer yet.
+    pub(crate) fn open_lookups(&self) -> Vec<LookupKey> {
+        let open = |key: &&LookupKey| !self.library.answers.contains_key(key);
+        let mut keys: Vec<LookupKey> = self.library.asked.iter().filter(open).cloned().collect();
+        keys.extend(self.memo.asked().cloned());
+        keys.sort();
+        keys
     }
 
     /// Asks for what is still unknown; true when there is nothing to wait for.

@@ -6,7 +6,7 @@ use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
-    Workflow,
+    Behavior, Workflow,
     call::{Call, Kind, kind_of},
     frame::FrameId,
     workflow::Work,
@@ -17,20 +17,16 @@ impl Workflow {
     ///
     /// Source: Argo `checkParallelism`.
     pub(crate) fn hold_back(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
-        if self.is_suspended() || self.spec.parallelism.is_some_and(|limit| self.active_pods >= limit) {
+        if self.is_suspended() || !self.has_room() {
             self.held_by_workflow.push_back(call);
             return None;
         }
-        let boundary = call.boundary.and_then(|b| self.frame(b));
-        if let Some(frame) = boundary {
-            let counts = self.counts_of(&frame.call.id);
-            let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
-            let full = frame.template.parallelism.is_some_and(|limit| counts.active >= limit);
-            if failing || full {
-                let id = frame.call.id.clone();
-                self.held_by_boundary.entry(id).or_default().push_back(call);
-                return None;
-            }
+        if let Some(boundary) = call.boundary
+            && !self.boundary_has_room(boundary)
+            && let Some(id) = self.frame(boundary).map(|frame| frame.call.id.clone())
+        {
+            self.held_by_boundary.entry(id).or_default().push_back(call);
+            return None;
         }
         Some(call)
     }
@@ -38,18 +34,11 @@ impl Workflow {
     /// Gives free slots to the calls that wait for them. True when there is work again.
     pub(crate) fn release_held(&mut self) -> bool {
         let freed = std::mem::take(&mut self.freed);
-        for boundary in &freed {
-            if !boundary.is_empty() {
-                self.check_fail_fast(boundary);
-                if let Some(queue) = self.held_by_boundary.get_mut(boundary)
-                    && let Some(call) = queue.pop_front()
-                {
-                    self.work.push_back(Work::Call(call));
-                }
-            }
+        for boundary in freed.into_iter().filter(|boundary| !boundary.is_empty()) {
+            self.check_fail_fast(&boundary);
+            self.release_of_boundary(boundary);
         }
-        let below = self.spec.parallelism.is_none_or(|limit| self.active_pods < limit);
-        if below
+        if self.has_room()
             && !self.is_suspended()
             && let Some(call) = self.held_by_workflow.pop_front()
         {
@@ -58,6 +47,43 @@ impl Workflow {
             self.work.push_back(Work::Call(call));
         }
         !self.work.is_empty()
+    }
+
+    /// Gives the next call of a boundary its turn, if there is room. It is looked at again after that: not every call
+    /// becomes active, and one that does not would take its slot along.
+    fn release_of_boundary(&mut self, boundary: ArcStr) {
+        let refills = self.behaves(Behavior::RefilledParallelism);
+        if refills && !self.live(&boundary).is_some_and(|frame| self.boundary_has_room(frame)) {
+            return;
+        }
+        let Some(queue) = self.held_by_boundary.get_mut(&boundary) else { return };
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.held_by_boundary.remove(&boundary);
+        }
+        if let Some(call) = next {
+            self.work.push_back(Work::Call(call));
+            if refills {
+                self.freed.insert(boundary);
+            }
+        }
+    }
+
+    /// Whether the workflow's parallelism lets a call begin.
+    pub(crate) fn has_room(&self) -> bool {
+        self.spec.parallelism.is_none_or(|limit| self.active_pods < limit)
+    }
+
+    /// Whether a Steps or DAG node lets a call begin: its parallelism is not used up, and it is not about to fail.
+    pub(crate) fn boundary_has_room(&self, frame: FrameId) -> bool {
+        // A boundary that has ended holds nothing back; its calls are dropped when it is their turn.
+        let Some(frame) = self.frame(frame) else { return true };
+        if frame.template.parallelism.is_none() && frame.template.fail_fast.is_none() {
+            return true;
+        }
+        let counts = self.counts_of(&frame.call.id);
+        let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
+        !failing && frame.template.parallelism.is_none_or(|limit| counts.active < limit)
     }
 
     /// A template with `failFast: true` fails once a child has failed and no pod of it is active.

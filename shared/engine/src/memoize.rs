@@ -51,6 +51,18 @@ struct Entry {
     last_hit_timestamp: Option<Time>,
 }
 
+impl Memo {
+    /// Calls that wait for what a cache holds.
+    pub fn waiting_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+        self.waiting.values().flatten()
+    }
+
+    /// What caches were asked for.
+    pub fn asked(&self) -> impl Iterator<Item = &LookupKey> {
+        self.waiting.keys()
+    }
+}
+
 impl Workflow {
     /// True when the call need not be made: its node has the outputs of an earlier one, or the cache was asked for them.
     ///

@@ -75,6 +75,8 @@ impl Workflow {
         }
         self.delta.nodes.insert(node.id.clone());
         self.object.status.nodes.insert(node.id.clone(), node);
+        // What is over the limit is seen before the next piece of work.
+        _ = self.check_nodes(0);
     }
 
     /// Where a template's name was looked up, as it stands in nodes.
@@ -211,6 +213,12 @@ impl Workflow {
     pub(crate) fn count(&mut self, node: &NodeStatus) {
         self.recount(Tally::default(), Tally::of(node), &node.id, &node.boundary_id);
         self.resources.change(&BTreeMap::new(), &node.resources_duration);
+    }
+
+    /// Takes a node out of the counters: one that is no more.
+    pub(crate) fn uncount(&mut self, node: &NodeStatus) {
+        self.recount(Tally::of(node), Tally::default(), &node.id, &node.boundary_id);
+        self.resources.change(&node.resources_duration, &BTreeMap::new());
     }
 
     fn recount(&mut self, was: Tally, is: Tally, id: &ArcStr, boundary: &ArcStr) {

@@ -23,7 +23,7 @@ use crate::{
     library::{Compiled, Likeness},
     nodes::{self, set, set_text},
     pod::{self, Limit, PodInput, Shape},
-    timers,
+    timers::Timer,
     workflow::Work,
 };
 
@@ -47,8 +47,10 @@ impl Workflow {
             begun.template = compiled.template.clone();
         }
         self.create_container_nodes(frame);
-        if let Some(due) = deadline {
-            self.commands.push(Command::ArmTimer { key: timers::deadline_of(&node_id), due });
+        if let Some(due) = deadline
+            && !self.ends_with_workflow(call, due)
+        {
+            self.arm(Timer::Deadline, &node_id, due);
         }
         if let Some(manifest) = manifest {
             self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
@@ -141,6 +143,11 @@ impl Workflow {
         Ok(own.into_iter().chain(whole).min())
     }
 
+    /// Whether the timer of the workflow's deadline, which is yet to come, does for this pod.
+    fn ends_with_workflow(&self, call: &Call, due: Timestamp) -> bool {
+        !call.on_exit && self.deadline().is_some_and(|whole| whole <= due && self.now < whole)
+    }
+
     /// A containerSet has a node per container, below the pod's.
     fn create_container_nodes(&mut self, frame: FrameId) {
         let Some(frame) = self.frame(frame) else { return };
@@ -183,7 +190,11 @@ impl Workflow {
     }
 
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
+        // The node may have ended while the report was under way.
         let Some(frame) = self.live(&pod.node_id) else { return };
+        if let Some(state) = self.frame_mut(frame) {
+            state.is_seen = true;
+        }
         let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else { return };
         if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.

@@ -19,22 +19,22 @@ use crate::{
     ops::merge,
     publish::{self, Field},
     tagged::mentions_tags,
-    timers, validate, variables,
+    validate, variables,
     workflow::{Stage, Work},
 };
 
 /// Why a workflow ends before its first node.
-struct Refusal {
+pub(crate) struct Refusal {
     phase: WorkflowPhase,
     message: String,
 }
 
 impl Refusal {
-    fn failed(message: String) -> Self {
+    pub fn failed(message: String) -> Self {
         Self { phase: WorkflowPhase::Failed, message }
     }
 
-    fn error(message: String) -> Self {
+    pub fn error(message: String) -> Self {
         Self { phase: WorkflowPhase::Error, message }
     }
 }
@@ -59,7 +59,7 @@ impl Workflow {
         self.rebuilding = false;
     }
 
-    fn reject(&mut self, refusal: &Refusal) {
+    pub(crate) fn reject(&mut self, refusal: &Refusal) {
         if self.object.status.started_at.is_none() {
             self.object.status.started_at = Some(Time::new(self.now));
             self.delta.fields.insert(Field::StartedAt);
@@ -82,6 +82,7 @@ impl Workflow {
         self.set_phase(WorkflowPhase::Running, "");
         self.set_label(labels::COMPLETED, "false");
         self.set_annotation(labels::POD_NAME_FORMAT, "v2");
+        self.record_behavior();
         self.create_claims();
         Ok(())
     }
@@ -176,9 +177,7 @@ impl Workflow {
 
     /// Starts the entry template, unless the workflow is suspended; takes up what runs already.
     pub(crate) fn enter(&mut self) {
-        if let Some(due) = self.deadline() {
-            self.commands.push(Command::ArmTimer { key: timers::WORKFLOW_DEADLINE.to_owned(), due });
-        }
+        self.arm_workflow_deadline();
         if self.is_suspended() && self.object.status.nodes.is_empty() {
             self.stage = Stage::Held;
             return;

@@ -91,6 +91,26 @@ impl Workflow {
         self.delta.fields.insert(Field::Conditions);
     }
 
+    /// Says in a condition what is wrong with the spec as it was edited; nothing when it is right again.
+    pub(crate) fn set_spec_error(&mut self, error: Option<&str>) {
+        const KIND: &str = "SpecError";
+        let conditions = &mut self.object.status.conditions;
+        let before = conditions.iter().position(|c| c.r#type == KIND);
+        let condition = error.map(|error| Condition {
+            r#type: KIND.to_owned(),
+            status: "True".to_owned(),
+            message: format!("{error}. The workflow goes on by its spec before that edit"),
+        });
+        match (before, condition) {
+            (None, None) => return,
+            (Some(index), None) => _ = conditions.remove(index),
+            (Some(index), Some(condition)) if conditions[index] == condition => return,
+            (Some(index), Some(condition)) => conditions[index] = condition,
+            (None, Some(condition)) => conditions.push(condition),
+        }
+        self.delta.fields.insert(Field::Conditions);
+    }
+
     /// The member of the status that follows from the nodes: progress.
     pub(crate) fn finish_status(&mut self) {
         if self.delta.nodes.is_empty() && self.delta.fields.is_empty() {

@@ -8,12 +8,12 @@ use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Command, Workflow,
+    Workflow,
     call::{Attempt, Call},
     expressions,
     frame::{Body, FrameId, Parent},
     nodes::{set, set_text},
-    timers,
+    timers::Timer,
     workflow::Work,
 };
 
@@ -88,7 +88,7 @@ impl Workflow {
             }
             Verdict::Wait(due, message) => {
                 self.update_node(&node_id, |n| set_text(&mut n.message, &message));
-                self.commands.push(Command::ArmTimer { key: timers::retry_of(&node_id), due });
+                self.arm(Timer::Retry, &node_id, due);
             }
             Verdict::End(phase, message) => {
                 self.update_node(&node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));

@@ -101,11 +101,13 @@ impl Workflow {
 
     fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
         let mut expanded = Vec::new();
+        let mut count = 0;
         for step in group {
             let nameless = self.shared_step(frame, step);
             let resolved =
                 self.resolve_references(frame, &nameless).map_err(|e| format!("failed to resolve references: {e}"))?;
-            let (_, items) = self.expand(&step.name.as_str().into(), resolved)?;
+            let (_, items) = self.expand(&step.name.as_str().into(), resolved, count)?;
+            count += items.len();
             expanded.push((step, nameless, items));
         }
         for (step, nameless, items) in expanded {

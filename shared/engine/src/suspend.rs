@@ -7,11 +7,11 @@ use argosy_template::duration;
 use jiff::SignedDuration;
 
 use crate::{
-    Command, Workflow,
+    Workflow,
     call::Call,
     frame::Body,
     nodes::{set, set_text},
-    timers,
+    timers::Timer,
 };
 
 impl Workflow {
@@ -34,7 +34,7 @@ impl Workflow {
         if let Some(nanos) = wait {
             let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.now, |t| t.0);
             let due = started.checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(self.now);
-            self.commands.push(Command::ArmTimer { key: timers::suspend_of(&node_id), due });
+            self.arm(Timer::Suspend, &node_id, due);
         }
         Ok(())
     }

@@ -239,7 +239,10 @@ impl World {
                     }
                 }
                 Command::ArmTimer { key, due } if due <= self.now => self.feed(name, Observed::TimerFired { key })?,
-                Command::Cluster { .. } | Command::ArmTimer { .. } | Command::Publish(_) => {}
+                Command::Cluster { .. }
+                | Command::ArmTimer { .. }
+                | Command::DisarmTimer { .. }
+                | Command::Publish(_) => {}
             }
         }
         Ok(())

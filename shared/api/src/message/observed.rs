@@ -23,6 +23,9 @@ pub enum Observed {
     /// The Workflow object was created, or edited by someone other than the status service: its spec or metadata
     /// (`shutdown`, `suspend`, …). The object's status is left out unless `status_edited`.
     WorkflowChanged { object: Box<Workflow>, status_edited: bool },
+    /// The Workflow object was created or edited so that it cannot be read as one. The workflow goes on by what it was, if it
+    /// has begun; `error` says what is wrong.
+    WorkflowUnreadable { error: String },
     /// The Workflow object is gone, or is about to go (it has a deletion timestamp).
     WorkflowDeleted,
     /// A pod of the workflow changed in a way that matters.

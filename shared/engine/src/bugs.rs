@@ -1,0 +1,55 @@
+//! What cannot happen: a debug build stops there, a release build goes on and says so.
+
+use arcstr::ArcStr;
+
+use crate::Workflow;
+
+/// Bugs kept until the host asks for them; of more there is only the number.
+const KEPT_MAX: usize = 64;
+
+/// Something that the engine takes to be impossible has happened. The workflow goes on without what was being done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bug {
+    /// Where it was noticed: file and line of the engine.
+    pub site: &'static str,
+    /// Id of the node that it is about; empty when it is about the workflow.
+    pub node: ArcStr,
+    /// What is wrong, in words.
+    pub detail: String,
+}
+
+/// The bugs of a workflow that nobody has asked for yet.
+#[derive(Debug, Default)]
+pub(crate) struct Bugs {
+    kept: Vec<Bug>,
+    more: u64,
+}
+
+impl Workflow {
+    /// The bugs that were noticed since the last call, and how many more there were than are kept (64). For the host to log
+    /// and count after each step.
+    pub fn take_bugs(&mut self) -> (Vec<Bug>, u64) {
+        let Bugs { kept, more } = std::mem::take(&mut self.bugs);
+        (kept, more)
+    }
+
+    /// Notes a bug; use the macro `bug!`, which names the place. Panics in a debug build.
+    #[cold]
+    pub(crate) fn note_bug(&mut self, site: &'static str, node: &str, detail: String) {
+        debug_assert!(false, "{site}: node '{node}': {detail}");
+        if self.bugs.kept.len() < KEPT_MAX {
+            self.bugs.kept.push(Bug { site, node: node.into(), detail });
+        } else {
+            self.bugs.more += 1;
+        }
+    }
+}
+
+/// `bug!(workflow, node_id, "what is {wrong}")`: this cannot happen. Panics in a debug build, is noted in a release build.
+macro_rules! bug {
+    ($workflow:expr, $node:expr, $($detail:tt)+) => {{
+        let (node, detail) = (arcstr::ArcStr::from($node), format!($($detail)+));
+        $workflow.note_bug(concat!(file!(), ":", line!()), &node, detail)
+    }};
+}
+pub(crate) use bug;
