@@ -1,5 +1,7 @@
 //! What cannot happen: a debug build stops there, a release build goes on and says so.
 
+use std::sync::{Mutex, PoisonError};
+
 use arcstr::ArcStr;
 
 use crate::Workflow;
@@ -20,7 +22,10 @@ pub struct Bug {
 
 /// The bugs of a workflow that nobody has asked for yet.
 #[derive(Debug, Default)]
-pub(crate) struct Bugs {
+pub(crate) struct Bugs(Mutex<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
     kept: Vec<Bug>,
     more: u64,
 }
@@ -29,27 +34,38 @@ impl Workflow {
     /// The bugs that were noticed since the last call, and how many more there were than are kept (64). For the host to log
     /// and count after each step.
     pub fn take_bugs(&mut self) -> (Vec<Bug>, u64) {
-        let Bugs { kept, more } = std::mem::take(&mut self.bugs);
+        let Noted { kept, more } = std::mem::take(self.bugs.0.get_mut().unwrap_or_else(PoisonError::into_inner));
         (kept, more)
     }
 
     /// Notes a bug; use the macro `bug!`, which names the place. Panics in a debug build.
     #[cold]
-    pub(crate) fn note_bug(&mut self, site: &'static str, node: &str, detail: String) {
+    pub(crate) fn note_bug(&self, site: &'static str, node: &str, detail: String) {
         debug_assert!(false, "{site}: node '{node}': {detail}");
-        if self.bugs.kept.len() < KEPT_MAX {
-            self.bugs.kept.push(Bug { site, node: node.into(), detail });
+        let mut noted = self.bugs.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.kept.len() < KEPT_MAX {
+            noted.kept.push(Bug { site, node: node.into(), detail });
         } else {
-            self.bugs.more += 1;
+            noted.more += 1;
         }
     }
 }
 
 /// `bug!(workflow, node_id, "what is {wrong}")`: this cannot happen. Panics in a debug build, is noted in a release build.
 macro_rules! bug {
-    ($workflow:expr, $node:expr, $($detail:tt)+) => {{
-        let (node, detail) = (arcstr::ArcStr::from($node), format!($($detail)+));
-        $workflow.note_bug(concat!(file!(), ":", line!()), &node, detail)
-    }};
+    ($workflow:expr, $node:expr, $($detail:tt)+) => {
+        $workflow.note_bug(concat!(file!(), ":", line!()), $node, format!($($detail)+))
+    };
 }
 pub(crate) use bug;
+
+/// Takes one off a counter, which cannot be 0.
+macro_rules! count_down {
+    ($workflow:expr, $counter:expr, $node:expr) => {
+        match $counter.checked_sub(1) {
+            Some(rest) => $counter = rest,
+            None => $crate::bugs::bug!($workflow, $node, "{} would fall below 0", stringify!($counter)),
+        }
+    };
+}
+pub(crate) use count_down;

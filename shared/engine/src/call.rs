@@ -10,9 +10,11 @@ use argosy_api::{
 
 use crate::{
     Workflow,
+    bugs::bug,
     frame::{Body, Child, Frame, FrameId, Parent, Retry},
     library::TemplateScope,
     nodes::{set, set_text},
+    size,
     workflow::Work,
 };
 
@@ -66,7 +68,12 @@ impl Workflow {
     }
 
     pub(crate) fn boundary_id(&self, call: &Call) -> ArcStr {
-        call.boundary.and_then(|b| self.frame(b)).map(|f| f.call.id.clone()).unwrap_or_default()
+        let Some(boundary) = call.boundary else { return ArcStr::new() };
+        let Some(frame) = self.frame(boundary) else {
+            bug!(self, &call.id, "a node is created in a boundary that has ended");
+            return ArcStr::new();
+        };
+        frame.call.id.clone()
     }
 
     /// Makes the call, or holds it back while a limit is reached.
@@ -95,7 +102,7 @@ impl Workflow {
     fn is_orphan(&self, call: &Call) -> bool {
         match &call.parent {
             Parent::Child { frame, child } | Parent::ChildHook { frame, child } => {
-                let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
+                let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.get(*child));
                 let is_same = |c: &Child| c.call.as_ref().is_some_and(|known| known.name == call.name);
                 !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || is_same(c))
             }
@@ -118,6 +125,7 @@ impl Workflow {
         let strategy = compiled.template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref());
         let retried = strategy.is_some() && call.attempt.is_none();
         let template = self.instantiate(call, &compiled, retried)?;
+        self.check_inputs(call, &template)?;
         if let Some(synchronization) = &template.synchronization
             && call.attempt.is_none()
         {
@@ -139,6 +147,23 @@ impl Workflow {
                 template.name
             )),
         }
+    }
+
+    /// Errors: inputs with which the node would not fit into a message.
+    fn check_inputs(&self, call: &Call, template: &Template) -> Result<(), String> {
+        let limit = self.room_for_values(&call.name);
+        if size::inputs_fit(&template.inputs, limit) {
+            return Ok(());
+        }
+        let bytes = size::of(&template.inputs);
+        Err(format!("the inputs take {bytes} bytes, of {limit} at most. {}", size::ADVICE))
+    }
+
+    /// Bytes that inputs and outputs of a node may take, so that the node fits into a message of the bus.
+    pub(crate) fn room_for_values(&self, name: &str) -> usize {
+        // Name and display name, and a message.
+        let others = size::bound(name).saturating_mul(2) + size::bound_of_message() + size::NODE_AROUND;
+        self.config.message_bytes_max.saturating_sub(others)
     }
 
     /// Creates the call's node, with its inputs, and a frame for it.

@@ -8,7 +8,14 @@ use argosy_api::{
     v1alpha1::{self as api, NodePhase, NodeType},
 };
 
-use crate::{Command, Workflow, frame::Body, nodes::set, prepare::Refusal, workflow::Stage};
+use crate::{
+    Command, Workflow,
+    frame::Body,
+    nodes::{set, set_text},
+    prepare::Refusal,
+    size,
+    workflow::Stage,
+};
 
 /// The age of an object, next to that of the one that was adopted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +127,9 @@ impl Workflow {
 
     /// Carries out what the spec asks for by now: a shutdown, or to go on.
     fn obey_spec(&mut self) {
+        if let Err(refusal) = self.check_restrictions() {
+            return self.reject(&refusal);
+        }
         if self.object.spec.shutdown != self.shutdown_done && !self.object.spec.shutdown.is_empty() {
             self.shutdown_done.clone_from(&self.object.spec.shutdown);
             self.on_shutdown();
@@ -161,13 +171,19 @@ impl Workflow {
             if node.r#type != NodeType::Suspend || node.phase.is_fulfilled() || edited == node {
                 continue;
             }
+            if let Some(problem) = self.outputs_problem(id, edited.outputs.as_deref()) {
+                self.end_suspend(id, NodePhase::Error, &problem);
+                continue;
+            }
             if age == Age::Older && !edited.phase.is_fulfilled() {
                 continue;
             }
             let (outputs, message, display) =
                 (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
             self.update_node(id, |n| {
-                set(&mut n.outputs, outputs) | set(&mut n.message, message) | set(&mut n.display_name, display)
+                set(&mut n.outputs, outputs)
+                    | set_text(&mut n.message, &size::cut(&message))
+                    | set_text(&mut n.display_name, &size::cut(&display))
             });
             if edited.phase.is_fulfilled() {
                 self.end_suspend(id, edited.phase, "");

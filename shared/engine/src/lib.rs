@@ -37,6 +37,7 @@ mod publish;
 mod references;
 mod retry;
 mod scope;
+mod size;
 mod steps;
 mod suspend;
 mod tagged;

@@ -178,7 +178,8 @@ impl Workflow {
     /// Asks for what is still unknown; true when there is nothing to wait for.
     pub(crate) fn look_up(&mut self) -> bool {
         let mut references = References::new(&self.object.metadata.namespace);
-        if self.object.status.stored_workflow_template_spec.is_none()
+        let is_stored = self.object.status.stored_workflow_template_spec.is_some();
+        if !(is_stored && self.config.restrictions.is_none())
             && let Some(reference) = &self.object.spec.workflow_template_ref
         {
             references.template_named(reference.cluster_scope, &reference.name);

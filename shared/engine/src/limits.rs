@@ -56,6 +56,7 @@ impl Workflow {
         if refills && !self.live(&boundary).is_some_and(|frame| self.boundary_has_room(frame)) {
             return;
         }
+        // Nothing is held back.
         let Some(queue) = self.held_by_boundary.get_mut(&boundary) else { return };
         let next = queue.pop_front();
         if queue.is_empty() {
@@ -92,6 +93,7 @@ impl Workflow {
         if counts.unsuccessful == 0 || counts.active_pods > 0 {
             return;
         }
+        // The boundary may have ended before the last of its nodes.
         let Some(frame) = self.live(boundary) else { return };
         if self.frame(frame).is_some_and(|owner| owner.template.fail_fast == Some(true)) {
             self.held_by_boundary.remove(boundary);

@@ -88,6 +88,16 @@ impl Workflow {
         if self.is_too_old(&entry, &memoize.max_age)? {
             return Ok(false);
         }
+        let room = self.room_for_values(&call.name).saturating_sub(crate::size::of(&template.inputs));
+        if let Some(outputs) = &entry.outputs
+            && !crate::size::outputs_fit(outputs, room)
+        {
+            return Err(format!(
+                "the outputs in cache '{}' take more than the {room} bytes that they may. {}",
+                status.cache_name,
+                crate::size::ADVICE
+            ));
+        }
         self.hit(call, template, status, entry);
         Ok(true)
     }
@@ -168,6 +178,7 @@ impl Workflow {
         if ended.template.memoize.is_none() || ended.call.attempt.is_some() {
             return;
         }
+        // One that failed, or that was in the cache already, is not kept.
         let Some((status, entry)) = self.node(&ended.call.id).and_then(remembered) else { return };
         self.memo.saved.insert((status.cache_name.clone(), status.key.clone()), entry.clone());
         self.save(&ended.call.id, &status, entry);

@@ -18,11 +18,13 @@ use serde_json::Value;
 use crate::{
     Command, Workflow,
     args::{input_variables, pod_variables},
+    bugs::bug,
     call::Call,
     frame::{Body, FrameId},
     library::{Compiled, Likeness},
     nodes::{self, set, set_text},
     pod::{self, Limit, PodInput, Shape},
+    size,
     timers::Timer,
     workflow::Work,
 };
@@ -41,7 +43,10 @@ impl Workflow {
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
-        let Some(begun) = self.frame_mut(frame) else { return Ok(()) };
+        let Some(begun) = self.frame_mut(frame) else {
+            bug!(self, &call.id, "a pod node that has just begun has no frame");
+            return Ok(());
+        };
         let node_id = begun.call.id.clone();
         if needs_no_inputs(&compiled.template) {
             begun.template = compiled.template.clone();
@@ -72,6 +77,7 @@ impl Workflow {
             pod_name: pod_name.clone(),
             limit: Limit::of(template, deadline, self.now),
             template: compiled.text_of(template),
+            bytes_max: self.config.message_bytes_max,
             scopes: &[],
         };
         let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
@@ -150,7 +156,9 @@ impl Workflow {
 
     /// A containerSet has a node per container, below the pod's.
     fn create_container_nodes(&mut self, frame: FrameId) {
-        let Some(frame) = self.frame(frame) else { return };
+        let Some(frame) = self.frame(frame) else {
+            return bug!(self, "", "a pod node that has just begun has no frame");
+        };
         let Some(set) = frame.template.container_set.clone() else { return };
         let (pod_id, pod_name) = (frame.call.id.clone(), frame.call.name.clone());
         let scope = frame.call.scope.clone();
@@ -195,12 +203,19 @@ impl Workflow {
         if let Some(state) = self.frame_mut(frame) {
             state.is_seen = true;
         }
-        let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else { return };
+        let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else {
+            return bug!(self, &pod.node_id, "a live node has no frame");
+        };
         if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.
             return;
         }
         let (phase, message, daemoned) = self.assess(pod, &template);
+        let too_large = self.outputs_problem(&id, pod.outputs.as_ref());
+        let (phase, message) = match &too_large {
+            Some(problem) if phase.is_fulfilled() => (NodePhase::Error, problem.clone()),
+            Some(_) | None => (phase, message),
+        };
         let now = Time::new(self.now);
         let mut resources = std::mem::take(&mut self.resources);
         let host = self.texts.shared(&pod.host_node_name);
@@ -223,7 +238,9 @@ impl Workflow {
             }
             if phase.is_fulfilled() {
                 changed |= set(&mut node.task_result_synced, Some(true)) | set(&mut node.daemoned, None);
-                changed |= set_outputs(&mut node.outputs, pod);
+                if too_large.is_none() {
+                    changed |= set_outputs(&mut node.outputs, pod);
+                }
                 if phase == NodePhase::Succeeded {
                     let progress = completed(&node.progress);
                     changed |= set(&mut node.progress, progress);
@@ -244,6 +261,19 @@ impl Workflow {
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
             self.work.push_back(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
         }
+    }
+
+    /// Why a node cannot have these outputs: it would not fit into a message of the bus.
+    pub(crate) fn outputs_problem(&self, id: &str, outputs: Option<&Outputs>) -> Option<String> {
+        let (outputs, node) = (outputs?, self.node(id)?);
+        let room = self.room_for_values(&node.name);
+        let inputs = node.inputs.as_ref().map_or(0, |inputs| size::of(inputs));
+        let room = room.saturating_sub(inputs);
+        if size::outputs_fit(outputs, room) {
+            return None;
+        }
+        let bytes = size::of(outputs);
+        Some(format!("the outputs take {bytes} bytes, of {room} at most. {}", size::ADVICE))
     }
 
     /// Phase, message and whether it is a daemon that is up.
@@ -267,7 +297,9 @@ impl Workflow {
         if template.container_set.is_none() {
             return;
         }
-        let Some(name) = self.node(&pod.node_id).map(|n| n.name.clone()) else { return };
+        let Some(name) = self.node(&pod.node_id).map(|n| n.name.clone()) else {
+            return bug!(self, &pod.node_id, "a live node is not in the status");
+        };
         for container in &pod.containers {
             let id = self.id_of(&format!("{name}.{}", container.name));
             let Some(node) = self.node(&id) else { continue };

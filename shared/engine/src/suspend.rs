@@ -25,8 +25,8 @@ impl Workflow {
             .filter(|p| p.value_from.as_ref().is_some_and(|from| from.supplied.is_some()))
             .cloned()
             .collect();
-        let frame = self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
-        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return Ok(()) };
+        self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
+        let node_id = call.id.clone();
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
             self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));
@@ -48,6 +48,7 @@ impl Workflow {
         if self.node(node_id).is_none_or(|n| n.r#type != NodeType::Suspend) {
             return;
         }
+        // It may have ended while the report of its timer was under way.
         let Some(frame) = self.live(node_id) else { return };
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);

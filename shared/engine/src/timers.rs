@@ -11,7 +11,7 @@ use argosy_api::{
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use crate::{Command, Workflow, frame::Body, nodes::set};
+use crate::{Command, Workflow, bugs::bug, frame::Body, nodes::set};
 
 /// The key of the timer for the workflow's deadline.
 const WORKFLOW_DEADLINE: &str = "workflow-deadline";
@@ -165,7 +165,9 @@ impl Workflow {
 
     /// Asks for the end of a node's pod.
     pub(crate) fn stop_pod(&mut self, node_id: &str) {
-        let Some(name) = self.pod_of(node_id) else { return };
+        let Some(name) = self.pod_of(node_id) else {
+            return bug!(self, node_id, "a pod is stopped of a node that is not in the status");
+        };
         self.commands.push(Command::Cluster { node_id: node_id.into(), command: ClusterCommand::StopPod { name } });
     }
 

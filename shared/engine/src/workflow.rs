@@ -270,6 +270,7 @@ impl Workflow {
     }
 
     fn take_commands(&mut self, sequence: u64) -> Vec<Command> {
+        self.check_fields();
         self.finish_status();
         let mut commands = std::mem::take(&mut self.commands);
         if let Some(changed) = self.take_delta(sequence) {
