@@ -79,7 +79,7 @@ impl Workflow {
     /// Makes the call, or holds it back while a limit is reached.
     pub(crate) fn call(&mut self, call: Arc<Call>) {
         if self.is_orphan(&call) {
-            return;
+            return self.drop_orphan(&call);
         }
         let known = self.node(&call.id).map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
@@ -98,8 +98,21 @@ impl Workflow {
         }
     }
 
+    /// The next attempt of a node whose boundary has ended is not made, and the node ends without it.
+    pub(crate) fn drop_orphan(&mut self, call: &Call) {
+        if let Parent::Attempt { frame } = call.parent
+            && let Some(id) = self.frame(frame).map(|retry| retry.call.id.clone())
+        {
+            self.mark(&id, NodePhase::Failed, Some("the node that this one belongs to has ended"));
+            self.end_frame(frame);
+        }
+    }
+
     /// The boundary that made the call has ended meanwhile.
     fn is_orphan(&self, call: &Call) -> bool {
+        if call.boundary.is_some_and(|boundary| self.frame(boundary).is_none()) {
+            return true;
+        }
         match &call.parent {
             Parent::Child { frame, child } | Parent::ChildHook { frame, child } => {
                 let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.get(*child));

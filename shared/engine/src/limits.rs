@@ -1,6 +1,6 @@
 //! Limits on what runs at a time, and what happens to calls that may not begin.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
@@ -96,7 +96,6 @@ impl Workflow {
         // The boundary may have ended before the last of its nodes.
         let Some(frame) = self.live(boundary) else { return };
         if self.frame(frame).is_some_and(|owner| owner.template.fail_fast == Some(true)) {
-            self.held_by_boundary.remove(boundary);
             self.fail_fast(frame);
         }
     }
@@ -163,11 +162,19 @@ impl Workflow {
         "locks (synchronization) are not supported by this version of Argosy; remove them, or run this workflow with Argo".to_owned()
     }
 
-    /// Drops everything that belongs to a boundary that has ended: frames of its children, calls that wait.
+    /// Drops the calls that wait in a boundary that has ended.
     pub(crate) fn close_boundary(&mut self, frame: FrameId) {
-        if let Some(id) = self.frame(frame).map(|f| f.call.id.clone()) {
-            self.held_by_boundary.remove(&id);
+        let id = self.frame(frame).map(|f| f.call.id.clone());
+        let mut dropped = id.and_then(|id| self.held_by_boundary.remove(&id)).unwrap_or_default();
+        let is_inside = |call: &Arc<Call>| call.boundary == Some(frame);
+        if self.held_by_workflow.iter().any(is_inside) {
+            let held = std::mem::take(&mut self.held_by_workflow);
+            let (inside, others): (VecDeque<_>, VecDeque<_>) = held.into_iter().partition(is_inside);
+            dropped.extend(inside);
+            self.held_by_workflow = others;
         }
-        self.held_by_workflow.retain(|call| call.boundary != Some(frame));
+        for call in dropped {
+            self.drop_orphan(&call);
+        }
     }
 }

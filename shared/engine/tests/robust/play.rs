@@ -101,6 +101,9 @@ impl Play {
     /// Steps an event, and carries out what comes of it.
     pub fn feed(&mut self, body: Observed) {
         self.sequence += 1;
+        if let Observed::TimerFired { key } = &body {
+            self.timers.remove(key);
+        }
         let event = Event { sequence: self.sequence, at: self.now, body };
         let commands = self.engine.step(event);
         self.carry_out(commands);
