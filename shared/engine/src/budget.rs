@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use argosy_api::v1alpha1::WorkflowPhase;
+use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
 
-use crate::{Command, Workflow, workflow::Stage};
+use crate::{Command, Workflow, size, workflow::Stage};
 
 /// What the event in hand has cost.
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ pub(crate) enum Exceeded {
     Nodes(usize),
     NodesPerEvent(usize),
     WorkPerEvent(usize),
+    ValuesBytes(usize),
 }
 
 impl fmt::Display for Exceeded {
@@ -35,6 +36,7 @@ impl fmt::Display for Exceeded {
             Self::Nodes(limit) => ("has more nodes than a workflow may have", limit, "nodesMax"),
             Self::NodesPerEvent(limit) => ("adds more nodes at once than it may", limit, "nodesPerEventMax"),
             Self::WorkPerEvent(limit) => ("causes more work at once than it may", limit, "workPerEventMax"),
+            Self::ValuesBytes(limit) => ("has more bytes of inputs and outputs than it may", limit, "valuesBytesMax"),
         };
         write!(
             f,
@@ -74,6 +76,25 @@ impl Workflow {
         };
         let exceeded = *self.budget.exceeded.get_or_insert(exceeded);
         Err(exceeded.to_string())
+    }
+
+    /// Counts bytes of inputs and outputs that a node is about to have.
+    ///
+    /// Errors: the limit that is exceeded, in words. The workflow ends before its next piece of work.
+    pub(crate) fn count_values(&mut self, bytes: usize) -> Result<(), String> {
+        self.values_bytes = self.values_bytes.saturating_add(bytes);
+        if self.values_bytes <= self.config.values_bytes_max {
+            return Ok(());
+        }
+        let exceeded = Exceeded::ValuesBytes(self.config.values_bytes_max);
+        Err(self.budget.exceeded.get_or_insert(exceeded).to_string())
+    }
+
+    /// Counts the values of a node that is there already.
+    pub(crate) fn recount_values(&mut self, node: &NodeStatus) {
+        let inputs = node.inputs.as_ref().map_or(0, |inputs| size::of_inputs(inputs));
+        let outputs = node.outputs.as_ref().map_or(0, |outputs| size::of_outputs(outputs));
+        self.values_bytes = self.values_bytes.saturating_add(inputs).saturating_add(outputs);
     }
 
     /// Counts a piece of work. False when the workflow has gone past one of its limits, and has ended.

@@ -132,7 +132,11 @@ impl Workflow {
 
     fn try_make(&mut self, call: &Arc<Call>) -> Result<(), String> {
         if call.depth > self.config.depth_max {
-            return Err("Maximum recursion depth exceeded. Templates that call themselves need a condition that ends the recursion".to_owned());
+            return Err(format!(
+                "Maximum recursion depth exceeded: {} calls below each other. Templates that call themselves need a condition that \
+                 ends the recursion; an operator can raise the limit with the engine's setting depthMax",
+                self.config.depth_max
+            ));
         }
         let (compiled, scope) = self.resolve_template(&call.step, &call.scope)?;
         let strategy = compiled.template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref());
@@ -163,7 +167,13 @@ impl Workflow {
     }
 
     /// Errors: inputs with which the node would not fit into a message.
-    fn check_inputs(&self, call: &Call, template: &Template) -> Result<(), String> {
+    fn check_inputs(&mut self, call: &Call, template: &Template) -> Result<(), String> {
+        if template.inputs.parameters.is_empty() && template.inputs.artifacts.is_empty() {
+            return Ok(());
+        }
+        if self.node(&call.id).is_none() {
+            self.count_values(size::of_inputs(&template.inputs))?;
+        }
         let limit = self.room_for_values(&call.name);
         if size::inputs_fit(&template.inputs, limit) {
             return Ok(());

@@ -23,6 +23,7 @@ use crate::{
     nodes::NewNode,
     publish::json,
     scope::LocalScope,
+    size,
     workflow::Work,
 };
 
@@ -52,6 +53,9 @@ impl Frame {
         }
     }
 }
+
+/// Items of a loop up to which its size is not looked at: no step is larger than an object of the API may be.
+const SMALL_LOOP: usize = 64;
 
 /// Bytes of the name of a step with its item. The node's name, its display name and its pod's annotation have it.
 const ITEM_NAME_BYTES_MAX: usize = 32 * 1024;
@@ -149,6 +153,7 @@ impl Workflow {
             None => Ok((false, vec![Item { name: name.clone(), step }])),
             Some(items) => {
                 self.check_nodes(before + items.len())?;
+                self.check_loop(&step, items.len())?;
                 let unrolled = expand::unroll(name, &step, &items)?;
                 match unrolled.iter().find(|item| item.name.len() > ITEM_NAME_BYTES_MAX) {
                     None => Ok((true, unrolled)),
@@ -160,6 +165,23 @@ impl Workflow {
                 }
             }
         }
+    }
+
+    /// Errors: the steps of a loop take more memory than they may, each with the step's arguments.
+    fn check_loop(&self, step: &WorkflowStep, items: usize) -> Result<(), String> {
+        if items < SMALL_LOOP {
+            return Ok(());
+        }
+        let one =
+            WorkflowStep { with_items: Vec::new(), with_param: String::new(), with_sequence: None, ..step.clone() };
+        let (bytes, limit) = (size::of(&one).saturating_mul(items), self.config.loop_bytes_max);
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(format!(
+            "the steps of this loop take {bytes} bytes, of {limit} at most: {items} items with all arguments. Pass large values \
+             as artifacts; an operator can raise the limit with the engine's setting loopBytesMax"
+        ))
     }
 
     /// Adds a child to a frame. `when` decides whether it is a skipped node, or a call, which is then to be made.

@@ -27,6 +27,12 @@ pub struct Config {
     /// Pieces of work (calls, starts and ends of nodes) that one event may cause. A workflow that causes more ends with
     /// Error. Default: 2,000,000, ten for each node that there may be.
     pub work_per_event_max: usize,
+    /// Bytes that the inputs and outputs of a workflow's nodes may take together, while it runs. A workflow that wants more
+    /// ends with Error. Default: 512 MiB, about 5 KB for each of 100,000 nodes.
+    pub values_bytes_max: usize,
+    /// Bytes of JSON that the steps of one loop may take together, before they run. A loop that wants more is an error of
+    /// its step. Default: 256 MiB.
+    pub loop_bytes_max: usize,
     /// Size at which a pod's manifest or a node cannot be sent over the bus, in bytes of JSON; its node ends with Error.
     /// Default: 960 KiB, that is the 1 MiB that NATS takes, less 64 KiB for the envelope.
     pub message_bytes_max: usize,
@@ -54,6 +60,8 @@ impl Default for Config {
             nodes_max: 200_000,
             nodes_per_event_max: 150_000,
             work_per_event_max: 2_000_000,
+            values_bytes_max: 512 * 1024 * 1024,
+            loop_bytes_max: 256 * 1024 * 1024,
             message_bytes_max: BUS_MESSAGE_BYTES - BUS_HEADROOM_BYTES,
             restrictions: None,
         }

@@ -98,6 +98,7 @@ impl Workflow {
                 crate::size::ADVICE
             ));
         }
+        self.count_values(entry.outputs.as_ref().map_or(0, crate::size::of_outputs))?;
         self.hit(call, template, status, entry);
         Ok(true)
     }

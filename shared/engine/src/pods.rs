@@ -211,10 +211,11 @@ impl Workflow {
             return;
         }
         let (phase, message, daemoned) = self.assess(pod, &template);
-        let too_large = self.outputs_problem(&id, pod.outputs.as_ref());
+        let outputs = pod.outputs.as_ref().filter(|_| phase.is_fulfilled());
+        let too_large = self.outputs_problem(&id, outputs);
         let (phase, message) = match &too_large {
-            Some(problem) if phase.is_fulfilled() => (NodePhase::Error, problem.clone()),
-            Some(_) | None => (phase, message),
+            Some(problem) => (NodePhase::Error, problem.clone()),
+            None => (phase, message),
         };
         let now = Time::new(self.now);
         let mut resources = std::mem::take(&mut self.resources);
@@ -263,17 +264,17 @@ impl Workflow {
         }
     }
 
-    /// Why a node cannot have these outputs: it would not fit into a message of the bus.
-    pub(crate) fn outputs_problem(&self, id: &str, outputs: Option<&Outputs>) -> Option<String> {
+    /// Why a node cannot have these outputs: it would not fit into a message of the bus, or they are too much for the
+    /// workflow. Counts them.
+    pub(crate) fn outputs_problem(&mut self, id: &str, outputs: Option<&Outputs>) -> Option<String> {
         let (outputs, node) = (outputs?, self.node(id)?);
         let room = self.room_for_values(&node.name);
-        let inputs = node.inputs.as_ref().map_or(0, |inputs| size::of(inputs));
-        let room = room.saturating_sub(inputs);
-        if size::outputs_fit(outputs, room) {
-            return None;
+        let room = room.saturating_sub(node.inputs.as_ref().map_or(0, size::of));
+        if !size::outputs_fit(outputs, room) {
+            let bytes = size::of(outputs);
+            return Some(format!("the outputs take {bytes} bytes, of {room} at most. {}", size::ADVICE));
         }
-        let bytes = size::of(outputs);
-        Some(format!("the outputs take {bytes} bytes, of {room} at most. {}", size::ADVICE))
+        self.count_values(size::of_outputs(outputs)).err()
     }
 
     /// Phase, message and whether it is a daemon that is up.

@@ -261,6 +261,7 @@ impl Workflow {
             self.count(node);
             self.note_id(&node.name, &node.id);
             self.recall_saved(node);
+            self.recount_values(node);
             if !node.children.is_empty() {
                 self.untold.insert(node.id.clone());
             }

@@ -60,6 +60,24 @@ pub(crate) fn outputs_fit(outputs: &Outputs, limit: usize) -> bool {
     fits(&outputs.parameters, &outputs.artifacts, outputs.result.as_deref(), limit) || of(outputs) <= limit
 }
 
+/// About the bytes that inputs take in memory: those of their texts.
+pub(crate) fn of_inputs(inputs: &Inputs) -> usize {
+    of_values(&inputs.parameters, &inputs.artifacts)
+}
+
+/// The same of outputs.
+pub(crate) fn of_outputs(outputs: &Outputs) -> usize {
+    of_values(&outputs.parameters, &outputs.artifacts) + outputs.result.as_ref().map_or(0, String::len)
+}
+
+fn of_values(parameters: &[Parameter], artifacts: &[Artifact]) -> usize {
+    let texts = |p: &Parameter| {
+        p.name.len() + p.value.as_deref().map_or(0, str::len) + p.default.as_deref().map_or(0, str::len)
+    };
+    let artifacts = if artifacts.is_empty() { 0 } else { of(&artifacts) };
+    parameters.iter().map(texts).sum::<usize>() + artifacts
+}
+
 fn fits(parameters: &[Parameter], artifacts: &[Artifact], result: Option<&str>, limit: usize) -> bool {
     let is_plain = |p: &Parameter| p.value_from.is_none() && p.r#enum.is_empty() && p.description.is_none();
     if !artifacts.is_empty() || !parameters.iter().all(is_plain) {

@@ -86,6 +86,8 @@ pub struct Workflow {
     pub(crate) behavior: u32,
     /// What the event in hand may still cost.
     pub(crate) budget: Budget,
+    /// About the bytes of the inputs and outputs of all nodes.
+    pub(crate) values_bytes: usize,
     pub(crate) bugs: Bugs,
 }
 
@@ -160,6 +162,7 @@ impl Workflow {
             timers: Timers::default(),
             behavior: Self::recorded_behavior(&object),
             budget: Budget::default(),
+            values_bytes: 0,
             bugs: Bugs::default(),
             object,
         };

@@ -209,3 +209,40 @@ fn every_node_that_is_published_fits_into_a_message() {
         }
     }
 }
+
+#[test]
+fn values_that_add_up_end_the_workflow_and_not_the_process() {
+    let value = "v".repeat(10_000);
+    let template =
+        json!({"name": "p", "inputs": {"parameters": [{"name": "p"}]}, "container": {"image": "i", "command": ["c"]}});
+    let arguments = |value: &str| json!({"parameters": [{"name": "p", "value": value}]});
+    let spec = |count: i32, given: &str| {
+        let step =
+            json!({"name": "l", "template": "p", "withSequence": {"count": count}, "arguments": arguments(given)});
+        json!({"entrypoint": "m", "arguments": {"parameters": [{"name": "g", "value": value}]},
+            "templates": [{"name": "m", "steps": [[step]]}, template]})
+    };
+    let config = Config { values_bytes_max: 1_000_000, loop_bytes_max: 3_000_000, ..Config::default() };
+    let given = format!("{}{{{{item}}}}", value);
+    for (count, given, expected, setting) in [
+        (50, given.as_str(), "Running", ""),
+        (200, "{{workflow.parameters.g}}", "Error", "valuesBytesMax"),
+        (400, given.as_str(), "Failed", "loopBytesMax"),
+    ] {
+        let play = Play::new(object(spec(count, given)), config.clone());
+        assert_eq!(play.phase(), expected, "{}", play.message());
+        assert!(play.message().contains(setting), "{}", play.message());
+    }
+}
+
+#[test]
+fn a_recursion_names_its_limit() {
+    let mut play = Play::of(json!({"entrypoint": "m", "templates": [
+        {"name": "m", "steps": [[{"name": "a", "template": "m"}]]},
+    ]}));
+    play.run();
+    assert_eq!(play.phase(), "Failed");
+    let nodes = &play.engine.object().status.nodes;
+    let told = nodes.unordered().find(|n| n.message.contains("Maximum recursion depth exceeded: 100")).expect("told");
+    assert!(told.message.contains("depthMax"), "{}", told.message);
+}
