@@ -268,9 +268,11 @@ impl Workflow {
     /// workflow. Counts them.
     pub(crate) fn outputs_problem(&mut self, id: &str, outputs: Option<&Outputs>) -> Option<String> {
         let (outputs, node) = (outputs?, self.node(id)?);
-        let room = self.room_for_values(&node.name);
-        let room = room.saturating_sub(node.inputs.as_ref().map_or(0, size::of));
-        if !size::outputs_fit(outputs, room) {
+        let whole = self.room_for_values(&node.name);
+        let inputs = node.inputs.as_deref();
+        let fits = size::outputs_fit_beside(outputs, inputs, whole);
+        let room = whole.saturating_sub(if fits { 0 } else { inputs.map_or(0, size::of) });
+        if !fits && !size::outputs_fit(outputs, room) {
             let bytes = size::of(outputs);
             return Some(format!("the outputs take {bytes} bytes, of {room} at most. {}", size::ADVICE));
         }

@@ -60,6 +60,13 @@ pub(crate) fn outputs_fit(outputs: &Outputs, limit: usize) -> bool {
     fits(&outputs.parameters, &outputs.artifacts, outputs.result.as_deref(), limit) || of(outputs) <= limit
 }
 
+/// Whether outputs are certainly smaller than `limit` together with inputs, told by a look at their texts.
+pub(crate) fn outputs_fit_beside(outputs: &Outputs, inputs: Option<&Inputs>, limit: usize) -> bool {
+    let half = limit / 2;
+    let inputs_fit = inputs.is_none_or(|inputs| fits(&inputs.parameters, &inputs.artifacts, None, half));
+    inputs_fit && fits(&outputs.parameters, &outputs.artifacts, outputs.result.as_deref(), half)
+}
+
 /// About the bytes that inputs take in memory: those of their texts.
 pub(crate) fn of_inputs(inputs: &Inputs) -> usize {
     of_values(&inputs.parameters, &inputs.artifacts)

@@ -84,7 +84,9 @@ impl Workflow {
 
     /// The node has ended, and its timer with it.
     pub(crate) fn disarm(&mut self, node_id: &str) {
-        if let Some((timer, _)) = self.timers.nodes.remove(node_id) {
+        if !self.timers.nodes.is_empty()
+            && let Some((timer, _)) = self.timers.nodes.remove(node_id)
+        {
             self.commands.push(Command::DisarmTimer { key: timer.key(node_id) });
         }
     }
