@@ -191,6 +191,19 @@ mod tests {
         (seen.len() as u64, seen.len() as u64)
     }
 
+    #[test]
+    fn circles_of_an_edited_status_come_to_an_end() {
+        let all: [&[&[&str]]; 3] = [&[&["1"], &["0"]], &[&["0"]], &[&["1", "2"], &["2", "0"], &["1", "0", "3"], &[]]];
+        for children in all {
+            let node = |(i, children): (usize, &&[&str])| {
+                let children = children.iter().map(|c| ArcStr::from(*c)).collect();
+                (i.to_string(), NodeStatus { id: arcstr::format!("{i}"), children, ..Default::default() })
+            };
+            let nodes: Nodes = children.iter().enumerate().map(node).collect();
+            assert_eq!(Below::new(&nodes, |_| (1, u64::MAX), |_| true).sums().len(), children.len());
+        }
+    }
+
     proptest! {
         #[test]
         fn sums_are_those_of_a_walk_from_each_node(
