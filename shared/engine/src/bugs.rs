@@ -69,3 +69,23 @@ macro_rules! count_down {
     };
 }
 pub(crate) use count_down;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Config;
+
+    #[test]
+    #[cfg_attr(debug_assertions, should_panic(expected = "node 'n': it is odd"))]
+    fn a_bug_stops_a_debug_build_and_is_kept_by_a_release_build() {
+        let mut workflow = Workflow::new(Arc::new(Config::default()), Default::default(), 0);
+        for _ in 0..KEPT_MAX + 6 {
+            bug!(workflow, "n", "it is {}", "odd");
+        }
+        let (kept, more) = workflow.take_bugs();
+        assert_eq!((kept.len(), more), (KEPT_MAX, 6));
+        assert_eq!(workflow.take_bugs(), (Vec::new(), 0));
+    }
+}
