@@ -79,7 +79,7 @@ async fn append(context: &Context, key: &PodKey, id: String, summary: PodSummary
     metrics::REPORTS.inc();
     let body = |pod: PodSummary| Observed::PodChanged { pod: Box::new(pod) };
     match context.host.report(&key.workflow, id.clone(), body(summary.clone())).await {
-        Err(argosy_bus::Error::TooLarge { .. }) => {
+        Err(error) if error.is_too_large() => {
             metrics::POISON.inc();
             tracing::error!(
                 workflow.uid = key.workflow.uid,

@@ -1,5 +1,6 @@
 //! One live workflow: the engine's state machine and its place in the log.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
 use argosy_bus::{Delivery, Message, Publish, Stream};
-use argosy_engine::{Event, Workflow};
+use argosy_engine::{Event, Wait, Workflow};
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -24,6 +26,8 @@ use crate::stamp::{Cause, Outgoing};
 const PURGE_EVERY: u64 = 128;
 /// Messages of the log read at once.
 pub(crate) const PAGE: usize = 512;
+/// A timer that is due is reported within this.
+const TIMER_LATE_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// A message of a newer schema is handed out again after this: a newer process may know it.
 const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
@@ -167,13 +171,19 @@ impl Actor for WorkflowActor {
 impl WorkflowActor {
     /// Puts the object in the place of a reference to it.
     ///
-    /// Errors: it cannot be read as a Workflow. Whoever builds the actor anew then says so in its status.
+    /// Errors: its nodes cannot be read. Whoever builds the actor anew then says so in its status.
     pub async fn resolve(&self, mut observed: ObservedMessage) -> Result<ObservedMessage, Failure> {
         if let Observed::WorkflowReferenced { status_edited, .. } = observed.body {
             observed.body = match api::get(&self.shard.context.client, &self.key).await? {
-                Some(object) => {
-                    Observed::WorkflowChanged { object: Box::new(api::read_workflow(object).await?), status_edited }
-                }
+                Some(object) => match api::read_workflow(object).await {
+                    Ok(workflow) => Observed::WorkflowChanged { object: Box::new(workflow), status_edited },
+                    // A mistake in an edit: the workflow goes on by what it was.
+                    Err(error @ api::Unreadable::Json(_)) => {
+                        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                        Observed::WorkflowUnreadable { error: format!("{error}{cause}") }
+                    }
+                    Err(error) => return Err(error.into()),
+                },
                 None => Observed::WorkflowDeleted,
             };
         }
@@ -207,9 +217,9 @@ impl WorkflowActor {
             at,
         };
         out.add(&cause, commands, &mut self.published);
+        self.tell_bugs();
         if self.workflow.is_completed() {
             out.timers.clear();
-            self.shard.timers.forget(&self.key);
         }
     }
 
@@ -236,8 +246,14 @@ impl WorkflowActor {
             Err(OutboxError::Refused(_)) if out.messages.len() > 1 => self.send_singly(out.messages).await?,
             Err(error) => return self.refused(&out.messages, error),
         }
+        for key in out.disarmed {
+            self.shard.timers.disarm(&self.key, key);
+        }
         for (key, due) in out.timers {
             self.shard.timers.arm(&self.key, key, due);
+        }
+        if self.workflow.is_completed() {
+            self.shard.timers.forget(&self.key);
         }
         for (key, id) in out.lookups {
             self.shard.lookups.look(self.key.clone(), id, key);
@@ -257,7 +273,7 @@ impl WorkflowActor {
     /// One message that the bus will never take must not stop the workflow's others.
     fn refused(&self, messages: &[Publish], error: OutboxError) -> Result<(), Failure> {
         match &error {
-            OutboxError::Refused(cause) if matches!(**cause, argosy_bus::Error::TooLarge { .. }) => {
+            OutboxError::Refused(cause) if cause.is_too_large() => {
                 metrics::POISON.inc();
                 let ids: Vec<_> = messages.iter().map(|message| message.id.as_str()).collect();
                 tracing::error!(
@@ -282,7 +298,49 @@ impl WorkflowActor {
     /// Looks for what the workflow waits for in vain. Whatever this finds is a bug.
     async fn check(&mut self) -> Result<(), Failure> {
         self.purge_written().await?;
+        for found in self.workflow.overlooked() {
+            self.found("engine", &format!("{found:?}"));
+        }
+        let now = self.shard.context.host.clock.now();
+        for wait in self.workflow.waits() {
+            if let Wait::Timer { key, due } = wait
+                && !self.shard.timers.is_armed(&self.key, &key)
+                // One that is due may be on its way through the log.
+                && (due > now || now.duration_since(due) > TIMER_LATE_MAX)
+            {
+                self.found("timer", &key);
+                self.shard.timers.arm(&self.key, key, due);
+            }
+        }
         self.confirm_pods(true).await
+    }
+
+    fn found(&self, what: &'static str, detail: &str) {
+        metrics::REMINDER_FOUND.with_label_values(&[what]).inc();
+        tracing::error!(
+            workflow.uid = self.key.uid,
+            workflow.name = self.key.name,
+            workflow.namespace = self.key.namespace,
+            what,
+            detail,
+            "a check found what should not be"
+        );
+    }
+
+    /// What the engine took to be impossible is told and counted.
+    pub fn tell_bugs(&mut self) {
+        let (bugs, more) = self.workflow.take_bugs();
+        metrics::BUGS.inc_by(bugs.len() as u64 + more);
+        for bug in bugs {
+            tracing::error!(
+                workflow.uid = self.key.uid,
+                workflow.name = self.key.name,
+                node.id = bug.node.as_str(),
+                site = bug.site,
+                detail = bug.detail,
+                "bug of the engine"
+            );
+        }
     }
 
     /// Asks after the pods that the workflow waits for. `is_check`: an answer that brings news was missed before, which
@@ -357,6 +415,7 @@ fn kind_of(body: &Observed) -> &'static str {
     match body {
         Observed::WorkflowChanged { .. } => "workflowChanged",
         Observed::WorkflowReferenced { .. } => "workflowReferenced",
+        Observed::WorkflowUnreadable { .. } => "workflowUnreadable",
         Observed::WorkflowDeleted => "workflowDeleted",
         Observed::PodChanged { .. } => "podChanged",
         Observed::PodRejected { .. } => "podRejected",

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use argosy_actor::{Backoff, Failure, Host, Owned};
-use argosy_bus::{Class, Error as BusError, Publish, Stream, subject};
+use argosy_bus::{Class, Error as BusError, Fence, Publish, Stream, subject};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics;
@@ -111,17 +111,21 @@ impl Task {
         if facts.is_empty() { Ok(()) } else { self.append_events(facts).await }
     }
 
-    /// Appends events behind a fence at the first of them; repeats of what is stored pass it.
-    async fn append_events(&mut self, mut events: Vec<Publish>) -> Result<(), Error> {
+    /// Appends events behind a fence: all of a batch are stored or none. Repeats of what is stored pass it.
+    async fn append_events(&mut self, events: Vec<Publish>) -> Result<(), Error> {
+        for batch in argosy_bus::batches(events) {
+            self.append_batch(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn append_batch(&mut self, batch: Vec<Publish>) -> Result<(), Error> {
         let mut backoff = Backoff::short();
         loop {
-            if let Some(first) = events.first_mut() {
-                *first = first.clone().expect(&self.filter, self.last);
-            }
-            match self.host.bus.publish_all(events.clone()).await {
+            let fence = Fence { filter: self.filter.clone(), last: self.last };
+            match self.host.bus.append(batch.clone(), fence.clone()).await {
                 Ok(acks) => {
-                    self.last =
-                        acks.iter().filter(|ack| !ack.duplicate).map(|ack| ack.sequence).fold(self.last, u64::max);
+                    self.last = fence.after(&acks).last;
                     return Ok(());
                 }
                 Err(error) if error.is_fenced() => {
@@ -136,7 +140,7 @@ impl Task {
                         "publish not answered, trying again"
                     );
                     backoff.wait().await;
-                    // Part of it may be stored: then the fence has moved by our own doing.
+                    // It may be stored: then the fence has moved by our own doing.
                     self.refresh().await?;
                 }
                 Err(error) => return Err(Error::Refused(Arc::new(error))),

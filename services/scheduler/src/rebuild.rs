@@ -45,6 +45,9 @@ pub(crate) async fn rebuild(
     let is_ending = !typed.spec.shutdown.is_empty();
     if is_ending && let Some(shutdown) = shutdown_at(shard, key, watermark.sequence).await? {
         typed.spec.shutdown = shutdown;
+        // Its spec is that of an earlier version now: the engine is to take the one that the log has from there on.
+        typed.metadata.generation = 0;
+        typed.metadata.resource_version.clear();
     }
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
@@ -118,6 +121,7 @@ async fn shutdown_at(shard: &Shard, key: &WorkflowKey, watermark: u64) -> Result
 fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
     let at = actor.shard.context.host.clock.now();
     let commands = actor.workflow.resume(at);
+    actor.tell_bugs();
     // Each owner asks anew: what its predecessor asked for may have got lost since.
     let id = format!("r{}.{}.{}", actor.shard.epoch, actor.last, at.as_second());
     let cause = Cause { workflow: &actor.key, shard: actor.shard.number, epoch: actor.shard.epoch, id, at };
@@ -144,6 +148,7 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, F
                 Observed::LookedUp { key, .. } => _ = out.lookups.remove(key),
                 Observed::WorkflowChanged { .. } => knows_object = true,
                 Observed::WorkflowReferenced { .. }
+                | Observed::WorkflowUnreadable { .. }
                 | Observed::WorkflowDeleted
                 | Observed::PodChanged { .. }
                 | Observed::PodRejected { .. }

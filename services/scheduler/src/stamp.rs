@@ -2,7 +2,7 @@
 //! what its message is about, not where it came in the step: an owner that has the state from the object may come upon the
 //! nodes in another order than one that has seen them come.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use argosy_actor::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use argosy_api::ArcStr;
@@ -22,6 +22,8 @@ pub(crate) struct Outgoing {
     pub messages: Vec<Publish>,
     /// Latest due of each key.
     pub timers: BTreeMap<String, Timestamp>,
+    /// Keys of timers that are not wanted any more.
+    pub disarmed: BTreeSet<String>,
     /// With the id of the answer.
     pub lookups: BTreeMap<LookupKey, String>,
 }
@@ -67,7 +69,12 @@ impl Outgoing {
                     self.messages.push(traced(Publish::new(Stream::Commands, subject.to_string(), id, payload)));
                 }
                 Command::ArmTimer { key, due } => {
+                    self.disarmed.remove(&key);
                     self.timers.insert(key, due);
+                }
+                Command::DisarmTimer { key } => {
+                    self.timers.remove(&key);
+                    self.disarmed.insert(key);
                 }
                 Command::Lookup(key) => {
                     self.lookups.insert(key, id);
@@ -86,7 +93,7 @@ impl Outgoing {
 fn name_of(command: &Command) -> String {
     match command {
         Command::Cluster { node_id, command } => format!("{}.{node_id}", command.kind()),
-        Command::ArmTimer { key, .. } => format!("timer.{key}"),
+        Command::ArmTimer { key, .. } | Command::DisarmTimer { key } => format!("timer.{key}"),
         // Its texts may be anybody's.
         Command::Lookup(key) => format!("lookup.{:016x}", digest::of_member("lookup", &json!(key))),
         Command::Publish(_) => "status".to_owned(),

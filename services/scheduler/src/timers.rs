@@ -42,6 +42,19 @@ impl Timers {
         self.changed.notify_one();
     }
 
+    /// Disarms a timer, if it is armed.
+    pub fn disarm(&self, workflow: &WorkflowKey, key: String) {
+        let mut armed = self.armed.lock();
+        if let Some(due) = armed.by_key.remove(&(workflow.clone(), key.clone())) {
+            armed.by_due.remove(&(due, workflow.clone(), key));
+        }
+    }
+
+    /// Whether the timer is armed.
+    pub fn is_armed(&self, workflow: &WorkflowKey, key: &str) -> bool {
+        self.armed.lock().by_key.contains_key(&(workflow.clone(), key.to_owned()))
+    }
+
     /// Disarms all timers of a workflow.
     pub fn forget(&self, workflow: &WorkflowKey) {
         let mut armed = self.armed.lock();

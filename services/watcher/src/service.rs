@@ -155,7 +155,7 @@ impl Service {
         for report in reports {
             match self.host.publish(vec![report]).await {
                 Ok(_) => {}
-                Err(error @ argosy_bus::Error::TooLarge { .. }) => {
+                Err(error) if error.is_too_large() => {
                     metrics::DROPPED.inc();
                     tracing::error!(error = &error as &dyn std::error::Error, "workflow is too large for the bus");
                 }

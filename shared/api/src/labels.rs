@@ -39,3 +39,5 @@ pub const WATERMARK: &str = "argosy.io/watermark";
 pub const QUARANTINED: &str = "argosy.io/quarantined";
 /// On workflows: why it was put out of service. Argosy's own.
 pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
+/// On workflows: the number of the last change of the engine's behaviour that they go by. Argosy's own.
+pub const BEHAVIOR: &str = "argosy.io/behavior";

@@ -5,13 +5,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowStep};
 
-use crate::{Workflow, frame::FrameId, steps::continues_on};
+use crate::{Workflow, bugs::bug, frame::FrameId, steps::continues_on};
 
 impl Workflow {
     /// The phase that follows from the targets. A task that did not run inherits from the branch it is on, where
     /// Failed and Error beat Succeeded. Source: Argo `assessDAGPhase`; inventory §8, row 4.
     pub(crate) fn assess_dag(&self, frame: FrameId) -> NodePhase {
-        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return NodePhase::Error };
+        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else {
+            bug!(self, "", "a DAG ends that has no frame");
+            return NodePhase::Error;
+        };
         let targets: Vec<(&WorkflowStep, ArcStr)> = dag
             .targets
             .iter()

@@ -63,8 +63,10 @@ impl Below {
             }
         }
         below.begins.push(place(below.children.len()));
+        let mut is_met = vec![false; count];
         for node in below.children_first() {
-            below.meet(node);
+            below.meet(node, &is_met);
+            is_met[node as usize] = true;
         }
         below
     }
@@ -101,8 +103,10 @@ impl Below {
         ordered
     }
 
-    fn meet(&mut self, node: Place) {
-        let mut children = self.children(node).iter().copied();
+    /// `is_met`: nodes that this was done for. A child that is not among them leads back up, as in a status that somebody
+    /// has edited; it does not count.
+    fn meet(&mut self, node: Place, is_met: &[bool]) {
+        let mut children = self.children(node).iter().copied().filter(|child| is_met[*child as usize]);
         let meets = match children.next() {
             Some(first) => children.try_fold(first, |a, b| self.first_common(a, b)).unwrap_or(NONE),
             None => NONE,
@@ -132,7 +136,7 @@ impl Below {
         let mut sum = if at == NONE { Sum::default() } else { self.sums[at as usize].unwrap_or_default() };
         for node in chain.into_iter().rev() {
             let between = self.between(node);
-            sum = (sum.0 + between.0, sum.1 + between.1);
+            sum = (sum.0.saturating_add(between.0), sum.1.saturating_add(between.1));
             self.sums[node as usize] = Some(sum);
         }
         sum
@@ -145,12 +149,12 @@ impl Below {
         if end != NONE {
             self.walked[end as usize] = self.walks;
         }
-        let mut sum = (0, 0);
+        let mut sum = Sum::default();
         let mut stack = vec![node];
         while let Some(node) = stack.pop() {
             if std::mem::replace(&mut self.walked[node as usize], self.walks) != self.walks {
                 let own = self.own[node as usize];
-                sum = (sum.0 + own.0, sum.1 + own.1);
+                sum = (sum.0.saturating_add(own.0), sum.1.saturating_add(own.1));
                 stack.extend_from_slice(self.children(node));
             }
         }
@@ -185,6 +189,19 @@ mod tests {
             }
         }
         (seen.len() as u64, seen.len() as u64)
+    }
+
+    #[test]
+    fn circles_of_an_edited_status_come_to_an_end() {
+        let all: [&[&[&str]]; 3] = [&[&["1"], &["0"]], &[&["0"]], &[&["1", "2"], &["2", "0"], &["1", "0", "3"], &[]]];
+        for children in all {
+            let node = |(i, children): (usize, &&[&str])| {
+                let children = children.iter().map(|c| ArcStr::from(*c)).collect();
+                (i.to_string(), NodeStatus { id: arcstr::format!("{i}"), children, ..Default::default() })
+            };
+            let nodes: Nodes = children.iter().enumerate().map(node).collect();
+            assert_eq!(Below::new(&nodes, |_| (1, u64::MAX), |_| true).sums().len(), children.len());
+        }
     }
 
     proptest! {

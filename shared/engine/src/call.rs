@@ -10,9 +10,11 @@ use argosy_api::{
 
 use crate::{
     Workflow,
+    bugs::bug,
     frame::{Body, Child, Frame, FrameId, Parent, Retry},
     library::TemplateScope,
     nodes::{set, set_text},
+    size,
     workflow::Work,
 };
 
@@ -66,13 +68,18 @@ impl Workflow {
     }
 
     pub(crate) fn boundary_id(&self, call: &Call) -> ArcStr {
-        call.boundary.and_then(|b| self.frame(b)).map(|f| f.call.id.clone()).unwrap_or_default()
+        let Some(boundary) = call.boundary else { return ArcStr::new() };
+        let Some(frame) = self.frame(boundary) else {
+            bug!(self, &call.id, "a node is created in a boundary that has ended");
+            return ArcStr::new();
+        };
+        frame.call.id.clone()
     }
 
     /// Makes the call, or holds it back while a limit is reached.
     pub(crate) fn call(&mut self, call: Arc<Call>) {
         if self.is_orphan(&call) {
-            return;
+            return self.drop_orphan(&call);
         }
         let known = self.node(&call.id).map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
@@ -91,11 +98,24 @@ impl Workflow {
         }
     }
 
+    /// The next attempt of a node whose boundary has ended is not made, and the node ends without it.
+    pub(crate) fn drop_orphan(&mut self, call: &Call) {
+        if let Parent::Attempt { frame } = call.parent
+            && let Some(id) = self.frame(frame).map(|retry| retry.call.id.clone())
+        {
+            self.mark(&id, NodePhase::Failed, Some("the node that this one belongs to has ended"));
+            self.end_frame(frame);
+        }
+    }
+
     /// The boundary that made the call has ended meanwhile.
     fn is_orphan(&self, call: &Call) -> bool {
+        if call.boundary.is_some_and(|boundary| self.frame(boundary).is_none()) {
+            return true;
+        }
         match &call.parent {
             Parent::Child { frame, child } | Parent::ChildHook { frame, child } => {
-                let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
+                let known = self.frame(*frame).and_then(Frame::children).and_then(|c| c.get(*child));
                 let is_same = |c: &Child| c.call.as_ref().is_some_and(|known| known.name == call.name);
                 !known.is_some_and(|c| matches!(call.parent, Parent::ChildHook { .. }) || is_same(c))
             }
@@ -112,12 +132,17 @@ impl Workflow {
 
     fn try_make(&mut self, call: &Arc<Call>) -> Result<(), String> {
         if call.depth > self.config.depth_max {
-            return Err("Maximum recursion depth exceeded. Templates that call themselves need a condition that ends the recursion".to_owned());
+            return Err(format!(
+                "Maximum recursion depth exceeded: {} calls below each other. Templates that call themselves need a condition that \
+                 ends the recursion; an operator can raise the limit with the engine's setting depthMax",
+                self.config.depth_max
+            ));
         }
         let (compiled, scope) = self.resolve_template(&call.step, &call.scope)?;
         let strategy = compiled.template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref());
         let retried = strategy.is_some() && call.attempt.is_none();
         let template = self.instantiate(call, &compiled, retried)?;
+        self.check_inputs(call, &template)?;
         if let Some(synchronization) = &template.synchronization
             && call.attempt.is_none()
         {
@@ -141,6 +166,29 @@ impl Workflow {
         }
     }
 
+    /// Errors: inputs with which the node would not fit into a message.
+    fn check_inputs(&mut self, call: &Call, template: &Template) -> Result<(), String> {
+        if template.inputs.parameters.is_empty() && template.inputs.artifacts.is_empty() {
+            return Ok(());
+        }
+        if self.node(&call.id).is_none() {
+            self.count_values(size::of_inputs(&template.inputs))?;
+        }
+        let limit = self.room_for_values(&call.name);
+        if size::inputs_fit(&template.inputs, limit) {
+            return Ok(());
+        }
+        let bytes = size::of(&template.inputs);
+        Err(format!("the inputs take {bytes} bytes, of {limit} at most. {}", size::ADVICE))
+    }
+
+    /// Bytes that inputs and outputs of a node may take, so that the node fits into a message of the bus.
+    pub(crate) fn room_for_values(&self, name: &str) -> usize {
+        // Name and display name, and a message.
+        let others = size::bound(name).saturating_mul(2) + size::bound_of_message() + size::NODE_AROUND;
+        self.config.message_bytes_max.saturating_sub(others)
+    }
+
     /// Creates the call's node, with its inputs, and a frame for it.
     pub(crate) fn begin(
         &mut self,
@@ -161,7 +209,7 @@ impl Workflow {
         self.note_miss(call, &template);
         let frame = FrameId::try_from(self.frames.len()).expect("no machine holds that many frames");
         self.set_live(&node_id, Some(frame));
-        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, body })));
+        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, is_seen: false, body })));
         frame
     }
 
@@ -175,6 +223,7 @@ impl Workflow {
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
         if let Some(ended) = self.frames.get_mut(frame as usize).and_then(Option::take) {
             self.set_live(&ended.call.id, None);
+            self.disarm(&ended.call.id);
             self.memorize(&ended);
             self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
         }

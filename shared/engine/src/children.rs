@@ -14,6 +14,7 @@ use argosy_template::{
 
 use crate::{
     Workflow,
+    bugs::bug,
     call::Call,
     expand::{self, Item},
     expressions,
@@ -22,6 +23,7 @@ use crate::{
     nodes::NewNode,
     publish::json,
     scope::LocalScope,
+    size,
     workflow::Work,
 };
 
@@ -51,6 +53,12 @@ impl Frame {
         }
     }
 }
+
+/// Items of a loop up to which its size is not looked at: no step is larger than an object of the API may be.
+const SMALL_LOOP: usize = 64;
+
+/// Bytes of the name of a step with its item. The node's name, its display name and its pod's annotation have it.
+const ITEM_NAME_BYTES_MAX: usize = 32 * 1024;
 
 /// Message of a loop without items.
 pub(crate) const EMPTY_LOOP: &str = "Skipped, empty params";
@@ -113,7 +121,9 @@ impl Workflow {
     /// An argument that is nothing but the output of a step that was skipped is left out where the called template
     /// has a default for it.
     fn use_defaults_for_absent(&self, frame: FrameId, step: &mut WorkflowStep) {
-        let Some(scope) = self.frame(frame).map(Frame::inner_scope) else { return };
+        let Some(scope) = self.frame(frame).map(Frame::inner_scope) else {
+            return bug!(self, "", "a step is resolved in a node that has no frame");
+        };
         let absent = |value: &str| {
             let name = value.trim().strip_prefix("{{").and_then(|v| v.strip_suffix("}}")).map(str::trim);
             name.is_some_and(|name| !name.starts_with('=') && self.is_absent(frame, name))
@@ -121,6 +131,7 @@ impl Workflow {
         if !step.arguments.parameters.iter().any(|p| p.value.as_deref().is_some_and(absent)) {
             return;
         }
+        // That there is no such template is told when it is called.
         let Ok(template) = self.peek_template(step, &scope) else { return };
         let defaulted = |name: &str| {
             template.inputs.parameters.iter().any(|i| i.name == name && (i.default.is_some() || i.value.is_some()))
@@ -129,11 +140,48 @@ impl Workflow {
     }
 
     /// The steps that a loop stands for; the step itself where there is none.
-    pub(crate) fn expand(&self, name: &ArcStr, step: Arc<WorkflowStep>) -> Result<(bool, Vec<Item>), String> {
+    ///
+    /// Errors: items that cannot be read, or more of them than the workflow may have nodes, `before` of which are about to
+    /// be added already.
+    pub(crate) fn expand(
+        &mut self,
+        name: &ArcStr,
+        step: Arc<WorkflowStep>,
+        before: usize,
+    ) -> Result<(bool, Vec<Item>), String> {
         match expand::items(&step)? {
             None => Ok((false, vec![Item { name: name.clone(), step }])),
-            Some(items) => Ok((true, expand::unroll(name, &step, &items)?)),
+            Some(items) => {
+                self.check_nodes(before + items.len())?;
+                self.check_loop(&step, items.len())?;
+                let unrolled = expand::unroll(name, &step, &items)?;
+                match unrolled.iter().find(|item| item.name.len() > ITEM_NAME_BYTES_MAX) {
+                    None => Ok((true, unrolled)),
+                    Some(item) => Err(format!(
+                        "an item of the loop is {} bytes long, of {ITEM_NAME_BYTES_MAX} at most: nodes are named by their items. \
+                         Pass large values as artifacts, and loop over their names",
+                        item.name.len()
+                    )),
+                }
+            }
         }
+    }
+
+    /// Errors: the steps of a loop take more memory than they may, each with the step's arguments.
+    fn check_loop(&self, step: &WorkflowStep, items: usize) -> Result<(), String> {
+        if items < SMALL_LOOP {
+            return Ok(());
+        }
+        let one =
+            WorkflowStep { with_items: Vec::new(), with_param: String::new(), with_sequence: None, ..step.clone() };
+        let (bytes, limit) = (size::of(&one).saturating_mul(items), self.config.loop_bytes_max);
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(format!(
+            "the steps of this loop take {bytes} bytes, of {limit} at most: {items} items with all arguments. Pass large values \
+             as artifacts; an operator can raise the limit with the engine's setting loopBytesMax"
+        ))
     }
 
     /// Adds a child to a frame. `when` decides whether it is a skipped node, or a call, which is then to be made.
@@ -179,7 +227,10 @@ impl Workflow {
     /// Adds a child to a frame; answers the call that it stands for.
     pub(crate) fn enlist(&mut self, frame: FrameId, item: Item, node_name: ArcStr, task: usize) -> Option<Arc<Call>> {
         let id = self.claim_id(&node_name);
-        let owner = self.frame(frame)?;
+        let Some(owner) = self.frame(frame) else {
+            bug!(self, &id, "a child is added to a node that has no frame");
+            return None;
+        };
         let call = Call {
             name: node_name,
             id,
@@ -187,7 +238,7 @@ impl Workflow {
             step: item.step,
             boundary: Some(frame),
             scope: owner.inner_scope(),
-            parent: Parent::Child { frame, child: owner.children().map_or(0, |c| c.list.len()) },
+            parent: Parent::Child { frame, child: owner.children().map_or(0, Children::next) },
             flag: NodeFlag::default(),
             on_exit: owner.call.on_exit,
             depth: owner.call.depth + 1,
@@ -196,8 +247,7 @@ impl Workflow {
         let call = Arc::new(call);
         let child = Child::new(call.clone(), task);
         if let Some(children) = self.frame_mut(frame).and_then(Frame::children_mut) {
-            children.list.push(child);
-            children.open += 1;
+            children.push(child);
         }
         Some(call)
     }
@@ -237,13 +287,13 @@ impl Workflow {
                 self.places_of(owner).collect()
             }
             Parent::ChildHook { frame, child } => {
-                let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.list.get(*child));
+                let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.get(*child));
                 let call = owner.and_then(|c| c.call.as_ref());
                 self.places_of(call.map(|call| &call.id)).collect()
             }
             Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
                 Some(Body::Steps(steps)) => self.places_of([&steps.group_id]).collect(),
-                Some(Body::Dag(dag)) => match dag.children.list.get(*child) {
+                Some(Body::Dag(dag)) => match dag.children.get(*child) {
                     Some(child) => self.task_parents(*frame, child.task),
                     None => Vec::new(),
                 },
@@ -259,19 +309,27 @@ impl Workflow {
             Parent::WorkflowHook(_) => self.workflow_hook_fulfilled(),
             Parent::Attempt { frame } => self.attempt_fulfilled(frame),
             Parent::Child { frame, child } => {
-                if let Some(child) = self.child_mut(frame, child) {
-                    child.fulfilled = true;
-                }
+                // The boundary may have ended meanwhile (`failFast`), or be at a later group of steps: then this is a daemon
+                // of an earlier one.
+                let Some(state) = self.child_mut(frame, child) else { return };
+                state.fulfilled = true;
                 if let Some(boundary) = self.frame(frame).map(|f| f.call.id.clone()) {
                     self.check_fail_fast(&boundary);
                 }
-                self.fire_hooks(frame, child);
-                self.settle(frame, child);
+                if self.frame(frame).is_some() {
+                    self.fire_hooks(frame, child);
+                    self.settle(frame, child);
+                }
             }
             Parent::ChildHook { frame, child } => {
-                if let Some(state) = self.child_mut(frame, child) {
-                    let hooks = state.hooks.get_or_insert_default();
-                    hooks.open = hooks.open.saturating_sub(1);
+                // As above.
+                let Some(state) = self.child_mut(frame, child) else { return };
+                let open = state.hooks.as_mut().and_then(|hooks| {
+                    hooks.open = hooks.open.checked_sub(1)?;
+                    Some(hooks.open)
+                });
+                if open.is_none() {
+                    bug!(self, "", "a hook ends of a child that has none open");
                 }
                 self.settle(frame, child);
             }
@@ -285,21 +343,27 @@ impl Workflow {
     }
 
     fn child_mut(&mut self, frame: FrameId, child: usize) -> Option<&mut Child> {
-        self.frame_mut(frame)?.children_mut()?.list.get_mut(child)
+        self.frame_mut(frame)?.children_mut()?.get_mut(child)
     }
 
     /// Counts a child off once it and its hooks are done.
     fn settle(&mut self, frame: FrameId, child: usize) {
-        let Some(state) = self.child_mut(frame, child) else { return };
+        let Some(state) = self.child_mut(frame, child) else {
+            return bug!(self, "", "a child settles that is not there");
+        };
         if !state.fulfilled || state.hooks.as_ref().is_some_and(|hooks| hooks.open > 0) || state.settled {
             return;
         }
         state.settled = true;
         let task = state.task;
-        let Some(owner) = self.frame_mut(frame) else { return };
-        if let Some(children) = owner.children_mut() {
-            children.open = children.open.saturating_sub(1);
+        let open = self.frame_mut(frame).and_then(Frame::children_mut).and_then(|children| {
+            children.open = children.open.checked_sub(1)?;
+            Some(children.open)
+        });
+        if open.is_none() {
+            bug!(self, "", "a child settles in a node that has none open");
         }
+        let Some(owner) = self.frame(frame) else { return };
         match &owner.body {
             Body::Steps(steps) if steps.children.open == 0 && !steps.starting => self.finish_group(frame),
             Body::Dag(_) => {
@@ -312,7 +376,8 @@ impl Workflow {
 
     /// Nothing comes of a child any more that is fulfilled, as a daemon that is up is not.
     fn release_call(&mut self, frame: FrameId, child: usize) {
-        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child));
+        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.get(child));
+        // It has been released before.
         let Some(call) = state.and_then(|state| state.call.as_ref()) else { return };
         if self.phase_of(&call.id).is_fulfilled()
             && let Some(state) = self.child_mut(frame, child)
@@ -323,14 +388,17 @@ impl Workflow {
 
     /// Begins the hooks of a child whose time has come: each at most once.
     fn fire_hooks(&mut self, frame: FrameId, child: usize) {
-        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.list.get(child));
+        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.get(child));
+        // The boundary may have ended, or the child have settled for good: nothing begins any more.
         let Some(call) = state.and_then(|state| state.call.as_ref()) else { return };
         if call.step.hooks.is_empty() && call.step.on_exit.is_empty() {
             return;
         }
         let call = call.clone();
         let (step, node_name) = (&call.step, &call.name);
-        let Some(phase) = self.node(&call.id).map(|n| n.phase) else { return };
+        let Some(phase) = self.node(&call.id).map(|n| n.phase) else {
+            return bug!(self, &call.id, "a child changed that has no node");
+        };
         if phase.is_completed() {
             let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(step));
             if let Some(hook) = exit {
@@ -371,7 +439,9 @@ impl Workflow {
         let step = Arc::new(step);
         let resolved = self.resolve_references(frame, &step);
         let id = self.claim_id(&name);
-        let Some(owner) = self.frame(frame) else { return };
+        let Some(owner) = self.frame(frame) else {
+            return bug!(self, &id, "a hook begins in a node that has no frame");
+        };
         let call = Call {
             id,
             name,

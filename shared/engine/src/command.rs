@@ -27,6 +27,9 @@ pub enum Command {
     Cluster { node_id: ArcStr, command: ClusterCommand },
     /// Report [`Observed::TimerFired`] with this key once `due` has come. Arming a key again moves it.
     ArmTimer { key: String, due: Timestamp },
+    /// The timer by this key is not wanted any more: what it was for has ended. Not uttered at the end of the workflow, with
+    /// which all of its timers go (see `Workflow::is_completed`).
+    DisarmTimer { key: String },
     /// Answer with [`Observed::LookedUp`].
     Lookup(Lookup),
     /// For EVENTS. At most one per step, and the last of its commands. The shell cuts it to size and sets `last`.

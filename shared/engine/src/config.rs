@@ -2,6 +2,11 @@
 
 use argosy_api::v1alpha1::WorkflowSpec;
 
+/// Largest message of the bus, in bytes: the default of NATS.
+const BUS_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Room that is left in a message for its envelope and headers, in bytes.
+const BUS_HEADROOM_BYTES: usize = 64 * 1024;
+
 /// Settings of the engine; the same for all workflows of an installation.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,6 +18,36 @@ pub struct Config {
     pub artifact_repository: Option<argosy_api::v1alpha1::ArtifactRepository>,
     /// Depth of template calls at which a workflow is taken to recurse for ever. Source: Argo, 100.
     pub depth_max: usize,
+    /// Nodes that a workflow may have, those included that wait for their turn. A workflow that wants more ends with Error.
+    /// Default: 200,000, twice of what is supported. Each costs about 1 to 4 KB of memory while the workflow runs.
+    pub nodes_max: usize,
+    /// Nodes that a workflow may add because of one event. A workflow that wants more ends with Error, without those nodes.
+    /// Default: 150,000, more than a loop over all the nodes that are supported.
+    pub nodes_per_event_max: usize,
+    /// Pieces of work (calls, starts and ends of nodes) that one event may cause. A workflow that causes more ends with
+    /// Error. Default: 2,000,000, ten for each node that there may be.
+    pub work_per_event_max: usize,
+    /// Bytes that the inputs and outputs of a workflow's nodes may take together, while it runs. A workflow that wants more
+    /// ends with Error. Default: 512 MiB, about 5 KB for each of 100,000 nodes.
+    pub values_bytes_max: usize,
+    /// Bytes of JSON that the steps of one loop may take together, before they run. A loop that wants more is an error of
+    /// its step. Default: 256 MiB.
+    pub loop_bytes_max: usize,
+    /// Size at which a pod's manifest or a node cannot be sent over the bus, in bytes of JSON; its node ends with Error.
+    /// Default: 960 KiB, that is the 1 MiB that NATS takes, less 64 KiB for the envelope.
+    pub message_bytes_max: usize,
+    /// What users may write beside a reference to a template. Source: Argo ConfigMap key
+    /// `workflowRestrictions.templateReferencing`. Default: none.
+    pub restrictions: Option<TemplateReferencing>,
+}
+
+/// Workflows only come from templates. Source: Argo docs/workflow-restrictions.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateReferencing {
+    /// A workflow must have a `workflowTemplateRef`, and beside it only what does not change what its pods are.
+    Strict,
+    /// The same, and what the workflow runs by must stay what its template says.
+    Secure,
 }
 
 impl Default for Config {
@@ -22,6 +57,13 @@ impl Default for Config {
             workflow_defaults: None,
             artifact_repository: None,
             depth_max: 100,
+            nodes_max: 200_000,
+            nodes_per_event_max: 150_000,
+            work_per_event_max: 2_000_000,
+            values_bytes_max: 512 * 1024 * 1024,
+            loop_bytes_max: 256 * 1024 * 1024,
+            message_bytes_max: BUS_MESSAGE_BYTES - BUS_HEADROOM_BYTES,
+            restrictions: None,
         }
     }
 }

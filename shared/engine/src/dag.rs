@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::{
     Workflow,
+    bugs::bug,
     call::Call,
     children::EMPTY_LOOP,
     depends::{Condition, Depends, TaskResult},
@@ -16,6 +17,7 @@ use crate::{
     library::TemplateScope,
     nodes::{NewNode, set_text},
     outputs::results_wanted,
+    size,
     workflow::Work,
 };
 
@@ -126,6 +128,17 @@ impl Dag {
         })
     }
 
+    /// Tasks that have not begun, although nothing that they depend on is left.
+    pub fn overlooked_tasks(&self) -> impl Iterator<Item = ArcStr> {
+        let is_ready = |task: &&Task| task.state == State::Waiting && task.waits_for == 0;
+        self.tasks.iter().filter(is_ready).map(|task| task.name.clone())
+    }
+
+    /// No task is open: the DAG should have ended.
+    pub fn is_over(&self) -> bool {
+        self.open == 0
+    }
+
     /// Tasks that the targets need, themselves included.
     fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.tasks.len()];
@@ -207,8 +220,15 @@ impl Workflow {
                 task.state = State::Settled;
             }
         }
+        if ready.is_empty() && !dag.tasks.is_empty() {
+            return Err("the tasks of the dag wait for each other".to_owned());
+        }
         dag.open = ready.len();
         let frame = self.begin(call, NodeType::Dag, NodePhase::Running, template, Body::Dag(Box::new(dag)));
+        if ready.is_empty() {
+            // A DAG without tasks has nothing to wait for, and succeeds, as in Argo.
+            self.finish_dag(frame);
+        }
         self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
         Ok(())
     }
@@ -228,7 +248,11 @@ impl Workflow {
     }
 
     fn task_name(&self, frame: FrameId, name: &str) -> ArcStr {
-        self.frame(frame).map(|f| arcstr::format!("{}.{name}", f.call.name)).unwrap_or_default()
+        let Some(owner) = self.frame(frame) else {
+            bug!(self, "", "task '{name}' is named of a node that has no frame");
+            return ArcStr::new();
+        };
+        arcstr::format!("{}.{name}", owner.call.name)
     }
 
     /// Node id of a task of the frame.
@@ -242,6 +266,7 @@ impl Workflow {
 
     /// All that the task depends on has settled: it runs, or is omitted.
     pub(crate) fn start_task(&mut self, frame: FrameId, task: usize) {
+        // The node may have ended in the same step (`failFast`).
         let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) else { return };
         if state.state != State::Waiting {
             return;
@@ -260,7 +285,8 @@ impl Workflow {
         if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
             return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
         }
-        let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(&task_name, resolved));
+        let resolved = self.resolve_references(frame, &step);
+        let expanded = resolved.and_then(|resolved| self.expand(&task_name, resolved, 0));
         match expanded {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
             Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),
@@ -287,21 +313,27 @@ impl Workflow {
     fn begin_group(&mut self, frame: FrameId, task: usize, item: Item, name: &ArcStr) -> Option<usize> {
         self.create_task_node(frame, task, name, NodeType::TaskGroup, NodePhase::Running, "");
         let call = self.enlist(frame, item, name.clone(), task)?;
-        let Parent::Child { child, .. } = call.parent else { return None };
+        let Parent::Child { child, .. } = call.parent else {
+            bug!(self, &call.id, "the group of a loop is no child");
+            return None;
+        };
         self.work.push_back(Work::Changed(call.parent.clone()));
         Some(child)
     }
 
     /// True for an item of a loop: only its exit hook is its own, the others are the loop's.
     pub(crate) fn is_item_of_task(&self, frame: FrameId, child: usize) -> bool {
+        // In Steps there are no groups of items.
         let Some(dag) = self.dag(frame) else { return false };
-        let task = dag.children.list.get(child).and_then(|c| dag.tasks.get(c.task));
+        let task = dag.children.get(child).and_then(|c| dag.tasks.get(c.task));
         task.and_then(|t| t.group).is_some_and(|group| group != child)
     }
 
     fn task_may_run(&self, frame: FrameId, task: usize) -> bool {
-        let Some(dag) = self.dag(frame) else { return false };
-        let Some(task) = dag.tasks.get(task) else { return false };
+        let Some((dag, task)) = self.dag(frame).and_then(|dag| Some((dag, dag.tasks.get(task)?))) else {
+            bug!(self, "", "task {task} begins in a node that has no such task");
+            return false;
+        };
         let result = |index: usize| {
             let dependency = &dag.tasks[task.dependencies[index]];
             let node = || self.node(&dependency.node_id).map(|node| self.task_result(node, dag.about_items));
@@ -347,7 +379,9 @@ impl Workflow {
         if self.node(&id).is_some() {
             return;
         }
-        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return };
+        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else {
+            return bug!(self, &id, "a task's node is created in a node that has no frame");
+        };
         let (boundary, scope) = (owner.call.id.clone(), dag.scope.clone());
         let (task_name, step) = (dag.tasks[task].name.clone(), dag.tasks[task].step.clone());
         let parents = self.task_parents(frame, task);
@@ -372,8 +406,12 @@ impl Workflow {
     /// The places of what a task's node hangs below: its group, the ends of what it depends on, or the DAG itself. May have
     /// one twice.
     pub(crate) fn task_parents(&self, frame: FrameId, task: usize) -> Vec<usize> {
-        let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else { return Vec::new() };
-        let Some(task) = dag.tasks.get(task) else { return Vec::new() };
+        let found =
+            self.frame(frame).zip(self.dag(frame)).and_then(|(owner, dag)| Some((owner, dag, dag.tasks.get(task)?)));
+        let Some((owner, dag, task)) = found else {
+            bug!(self, "", "task {task} hangs below a node that has no such task");
+            return Vec::new();
+        };
         if task.group.is_some() {
             return self.places_of([&self.task_id(frame, &task.name)]).collect();
         }
@@ -386,19 +424,24 @@ impl Workflow {
 
     /// An item of the task, or the task itself, has settled.
     pub(crate) fn task_child_settled(&mut self, frame: FrameId, task: usize, child: usize) {
-        let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) else { return };
+        let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) else {
+            return bug!(self, "", "a child of task {task} settles, which is not there");
+        };
         if state.state != State::Begun {
             return;
         }
         if state.group == Some(child) {
             return self.task_settled(frame, task);
         }
-        state.items_open = state.items_open.saturating_sub(1);
-        if state.items_open > 0 {
-            return;
+        let open = state.items_open.checked_sub(1);
+        state.items_open = open.unwrap_or_default();
+        let (name, group) = (state.name.clone(), state.group);
+        match open {
+            None => return bug!(self, "", "a child of task '{name}' settles, which has none open"),
+            Some(0) => {}
+            Some(_) => return,
         }
-        if let Some(child) = state.group {
-            let name = state.name.clone();
+        if let Some(child) = group {
             let id = self.task_id(frame, &name);
             let children = self.node(&id).map(|n| n.children.as_slice()).unwrap_or_default();
             let hooked = |n: &NodeStatus| n.node_flag.as_ref().is_some_and(|f| f.hooked);
@@ -411,18 +454,22 @@ impl Workflow {
     }
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
-        let Some(dag) = self.dag(frame) else { return };
+        let Some(dag) = self.dag(frame) else { return bug!(self, "", "a task settles in a node that has no frame") };
         let place = self.place_of(&dag.tasks[task].node_id);
         let node = place.and_then(|place| self.object.status.nodes.at(place)).filter(|node| node.phase.is_fulfilled());
         let result = node.map(|node| self.task_result(node, dag.about_items));
-        let Some(dag) = self.dag_mut(frame) else { return };
+        let Some(dag) = self.dag_mut(frame) else {
+            return bug!(self, "", "a task settles in a node that has no frame");
+        };
         dag.tasks[task].place = place.and_then(|place| u32::try_from(place).ok());
         dag.tasks[task].result = result;
         dag.tasks[task].state = State::Settled;
+        let mut is_sound = dag.open > 0;
         dag.open = dag.open.saturating_sub(1);
         let mut ready = Vec::new();
         for dependent in std::mem::take(&mut dag.tasks[task].dependents) {
             let waiting = &mut dag.tasks[dependent];
+            is_sound &= waiting.waits_for > 0;
             waiting.waits_for = waiting.waits_for.saturating_sub(1);
             if waiting.waits_for == 0 && waiting.state == State::Waiting {
                 ready.push(dependent);
@@ -430,6 +477,9 @@ impl Workflow {
         }
         dag.open += ready.len();
         let over = dag.open == 0;
+        if !is_sound {
+            bug!(self, "", "task {task} settled twice, or had not begun");
+        }
         self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
         if over {
             self.finish_dag(frame);
@@ -443,7 +493,7 @@ impl Workflow {
         {
             return self.end_composite(frame, NodePhase::Error, &message, Vec::new());
         }
-        let Some(dag) = self.dag(frame) else { return };
+        let Some(dag) = self.dag(frame) else { return bug!(self, "", "a DAG ends that has no frame") };
         let targets: Vec<ArcStr> = dag.targets.iter().map(|t| self.task_id(frame, &dag.tasks[*t].name)).collect();
         let outbound = self.ids_at(&self.outbound(self.places_of(&targets)));
         self.end_composite(frame, phase, "", outbound);
@@ -451,16 +501,18 @@ impl Workflow {
 
     /// A task could not be begun: its node says why.
     pub(crate) fn child_errored(&mut self, frame: FrameId, child: usize, message: &str) {
-        let Some(owner) = self.frame(frame) else { return };
-        let Some(state) = owner.children().and_then(|c| c.list.get(child)) else { return };
-        let Some((id, name)) = state.call.as_ref().map(|call| (call.id.clone(), call.name.clone())) else { return };
+        let found = self.frame(frame).and_then(|owner| Some((owner, owner.children()?.get(child)?.call.as_ref()?)));
+        let Some((owner, call)) = found else {
+            return bug!(self, "", "a child could not begin that is not there: {message}");
+        };
+        let (id, name) = (call.id.clone(), call.name.clone());
         match &owner.body {
             Body::Steps(_) => {
                 self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}"))
             }
             Body::Dag(_) => {
                 let message = format!("task '{name}' errored: {message}");
-                self.update_node(&id, |n| set_text(&mut n.message, &message));
+                self.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
                 self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}

@@ -1,16 +1,57 @@
 //! Edits of the object by others: its creation, shutdown, suspend and resume, nodes set by hand, a retry.
 
+use std::collections::BTreeMap;
+
 use arcstr::ArcStr;
 use argosy_api::{
     message::ClusterCommand,
     v1alpha1::{self as api, NodePhase, NodeType},
 };
 
-use crate::{Command, Workflow, frame::Body, nodes::set, workflow::Stage};
+use crate::{
+    Command, Workflow,
+    frame::Body,
+    nodes::{set, set_text},
+    prepare::Refusal,
+    size,
+    workflow::Stage,
+};
+
+/// The age of an object, next to that of the one that was adopted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    Older,
+    /// The very same version.
+    Same,
+    /// Also when no version tells.
+    Newer,
+}
+
+impl Age {
+    /// By `metadata.generation`, which grows with each change of the spec. Where it says nothing (one of the two has none,
+    /// or both have the same, as it is when only metadata changed) by the resource version: Kubernetes promises that those
+    /// of one kind can be compared as integers where they are decimal, and etcd's revisions, which they are, always could.
+    /// Versions that are no numbers do not tell.
+    fn of(object: &api::ObjectMeta, adopted: &api::ObjectMeta) -> Self {
+        let (is, was) = (object.generation, adopted.generation);
+        if is != 0 && was != 0 && is != was {
+            return if is < was { Self::Older } else { Self::Newer };
+        }
+        let number = |meta: &api::ObjectMeta| meta.resource_version.parse::<u64>().ok();
+        match number(object).zip(number(adopted)) {
+            Some((is, was)) if is < was => Self::Older,
+            Some((is, was)) if is == was => Self::Same,
+            Some(_) | None => Self::Newer,
+        }
+    }
+}
 
 impl Workflow {
     pub(crate) fn on_object(&mut self, object: api::Workflow, status_edited: bool) {
+        let age = Age::of(&object.metadata, &self.object.metadata);
         match self.stage {
+            // Nothing of the log is in the state yet: it begins with what the log says, even where the object that the state
+            // was built from has been edited since. That edit has its own place in the log.
             Stage::New => {
                 if !status_edited {
                     let status = std::mem::take(&mut self.object.status);
@@ -21,14 +62,29 @@ impl Workflow {
                 }
                 self.prepare();
             }
-            Stage::Done if status_edited && !object.status.phase.is_completed() => self.restart(object),
+            Stage::Done if age == Age::Newer && status_edited && !object.status.phase.is_completed() => {
+                self.restart(object);
+            }
+            Stage::Done if age == Age::Older => {}
             Stage::Done => self.adopt_metadata(object),
             Stage::Preparing | Stage::Held | Stage::Running | Stage::Exiting => {
                 if status_edited {
-                    self.adopt_nodes(&object);
+                    self.adopt_nodes(&object, age);
                 }
-                self.adopt_spec(object);
+                if age != Age::Older {
+                    self.adopt_spec(object);
+                }
+                self.obey_spec();
             }
+        }
+    }
+
+    /// The object cannot be read as it is now. What has begun goes on by what the object said before; what has not cannot.
+    pub(crate) fn on_unreadable(&mut self, error: &str) {
+        match self.stage {
+            Stage::New => self.reject(&Refusal::error(format!("cannot read the workflow: {error}"))),
+            Stage::Preparing | Stage::Held | Stage::Running | Stage::Exiting => self.set_spec_error(Some(error)),
+            Stage::Done => {}
         }
     }
 
@@ -39,8 +95,10 @@ impl Workflow {
     /// `argo retry`: the same object, with nodes taken away and phases set back.
     fn restart(&mut self, object: api::Workflow) {
         let (config, watermark, now) = (self.config.clone(), self.watermark, self.now);
-        *self = Self::new(config, object, watermark);
+        let bugs = std::mem::take(&mut self.bugs);
+        *self = Self { bugs, ..Self::new(config, object, watermark) };
         self.set_now(now);
+        self.open_budget(true);
         self.rebuilding = true;
         self.prepare();
     }
@@ -50,6 +108,7 @@ impl Workflow {
         let object_stored = object.status.stored_workflow_template_spec.clone();
         let before = std::mem::replace(&mut self.object.spec, object.spec);
         self.adopt_labels(object.metadata);
+        self.set_spec_error(None);
         let spec = &self.object.spec;
         if spec.parallelism != before.parallelism {
             let parallelism = spec.parallelism;
@@ -59,16 +118,21 @@ impl Workflow {
         if self.object.spec.active_deadline_seconds != before.active_deadline_seconds {
             let secs = self.object.spec.active_deadline_seconds;
             std::sync::Arc::make_mut(&mut self.spec).active_deadline_seconds = secs;
-            if let Some(due) = self.deadline() {
-                self.commands.push(Command::ArmTimer { key: crate::timers::WORKFLOW_DEADLINE.to_owned(), due });
-            }
+            self.arm_workflow_deadline();
+        }
+        if let Some(stored) = object_stored {
+            self.adopt_stored_spec(stored);
+        }
+    }
+
+    /// Carries out what the spec asks for by now: a shutdown, or to go on.
+    fn obey_spec(&mut self) {
+        if let Err(refusal) = self.check_restrictions() {
+            return self.reject(&refusal);
         }
         if self.object.spec.shutdown != self.shutdown_done && !self.object.spec.shutdown.is_empty() {
             self.shutdown_done.clone_from(&self.object.spec.shutdown);
             self.on_shutdown();
-        }
-        if let Some(stored) = object_stored {
-            self.object.status.stored_workflow_template_spec = Some(stored);
         }
         if !self.is_suspended() {
             if self.stage == Stage::Held {
@@ -78,25 +142,48 @@ impl Workflow {
         }
     }
 
+    /// Only that its `suspend` was lifted or set, where users may not change what comes from a template.
+    fn adopt_stored_spec(&mut self, stored: api::WorkflowSpec) {
+        match &mut self.object.status.stored_workflow_template_spec {
+            Some(ours) if self.config.restrictions.is_some() => ours.suspend = stored.suspend,
+            None if self.config.restrictions.is_some() => {}
+            ours => *ours = Some(stored),
+        }
+    }
+
     fn adopt_labels(&mut self, metadata: api::ObjectMeta) {
-        let ours = [argosy_api::labels::PHASE, argosy_api::labels::COMPLETED];
-        let kept: Vec<_> =
-            ours.iter().filter_map(|k| Some(((*k).to_owned(), self.object.metadata.labels.get(*k)?.clone()))).collect();
-        self.object.metadata = metadata;
-        self.object.metadata.labels.extend(kept);
+        use argosy_api::labels;
+        let before = std::mem::replace(&mut self.object.metadata, metadata);
+        let kept = |ours: [&str; 2], of: &BTreeMap<String, String>| -> Vec<(String, String)> {
+            ours.iter().filter_map(|key| Some(((*key).to_owned(), of.get(*key)?.clone()))).collect()
+        };
+        // An edit may be of an object to which these had not been written yet.
+        self.object.metadata.labels.extend(kept([labels::PHASE, labels::COMPLETED], &before.labels));
+        let annotations = kept([labels::POD_NAME_FORMAT, labels::BEHAVIOR], &before.annotations);
+        self.object.metadata.annotations.extend(annotations);
     }
 
     /// Suspend nodes that were resumed or set by hand.
-    fn adopt_nodes(&mut self, object: &api::Workflow) {
+    /// An older object tells only of ends: what else it says has been said anew since.
+    fn adopt_nodes(&mut self, object: &api::Workflow, age: Age) {
         for (id, edited) in &object.status.nodes {
             let Some(node) = self.node(id) else { continue };
             if node.r#type != NodeType::Suspend || node.phase.is_fulfilled() || edited == node {
                 continue;
             }
+            if let Some(problem) = self.outputs_problem(id, edited.outputs.as_deref()) {
+                self.end_suspend(id, NodePhase::Error, &problem);
+                continue;
+            }
+            if age == Age::Older && !edited.phase.is_fulfilled() {
+                continue;
+            }
             let (outputs, message, display) =
                 (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
             self.update_node(id, |n| {
-                set(&mut n.outputs, outputs) | set(&mut n.message, message) | set(&mut n.display_name, display)
+                set(&mut n.outputs, outputs)
+                    | set_text(&mut n.message, &size::cut(&message))
+                    | set_text(&mut n.display_name, &size::cut(&display))
             });
             if edited.phase.is_fulfilled() {
                 self.end_suspend(id, edited.phase, "");

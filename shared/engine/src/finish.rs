@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Command, Workflow,
+    bugs::{bug, count_down},
     call::Call,
     expressions,
     frame::{Body, FrameId, Parent},
@@ -25,7 +26,9 @@ use crate::{
 impl Workflow {
     /// Ends a Steps or DAG node: its daemons with it.
     pub(crate) fn end_composite(&mut self, frame: FrameId, phase: NodePhase, message: &str, outbound: Vec<ArcStr>) {
-        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
+        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else {
+            return bug!(self, "", "a Steps or DAG node ends that has no frame");
+        };
         self.set_outbound(&node_id, outbound);
         self.mark(&node_id, phase, Some(message));
         self.stop_daemons(&node_id);
@@ -62,7 +65,10 @@ impl Workflow {
             self.mark(&id, NodePhase::Succeeded, Some(""));
             if let Some(frame) = self.live(&id) {
                 self.set_live(&id, None);
-                self.frames[frame as usize] = None;
+                self.disarm(&id);
+                if let Some(slot) = self.frames.get_mut(frame as usize) {
+                    *slot = None;
+                }
             }
         }
     }
@@ -80,7 +86,11 @@ impl Workflow {
     }
 
     fn entry(&self) -> Option<&NodeStatus> {
-        self.node(&self.object.metadata.name)
+        let entry = self.node(&self.object.metadata.name);
+        if entry.is_none() {
+            bug!(self, &self.object.metadata.name, "the workflow ends without an entry node");
+        }
+        entry
     }
 
     /// The phase that the entry node gives the workflow.
@@ -144,7 +154,7 @@ impl Workflow {
     }
 
     pub(crate) fn workflow_hook_fulfilled(&mut self) {
-        self.hooks_open = self.hooks_open.saturating_sub(1);
+        count_down!(self, self.hooks_open, "");
         if self.hooks_open == 0 && self.stage == Stage::Exiting {
             self.start_exit_handler();
         }
@@ -217,6 +227,10 @@ impl Workflow {
         if self.stage == Stage::Done {
             return;
         }
+        // No pod comes of a wish of this very step.
+        let creates =
+            |command: &Command| matches!(command, Command::Cluster { command: ClusterCommand::CreatePod { .. }, .. });
+        self.commands.retain(|command| !creates(command));
         for id in self.live_pods() {
             self.stop_pod(&id);
         }
@@ -226,6 +240,7 @@ impl Workflow {
         self.work.clear();
         self.held_by_workflow.clear();
         self.held_by_boundary.clear();
+        self.timers.clear();
         self.set_phase(phase, message);
         self.object.status.finished_at = Some(Time::new(self.now));
         self.delta.fields.insert(Field::FinishedAt);

@@ -37,6 +37,8 @@ pub(crate) struct Frame {
     pub call: Arc<Call>,
     /// The template with its inputs put in.
     pub template: Arc<Template>,
+    /// Of a pod: a report has told of it.
+    pub is_seen: bool,
     pub body: Body,
 }
 
@@ -110,4 +112,34 @@ pub(crate) struct Children {
     pub list: Vec<Child>,
     /// Begun and not settled.
     pub open: usize,
+    /// How many there were in the groups of steps before: children are numbered through, so that a daemon that ends late is
+    /// not taken for a step of the group that runs by then.
+    first: usize,
+}
+
+impl Children {
+    /// The number that the next one gets.
+    pub fn next(&self) -> usize {
+        self.first + self.list.len()
+    }
+
+    /// The child by its number; none when it is of an earlier group.
+    pub fn get(&self, child: usize) -> Option<&Child> {
+        self.list.get(child.checked_sub(self.first)?)
+    }
+
+    /// As [`Children::get`].
+    pub fn get_mut(&mut self, child: usize) -> Option<&mut Child> {
+        self.list.get_mut(child.checked_sub(self.first)?)
+    }
+
+    pub fn push(&mut self, child: Child) {
+        self.list.push(child);
+        self.open += 1;
+    }
+
+    /// Makes room for the next group.
+    pub fn begin_group(&mut self) {
+        *self = Self { first: self.next(), ..Self::default() };
+    }
 }

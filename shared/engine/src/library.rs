@@ -149,6 +149,11 @@ impl Library {
             .is_some_and(|map| map.get("data").is_some_and(|d| d.get(key).is_some()))
     }
 
+    /// Calls that wait for a template.
+    pub fn parked_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+        self.parked.values().flatten()
+    }
+
     pub fn forget_templates(&mut self) {
         self.templates.clear();
         self.shapes.clear();
@@ -161,10 +166,20 @@ impl Workflow {
         if self.object.spec.workflow_template_ref.is_some() { "" } else { &self.object.metadata.name }
     }
 
+    /// The lookups that have no answer yet.
+    pub(crate) fn open_lookups(&self) -> Vec<LookupKey> {
+        let open = |key: &&LookupKey| !self.library.answers.contains_key(key);
+        let mut keys: Vec<LookupKey> = self.library.asked.iter().filter(open).cloned().collect();
+        keys.extend(self.memo.asked().cloned());
+        keys.sort();
+        keys
+    }
+
     /// Asks for what is still unknown; true when there is nothing to wait for.
     pub(crate) fn look_up(&mut self) -> bool {
         let mut references = References::new(&self.object.metadata.namespace);
-        if self.object.status.stored_workflow_template_spec.is_none()
+        let is_stored = self.object.status.stored_workflow_template_spec.is_some();
+        if !(is_stored && self.config.restrictions.is_none())
             && let Some(reference) = &self.object.spec.workflow_template_ref
         {
             references.template_named(reference.cluster_scope, &reference.name);

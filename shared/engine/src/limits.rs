@@ -1,12 +1,12 @@
 //! Limits on what runs at a time, and what happens to calls that may not begin.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
-    Workflow,
+    Behavior, Workflow,
     call::{Call, Kind, kind_of},
     frame::FrameId,
     workflow::Work,
@@ -17,20 +17,16 @@ impl Workflow {
     ///
     /// Source: Argo `checkParallelism`.
     pub(crate) fn hold_back(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
-        if self.is_suspended() || self.spec.parallelism.is_some_and(|limit| self.active_pods >= limit) {
+        if self.is_suspended() || !self.has_room() {
             self.held_by_workflow.push_back(call);
             return None;
         }
-        let boundary = call.boundary.and_then(|b| self.frame(b));
-        if let Some(frame) = boundary {
-            let counts = self.counts_of(&frame.call.id);
-            let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
-            let full = frame.template.parallelism.is_some_and(|limit| counts.active >= limit);
-            if failing || full {
-                let id = frame.call.id.clone();
-                self.held_by_boundary.entry(id).or_default().push_back(call);
-                return None;
-            }
+        if let Some(boundary) = call.boundary
+            && !self.boundary_has_room(boundary)
+            && let Some(id) = self.frame(boundary).map(|frame| frame.call.id.clone())
+        {
+            self.held_by_boundary.entry(id).or_default().push_back(call);
+            return None;
         }
         Some(call)
     }
@@ -38,18 +34,11 @@ impl Workflow {
     /// Gives free slots to the calls that wait for them. True when there is work again.
     pub(crate) fn release_held(&mut self) -> bool {
         let freed = std::mem::take(&mut self.freed);
-        for boundary in &freed {
-            if !boundary.is_empty() {
-                self.check_fail_fast(boundary);
-                if let Some(queue) = self.held_by_boundary.get_mut(boundary)
-                    && let Some(call) = queue.pop_front()
-                {
-                    self.work.push_back(Work::Call(call));
-                }
-            }
+        for boundary in freed.into_iter().filter(|boundary| !boundary.is_empty()) {
+            self.check_fail_fast(&boundary);
+            self.release_of_boundary(boundary);
         }
-        let below = self.spec.parallelism.is_none_or(|limit| self.active_pods < limit);
-        if below
+        if self.has_room()
             && !self.is_suspended()
             && let Some(call) = self.held_by_workflow.pop_front()
         {
@@ -60,15 +49,53 @@ impl Workflow {
         !self.work.is_empty()
     }
 
+    /// Gives the next call of a boundary its turn, if there is room. It is looked at again after that: not every call
+    /// becomes active, and one that does not would take its slot along.
+    fn release_of_boundary(&mut self, boundary: ArcStr) {
+        let refills = self.behaves(Behavior::RefilledParallelism);
+        if refills && !self.live(&boundary).is_some_and(|frame| self.boundary_has_room(frame)) {
+            return;
+        }
+        // Nothing is held back.
+        let Some(queue) = self.held_by_boundary.get_mut(&boundary) else { return };
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.held_by_boundary.remove(&boundary);
+        }
+        if let Some(call) = next {
+            self.work.push_back(Work::Call(call));
+            if refills {
+                self.freed.insert(boundary);
+            }
+        }
+    }
+
+    /// Whether the workflow's parallelism lets a call begin.
+    pub(crate) fn has_room(&self) -> bool {
+        self.spec.parallelism.is_none_or(|limit| self.active_pods < limit)
+    }
+
+    /// Whether a Steps or DAG node lets a call begin: its parallelism is not used up, and it is not about to fail.
+    pub(crate) fn boundary_has_room(&self, frame: FrameId) -> bool {
+        // A boundary that has ended holds nothing back; its calls are dropped when it is their turn.
+        let Some(frame) = self.frame(frame) else { return true };
+        if frame.template.parallelism.is_none() && frame.template.fail_fast.is_none() {
+            return true;
+        }
+        let counts = self.counts_of(&frame.call.id);
+        let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
+        !failing && frame.template.parallelism.is_none_or(|limit| counts.active < limit)
+    }
+
     /// A template with `failFast: true` fails once a child has failed and no pod of it is active.
     pub(crate) fn check_fail_fast(&mut self, boundary: &str) {
         let counts = self.counts_of(boundary);
         if counts.unsuccessful == 0 || counts.active_pods > 0 {
             return;
         }
+        // The boundary may have ended before the last of its nodes.
         let Some(frame) = self.live(boundary) else { return };
         if self.frame(frame).is_some_and(|owner| owner.template.fail_fast == Some(true)) {
-            self.held_by_boundary.remove(boundary);
             self.fail_fast(frame);
         }
     }
@@ -135,11 +162,19 @@ impl Workflow {
         "locks (synchronization) are not supported by this version of Argosy; remove them, or run this workflow with Argo".to_owned()
     }
 
-    /// Drops everything that belongs to a boundary that has ended: frames of its children, calls that wait.
+    /// Drops the calls that wait in a boundary that has ended.
     pub(crate) fn close_boundary(&mut self, frame: FrameId) {
-        if let Some(id) = self.frame(frame).map(|f| f.call.id.clone()) {
-            self.held_by_boundary.remove(&id);
+        let id = self.frame(frame).map(|f| f.call.id.clone());
+        let mut dropped = id.and_then(|id| self.held_by_boundary.remove(&id)).unwrap_or_default();
+        let is_inside = |call: &Arc<Call>| call.boundary == Some(frame);
+        if self.held_by_workflow.iter().any(is_inside) {
+            let held = std::mem::take(&mut self.held_by_workflow);
+            let (inside, others): (VecDeque<_>, VecDeque<_>) = held.into_iter().partition(is_inside);
+            dropped.extend(inside);
+            self.held_by_workflow = others;
         }
-        self.held_by_workflow.retain(|call| call.boundary != Some(frame));
+        for call in dropped {
+            self.drop_orphan(&call);
+        }
     }
 }

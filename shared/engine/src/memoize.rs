@@ -51,6 +51,18 @@ struct Entry {
     last_hit_timestamp: Option<Time>,
 }
 
+impl Memo {
+    /// Calls that wait for what a cache holds.
+    pub fn waiting_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+        self.waiting.values().flatten()
+    }
+
+    /// What caches were asked for.
+    pub fn asked(&self) -> impl Iterator<Item = &LookupKey> {
+        self.waiting.keys()
+    }
+}
+
 impl Workflow {
     /// True when the call need not be made: its node has the outputs of an earlier one, or the cache was asked for them.
     ///
@@ -76,6 +88,17 @@ impl Workflow {
         if self.is_too_old(&entry, &memoize.max_age)? {
             return Ok(false);
         }
+        let room = self.room_for_values(&call.name).saturating_sub(crate::size::of(&template.inputs));
+        if let Some(outputs) = &entry.outputs
+            && !crate::size::outputs_fit(outputs, room)
+        {
+            return Err(format!(
+                "the outputs in cache '{}' take more than the {room} bytes that they may. {}",
+                status.cache_name,
+                crate::size::ADVICE
+            ));
+        }
+        self.count_values(entry.outputs.as_ref().map_or(0, crate::size::of_outputs))?;
         self.hit(call, template, status, entry);
         Ok(true)
     }
@@ -156,6 +179,7 @@ impl Workflow {
         if ended.template.memoize.is_none() || ended.call.attempt.is_some() {
             return;
         }
+        // One that failed, or that was in the cache already, is not kept.
         let Some((status, entry)) = self.node(&ended.call.id).and_then(remembered) else { return };
         self.memo.saved.insert((status.cache_name.clone(), status.key.clone()), entry.clone());
         self.save(&ended.call.id, &status, entry);

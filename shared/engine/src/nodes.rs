@@ -9,7 +9,10 @@ use argosy_api::{
     v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, TemplateRef, Time, WorkflowStep},
 };
 
-use crate::{Workflow, library::TemplateScope};
+use crate::{Workflow, bugs::bug, library::TemplateScope, size};
+
+/// Nodes below each other that are looked through for those at which a node ends.
+const OUTBOUND_DEPTH_MAX: usize = 256;
 
 /// What goes on inside a Steps or DAG node, for its limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +65,7 @@ impl Workflow {
             template_scope: new.scope,
             phase: new.phase,
             boundary_id: new.boundary,
-            message: new.message.into(),
+            message: size::cut(new.message).as_ref().into(),
             started_at: Some(now),
             finished_at: new.phase.is_fulfilled().then_some(now),
             node_flag: flag_of(new.kind, new.flag),
@@ -75,6 +78,8 @@ impl Workflow {
         }
         self.delta.nodes.insert(node.id.clone());
         self.object.status.nodes.insert(node.id.clone(), node);
+        // What is over the limit is seen before the next piece of work.
+        _ = self.check_nodes(0);
     }
 
     /// Where a template's name was looked up, as it stands in nodes.
@@ -89,6 +94,7 @@ impl Workflow {
         if let Some(text) = annotated {
             return text.into();
         }
+        // Entry points, exit handlers and hooks of the workflow have no boundary.
         let Some(boundary) = self.node(&new.boundary) else { return new.name.clone() };
         let tail = new.name.strip_prefix(boundary.name.as_str()).unwrap_or(&new.name);
         let tail = without_separator(tail);
@@ -97,7 +103,9 @@ impl Workflow {
 
     /// Changes a node; what it was before and is after decides the counters. `change` tells whether it changed anything.
     pub(crate) fn update_node(&mut self, id: &str, change: impl FnOnce(&mut NodeStatus) -> bool) {
-        let Some(node) = self.object.status.nodes.get_mut(id) else { return };
+        let Some(node) = self.object.status.nodes.get_mut(id) else {
+            return bug!(self, id, "a node that is to be changed is not in the status");
+        };
         let before = Tally::of(node);
         if !change(node) {
             return;
@@ -153,12 +161,19 @@ impl Workflow {
     /// Source: Argo `getOutboundNodes`.
     pub(crate) fn outbound(&self, places: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut ends = Vec::new();
-        places.into_iter().for_each(|place| self.add_outbound(place, &mut ends));
+        places.into_iter().for_each(|place| self.add_outbound(place, 0, &mut ends));
         ends
     }
 
-    fn add_outbound(&self, place: usize, ends: &mut Vec<usize>) {
-        let Some(node) = self.object.status.nodes.at(place) else { return };
+    fn add_outbound(&self, place: usize, depth: usize, ends: &mut Vec<usize>) {
+        let Some(node) = self.object.status.nodes.at(place) else {
+            return bug!(self, "", "there is no node at place {place} of the status");
+        };
+        // A group, its retries, their pods and the containers of those are far fewer. A status that somebody has edited may
+        // have a circle.
+        if depth > OUTBOUND_DEPTH_MAX {
+            return;
+        }
         let inner: &[ArcStr] = match node.r#type {
             NodeType::Skipped | NodeType::Suspend | NodeType::Http | NodeType::Plugin | NodeType::Unknown => &[],
             NodeType::Pod => {
@@ -178,7 +193,7 @@ impl Workflow {
         if inner.is_empty() {
             ends.push(place);
         }
-        self.places_of(inner).for_each(|place| self.add_outbound(place, ends));
+        self.places_of(inner).for_each(|place| self.add_outbound(place, depth + 1, ends));
     }
 
     /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod
@@ -211,6 +226,12 @@ impl Workflow {
     pub(crate) fn count(&mut self, node: &NodeStatus) {
         self.recount(Tally::default(), Tally::of(node), &node.id, &node.boundary_id);
         self.resources.change(&BTreeMap::new(), &node.resources_duration);
+    }
+
+    /// Takes a node out of the counters: one that is no more.
+    pub(crate) fn uncount(&mut self, node: &NodeStatus) {
+        self.recount(Tally::of(node), Tally::default(), &node.id, &node.boundary_id);
+        self.resources.change(&node.resources_duration, &BTreeMap::new());
     }
 
     fn recount(&mut self, was: Tally, is: Tally, id: &ArcStr, boundary: &ArcStr) {
@@ -255,7 +276,7 @@ pub(crate) fn enter(node: &mut NodeStatus, phase: NodePhase, message: Option<&st
     }
     let finished = node.finished_at.or(phase.is_fulfilled().then_some(now));
     set(&mut node.phase, phase)
-        | message.is_some_and(|message| set_text(&mut node.message, message))
+        | message.is_some_and(|message| set_text(&mut node.message, &size::cut(message)))
         | set(&mut node.finished_at, finished)
 }
 

@@ -35,6 +35,9 @@ impl Workflow {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(problem) = self.outputs_problem(&id, Some(&outputs)) {
+            return Err(problem);
+        }
         if outputs != Outputs::default() {
             self.update_node(&id, |n| set(&mut n.outputs, Some(Box::new(outputs))));
             self.lift_outputs(&id, &template);

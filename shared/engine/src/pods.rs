@@ -18,12 +18,14 @@ use serde_json::Value;
 use crate::{
     Command, Workflow,
     args::{input_variables, pod_variables},
+    bugs::bug,
     call::Call,
     frame::{Body, FrameId},
     library::{Compiled, Likeness},
     nodes::{self, set, set_text},
     pod::{self, Limit, PodInput, Shape},
-    timers,
+    size,
+    timers::Timer,
     workflow::Work,
 };
 
@@ -46,14 +48,19 @@ impl Workflow {
         let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
-        let Some(begun) = self.frame_mut(frame) else { return Ok(()) };
+        let Some(begun) = self.frame_mut(frame) else {
+            bug!(self, &call.id, "a pod node that has just begun has no frame");
+            return Ok(());
+        };
         let node_id = begun.call.id.clone();
         if needs_no_inputs(&compiled.template) {
             begun.template = compiled.template.clone();
         }
         self.create_container_nodes(frame);
-        if let Some(due) = deadline {
-            self.commands.push(Command::ArmTimer { key: timers::deadline_of(&node_id), due });
+        if let Some(due) = deadline
+            && !self.ends_with_workflow(call, due)
+        {
+            self.arm(Timer::Deadline, &node_id, due);
         }
         if let Some(manifest) = manifest {
             self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
@@ -92,10 +99,12 @@ impl Workflow {
 
     /// A wish for a pod came back: a node that still waits for its pod wishes for it anew, at once or later.
     pub(crate) fn on_pod_not_created(&mut self, node_id: &str, reason: &NotCreated) {
+        // The node may have ended, or have got its pod, while the wish was under way.
         let Some(frame) = self.live(node_id) else { return };
         if self.phase_of(node_id) != NodePhase::Pending {
             return;
         }
+        let id = ArcStr::from(node_id);
         match reason {
             NotCreated::Redelivered => self.wish_pod_anew(frame),
             NotCreated::Refused { message } => {
@@ -105,7 +114,7 @@ impl Workflow {
                     self.node(node_id).and_then(|node| node.started_at).map(|at| self.now.duration_since(at.0));
                 let pause = waited.unwrap_or_default().clamp(POD_PAUSE_MIN, POD_PAUSE_MAX);
                 let due = self.now.checked_add(pause).unwrap_or(self.now);
-                self.commands.push(Command::ArmTimer { key: timers::pod_of(node_id), due });
+                self.arm(Timer::Refused, &id, due);
             }
         }
     }
@@ -120,7 +129,9 @@ impl Workflow {
     }
 
     fn wish_pod_anew(&mut self, frame: FrameId) {
-        let Some(call) = self.frame(frame).map(|f| f.call.clone()) else { return };
+        let Some(call) = self.frame(frame).map(|f| f.call.clone()) else {
+            return bug!(self, "", "a live node has no frame");
+        };
         if self.is_stopping(&call) {
             return;
         }
@@ -172,6 +183,7 @@ impl Workflow {
             pod_name: pod_name.clone(),
             limit: Limit::of(template, deadline, self.now),
             template: compiled.text_of(template),
+            bytes_max: self.config.message_bytes_max,
             scopes: &[],
         };
         let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
@@ -243,9 +255,16 @@ impl Workflow {
         Ok(own.into_iter().chain(whole).min())
     }
 
+    /// Whether the timer of the workflow's deadline, which is yet to come, does for this pod.
+    fn ends_with_workflow(&self, call: &Call, due: Timestamp) -> bool {
+        !call.on_exit && self.deadline().is_some_and(|whole| whole <= due && self.now < whole)
+    }
+
     /// A containerSet has a node per container, below the pod's.
     fn create_container_nodes(&mut self, frame: FrameId) {
-        let Some(frame) = self.frame(frame) else { return };
+        let Some(frame) = self.frame(frame) else {
+            return bug!(self, "", "a pod node that has just begun has no frame");
+        };
         let Some(set) = frame.template.container_set.clone() else { return };
         let (pod_id, pod_name) = (frame.call.id.clone(), frame.call.name.clone());
         let scope = frame.call.scope.clone();
@@ -285,6 +304,7 @@ impl Workflow {
     }
 
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
+        // The node may have ended while the report was under way.
         let Some(frame) = self.live(&pod.node_id) else { return self.on_stray_pod(pod) };
         if self.pod_of(&pod.node_id).is_none_or(|name| name != pod.name) {
             // Somebody's pod that carries our node's name.
@@ -294,12 +314,23 @@ impl Workflow {
             // There is no such pod, and nobody has ever seen one.
             return self.wish_pod_anew(frame);
         }
-        let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else { return };
+        if let Some(state) = self.frame_mut(frame) {
+            state.is_seen = true;
+        }
+        let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else {
+            return bug!(self, &pod.node_id, "a live node has no frame");
+        };
         if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.
             return;
         }
         let (phase, message, daemoned) = self.assess(pod, &template);
+        let outputs = pod.outputs.as_ref().filter(|_| phase.is_fulfilled());
+        let too_large = self.outputs_problem(&id, outputs);
+        let (phase, message) = match &too_large {
+            Some(problem) => (NodePhase::Error, problem.clone()),
+            None => (phase, message),
+        };
         let now = Time::new(self.now);
         let mut resources = std::mem::take(&mut self.resources);
         let host = self.texts.shared(&pod.host_node_name);
@@ -322,7 +353,9 @@ impl Workflow {
             }
             if phase.is_fulfilled() {
                 changed |= set(&mut node.task_result_synced, Some(true)) | set(&mut node.daemoned, None);
-                changed |= set_outputs(&mut node.outputs, pod);
+                if too_large.is_none() {
+                    changed |= set_outputs(&mut node.outputs, pod);
+                }
                 if phase == NodePhase::Succeeded {
                     let progress = completed(&node.progress);
                     changed |= set(&mut node.progress, progress);
@@ -343,6 +376,21 @@ impl Workflow {
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
             self.work.push_back(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
         }
+    }
+
+    /// Why a node cannot have these outputs: it would not fit into a message of the bus, or they are too much for the
+    /// workflow. Counts them.
+    pub(crate) fn outputs_problem(&mut self, id: &str, outputs: Option<&Outputs>) -> Option<String> {
+        let (outputs, node) = (outputs?, self.node(id)?);
+        let whole = self.room_for_values(&node.name);
+        let inputs = node.inputs.as_deref();
+        let fits = size::outputs_fit_beside(outputs, inputs, whole);
+        let room = whole.saturating_sub(if fits { 0 } else { inputs.map_or(0, size::of) });
+        if !fits && !size::outputs_fit(outputs, room) {
+            let bytes = size::of(outputs);
+            return Some(format!("the outputs take {bytes} bytes, of {room} at most. {}", size::ADVICE));
+        }
+        self.count_values(size::of_outputs(outputs)).err()
     }
 
     /// Phase, message and whether it is a daemon that is up.
@@ -369,7 +417,9 @@ impl Workflow {
         if template.container_set.is_none() {
             return;
         }
-        let Some(name) = self.node(&pod.node_id).map(|n| n.name.clone()) else { return };
+        let Some(name) = self.node(&pod.node_id).map(|n| n.name.clone()) else {
+            return bug!(self, &pod.node_id, "a live node is not in the status");
+        };
         for container in &pod.containers {
             let id = self.id_of(&format!("{name}.{}", container.name));
             let Some(node) = self.node(&id) else { continue };

@@ -9,32 +9,32 @@ use argosy_api::{
     v1alpha1::{self as api, NodeFlag, Time, WorkflowPhase, WorkflowSpec, WorkflowStep},
 };
 use argosy_template::tags;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    Command, Workflow,
+    Command, TemplateReferencing, Workflow,
     call::Call,
     frame::Parent,
     library::TemplateScope,
-    ops::merge,
+    ops::{merge, submit},
     publish::{self, Field},
     tagged::mentions_tags,
-    timers, validate, variables,
+    validate, variables,
     workflow::{Stage, Work},
 };
 
 /// Why a workflow ends before its first node.
-struct Refusal {
+pub(crate) struct Refusal {
     phase: WorkflowPhase,
     message: String,
 }
 
 impl Refusal {
-    fn failed(message: String) -> Self {
+    pub fn failed(message: String) -> Self {
         Self { phase: WorkflowPhase::Failed, message }
     }
 
-    fn error(message: String) -> Self {
+    pub fn error(message: String) -> Self {
         Self { phase: WorkflowPhase::Error, message }
     }
 }
@@ -43,6 +43,7 @@ impl Workflow {
     /// Looks up what the spec names; once all is known, begins, or goes on.
     pub(crate) fn prepare(&mut self) {
         self.stage = Stage::Preparing;
+        self.distrust_stored_templates();
         if !self.look_up() {
             return;
         }
@@ -59,7 +60,7 @@ impl Workflow {
         self.rebuilding = false;
     }
 
-    fn reject(&mut self, refusal: &Refusal) {
+    pub(crate) fn reject(&mut self, refusal: &Refusal) {
         if self.object.status.started_at.is_none() {
             self.object.status.started_at = Some(Time::new(self.now));
             self.delta.fields.insert(Field::StartedAt);
@@ -82,12 +83,14 @@ impl Workflow {
         self.set_phase(WorkflowPhase::Running, "");
         self.set_label(labels::COMPLETED, "false");
         self.set_annotation(labels::POD_NAME_FORMAT, "v2");
+        self.record_behavior();
         self.create_claims();
         Ok(())
     }
 
     /// Finds what the workflow runs by, and its global variables.
     fn settle_spec(&mut self) -> Result<(), Refusal> {
+        self.check_restrictions()?;
         let mut spec = self.merged_spec()?;
         // Templates get the variables when they are called.
         let templates = std::mem::take(&mut spec.templates);
@@ -107,7 +110,9 @@ impl Workflow {
     }
 
     fn merged_spec(&mut self) -> Result<WorkflowSpec, Refusal> {
-        if let Some(stored) = &self.object.status.stored_workflow_template_spec {
+        if self.config.restrictions.is_none()
+            && let Some(stored) = &self.object.status.stored_workflow_template_spec
+        {
             return Ok(stored.clone());
         }
         let template = match &self.object.spec.workflow_template_ref {
@@ -121,11 +126,58 @@ impl Workflow {
         let defaults = self.config.workflow_defaults.as_ref();
         let spec = merge::effective_spec(defaults, template.as_deref(), &self.object.spec)
             .map_err(|e| Refusal::error(e.to_string()))?;
-        if template.is_some() {
+        if self.config.restrictions == Some(TemplateReferencing::Secure) {
+            self.check_unchanged(&spec)?;
+        }
+        if template.is_some() && self.object.status.stored_workflow_template_spec.as_ref() != Some(&spec) {
             self.object.status.stored_workflow_template_spec = Some(spec.clone());
             self.delta.fields.insert(Field::StoredSpec);
         }
         Ok(spec)
+    }
+
+    /// Under `workflowRestrictions`, that the workflow comes from a template, and says nothing beside that which could change
+    /// what its pods are. Source: Argo `setExecWorkflow`; texts are Argo's.
+    pub(crate) fn check_restrictions(&self) -> Result<(), Refusal> {
+        if self.config.restrictions.is_none() {
+            return Ok(());
+        }
+        if self.object.spec.workflow_template_ref.is_none() {
+            return Err(Refusal::error(
+                "workflows must use workflowTemplateRef to be executed when the controller is in reference mode"
+                    .to_owned(),
+            ));
+        }
+        submit::check_restrictions(&self.object.spec).map_err(|e| Refusal::error(e.to_string()))
+    }
+
+    /// That what the workflow began with is what its template says now. What may be edited of a running workflow does not
+    /// count. Source: Argo `setStoredWfSpec`.
+    fn check_unchanged(&self, now: &WorkflowSpec) -> Result<(), Refusal> {
+        let Some(stored) = &self.object.status.stored_workflow_template_spec else { return Ok(()) };
+        let fixed = |spec: &WorkflowSpec| {
+            let spec =
+                WorkflowSpec { shutdown: String::new(), suspend: None, active_deadline_seconds: None, ..spec.clone() };
+            publish::json(&spec)
+        };
+        if fixed(stored) == fixed(now) {
+            return Ok(());
+        }
+        Err(Refusal::error(
+            "workflowTemplateRef reference may not change during execution when the controller is in reference mode"
+                .to_owned(),
+        ))
+    }
+
+    /// Under `workflowRestrictions` nothing counts that the status says of templates: whoever may edit the workflow may edit
+    /// that. They are found anew where they come from.
+    fn distrust_stored_templates(&mut self) {
+        if self.config.restrictions.is_some() {
+            self.object.status.stored_templates.clear();
+            if self.object.status.phase == WorkflowPhase::Unknown {
+                self.object.status.stored_workflow_template_spec = None;
+            }
+        }
     }
 
     fn find_artifact_repository(&self) -> Result<(), Refusal> {
@@ -150,35 +202,24 @@ impl Workflow {
         if self.spec.volume_claim_templates.is_empty() || !self.object.status.persistent_volume_claims.is_empty() {
             return;
         }
-        let meta = self.object.metadata.clone();
-        for template in self.spec.clone().volume_claim_templates.iter() {
-            let claim = template.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            let name = format!("{}-{claim}", meta.name);
-            let mut manifest = template.clone();
-            manifest["apiVersion"] = json!("v1");
-            manifest["kind"] = json!("PersistentVolumeClaim");
-            manifest["metadata"]["name"] = json!(name);
-            manifest["metadata"]["namespace"] = json!(meta.namespace);
-            manifest["metadata"]["labels"][labels::WORKFLOW] = json!(meta.name);
-            manifest["metadata"]["ownerReferences"] = json!([{
-                "apiVersion": api::API_VERSION, "kind": "Workflow", "name": meta.name, "uid": meta.uid,
-                "controller": true, "blockOwnerDeletion": true,
-            }]);
+        let meta = &self.object.metadata;
+        for template in &self.spec.volume_claim_templates {
+            // Validation has refused those that are none.
+            let Some((claim, manifest)) = claim_of(template, meta) else { continue };
+            let volume =
+                json!({"name": claim, "persistentVolumeClaim": {"claimName": format!("{}-{claim}", meta.name)}});
+            self.object.status.persistent_volume_claims.push(volume);
             self.commands.push(Command::Cluster {
                 node_id: meta.name.as_str().into(),
                 command: ClusterCommand::CreateObject { manifest },
             });
-            let volume = json!({"name": claim, "persistentVolumeClaim": {"claimName": name}});
-            self.object.status.persistent_volume_claims.push(volume);
         }
         self.delta.fields.insert(Field::Claims);
     }
 
     /// Starts the entry template, unless the workflow is suspended; takes up what runs already.
     pub(crate) fn enter(&mut self) {
-        if let Some(due) = self.deadline() {
-            self.commands.push(Command::ArmTimer { key: timers::WORKFLOW_DEADLINE.to_owned(), due });
-        }
+        self.arm_workflow_deadline();
         if self.is_suspended() && self.object.status.nodes.is_empty() {
             self.stage = Stage::Held;
             return;
@@ -220,6 +261,7 @@ impl Workflow {
             self.count(node);
             self.note_id(&node.name, &node.id);
             self.recall_saved(node);
+            self.recount_values(node);
             if !node.children.is_empty() {
                 self.untold.insert(node.id.clone());
             }
@@ -227,4 +269,36 @@ impl Workflow {
         self.freed.clear();
         self.object.status.nodes = nodes;
     }
+}
+
+/// The claim that a template stands for: its name there, and its manifest. None when the template, its metadata or its labels
+/// are no maps.
+fn claim_of(template: &Value, workflow: &api::ObjectMeta) -> Option<(String, Value)> {
+    let mut manifest = template.as_object()?.clone();
+    let mut metadata = match manifest.remove("metadata") {
+        None | Some(Value::Null) => Map::new(),
+        Some(metadata) => metadata.as_object()?.clone(),
+    };
+    let mut labels = match metadata.remove("labels") {
+        None | Some(Value::Null) => Map::new(),
+        Some(labels) => labels.as_object()?.clone(),
+    };
+    let claim = metadata.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    labels.insert(labels::WORKFLOW.to_owned(), json!(workflow.name));
+    let owner = json!({
+        "apiVersion": api::API_VERSION, "kind": "Workflow", "name": workflow.name, "uid": workflow.uid,
+        "controller": true, "blockOwnerDeletion": true,
+    });
+    metadata.extend([
+        ("name".to_owned(), json!(format!("{}-{claim}", workflow.name))),
+        ("namespace".to_owned(), json!(workflow.namespace)),
+        ("labels".to_owned(), Value::Object(labels)),
+        ("ownerReferences".to_owned(), json!([owner])),
+    ]);
+    manifest.extend([
+        ("apiVersion".to_owned(), json!("v1")),
+        ("kind".to_owned(), json!("PersistentVolumeClaim")),
+        ("metadata".to_owned(), Value::Object(metadata)),
+    ]);
+    Some((claim, Value::Object(manifest)))
 }

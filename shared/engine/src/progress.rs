@@ -9,14 +9,15 @@ use crate::{Workflow, below::Below, nodes::set};
 /// The sum over all nodes that execute, kept as they change.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
-    done: u64,
-    total: u64,
+    done: u128,
+    total: u128,
 }
 
 impl Progress {
     pub fn change(&mut self, before: (u64, u64), after: (u64, u64)) {
-        self.done = self.done + after.0 - before.0;
-        self.total = self.total + after.1 - before.1;
+        // Pods may report any number: sums of all that 64 bits hold.
+        self.done = self.done + u128::from(after.0) - u128::from(before.0);
+        self.total = self.total + u128::from(after.1) - u128::from(before.1);
     }
 }
 
@@ -29,10 +30,12 @@ pub(crate) struct Resources {
 impl Resources {
     pub fn change(&mut self, before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) {
         for (resource, amount) in after {
-            *self.sum.entry(resource.clone()).or_insert(0) += amount;
+            let sum = self.sum.entry(resource.clone()).or_insert(0);
+            *sum = sum.saturating_add(*amount);
         }
         for (resource, amount) in before {
-            *self.sum.entry(resource.clone()).or_insert(0) -= amount;
+            let sum = self.sum.entry(resource.clone()).or_insert(0);
+            *sum = sum.saturating_sub(*amount);
         }
     }
 }

@@ -16,7 +16,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::Workflow;
+use crate::{Workflow, size};
 
 /// Members of the object that the step in hand has changed.
 #[derive(Debug, Default)]
@@ -72,8 +72,9 @@ impl Workflow {
             status.phase = phase;
             self.delta.fields.insert(Field::Phase);
         }
+        let message = size::cut(message);
         if status.message != message {
-            status.message = message.to_owned();
+            status.message = message.into_owned();
             self.delta.fields.insert(Field::Message);
         }
         self.set_label(labels::PHASE, phase.as_str());
@@ -89,6 +90,53 @@ impl Workflow {
             }
         }
         self.delta.fields.insert(Field::Conditions);
+    }
+
+    /// Says in a condition what is wrong with the spec as it was edited; nothing when it is right again.
+    pub(crate) fn set_spec_error(&mut self, error: Option<&str>) {
+        const KIND: &str = "SpecError";
+        let conditions = &mut self.object.status.conditions;
+        let before = conditions.iter().position(|c| c.r#type == KIND);
+        let condition = error.map(|error| Condition {
+            r#type: KIND.to_owned(),
+            status: "True".to_owned(),
+            message: format!("{error}. The workflow goes on by its spec before that edit"),
+        });
+        match (before, condition) {
+            (None, None) => return,
+            (Some(index), None) => _ = conditions.remove(index),
+            (Some(index), Some(condition)) if conditions[index] == condition => return,
+            (Some(index), Some(condition)) => conditions[index] = condition,
+            (None, Some(condition)) => conditions.push(condition),
+        }
+        self.delta.fields.insert(Field::Conditions);
+    }
+
+    /// Ends the workflow when what the step put into its status outside the nodes does not fit into a message.
+    pub(crate) fn check_fields(&mut self) {
+        const LARGE: [Field; 3] = [Field::Outputs, Field::StoredTemplates, Field::StoredSpec];
+        let changed: Vec<Field> = LARGE.into_iter().filter(|field| self.delta.fields.contains(field)).collect();
+        if changed.is_empty() {
+            return;
+        }
+        let bytes: usize = changed.iter().map(|field| size::of(&self.field(*field).1)).sum();
+        let limit = self.config.message_bytes_max;
+        if bytes <= limit {
+            return;
+        }
+        for field in changed {
+            self.delta.fields.remove(&field);
+            match field {
+                Field::Outputs => self.object.status.outputs = None,
+                Field::StoredTemplates => self.object.status.stored_templates.clear(),
+                _ => self.object.status.stored_workflow_template_spec = None,
+            }
+        }
+        let message = format!(
+            "global outputs and templates in the status take {bytes} bytes, of {limit} at most. {}",
+            size::ADVICE
+        );
+        self.complete(WorkflowPhase::Error, &message);
     }
 
     /// The member of the status that follows from the nodes: progress.

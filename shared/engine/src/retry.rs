@@ -8,12 +8,13 @@ use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Command, Workflow,
+    Workflow,
+    bugs::bug,
     call::{Attempt, Call},
     expressions,
     frame::{Body, FrameId, Parent},
     nodes::{set, set_text},
-    timers,
+    timers::Timer,
     workflow::Work,
 };
 
@@ -32,10 +33,14 @@ impl Workflow {
 
     /// Begins the next attempt, or takes up the last one of a rebuilt workflow.
     pub(crate) fn next_attempt(&mut self, frame: FrameId) {
-        let Some(retry) = self.frame(frame) else { return };
+        let Some(retry) = self.frame(frame) else {
+            return bug!(self, "", "an attempt begins of a node that has no frame");
+        };
         let (node_id, mut call) = (retry.call.id.clone(), Call::clone(&retry.call));
         let attempts = self.attempts_of(&node_id);
-        let Some(Body::Retry(state)) = self.frame_mut(frame).map(|f| &mut f.body) else { return };
+        let Some(Body::Retry(state)) = self.frame_mut(frame).map(|f| &mut f.body) else {
+            return bug!(self, &node_id, "an attempt begins of a node that is no retry");
+        };
         let rebuilt = state.attempts == 0 && !attempts.is_empty();
         let number = if rebuilt { attempts.len() - 1 } else { attempts.len() };
         state.attempts = number + 1;
@@ -52,6 +57,7 @@ impl Workflow {
     /// Ids of the attempts of a retry node, in order; hooks are left out. Told by their names `node(k)`, as not every
     /// version of Argo flagged them.
     pub(crate) fn attempts_of(&self, retry: &str) -> Vec<ArcStr> {
+        // Of a workflow that was edited, or retried by another version, the node may be of another kind than its template.
         let Some(node) = self.node(retry).filter(|n| n.r#type == NodeType::Retry) else { return Vec::new() };
         let number = |name: &str| {
             name.strip_prefix(node.name.as_str())?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok()
@@ -68,8 +74,11 @@ impl Workflow {
 
     /// An attempt is fulfilled: again, later, or the end.
     pub(crate) fn attempt_fulfilled(&mut self, frame: FrameId) {
+        // A daemon ends with its boundary, maybe in the step in which its pod does.
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
-        let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.node(id)).cloned() else { return };
+        let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.node(id)).cloned() else {
+            return bug!(self, &node_id, "an attempt ends of a node that has none");
+        };
         if last.daemoned == Some(true) && !last.phase.is_fulfilled() {
             self.update_node(&node_id, |n| {
                 set(&mut n.daemoned, Some(true))
@@ -88,7 +97,7 @@ impl Workflow {
             }
             Verdict::Wait(due, message) => {
                 self.update_node(&node_id, |n| set_text(&mut n.message, &message));
-                self.commands.push(Command::ArmTimer { key: timers::retry_of(&node_id), due });
+                self.arm(Timer::Retry, &node_id, due);
             }
             Verdict::End(phase, message) => {
                 self.update_node(&node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
@@ -113,8 +122,8 @@ impl Workflow {
         if !last.phase.is_failed_or_error() {
             return Verdict::End(NodePhase::Succeeded, String::new());
         }
-        let Some(strategy) = self.strategy(frame) else { return Verdict::End(last.phase, last.message.to_string()) };
-        let Some(call) = self.frame(frame).map(|f| &f.call) else {
+        let Some((strategy, call)) = self.strategy(frame).zip(self.frame(frame).map(|f| &f.call)) else {
+            bug!(self, node_id, "a node with attempts has no retry strategy");
             return Verdict::End(last.phase, last.message.to_string());
         };
         if self.is_stopping(call) {

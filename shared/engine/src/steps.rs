@@ -7,6 +7,7 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 
 use crate::{
     Workflow,
+    bugs::bug,
     call::Call,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
@@ -72,19 +73,24 @@ impl Workflow {
     }
 
     fn group_name(&self, frame: FrameId, index: usize) -> ArcStr {
-        self.frame(frame).map(|f| arcstr::format!("{}[{index}]", f.call.name)).unwrap_or_default()
+        let Some(owner) = self.frame(frame) else {
+            bug!(self, "", "a group is named of a node that has no frame");
+            return ArcStr::new();
+        };
+        arcstr::format!("{}[{index}]", owner.call.name)
     }
 
     pub(crate) fn start_group(&mut self, frame: FrameId, index: usize) {
+        // The node may have ended in the same step (`failFast`).
         let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
         let Some(group) = template.steps.get(index) else { return self.finish_steps(frame) };
         let name = self.group_name(frame, index);
         let known = self.phase_of(&self.id_of(&name));
         let group_id = self.create_group(frame, index, &name);
-        let Some(steps) = self.steps_mut(frame) else { return };
+        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         steps.current = index;
         steps.group_id = group_id;
-        steps.children = Children::default();
+        steps.children.begin_group();
         steps.starting = true;
         if known.is_fulfilled() {
             return self.group_done(frame);
@@ -92,7 +98,7 @@ impl Workflow {
         if let Err(message) = self.add_steps(frame, &group.steps, &name) {
             return self.group_errored(frame, &message);
         }
-        let Some(steps) = self.steps_mut(frame) else { return };
+        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         steps.starting = false;
         if steps.children.open == 0 {
             self.finish_group(frame);
@@ -101,11 +107,13 @@ impl Workflow {
 
     fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
         let mut expanded = Vec::new();
+        let mut count = 0;
         for step in group {
             let nameless = self.shared_step(frame, step);
             let resolved =
                 self.resolve_references(frame, &nameless).map_err(|e| format!("failed to resolve references: {e}"))?;
-            let (_, items) = self.expand(&step.name.as_str().into(), resolved)?;
+            let (_, items) = self.expand(&step.name.as_str().into(), resolved, count)?;
+            count += items.len();
             expanded.push((step, nameless, items));
         }
         for (step, nameless, items) in expanded {
@@ -124,7 +132,10 @@ impl Workflow {
     /// The step without its name: the last one again where they differ in nothing else, as most do in a large workflow.
     fn shared_step(&mut self, frame: FrameId, step: &WorkflowStep) -> Arc<WorkflowStep> {
         let nameless = WorkflowStep { name: String::new(), ..step.clone() };
-        let Some(steps) = self.steps_mut(frame) else { return Arc::new(nameless) };
+        let Some(steps) = self.steps_mut(frame) else {
+            bug!(self, "", "a Steps node that runs has no frame");
+            return Arc::new(nameless);
+        };
         match &steps.last {
             Some(last) if **last == nameless => last.clone(),
             Some(_) | None => steps.last.insert(Arc::new(nameless)).clone(),
@@ -137,7 +148,10 @@ impl Workflow {
         if self.node(&id).is_some() {
             return id;
         }
-        let Some(owner) = self.frame(frame) else { return id };
+        let Some(owner) = self.frame(frame) else {
+            bug!(self, &id, "a Steps node that runs has no frame");
+            return id;
+        };
         let (boundary, scope) = (owner.call.id.clone(), owner.inner_scope());
         let parents: Vec<usize> = if index == 0 {
             self.places_of([&boundary]).collect()
@@ -169,7 +183,7 @@ impl Workflow {
 
     /// All steps of the group have settled: it succeeded unless one failed that may not.
     pub(crate) fn finish_group(&mut self, frame: FrameId) {
-        let Some(steps) = self.steps_mut(frame) else { return };
+        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         let group_id = steps.group_id.clone();
         let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
             let mut calls = children.list.iter().filter_map(|child| child.call.as_ref());
@@ -188,15 +202,19 @@ impl Workflow {
 
     /// A step could not be resolved or begun: the group is in error, and the steps node fails with its message.
     pub(crate) fn group_errored(&mut self, frame: FrameId, message: &str) {
-        let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id.clone()) else { return };
+        let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id.clone()) else {
+            return bug!(self, "", "a Steps node that runs has no frame");
+        };
         self.mark(&group_id, NodePhase::Error, Some(message));
         self.group_done(frame);
     }
 
     fn group_done(&mut self, frame: FrameId) {
-        let Some(steps) = self.steps_mut(frame) else { return };
+        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         let (group_id, next) = (steps.group_id.clone(), steps.current + 1);
-        let Some(group) = self.node(&group_id) else { return };
+        let Some(group) = self.node(&group_id) else {
+            return bug!(self, &group_id, "a group that ends has no node");
+        };
         if group.phase.is_failed_or_error() {
             let message = group.message.clone();
             self.end_steps(frame, NodePhase::Failed, &message);
@@ -213,7 +231,7 @@ impl Workflow {
     }
 
     fn end_steps(&mut self, frame: FrameId, phase: NodePhase, message: &str) {
-        let Some(steps) = self.steps_mut(frame) else { return };
+        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         let group_id = steps.group_id.clone();
         let children = self.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
         let outbound = self.ids_at(&self.outbound(self.places_of(children)));

@@ -7,11 +7,11 @@ use argosy_template::duration;
 use jiff::SignedDuration;
 
 use crate::{
-    Command, Workflow,
+    Workflow,
     call::Call,
     frame::Body,
     nodes::{set, set_text},
-    timers,
+    timers::Timer,
 };
 
 impl Workflow {
@@ -25,8 +25,8 @@ impl Workflow {
             .filter(|p| p.value_from.as_ref().is_some_and(|from| from.supplied.is_some()))
             .cloned()
             .collect();
-        let frame = self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
-        let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return Ok(()) };
+        self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
+        let node_id = call.id.clone();
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
             self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));
@@ -34,7 +34,7 @@ impl Workflow {
         if let Some(nanos) = wait {
             let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.now, |t| t.0);
             let due = started.checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(self.now);
-            self.commands.push(Command::ArmTimer { key: timers::suspend_of(&node_id), due });
+            self.arm(Timer::Suspend, &node_id, due);
         }
         Ok(())
     }
@@ -48,6 +48,7 @@ impl Workflow {
         if self.node(node_id).is_none_or(|n| n.r#type != NodeType::Suspend) {
             return;
         }
+        // It may have ended while the report of its timer was under way.
         let Some(frame) = self.live(node_id) else { return };
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);

@@ -15,6 +15,8 @@ use jiff::Timestamp;
 
 use crate::{
     Command, Config, Event,
+    budget::Budget,
+    bugs::Bugs,
     call::Call,
     frame::{Frame, FrameId, Live, Parent},
     library::Library,
@@ -22,6 +24,7 @@ use crate::{
     progress::{Progress, Resources},
     publish::Delta,
     texts::Texts,
+    timers::Timers,
     variables::Globals,
 };
 
@@ -78,6 +81,14 @@ pub struct Workflow {
     pub(crate) hooks_open: usize,
     /// The spec besides its templates has tags that only a pod's inputs can fill.
     pub(crate) spec_tagged: bool,
+    pub(crate) timers: Timers,
+    /// The number of the last [`crate::Behavior`] that the workflow goes by.
+    pub(crate) behavior: u32,
+    /// What the event in hand may still cost.
+    pub(crate) budget: Budget,
+    /// About the bytes of the inputs and outputs of all nodes.
+    pub(crate) values_bytes: usize,
+    pub(crate) bugs: Bugs,
 }
 
 /// Where a workflow is in its life.
@@ -148,11 +159,17 @@ impl Workflow {
             texts: Texts::default(),
             memo: crate::memoize::Memo::default(),
             untold: HashSet::new(),
+            timers: Timers::default(),
+            behavior: Self::recorded_behavior(&object),
+            budget: Budget::default(),
+            values_bytes: 0,
+            bugs: Bugs::default(),
             object,
         };
         if workflow.object.status.phase.is_completed() {
             workflow.stage = Stage::Done;
         }
+        workflow.set_now(latest_moment(&workflow.object.status));
         workflow
     }
 
@@ -166,7 +183,7 @@ impl Workflow {
         self.watermark
     }
 
-    /// True once the workflow has ended.
+    /// True once the workflow has ended. Then none of its timers is wanted any more.
     pub fn is_completed(&self) -> bool {
         self.stage == Stage::Done
     }
@@ -175,6 +192,7 @@ impl Workflow {
     /// object with a status; harmless when repeated, since names are deterministic.
     pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
         self.set_now(at);
+        self.open_budget(true);
         if self.stage == Stage::New && self.object.status.phase != api::WorkflowPhase::Unknown {
             self.rebuilding = true;
             self.prepare();
@@ -198,13 +216,15 @@ impl Workflow {
         let sequence = event.sequence;
         self.set_now(event.at);
         self.watermark = sequence;
+        self.open_budget(self.rebuilding);
         self.apply(event.body);
         self.drain();
         let mut commands = self.take_commands(sequence);
         while self.stage != Stage::Preparing
             && let Some(event) = self.backlog.pop_front()
         {
-            self.set_now(self.now.max(event.at));
+            self.set_now(event.at);
+            self.open_budget(self.rebuilding);
             self.apply(event.body);
             self.drain();
             commands.extend(self.take_commands(sequence));
@@ -212,14 +232,17 @@ impl Workflow {
         commands
     }
 
-    pub(crate) fn set_now(&mut self, now: Timestamp) {
-        self.now = now;
-        self.globals.now = now;
+    /// The moment of the event in hand. It never goes back, although events are stamped by several clocks: a node must not
+    /// end before it began.
+    pub(crate) fn set_now(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
+        self.globals.now = self.now;
     }
 
     fn apply(&mut self, body: Observed) {
         match body {
             Observed::WorkflowChanged { object, status_edited } => self.on_object(*object, status_edited),
+            Observed::WorkflowUnreadable { error } => self.on_unreadable(&error),
             Observed::WorkflowDeleted => self.on_deleted(),
             Observed::PodChanged { pod } => self.on_pod(&pod),
             Observed::PodRejected { node_id, message } => self.on_pod_rejected(&node_id, &message),
@@ -231,7 +254,7 @@ impl Workflow {
         }
     }
 
-    /// Works until nothing is left to be done without a further event.
+    /// Works until nothing is left to be done without a further event, or the workflow has used up its budget.
     pub(crate) fn drain(&mut self) {
         loop {
             while let Some(work) = self.work.pop_front() {
@@ -242,6 +265,9 @@ impl Workflow {
                     Work::Task { frame, task } => self.start_task(frame, task),
                     Work::Group { frame, index } => self.start_group(frame, index),
                 }
+                if !self.may_go_on() {
+                    break;
+                }
             }
             if !self.release_held() {
                 break;
@@ -250,6 +276,7 @@ impl Workflow {
     }
 
     fn take_commands(&mut self, sequence: u64) -> Vec<Command> {
+        self.check_fields();
         self.finish_status();
         let mut commands = std::mem::take(&mut self.commands);
         if let Some(changed) = self.take_delta(sequence) {
@@ -257,4 +284,11 @@ impl Workflow {
         }
         commands
     }
+}
+
+/// The last moment that a status speaks of: the clock goes on from there.
+fn latest_moment(status: &api::WorkflowStatus) -> Timestamp {
+    let nodes = status.nodes.unordered().flat_map(|node| [node.started_at, node.finished_at]);
+    let moments = nodes.chain([status.started_at, status.finished_at]);
+    moments.flatten().map(|time| time.0).max().unwrap_or(Timestamp::UNIX_EPOCH)
 }

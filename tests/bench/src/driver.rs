@@ -105,7 +105,7 @@ impl Driver {
                 }
             }
             Command::Lookup(key) => self.due.push_front(Due::Body(Observed::LookedUp { key, object: None })),
-            Command::Cluster { .. } | Command::ArmTimer { .. } => {}
+            Command::Cluster { .. } | Command::ArmTimer { .. } | Command::DisarmTimer { .. } => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use argosy_api::{
     names,
     v1alpha1::{self as api, Time},
 };
-use argosy_engine::{Command, Config, Event, Workflow};
+use argosy_engine::{Command, Config, Event, TemplateReferencing, Workflow};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -90,7 +90,15 @@ pub fn run(args: &Args) -> Result<bool> {
 
 fn play(case: &Case) -> Result<()> {
     let defaults = case.config.get("workflowDefaults").and_then(|d| d.get("spec")).cloned();
-    let config = Config { workflow_defaults: defaults.map(api::from_value).transpose()?, ..Config::default() };
+    let referencing = case.config.get("workflowRestrictions").and_then(|r| r.get("templateReferencing"));
+    let restrictions = match referencing.and_then(Value::as_str) {
+        None => None,
+        Some("Strict") => Some(TemplateReferencing::Strict),
+        Some("Secure") => Some(TemplateReferencing::Secure),
+        Some(other) => bail!("templateReferencing {other} is not known"),
+    };
+    let workflow_defaults = defaults.map(api::from_value).transpose()?;
+    let config = Config { workflow_defaults, restrictions, ..Config::default() };
     let mut world = World {
         config: Arc::new(config),
         objects: BTreeMap::new(),
@@ -239,7 +247,10 @@ impl World {
                     }
                 }
                 Command::ArmTimer { key, due } if due <= self.now => self.feed(name, Observed::TimerFired { key })?,
-                Command::Cluster { .. } | Command::ArmTimer { .. } | Command::Publish(_) => {}
+                Command::Cluster { .. }
+                | Command::ArmTimer { .. }
+                | Command::DisarmTimer { .. }
+                | Command::Publish(_) => {}
             }
         }
         Ok(())

@@ -17,6 +17,11 @@ pub fn mark(index: usize) -> String {
     format!("{MARK}{index}")
 }
 
+/// The index of a mark; none of a text that is no mark.
+pub fn mark_index(text: &str) -> Option<usize> {
+    text.strip_prefix(MARK)?.parse().ok()
+}
+
 /// What stands in a manifest for a mark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -66,7 +71,7 @@ impl Manifest {
     }
 
     fn filling(&self, value: &Value) -> Option<&Filling> {
-        self.own.get(value.as_str()?.strip_prefix(MARK)?.parse::<usize>().ok()?)
+        self.own.get(mark_index(value.as_str()?)?)
     }
 
     fn fill(&self, value: &Value) -> Value {

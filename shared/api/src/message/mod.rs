@@ -13,7 +13,7 @@ mod observed;
 pub use changed::ChangedNodes;
 pub use command::{ClusterCommand, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
-pub use manifest::{Filling, Manifest, mark};
+pub use manifest::{Filling, Manifest, mark, mark_index};
 pub use observed::{ContainerSummary, LookupKey, LookupKind, NotCreated, Observed, ObservedMessage, PodSummary};
 
 /// The version that this build writes.

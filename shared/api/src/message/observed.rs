@@ -26,6 +26,9 @@ pub enum Observed {
     /// The same of an object that is too large for a message, or that cannot be read as a Workflow: whoever steps this event
     /// reads the object, which is then at least as new as `resource_version`.
     WorkflowReferenced { resource_version: String, status_edited: bool },
+    /// The Workflow object was created or edited so that it cannot be read as one. The workflow goes on by what it was, if it
+    /// has begun; `error` says what is wrong.
+    WorkflowUnreadable { error: String },
     /// The Workflow object is gone, or is about to go (it has a deletion timestamp).
     WorkflowDeleted,
     /// A pod of the workflow changed in a way that matters.

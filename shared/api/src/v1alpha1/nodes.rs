@@ -59,6 +59,12 @@ impl Nodes {
         self.0.swap_remove(id).map(Arc::unwrap_or_clone)
     }
 
+    /// Takes away the nodes that came after the first `kept`, and returns them in the order in which they came.
+    pub fn split_off(&mut self, kept: usize) -> Vec<NodeStatus> {
+        let taken = if kept < self.0.len() { self.0.split_off(kept) } else { IndexMap::default() };
+        taken.into_values().map(Arc::unwrap_or_clone).collect()
+    }
+
     /// In the order of the ids. Costs a sort: not for what happens at every event.
     pub fn iter(&self) -> std::vec::IntoIter<(&ArcStr, &NodeStatus)> {
         let mut sorted: Vec<_> = self.0.iter().map(|(id, node)| (id, node.as_ref())).collect();

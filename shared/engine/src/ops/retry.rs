@@ -187,11 +187,10 @@ impl<'a> Reset<'a> {
         let mut found = BTreeSet::new();
         below(self.nodes, &node.id, &mut found);
         let counts = |other: &NodeStatus| {
-            let is_inside =
-                !node.name.is_empty() && other.name.starts_with(node.name.as_str()) && other.name != node.name;
+            let rest = other.name.strip_prefix(node.name.as_str()).filter(|_| !node.name.is_empty());
+            let is_inside = rest.is_some_and(|rest| rest.starts_with(['(', '.', '[']));
             let is_hook = other.node_flag.as_ref().is_some_and(|f| f.hooked);
-            let name_goes_on = other.name[node.name.len().min(other.name.len())..].starts_with(['(', '.', '[']);
-            other.id != node.id && other.phase == NodePhase::Succeeded && !is_hook && !(is_inside && name_goes_on)
+            other.id != node.id && other.phase == NodePhase::Succeeded && !is_hook && !is_inside
         };
         found.iter().any(|id| !self.forgotten.contains(id) && counts(&self.nodes[id]))
     }

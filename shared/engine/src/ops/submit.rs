@@ -242,6 +242,9 @@ fn go_name(json: &str) -> String {
         "dnsPolicy" => "DNSPolicy".to_owned(),
         "dnsConfig" => "DNSConfig".to_owned(),
         "ttlStrategy" => "TTLStrategy".to_owned(),
-        _ => json[..1].to_ascii_uppercase() + &json[1..],
+        _ => {
+            let mut chars = json.chars();
+            chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
+        }
     }
 }

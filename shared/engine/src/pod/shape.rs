@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use argosy_api::{
-    message::{Filling, Manifest, mark},
+    message::{Filling, Manifest, mark, mark_index},
     v1alpha1::{IntOrString, Template},
 };
 use argosy_template::{
@@ -13,6 +13,8 @@ use argosy_template::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+
+use crate::size;
 
 /// Where in a pod's own values each thing stands.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,8 @@ pub struct Pod<'a> {
     pub limit: Option<Limit>,
     /// JSON text of the template of this very pod, fully substituted.
     pub template: ArcStr,
+    /// Bytes of JSON that its manifest may take.
+    pub bytes_max: usize,
     /// The variables of each pass of the substitution, in order. Empty when the shape has no tags.
     pub scopes: &'a [&'a dyn Scope],
 }
@@ -74,19 +78,64 @@ pub struct Shape {
     tree: Arc<Value>,
     /// Texts with tags, in the order of their marks.
     texts: Vec<Box<str>>,
+    weight: Arc<Weight>,
+}
+
+/// How large the manifests of a shape are.
+#[derive(Debug)]
+struct Weight {
+    /// Bytes of the tree as JSON, its marks included.
+    tree: usize,
+    /// How often the mark of each of a pod's own values stands there.
+    marks: Vec<usize>,
+}
+
+impl Weight {
+    fn of(tree: &Value, values: usize) -> Arc<Self> {
+        let mut weight = Self { tree: size::of(tree), marks: vec![0; values] };
+        weight.count(tree);
+        Arc::new(weight)
+    }
+
+    fn count(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => {
+                if let Some(count) = mark_index(text).and_then(|index| self.marks.get_mut(index)) {
+                    *count += 1;
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.count(item)),
+            Value::Object(members) => members.values().for_each(|value| self.count(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Bytes of a manifest: at most so many, and, if that is more than `limit`, just so many.
+    fn with(&self, own: &[Filling], limit: usize) -> usize {
+        let sum = |of: &dyn Fn(&Filling) -> usize| {
+            let values = own.iter().zip(&self.marks).map(|(value, count)| of(value).saturating_mul(*count));
+            values.fold(self.tree, usize::saturating_add)
+        };
+        let bound = sum(&|value| match value {
+            Filling::Text(text) => size::bound(text),
+            Filling::Number(_) | Filling::Null => 0,
+        });
+        if bound <= limit { bound } else { sum(&|value| size::of(value)) }
+    }
 }
 
 impl Shape {
     /// The shape that [`super::build`] gave for a fully substituted template.
     pub fn of_substituted(tree: Value) -> Self {
-        Self { tree: Arc::new(tree), texts: Vec::new() }
+        Self { weight: Weight::of(&tree, TEXTS), tree: Arc::new(tree), texts: Vec::new() }
     }
 
     /// The shape that [`super::build`] gave for a template with tags. None when a tag stands where it may decide over
     /// more than the text around it: in a name or path that volumes are matched by, or in a key.
     pub fn of_tagged(mut tree: Value) -> Option<Self> {
         let mut texts = Vec::new();
-        lift(&mut tree, &mut texts).then(|| Self { tree: Arc::new(tree), texts })
+        let is_shapely = lift(&mut tree, &mut texts);
+        is_shapely.then(|| Self { weight: Weight::of(&tree, TEXTS + texts.len()), tree: Arc::new(tree), texts })
     }
 
     /// There are no tags in it, hence nothing that a pod's scopes could say.
@@ -94,7 +143,8 @@ impl Shape {
         self.texts.is_empty()
     }
 
-    /// The manifest of one pod. Errors: a text that cannot be rendered; then the template cannot either.
+    /// The manifest of one pod. Errors: a text that cannot be rendered; then the template cannot either. A manifest that is
+    /// larger than it may be.
     pub fn manifest(&self, pod: Pod<'_>) -> Result<Manifest, String> {
         let mut own = vec![
             Filling::Text(pod.pod_name),
@@ -110,6 +160,11 @@ impl Shape {
                 text = tags::render(&text, *scope, &Options::lenient()).map_err(|e| e.to_string())?.into_owned();
             }
             own.push(Filling::Text(text.into()));
+        }
+        let bytes = self.weight.with(&own, pod.bytes_max);
+        if bytes > pod.bytes_max {
+            let limit = pod.bytes_max;
+            return Err(format!("the manifest of the pod takes {bytes} bytes, of {limit} at most. {}", size::ADVICE));
         }
         Ok(Manifest::new(self.tree.clone(), own))
     }

@@ -29,7 +29,7 @@ fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
 
 fn one_pod<'a>(template: &str, limit: Option<Limit>, scopes: &'a [&'a dyn Scope]) -> Pod<'a> {
     let [node_id, node_name, pod_name, template] = ["wf-1", "wf.a", "wf-a-1", template].map(ArcStr::from);
-    Pod { node_id, node_name, pod_name, limit, template, scopes }
+    Pod { node_id, node_name, pod_name, limit, template, bytes_max: usize::MAX, scopes }
 }
 
 fn workflow(spec: Value) -> Value {

@@ -99,7 +99,10 @@ pub(super) fn wait_mounts(mirrored: &[Value]) -> Vec<Value> {
 
 fn beneath_main_files(mount: &Value) -> Value {
     let mut mirror = mount.clone();
-    mirror["mountPath"] = json!(format!("{MAIN_FILES}{}", text(mount, "mountPath")));
+    // What is no map is refused by validation, and by the API at the latest.
+    if let Value::Object(members) = &mut mirror {
+        members.insert("mountPath".to_owned(), json!(format!("{MAIN_FILES}{}", text(mount, "mountPath"))));
+    }
     mirror
 }
 

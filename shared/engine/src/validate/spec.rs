@@ -129,6 +129,20 @@ fn settings(spec: &WorkflowSpec) -> Vec<String> {
             }
         }
     }
+    for (index, claim) in spec.volume_claim_templates.iter().enumerate() {
+        let at = format!("spec.volumeClaimTemplates[{index}]");
+        let is_map = |value: Option<&Value>| value.is_none_or(|value| value.is_object() || value.is_null());
+        let metadata = claim.get("metadata");
+        if !claim.is_object() {
+            problems.push(format!("{at} must be a map"));
+        } else if !is_map(metadata) {
+            problems.push(format!("{at}.metadata must be a map"));
+        } else if !is_map(metadata.and_then(|m| m.get("labels"))) {
+            problems.push(format!("{at}.metadata.labels must be a map"));
+        } else if metadata.and_then(|m| m.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
+            problems.push(format!("{at}.metadata.name is required"));
+        }
+    }
     if let Some(resources) = &spec.pod_resources {
         containers::pod_resources("spec.podResources", resources, &mut problems);
     }

@@ -208,6 +208,9 @@ impl World<'_> {
                     self.timers.insert(key.clone(), due);
                     self.schedule_at(due, Due::Timer(key));
                 }
+                Command::DisarmTimer { key } => {
+                    self.timers.remove(&key);
+                }
                 Command::Lookup(key) => {
                     let whole = LookupKey { data_key: None, ..key.clone() };
                     let object = self.options.documents.get(&whole).cloned();

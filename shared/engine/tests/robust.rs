@@ -1,0 +1,18 @@
+//! The engine under hostile input and odd orders of events: nothing is lost, nothing grows without limit, nothing panics.
+//!
+//! These run in debug builds, where a bug that the engine notes is a panic.
+
+#[path = "robust/budgets.rs"]
+mod budgets;
+#[path = "robust/edits.rs"]
+mod edits;
+#[path = "robust/mutated.rs"]
+mod mutated;
+#[path = "robust/parallelism.rs"]
+mod parallelism;
+#[path = "robust/play.rs"]
+mod play;
+#[path = "robust/restrictions.rs"]
+mod restrictions;
+#[path = "robust/timers.rs"]
+mod timers;
