@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey, api};
+use argosy_actor::{Actor, Backoff, Factory, Failure, Next, Offer, Router, WorkflowKey, api};
 use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, NotCreated, Observed};
 use argosy_bus::{Delivery, Stream};
@@ -16,12 +16,13 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::context::{Shard, Urgency};
 use crate::identity::key_of;
 use crate::objects::Objects;
-use crate::observer::PodKey;
+use crate::observer::{Observation, Observers, PodKey, Question};
 use crate::{metrics, report};
 
 /// An actor without commands leaves memory after this.
@@ -59,7 +60,10 @@ pub(crate) struct NodeKey {
 }
 
 /// Builds the actors of nodes.
-pub(crate) struct Commands(pub Arc<Shard>);
+pub(crate) struct Commands {
+    pub shard: Arc<Shard>,
+    pub observers: Router<Observers>,
+}
 
 #[async_trait]
 impl Factory for Commands {
@@ -67,7 +71,8 @@ impl Factory for Commands {
     type Actor = NodeActor;
 
     async fn build(&self, _key: &NodeKey) -> Result<Option<NodeActor>, Failure> {
-        Ok(Some(NodeActor { shard: Arc::clone(&self.0), idle_at: Instant::now() + IDLE }))
+        let (shard, observers) = (Arc::clone(&self.shard), self.observers.clone());
+        Ok(Some(NodeActor { shard, observers, idle_at: Instant::now() + IDLE }))
     }
 
     async fn refuse(&self, _key: &NodeKey, _batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
@@ -78,6 +83,7 @@ impl Factory for Commands {
 /// One node.
 pub(crate) struct NodeActor {
     shard: Arc<Shard>,
+    observers: Router<Observers>,
     idle_at: Instant,
 }
 
@@ -315,6 +321,7 @@ impl NodeActor {
         }
     }
 
+    /// Has the log told how the pod is: by its observer, which knows, or by a look of our own.
     async fn confirm_pod(
         &self,
         command: &CommandMessage,
@@ -323,35 +330,27 @@ impl NodeActor {
         sequence: u64,
     ) -> Result<(), Error> {
         let (context, key) = (&self.shard.context, pod_key(command, name));
-        if self.shard.known.contains(&key) {
-            // Its observer tells what it sees, and has told what it saw.
+        let why = if is_check { format!("check:{sequence}") } else { format!("confirm:{sequence}") };
+        if self.shard.known.contains(&key) && self.ask_observer(&key, &why).await? {
             return Ok(());
         }
-        let why = format!("confirm:{sequence}");
-        let found = match self.objects(command).pods().get_opt(name).await?.and_then(|pod| pod.try_parse::<Pod>().ok())
-        {
-            // The watch is about to tell of it.
-            Some(_) if self.shard.known.contains(&key) => return Ok(()),
+        match self.objects(command).pods().get_opt(name).await?.and_then(|pod| pod.try_parse::<Pod>().ok()) {
             Some(pod) if key_of(&context.host, &pod).is_some_and(|(its, _)| its == key) => {
                 self.tell(&key, &pod, &why).await?;
-                "pod"
             }
-            Some(_) | None => {
-                report::publish_absent(context, &key, &command.node_id, &why).await?;
-                "no pod"
-            }
-        };
-        if is_check {
-            metrics::CHECK_FOUND.with_label_values(&[found]).inc();
-            tracing::error!(
-                workflow.uid = command.workflow_uid,
-                node.id = command.node_id,
-                pod = name,
-                found,
-                "a check found what had not been told"
-            );
+            Some(_) | None => report::publish_absent(context, &key, &command.node_id, &why).await?,
         }
         Ok(())
+    }
+
+    /// False when the pod's observer cannot tell.
+    async fn ask_observer(&self, key: &PodKey, why: &str) -> Result<bool, Failure> {
+        let (told, answer) = oneshot::channel();
+        let question = Question { why: why.to_owned(), told };
+        match self.observers.offer(key, Observation::Asked(question))? {
+            Offer::Taken | Offer::Known => Ok(answer.await.is_ok()),
+            Offer::Full(_) => Ok(false),
+        }
     }
 
     async fn tell(&self, key: &PodKey, pod: &Pod, why: &str) -> Result<(), Failure> {

@@ -20,9 +20,6 @@ pub(crate) static HANDED_BACK: LazyLock<IntCounter> = LazyLock::new(|| {
         "Wishes for pods that went back to their workflow to be decided anew",
     )
 });
-pub(crate) static CHECK_FOUND: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counters("argosy_pod_runner_check_found_total", "Things that a check found and nobody had told: bugs", "what")
-});
 pub(crate) static FOREIGN: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_pod_runner_foreign_total", "Pods with our labels that are of no workflow of their shard")
 });

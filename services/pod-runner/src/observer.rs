@@ -7,6 +7,7 @@ use argosy_api::labels;
 use argosy_api::message::PodSummary;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::context::Shard;
@@ -26,6 +27,16 @@ pub(crate) enum Observation {
     Seen(Box<Pod>),
     /// It is gone, or was labelled as dealt with; with its last look, unless that was missed.
     Gone(Option<Box<Pod>>),
+    /// Its workflow has to hear how it looks again, whatever was reported before: it may have had no use for it then.
+    Asked(Question),
+}
+
+/// Somebody wants to have a pod told again.
+pub(crate) struct Question {
+    /// Tells one asking from another.
+    pub why: String,
+    /// Answered once the log has it; dropped when this observer cannot tell.
+    pub told: oneshot::Sender<()>,
 }
 
 /// Builds observers.
@@ -74,9 +85,11 @@ impl Actor for Observer {
             // A newer look at the same pod says all that this one does.
             let is_stale = match (&observation, observations.peek()) {
                 (Observation::Seen(pod), Some(Observation::Seen(next))) => next.metadata.uid == pod.metadata.uid,
-                (Observation::Seen(_) | Observation::Gone(_), Some(_) | None) => false,
+                (Observation::Seen(_) | Observation::Gone(_) | Observation::Asked(_), Some(_) | None) => false,
             };
-            if !is_stale {
+            if let Observation::Asked(question) = observation {
+                self.answer(question).await?;
+            } else if !is_stale {
                 self.unreported = Some(observation);
                 self.tell().await;
             }
@@ -110,6 +123,7 @@ impl Observer {
         let Some(observation) = self.unreported.take() else { return };
         let told = match &observation {
             Observation::Seen(pod) => self.look(pod).await,
+            Observation::Asked(_) => Ok(()),
             Observation::Gone(pod) if pod.as_deref().is_some_and(is_dealt_with) => Ok(()),
             Observation::Gone(pod) => self.gone(pod.as_deref()).await,
         };
@@ -130,6 +144,19 @@ impl Observer {
                 self.wake_at = Some(Instant::now() + self.backoff.delay());
             }
         }
+    }
+
+    /// Tells again what was told last. What could not be told yet comes first; while it cannot, the question is dropped.
+    async fn answer(&mut self, question: Question) -> Result<(), Failure> {
+        if self.unreported.is_some() {
+            self.tell().await;
+        }
+        if let (None, Some(last)) = (&self.unreported, &self.reported) {
+            report::publish_again(&self.shard.context, &self.key, last, &question.why).await?;
+            // Whoever asked may have given up waiting.
+            _ = question.told.send(());
+        }
+        Ok(())
     }
 
     async fn look(&mut self, pod: &Pod) -> Result<(), Failure> {

@@ -62,6 +62,16 @@ pub(crate) async fn publish(
     append(context, key, id, summary).await
 }
 
+/// Appends once more how the pod looked last. `why` tells one telling from another.
+pub(crate) async fn publish_again(
+    context: &Context,
+    key: &PodKey,
+    last: &PodSummary,
+    why: &str,
+) -> Result<(), Failure> {
+    append(context, key, format!("{}:pod:{}:{why}", key.workflow.uid, last.uid), last.clone()).await
+}
+
 /// Appends that the pod, which was last seen as `last`, is gone.
 pub(crate) async fn publish_gone(context: &Context, key: &PodKey, last: &PodSummary) -> Result<(), Failure> {
     let id = format!("{}:pod:{}:deleted", key.workflow.uid, last.uid);

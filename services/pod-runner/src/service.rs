@@ -52,7 +52,8 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
     let host = context.host.clone();
     let shard = Arc::new(Shard { context, owned: owned.clone(), known: KnownPods::default() });
     let observers = Router::new("pod", Observers(Arc::clone(&shard)), stop.clone());
-    let commands = Router::new("node", Commands(Arc::clone(&shard)), stop.clone());
+    let factory = Commands { shard: Arc::clone(&shard), observers: observers.clone() };
+    let commands = Router::new("node", factory, stop.clone());
     let name = format!("pod-runner-{}", owned.shard);
     let mut spec = ConsumerSpec::new(Stream::Commands, name, subject::Command::of_shard(owned.shard));
     (spec.ack_wait, spec.max_ack_pending) = (ACK_WAIT, PENDING_MAX);

@@ -26,6 +26,8 @@ use crate::stamp::{Cause, Outgoing};
 const PURGE_EVERY: u64 = 128;
 /// Messages of the log read at once.
 pub(crate) const PAGE: usize = 512;
+/// In the id of what is told because a check asked: all of it was told before.
+const CHECK_MARK: &str = ":check:";
 /// A timer that is due is reported within this.
 const TIMER_LATE_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// A message of a newer schema is handed out again after this: a newer process may know it.
@@ -208,7 +210,11 @@ impl WorkflowActor {
         self.last = sequence;
         let at = observed.at;
         let body = self.ignore_stale_edit(observed.body);
+        let is_check = message.id.contains(CHECK_MARK);
         let commands = self.workflow.step(Event { sequence, at, body });
+        if is_check && !commands.is_empty() {
+            self.found("pod", &message.id);
+        }
         let cause = Cause {
             workflow: &self.key,
             shard: self.shard.number,
@@ -343,8 +349,7 @@ impl WorkflowActor {
         }
     }
 
-    /// Asks after the pods that the workflow waits for. `is_check`: an answer that brings news was missed before, which
-    /// pod-runner counts.
+    /// Asks after the pods that the workflow waits for. `is_check`: an answer that brings news was missed before.
     async fn confirm_pods(&mut self, is_check: bool) -> Result<(), Failure> {
         let at = self.shard.context.host.clock.now();
         let id = format!("c{}.{}.{}", self.shard.epoch, self.last, at.as_second());

@@ -26,7 +26,7 @@ use crate::{
     pod::{self, Limit, PodInput, Shape},
     size,
     timers::Timer,
-    workflow::Work,
+    workflow::{Stage, Work},
 };
 
 /// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
@@ -153,20 +153,27 @@ impl Workflow {
         }
     }
 
-    /// A pod of a node that has ended. It may have been created by a request that was under way when the node ended, or its
-    /// end was asked for and the asking got lost. One that still runs is ended, one that has ended is marked as dealt with.
+    /// A pod of a node that has ended, or that a finished workflow does not know. It may have been created by a request that
+    /// was under way when the node ended, or its end was asked for and the asking got lost. One that still runs is ended, one
+    /// that has ended is marked as dealt with.
     fn on_stray_pod(&mut self, pod: &PodSummary) {
-        let is_its_pod = self.node(&pod.node_id).is_some_and(|node| node.phase.is_fulfilled())
-            && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name);
-        if !is_its_pod || pod.deleted || pod.deleting {
+        let is_stray = match self.node(&pod.node_id) {
+            Some(node) => node.phase.is_fulfilled() && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name),
+            // While the workflow runs, the node may be about to come.
+            None => self.stage == Stage::Done,
+        };
+        if !is_stray || pod.deleted || pod.deleting {
             return;
         }
+        // What a pod says of its node may be anything.
+        let known = self.node(&pod.node_id).map(|node| node.id.clone());
+        let node_id = known.unwrap_or_else(|| self.object.metadata.name.as_str().into());
         let name = pod.name.clone();
         let command = match pod.phase.as_str() {
             "Succeeded" | "Failed" => ClusterCommand::LabelPodCompleted { name },
             _ => ClusterCommand::StopPod { name },
         };
-        self.commands.push(Command::Cluster { node_id: pod.node_id.as_str().into(), command });
+        self.commands.push(Command::Cluster { node_id, command });
     }
 
     fn pod_manifest(
