@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use argosy_beneath::At;
+
 use super::super::{paths, remains};
 use super::cli::{Cli, Error};
 use super::flavor::Flavor;
@@ -10,7 +12,7 @@ use super::flavor::Flavor;
 /// Copies a file or directory out of a container, running or not, into `scratch`, and says where it is. The engine reads
 /// it, as what a container wrote need not be readable for the node.
 /// Errors: `NotFound`, and what the engine says.
-pub async fn copy_out(cli: Cli, container: &str, path: &Path, scratch: &Path) -> io::Result<PathBuf> {
+pub async fn copy_out(cli: Cli, container: &str, path: &Path, scratch: &Path) -> io::Result<At> {
     // an earlier copy may be a directory where this one is a file
     remains::try_remove(scratch.to_owned()).await?;
     std::fs::create_dir_all(scratch)?;
@@ -19,7 +21,7 @@ pub async fn copy_out(cli: Cli, container: &str, path: &Path, scratch: &Path) ->
     let mut command = cli.command(cli.flavor().copy());
     command.arg(from).arg(&copy);
     match cli.finish(command).await {
-        Ok(_) => Ok(copy),
+        Ok(_) => At::new(scratch, "copy"),
         Err(Error::Refused { text }) if is_missing(&text) => Err(io::Error::new(io::ErrorKind::NotFound, text)),
         Err(error) => Err(error.into()),
     }

@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use argosy_beneath::{At, Limits};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Container;
 use parking_lot::Mutex;
@@ -206,7 +207,7 @@ impl Backend for Engine {
         Ok(self.cli.output(args).await.is_ok())
     }
 
-    async fn file(&self, pod: &PodRun, container: &str, path: &Path) -> io::Result<PathBuf> {
+    async fn file(&self, pod: &PodRun, container: &str, path: &Path, _: Limits) -> io::Result<At> {
         let scratch = pod.container_dir(container).join("scratch");
         let copied = files::copy_out(self.cli, &self.name(pod, container), path, &scratch).await;
         if let Err(error) = &copied
