@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use argosy_api::v1alpha1::{ArchiveStrategy, Artifact};
 use argosy_beneath::{At, Budget, Cancel, Kind, Limits};
@@ -171,6 +171,6 @@ fn make_parent(to: &At) -> Result<(), Error> {
 /// A hidden place on the same file system, for what is on its way to `to`.
 pub fn beside(to: &At, word: &str) -> At {
     let name = to.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let path = to.path.parent().map(Path::to_owned).unwrap_or_else(PathBuf::new).join(format!(".{name}.{word}"));
+    let path = to.path.parent().map(Path::to_owned).unwrap_or_default().join(format!(".{name}.{word}"));
     At { dir: to.dir.clone(), path }
 }

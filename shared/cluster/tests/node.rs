@@ -526,3 +526,18 @@ async fn a_flooded_log_has_a_limit_and_an_end() -> Result<()> {
     assert_eq!(world.log("flood", "main", options).await?, "end\n");
     world.end().await
 }
+
+#[test]
+fn a_copy_out_of_a_container_ends_at_its_limit() -> Result<()> {
+    let dir = TempDir::new()?;
+    let copy = |bytes: &str, name: &str| {
+        let script = format!("head -c {bytes} /dev/zero > {name}");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_argosy-node-shim"));
+        command.args(["__limited", "1000", "sh", "-c", &script]).current_dir(dir.path()).output()
+    };
+    ensure!(copy("1000", "fits")?.status.success());
+    let refused = copy("100000000", "large")?;
+    ensure!(!refused.status.success(), "{refused:?}");
+    assert_eq!(std::fs::metadata(dir.path().join("large"))?.len(), 1_000);
+    Ok(())
+}

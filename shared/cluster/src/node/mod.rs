@@ -143,6 +143,7 @@ pub fn dispatch() -> Option<ExitCode> {
     match command.to_str()? {
         shim::COMMAND => Some(shim::main()),
         argosay::COMMAND => Some(argosay::main()),
+        engine::limited::COMMAND => Some(engine::limited::main()),
         engine::reaper::COMMAND => Some(engine::reaper::main()),
         _ => None,
     }
