@@ -341,7 +341,6 @@ async fn links_of_a_step_are_not_followed(world: &World) -> Result<()> {
          mkdir -p /var/run/argo/ctr; ln -s {victim} /var/run/argo/ctr/main; ln -s {victim} /var/run/argo/outputs"
     );
     ensure!(gives(world, "symall", &script).await?.0 == 0);
-    // a volume that outlives the step is written to by `init`
     let left: Vec<_> = std::fs::read_dir(world._dir.path().join("victim"))?.collect();
     assert_eq!(left.len(), 1, "{left:?}");
     Ok(())

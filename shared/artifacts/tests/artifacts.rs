@@ -233,3 +233,25 @@ fn set_user_id_does_not_come_out_of_archives() {
         assert_eq!(entry.expect("an entry").header().mode().expect("a mode") & 0o7000, 0);
     }
 }
+
+/// A claim keeps what an earlier step left there, such as a link where the next one's input goes.
+#[test]
+fn an_input_is_not_placed_through_a_link() {
+    let dir = dir();
+    fs::create_dir_all(dir.path().join("victim")).expect("mkdir");
+    fs::create_dir(dir.path().join("volume")).expect("mkdir");
+    symlink("../victim", dir.path().join("volume/sub")).expect("link");
+    symlink("../victim/file", dir.path().join("volume/f")).expect("link");
+    fs::write(dir.path().join("in"), "x").expect("write");
+    for path in ["sub/f", "sub/new/f"] {
+        let to = At::new(&dir.path().join("volume"), path).expect("open");
+        let from = at(&dir.path().join("in"));
+        assert!(place(&from, &to, &Artifact::default(), all(), &Cancel::default()).is_err(), "{path}");
+    }
+    let to = At::new(&dir.path().join("volume"), "f").expect("open");
+    place(&at(&dir.path().join("in")), &to, &Artifact::default(), all(), &Cancel::default()).expect("replaced");
+    assert_eq!(
+        (read(&dir.path().join("volume/f")).as_str(), fs::read_dir(dir.path().join("victim")).expect("list").count()),
+        ("x", 0)
+    );
+}

@@ -144,7 +144,7 @@ async fn ask(executable: &Path, request: &Request) -> io::Result<Answer> {
 fn why(request: &Request, said: &[u8], status: std::process::ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     let said = String::from_utf8_lossy(said);
-    let signal = status.signal().and_then(|signal| rustix::process::Signal::from_named_raw(signal));
+    let signal = status.signal().and_then(rustix::process::Signal::from_named_raw);
     if signal == Some(rustix::process::Signal::XCPU) || signal == Some(rustix::process::Signal::KILL) {
         return format!(
             "it took more than {} s of processor time; set ARGOSY_FILTER_CPU_SECONDS_MAX where Argosy runs to allow more",
