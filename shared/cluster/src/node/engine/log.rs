@@ -15,6 +15,8 @@ use super::super::shim::log::{Log, Stream, write_line};
 const BUFFER: usize = 64 * 1024;
 /// Of standard error so much of the end is kept: an engine that cannot start a container says why there. Bytes.
 const TAIL_MAX: usize = 4096;
+/// Of a line that does not end so much is held back. Bytes.
+const PENDING_MAX: usize = 1024 * 1024;
 /// How long to wait for output that is still in the pipes when the call has ended.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 
@@ -145,6 +147,10 @@ impl Sink for Replay {
             let line: Vec<u8> = self.pending.drain(..=end).collect();
             self.write(&line[..end], true, log)?;
         }
+        if self.pending.len() > PENDING_MAX {
+            let piece = std::mem::take(&mut self.pending);
+            self.write(&piece, false, log)?;
+        }
         Ok(())
     }
 
@@ -157,6 +163,18 @@ impl Sink for Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_not_held_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut log = Log::open(&dir.path().join("log")).expect("a log");
+        let mut replay = Replay::new("stdout", 0, false);
+        for _ in 0..64 {
+            replay.feed(&[b'x'; BUFFER], &mut log).expect("fed");
+            assert!(replay.pending.len() <= PENDING_MAX + BUFFER);
+        }
+        assert!(replay.seen >= 3 * PENDING_MAX);
+    }
 
     #[test]
     fn a_log_is_read_again_where_it_was_left() {
