@@ -29,6 +29,9 @@ const AT_ONCE_MAX: usize = 8;
 const STACK: usize = 64 * 1024 * 1024;
 /// Address space beyond the memory limit: the program itself, the stack, what the allocator reserves. Bytes.
 const ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
+/// Has mimalloc, the allocator of `argosy`, take memory from the kernel as it is used, so that the kernel's limit counts
+/// what is used.
+const LAZY_MEMORY: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 /// A filter that waits for a processor this many times longer than it may use one is ended.
 const PATIENCE: u32 = 6;
 /// Of what a process says when it dies, so much is read. Bytes.
@@ -97,7 +100,13 @@ pub(super) async fn apply(
 async fn ask(executable: &Path, request: &Request) -> io::Result<Answer> {
     let body = serde_json::to_vec(request).map_err(io::Error::other)?;
     let mut command = Command::new(executable);
-    command.arg(COMMAND).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg(COMMAND)
+        .env_clear()
+        .env(LAZY_MEMORY.0, LAZY_MEMORY.1)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     // whoever waits for it may be gone first
     let mut child = command.kill_on_drop(true).spawn()?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -196,10 +205,18 @@ fn answer() -> io::Result<Answer> {
     thread.join().map_err(|_| io::Error::other("the interpreter failed"))
 }
 
+/// Bytes of writable memory that this process has.
+fn memory_taken() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map(|kib| kib.saturating_mul(1024)).ok_or_else(|| io::Error::other("/proc/self/status has no VmData"))
+}
+
 fn limit(request: &Request) -> io::Result<()> {
     let set = |resource, max: u64| setrlimit(resource, Rlimit { current: Some(max), maximum: Some(max) });
-    // writable memory, used or not; and all of the address space, should something escape the former
-    set(Resource::Data, request.memory_bytes_max.saturating_add(2 * STACK as u64))?;
+    // writable memory beyond what the program has by itself; and all of the address space, should something escape the former
+    set(Resource::Data, request.memory_bytes_max.saturating_add(STACK as u64).saturating_add(memory_taken()?))?;
     set(Resource::As, request.memory_bytes_max.saturating_add(ADDRESS_SPACE))?;
     // SIGXCPU at the first, SIGKILL at the second
     let cpu = Rlimit { current: Some(request.cpu_secs_max), maximum: Some(request.cpu_secs_max.saturating_add(1)) };
