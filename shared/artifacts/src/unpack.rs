@@ -1,11 +1,13 @@
 //! Archives that others have made, unpacked within limits.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use argosy_beneath::{At, Budget, Dir, refusal};
+use argosy_beneath::{At, Budget, Dir, Refusal, refusal};
 use flate2::read::GzDecoder;
 use tar::EntryType;
 
@@ -15,6 +17,8 @@ use crate::Error;
 const RATIO_MAX: u64 = 100;
 /// …and in any case to so many bytes: gzip makes nothing out of long runs of one byte, which honest files have, too.
 const FREE_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes of what comes before the content of an entry: headers, long names, attributes.
+const ABOUT_MAX: u64 = 1024 * 1024;
 /// Bytes of the name of an entry, or of a link's target; Linux takes no longer path.
 const NAME_MAX: usize = 4096;
 
@@ -27,8 +31,8 @@ pub(crate) fn is_tarball(at: &At) -> Result<bool, Error> {
     if !begins || magic != [0x1f, 0x8b] {
         return Ok(false);
     }
-    // one block is enough to know; a name of many gigabytes is not looked at
-    let head = GzDecoder::new(BufReader::new(at.file().map_err(failed())?)).take(64 * 1024);
+    // the first entry is enough to know; what begins with a name of many gigabytes is no tarball
+    let head = GzDecoder::new(BufReader::new(at.file().map_err(failed())?)).take(ABOUT_MAX);
     let mut tar = tar::Archive::new(head);
     Ok(matches!(tar.entries().map(|mut entries| entries.next()), Ok(Some(Ok(_)))))
 }
@@ -42,9 +46,17 @@ pub(crate) fn unpack(from: &At, to: &Dir, budget: &mut Budget) -> Result<(), Err
     let size = file.metadata().map_err(failed("read"))?.len();
     let grown = size.saturating_mul(RATIO_MAX).max(FREE_BYTES);
     // what the tar reader takes for itself, such as long names, counts as well
-    let gzip = Limited { inner: GzDecoder::new(BufReader::new(file)), budget: budget.clone(), read: 0, grown };
+    let about = Rc::new(Cell::new(None));
+    let inner = GzDecoder::new(BufReader::new(file));
+    let gzip = Limited { inner, budget: budget.clone(), read: 0, grown, about: about.clone() };
     let mut tar = tar::Archive::new(gzip);
-    for entry in tar.entries().map_err(failed("read"))? {
+    let mut entries = tar.entries().map_err(failed("read"))?;
+    loop {
+        // what comes before the content of an entry is held in memory
+        about.set(Some(ABOUT_MAX));
+        let next = entries.next();
+        about.set(None);
+        let Some(entry) = next else { return Ok(()) };
         let mut entry = entry.map_err(failed("read"))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let path = inside(&name)?;
@@ -53,11 +65,12 @@ pub(crate) fn unpack(from: &At, to: &Dir, budget: &mut Budget) -> Result<(), Err
             continue;
         }
         one(&mut entry, to, &path, budget).map_err(|error| match refusal(&error) {
-            Some(argosy_beneath::Refusal::Link | argosy_beneath::Refusal::Outside) => Error::Escape { entry: name },
+            Some(Refusal::Link | Refusal::Outside) => Error::Escape { entry: name },
             _ => failed("unpack")(error),
         })?;
+        // what is left of it would else be taken for a part of the next one
+        budget.pour(&mut entry, &mut io::sink()).map_err(failed("unpack"))?;
     }
-    Ok(())
 }
 
 /// The path of an entry below the directory that it is unpacked into; absolute ones begin there.
@@ -87,7 +100,7 @@ fn one<R: Read>(entry: &mut tar::Entry<'_, R>, to: &Dir, path: &Path, budget: &m
         EntryType::Directory => to.make_dir(path, mode | 0o700).map(drop),
         EntryType::Symlink => to.link(path, &target),
         EntryType::Link => {
-            let target = inside(&target.to_string_lossy()).map_err(|_| argosy_beneath::Refusal::Outside)?;
+            let target = inside(&target.to_string_lossy()).map_err(|_| Refusal::Outside)?;
             to.hard_link(&target, path)
         }
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -113,6 +126,8 @@ struct Limited<R> {
     budget: Budget,
     read: u64,
     grown: u64,
+    /// While names and attributes of an entry are read: how many bytes of them may still come.
+    about: Rc<Cell<Option<u64>>>,
 }
 
 impl<R: Read> Read for Limited<R> {
@@ -121,8 +136,21 @@ impl<R: Read> Read for Limited<R> {
         self.read += bytes as u64;
         // names and padding come on top of the content
         self.budget.take(0)?;
+        if let Some(left) = self.about.get() {
+            let Some(left) = left.checked_sub(bytes as u64) else {
+                let (what, max, raise) = ("the archive", ABOUT_MAX, "");
+                return Err(Refusal::OverBudget {
+                    what,
+                    max,
+                    unit: "bytes of names and attributes for an entry",
+                    raise,
+                }
+                .into());
+            };
+            self.about.set(Some(left));
+        }
         if self.read > self.grown {
-            return Err(argosy_beneath::Refusal::OverBudget {
+            return Err(Refusal::OverBudget {
                 what: "the archive",
                 max: self.grown,
                 unit: "bytes unpacked, far more than its own size explains",
@@ -143,10 +171,12 @@ mod tests {
     #[test]
     fn a_bomb_stops_where_its_size_no_longer_explains_it() {
         let budget = Budget::new(crate::limits(u64::MAX, ""), Cancel::default());
-        let mut bomb = Limited { inner: io::repeat(0), budget: budget.clone(), read: 0, grown: 1_000 };
+        let mut bomb =
+            Limited { inner: io::repeat(0), budget: budget.clone(), read: 0, grown: 1_000, about: Rc::default() };
         let error = io::copy(&mut bomb, &mut io::sink()).expect_err("it has no end");
         assert!(error.to_string().starts_with("the archive has more than 1000 bytes unpacked"), "{error}");
-        let mut honest = Limited { inner: io::repeat(0).take(1_000), budget, read: 0, grown: 1_000 };
+        let mut honest =
+            Limited { inner: io::repeat(0).take(1_000), budget, read: 0, grown: 1_000, about: Rc::default() };
         assert_eq!(io::copy(&mut honest, &mut io::sink()).expect("within"), 1_000);
     }
 }

@@ -199,6 +199,14 @@ fn archives_stop_at_their_limits() {
         tar.append_data(&mut header(0, 0o644), "a/".repeat(10) + "f", zeros(0)).expect("file")
     };
     assert_eq!(refused(&deep), "the artifact has more than 10 directories inside each other");
+    let long = |tar: &mut tar::Builder<_>| {
+        let mut name = header(8 << 20, 0o644);
+        name.set_entry_type(tar::EntryType::GNULongName);
+        tar.append_data(&mut header(0, 0o644), "e", zeros(0)).expect("file");
+        tar.append_data(&mut name, "n", zeros(8 << 20)).expect("a name");
+        tar.append_data(&mut header(0, 0o644), "f", zeros(0)).expect("file");
+    };
+    assert_eq!(refused(&long), "the archive has more than 1048576 bytes of names and attributes for an entry");
     // what is packed has the same limits: a sparse giant is not even begun
     fs::File::create(dir.path().join("giant")).and_then(|file| file.set_len(40 << 30)).expect("sparse");
     for archive in [Archive::None, Archive::Tar(1)] {
