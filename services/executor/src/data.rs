@@ -1,10 +1,13 @@
 //! `data` templates: lists artifacts, and transforms the list by expressions.
 //! Source: Argo `workflow/data`, `workflow/executor/data.go`, `docs/data-sourcing-and-transformation.md`.
 
-use argosy_api::v1alpha1::{ArtifactLocation, Template};
+use argosy_api::v1alpha1::{ArtifactLocation, Template, TransformationStep};
 use argosy_artifacts::{Place, Store, place_of};
 use argosy_template::expr::{Env, Program};
 use serde_json::{Value, json};
+
+use crate::Limits;
+use crate::work::blocking;
 
 /// Why a data template fails. The text becomes the step's message.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +37,17 @@ pub enum Error {
 
 /// The result of a data template: JSON.
 /// Errors: see [`Error`].
-pub async fn process(template: &Template, store: &dyn Store) -> Result<String, Error> {
+pub async fn process(template: &Template, store: &dyn Store, limits: Limits) -> Result<String, crate::Error> {
     let data = template.data.as_ref().ok_or(Error::NoSource)?;
     let paths = data.source.artifact_paths.as_ref().ok_or(Error::NoSource)?;
-    let listed = list(&paths.location, template.archive_location.as_deref(), store).await;
-    let mut value = json!(listed.map_err(|source| Error::List { source })?);
-    for step in &data.transformation {
+    let listed = list(&paths.location, template.archive_location.as_deref(), store, limits).await;
+    let listed = json!(listed.map_err(|source| Error::List { source })?);
+    let steps = data.transformation.clone();
+    blocking(move |_| transform(listed, &steps)).await
+}
+
+fn transform(mut value: Value, steps: &[TransformationStep]) -> Result<String, Error> {
+    for step in steps {
         let failed = |source| Error::Expression { source: Box::new(source) };
         let vars = json!({ "data": value });
         let result = Program::compile(&step.expression).and_then(|program| program.run(&Env::new(&vars)));
@@ -55,11 +63,12 @@ async fn list(
     location: &ArtifactLocation,
     default: Option<&ArtifactLocation>,
     store: &dyn Store,
+    limits: Limits,
 ) -> Result<Vec<String>, argosy_artifacts::Error> {
     let Some(s3) = &location.s3 else {
         return match place_of(location)? {
             Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
-            Place::Key(key) => store.list(&key).await,
+            Place::Key(key) => store.list(&key, limits.artifact()).await,
         };
     };
     let own = s3.bucket_config.bucket.as_str();
@@ -67,7 +76,7 @@ async fn list(
         ("", Some(default)) => default.bucket_config.bucket.as_str(),
         (own, _) => own,
     };
-    let keys = store.list(format!("{bucket}/{}", s3.key).trim_matches('/')).await?;
+    let keys = store.list(format!("{bucket}/{}", s3.key).trim_matches('/'), limits.artifact()).await?;
     let inside = |key: String| match key.strip_prefix(bucket).and_then(|key| key.strip_prefix('/')) {
         Some(inside) if !bucket.is_empty() => inside.to_owned(),
         _ => key,
@@ -85,10 +94,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = LocalStore::open_at(dir.path()).expect("a store");
         for key in ["b/x/main.log", "b/x/other.txt", "b/y/main.log", "c/main.log"] {
-            store.put(key, Source::Bytes(b"")).await.expect("stored");
+            store.put(key, Source::Bytes(b""), Limits::default().artifact()).await.expect("stored");
         }
         let template = serde_json::from_value(json!({ "data": data })).expect("a template");
-        process(&template, &store).await.map_err(|error| error.to_string())
+        process(&template, &store, Limits::default()).await.map_err(|error| error.to_string())
     }
 
     #[tokio::test]

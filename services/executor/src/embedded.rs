@@ -1,12 +1,12 @@
 //! The executor inside the local node: no processes but the user's.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, BufWriter};
 use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_api::v1alpha1::Template;
 use argosy_artifacts::Store;
+use argosy_beneath::{At, Limits as TreeLimits};
 use argosy_cluster::node::{Builtin, Claim, Context, Outcome, StartError};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -19,8 +19,9 @@ use crate::layout::{Layout, RESULT_MAX, VAR_RUN_ARGO, mains};
 use crate::outputs::{Gatherer, progress};
 use crate::report::Reporter;
 use crate::resource::Job;
+use crate::work::blocking;
 use crate::wrapper::duration;
-use crate::{Error, FAILED, Inputs, Wrapped, data, stage, wrap};
+use crate::{Error, FAILED, Inputs, Limits, Wrapped, data, stage, wrap};
 
 /// How often progress is reported; shorter steps report none. Argo's default of the variable below.
 const PROGRESS_TICK: Duration = Duration::from_secs(60);
@@ -36,6 +37,7 @@ const PROGRESS: &str = "workflows.argoproj.io/progress";
 /// Runs `init` and `wait` inside the node, and the user's commands without a wrapper process.
 pub struct Embedded {
     store: Arc<dyn Store>,
+    limits: Limits,
 }
 
 /// The executor's containers.
@@ -65,7 +67,12 @@ fn role(container: &Container) -> Option<Role> {
 impl Embedded {
     /// With artifacts in `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, limits: Limits::default() }
+    }
+
+    /// With other limits of what is taken from steps.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     async fn init(&self, context: &Context) -> Result<(), Error> {
@@ -75,6 +82,7 @@ impl Embedded {
             layout: &layout(context)?,
             store: &*self.store,
             host: &|path| context.place_for(path),
+            limits: self.limits,
         };
         stage(inputs).await
     }
@@ -109,6 +117,7 @@ impl Embedded {
             workflow: &workflow,
             pod: &pod,
             include_result: variable("ARGO_INCLUDE_SCRIPT_OUTPUT") == "true" || template.data.is_some(),
+            limits: self.limits,
         };
         let reporter = Reporter {
             node_id: variable("ARGO_NODE_ID"),
@@ -125,7 +134,7 @@ impl Embedded {
                 context.log(&error.to_string());
             }
         }
-        Ok(reporter.report(gathered, async || Ok(client)).await)
+        Ok(reporter.report(gathered, self.limits.outputs_bytes_max, async || Ok(client)).await)
     }
 }
 
@@ -142,13 +151,15 @@ impl Embedded {
             workflow_uid: &variable("ARGO_WORKFLOW_UID"),
             store: &*self.store,
             layout: &layout,
+            limits: self.limits,
+            executable: context.executable(),
             log: &|line| context.log(line),
         };
         let ended = tokio::select! {
             ended = job.run() => ended.map(|()| (0, String::new())),
             () = context.stopping().cancelled() => Ok((TERMINATED, String::new())),
         };
-        keep_logs(context, &layout)?;
+        keep_logs(context, &layout).await?;
         ended
     }
 
@@ -156,12 +167,12 @@ impl Embedded {
         let layout = layout(context)?;
         let template = layout.read_template()?.unwrap_or_default();
         let result = tokio::select! {
-            result = data::process(&template, &*self.store) => result?,
+            result = data::process(&template, &*self.store, self.limits) => result?,
             () = context.stopping().cancelled() => return Ok((TERMINATED, String::new())),
         };
         // where the output of a script would be
         layout.write(&layout.stdout(&context.container().name), result.as_bytes())?;
-        keep_logs(context, &layout)?;
+        keep_logs(context, &layout).await?;
         Ok((0, String::new()))
     }
 }
@@ -179,7 +190,7 @@ impl Builtin for Embedded {
         let ended = match role(context.container()) {
             Some(Role::Init) => self.init(&context).await.map(|()| (0, String::new())),
             Some(Role::Wait) => self.wait(&context).await,
-            Some(Role::Main) => main(&context).await,
+            Some(Role::Main) => main(&context, self.limits).await,
             Some(Role::Resource) => self.resource(&context).await,
             Some(Role::Data) => self.data(&context).await,
             None => Err(Error::Unsupported { word: "unknown".into() }),
@@ -192,7 +203,7 @@ impl Builtin for Embedded {
     }
 }
 
-async fn main(context: &Context) -> Result<(i32, String), Error> {
+async fn main(context: &Context, limits: Limits) -> Result<(i32, String), Error> {
     // "/var/run/argo/argoexec", "main", "--", then the user's
     let words = context.argv().get(3..).unwrap_or_default();
     if let ["/argosy", "executor", word, ..] = words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -204,8 +215,7 @@ async fn main(context: &Context) -> Result<(i32, String), Error> {
         false => context.image_command(words).await.map_err(|text| Error::Start { text })?,
     };
     let layout = layout(context)?;
-    layout.make_container(&context.container().name)?;
-    Ok(wrap(&Main { context, argv }, &layout).await)
+    Ok(wrap(&Main { context, argv }, &layout, limits).await)
 }
 
 struct Main<'a> {
@@ -236,18 +246,18 @@ impl Wrapped for Main<'_> {
         self.context.ended(name).await.map_or(FAILED, |ended| ended.exit_code)
     }
 
-    async fn file(&self, path: &str) -> io::Result<PathBuf> {
-        self.context.host_path(self.name(), path).await
+    async fn file(&self, path: &str, limits: TreeLimits) -> io::Result<At> {
+        self.context.host_path(self.name(), path, limits).await
     }
 
-    fn keep_output(&self, layout: &Layout) -> Result<(), Error> {
+    async fn keep_output(&self, layout: &Layout) -> Result<(), Error> {
         let variable = self.context.env().get("ARGO_INCLUDE_SCRIPT_OUTPUT");
         if variable.is_some_and(|value| value == "true") {
             let path = layout.stdout(self.name());
-            let bytes = self.context.stdout(self.name(), RESULT_MAX).map_err(layout.error(&path))?;
+            let bytes = self.context.stdout(self.name(), RESULT_MAX).await.map_err(layout.error(&path))?;
             layout.write(&path, &bytes)?;
         }
-        keep_logs(self.context, layout)
+        keep_logs(self.context, layout).await
     }
 
     fn stopping(&self) -> &CancellationToken {
@@ -256,13 +266,13 @@ impl Wrapped for Main<'_> {
 }
 
 /// Leaves the container's log for `wait`, when the template asks for it as an artifact.
-fn keep_logs(context: &Context, layout: &Layout) -> Result<(), Error> {
+async fn keep_logs(context: &Context, layout: &Layout) -> Result<(), Error> {
     let logs = layout.read_template()?.and_then(|template| template.archive_location?.archive_logs);
     if logs == Some(true) {
         let name = &context.container().name;
         let path = layout.combined(name);
-        let bytes = context.combined(name).map_err(layout.error(&path))?;
-        layout.write(&path, &bytes)?;
+        let file = layout.create(&path)?;
+        context.combined(name, BufWriter::new(file)).await.map_err(layout.error(&path))?;
     }
     Ok(())
 }
@@ -273,8 +283,8 @@ fn template(context: &Context) -> Result<Template, Error> {
 }
 
 fn layout(context: &Context) -> Result<Layout, Error> {
-    let path = context.place_for(VAR_RUN_ARGO);
-    path.map(Layout::new).map_err(|source| Error::File { path: VAR_RUN_ARGO.into(), source })
+    let found = context.own_dir().and_then(|own| Ok(Layout::new(own, context.place_for(VAR_RUN_ARGO)?)));
+    found.map_err(|source| Error::File { path: VAR_RUN_ARGO.into(), source })
 }
 
 /// Shows progress while the step runs, and notes what was shown last; never ends.
@@ -286,7 +296,8 @@ async fn watch_progress(context: &Context, layout: &Layout, shown: &mut Option<S
     let tick = tick.filter(|tick| !tick.is_zero()).unwrap_or(PROGRESS_TICK);
     loop {
         tokio::time::sleep(tick).await;
-        let now = progress(layout);
+        let layout = layout.clone();
+        let now = blocking(move |_| Ok::<_, Error>(progress(&layout))).await.unwrap_or_default();
         if now.is_some() && now != *shown {
             let patch = json!({ "metadata": { "annotations": { PROGRESS: now } } });
             match pods.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {

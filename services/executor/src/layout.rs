@@ -1,14 +1,16 @@
-//! Where the executor's containers leave things for each other: the volume `var-run-argo`.
+//! Where the executor's containers leave things for each other. Argo has the volume `var-run-argo` for it.
 //! Source: Argo `workflow/common/common.go`, `workflow/executor/emissary`.
 
-use std::fs;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use argosy_api::v1alpha1::Template;
+use argosy_beneath::{At, Dir};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::limits::{OWN_BYTES_MAX, PROGRESS_BYTES_MAX};
 
 /// Mount path of the volume in every container.
 pub const VAR_RUN_ARGO: &str = "/var/run/argo";
@@ -23,26 +25,39 @@ pub const MAIN: &str = "main";
 /// Of a script's standard output the end is kept. Bytes.
 pub const RESULT_MAX: usize = 256 * 1024;
 
-/// The volume, at some path of the host.
+/// Where the executor's containers leave things for each other, and where the user's program leaves its progress.
+///
+/// What they leave for each other lies in a directory that the user's containers do not see: nobody can put a link, a FIFO
+/// or another content in its place. Paths are relative, and are called in messages as Argo calls them.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    root: PathBuf,
+    own: Dir,
+    volume: At,
+}
+
+/// An output that is there and cannot be taken: found where the file is, told by `wait`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Its path, as the template has it.
+    pub path: String,
+    /// Why.
+    pub what: String,
 }
 
 impl Layout {
-    /// The volume at `root`.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    /// With `own` as the executor's directory, and `volume` as what is mounted at [`VAR_RUN_ARGO`].
+    pub fn new(own: Dir, volume: At) -> Self {
+        Self { own, volume }
     }
 
     /// The template, for containers that do not have it in their environment.
     pub fn template(&self) -> PathBuf {
-        self.root.join("template")
+        "template".into()
     }
 
     /// Directory of a container.
     pub fn container(&self, name: &str) -> PathBuf {
-        self.root.join("ctr").join(name)
+        Path::new("ctr").join(inside(name))
     }
 
     /// Exit code of a container, once it has ended.
@@ -60,76 +75,95 @@ impl Layout {
         self.container(container).join("combined")
     }
 
-    /// A signal for a container: its number.
-    pub fn signal(&self, container: &str) -> PathBuf {
-        self.container(container).join("signal")
-    }
-
     /// The content of an output parameter's file.
     pub fn parameter(&self, path: &str) -> PathBuf {
-        self.root.join("outputs/parameters").join(inside(path))
+        Path::new("outputs/parameters").join(inside(path))
     }
 
     /// An output artifact, packed.
     pub fn artifact(&self, path: &str) -> PathBuf {
-        self.root.join("outputs/artifacts").join(format!("{}.tgz", inside(path)))
+        Path::new("outputs/artifacts").join(format!("{}.tgz", inside(path)))
+    }
+
+    /// The outputs that are there and not taken.
+    pub fn problems(&self) -> PathBuf {
+        "problems".into()
     }
 
     /// The value of an output parameter of a `resource` template, by the parameter's name.
     pub fn resource_parameter(&self, name: &str) -> PathBuf {
-        self.root.join("outputs/resource").join(inside(name))
+        Path::new("outputs/resource").join(inside(name))
     }
 
     /// Which objects a `resource` template acted on, once it has.
     pub fn resource(&self) -> PathBuf {
-        self.root.join("resource")
+        "resource".into()
     }
 
-    /// `N/M` lines, written by the user's program.
-    pub fn progress(&self) -> PathBuf {
-        self.root.join("progress")
+    /// A place in the executor's directory.
+    pub fn at(&self, path: &Path) -> At {
+        At { dir: self.own.clone(), path: path.to_owned() }
     }
 
-    /// How a path of this volume is called in messages.
+    /// How a path is called in messages.
     pub fn shown(&self, path: &Path) -> String {
-        match path.strip_prefix(&self.root) {
-            Ok(rest) => format!("{VAR_RUN_ARGO}/{}", rest.display()),
-            Err(_) => path.display().to_string(),
-        }
+        format!("{VAR_RUN_ARGO}/{}", path.display())
     }
 
-    /// An error about a file of this volume.
-    pub fn error(&self, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    /// An error about a file.
+    pub fn error(&self, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
         let path = self.shown(path);
         move |source| Error::File { path, source }
     }
 
-    /// Writes a file of this volume, with its directories.
+    /// Writes a file, with its directories.
     /// Errors: `File`.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
-        written.map_err(self.error(path))
+        self.own.write(path, bytes, 0o600).map_err(self.error(path))
     }
 
-    /// Makes a container's directory, in which any user may write.
+    /// Makes an empty file, with its directories, to be written.
     /// Errors: `File`.
-    pub fn make_container(&self, name: &str) -> Result<(), Error> {
-        let dir = self.container(name);
-        let made = fs::create_dir_all(&dir);
-        made.map_err(self.error(&dir))?;
-        // refused only where the directory is somebody else's, who then made it for us
-        let _ = fs::set_permissions(&dir, fs::Permissions::from_mode(0o777));
-        Ok(())
+    pub fn create(&self, path: &Path) -> Result<File, Error> {
+        let made = self.own.make_dir(path.parent().unwrap_or(Path::new("")), 0o700);
+        made.and_then(|_| self.own.create(path, 0o600)).map_err(self.error(path))
+    }
+
+    /// Reads a file of at most so many bytes; `None` when there is none.
+    /// Errors: `File`.
+    pub fn read(&self, path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
+        match self.own.read(path, bytes_max) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(self.error(path)),
+        }
+    }
+
+    /// Whether something is at a path.
+    /// Errors: `File`.
+    pub fn has(&self, path: &Path) -> Result<bool, Error> {
+        self.own.kind(path).map(|kind| kind.is_some()).map_err(self.error(path))
+    }
+
+    /// The end of the progress file: `N/M` lines, written by the user's program. Empty when it cannot be read.
+    pub fn progress(&self) -> String {
+        let path = self.volume.path.join("progress");
+        let end = self.volume.dir.read_end(&path, PROGRESS_BYTES_MAX);
+        String::from_utf8_lossy(&end.unwrap_or_default()).into_owned()
     }
 
     /// The template that `init` left; `None` before that.
     /// Errors: `File`, `Template`.
     pub fn read_template(&self) -> Result<Option<Template>, Error> {
-        let path = self.template();
-        match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.error(&path)(error)),
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| Error::Template { source }),
+        let read = self.read(&self.template(), OWN_BYTES_MAX)?;
+        read.map(|bytes| serde_json::from_slice(&bytes).map_err(|source| Error::Template { source })).transpose()
+    }
+
+    /// The outputs that are there and not taken.
+    /// Errors: `File`, `Template`.
+    pub fn read_problems(&self) -> Result<Vec<Problem>, Error> {
+        match self.read(&self.problems(), OWN_BYTES_MAX)? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|source| Error::Template { source }),
+            None => Ok(Vec::new()),
         }
     }
 }
@@ -175,12 +209,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_paths_stay_in_the_volume() {
-        let layout = Layout::new("/v");
+    fn output_paths_stay_in_their_directory() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let at = At::new(dir.path(), "").expect("open");
+        let layout = Layout::new(at.dir.clone(), at);
         let parameter = |path| layout.parameter(path).display().to_string();
-        assert_eq!(parameter("/tmp/./a"), "/v/outputs/parameters/tmp/a");
-        assert_eq!(parameter("/../tmp/../../etc/x"), "/v/outputs/parameters/etc/x");
-        assert_eq!(layout.artifact("/out/").display().to_string(), "/v/outputs/artifacts/out.tgz");
+        assert_eq!(parameter("/tmp/./a"), "outputs/parameters/tmp/a");
+        assert_eq!(parameter("/../tmp/../../etc/x"), "outputs/parameters/etc/x");
+        assert_eq!(layout.artifact("/out/").display().to_string(), "outputs/artifacts/out.tgz");
+        assert_eq!(layout.exit_code("../../x").display().to_string(), "ctr/x/exitcode");
+    }
+
+    #[test]
+    fn progress_is_read_from_a_regular_file_only() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let at = At::new(dir.path(), "").expect("open");
+        let layout = Layout::new(at.dir.clone(), at);
+        let path = dir.path().join("progress");
+        std::fs::write(&path, format!("{}\n3/4\n", "x".repeat(1 << 20))).expect("write");
+        assert!(layout.progress().len() <= 64 * 1024 && layout.progress().ends_with("\n3/4\n"));
+        std::fs::remove_file(&path).expect("remove");
+        std::os::unix::fs::symlink("/etc/passwd", &path).expect("link");
+        assert_eq!(layout.progress(), "");
+        std::fs::remove_file(&path).expect("remove");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        assert_eq!(layout.progress(), "");
     }
 
     #[test]

@@ -9,15 +9,27 @@ pub mod data;
 mod embedded;
 mod init;
 pub mod layout;
+mod limits;
 mod outputs;
 mod report;
 pub mod resource;
+mod work;
 mod wrapper;
 
 pub use embedded::Embedded;
 pub use init::{Inputs, stage};
+pub use limits::{BadLimit, Limits};
 pub use outputs::{Gathered, Gatherer};
 pub use wrapper::{Wrapped, wrap};
+
+/// Runs the parts of the executor and of the local node that are processes of their own. Call it first in `main`, before
+/// threads exist: `None` means that the arguments are for the caller.
+pub fn dispatch() -> Option<std::process::ExitCode> {
+    match std::env::args_os().nth(1)?.to_str()? {
+        resource::FILTER_COMMAND => Some(resource::filter_main()),
+        _ => argosy_cluster::node::dispatch(),
+    }
+}
 
 /// Exit code of a container whose executor failed, as opposed to the user's command.
 pub const FAILED: i32 = 64;
@@ -44,6 +56,34 @@ pub enum Error {
         path: String,
         /// What the host says.
         source: std::io::Error,
+    },
+    /// An output is there, and is not taken.
+    #[error("output {kind} {name}: {path}: {what}")]
+    Output {
+        /// `parameter` or `artifact`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The path, as the container sees it.
+        path: String,
+        /// Why.
+        what: String,
+    },
+    /// All outputs together are too large.
+    #[error("the outputs have {bytes} bytes as JSON, the limit is {bytes_max}{raise}")]
+    Outputs {
+        /// Their size.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+        /// How it is raised.
+        raise: &'static str,
+    },
+    /// The executor's own code failed.
+    #[error("a bug in the executor ended it: {text}")]
+    Panic {
+        /// What it said.
+        text: String,
     },
     /// An artifact cannot be loaded or saved.
     #[error("artifact {name} failed to {action}: {source}")]
@@ -101,4 +141,13 @@ fn go_text(path: &str, error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => format!("open {path}: permission denied"),
         _ => format!("open {path}: {error}"),
     }
+}
+
+/// What is said of an output that is there and not taken; `None` for any other error.
+pub(crate) fn refused(error: &std::io::Error) -> Option<String> {
+    use argosy_beneath::Refusal;
+    Some(match argosy_beneath::refusal(error)? {
+        refusal @ Refusal::TooLarge { .. } => format!("{refusal}{}", limits::RAISE_OUTPUTS),
+        refusal => refusal.to_string(),
+    })
 }

@@ -5,8 +5,9 @@ use std::io;
 use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
 use argosy_artifacts::{Archive, Place, Source, Store, place_of};
 
-use crate::Error;
-use crate::layout::{Layout, MAIN, RESULT_MAX};
+use crate::layout::{Layout, MAIN, Problem, RESULT_MAX};
+use crate::limits::OWN_BYTES_MAX;
+use crate::{Error, Limits};
 
 /// What `wait` works with.
 pub struct Gatherer<'a> {
@@ -22,6 +23,8 @@ pub struct Gatherer<'a> {
     pub pod: &'a str,
     /// Whether standard output of `main` is the result.
     pub include_result: bool,
+    /// How much is taken.
+    pub limits: Limits,
 }
 
 /// What was found. Errors do not hide the outputs that are there.
@@ -39,6 +42,13 @@ impl Gatherer<'_> {
     /// Gathers result, parameters, artifacts and logs.
     pub async fn gather(&self) -> Gathered {
         let mut gathered = Gathered::default();
+        let problems = match self.layout.read_problems() {
+            Ok(problems) => problems,
+            Err(error) => {
+                gathered.errors.push(error);
+                Vec::new()
+            }
+        };
         if self.include_result {
             match self.result() {
                 Ok(result) => gathered.outputs.result = result,
@@ -46,13 +56,13 @@ impl Gatherer<'_> {
             }
         }
         for parameter in &self.template.outputs.parameters {
-            match self.parameter(parameter) {
+            match self.parameter(parameter, &problems) {
                 Ok(parameter) => gathered.outputs.parameters.push(parameter),
                 Err(error) => gathered.errors.push(error),
             }
         }
         for artifact in &self.template.outputs.artifacts {
-            match self.artifact(artifact).await {
+            match self.artifact(artifact, &problems).await {
                 Ok(Some(artifact)) => gathered.outputs.artifacts.push(artifact),
                 Ok(None) => {}
                 Err(error) => gathered.errors.push(error),
@@ -67,20 +77,16 @@ impl Gatherer<'_> {
     }
 
     fn result(&self) -> Result<Option<String>, Error> {
-        let path = self.layout.stdout(MAIN);
-        match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.layout.error(&path)(error)),
-            Ok(bytes) => {
-                // the end of what a program wrote, but all of the executor's own JSON
-                let kept = if self.template.data.is_some() { bytes.len() } else { RESULT_MAX };
-                let end = &bytes[bytes.len().saturating_sub(kept)..];
-                Ok(Some(without_newline(String::from_utf8_lossy(end).into_owned())))
-            }
-        }
+        // the end of what a program wrote, but all of the executor's own JSON: both were measured when they were left
+        let bytes = self.layout.read(&self.layout.stdout(MAIN), OWN_BYTES_MAX)?;
+        Ok(bytes.map(|bytes| {
+            let kept = if self.template.data.is_some() { bytes.len() } else { RESULT_MAX };
+            let end = bytes.get(bytes.len().saturating_sub(kept)..).unwrap_or_default();
+            without_newline(String::from_utf8_lossy(end).into_owned())
+        }))
     }
 
-    fn parameter(&self, parameter: &Parameter) -> Result<Parameter, Error> {
+    fn parameter(&self, parameter: &Parameter, problems: &[Problem]) -> Result<Parameter, Error> {
         let mut output = parameter.clone();
         let Some(from) = parameter.value_from.as_ref() else {
             return Ok(output);
@@ -91,25 +97,31 @@ impl Gatherer<'_> {
             true if of_resource => self.layout.resource_parameter(&parameter.name),
             true => return Ok(output),
         };
-        let value = match std::fs::read(&path) {
-            Ok(bytes) if of_resource => String::from_utf8_lossy(&bytes).into_owned(),
-            Ok(bytes) => without_newline(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) => match &from.default {
+        if let Some(problem) = problem(problems, &from.path) {
+            return Err(refused("parameter", &parameter.name, problem));
+        }
+        let value = match self.layout.read(&path, self.limits.outputs_bytes_max)? {
+            Some(bytes) if of_resource => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(bytes) => without_newline(String::from_utf8_lossy(&bytes).into_owned()),
+            None => match &from.default {
                 Some(default) => default.to_string(),
-                None => return Err(self.layout.error(&path)(error)),
+                None => return Err(self.layout.error(&path)(io::ErrorKind::NotFound.into())),
             },
         };
         output.value = Some(value.into());
         Ok(output)
     }
 
-    async fn artifact(&self, artifact: &Artifact) -> Result<Option<Artifact>, Error> {
+    async fn artifact(&self, artifact: &Artifact, problems: &[Problem]) -> Result<Option<Artifact>, Error> {
         let failed = |source| Error::Artifact { name: artifact.name.clone(), action: "save", source };
         if artifact.path.is_empty() {
             return Ok(None);
         }
+        if let Some(problem) = problem(problems, &artifact.path) {
+            return Err(refused("artifact", &artifact.name, problem));
+        }
         let file = self.layout.artifact(&artifact.path);
-        if !file.exists() {
+        if !self.layout.has(&file)? {
             return match artifact.optional {
                 true => Ok(None),
                 false => Err(self.layout.error(&file)(io::ErrorKind::NotFound.into())),
@@ -122,7 +134,7 @@ impl Gatherer<'_> {
         let archive = Archive::of(artifact.archive.as_ref()).map_err(failed)?;
         output.location = self.location(artifact, &archive.file_name(&output)).map_err(failed)?;
         // not moved: after a restart this may run again
-        self.save(&output.location, Source::Copy(&file)).await.map_err(failed)?;
+        self.save(&output.location, Source::Copy(&self.layout.at(&file))).await.map_err(failed)?;
         Ok(Some(output))
     }
 
@@ -130,7 +142,7 @@ impl Gatherer<'_> {
     async fn logs(&self) -> Result<Option<Artifact>, Error> {
         let wanted = self.template.archive_location.as_ref().and_then(|l| l.archive_logs).unwrap_or(false);
         let file = self.layout.combined(MAIN);
-        if !wanted || !file.exists() {
+        if !wanted || !self.layout.has(&file)? {
             return Ok(None);
         }
         let mut artifact = Artifact { name: format!("{MAIN}-logs"), ..Artifact::default() };
@@ -141,13 +153,13 @@ impl Gatherer<'_> {
             Ok(location) => location,
             Err(error) => return Err(failed(error)),
         };
-        self.save(&artifact.location, Source::Copy(&file)).await.map_err(failed)?;
+        self.save(&artifact.location, Source::Copy(&self.layout.at(&file))).await.map_err(failed)?;
         Ok(Some(artifact))
     }
 
     async fn save(&self, location: &ArtifactLocation, source: Source<'_>) -> Result<(), argosy_artifacts::Error> {
         match place_of(location)? {
-            Place::Key(key) => self.store.put(&key, source).await,
+            Place::Key(key) => self.store.put(&key, source, self.limits.artifact()).await,
             Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
         }
     }
@@ -174,10 +186,17 @@ impl Gatherer<'_> {
     }
 }
 
+fn problem<'a>(problems: &'a [Problem], path: &str) -> Option<&'a Problem> {
+    problems.iter().find(|problem| problem.path == path)
+}
+
+fn refused(kind: &'static str, name: &str, problem: &Problem) -> Error {
+    Error::Output { kind, name: name.to_owned(), path: problem.path.clone(), what: problem.what.clone() }
+}
+
 /// The last `N/M` line of the progress file.
 pub fn progress(layout: &Layout) -> Option<String> {
-    let text = std::fs::read_to_string(layout.progress()).ok()?;
-    text.lines().rev().map(str::trim).find(|line| is_progress(line)).map(str::to_owned)
+    layout.progress().lines().rev().map(str::trim).find(|line| is_progress(line)).map(str::to_owned)
 }
 
 fn is_progress(line: &str) -> bool {
@@ -196,17 +215,24 @@ fn without_newline(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use argosy_artifacts::LocalStore;
+    use argosy_beneath::{At, Dir};
     use serde_json::json;
 
     use super::*;
 
+    fn layout(dir: &Path) -> Layout {
+        let own = Dir::open_private(&dir.join("argo")).expect("a directory");
+        Layout::new(own.clone(), At { dir: own, path: "".into() })
+    }
+
     async fn gather(template: serde_json::Value, files: &[(&str, &str)]) -> (Gathered, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let layout = Layout::new(dir.path().join("argo"));
+        let layout = layout(dir.path());
         for (path, text) in files {
-            layout.write(&dir.path().join("argo").join(path), text.as_bytes()).expect("write");
+            layout.write(path.as_ref(), text.as_bytes()).expect("write");
         }
         let store = LocalStore::open_at(dir.path().join("store")).expect("a store");
         let template: Template = serde_json::from_value(template).expect("a template");
@@ -217,6 +243,7 @@ mod tests {
             workflow: "w",
             pod: "p",
             include_result: true,
+            limits: Limits { outputs_bytes_max: 10, ..Limits::default() },
         };
         (gatherer.gather().await, dir)
     }
@@ -243,7 +270,7 @@ mod tests {
         assert_eq!(outputs["artifacts"][0]["s3"]["key"], "w/p/art.tgz");
         assert_eq!(outputs["artifacts"][1]["s3"]["key"], "w/p/tmp");
         assert_eq!(outputs["artifacts"][1]["path"], "/tmp");
-        let progress = progress(&Layout::new(dir.path().join("argo")));
+        let progress = progress(&layout(dir.path()));
         assert_eq!((outputs["result"].as_str(), progress.as_deref()), (Some("r"), Some("2/4")));
         assert_eq!(fs::read_to_string(dir.path().join("store/w/p/tmp/in")).ok().as_deref(), Some("y"));
         assert!(dir.path().join("store/w/p/art.tgz").exists());
@@ -262,5 +289,21 @@ mod tests {
                 "open /var/run/argo/outputs/artifacts/tmp/hello_world.txt.tgz: no such file or directory",
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_there_and_not_taken_is_no_default() {
+        let template = json!({"outputs": {"parameters": [
+            {"name": "p", "valueFrom": {"path": "/p", "default": "d"}}, {"name": "large", "valueFrom": {"path": "/large"}}],
+            "artifacts": [{"name": "a", "path": "/a", "optional": true}]}});
+        let problems =
+            json!([{"path": "/p", "what": "not a regular file but a fifo"}, {"path": "/a", "what": "too much"}]);
+        let problems = problems.to_string();
+        let files = [("problems", problems.as_str()), ("outputs/parameters/large", "12345678901")];
+        let (gathered, _dir) = gather(template, &files).await;
+        let texts: Vec<_> = gathered.errors.iter().map(Error::to_string).collect();
+        assert_eq!(texts[0], "output parameter p: /p: not a regular file but a fifo");
+        assert!(texts[1].contains("11 bytes, the limit is 10"), "{texts:?}");
+        assert_eq!(texts[2], "output artifact a: /a: too much");
     }
 }

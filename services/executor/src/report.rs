@@ -8,6 +8,7 @@ use kube::core::ApiResource;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::limits::RAISE_OUTPUTS;
 use crate::{Error, FAILED, Gathered};
 
 /// A longer message would be cut by the kubelet. Bytes.
@@ -29,7 +30,8 @@ pub struct Reporter {
 impl Reporter {
     /// Exit code and termination message of `wait`: the outputs when they are short, the name of a WorkflowTaskResult
     /// otherwise, or what went wrong. `client` is asked for only when a WorkflowTaskResult is needed.
-    pub async fn report<F>(&self, gathered: Gathered, client: F) -> (i32, String)
+    /// Outputs of more than `bytes_max` are an error.
+    pub async fn report<F>(&self, gathered: Gathered, bytes_max: u64, client: F) -> (i32, String)
     where
         F: AsyncFnOnce() -> Result<Client, kube::Error>,
     {
@@ -45,6 +47,10 @@ impl Reporter {
         let text = message.to_string();
         if text.len() <= MESSAGE_MAX {
             return (0, text);
+        }
+        let bytes = text.len() as u64;
+        if bytes > bytes_max {
+            return (FAILED, Error::Outputs { bytes, bytes_max, raise: RAISE_OUTPUTS }.to_string());
         }
         match self.task_result(message, client).await {
             Ok(()) => (0, json!({ "taskResult": self.node_id }).to_string()),

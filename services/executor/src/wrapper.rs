@@ -1,16 +1,18 @@
 //! `main`: runs the user's command, in a container set after its dependencies, and leaves its outputs for `wait`.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use argosy_api::v1alpha1::{Artifact, ContainerSetRetryStrategy, IntOrString, Template};
 use argosy_artifacts::{Archive, pack};
+use argosy_beneath::{At, Limits as TreeLimits};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::layout::{Layout, MAIN};
-use crate::{Error, FAILED};
+use crate::layout::{Layout, MAIN, Problem};
+use crate::work::blocking;
+use crate::{Error, FAILED, Limits, refused};
 
 /// A container with the user's command in it.
 #[async_trait]
@@ -22,19 +24,19 @@ pub trait Wrapped: Send + Sync {
     async fn run(&self, attempt: u32) -> Result<i32, Error>;
     /// Waits for the end of another container of the set and gives its exit code.
     async fn dependency(&self, name: &str) -> i32;
-    /// The path at which a file of this container can be read until the next call.
+    /// Where a file or directory of this container can be read until the next call, when it has a copy within `limits`.
     /// Errors: `NotFound`, and those of the file system.
-    async fn file(&self, path: &str) -> io::Result<PathBuf>;
+    async fn file(&self, path: &str, limits: TreeLimits) -> io::Result<At>;
     /// Leaves what the command wrote where `wait` looks for it.
     /// Errors: `File`.
-    fn keep_output(&self, layout: &Layout) -> Result<(), Error>;
+    async fn keep_output(&self, layout: &Layout) -> Result<(), Error>;
     /// Cancelled when the container is asked to stop.
     fn stopping(&self) -> &CancellationToken;
 }
 
 /// Runs a wrapped container to its end: its exit code and termination message.
-pub async fn wrap(container: &dyn Wrapped, layout: &Layout) -> (i32, String) {
-    let (code, message) = match run(container, layout).await {
+pub async fn wrap(container: &dyn Wrapped, layout: &Layout, limits: Limits) -> (i32, String) {
+    let (code, message) = match run(container, layout, limits).await {
         Ok(code) => (code, String::new()),
         Err(error) => (FAILED, error.to_string()),
     };
@@ -45,7 +47,7 @@ pub async fn wrap(container: &dyn Wrapped, layout: &Layout) -> (i32, String) {
     }
 }
 
-async fn run(container: &dyn Wrapped, layout: &Layout) -> Result<i32, Error> {
+async fn run(container: &dyn Wrapped, layout: &Layout, limits: Limits) -> Result<i32, Error> {
     let template = layout.read_template()?.unwrap_or_default();
     let set = template.container_set.as_ref();
     let node = set.and_then(|set| set.containers.iter().find(|node| node.container.name == container.name()));
@@ -74,48 +76,72 @@ async fn run(container: &dyn Wrapped, layout: &Layout) -> Result<i32, Error> {
         }
     };
     if container.name() == MAIN {
-        container.keep_output(layout)?;
-        keep_files(container, layout, &template).await?;
+        container.keep_output(layout).await?;
+        keep_files(container, layout, &template, limits).await?;
     }
     Ok(code)
 }
 
-/// Leaves output files in the shared volume. Missing ones are for `wait` to judge.
-async fn keep_files(container: &dyn Wrapped, layout: &Layout, template: &Template) -> Result<(), Error> {
+/// Leaves output files for `wait`. Missing ones are for it to judge; those that are there and not taken it is told of.
+async fn keep_files(
+    container: &dyn Wrapped,
+    layout: &Layout,
+    template: &Template,
+    limits: Limits,
+) -> Result<(), Error> {
+    let mut problems = Vec::new();
     let parameters = template.outputs.parameters.iter().filter_map(|p| p.value_from.as_ref());
     for path in parameters.map(|from| &from.path).filter(|path| !path.is_empty()) {
-        let found = container.file(path).await.and_then(std::fs::read);
-        match found {
+        let read = match container.file(path, limits.parameter()).await {
+            Ok(at) => blocking(move |_| Ok::<_, Error>(at.read(limits.outputs_bytes_max))).await?,
+            Err(error) => Err(error),
+        };
+        match read {
             Ok(bytes) => layout.write(&layout.parameter(path), &bytes)?,
-            Err(error) => note(path, &error),
+            Err(error) => note(path, &error, &mut problems),
         }
     }
     for artifact in template.outputs.artifacts.iter().filter(|artifact| !artifact.path.is_empty()) {
-        match container.file(&artifact.path).await {
-            Ok(found) => {
-                let failed = |source| Error::Artifact { name: artifact.name.clone(), action: "save", source };
-                keep_artifact(&found, artifact, layout).map_err(failed)?;
-            }
-            Err(error) => note(&artifact.path, &error),
+        match container.file(&artifact.path, limits.artifact()).await {
+            Ok(found) => match keep_artifact(found, artifact, layout, limits).await? {
+                Err(argosy_artifacts::Error::Limit { refusal }) => {
+                    problems.push(Problem { path: artifact.path.clone(), what: refusal.to_string() });
+                }
+                kept => {
+                    kept.map_err(|source| Error::Artifact { name: artifact.name.clone(), action: "save", source })?
+                }
+            },
+            Err(error) => note(&artifact.path, &error, &mut problems),
         }
+    }
+    if !problems.is_empty() {
+        let text = serde_json::to_vec(&problems).map_err(|source| Error::Template { source })?;
+        layout.write(&layout.problems(), &text)?;
     }
     Ok(())
 }
 
-fn keep_artifact(found: &Path, artifact: &Artifact, layout: &Layout) -> Result<(), argosy_artifacts::Error> {
+async fn keep_artifact(
+    found: At,
+    artifact: &Artifact,
+    layout: &Layout,
+    limits: Limits,
+) -> Result<Result<(), argosy_artifacts::Error>, Error> {
     let name = Path::new(&artifact.path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let to = layout.artifact(&artifact.path);
-    let archive = Archive::of(artifact.archive.as_ref())?;
-    if to.is_dir() {
-        // left by a run that was cut off
-        let io = |source| argosy_artifacts::Error::Io { doing: "remove", path: to.clone(), source };
-        std::fs::remove_dir_all(&to).map_err(io)?;
-    }
-    pack(found, &name, &to, archive)
+    let to = layout.at(&layout.artifact(&artifact.path));
+    let archive = match Archive::of(artifact.archive.as_ref()) {
+        Ok(archive) => archive,
+        Err(error) => return Ok(Err(error)),
+    };
+    let limits = limits.artifact();
+    blocking(move |cancel| Ok::<_, Error>(pack(&found, &name, &to, archive, limits, cancel))).await
 }
 
-fn note(path: &str, error: &io::Error) {
-    tracing::debug!(path, %error, "no output file");
+fn note(path: &str, error: &io::Error, problems: &mut Vec<Problem>) {
+    match refused(error) {
+        Some(what) => problems.push(Problem { path: path.to_owned(), what }),
+        None => tracing::debug!(path, %error, "no output file"),
+    }
 }
 
 /// Retries after the first run, and the pause before each.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use argosy_artifacts::{LocalStore, Source, Store};
 use argosy_cluster::api;
 use argosy_cluster::node::{Images, Node, Options, Runtime};
-use argosy_executor::Embedded;
+use argosy_executor::{Embedded, Limits};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
@@ -36,6 +36,7 @@ impl World {
         let server = api::Server::new(api::Options::default());
         let dir = TempDir::new()?;
         let store = Arc::new(LocalStore::open_at(dir.path().join("artifacts"))?);
+        let limits = Limits { filter_cpu_secs_max: 1, artifact_bytes_max: 1 << 30, ..Limits::default() };
         let node = Node::new(Options {
             client: server.client("default"),
             data_dir: dir.path().join("node"),
@@ -43,7 +44,7 @@ impl World {
             executable: executable(),
             images: Images::default(),
             runtime: Runtime::Process,
-            builtins: vec![Arc::new(Embedded::new(store.clone()))],
+            builtins: vec![Arc::new(Embedded::new(store.clone()).with_limits(limits))],
             keep_on_exit: false,
         })
         .await?;
@@ -133,7 +134,7 @@ fn outputs(pod: &Pod) -> Result<Value> {
 }
 
 async fn a_script_gives_outputs(world: &World) -> Result<()> {
-    world.store.put("in.txt", Source::Bytes(b"from the store")).await?;
+    world.store.put("in.txt", Source::Bytes(b"from the store"), tree()).await?;
     let template = json!({"script": {"image": "busybox", "command": ["sh"], "source":
         "cat /tmp/in; cat /raw/in; echo; mkdir -p /out/d; echo x > /out/d/f; printf 'v\\n' > /p; echo 3/4 > $ARGO_PROGRESS_FILE"},
         "inputs": {"artifacts": [{"name": "in", "path": "/tmp/in", "s3": {"key": "in.txt"}},
@@ -149,7 +150,7 @@ async fn a_script_gives_outputs(world: &World) -> Result<()> {
     assert_eq!(outputs["result"], "from the store!");
     assert_eq!(outputs["parameters"][0]["value"], "v");
     assert_eq!(outputs["artifacts"][0]["s3"]["key"], "wf/script/d.tgz");
-    assert_eq!(world.store.list("wf").await?, ["wf/script/d.tgz"]);
+    assert_eq!(world.store.list("wf", tree()).await?, ["wf/script/d.tgz"]);
     Ok(())
 }
 
@@ -289,9 +290,136 @@ async fn resources_are_acted_on(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// A step whose shell does something, and gives the parameter `x` from `/tmp/x`: how `wait` ended.
+async fn gives(world: &World, name: &str, script: &str) -> Result<(i32, String)> {
+    let template =
+        json!({"container": {}, "outputs": {"parameters": [{"name": "x", "valueFrom": {"path": "/tmp/x"}}]}});
+    let main = json!({"name": "main", "command": ["sh", "-c", script]});
+    let pod = world.run(name, template, vec![main], json!([])).await?;
+    ensure!(end(&pod, "main").0 == 0, "{:?}", end(&pod, "main"));
+    Ok(end(&pod, "wait"))
+}
+
+async fn outputs_that_are_no_files_are_errors_and_block_nobody(world: &World) -> Result<()> {
+    for (name, script, what) in [
+        ("fifo", "mkfifo /tmp/x", "not a regular file but a fifo"),
+        ("devzero", "ln -s /dev/zero /tmp/x", "not a regular file but a character device"),
+        ("dir", "mkdir /tmp/x", "not a regular file but a directory"),
+        ("sparse", "truncate -s 40G /tmp/x", "42949672960 bytes, the limit is 786432"),
+        ("loop", "ln -s /tmp/x /tmp/x", "no such file"),
+    ] {
+        let (code, message) = gives(world, name, script).await?;
+        ensure!(code == 64 && message.contains(what), "{name}: {code} {message}");
+    }
+    let template = json!({"container": {}, "outputs": {"artifacts": [{"name": "a", "path": "/tmp/x"}]}});
+    let main = json!({"name": "main", "command": ["sh", "-c", "truncate -s 40G /tmp/x"]});
+    let pod = world.run("sparse-artifact", template, vec![main], json!([])).await?;
+    let (code, message) = end(&pod, "wait");
+    ensure!(
+        code == 64 && message.contains("output artifact a: /tmp/x: the artifact has more than"),
+        "{code} {message}"
+    );
+    ensure!(message.contains("ARGOSY_ARTIFACT_BYTES_MAX"), "{message}");
+    Ok(())
+}
+
+async fn links_of_a_step_are_not_followed(world: &World) -> Result<()> {
+    let victim = world._dir.path().join("victim");
+    std::fs::create_dir(&victim)?;
+    std::fs::write(victim.join("secret"), "HOST-ONLY-SECRET")?;
+    let victim = victim.display();
+    // what the executor reads: Argo has it in the volume that the step can write to
+    let plant =
+        |name: &str, at: &str| format!("mkdir -p /var/run/argo/{at}; ln -s {victim}/{name} /var/run/argo/{at}/x");
+    let (code, message) = gives(world, "symread", &plant("secret", "outputs/parameters/tmp")).await?;
+    ensure!(code == 64 && message.contains("no such file") && !message.contains("SECRET"), "{code} {message}");
+    // what it writes
+    let script = format!("echo OWNED-by-step > /tmp/x; {}", plant("file", "outputs/parameters/tmp"));
+    let (code, message) = gives(world, "symwrite", &script).await?;
+    ensure!(code == 0 && message.contains("OWNED-by-step"), "{code} {message}");
+    let script = format!(
+        "echo v > /tmp/x; for f in template exitcode progress; do ln -sf {victim}/$f /var/run/argo/$f; done; \
+         mkdir -p /var/run/argo/ctr; ln -s {victim} /var/run/argo/ctr/main; ln -s {victim} /var/run/argo/outputs"
+    );
+    ensure!(gives(world, "symall", &script).await?.0 == 0);
+    let left: Vec<_> = std::fs::read_dir(world._dir.path().join("victim"))?.collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    Ok(())
+}
+
+async fn outputs_have_limits(world: &World) -> Result<()> {
+    let x = |bytes: u64| format!("head -c {bytes} /dev/zero | tr '\\0' x > /tmp/x");
+    let (code, message) = gives(world, "much", &x(700_000)).await?;
+    assert_eq!((code, message.as_str()), (0, "{\"taskResult\":\"much-id\"}"));
+    let (code, message) = gives(world, "too-much", &x(800_000)).await?;
+    ensure!(code == 64 && message.contains("800000 bytes, the limit is 786432"), "{code} {message}");
+    ensure!(message.contains("ARGOSY_OUTPUT_BYTES_MAX"), "it says how to raise it: {message}");
+    // as JSON it is six times as large
+    let (code, message) = gives(world, "escapes", "head -c 700000 /dev/zero | tr '\\0' '\\001' > /tmp/x").await?;
+    ensure!(code == 64 && message.contains("bytes as JSON, the limit is 786432"), "{code} {message}");
+    Ok(())
+}
+
+async fn a_flood_of_output_gives_its_end(world: &World) -> Result<()> {
+    // more than a log keeps in one file, so that the result is not all in it
+    let main = json!({"name": "main", "command": ["sh", "-c", "yes | head -c 2000000; echo end; yes no | head -c 2000000 >&2"]});
+    let pod = world.run("flood", json!({"container": {}}), vec![main], json!([])).await?;
+    assert_eq!(end(&pod, "wait"), (0, "{\"taskResult\":\"flood-id\"}".to_owned()));
+    let kind = kind("WorkflowTaskResult", "workflowtaskresults");
+    let results: Api<DynamicObject> = Api::default_namespaced_with(world.client.clone(), &kind);
+    let result = results.get("flood-id").await?;
+    let result = result.data["outputs"]["result"].as_str().unwrap_or_default();
+    ensure!(result.len() == 256 * 1024 - 1 && result.ends_with("y\nend"), "{}", result.len());
+    Ok(())
+}
+
+async fn filters_have_a_budget(world: &World) -> Result<()> {
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: jq-}\ndata: {a: '1', b: '2'}";
+    let create = json!({"action": "create", "manifest": manifest});
+    let deep = format!("{{.data[?{}@.a==1{}]}}", "(".repeat(100_000), ")".repeat(100_000));
+    for (name, from, what) in [
+        ("jqstack", json!({"jqFilter": "def f: 1 + f; f"}), "too deeply"),
+        (
+            "jqmem",
+            json!({"jqFilter": "reduce range(40) as $i (\"x\"; . + .) | length"}),
+            "needs more than 268435456 bytes of memory",
+        ),
+        ("jqcpu", json!({"jqFilter": "last(range(1000000000000))"}), "more than 1 s of processor time"),
+        ("jqbig", json!({"jqFilter": "\"x\" * 1000000"}), "more than 786432 bytes"),
+        ("jdeep", json!({"jsonPath": deep}), "error parsing jsonpath"),
+    ] {
+        let (ended, _) = act(world, name, create.clone(), json!([{"name": "x", "valueFrom": from}])).await?;
+        ensure!(ended.0 == 64 && ended.1.contains(what), "{name}: {ended:?}");
+    }
+    let from = json!({"jqFilter": ".data.a + ([range(1000)] | add | tostring)"});
+    let (ended, pod) = act(world, "jqfine", create, json!([{"name": "x", "valueFrom": from}])).await?;
+    assert_eq!((ended.0, outputs(&pod)?["parameters"][0]["value"].as_str()), (0, Some("1499500")));
+    Ok(())
+}
+
+async fn a_manifest_that_is_no_object_is_an_error(world: &World) -> Result<()> {
+    for (name, action, metadata) in
+        [("oops-a", "create", "oops"), ("oops-b", "create", "[1]"), ("oops-c", "apply", "oops")]
+    {
+        let manifest = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n");
+        let resource = json!({"action": action, "manifest": manifest, "setOwnerReference": true});
+        let (ended, _) = act(world, name, resource, json!([])).await?;
+        ensure!(ended.0 == 64 && ended.1.contains("metadata must be an object, not "), "{name}: {ended:?}");
+    }
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: noted, annotations: oops}\n";
+    let (ended, _) = act(world, "oops-d", json!({"action": "apply", "manifest": manifest}), json!([])).await?;
+    ensure!(ended.0 == 64 && ended.1.contains("metadata.annotations must be an object"), "{ended:?}");
+    Ok(())
+}
+
+/// What an artifact may have.
+fn tree() -> argosy_beneath::Limits {
+    argosy_artifacts::limits(argosy_artifacts::BYTES_MAX, "")
+}
+
 /// No test harness: the node starts this program again as the shim of its containers.
 fn main() -> Result<std::process::ExitCode> {
-    if let Some(code) = argosy_cluster::node::dispatch() {
+    if let Some(code) = argosy_executor::dispatch() {
         return Ok(code);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -304,7 +432,13 @@ fn main() -> Result<std::process::ExitCode> {
         large_outputs_become_a_task_result(&world).await.context("large_outputs_become_a_task_result")?;
         progress_is_reported_at_its_tick(&world).await.context("progress_is_reported_at_its_tick")?;
         resources_are_acted_on(&world).await.context("resources_are_acted_on")?;
-        println!("7 passed");
+        outputs_that_are_no_files_are_errors_and_block_nobody(&world).await.context("outputs_that_are_no_files")?;
+        links_of_a_step_are_not_followed(&world).await.context("links_of_a_step")?;
+        outputs_have_limits(&world).await.context("outputs_have_limits")?;
+        a_flood_of_output_gives_its_end(&world).await.context("a_flood_of_output")?;
+        filters_have_a_budget(&world).await.context("filters_have_a_budget")?;
+        a_manifest_that_is_no_object_is_an_error(&world).await.context("a_manifest_that_is_no_object")?;
+        println!("13 passed");
         Ok(std::process::ExitCode::SUCCESS)
     })
 }

@@ -37,7 +37,7 @@ pub struct Options {
     pub shards: u16,
     /// An existing cluster, in place of the API and the node of this process.
     pub client: Option<kube::Client>,
-    /// The argosy executable: the program whose `main` begins with `argosy_cluster::node::dispatch`.
+    /// The argosy executable: the program whose `main` begins with `argosy_executor::dispatch`.
     pub executable: PathBuf,
     /// What images run.
     pub images: Images,
@@ -93,6 +93,9 @@ pub enum Error {
     /// The artifacts' directory cannot be made.
     #[error("open the artifact store")]
     Artifacts(#[from] argosy_artifacts::Error),
+    /// A limit of the executor cannot be read.
+    #[error("read the limits of steps")]
+    Limits(#[from] argosy_executor::BadLimit),
     /// The API's objects cannot be read.
     #[error("open the API's objects")]
     Api(#[from] api::OpenError),
@@ -196,8 +199,9 @@ impl Standalone {
                     (None, Some(dir)) => dir.path(),
                     (None, None) => Path::new("."),
                 };
+                let limits = argosy_executor::Limits::from_env()?;
                 let store = Arc::new(argosy_artifacts::LocalStore::open_at(root.join("artifacts"))?);
-                let executor: Arc<dyn Builtin> = Arc::new(argosy_executor::Embedded::new(store));
+                let executor: Arc<dyn Builtin> = Arc::new(argosy_executor::Embedded::new(store).with_limits(limits));
                 let builtins = std::iter::once(executor).chain(options.builtins);
                 let node = Node::new(node::Options {
                     client: client.clone(),

@@ -1,14 +1,17 @@
 //! Files and directories as archives, and back.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use argosy_api::v1alpha1::{ArchiveStrategy, Artifact};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use argosy_beneath::{At, Budget, Cancel, Kind, Limits};
+use flate2::{Compression, write::GzEncoder};
 
-use crate::{Error, local::copy};
+use crate::Error;
+use crate::tree::{change_mode, copy, move_into};
+use crate::unpack::{is_tarball, unpack};
 
 /// How an artifact is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,133 +48,129 @@ impl Archive {
     }
 }
 
-/// Packs the file or directory `from` as `to`. Inside a tar it is called `name`, the last part of its path.
-/// Errors: `Io`.
-pub fn pack(from: &Path, name: &str, to: &Path, archive: Archive) -> Result<(), Error> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-    }
+/// Packs the file or directory `from` as `to`, in place of what is there. Inside a tar it is called `name`, the last part
+/// of its path. Memory does not grow with the artifact. It blocks; `cancel` ends it.
+/// Errors: `Limit`, `Io`.
+pub fn pack(from: &At, name: &str, to: &At, archive: Archive, limits: Limits, cancel: &Cancel) -> Result<(), Error> {
+    let mut budget = Budget::new(limits, cancel.clone());
+    make_parent(to)?;
+    // left by a run that was cut off
+    to.dir.remove(&to.path).map_err(Error::io("remove", &to.path))?;
     let Archive::Tar(level) = archive else {
-        return copy(from, to);
+        return copy(from, to, &mut budget);
     };
-    let file = File::create(to).map_err(Error::io("create", to))?;
+    let file = to.dir.create(&to.path, 0o600).map_err(Error::io("create", &to.path))?;
     let gzip = GzEncoder::new(BufWriter::new(file), Compression::new(level));
     let mut tar = tar::Builder::new(gzip);
-    tar.follow_symlinks(false);
-    let meta = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
     let name = if name.is_empty() { "root" } else { name };
-    let added = if meta.is_dir() { tar.append_dir_all(name, from) } else { tar.append_path_with_name(from, name) };
-    added.map_err(Error::io("pack", from))?;
+    append(&mut tar, from, Path::new(name), 0, &mut budget).map_err(Error::io("pack", &from.path))?;
     let finished = tar.into_inner().and_then(GzEncoder::finish).and_then(|mut file| file.flush());
-    finished.map_err(Error::io("pack", from))
+    finished.map_err(Error::io("pack", &from.path))
 }
 
-/// Puts the object `from`, a file or directory of the host that may be moved, at `to`, unpacked as the artifact asks:
-/// a tarball is unpacked unless the archive is `none`. A tarball with one entry becomes that entry. `mode` and
-/// `recurseMode` are applied. Existing directories are filled, existing files replaced.
-/// Errors: `ArchiveKind`, `Escape`, `Io`.
-pub fn place(from: &Path, to: &Path, artifact: &Artifact) -> Result<(), Error> {
-    let archive = Archive::of(artifact.archive.as_ref())?;
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-    }
-    let mut content = from.to_owned();
-    let scratch = scratch_beside(to);
-    if archive != Archive::None && is_tarball(from) {
-        unpack(from, &scratch)?;
-        content = only_entry(&scratch)?.unwrap_or_else(|| scratch.clone());
-    }
-    move_into(&content, to)?;
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
-    }
-    if let Some(mode) = artifact.mode.and_then(|mode| u32::try_from(mode).ok()) {
-        change_mode(to, mode, artifact.recurse_mode)?;
-    }
-    Ok(())
-}
-
-fn scratch_beside(to: &Path) -> PathBuf {
-    let name = to.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    to.with_file_name(format!(".{name}.unpacking"))
-}
-
-/// Whether a file is a gzip'ed tar: by its content, not its name.
-fn is_tarball(path: &Path) -> bool {
-    let Ok(mut file) = File::open(path) else {
-        return false;
-    };
-    let mut magic = [0; 2];
-    if !path.is_file() || file.read_exact(&mut magic).is_err() || magic != [0x1f, 0x8b] {
-        return false;
-    }
-    let Ok(file) = File::open(path) else {
-        return false;
-    };
-    let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    matches!(tar.entries().map(|mut entries| entries.next()), Ok(Some(Ok(_))))
-}
-
-fn unpack(from: &Path, to: &Path) -> Result<(), Error> {
-    if to.exists() {
-        fs::remove_dir_all(to).map_err(Error::io("remove", to))?;
-    }
-    fs::create_dir_all(to).map_err(Error::io("create", to))?;
-    let file = File::open(from).map_err(Error::io("open", from))?;
-    let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    tar.set_preserve_permissions(true);
-    for entry in tar.entries().map_err(Error::io("read", from))? {
-        let mut entry = entry.map_err(Error::io("read", from))?;
-        // neither `..` nor a link that was unpacked before leads out
-        if !entry.unpack_in(to).map_err(Error::io("unpack", from))? {
-            let entry = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            return Err(Error::Escape { entry });
+fn append<W: Write>(
+    tar: &mut tar::Builder<W>,
+    from: &At,
+    name: &Path,
+    depth: u64,
+    budget: &mut Budget,
+) -> io::Result<()> {
+    budget.take_entry(depth)?;
+    let mut header = tar::Header::new_gnu();
+    match from.kind()? {
+        None => Err(io::ErrorKind::NotFound.into()),
+        Some(Kind::File) => {
+            let file = from.file()?;
+            let meta = file.metadata()?;
+            header.set_metadata(&meta);
+            header.set_mode(meta.mode() & 0o777);
+            budget.clone().take(meta.len())?;
+            tar.append_data(&mut header, name, Exactly { file, left: meta.len(), budget })
         }
-    }
-    Ok(())
-}
-
-fn only_entry(dir: &Path) -> Result<Option<PathBuf>, Error> {
-    let entries: io::Result<Vec<_>> = fs::read_dir(dir).and_then(Iterator::collect);
-    match entries.map_err(Error::io("list", dir))?.as_slice() {
-        [only] => Ok(Some(only.path())),
-        _ => Ok(None),
-    }
-}
-
-fn move_into(from: &Path, to: &Path) -> Result<(), Error> {
-    let is_dir = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-    if is_dir(to) && is_dir(from) {
-        for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
-            let entry = entry.map_err(Error::io("list", from))?;
-            move_into(&entry.path(), &to.join(entry.file_name()))?;
-        }
-        return Ok(());
-    }
-    if is_dir(to) {
-        // an empty directory that a mount has left
-        fs::remove_dir(to).map_err(Error::io("replace", to))?;
-    }
-    match fs::rename(from, to) {
-        Ok(()) => Ok(()),
-        Err(_) => {
-            if to.exists() {
-                fs::remove_file(to).map_err(Error::io("replace", to))?;
+        Some(Kind::Dir) => {
+            let dir = from.dir.dir(&from.path)?;
+            let meta = dir.metadata()?;
+            header.set_metadata(&meta);
+            header.set_mode(meta.mode() & 0o777);
+            tar.append_data(&mut header, name, io::empty())?;
+            for entry in dir.entries()? {
+                let inside = At { dir: dir.clone(), path: entry.name.clone().into() };
+                append(tar, &inside, &name.join(entry.name), depth + 1, budget)?;
             }
-            copy(from, to)
+            Ok(())
+        }
+        Some(Kind::Link) => {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            header.set_mode(0o777);
+            tar.append_link(&mut header, name, from.dir.link_target(&from.path)?)
+        }
+        Some(Kind::Other(kind)) => {
+            tracing::debug!(path = %name.display(), kind, "left out of an artifact");
+            Ok(())
         }
     }
 }
 
-fn change_mode(path: &Path, mode: u32, recurse: bool) -> Result<(), Error> {
-    let meta = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
-    if meta.is_symlink() {
-        return Ok(());
+/// A file as long as it was: what is written of it must fit its header.
+struct Exactly<'a> {
+    file: File,
+    left: u64,
+    budget: &'a mut Budget,
+}
+
+impl Read for Exactly<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let bytes = self.file.read(&mut buffer[..wanted])?;
+        if bytes == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was packed"));
+        }
+        self.left -= bytes as u64;
+        self.budget.take(bytes as u64)?;
+        Ok(bytes)
     }
-    if recurse && meta.is_dir() {
-        for entry in fs::read_dir(path).map_err(Error::io("list", path))? {
-            change_mode(&entry.map_err(Error::io("list", path))?.path(), mode, true)?;
+}
+
+/// Puts the object `from`, a file or directory that may be moved, at `to`, unpacked as the artifact asks: a tarball is
+/// unpacked unless the archive is `none`. A tarball with one entry becomes that entry. `mode` and `recurseMode` are applied,
+/// setuid and the like left out. Existing directories are filled, existing files replaced. It blocks; `cancel` ends it.
+/// Errors: `ArchiveKind`, `Escape`, `Limit`, `Io`.
+pub fn place(from: &At, to: &At, artifact: &Artifact, limits: Limits, cancel: &Cancel) -> Result<(), Error> {
+    let mut budget = Budget::new(limits, cancel.clone());
+    let archive = Archive::of(artifact.archive.as_ref())?;
+    make_parent(to)?;
+    let mut content = from.clone();
+    let scratch = beside(to, "unpacking");
+    let is_file = from.kind().map_err(Error::io("read", &from.path))? == Some(Kind::File);
+    if archive != Archive::None && is_file && is_tarball(from)? {
+        scratch.dir.remove(&scratch.path).map_err(Error::io("remove", &scratch.path))?;
+        let dir = scratch.dir.make_dir(&scratch.path, 0o755).map_err(Error::io("create", &scratch.path))?;
+        unpack(from, &dir, &mut budget)?;
+        content = scratch.clone();
+        if let [only] = dir.entries().map_err(Error::io("list", &scratch.path))?.as_slice() {
+            content = At { dir, path: only.name.clone().into() };
         }
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::io("change the mode of", path))
+    move_into(&content, to, &mut Budget::new(limits, cancel.clone()))?;
+    scratch.dir.remove(&scratch.path).map_err(Error::io("remove", &scratch.path))?;
+    if let Some(mode) = artifact.mode.and_then(|mode| u32::try_from(mode).ok()) {
+        change_mode(to, mode, artifact.recurse_mode, 0, &mut Budget::new(limits, cancel.clone()))?;
+    }
+    Ok(())
+}
+
+fn make_parent(to: &At) -> Result<(), Error> {
+    let parent = to.path.parent().unwrap_or(Path::new(""));
+    to.dir.make_dir(parent, 0o755).map(drop).map_err(Error::io("create", parent))
+}
+
+/// A hidden place on the same file system, for what is on its way to `to`.
+pub fn beside(to: &At, word: &str) -> At {
+    let name = to.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = to.path.parent().map(Path::to_owned).unwrap_or_default().join(format!(".{name}.{word}"));
+    At { dir: to.dir.clone(), path }
 }

@@ -3,15 +3,26 @@
 mod archive;
 mod driver;
 mod local;
+mod tree;
+mod unpack;
 
 use std::path::{Path, PathBuf};
 
+use argosy_beneath::{At, Limits, Refusal, refusal};
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
-pub use archive::{Archive, pack, place};
+pub use archive::{Archive, beside, pack, place};
 pub use driver::{Place, place_of};
 pub use local::LocalStore;
+
+/// Bytes of one artifact, unless whoever runs Argosy says otherwise.
+pub const BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// What one artifact may have, with so many bytes. `raise` says how that number is raised, see [`Limits::raise`].
+pub fn limits(bytes_max: u64, raise: &'static str) -> Limits {
+    Limits { bytes_max, entries_max: 1_000_000, depth_max: 256, what: "the artifact", raise }
+}
 
 /// Why an artifact cannot be saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +32,18 @@ pub enum Error {
     Key {
         /// The key.
         key: String,
+    },
+    /// A key with a symbolic link in it, which might lead out of the store.
+    #[error("artifact key \"{key}\": a part of it is a symbolic link, which is not followed")]
+    KeyLink {
+        /// The key.
+        key: String,
+    },
+    /// More than an artifact may have.
+    #[error("{refusal}")]
+    Limit {
+        /// Which limit, and how it is raised.
+        refusal: Refusal,
     },
     /// Nothing is kept under the key.
     #[error("artifact \"{key}\" not found")]
@@ -64,7 +87,10 @@ pub enum Error {
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { doing, path, source }
+        move |source| match refusal(&source) {
+            Some(limit @ Refusal::OverBudget { .. }) => Self::Limit { refusal: limit.clone() },
+            _ => Self::Io { doing, path, source },
+        }
     }
 }
 
@@ -72,9 +98,7 @@ impl Error {
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// A copy of a file, or of a directory as one object per file below the key.
-    Copy(&'a Path),
-    /// A file or directory that may be moved away.
-    Move(&'a Path),
+    Copy(&'a At),
     /// A text.
     Bytes(&'a [u8]),
 }
@@ -83,17 +107,17 @@ pub enum Source<'a> {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores an object; readers see the old one or the new one, never a part.
-    /// Errors: `Key`, `Io`.
-    async fn put(&self, key: &str, source: Source<'_>) -> Result<(), Error>;
+    /// Errors: `Key`, `KeyLink`, `Limit`, `Io`.
+    async fn put(&self, key: &str, source: Source<'_>, limits: Limits) -> Result<(), Error>;
     /// Copies an object, or all objects below a prefix as a directory, to `to`, which must not exist.
-    /// Errors: `Key`, `NotFound`, `Io`.
-    async fn get(&self, key: &str, to: &Path) -> Result<(), Error>;
+    /// Errors: `Key`, `KeyLink`, `NotFound`, `Limit`, `Io`.
+    async fn get(&self, key: &str, to: &At, limits: Limits) -> Result<(), Error>;
     /// Reads an object.
-    /// Errors: `Key`, `NotFound`, `Io`.
+    /// Errors: `Key`, `KeyLink`, `NotFound`, `Io`.
     async fn open(&self, key: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error>;
     /// The keys below a prefix, sorted; all of them for the empty prefix.
-    /// Errors: `Key`, `Io`.
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error>;
+    /// Errors: `Key`, `KeyLink`, `Limit`, `Io`.
+    async fn list(&self, prefix: &str, limits: Limits) -> Result<Vec<String>, Error>;
     /// Removes an object or all objects below a prefix; one that is not there is no error.
     /// Errors: `Key`, `Io`.
     async fn delete(&self, key: &str) -> Result<(), Error>;

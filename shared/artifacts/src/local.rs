@@ -1,142 +1,198 @@
 //! Artifacts in a directory of this machine.
 
-use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use argosy_beneath::{At, Budget, Cancel, Dir, Kind, Limits, Refusal, refusal};
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
+use crate::tree::copy;
 use crate::{Error, Source, Store};
 
 /// Directory of objects that are being written.
 const PARTS: &str = ".parts";
 
-/// Keeps each object in a file below a directory.
-#[derive(Debug)]
+/// Keeps each object in a file below a directory. Keys are walked without following links.
+#[derive(Clone, Debug)]
 pub struct LocalStore {
-    root: PathBuf,
-    parts: AtomicU64,
+    root: Dir,
+    parts: Arc<AtomicU64>,
 }
 
 impl LocalStore {
-    /// A store in `root`, which is made when it is missing.
+    /// A store in `root`, which is made, for its owner alone, when it is missing.
     /// Errors: `Io`.
     pub fn open_at(root: impl Into<PathBuf>) -> Result<Self, Error> {
-        let root = root.into();
-        fs::create_dir_all(root.join(PARTS)).map_err(Error::io("create", &root))?;
-        Ok(Self { root, parts: AtomicU64::new(0) })
+        let path = root.into();
+        let root = Dir::open_private(&path).map_err(Error::io("create", &path))?;
+        root.make_dir(Path::new(PARTS), 0o700).map_err(Error::io("create", &path))?;
+        Ok(Self { root, parts: Arc::default() })
     }
 
-    fn path(&self, key: &str) -> Result<PathBuf, Error> {
-        let relative = Path::new(key.trim_matches('/'));
-        let local = relative.components().all(|part| matches!(part, Component::Normal(_)));
-        if !local || relative.as_os_str().is_empty() || relative.starts_with(PARTS) || key.contains('\0') {
-            return Err(Error::Key { key: key.to_owned() });
-        }
-        Ok(self.root.join(relative))
-    }
-
-    fn part(&self) -> PathBuf {
+    /// A new place for an object that is being written.
+    fn part(&self) -> At {
         let n = self.parts.fetch_add(1, Ordering::Relaxed);
-        self.root.join(PARTS).join(format!("{}-{n}", std::process::id()))
+        At { dir: self.root.clone(), path: Path::new(PARTS).join(format!("{}-{n}", std::process::id())) }
+    }
+
+    /// Where an object is, when it is there.
+    fn find(&self, key: &str) -> Result<(At, Kind), Error> {
+        let at = At { dir: self.root.clone(), path: path(key)? };
+        match at.kind() {
+            Ok(Some(Kind::Link)) => Err(Error::KeyLink { key: key.to_owned() }),
+            Ok(Some(kind)) => Ok((at, kind)),
+            Ok(None) => Err(Error::NotFound { key: key.to_owned() }),
+            // a part of the key is an object
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(Error::NotFound { key: key.to_owned() }),
+            Err(error) => Err(by_key(key, "read")(error)),
+        }
+    }
+
+    fn store(&self, key: &str, write: impl FnOnce(&At) -> Result<(), Error>) -> Result<(), Error> {
+        let (path, part) = (path(key)?, self.part());
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.root.make_dir(parent, 0o700).map_err(by_key(key, "create"))?;
+        let stored = write(&part).and_then(|()| {
+            if self.root.kind(&path).map_err(by_key(key, "read"))? == Some(Kind::Dir) {
+                self.root.remove(&path).map_err(by_key(key, "replace"))?;
+            }
+            self.root.rename(&part.path, &self.root, &path).map_err(by_key(key, "store"))
+        });
+        if stored.is_err() {
+            let removed = self.root.remove(&part.path);
+            removed.map_err(Error::io("remove", &part.path))?;
+        }
+        stored
+    }
+}
+
+/// The path of a key.
+fn path(key: &str) -> Result<PathBuf, Error> {
+    let relative = Path::new(key.trim_matches('/'));
+    let local = relative.components().all(|part| matches!(part, Component::Normal(_)));
+    if !local || relative.as_os_str().is_empty() || relative.starts_with(PARTS) || key.contains('\0') {
+        return Err(Error::Key { key: key.to_owned() });
+    }
+    Ok(relative.to_owned())
+}
+
+/// An error about the object of a key.
+fn by_key(key: &str, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let key = key.to_owned();
+    move |error| match refusal(&error) {
+        Some(Refusal::Link) => Error::KeyLink { key },
+        _ => Error::io(doing, Path::new(&key))(error),
     }
 }
 
 #[async_trait]
 impl Store for LocalStore {
-    async fn put(&self, key: &str, source: Source<'_>) -> Result<(), Error> {
-        let (path, part) = (self.path(key)?, self.part());
-        let parent = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    async fn put(&self, key: &str, source: Source<'_>, limits: Limits) -> Result<(), Error> {
+        let (store, key) = (self.clone(), key.to_owned());
         match source {
-            Source::Bytes(bytes) => fs::write(&part, bytes).map_err(Error::io("write", &part))?,
-            Source::Move(from) if fs::rename(from, &part).is_ok() => {}
-            Source::Move(from) | Source::Copy(from) => {
-                let (from, to) = (from.to_owned(), part.clone());
-                blocking("copy", move || copy(&from, &to)).await?;
+            Source::Bytes(bytes) => {
+                let bytes = bytes.to_owned();
+                blocking(move |_| {
+                    store.store(&key, |part| {
+                        let made = part.dir.create(&part.path, 0o600);
+                        made.and_then(|mut file| file.write_all(&bytes)).map_err(Error::io("write", &part.path))
+                    })
+                })
+                .await
+            }
+            Source::Copy(from) => {
+                let from = from.clone();
+                blocking(move |cancel| {
+                    store.store(&key, |part| copy(&from, part, &mut Budget::new(limits, cancel.clone())))
+                })
+                .await
             }
         }
-        if fs::symlink_metadata(&path).is_ok_and(|old| old.is_dir()) {
-            fs::remove_dir_all(&path).map_err(Error::io("replace", &path))?;
-        }
-        fs::rename(&part, &path).map_err(Error::io("store", &path))
     }
 
-    async fn get(&self, key: &str, to: &Path) -> Result<(), Error> {
-        let from = self.path(key)?;
-        if !from.exists() {
-            return Err(Error::NotFound { key: key.to_owned() });
-        }
-        let to = to.to_owned();
-        blocking("copy", move || copy(&from, &to)).await
+    async fn get(&self, key: &str, to: &At, limits: Limits) -> Result<(), Error> {
+        let (store, key, to) = (self.clone(), key.to_owned(), to.clone());
+        blocking(move |cancel| {
+            let (from, _) = store.find(&key)?;
+            copy(&from, &to, &mut Budget::new(limits, cancel.clone()))
+        })
+        .await
     }
 
     async fn open(&self, key: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
-        let path = self.path(key)?;
-        match tokio::fs::File::open(&path).await {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound { key: key.to_owned() }),
-            Err(error) => Err(Error::io("open", &path)(error)),
-        }
+        let (store, key) = (self.clone(), key.to_owned());
+        let file = blocking(move |_| {
+            let (at, _) = store.find(&key)?;
+            at.file().map_err(by_key(&key, "open"))
+        });
+        Ok(Box::new(tokio::fs::File::from_std(file.await?)))
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let path = if prefix.is_empty() { self.root.clone() } else { self.path(prefix)? };
-        let mut keys = Vec::new();
-        let mut open = vec![path];
-        while let Some(next) = open.pop() {
-            if !next.is_dir() {
-                if next.exists() {
-                    let key = next.strip_prefix(&self.root).unwrap_or(&next);
-                    keys.push(key.display().to_string());
-                }
-                continue;
+    async fn list(&self, prefix: &str, limits: Limits) -> Result<Vec<String>, Error> {
+        let (store, prefix) = (self.clone(), prefix.to_owned());
+        blocking(move |cancel| store.keys(&prefix, Budget::new(limits, cancel.clone()))).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), Error> {
+        let (store, key) = (self.clone(), key.to_owned());
+        blocking(move |_| {
+            let path = path(&key)?;
+            match store.root.remove(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(()),
+                removed => removed.map(drop).map_err(by_key(&key, "delete")),
             }
-            for entry in fs::read_dir(&next).map_err(Error::io("list", &next))? {
-                let path = entry.map_err(Error::io("list", &next))?.path();
-                if path != self.root.join(PARTS) {
-                    open.push(path);
+        })
+        .await
+    }
+}
+
+impl LocalStore {
+    fn keys(&self, prefix: &str, mut budget: Budget) -> Result<Vec<String>, Error> {
+        let mut keys = Vec::new();
+        let mut open = Vec::new();
+        if prefix.is_empty() {
+            open.push((self.root.clone(), String::new(), 0));
+        } else {
+            match self.find(prefix) {
+                Ok((at, Kind::Dir)) => {
+                    let dir = at.dir.dir(&at.path).map_err(by_key(prefix, "open"))?;
+                    open.push((dir, format!("{}/", at.path.display()), 0));
+                }
+                Ok((at, Kind::File)) => return Ok(vec![at.path.display().to_string()]),
+                Ok(_) | Err(Error::NotFound { .. }) => return Ok(keys),
+                Err(error) => return Err(error),
+            }
+        }
+        while let Some((dir, before, depth)) = open.pop() {
+            for entry in dir.entries().map_err(by_key(&before, "list"))? {
+                budget.take_entry(depth).map_err(by_key(&before, "list"))?;
+                let name = entry.name.to_string_lossy();
+                match entry.kind {
+                    Kind::Dir if before.is_empty() && name == PARTS => {}
+                    Kind::Dir => {
+                        let inside = dir.dir(Path::new(&entry.name)).map_err(by_key(&before, "open"))?;
+                        open.push((inside, format!("{before}{name}/"), depth + 1));
+                    }
+                    Kind::File => keys.push(format!("{before}{name}")),
+                    // no objects
+                    Kind::Link | Kind::Other(_) => {}
                 }
             }
         }
         keys.sort();
         Ok(keys)
     }
-
-    async fn delete(&self, key: &str) -> Result<(), Error> {
-        let path = self.path(key)?;
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("delete", &path)(error)),
-            _ => Ok(()),
-        }
-    }
 }
 
-async fn blocking(doing: &'static str, work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::io(doing, Path::new("artifact"))(io::Error::other(error))))
-}
-
-/// Copies a file or a directory; symbolic links stay links, anything else is left out.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    let meta = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
-    if meta.is_symlink() {
-        let target = fs::read_link(from).map_err(Error::io("read", from))?;
-        return std::os::unix::fs::symlink(target, to).map_err(Error::io("create", to));
-    }
-    if meta.is_file() {
-        return fs::copy(from, to).map(drop).map_err(Error::io("copy", from));
-    }
-    if !meta.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(to).map_err(Error::io("create", to))?;
-    for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
-        let entry = entry.map_err(Error::io("list", from))?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
+/// Runs `work` on a thread that may block; it is told when nobody waits for it any more.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(&Cancel) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let cancel = Cancel::default();
+    let _gone = cancel.on_drop();
+    let done = tokio::task::spawn_blocking(move || work(&cancel)).await;
+    done.unwrap_or_else(|error| Err(Error::io("work on", Path::new("artifact"))(io::Error::other(error))))
 }

@@ -7,11 +7,11 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube::runtime::watcher::watch_object;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::flags::Flags;
 use super::kinds::{self, Found};
-use super::{Error, Job, MANIFEST};
+use super::{Error, Job, MANIFEST, object};
 
 /// Where `kubectl apply` notes what was applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -205,7 +205,7 @@ impl Doing<'_> {
 
     async fn create(&self, target: Target, manifest: &Value) -> Result<Target, Error> {
         let params = PostParams { field_manager: Some(self.manager("kubectl-create")), ..PostParams::default() };
-        let created = target.api(self.job).create(&params, &object(manifest)?).await;
+        let created = target.api(self.job).create(&params, &decode(manifest)?).await;
         let created = created.map_err(Error::refused(format!("error when creating \"{MANIFEST}\": ")))?;
         Ok(Target { name: created.metadata.name.unwrap_or_default(), ..target })
     }
@@ -219,7 +219,7 @@ impl Doing<'_> {
         }
         let doing = format!("error when replacing \"{MANIFEST}\": ");
         let api = target.api(self.job);
-        let mut object = object(&manifest)?;
+        let mut object = decode(&manifest)?;
         if object.metadata.resource_version.is_none() {
             let now = api.get_metadata(&target.name).await.map_err(Error::refused(doing.clone()))?;
             object.metadata.resource_version = now.metadata.resource_version;
@@ -259,12 +259,12 @@ impl Doing<'_> {
         let current = api.get_opt(&target.name).await;
         let doing = format!("error when retrieving current configuration of \"{MANIFEST}\": ");
         let Some(current) = current.map_err(Error::refused(doing))? else {
-            annotate(&mut manifest, note);
+            object::annotate(&mut manifest, LAST_APPLIED, note)?;
             return self.create(target, &manifest).await;
         };
         let last = current.metadata.annotations.as_ref().and_then(|notes| notes.get(LAST_APPLIED));
         let last: Value = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        annotate(&mut manifest, note);
+        object::annotate(&mut manifest, LAST_APPLIED, note)?;
         let mut patch = manifest;
         remove_missing(&last, &mut patch);
         let manager = self.manager("kubectl-client-side-apply");
@@ -329,15 +329,8 @@ fn past(action: Action) -> &'static str {
     }
 }
 
-fn object(manifest: &Value) -> Result<DynamicObject, Error> {
+fn decode(manifest: &Value) -> Result<DynamicObject, Error> {
     serde_json::from_value(manifest.clone()).map_err(|error| Error::Decode { what: error.to_string() })
-}
-
-fn annotate(manifest: &mut Value, note: String) {
-    if !manifest["metadata"]["annotations"].is_object() {
-        manifest["metadata"]["annotations"] = Value::Object(Map::new());
-    }
-    manifest["metadata"]["annotations"][LAST_APPLIED] = json!(note);
 }
 
 /// Adds a null for each key that `last` has and `patch` lacks.

@@ -26,6 +26,12 @@ pub enum Error {
     /// The manifest is no object of Kubernetes.
     #[error("error: unable to decode \"{MANIFEST}\": {what}")]
     Decode { what: String },
+    /// A member of an object that should be an object itself.
+    #[error("error: unable to decode \"{MANIFEST}\": {member} must be an object, not {found}")]
+    NoObject { member: &'static str, found: String },
+    /// A manifest that is an artifact is too large.
+    #[error("error: \"{MANIFEST}\" has more than {bytes_max} bytes, which no API server takes")]
+    Large { bytes_max: u64 },
     /// An object without a name.
     #[error("error: resource name may not be empty")]
     NoName,

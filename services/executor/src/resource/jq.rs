@@ -1,81 +1,79 @@
-//! jq filters of output parameters.
-
-use std::time::Duration;
+//! jq filters of output parameters. They have no budget of their own: see [`filter`](super::filter).
 
 use jaq_core::{
     Compiler, Ctx, Vars, data,
     load::{Arena, File, Loader},
 };
 use jaq_json::{Val, read};
-use serde_json::Value;
-
-use super::Error;
 
 /// Results of one filter; `repeat(.)` has no end.
 const RESULTS_MAX: usize = 10_000;
-/// How long a filter may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Natives that are not the template author's business: the environment is the executor's.
 const HIDDEN: [&str; 1] = ["env"];
 
-/// Applies the filter. Texts without quotes, anything else as JSON, one result per line.
-/// Errors: `Jq`, `JqRun`.
-pub(super) async fn apply(object: &Value, filter: &str) -> Result<String, Error> {
-    let failed = |what: &str| Error::JqRun { filter: filter.to_owned(), what: what.to_owned() };
-    let (text, code) = (object.to_string(), filter.to_owned());
-    // Its values are not for several threads, and it may run for ever.
-    let run = tokio::task::spawn_blocking(move || run(&text, &code));
-    match tokio::time::timeout(PATIENCE, run).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(failed("it broke the interpreter")),
-        Err(_) => Err(failed(&format!("it took more than {} s", PATIENCE.as_secs()))),
-    }
+/// Why a filter gives nothing.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// It cannot be read.
+    Mistake(String),
+    /// It does not fit the object, or gives too much.
+    Run(String),
 }
 
-fn run(object: &str, filter: &str) -> Result<String, Error> {
-    let run_failed = |what: String| Error::JqRun { filter: filter.to_owned(), what };
+/// Applies the filter to an object in JSON. Texts without quotes, anything else as JSON, one result per line, at most so
+/// many bytes together.
+/// Errors: see [`Failed`].
+pub(super) fn run(object: &str, filter: &str, bytes_max: u64) -> Result<String, Failed> {
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let funs = funs.filter(|(name, _, _)| !HIDDEN.contains(name));
     let arena = Arena::default();
-    let wrong = |what: String| Error::Jq { filter: filter.to_owned(), what };
     let modules = Loader::new(defs).load(&arena, File { code: filter, path: () }).map_err(|errors| {
         let parts = errors.iter().map(|(_, error)| format!("{error:?}"));
-        wrong(parts.collect::<Vec<_>>().join("; "))
+        Failed::Mistake(parts.collect::<Vec<_>>().join("; "))
     })?;
     let filter = Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
         let undefined = errors.iter().flat_map(|(_, list)| list).map(|(name, kind)| format!("{kind:?} {name}"));
-        wrong(format!("undefined: {}", undefined.collect::<Vec<_>>().join(", ")))
+        Failed::Mistake(format!("undefined: {}", undefined.collect::<Vec<_>>().join(", ")))
     })?;
-    let input = read::parse_single(object.as_bytes()).map_err(|error| run_failed(error.to_string()))?;
+    let input = read::parse_single(object.as_bytes()).map_err(|error| Failed::Run(error.to_string()))?;
     let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
-    let mut lines = Vec::new();
+    let (mut lines, mut bytes) = (Vec::new(), 0);
     for result in filter.id.run((context, input)) {
-        match result {
+        let line = match result {
             Ok(_) if lines.len() == RESULTS_MAX => {
-                return Err(run_failed(format!("it has more than {RESULTS_MAX} results")));
+                return Err(Failed::Run(format!("it has more than {RESULTS_MAX} results")));
             }
-            Ok(Val::TStr(text)) => lines.push(String::from_utf8_lossy(&text).into_owned()),
-            Ok(value) => lines.push(value.to_string()),
+            Ok(Val::TStr(text)) => String::from_utf8_lossy(&text).into_owned(),
+            Ok(value) => value.to_string(),
             // Anything but an error is `halt`: nothing follows.
             Err(exception) => match exception.get_err() {
-                Ok(error) => return Err(run_failed(error.to_string())),
+                Ok(error) => return Err(Failed::Run(error.to_string())),
                 Err(_) => break,
             },
+        };
+        bytes += line.len() as u64 + 1;
+        if bytes > bytes_max.saturating_add(1) {
+            return Err(Failed::Run(format!("it gives more than {bytes_max} bytes")));
         }
+        lines.push(line);
     }
     Ok(lines.join("\n"))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    #[tokio::test]
-    async fn filters_give_what_jq_gives() {
+    fn apply(object: &Value, filter: &str) -> Result<String, String> {
+        run(&object.to_string(), filter, 100_000).map_err(|failed| format!("{failed:?}"))
+    }
+
+    #[test]
+    fn filters_give_what_jq_gives() {
         let object = json!({"a": {"b": [{"c": "x"}, {"c": 2}], "d-e": null}, "n": [1, 2, 3]});
         for (filter, expected) in [
             (".a.b[0].c", "x"),
@@ -87,21 +85,22 @@ mod tests {
             (".n[0], halt, .n[1]", "1"),
             ("empty", ""),
         ] {
-            assert_eq!(apply(&object, filter).await.map_err(|e| e.to_string()), Ok(expected.to_owned()), "{filter}");
+            assert_eq!(apply(&object, filter), Ok(expected.to_owned()), "{filter}");
         }
     }
 
-    #[tokio::test]
-    async fn mistakes_and_filters_without_end_are_errors() {
+    #[test]
+    fn mistakes_and_filters_without_end_are_errors() {
         let object = json!({"a": "x"});
         for (filter, part) in [
-            (".a[", "jqFilter"),
+            (".a[", "Mistake"),
             ("nope", "undefined"),
             ("env", "undefined"),
-            (".a.b", "\"x\""),
+            (".a.b", "cannot index"),
             ("repeat(.)", "results"),
+            ("\"x\" * 200000", "bytes"),
         ] {
-            let error = apply(&object, filter).await.expect_err(filter).to_string();
+            let error = apply(&object, filter).expect_err(filter);
             assert!(error.contains(part), "{filter}: {error}");
         }
     }

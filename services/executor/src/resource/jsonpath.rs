@@ -4,8 +4,6 @@
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use super::Error;
-
 /// How a result is printed: texts without quotes, anything else as JSON.
 fn text(value: &Value) -> String {
     match value {
@@ -14,11 +12,21 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Fills the template in from the object. What is not there becomes nothing, as with `kubectl get -o jsonpath`.
-/// Errors: `JsonPath`.
-pub(super) fn render(template: &str, object: &Value) -> Result<String, Error> {
-    let failed = |what: &str| Error::JsonPath { text: template.to_owned(), what: what.to_owned() };
-    let parts = parts(template).ok_or_else(|| failed("unclosed action"))?;
+/// Whether filling the template in takes no more than its length times the object's size, and no deep call: it has
+/// neither a descent (`..`) nor a filter (`?`).
+pub(super) fn is_simple(template: &str) -> bool {
+    !template.contains("..") && !template.contains('?')
+}
+
+/// Fills the template in from the object, with at most so many bytes. What is not there becomes nothing, as with
+/// `kubectl get -o jsonpath`.
+/// Errors: what is wrong with it.
+pub(super) fn render(template: &str, object: &Value, bytes_max: u64) -> Result<String, String> {
+    let parts = parts(template).ok_or("unclosed action")?;
+    let fits = |out: &String| match out.len() as u64 > bytes_max {
+        true => Err(format!("it gives more than {bytes_max} bytes")),
+        false => Ok(()),
+    };
     let mut out = String::new();
     let mut at = 0;
     while let Some(part) = parts.get(at) {
@@ -27,15 +35,18 @@ pub(super) fn render(template: &str, object: &Value) -> Result<String, Error> {
             && let Some(path) = action.strip_prefix("range ")
         {
             let is_end = |part: &Part| matches!(part, Part::Action(action) if action == "end");
-            let length = parts[at..].iter().position(is_end).ok_or_else(|| failed("not in range, nothing to end"))?;
-            for item in query(path.trim(), object).map_err(|what| failed(&what))? {
-                for part in &parts[at..at + length] {
-                    part.render(item, &mut out).map_err(|what| failed(&what))?;
+            let rest = parts.get(at..).unwrap_or_default();
+            let length = rest.iter().position(is_end).ok_or("not in range, nothing to end")?;
+            for item in query(path.trim(), object)? {
+                for part in rest.iter().take(length) {
+                    part.render(item, &mut out)?;
+                    fits(&out)?;
                 }
             }
             at += length + 1;
         } else {
-            part.render(object, &mut out).map_err(|what| failed(&what))?;
+            part.render(object, &mut out)?;
+            fits(&out)?;
         }
     }
     Ok(out)
@@ -162,7 +173,7 @@ fn standard(path: &str) -> Result<String, String> {
 mod tests {
     use serde_json::json;
 
-    use super::render;
+    use super::*;
 
     #[test]
     fn templates_are_filled_in_as_kubectl_does() {
@@ -181,8 +192,17 @@ mod tests {
             ("{..name}", "x y n"),
             ("{.nothing.here}", ""),
         ] {
-            assert_eq!(render(template, &object).map_err(|e| e.to_string()), Ok(expected.to_owned()), "{template}");
+            assert_eq!(render(template, &object, 1_000), Ok(expected.to_owned()), "{template}");
         }
-        assert!(render("{.a", &object).is_err() && render("{.a[0}", &object).is_err());
+        assert!(render("{.a", &object, 9).is_err() && render("{.a[0}", &object, 9).is_err());
+    }
+
+    #[test]
+    fn a_template_does_not_multiply_the_object() {
+        let object = json!({"a": "x".repeat(100), "l": [1, 2, 3]});
+        assert!(render(&"{.a}".repeat(99), &object, 1_000).expect_err("too much").contains("1000 bytes"));
+        assert!(render(&format!("{{range .l[*]}}{}{{end}}", "y".repeat(400)), &object, 1_000).is_err());
+        assert!(is_simple("{.a[0].b}") && is_simple("{range .l[*]}{@}{end}"));
+        assert!(!is_simple("{..a}") && !is_simple("{.l[?(@.a==1)]}"));
     }
 }

@@ -4,12 +4,16 @@
 mod action;
 mod condition;
 mod error;
+mod filter;
 mod flags;
 mod jq;
 mod jsonpath;
 mod kinds;
+mod object;
 mod output;
 mod wait;
+
+use std::path::Path;
 
 use argosy_api::v1alpha1::{ResourceTemplate, Template};
 use argosy_artifacts::{Place, Store, place_of};
@@ -17,10 +21,14 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
+use crate::Limits;
 use crate::layout::Layout;
+use crate::limits::{MANIFEST_BYTES_MAX, OWN_BYTES_MAX};
+use crate::work::blocking;
 use action::{Action, Doing, Target};
 use condition::Conditions;
 pub use error::Error;
+pub use filter::{COMMAND as FILTER_COMMAND, main as filter_main};
 use flags::Flags;
 
 /// Where `kubectl` would have read the manifest from, as its messages name it.
@@ -40,8 +48,12 @@ pub struct Job<'a> {
     pub workflow_uid: &'a str,
     /// Where a manifest that is an artifact is kept.
     pub store: &'a dyn Store,
-    /// The volume that all containers share.
+    /// Where the executor's containers meet.
     pub layout: &'a Layout,
+    /// How much is taken.
+    pub limits: Limits,
+    /// The program whose `main` begins with [`dispatch`](crate::dispatch).
+    pub executable: &'a Path,
     /// Appends a line to the container's log.
     pub log: &'a (dyn Fn(&str) + Sync),
 }
@@ -55,9 +67,9 @@ impl Job<'_> {
             return Err(Error::NoResource.into());
         };
         let done = self.layout.resource();
-        let targets = match std::fs::read(&done) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| Error::Encode { source })?,
-            Err(_) => {
+        let targets = match self.layout.read(&done, OWN_BYTES_MAX)? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|source| Error::Encode { source })?,
+            None => {
                 let targets = self.act(resource).await?;
                 let text = serde_json::to_vec(&targets).map_err(|source| Error::Encode { source })?;
                 self.layout.write(&done, &text)?;
@@ -81,9 +93,9 @@ impl Job<'_> {
             return Err(Error::Nothing.into());
         }
         let is_patch_body = action == Action::Patch && (!flags.words.is_empty() || resource.merge_strategy == "json");
-        let mut manifests = documents(&text)?;
+        let mut manifests = blocking(move |_| documents(&text)).await?;
         if resource.set_owner_reference && !is_patch_body {
-            manifests.iter_mut().for_each(|manifest| self.own(manifest));
+            manifests.iter_mut().try_for_each(|manifest| self.own(manifest))?;
         }
         let doing = Doing { job: self, action, flags: &flags, strategy: &resource.merge_strategy };
         if is_patch_body {
@@ -106,23 +118,25 @@ impl Job<'_> {
             Place::Raw(text) => Ok(text),
             Place::Key(key) => {
                 let mut text = String::new();
-                let mut file = self.store.open(&key).await.map_err(failed)?;
-                let read = file.read_to_string(&mut text).await;
+                let file = self.store.open(&key).await.map_err(failed)?;
+                let read = file.take(MANIFEST_BYTES_MAX + 1).read_to_string(&mut text).await;
                 read.map_err(|source| crate::Error::File { path: MANIFEST.into(), source })?;
+                if text.len() as u64 > MANIFEST_BYTES_MAX {
+                    return Err(Error::Large { bytes_max: MANIFEST_BYTES_MAX }.into());
+                }
                 Ok(text)
             }
         }
     }
 
     /// The workflow becomes the controller of the object.
-    fn own(&self, manifest: &mut Value) {
-        if manifest.is_object() {
-            manifest["metadata"]["ownerReferences"] = json!([{
-                "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-                "name": self.workflow, "uid": self.workflow_uid,
-                "controller": true, "blockOwnerDeletion": true,
-            }]);
-        }
+    fn own(&self, manifest: &mut Value) -> Result<(), Error> {
+        let owners = json!([{
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+            "name": self.workflow, "uid": self.workflow_uid,
+            "controller": true, "blockOwnerDeletion": true,
+        }]);
+        object::own(manifest, owners)
     }
 }
 
@@ -133,7 +147,7 @@ fn documents(text: &str) -> Result<Vec<Value>, Error> {
     let read = read.map_err(|source| Error::Manifest { source: Box::new(source) })?;
     let mut documents = Vec::new();
     for mut document in read {
-        if document["kind"] == "List" {
+        if document.get("kind").is_some_and(|kind| kind == "List") {
             documents.append(&mut items_of(&mut document));
         } else if !document.is_null() {
             documents.push(document);
@@ -143,8 +157,8 @@ fn documents(text: &str) -> Result<Vec<Value>, Error> {
 }
 
 fn items_of(list: &mut Value) -> Vec<Value> {
-    match list["items"].take() {
-        Value::Array(items) => items,
+    match list.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,8 @@ use argosy_api::v1alpha1::ValueFrom;
 use serde_json::Value;
 
 use super::action::Target;
-use super::{Error, Job, jq, jsonpath};
+use super::filter::{self, Language};
+use super::{Error, Job, jsonpath};
 
 /// Leaves the value of each output parameter in the volume. Without an object there are only defaults.
 /// Errors: `JsonPath`, `Jq`, `JqRun`, `Refused`; those of the file system.
@@ -24,7 +25,7 @@ pub(super) async fn keep(job: &Job<'_>, target: Option<&Target>) -> Result<(), c
     };
     for (parameter, from) in wanted {
         let found = match &object {
-            Some(object) => value(object, from).await,
+            Some(object) => value(job, object, from).await,
             None => Ok(String::new()),
         };
         let value = match found {
@@ -39,9 +40,14 @@ pub(super) async fn keep(job: &Job<'_>, target: Option<&Target>) -> Result<(), c
     Ok(())
 }
 
-async fn value(object: &Value, from: &ValueFrom) -> Result<String, Error> {
+async fn value(job: &Job<'_>, object: &Value, from: &ValueFrom) -> Result<String, Error> {
+    let apart = |language, code| filter::apply(job.executable, language, code, object, job.limits);
     match from.json_path.as_str() {
-        "" => jq::apply(object, &from.jq_filter).await,
-        path => jsonpath::render(path, object),
+        "" => apart(Language::Jq, from.jq_filter.as_str()).await,
+        path if jsonpath::is_simple(path) => {
+            let rendered = jsonpath::render(path, object, job.limits.outputs_bytes_max);
+            rendered.map_err(|what| Error::JsonPath { text: path.to_owned(), what })
+        }
+        path => apart(Language::JsonPath, path).await,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use argosy_beneath::{At, Limits};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Container;
 use tokio::sync::OwnedSemaphorePermit;
@@ -92,9 +93,9 @@ pub trait Backend: Send + Sync {
         env: &BTreeMap<String, String>,
     ) -> io::Result<bool>;
 
-    /// The host's path at which a file or directory of a container can be read now; it may be a copy.
+    /// Where on the host a file or directory of a container can be read now; it may be a copy, within `limits`.
     /// Errors: `NotFound`, and those of the file system.
-    async fn file(&self, pod: &PodRun, container: &str, path: &Path) -> io::Result<PathBuf>;
+    async fn file(&self, pod: &PodRun, container: &str, path: &Path, limits: Limits) -> io::Result<At>;
 
     /// The reason of a container's end, where it does not follow from the exit code.
     fn end_reason(&self, _pod: &PodRun, _container: &str) -> Option<String> {

@@ -1,10 +1,11 @@
 //! Containers that the node runs itself, as futures instead of processes.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
+use argosy_beneath::{At, Dir, Limits};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::Client;
@@ -95,15 +96,27 @@ impl Context {
         self.run.node.backend.command_line(&self.run, &self.container, &[], args).await
     }
 
-    /// A path of the host at which an existing file or directory of a container of this pod can be read now.
+    /// Where an existing file or directory of a container of this pod can be read now. Where that needs a copy, it is one
+    /// within `limits`.
     /// Errors: `NotFound`; the container is not prepared yet; those of the file system.
-    pub async fn host_path(&self, container: &str, path: &str) -> io::Result<PathBuf> {
-        self.run.node.backend.file(&self.run, container, Path::new(path)).await
+    pub async fn host_path(&self, container: &str, path: &str, limits: Limits) -> io::Result<At> {
+        self.run.node.backend.file(&self.run, container, Path::new(path), limits).await
     }
 
-    /// The host's path at which this container may create `path`: in one of its volumes.
+    /// A directory of this pod that no container sees: for what its built-in containers leave for each other.
+    /// Errors: those of the file system.
+    pub fn own_dir(&self) -> io::Result<Dir> {
+        Dir::open_private(&self.run.own_dir())
+    }
+
+    /// The program whose `main` begins with [`dispatch`](super::dispatch).
+    pub fn executable(&self) -> &Path {
+        &self.run.node.executable
+    }
+
+    /// Where this container may create `path`: in one of its volumes.
     /// Errors: `NotFound` when no volume is mounted there.
-    pub fn place_for(&self, path: &str) -> io::Result<PathBuf> {
+    pub fn place_for(&self, path: &str) -> io::Result<At> {
         let view = self.run.view(&self.container.name).ok_or(io::ErrorKind::NotFound)?;
         view.place_for(Path::new(path))?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -117,13 +130,13 @@ impl Context {
         self.run.node.backend.run(job).await
     }
 
-    /// Waits for the end of another container of the pod. `None` when the pod has no such container.
+    /// Waits for the end of another container of the pod. `None` when the pod has no such container, or the node gave it up.
     pub async fn ended(&self, container: &str) -> Option<Ended> {
         let mut states = self.run.states.subscribe();
         if !states.borrow().containers.contains_key(container) {
             return None;
         }
-        let seen = states.wait_for(|now| now.ended(container).is_some()).await.ok()?;
+        let seen = states.wait_for(|now| now.ended(container).is_some() || now.is_given_up(container)).await.ok()?;
         seen.ended(container).cloned()
     }
 
@@ -132,16 +145,18 @@ impl Context {
         self.run.stop(container);
     }
 
-    /// What the containers of a pod wrote to stdout: the last `limit` bytes.
+    /// What a container of the pod wrote to stdout: the last `limit` bytes.
     /// Errors: those of the file system.
-    pub fn stdout(&self, container: &str, limit: usize) -> io::Result<Vec<u8>> {
-        logs::stdout(&self.run.log_file(container), limit)
+    pub async fn stdout(&self, container: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let log = self.run.log_file(container);
+        tokio::task::spawn_blocking(move || logs::stdout(&log, limit)).await.map_err(io::Error::other)?
     }
 
-    /// The whole text that a container logged, both streams in order.
+    /// Writes what a container logged, as far as it is kept, both streams in order.
     /// Errors: those of the file system.
-    pub fn combined(&self, container: &str) -> io::Result<Vec<u8>> {
-        logs::combined(&self.run.log_file(container))
+    pub async fn combined(&self, container: &str, mut to: impl Write + Send + 'static) -> io::Result<()> {
+        let log = self.run.log_file(container);
+        tokio::task::spawn_blocking(move || logs::combined(&log, &mut to)).await.map_err(io::Error::other)?
     }
 
     /// Appends a line to the log of this container.

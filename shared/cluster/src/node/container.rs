@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,7 @@ use super::env::{self, expand};
 use super::logs;
 use super::pod::PodRun;
 use super::probes;
+use super::remains;
 use super::spec::{self, Bind, Exit, StartError};
 use super::state::{Ended, State};
 use super::view::View;
@@ -39,8 +42,22 @@ pub struct Stops {
     pub kill: CancellationToken,
 }
 
-/// Runs a container to its end and records it. `None` when it was told to stop before it started.
+/// Runs a container to its end and records it. `None` when it was told to stop before it started, or the node gave it up.
 pub async fn run(pod: Arc<PodRun>, container: Container) -> Option<Ended> {
+    match AssertUnwindSafe(guarded(&pod, &container)).catch_unwind().await {
+        Ok(ended) => ended,
+        Err(panic) => {
+            pod.give_up(Some(&container.name), &*panic);
+            let dir = pod.container_dir(&container.name);
+            if let Err(error) = tokio::task::spawn_blocking(move || remains::kill_container(&dir)).await {
+                tracing::error!(%error, container = %container.name, "cannot end what runs of it");
+            }
+            None
+        }
+    }
+}
+
+async fn guarded(pod: &Arc<PodRun>, container: &Container) -> Option<Ended> {
     let stops = pod.stops(&container.name);
     let guard = async {
         stops.term.cancelled().await;
@@ -52,7 +69,7 @@ pub async fn run(pod: Arc<PodRun>, container: Container) -> Option<Ended> {
     };
     tokio::select! {
         biased;
-        ended = live(&pod, &container, &stops) => ended,
+        ended = live(pod, container, &stops) => ended,
         () = guard => None,
     }
 }
@@ -255,7 +272,8 @@ fn termination_message(pod: &PodRun, container: &Container, code: i32) -> String
     text
 }
 
-fn cut(text: &mut String, bytes_max: usize) {
+/// Cuts a text after so many bytes, between two characters.
+pub fn cut(text: &mut String, bytes_max: usize) {
     if text.len() > bytes_max {
         let end = (0..=bytes_max).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
         text.truncate(end);

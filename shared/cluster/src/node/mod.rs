@@ -14,6 +14,7 @@ mod fields;
 mod fit;
 mod images;
 mod logs;
+mod names;
 mod nursery;
 mod paths;
 mod pod;
@@ -32,10 +33,13 @@ mod volumes;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use argosy_beneath::Dir;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::{self, Event};
@@ -125,6 +129,9 @@ pub(crate) struct Shared {
     data_dir: PathBuf,
     builtins: Vec<Arc<dyn Builtin>>,
     outlive: bool,
+    executable: PathBuf,
+    /// How often the node's own code failed over a pod.
+    panics: AtomicU64,
     backend: Box<dyn Backend>,
     pods: Mutex<HashMap<(String, String), Arc<PodRun>>>,
 }
@@ -136,6 +143,7 @@ pub fn dispatch() -> Option<ExitCode> {
     match command.to_str()? {
         shim::COMMAND => Some(shim::main()),
         argosay::COMMAND => Some(argosay::main()),
+        engine::limited::COMMAND => Some(engine::limited::main()),
         engine::reaper::COMMAND => Some(engine::reaper::main()),
         _ => None,
     }
@@ -146,7 +154,13 @@ impl Node {
     /// Errors: `Directory`, `Engine`.
     pub async fn new(options: Options) -> Result<Self, Error> {
         let failed = |source| Error::Directory { path: options.data_dir.clone(), source };
-        std::fs::create_dir_all(options.data_dir.join("pods")).map_err(failed)?;
+        // what containers may write to, and others may not even see, lies below
+        for private in ["", "pods", "claims"] {
+            let dir = Dir::open_private(&options.data_dir.join(private)).map_err(failed)?;
+            if !private.is_empty() {
+                dir.set_mode(0o700).map_err(failed)?;
+            }
+        }
         // links on the way would confuse overlays
         let data_dir = options.data_dir.canonicalize().map_err(failed)?;
         let (executable, outlive) = (options.executable, options.keep_on_exit);
@@ -156,7 +170,7 @@ impl Node {
             Runtime::Podman => Box::new(engine(Flavor::Podman).await?),
             Runtime::Process | Runtime::PlainProcess => {
                 let plain = options.runtime == Runtime::PlainProcess;
-                let made = Processes::new(executable, options.images, plain, outlive, &data_dir).await;
+                let made = Processes::new(executable.clone(), options.images, plain, outlive, &data_dir).await;
                 Box::new(made.map_err(failed)?)
             }
         };
@@ -166,6 +180,8 @@ impl Node {
             data_dir,
             builtins: options.builtins,
             outlive,
+            executable,
+            panics: AtomicU64::new(0),
             backend,
             pods: Mutex::default(),
         };
@@ -180,6 +196,11 @@ impl Node {
     /// How containers that are processes are kept apart.
     pub fn sandbox(&self) -> Option<&Sandbox> {
         self.shared.backend.sandbox()
+    }
+
+    /// How often the node's own code failed over a pod, which then ended with an error.
+    pub fn panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::Relaxed)
     }
 
     /// The logs of the pods, for the API server.
@@ -259,7 +280,19 @@ impl Node {
         tasks.spawn(async move { shared.backend.sweep(containers, dirs).await });
     }
 
+    /// A pod that cannot even be taken fails alone.
     fn observe(&self, pod: Pod, tasks: &mut JoinSet<()>) {
+        let seen = pod.clone();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take(pod, tasks))) {
+            self.shared.panics.fetch_add(1, Ordering::Relaxed);
+            let what = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            tracing::error!(pod = seen.metadata.name, panic = %what, "a pod cannot be taken");
+            let client = self.shared.client.clone();
+            tasks.spawn(async move { writer::fail(&client, &seen, "a bug in the local node ended it").await });
+        }
+    }
+
+    fn take(&self, pod: Pod, tasks: &mut JoinSet<()>) {
         let assigned = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
         if assigned.is_some_and(|name| name != self.shared.name) {
             return;
@@ -283,6 +316,12 @@ impl Node {
                 let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
                 let ended = matches!(phase, Some("Succeeded" | "Failed"));
                 let run = PodRun::new(self.shared.clone(), pod);
+                if ended {
+                    // the node may have died before it removed them
+                    for dir in run.own_files().into_iter().filter(|dir| dir.exists()) {
+                        tasks.spawn(remains::remove(dir));
+                    }
+                }
                 let run = Arc::new(if ended { run.remains() } else { run });
                 self.shared.pods.lock().insert(key, run.clone());
                 if !ended {

@@ -1,11 +1,14 @@
 //! The life of one pod: volumes, init containers in order, containers together, deadline, deletion.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,15 +19,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::container::{self, Stops};
+use super::names::{BadName, Name};
 use super::remains;
-use super::state::{Ended, Observed, Snapshot, State};
+use super::state::{Ended, GIVEN_UP, Observed, Snapshot, State};
 use super::status::{self, Phase, is_sidecar};
 use super::view::View;
-use super::volumes::{Maker, Prepared};
+use super::volumes::{self, Maker, Prepared};
 use super::writer;
 
 /// Seconds between SIGTERM and SIGKILL when the pod does not say; Kubernetes' default.
 const GRACE_SECS: u64 = 30;
+/// Bytes of a host name, at most; the kernel's limit.
+const HOSTNAME_MAX: usize = 63;
+/// Part of a path in place of a name that may not be one; no such name is like it.
+const NOWHERE: &str = "-";
 /// How soon volumes are tried again: a claim may be made at the same time as its pod. Then less and less often.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_LAST: Duration = Duration::from_secs(2);
@@ -37,6 +45,11 @@ pub struct PodRun {
     pub states: watch::Sender<Snapshot>,
     /// When the node took the pod.
     pub start: Timestamp,
+    /// Its uid, and the names of its containers, as parts of paths.
+    uid_part: Option<Name>,
+    container_parts: HashMap<String, Name>,
+    /// A name in it that may not become a part of a path: it is not run.
+    bad_name: Option<BadName>,
     stops: HashMap<String, Stops>,
     stopping: CancellationToken,
     grace_secs: AtomicU64,
@@ -68,7 +81,15 @@ impl PodRun {
         let snapshot = Snapshot { containers: all().map(waiting).collect(), failure: None };
         let grace = spec.termination_grace_period_seconds.and_then(|n| u64::try_from(n).ok()).unwrap_or(GRACE_SECS);
         let before = pod.status.as_ref().and_then(|s| s.start_time.as_ref());
+        let uid = Name::subdomain("uid", pod.metadata.uid.as_deref().unwrap_or_default());
+        let containers: Vec<_> = all().map(|c| (c.name.clone(), Name::label("container", &c.name))).collect();
+        let volumes = spec.volumes.iter().flatten().map(|volume| Name::label("volume", &volume.name));
+        let bad_name =
+            volumes.chain(containers.iter().map(|(_, name)| name.clone())).chain([uid.clone()]).find_map(Result::err);
         Self {
+            uid_part: uid.ok(),
+            container_parts: containers.into_iter().filter_map(|(name, part)| Some((name, part.ok()?))).collect(),
+            bad_name,
             start: before.map_or_else(Timestamp::now, |time| time.0),
             states: watch::Sender::new(snapshot),
             stops: all().map(|c| (c.name.clone(), Stops::default())).collect(),
@@ -112,14 +133,23 @@ impl PodRun {
         run
     }
 
-    /// Runs the pod until it has ended, its end is written and, when it is to be deleted, its deletion is confirmed.
+    /// Runs the pod until it has ended, its end is written and, when it is to be deleted, its deletion is confirmed. What
+    /// goes wrong in the node's own code is this pod's end, and nobody else's.
     pub async fn run(self: Arc<Self>) {
         let done = CancellationToken::new();
         let life = async {
-            self.live().await;
+            if let Err(panic) = AssertUnwindSafe(self.live()).catch_unwind().await {
+                self.give_up(None, &*panic);
+            }
             done.cancel();
         };
-        tokio::join!(life, writer::run(&self, &done));
+        let write = async {
+            if let Err(panic) = AssertUnwindSafe(writer::run(&self, &done)).catch_unwind().await {
+                let text = self.give_up(None, &*panic);
+                writer::fail(&self.node.client, &self.pod, &text).await;
+            }
+        };
+        tokio::join!(life, write);
         self.node.backend.remove_containers(&self).await;
         let deleting = {
             let mut fate = self.fate.lock();
@@ -131,10 +161,48 @@ impl PodRun {
         }
         // `wait` has gathered the outputs: nobody reads any more what lies in no volume
         let views = std::mem::take(&mut *self.views.lock());
-        for dir in views.into_values().flat_map(View::own_directories) {
+        let layers = views.into_values().flat_map(View::own_directories);
+        for dir in layers.chain(self.own_files()) {
             remains::remove(dir).await;
         }
         self.over.cancel();
+    }
+
+    /// The directories of what the node itself wrote for the pod: secrets, outputs on their way.
+    pub fn own_files(&self) -> Vec<PathBuf> {
+        let volumes = self.dir().join("volumes");
+        let written = volumes::written_by_the_node(&self.pod).into_iter().map(|name| volumes.join(name));
+        written.chain([self.own_dir()]).collect()
+    }
+
+    /// The node's own code failed over the pod, or over one of its containers: all of it ends, and the status says why. The
+    /// containers that have not ended yet count as not started, which makes it the node's error and not the step's.
+    pub fn give_up(&self, container: Option<&str>, panic: &(dyn Any + Send)) -> String {
+        let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let message = format!("a bug in the local node ended it: {what}");
+        self.node.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(pod = %self.name(), container, panic = %what, "a pod is given up");
+        self.states.send_modify(|now| {
+            let concerned = now.containers.iter_mut().filter(|(name, _)| container.is_none_or(|only| only == *name));
+            for (_, observed) in concerned.filter(|(_, observed)| !matches!(observed.state, State::Ended(_))) {
+                *observed =
+                    Observed { state: State::Waiting { reason: GIVEN_UP, message: message.clone() }, ready: false };
+            }
+            now.failure.get_or_insert_with(|| (GIVEN_UP.to_owned(), String::new()));
+        });
+        self.stop_all();
+        message
+    }
+
+    /// Refuses a pod with a name in it that may not become a part of a path.
+    fn refuse(&self, bad: &BadName) {
+        self.states.send_modify(|now| {
+            for observed in now.containers.values_mut() {
+                observed.state = State::Waiting { reason: "InvalidName", message: bad.to_string() };
+            }
+            now.failure = Some(("InvalidName".to_owned(), String::new()));
+        });
     }
 
     /// Waits until nothing of the pod runs any more.
@@ -143,6 +211,9 @@ impl PodRun {
     }
 
     async fn live(self: &Arc<Self>) {
+        if let Some(bad) = &self.bad_name {
+            return self.refuse(bad);
+        }
         let deadline = self.pod.spec.as_ref().and_then(|s| s.active_deadline_seconds);
         let late = async {
             match deadline.and_then(|secs| self.start.checked_add(jiff::SignedDuration::from_secs(secs)).ok()) {
@@ -382,18 +453,25 @@ impl PodRun {
     /// The host name that the pod asks for, else its own name, cut to what the kernel takes as a host name.
     pub fn hostname(&self) -> String {
         let mut name = self.pod.spec.as_ref().and_then(|s| s.hostname.clone()).unwrap_or_else(|| self.name());
-        name.truncate(63);
+        container::cut(&mut name, HOSTNAME_MAX);
         name
     }
 
     /// The pod's directory.
     pub fn dir(&self) -> PathBuf {
-        self.node.data_dir.join("pods").join(self.uid())
+        let part = self.uid_part.as_ref().map_or(Path::new(NOWHERE), Name::as_ref);
+        self.node.data_dir.join("pods").join(part)
+    }
+
+    /// The directory of what the node itself keeps for the pod. No container sees it.
+    pub fn own_dir(&self) -> PathBuf {
+        self.dir().join("own")
     }
 
     /// A container's directory.
     pub fn container_dir(&self, container: &str) -> PathBuf {
-        self.dir().join("containers").join(container)
+        let part = self.container_parts.get(container).map_or(Path::new(NOWHERE), Name::as_ref);
+        self.dir().join("containers").join(part)
     }
 
     /// A container's log.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use argosy_beneath::{At, Budget, Cancel, Dir, Limits};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::process::Command;
@@ -222,9 +223,17 @@ impl Backend for Processes {
         Ok(status?.success())
     }
 
-    async fn file(&self, pod: &PodRun, container: &str, path: &Path) -> io::Result<PathBuf> {
+    async fn file(&self, pod: &PodRun, container: &str, path: &Path, limits: Limits) -> io::Result<At> {
         let scratch = pod.container_dir(container).join("scratch");
-        pod.view(container).ok_or(io::ErrorKind::NotFound)?.host_path(path, &scratch)
+        let view = pod.view(container).ok_or(io::ErrorKind::NotFound)?;
+        let path = path.to_owned();
+        let cancel = Cancel::default();
+        let _gone = cancel.on_drop();
+        let found = tokio::task::spawn_blocking(move || {
+            Dir::open_private(&scratch)?;
+            view.host_path(&path, &scratch, &mut Budget::new(limits, cancel))
+        });
+        found.await.map_err(io::Error::other)?
     }
 
     async fn sweep(&self, _: Vec<LeftOver>, dirs: HashSet<PathBuf>) {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use argosy_beneath::Dir;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -35,7 +35,7 @@ pub async fn sweep(pods: HashSet<PathBuf>) {
         let dir = pod.clone();
         let killed = tokio::task::spawn_blocking(move || {
             let containers = directories(&dir.join("containers"));
-            containers.iter().flat_map(|container| directories(container)).for_each(|run| kill_run(&run));
+            containers.iter().for_each(|container| kill_container(container));
         });
         if let Err(error) = killed.await {
             tracing::warn!(%error, path = %pod.display(), "cannot end a left-over pod");
@@ -58,23 +58,18 @@ fn kill_run(dir: &Path) {
     }
 }
 
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(_) => {
-            // overlays leave directories without permissions; so may the user's programs
-            open_up(path);
-            fs::remove_dir_all(path)
-        }
-    }
+/// Kills what runs of a container.
+pub fn kill_container(dir: &Path) {
+    directories(dir).iter().for_each(|run| kill_run(run));
 }
 
-fn open_up(path: &Path) {
-    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
+fn remove_tree(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    match Dir::open(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(dir) => dir.remove(Path::new(name)).map(drop),
     }
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Why a container waits that the node gave up, as its own code failed over it.
+pub const GIVEN_UP: &str = "NodePanicked";
+
 /// The end of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -72,6 +75,12 @@ impl Snapshot {
             Some(State::Ended(ended)) => Some(ended),
             Some(State::Waiting { .. } | State::Running { .. }) | None => None,
         }
+    }
+
+    /// Whether the node gave a container up: it will not end any more.
+    pub fn is_given_up(&self, container: &str) -> bool {
+        let state = self.containers.get(container).map(|c| &c.state);
+        matches!(state, Some(State::Waiting { reason: GIVEN_UP, .. }))
     }
 
     /// Whether a container has started.

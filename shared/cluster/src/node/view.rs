@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use argosy_beneath::{At, Budget, Kind};
 
 use super::paths::{self, Found};
 use super::spec::{Bind, Layer, Root};
@@ -57,38 +59,42 @@ impl View {
         }
     }
 
-    /// The host's path of an existing file or directory, links followed. A directory that the container's layer
-    /// changed in part is returned with all parts merged: then it is a copy below `scratch`.
+    /// Where an existing file or directory is on the host, links followed as the container sees them; when it is opened none
+    /// is. A directory that the container's layer changed in part is returned with all parts merged: then it is a copy
+    /// below `scratch`, and takes from `budget`. It blocks.
     /// Errors: `NotFound`, and those of the file system.
-    pub fn host_path(&self, path: &Path, scratch: &Path) -> io::Result<PathBuf> {
+    pub fn host_path(&self, path: &Path, scratch: &Path, budget: &mut Budget) -> io::Result<At> {
         let resolved = paths::resolve(path, |p| self.look(p))?;
         let found = self.places(&resolved);
         match found.as_slice() {
             [] => Err(io::ErrorKind::NotFound.into()),
-            [only] => Ok(only.clone()),
-            [top, ..] if !top.is_dir() => Ok(top.clone()),
+            // the host's own links lie on the way of a plain process
+            [only] if matches!(self, Self::Plain(volumes) if within(volumes, &resolved).is_none()) => {
+                At::host(&only.canonicalize()?)
+            }
+            [only] => At::host(only),
+            [top, ..] if !is_dir(top) => At::host(top),
             _ => {
-                let copy = scratch.join("merged");
-                if copy.exists() {
-                    fs::remove_dir_all(&copy)?;
-                }
-                self.copy_merged(&resolved, &copy)?;
-                Ok(copy)
+                let scratch = At::new(scratch, "merged")?;
+                scratch.dir.remove(&scratch.path)?;
+                self.copy_merged(&resolved, &scratch, 0, budget)?;
+                Ok(scratch)
             }
         }
     }
 
     /// The host's path to write a new file at: volumes and the container's own layer, never the host's files.
     /// `None` where the container has no place of its own.
-    pub fn place_for(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+    pub fn place_for(&self, path: &Path) -> io::Result<Option<At>> {
         let resolved = paths::resolve(path, |p| self.look(p))?;
-        Ok(match self {
+        let place = match self {
             Self::Plain(volumes) => within(volumes, &resolved),
             Self::Root { root, binds } => within(binds, &resolved).or_else(|| {
                 let layer = layer_of(root, &resolved)?;
                 Some(layer.upper.join(resolved.strip_prefix(&layer.at).ok()?))
             }),
-        })
+        };
+        place.map(|place| At::host(&place)).transpose()
     }
 
     fn look(&self, path: &Path) -> Found {
@@ -138,33 +144,40 @@ impl View {
         found
     }
 
-    fn copy_merged(&self, path: &Path, to: &Path) -> io::Result<()> {
+    fn copy_merged(&self, path: &Path, to: &At, depth: u64, budget: &mut Budget) -> io::Result<()> {
+        budget.take_entry(depth)?;
         let places = self.places(path);
         let Some(top) = places.first() else {
             return Ok(());
         };
-        let kind = fs::symlink_metadata(top)?.file_type();
-        if kind.is_symlink() {
-            return std::os::unix::fs::symlink(fs::read_link(top)?, to);
-        }
-        if kind.is_file() {
-            return fs::copy(top, to).map(drop);
-        }
-        if !kind.is_dir() {
-            return Ok(());
-        }
-        fs::create_dir_all(to)?;
-        let mut names = BTreeSet::<OsString>::new();
-        for place in &places {
-            for entry in fs::read_dir(place)? {
-                names.insert(entry?.file_name());
+        let from = At::host(top)?;
+        match from.kind()? {
+            Some(Kind::Link) => to.dir.link(&to.path, &from.dir.link_target(&from.path)?),
+            Some(Kind::File) => {
+                let mut file = from.file()?;
+                let mode = file.metadata()?.permissions().mode();
+                budget.copy(&mut file, &mut to.dir.create(&to.path, mode)?)
             }
+            Some(Kind::Dir) => {
+                let made = to.dir.make_dir(&to.path, 0o755)?;
+                let mut names = BTreeSet::<OsString>::new();
+                for place in &places {
+                    let place = At::host(place)?;
+                    names.extend(place.dir.dir(&place.path)?.entries()?.into_iter().map(|entry| entry.name));
+                }
+                for name in names {
+                    let inside = At { dir: made.clone(), path: PathBuf::from(&name) };
+                    self.copy_merged(&path.join(&name), &inside, depth + 1, budget)?;
+                }
+                Ok(())
+            }
+            Some(Kind::Other(_)) | None => Ok(()),
         }
-        for name in names {
-            self.copy_merged(&path.join(&name), &to.join(&name))?;
-        }
-        Ok(())
     }
+}
+
+fn is_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// Whether a parent of `rest` was removed in the upper directory, or is no directory there.

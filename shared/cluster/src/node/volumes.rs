@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, PersistentVolumeClaim, Pod, Volume};
 use kube::{Api, Client};
 
+use argosy_beneath::Dir;
+
 use super::env::expand;
 use super::fields::{self, Data, Kind};
+use super::names::{BadName, Name};
 use super::paths;
 use super::spec::Bind;
 
@@ -32,6 +35,12 @@ pub enum Error {
         volume: String,
         /// What it says.
         source: io::Error,
+    },
+    /// A name that may not become a part of a path.
+    #[error("{source}")]
+    Name {
+        /// What is wrong with it.
+        source: BadName,
     },
     /// The kind is not one the node has.
     #[error("volume \"{volume}\" is of a kind that the local node does not have")]
@@ -72,6 +81,19 @@ pub struct Maker<'a> {
     pub claims: &'a Path,
 }
 
+/// The volumes of a pod that hold what the node wrote: configuration and secrets, which nobody needs once the pod has
+/// ended.
+pub fn written_by_the_node(pod: &Pod) -> Vec<Name> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let written = volumes.filter(|volume| {
+        volume.secret.is_some()
+            || volume.config_map.is_some()
+            || volume.projected.is_some()
+            || volume.downward_api.is_some()
+    });
+    written.filter_map(|volume| Name::label("volume", &volume.name).ok()).collect()
+}
+
 impl Maker<'_> {
     /// Makes every volume of the pod.
     /// Errors: see [`Error`]; to be tried again, as what is missing may come.
@@ -86,22 +108,26 @@ impl Maker<'_> {
     async fn one(&self, volume: &Volume) -> Result<Prepared, Error> {
         let host = |source| Error::Host { volume: volume.name.clone(), source };
         let missing = |source| Error::Source { volume: volume.name.clone(), source };
-        let own = self.own.join(&volume.name);
+        // before it is a part of a path
+        let name = Name::label("volume", &volume.name).map_err(|source| Error::Name { source })?;
+        let own = self.own.join(&name);
+        let parent = || Dir::open_private(self.own);
+        let make = |mode| parent()?.make_dir(name.as_ref(), mode);
+        let write = |items, mode| write(&make(0o755)?, items, mode);
         let mut read_only = true;
         if volume.empty_dir.is_some() {
-            fs::create_dir_all(&own).map_err(host)?;
-            let _ = fs::set_permissions(&own, fs::Permissions::from_mode(0o777));
+            make(0o777).map_err(host)?;
             read_only = false;
         } else if let Some(map) = &volume.config_map {
             let items = self.object(Kind::ConfigMap, &map.name, map.optional, map.items.as_deref()).await;
-            write(&own, items.map_err(missing)?, map.default_mode).map_err(host)?;
+            write(items.map_err(missing)?, map.default_mode).map_err(host)?;
         } else if let Some(secret) = &volume.secret {
             let name = secret.secret_name.as_deref().unwrap_or_default();
             let items = self.object(Kind::Secret, name, secret.optional, secret.items.as_deref()).await;
-            write(&own, items.map_err(missing)?, secret.default_mode).map_err(host)?;
+            write(items.map_err(missing)?, secret.default_mode).map_err(host)?;
         } else if let Some(downward) = &volume.downward_api {
             let items = self.downward(downward.items.as_deref()).map_err(missing)?;
-            write(&own, items, downward.default_mode).map_err(host)?;
+            write(items, downward.default_mode).map_err(host)?;
         } else if let Some(projected) = &volume.projected {
             for source in projected.sources.iter().flatten() {
                 let items = if let Some(map) = &source.config_map {
@@ -114,14 +140,14 @@ impl Maker<'_> {
                     // tokens: there is no service account to speak for
                     Ok(vec![])
                 };
-                write(&own, items.map_err(missing)?, projected.default_mode).map_err(host)?;
+                write(items.map_err(missing)?, projected.default_mode).map_err(host)?;
             }
         } else if let Some(claim) = &volume.persistent_volume_claim {
             let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
             self.is_there(namespace, &claim.claim_name).await.map_err(missing)?;
             return self.claim(namespace, &claim.claim_name, claim.read_only.unwrap_or(false)).map_err(host);
         } else if volume.ephemeral.is_some() {
-            fs::create_dir_all(&own).map_err(host)?;
+            make(0o777).map_err(host)?;
             read_only = false;
         } else if let Some(path) = &volume.host_path {
             let source = PathBuf::from(&path.path);
@@ -130,7 +156,9 @@ impl Maker<'_> {
                 Some("FileOrCreate") if !source.exists() => fs::write(&source, "").map_err(host)?,
                 _ => {}
             }
-            return Ok(Prepared { path: source, read_only: false });
+            // links on the way are followed once, here
+            let path = source.canonicalize().unwrap_or(source);
+            return Ok(Prepared { path, read_only: false });
         } else {
             return Err(Error::Kind { volume: volume.name.clone() });
         }
@@ -147,10 +175,11 @@ impl Maker<'_> {
     }
 
     fn claim(&self, namespace: &str, name: &str, read_only: bool) -> io::Result<Prepared> {
-        let path = self.claims.join(namespace).join(name);
-        fs::create_dir_all(&path)?;
-        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o777));
-        Ok(Prepared { path, read_only })
+        let namespace = Name::subdomain("namespace", namespace).map_err(io::Error::other)?;
+        let name = Name::subdomain("claim", name).map_err(io::Error::other)?;
+        let dir = Dir::open_private(&self.claims.join(&namespace))?;
+        dir.make_dir(name.as_ref(), 0o777)?;
+        Ok(Prepared { path: self.claims.join(&namespace).join(&name), read_only })
     }
 
     async fn object(
@@ -203,8 +232,7 @@ struct Item {
     mode: Option<i32>,
 }
 
-fn write(dir: &Path, items: Vec<Item>, default_mode: Option<i32>) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
+fn write(dir: &Dir, items: Vec<Item>, default_mode: Option<i32>) -> io::Result<()> {
     for item in items {
         if !paths::is_local(&item.path) {
             return Err(io::Error::new(
@@ -212,13 +240,21 @@ fn write(dir: &Path, items: Vec<Item>, default_mode: Option<i32>) -> io::Result<
                 format!("path \"{}\" leaves the volume", item.path),
             ));
         }
-        let path = dir.join(&item.path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
+        let path = Path::new(&item.path);
+        dir.make_dir(path.parent().unwrap_or(Path::new("")), 0o755)?;
         let mode = u32::try_from(item.mode.or(default_mode).unwrap_or(0o644)).unwrap_or(0o644);
-        fs::write(&path, item.bytes)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        dir.create(path, mode)?.write_all(&item.bytes)?;
+    }
+    Ok(())
+}
+
+/// Makes what a container mounts of a volume, when it is missing, as a directory.
+fn make_sub_path(volume: &Path, source: &Path) -> io::Result<()> {
+    let rest = source.strip_prefix(volume).unwrap_or(Path::new(""));
+    let dir = Dir::open(volume)?;
+    if dir.kind(rest)?.is_none() {
+        dir.make_dir(rest.parent().unwrap_or(Path::new("")), 0o755)?;
+        dir.make_dir(rest, 0o777)?;
     }
     Ok(())
 }
@@ -248,10 +284,7 @@ pub fn mounts(
             }
             // links inside the volume must not lead out of it
             source = paths::inside(&volume.path, Path::new(&sub_path)).map_err(host)?;
-            if !source.exists() {
-                fs::create_dir_all(&source).map_err(host)?;
-                let _ = fs::set_permissions(&source, fs::Permissions::from_mode(0o777));
-            }
+            make_sub_path(&volume.path, &source).map_err(host)?;
         }
         let read_only = volume.read_only || mount.read_only.unwrap_or(false);
         binds.push(Bind { at: paths::clean(&mount.mount_path), source, read_only });

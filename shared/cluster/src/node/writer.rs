@@ -7,14 +7,14 @@ use http::header::ACCEPT;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::Request;
-use kube::{Api, Error};
+use kube::{Api, Client, Error};
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pod::PodRun;
-use super::state::{Snapshot, State};
+use super::state::{GIVEN_UP, Snapshot, State};
 use super::status::Phase;
 
 /// A container's end and readiness are written after this time, together with what came meanwhile: the end of the step's own
@@ -103,6 +103,27 @@ async fn write(pod: &PodRun, api: &Api<Pod>, status: &PodStatus) -> Result<(), E
     let mut request = request.map_err(Error::BuildRequest)?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
     pod.node.client.request::<IgnoredAny>(request).await.map(drop)
+}
+
+/// Writes that a pod has failed, where its status itself cannot be made.
+pub async fn fail(client: &Client, pod: &Pod, message: &str) {
+    let meta = &pod.metadata;
+    let api: Api<Pod> = Api::namespaced(client.clone(), meta.namespace.as_deref().unwrap_or_default());
+    let status = json!({ "phase": "Failed", "reason": GIVEN_UP, "message": message });
+    let patch = Patch::Merge(json!({ "metadata": { "uid": meta.uid }, "status": status }));
+    let name = meta.name.clone().unwrap_or_default();
+    let mut pause = BACKOFF.0;
+    loop {
+        match api.patch_status(&name, &PatchParams::default(), &patch).await {
+            Ok(_) => return,
+            Err(Error::Api(refusal)) if refusal.code < 500 => return,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, pod = %name, "cannot write that a pod failed");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF.1);
+            }
+        }
+    }
 }
 
 /// Tells the API server which node the pod is on.

@@ -10,11 +10,15 @@ use super::kinds;
 /// Names of our own containers.
 const RESERVED: [&str; 4] = ["init", "wait", "supervisor", "agent"];
 
+/// The most characters a container's or volume's name may have.
+const LABEL_CHARS_MAX: usize = 63;
+
 /// What is wrong with a template of `kind`, apart from variables and outputs.
 pub(super) fn check(template: &Template, kind: &str) -> Vec<String> {
     let place = format!("templates.{}", template.name);
     let mut problems = Vec::new();
     companions(&place, template, &mut problems);
+    problems.extend(volumes(&format!("{place}.volumes"), &template.volumes, "/name"));
     if template.container.as_ref().is_some_and(|c| c.image.is_empty()) {
         problems.push(format!("{place}.container.image may not be empty"));
     }
@@ -53,11 +57,43 @@ fn companions(place: &str, template: &Template, problems: &mut Vec<String>) {
         if list.iter().any(|c| c.container.name.is_empty()) {
             problems.push(format!("{word} must all have container name"));
         }
+        for (index, name) in list.iter().map(|c| c.container.name.as_str()).enumerate().filter(|(_, n)| !n.is_empty()) {
+            problems.extend(label(&format!("{place}.{word}[{index}].name"), name));
+        }
         for container in list.iter().filter(|c| RESERVED.contains(&c.container.name.as_str())) {
             problems
                 .push(format!("{place}.{word}: \"{}\" is a reserved Argo container name", container.container.name));
         }
     }
+}
+
+/// What is wrong with the names of volumes, or of templates of claims when they lie in `metadata`.
+pub(super) fn volumes(place: &str, volumes: &[Value], member: &str) -> Vec<String> {
+    let names =
+        volumes.iter().enumerate().filter_map(|(index, volume)| Some((index, volume.pointer(member)?.as_str()?)));
+    names.filter_map(|(index, name)| label(&format!("{place}[{index}]{}", member.replace('/', ".")), name)).collect()
+}
+
+/// What is wrong with the name of a container or volume: it becomes a part of paths, and Kubernetes takes only labels. A
+/// name with a variable in it is known at the run only, and the node looks at it once more.
+/// Source: Kubernetes `ValidateDNS1123Label`.
+fn label(place: &str, name: &str) -> Option<String> {
+    let is_end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let has_form = name.chars().all(|c| is_end(c) || c == '-') && name.starts_with(is_end) && name.ends_with(is_end);
+    if name.contains("{{") || has_form && name.len() <= LABEL_CHARS_MAX {
+        return None;
+    }
+    let shown: String = name.chars().take(100).collect();
+    let rule = match has_form {
+        true => format!("must be no more than {LABEL_CHARS_MAX} characters"),
+        false => {
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
+                  end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+                  '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+                .to_owned()
+        }
+    };
+    Some(format!("{place}: Invalid value: {shown:?}: {rule}"))
 }
 
 fn mounts(place: &str, template: &Template, problems: &mut Vec<String>) {
@@ -84,6 +120,9 @@ fn container_set(place: &str, template: &Template, set: &ContainerSetTemplate, p
     }
     let names: Vec<&str> = set.containers.iter().map(|c| c.container.name.as_str()).collect();
     problems.extend(super::names::list(&place, names.iter().copied(), true));
+    for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        problems.extend(label(&format!("{place}[{index}].name"), name));
+    }
     for name in names.iter().filter(|n| RESERVED.contains(n)) {
         problems.push(format!("{place}: \"{name}\" is a reserved Argo container name"));
     }
@@ -129,5 +168,43 @@ pub(super) fn pod_resources(place: &str, resources: &Value, problems: &mut Vec<S
                 "{place}: \"{name}\" is not a valid pod-level resource, only cpu, memory and hugepages-* are supported"
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(template: Value) -> Vec<String> {
+        let template: Template = serde_json::from_value(template).expect("a template");
+        check(&template, "Container")
+    }
+
+    #[test]
+    fn names_of_containers_and_volumes_are_labels() {
+        let container = json!({"image": "a"});
+        let long = "a".repeat(64);
+        for bad in ["../../x", "/tmp/x", "..", "a/b", "A", "a_b", "-a", "a-", "é", "a\nb", &long] {
+            for template in [
+                json!({"name": "m", "container": container, "sidecars": [{"name": bad, "image": "a"}]}),
+                json!({"name": "m", "container": container, "initContainers": [{"name": bad, "image": "a"}]}),
+                json!({"name": "m", "container": container, "volumes": [{"name": bad, "emptyDir": {}}]}),
+                json!({"name": "m", "containerSet": {"containers": [{"name": bad, "image": "a"}]}}),
+            ] {
+                let found = problems(template.clone());
+                assert!(found.iter().any(|text| text.contains("[0].name: Invalid value: ")), "{template}: {found:?}");
+            }
+        }
+        for good in ["a", "my-name", "123-abc", "{{inputs.parameters.name}}", &long[1..]] {
+            let sidecars = json!([{"name": good, "image": "a"}]);
+            let volumes = json!([{"name": good, "emptyDir": {}}, {}, 7]);
+            let template = json!({"name": "m", "container": container, "sidecars": sidecars, "volumes": volumes});
+            assert_eq!(problems(template), Vec::<String>::new(), "{good}");
+        }
+        let claims = [json!({"metadata": "oops"}), json!({"metadata": {"name": "../x"}})];
+        let found = super::volumes("spec.volumeClaimTemplates", &claims, "/metadata/name");
+        assert!(matches!(found.as_slice(), [only] if only.starts_with("spec.volumeClaimTemplates[1].metadata.name: ")));
     }
 }

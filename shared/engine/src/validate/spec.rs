@@ -55,6 +55,8 @@ pub(super) fn check(
     walker.say_all(names::list("spec.templates", spec.templates.iter().map(|t| t.name.as_str()), true));
     walker.say_all(arguments::check("spec.", &spec.arguments, needs_values));
     walker.say_all(settings(&spec));
+    walker.say_all(containers::volumes("spec.volumes", &spec.volumes, "/name"));
+    walker.say_all(containers::volumes("spec.volumeClaimTemplates", &spec.volume_claim_templates, "/metadata/name"));
     if spec.entrypoint.is_empty() && *subject == Subject::Workflow {
         walker.say("spec.entrypoint is required".to_owned());
     }

@@ -10,6 +10,8 @@ use super::super::spec::Bind;
 use super::flavor::Flavor;
 use super::quantity;
 
+/// How much of a log the engine keeps: what the node has of it in all its files.
+const LOG_OPTION: &str = "max-size=50m";
 /// Label with the directory of the node that made a container.
 const NODE: &str = "io.argosy.node";
 /// Label with the pod's uid.
@@ -66,6 +68,10 @@ impl Create<'_> {
         // volumes are the host's directories, whose SELinux labels are not ours to change
         out.pair("--security-opt", "label=disable");
         out.pair("--log-driver", if self.keep_log { self.flavor.log_driver() } else { "none" });
+        if self.keep_log {
+            // as much as the node itself keeps
+            out.pair("--log-opt", LOG_OPTION);
+        }
         out.0.extend(self.flavor.create().iter().map(|text| text.to_string()));
         for alias in self.pod.spec.iter().flat_map(|spec| spec.host_aliases.iter().flatten()) {
             for host in alias.hostnames.iter().flatten() {

@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
 
 use super::flavor::Flavor;
+use super::limited;
 
 /// Of what an engine says about a failure so much is told. Bytes.
 const TEXT_MAX: usize = 2048;
@@ -68,6 +70,19 @@ impl Cli {
     /// what is stopped.
     pub fn command(self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(self.flavor.program());
+        command.args(args).stdin(Stdio::null()).kill_on_drop(true).process_group(0);
+        command
+    }
+
+    /// A call as [`Self::command`] makes it, which writes no file of more than so many bytes. `executable` is this program.
+    pub fn limited(
+        self,
+        executable: &Path,
+        bytes_max: u64,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        let mut command = Command::new(executable);
+        command.args(limited::arguments(bytes_max, self.flavor.program()));
         command.args(args).stdin(Stdio::null()).kill_on_drop(true).process_group(0);
         command
     }

@@ -3,23 +3,38 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use argosy_beneath::{At, Limits, Refusal};
+
 use super::super::{paths, remains};
 use super::cli::{Cli, Error};
 use super::flavor::Flavor;
+use super::limited;
 
 /// Copies a file or directory out of a container, running or not, into `scratch`, and says where it is. The engine reads
 /// it, as what a container wrote need not be readable for the node.
-/// Errors: `NotFound`, and what the engine says.
-pub async fn copy_out(cli: Cli, container: &str, path: &Path, scratch: &Path) -> io::Result<PathBuf> {
+/// Errors: `NotFound`, `OverBudget`, and what the engine says.
+pub async fn copy_out(
+    cli: Cli,
+    executable: &Path,
+    container: &str,
+    path: &Path,
+    scratch: &Path,
+    limits: Limits,
+) -> io::Result<At> {
     // an earlier copy may be a directory where this one is a file
     remains::try_remove(scratch.to_owned()).await?;
     std::fs::create_dir_all(scratch)?;
     let copy = scratch.join("copy");
     let from = format!("{container}:{}", path.display());
-    let mut command = cli.command(cli.flavor().copy());
+    let mut command = cli.limited(executable, limits.bytes_max, cli.flavor().copy());
     command.arg(from).arg(&copy);
     match cli.finish(command).await {
-        Ok(_) => Ok(copy),
+        Ok(_) => At::new(scratch, "copy"),
+        Err(Error::Refused { text }) if limited::is_reached(&text) => {
+            remains::try_remove(scratch.to_owned()).await?;
+            let (what, max, raise) = (limits.what, limits.bytes_max, limits.raise);
+            Err(Refusal::OverBudget { what, max, unit: "bytes", raise }.into())
+        }
         Err(Error::Refused { text }) if is_missing(&text) => Err(io::Error::new(io::ErrorKind::NotFound, text)),
         Err(error) => Err(error.into()),
     }

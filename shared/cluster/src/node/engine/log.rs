@@ -1,6 +1,5 @@
 //! The output of containers on its way to the node's logs.
 
-use std::fs::File;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -10,12 +9,14 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio::time::Instant;
 
-use super::super::shim::log::{Stream, write_line};
+use super::super::shim::log::{Log, Stream, write_line};
 
 /// Bytes read at once.
 const BUFFER: usize = 64 * 1024;
 /// Of standard error so much of the end is kept: an engine that cannot start a container says why there. Bytes.
 const TAIL_MAX: usize = 4096;
+/// Of a line that does not end so much is held back. Bytes.
+const PENDING_MAX: usize = 1024 * 1024;
 /// How long to wait for output that is still in the pipes when the call has ended.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 
@@ -28,23 +29,23 @@ pub struct Ended {
 
 /// Where the pieces of a stream go.
 trait Sink {
-    fn feed(&mut self, bytes: &[u8], log: &mut File) -> io::Result<()>;
-    fn finish(&mut self, log: &mut File) -> io::Result<()>;
+    fn feed(&mut self, bytes: &[u8], log: &mut Log) -> io::Result<()>;
+    fn finish(&mut self, log: &mut Log) -> io::Result<()>;
 }
 
 impl Sink for Stream {
-    fn feed(&mut self, bytes: &[u8], log: &mut File) -> io::Result<()> {
+    fn feed(&mut self, bytes: &[u8], log: &mut Log) -> io::Result<()> {
         Self::feed(self, bytes, log)
     }
 
-    fn finish(&mut self, log: &mut File) -> io::Result<()> {
+    fn finish(&mut self, log: &mut Log) -> io::Result<()> {
         Self::finish(self, log)
     }
 }
 
 /// Writes what an attached call prints, as it comes, and waits for its end.
 /// Errors: it cannot be waited for. Lines that cannot be written are lost.
-pub async fn attached(child: Child, log: &mut File) -> io::Result<Ended> {
+pub async fn attached(child: Child, log: &mut Log) -> io::Result<Ended> {
     pump(child, [&mut Stream::new("stdout"), &mut Stream::new("stderr")], log).await
 }
 
@@ -58,7 +59,7 @@ pub struct Seen {
 /// Writes what a call of `logs --timestamps` prints beyond what was seen. The last line may lack its end, and is
 /// written when `is_whole`, as then nothing is to come.
 /// Errors: see [`attached`].
-pub async fn replayed(child: Child, seen: &mut Seen, is_whole: bool, log: &mut File) -> io::Result<Ended> {
+pub async fn replayed(child: Child, seen: &mut Seen, is_whole: bool, log: &mut Log) -> io::Result<Ended> {
     let mut stdout = Replay::new("stdout", seen.stdout, is_whole);
     let mut stderr = Replay::new("stderr", seen.stderr, is_whole);
     let ended = pump(child, [&mut stdout, &mut stderr], log).await;
@@ -66,7 +67,7 @@ pub async fn replayed(child: Child, seen: &mut Seen, is_whole: bool, log: &mut F
     ended
 }
 
-async fn pump<S: Sink>(mut child: Child, sinks: [&mut S; 2], log: &mut File) -> io::Result<Ended> {
+async fn pump<S: Sink>(mut child: Child, sinks: [&mut S; 2], log: &mut Log) -> io::Result<Ended> {
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let [out, err] = sinks;
     let (mut out_buffer, mut err_buffer) = (vec![0; BUFFER], vec![0; BUFFER]);
@@ -91,6 +92,9 @@ async fn pump<S: Sink>(mut child: Child, sinks: [&mut S; 2], log: &mut File) -> 
     }
     let _ = out.finish(log);
     let _ = err.finish(log);
+    if let Err(error) = log.finish() {
+        tracing::warn!(%error, "cannot keep the end of a container's output");
+    }
     match ended {
         Some((status, _)) => Ok(Ended { status, stderr: tail }),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -125,7 +129,7 @@ impl Replay {
     }
 
     /// A line is `TIME TEXT`.
-    fn write(&mut self, line: &[u8], has_end: bool, log: &mut File) -> io::Result<()> {
+    fn write(&mut self, line: &[u8], has_end: bool, log: &mut Log) -> io::Result<()> {
         self.seen += line.len() + usize::from(has_end);
         let space = line.iter().position(|b| *b == b' ').unwrap_or(line.len());
         let stamp = std::str::from_utf8(&line[..space]).ok().and_then(|text| text.parse::<Timestamp>().ok());
@@ -135,7 +139,7 @@ impl Replay {
 }
 
 impl Sink for Replay {
-    fn feed(&mut self, bytes: &[u8], log: &mut File) -> io::Result<()> {
+    fn feed(&mut self, bytes: &[u8], log: &mut Log) -> io::Result<()> {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
         self.pending.extend_from_slice(&bytes[skipped..]);
@@ -143,10 +147,14 @@ impl Sink for Replay {
             let line: Vec<u8> = self.pending.drain(..=end).collect();
             self.write(&line[..end], true, log)?;
         }
+        if self.pending.len() > PENDING_MAX {
+            let piece = std::mem::take(&mut self.pending);
+            self.write(&piece, false, log)?;
+        }
         Ok(())
     }
 
-    fn finish(&mut self, log: &mut File) -> io::Result<()> {
+    fn finish(&mut self, log: &mut Log) -> io::Result<()> {
         let rest = std::mem::take(&mut self.pending);
         if self.is_whole && !rest.is_empty() { self.write(&rest, false, log) } else { Ok(()) }
     }
@@ -157,9 +165,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_without_an_end_is_not_held_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut log = Log::open(&dir.path().join("log")).expect("a log");
+        let mut replay = Replay::new("stdout", 0, false);
+        for _ in 0..64 {
+            replay.feed(&[b'x'; BUFFER], &mut log).expect("fed");
+            assert!(replay.pending.len() <= PENDING_MAX + BUFFER);
+        }
+        assert!(replay.seen >= 3 * PENDING_MAX);
+    }
+
+    #[test]
     fn a_log_is_read_again_where_it_was_left() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut log = File::create(dir.path().join("log")).expect("a file");
+        let mut log = Log::open(&dir.path().join("log")).expect("a log");
         let (one, two) = ("2026-01-01T00:00:00.5Z a b\n", "2026-01-01T01:00:01+01:00 c");
         let mut first = Replay::new("stdout", 0, false);
         first.feed(&one.as_bytes()[..7], &mut log).expect("fed");

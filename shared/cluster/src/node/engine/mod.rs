@@ -9,6 +9,7 @@ mod connect;
 mod files;
 mod flavor;
 mod images;
+pub mod limited;
 mod log;
 mod quantity;
 pub mod reaper;
@@ -20,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use argosy_beneath::{At, Limits};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Container;
 use parking_lot::Mutex;
@@ -47,6 +49,7 @@ const TURNS_PER_CPU: usize = 2;
 /// Runs containers through an engine.
 pub struct Engine {
     cli: Cli,
+    executable: PathBuf,
     version: String,
     /// Whether containers outlive the node.
     outlive: bool,
@@ -85,6 +88,7 @@ impl Engine {
         tracing::debug!(program = flavor.program(), %version, "node ready");
         Ok(Self {
             cli,
+            executable: executable.to_owned(),
             version,
             outlive,
             node,
@@ -206,11 +210,13 @@ impl Backend for Engine {
         Ok(self.cli.output(args).await.is_ok())
     }
 
-    async fn file(&self, pod: &PodRun, container: &str, path: &Path) -> io::Result<PathBuf> {
+    async fn file(&self, pod: &PodRun, container: &str, path: &Path, limits: Limits) -> io::Result<At> {
         let scratch = pod.container_dir(container).join("scratch");
-        let copied = files::copy_out(self.cli, &self.name(pod, container), path, &scratch).await;
+        let copied =
+            files::copy_out(self.cli, &self.executable, &self.name(pod, container), path, &scratch, limits).await;
         if let Err(error) = &copied
             && error.kind() != io::ErrorKind::NotFound
+            && argosy_beneath::refusal(error).is_none()
         {
             // who asks takes any error for a missing file
             tracing::warn!(%error, container, path = %path.display(), "cannot copy a file out of a container");

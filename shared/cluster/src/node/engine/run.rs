@@ -1,7 +1,7 @@
 //! One run of a command in a container: made, started, followed, stopped.
 
 use std::convert::Infallible;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -11,6 +11,7 @@ use tokio::process::Child;
 
 use super::super::backend::Job;
 use super::super::container::Stops;
+use super::super::shim::log::Log;
 use super::super::spec;
 use super::args::{Create, Way, env_file, way};
 use super::cli::{Cli, Error, said};
@@ -47,7 +48,7 @@ impl Engine {
         let made = container_dir.join(MADE);
         let mut container = if made.exists() { inspect(self.cli, &name).await? } else { None };
         let begun: Option<Begun> = spec::read_json(&dir.join(BEGUN))?;
-        let mut log = OpenOptions::new().create(true).append(true).open(job.pod.log_file(&job.container.name))?;
+        let mut log = Log::open(&job.pod.log_file(&job.container.name))?;
         let step = next(begun.as_ref(), container.as_ref());
         if step == Next::Create {
             fs::write(&made, "")?;
@@ -58,7 +59,7 @@ impl Engine {
             Next::Lost => Finished::with_code(137),
             Next::Follow => {
                 // the engine has all of it, with the times of its lines
-                log.set_len(0)?;
+                log.clear()?;
                 self.follow(&name, job, &mut log).await?
             }
             Next::Create | Next::Start => {
@@ -110,7 +111,7 @@ impl Engine {
     }
 
     /// Starts the container with its output attached.
-    async fn start(&self, name: &str, begun: &Begun, job: &Job<'_>, log: &mut File) -> io::Result<Finished> {
+    async fn start(&self, name: &str, begun: &Begun, job: &Job<'_>, log: &mut Log) -> io::Result<Finished> {
         let dir = job.pod.container_dir(&job.container.name);
         let mut command = self.cli.command(["start", "--attach", name]);
         // Podman's monitor leaves its mark there, see below
@@ -135,7 +136,7 @@ impl Engine {
     }
 
     /// Follows a container that was started without us to its end, with its log from the beginning.
-    async fn follow(&self, name: &str, job: &Job<'_>, log: &mut File) -> io::Result<Finished> {
+    async fn follow(&self, name: &str, job: &Job<'_>, log: &mut Log) -> io::Result<Finished> {
         let mut seen = Seen::default();
         loop {
             let following = async {

@@ -4,7 +4,6 @@
 //! The channel brings the length of the [`ShimSpec`] (four bytes, the lowest first), its JSON, and then single bytes:
 //! [`TERMINATE`] and [`KILL`]. Its end means that the node is gone. Back goes the [`Exit`] as JSON.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -21,7 +20,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getgid, getuid, setsid};
 
 use super::super::spec::{self, EXIT, Exit, Isolation, STARTED, ShimSpec, StartError, Started};
-use super::log::Stream;
+use super::log::{Log, Stream};
 use super::nursery::Order;
 use super::{BROKEN, awaited, inner};
 
@@ -48,7 +47,7 @@ pub fn main(order: Order) -> ExitCode {
 fn run(Order { mut channel, lock }: Order) -> io::Result<ExitCode> {
     let _ = setsid();
     let spec = read_spec(&mut channel)?;
-    let mut log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
+    let mut log = Log::open(&spec.log)?;
     if let Some(dir) = &spec.dir {
         spec::write_json(&dir.join(STARTED), &Started { pid: std::process::id() as i32, at: Timestamp::now() })?;
     }
@@ -115,7 +114,7 @@ fn follow(
     pid: Pid,
     channel: &mut UnixStream,
     mut pipes: Vec<(PipeReader, Sink)>,
-    log: &mut File,
+    log: &mut Log,
 ) -> io::Result<Exit> {
     let signals = SignalFd::with_flags(&awaited(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     let mut inner = Inner { pid, isolation: spec.isolation, said: Vec::new(), early: Vec::new(), ended: None };
@@ -127,6 +126,7 @@ fn follow(
                 let left = DRAIN_MAX.saturating_sub(at.elapsed());
                 if pipes.is_empty() || left.is_zero() {
                     pipes.iter_mut().try_for_each(|(_, sink)| sink.finish(log))?;
+                    log.finish()?;
                     return Ok(inner.exit(code));
                 }
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
@@ -189,7 +189,7 @@ enum Sink {
 }
 
 impl Sink {
-    fn finish(&mut self, log: &mut File) -> io::Result<()> {
+    fn finish(&mut self, log: &mut Log) -> io::Result<()> {
         match self {
             Self::Control => Ok(()),
             Self::Log(stream) => stream.finish(log),

@@ -47,8 +47,11 @@ fn the_engines_differ_in_little() {
     let of = |flavor, keep| args(flavor, json!({"command": ["sh", "-c", "a b"]}), json!({}), keep);
     let tail = "--entrypoint sh busybox -c a b";
     assert_eq!(of(Flavor::Docker, false), Ok(format!("{ALWAYS} none {tail}")));
-    assert_eq!(of(Flavor::Docker, true), Ok(format!("{ALWAYS} json-file {tail}")));
-    assert_eq!(of(Flavor::Podman, true), Ok(format!("{ALWAYS} k8s-file --http-proxy=false {tail}")));
+    assert_eq!(of(Flavor::Docker, true), Ok(format!("{ALWAYS} json-file --log-opt max-size=50m {tail}")));
+    assert_eq!(
+        of(Flavor::Podman, true),
+        Ok(format!("{ALWAYS} k8s-file --log-opt max-size=50m --http-proxy=false {tail}"))
+    );
 }
 
 #[test]
