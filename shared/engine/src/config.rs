@@ -1,6 +1,7 @@
 //! What an operator sets, as far as decisions depend on it.
 
 use argosy_api::v1alpha1::WorkflowSpec;
+use argosy_template::Limits;
 
 /// Settings of the engine; the same for all workflows of an installation.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Config {
     pub artifact_repository: Option<argosy_api::v1alpha1::ArtifactRepository>,
     /// Depth of template calls at which a workflow is taken to recurse for ever. Source: Argo, 100.
     pub depth_max: usize,
+    /// What one evaluation of an expression, one rendering of a text and one loop may use.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -22,6 +25,7 @@ impl Default for Config {
             workflow_defaults: None,
             artifact_repository: None,
             depth_max: 100,
+            limits: Limits::default(),
         }
     }
 }

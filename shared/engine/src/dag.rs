@@ -11,7 +11,7 @@ use crate::{
     call::Call,
     children::EMPTY_LOOP,
     depends::{Condition, Depends, TaskResult},
-    expand::Item,
+    expand::{Failure, Item},
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
     nodes::{NewNode, set_text},
@@ -260,7 +260,7 @@ impl Workflow {
         if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
             return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
         }
-        let expanded = self.resolve_references(frame, &step).and_then(|resolved| self.expand(&task_name, resolved));
+        let expanded = self.resolve(frame, &task_name, &step).map_err(Failure::into_message);
         match expanded {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
             Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),
@@ -441,7 +441,7 @@ impl Workflow {
         if phase == NodePhase::Succeeded
             && let Err(message) = self.outputs_of_frame(frame)
         {
-            return self.end_composite(frame, NodePhase::Error, &message, Vec::new());
+            return self.outputs_failed(frame, &message, Vec::new());
         }
         let Some(dag) = self.dag(frame) else { return };
         let targets: Vec<ArcStr> = dag.targets.iter().map(|t| self.task_id(frame, &dag.tasks[*t].name)).collect();

@@ -1,6 +1,7 @@
 //! Outputs: of steps and dags from what is inside them, and of the workflow from what is declared global.
 
-use argosy_api::v1alpha1::{Artifact, Outputs, Parameter, Template};
+use arcstr::ArcStr;
+use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template, WorkflowPhase};
 use argosy_template::{Layered, Scope};
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::{
     Workflow,
     call::Call,
     expressions,
-    frame::{Body, FrameId},
+    frame::{Body, FrameId, Parent},
     nodes::set,
     publish::Field,
     scope::LocalScope,
@@ -42,12 +43,25 @@ impl Workflow {
         Ok(())
     }
 
+    /// A Steps or DAG node whose outputs cannot be told is in error, and who called it learns why.
+    pub(crate) fn outputs_failed(&mut self, frame: FrameId, message: &str, outbound: Vec<ArcStr>) {
+        let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) else { return };
+        self.end_composite(frame, NodePhase::Error, message, outbound);
+        match parent {
+            Parent::Child { frame, child } => self.child_errored(frame, child, message),
+            Parent::Entry => {
+                self.complete(WorkflowPhase::Error, &format!("error in entry template execution: {message}"))
+            }
+            Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. } => {}
+        }
+    }
+
     fn output_parameter(&self, frame: FrameId, parameter: &Parameter) -> Result<Option<Parameter>, String> {
         let Some(from) = &parameter.value_from else { return Ok(None) };
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
         let value = if !from.expression.is_empty() {
-            expressions::eval(&from.expression, &expressions::environment(&layered), self.now).map(|v| match v {
+            expressions::eval(&from.expression, &expressions::environment(&layered), &self.globals).map(|v| match v {
                 Value::String(text) => text,
                 other => other.to_string(),
             })

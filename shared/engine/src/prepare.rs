@@ -16,6 +16,7 @@ use crate::{
     call::Call,
     frame::Parent,
     library::TemplateScope,
+    metadata,
     ops::merge,
     publish::{self, Field},
     tagged::mentions_tags,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Why a workflow ends before its first node.
-struct Refusal {
+pub(crate) struct Refusal {
     phase: WorkflowPhase,
     message: String,
 }
@@ -34,7 +35,7 @@ impl Refusal {
         Self { phase: WorkflowPhase::Failed, message }
     }
 
-    fn error(message: String) -> Self {
+    pub(crate) fn error(message: String) -> Self {
         Self { phase: WorkflowPhase::Error, message }
     }
 }
@@ -75,6 +76,7 @@ impl Workflow {
         if let Some(problem) = problems.first() {
             return Err(Refusal::failed(format!("invalid spec: {problem}")));
         }
+        self.apply_metadata()?;
         self.find_artifact_repository()?;
         self.check_locks()?;
         self.object.status.started_at = Some(Time::new(self.now));
@@ -87,20 +89,22 @@ impl Workflow {
     }
 
     /// Finds what the workflow runs by, and its global variables.
-    fn settle_spec(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn settle_spec(&mut self) -> Result<(), Refusal> {
         let mut spec = self.merged_spec()?;
-        // Templates get the variables when they are called.
+        // Templates get the variables when they are called, and hooks their arguments.
         let templates = std::mem::take(&mut spec.templates);
         self.spec = Arc::new(spec.clone());
         self.globals.values =
             variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
+        let apart = metadata::Apart::take(&mut spec);
         if mentions_tags(&spec) {
             let mut value = publish::json(&spec);
-            tags::render_value(&mut value, &self.globals, &tags::Options::lenient())
+            tags::render_value(&mut value, &self.globals, &tags::Options::once())
                 .map_err(|e| Refusal::error(e.to_string()))?;
             spec = api::from_value(value).map_err(|e| Refusal::error(e.to_string()))?;
         }
         self.spec_tagged = mentions_tags(&spec);
+        apart.put_back(&mut spec, &self.globals);
         self.spec = Arc::new(WorkflowSpec { templates, ..spec });
         self.library.forget_templates();
         Ok(())

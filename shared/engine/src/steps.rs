@@ -8,6 +8,7 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 use crate::{
     Workflow,
     call::Call,
+    expand::Failure,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
     nodes::NewNode,
@@ -103,9 +104,11 @@ impl Workflow {
         let mut expanded = Vec::new();
         for step in group {
             let nameless = self.shared_step(frame, step);
-            let resolved =
-                self.resolve_references(frame, &nameless).map_err(|e| format!("failed to resolve references: {e}"))?;
-            let (_, items) = self.expand(&step.name.as_str().into(), resolved)?;
+            let resolved = self.resolve(frame, &step.name.as_str().into(), &nameless);
+            let (_, items) = resolved.map_err(|failure| match failure {
+                Failure::Reference(message) => format!("failed to resolve references: {message}"),
+                Failure::Loop(message) => message,
+            })?;
             expanded.push((step, nameless, items));
         }
         for (step, nameless, items) in expanded {
@@ -208,16 +211,23 @@ impl Workflow {
     fn finish_steps(&mut self, frame: FrameId) {
         match self.outputs_of_frame(frame) {
             Ok(()) => self.end_steps(frame, NodePhase::Succeeded, ""),
-            Err(message) => self.end_steps(frame, NodePhase::Error, &message),
+            Err(message) => {
+                let outbound = self.steps_outbound(frame);
+                self.outputs_failed(frame, &message, outbound);
+            }
         }
     }
 
     fn end_steps(&mut self, frame: FrameId, phase: NodePhase, message: &str) {
-        let Some(steps) = self.steps_mut(frame) else { return };
+        let outbound = self.steps_outbound(frame);
+        self.end_composite(frame, phase, message, outbound);
+    }
+
+    fn steps_outbound(&mut self, frame: FrameId) -> Vec<ArcStr> {
+        let Some(steps) = self.steps_mut(frame) else { return Vec::new() };
         let group_id = steps.group_id.clone();
         let children = self.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
-        let outbound = self.ids_at(&self.outbound(self.places_of(children)));
-        self.end_composite(frame, phase, message, outbound);
+        self.ids_at(&self.outbound(self.places_of(children)))
     }
 }
 

@@ -31,6 +31,11 @@ pub struct Options {
     pub allow_unresolved: bool,
     /// Names with one of these first parts (`tasks.`, with or without the dot) are errors even so.
     pub strict_prefixes: Vec<String>,
+    /// Tags inside a tag are replaced, innermost first, and then the tag itself, all in one pass: what is put in is only
+    /// ever a part of a name. Otherwise a nested tag takes several passes, one for each level, as in Argo.
+    pub deep: bool,
+    /// `{{=…}}` stays as it is.
+    pub keep_expressions: bool,
 }
 
 impl Options {
@@ -41,7 +46,12 @@ impl Options {
 
     /// Unresolved tags stay.
     pub fn lenient() -> Self {
-        Options { allow_unresolved: true, strict_prefixes: Vec::new() }
+        Options { allow_unresolved: true, ..Options::default() }
+    }
+
+    /// For a text that is rendered once: unresolved tags stay, nested ones are resolved at once.
+    pub fn once() -> Self {
+        Options { deep: true, ..Options::lenient() }
     }
 
     fn must_resolve(&self, name: &str) -> bool {
@@ -185,6 +195,12 @@ fn render_closed<'t>(out: &mut String, text: &'t str, scope: &dyn Scope, opts: &
     while let Some((before, tag, after)) = split_tag(rest) {
         out.push_str(before);
         match tag.strip_prefix('=') {
+            Some(_) if opts.keep_expressions => render::keep(out, tag),
+            None if opts.deep && tag.contains(OPEN) => {
+                let inside = &rest[before.len() + OPEN.len()..];
+                rest = render::nested(out, inside, scope, opts)?.unwrap_or(after);
+                continue;
+            }
             Some(text) => match Program::compile(text) {
                 Ok(program) => render::expression(out, text, &program, scope, opts)?,
                 Err(source) => {

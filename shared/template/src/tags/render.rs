@@ -54,7 +54,46 @@ pub(super) fn inner(out: &mut String, tag: &str, at: usize, scope: &dyn Scope) -
     }
 }
 
-fn keep(out: &mut String, tag: &str) {
+/// Writes what a tag with tags in it stands for; `text` begins behind its `{{`. Answers what is behind it; none when it is
+/// not closed, in which case the part up to the first `}}` is treated as a tag of its own.
+pub(super) fn nested<'t>(
+    out: &mut String,
+    text: &'t str,
+    scope: &dyn Scope,
+    opts: &Options,
+) -> Result<Option<&'t str>, Error> {
+    let mut names = vec![String::new()];
+    let mut rest = text;
+    loop {
+        let Some(close) = rest.find(CLOSE) else {
+            let first = text.split(CLOSE).next().unwrap_or_default();
+            simple(out, first, scope, opts)?;
+            return Ok(None);
+        };
+        if let Some(open) = rest[..close].find(OPEN) {
+            if let Some(name) = names.last_mut() {
+                name.push_str(&rest[..open]);
+            }
+            names.push(String::new());
+            rest = &rest[open + OPEN.len()..];
+            continue;
+        }
+        let mut name = names.pop().unwrap_or_default();
+        name.push_str(&rest[..close]);
+        rest = &rest[close + CLOSE.len()..];
+        let mut found = String::new();
+        simple(&mut found, &name, scope, opts)?;
+        match names.last_mut() {
+            Some(outer) => outer.push_str(&found),
+            None => {
+                out.push_str(&found);
+                return Ok(Some(rest));
+            }
+        }
+    }
+}
+
+pub(super) fn keep(out: &mut String, tag: &str) {
     out.push_str(OPEN);
     out.push_str(tag);
     out.push_str(CLOSE);
