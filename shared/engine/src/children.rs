@@ -250,7 +250,7 @@ impl Workflow {
                 self.fire_hook(frame, child, "exit", &hook, arcstr::format!("{node_name}.onExit"));
             }
         }
-        if matches!(phase, NodePhase::Skipped | NodePhase::Omitted | NodePhase::Pending) {
+        if matches!(phase, NodePhase::Skipped | NodePhase::Omitted) {
             return;
         }
         if self.is_item_of_task(frame, child) {

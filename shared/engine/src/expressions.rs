@@ -33,14 +33,23 @@ pub(crate) fn eval_bool(text: &str, environment: &Value, globals: &Globals) -> R
 
 /// The value that the expression gives, as JSON. Errors: also when that is nil, which is no value.
 pub(crate) fn eval(text: &str, environment: &Value, globals: &Globals) -> Result<Value, String> {
-    let value = Program::compile(text)
-        .and_then(|program| program.run(&with_functions(environment, globals)))
-        .map_err(|e| e.to_string())?;
+    let value = run(text, environment, globals)?;
+    let json = value.to_json(false).ok_or_else(|| format!("the result of expression {text} has no JSON form"))?;
+    serde_json::from_str(&json).map_err(|e| e.to_string())
+}
+
+/// The value that the expression gives, as Go writes it. Errors: as for [`eval`].
+pub(crate) fn eval_text(text: &str, environment: &Value, globals: &Globals) -> Result<String, String> {
+    run(text, environment, globals).map(|value| value.display())
+}
+
+fn run(text: &str, environment: &Value, globals: &Globals) -> Result<expr::Value, String> {
+    let result = Program::compile(text).and_then(|program| program.run(&with_functions(environment, globals)));
+    let value = result.map_err(|e| e.to_string())?;
     if value.is_nil() {
         return Err(format!("failed to evaluate expression {}", Value::from(text)));
     }
-    let json = value.to_json(false).ok_or_else(|| format!("the result of expression {text} has no JSON form"))?;
-    serde_json::from_str(&json).map_err(|e| e.to_string())
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -95,6 +95,11 @@ impl LoopItem {
     }
 }
 
+/// The JSON text as Go writes it when it has read it: without spaces, in its own spelling.
+pub(crate) fn rewritten(json: &str) -> String {
+    escape_html(&compact(json)).into_owned()
+}
+
 /// JSON as text: a string with its escapes and without its quotes, all else without spaces.
 fn member(json: &str) -> String {
     bare(&compact(json)).to_owned()
@@ -133,9 +138,11 @@ fn escape_html(json: &str) -> Cow<'_, str> {
 
 fn scalar(item: &Value) -> String {
     match item {
-        Value::Number(number) => {
-            number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), api::number_text)
-        }
+        // What fits no int64 becomes a float on its way, and a negative zero a plain one.
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (None, Some(float)) => api::number_text(float + 0.0),
+            _ => number.to_string(),
+        },
         other => other.to_string(),
     }
 }

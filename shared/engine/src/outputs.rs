@@ -3,7 +3,6 @@
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template, WorkflowPhase};
 use argosy_template::{Layered, Scope};
-use serde_json::Value;
 
 use crate::{
     Workflow,
@@ -38,7 +37,10 @@ impl Workflow {
         }
         if outputs != Outputs::default() {
             self.update_node(&id, |n| set(&mut n.outputs, Some(Box::new(outputs))));
-            self.lift_outputs(&id, &template);
+            // Argo lifts the outputs of steps, and of a DAG only those of its tasks.
+            if !template.steps.is_empty() {
+                self.lift_outputs(&id, &template);
+            }
         }
         Ok(())
     }
@@ -61,10 +63,8 @@ impl Workflow {
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
         let value = if !from.expression.is_empty() {
-            expressions::eval(&from.expression, &expressions::environment(&layered), &self.globals).map(|v| match v {
-                Value::String(text) => text,
-                other => other.to_string(),
-            })
+            // Of the workflow's variables only tags can speak here, and those are replaced already.
+            expressions::eval_text(&from.expression, &expressions::environment(&scope), &self.globals)
         } else if !from.parameter.is_empty() {
             let name = from.parameter.trim();
             let name = name.strip_prefix("{{").and_then(|n| n.strip_suffix("}}")).unwrap_or(name).trim();
