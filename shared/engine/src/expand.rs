@@ -100,8 +100,7 @@ impl<'s> Loop<'s> {
     /// Takes a step without its loop, hooks and references to artifacts. Errors: a reference that has no value.
     pub fn new(step: WorkflowStep, scope: &'s dyn Scope) -> Result<Self, Failure> {
         let base = Arc::new(step);
-        let mut made =
-            Self { value: Value::Null, base, places: Vec::new(), unresolved: None, scope };
+        let mut made = Self { value: Value::Null, base, places: Vec::new(), unresolved: None, scope };
         if mentions_tags(&made.base) {
             let mut value = json(&made.base);
             made.lift(&mut value, &mut String::new())?;

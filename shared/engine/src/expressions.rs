@@ -21,8 +21,7 @@ fn with_functions<'a>(environment: &'a Value, globals: &Globals) -> Env<'a> {
 /// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages; those of
 /// the evaluation name the expression, as in Argo's.
 pub(crate) fn eval_bool(text: &str, environment: &Value, globals: &Globals) -> Result<bool, String> {
-    let result =
-        Program::compile(text).and_then(|program| program.run_bool(&with_functions(environment, globals)));
+    let result = Program::compile(text).and_then(|program| program.run_bool(&with_functions(environment, globals)));
     result.map_err(|error| match error {
         expr::Error::Run { .. } | expr::Error::Limit { .. } => {
             format!("unable to evaluate expression '{text}': {error}")

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn texts_have_their_escapes_in_names_and_as_members_only() {
-        let items = LoopItem::of_list(r#"["a\n\"b\"", {"t": "a\n\"b\""}, ["x y", "<"], null, {}]"#, 100).expect("a list");
+        let items =
+            LoopItem::of_list(r#"["a\n\"b\"", {"t": "a\n\"b\""}, ["x y", "<"], null, {}]"#, 100).expect("a list");
         assert_eq!(items[0].text, "a\n\"b\"");
         assert_eq!(items[0].name("s", 0), r#"s(0:a\n\"b\")"#);
         assert_eq!(items[1].members["t"], r#"a\n\"b\""#);

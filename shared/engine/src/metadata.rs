@@ -72,8 +72,7 @@ impl Workflow {
 
     fn label_from(&self, name: &str, expression: &str, environment: &serde_json::Value) -> Result<String, String> {
         let env = Env::new(environment).with_functions().with_now(self.now).with_limits(self.globals.limits);
-        let uncompiled =
-            |e| format!("failed to compile function for expression {}: {e}", quoted(expression));
+        let uncompiled = |e| format!("failed to compile function for expression {}: {e}", quoted(expression));
         let program = Program::compile(expression).map_err(uncompiled)?;
         program.check(&env).map_err(uncompiled)?;
         let what = || format!("failed to evaluate label {} expression {}", quoted(name), quoted(expression));

@@ -110,7 +110,11 @@ impl Workflow {
 
     fn pod_tree(&self, call: &Call, template: &Template, is_limited: bool, pod_name: &str) -> Result<Value, String> {
         // The workflow's part of the pod may name the template's inputs. It is rendered by itself: the template is already.
-        let spec = if self.spec_tagged { Cow::Owned(self.spec_of_pod(template, pod_name)?) } else { Cow::Borrowed(&*self.spec) };
+        let spec = if self.spec_tagged {
+            Cow::Owned(self.spec_of_pod(template, pod_name)?)
+        } else {
+            Cow::Borrowed(&*self.spec)
+        };
         let input = PodInput {
             config: &self.config,
             workflow: &self.object,
@@ -125,7 +129,8 @@ impl Workflow {
     }
 
     fn spec_of_pod(&self, template: &Template, pod_name: &str) -> Result<WorkflowSpec, String> {
-        let spec = WorkflowSpec { templates: Vec::new(), arguments: Default::default(), ..WorkflowSpec::clone(&self.spec) };
+        let spec =
+            WorkflowSpec { templates: Vec::new(), arguments: Default::default(), ..WorkflowSpec::clone(&self.spec) };
         let mut value = json(&spec);
         tags::render_value(&mut value, &pod_variables(template, pod_name), &tags::Options::once())
             .map_err(|e| e.to_string())?;

@@ -78,7 +78,8 @@ impl Scope for LocalScope<'_> {
     fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
         match root.split('.').next() {
             Some("steps" | "tasks") => {
-                let is_under = move |key: &&str| key.strip_prefix(root).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+                let is_under =
+                    move |key: &&str| key.strip_prefix(root).is_some_and(|r| r.is_empty() || r.starts_with('.'));
                 Box::new(self.keys().filter(is_under))
             }
             _ => Box::new(self.inputs.keys_under(root).chain(self.locals().keys_under(root))),

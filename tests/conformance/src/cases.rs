@@ -70,7 +70,9 @@ impl Selection {
         }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("agreeing/{}.txt", self.set.folder()));
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        Ok(Some(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect()))
+        Ok(Some(
+            text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect(),
+        ))
     }
 
     fn directory(&self) -> PathBuf {

@@ -101,7 +101,11 @@ impl Report {
         }
         if self.agreeing.is_some() {
             let (agree, differ) = unlisted;
-            println!("{} of {} agree; of those not listed {agree} agree and {differ} differ", counts.0 + agree, self.verdicts.len());
+            println!(
+                "{} of {} agree; of those not listed {agree} agree and {differ} differ",
+                counts.0 + agree,
+                self.verdicts.len()
+            );
         }
         println!("{} passed, {} failed", counts.0, counts.1);
         Ok(())

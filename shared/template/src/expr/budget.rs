@@ -1,14 +1,17 @@
 //! What is left of an evaluation's limits.
 
-use std::{cell::Cell, cell::RefCell, collections::HashMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
 use regex::{Regex, RegexBuilder};
 
 use super::{error::Fail, ops::regex_error, value::Value};
-use crate::limits::{DEPTH_MAX, Limits, exceeded};
+use crate::limits::{DEPTH_MAX, Limits, PATTERN_BYTES_MAX, exceeded};
 
 /// Memory of a value besides its texts and members.
-const VALUE_BYTES: u64 = size_of::<Value>() as u64;
+pub(crate) const VALUE_BYTES: u64 = size_of::<Value>() as u64;
 /// Memory of a text besides its bytes.
 const TEXT_BYTES: u64 = 16;
 /// Items that a function goes over in the time of a step.
@@ -17,8 +20,6 @@ const ITEMS_A_STEP: u64 = 16;
 const BYTES_A_STEP: u64 = 64;
 /// Steps that compiling a pattern takes at the least.
 const PATTERN_STEPS: u64 = 2_000;
-/// Limit of a compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Compiled patterns that are kept for the rest of an evaluation.
 const PATTERNS_MAX: usize = 16;
 
@@ -27,6 +28,7 @@ pub(crate) struct Budget {
     limits: Limits,
     steps: Cell<u64>,
     bytes: Cell<u64>,
+    spent: Cell<bool>,
     patterns: RefCell<HashMap<String, Regex>>,
 }
 
@@ -36,14 +38,29 @@ impl Budget {
             limits,
             steps: Cell::new(limits.expression_steps),
             bytes: Cell::new(limits.expression_bytes),
+            spent: Cell::new(false),
             patterns: RefCell::default(),
         }
+    }
+
+    /// Whether more was asked for than there was. Then nothing is left, so that what hides failures comes to its end too.
+    pub fn is_spent(&self) -> bool {
+        self.spent.get()
+    }
+
+    fn spend(&self) {
+        self.spent.set(true);
+        self.steps.set(0);
+        self.bytes.set(0);
     }
 
     pub fn steps(&self, count: u64) -> Result<(), Fail> {
         match self.steps.get().checked_sub(count) {
             Some(left) => self.steps.set(left),
-            None => return Err(Fail::limit(exceeded("steps", self.limits.expression_steps, "expressionSteps"))),
+            None => {
+                self.spend();
+                return Err(Fail::limit(exceeded("steps", self.limits.expression_steps, "expression_steps")));
+            }
         }
         Ok(())
     }
@@ -53,8 +70,9 @@ impl Budget {
         match self.bytes.get().checked_sub(count) {
             Some(left) => self.bytes.set(left),
             None => {
+                self.spend();
                 let max = self.limits.expression_bytes;
-                return Err(Fail::limit(exceeded("bytes of memory", max, "expressionBytes")));
+                return Err(Fail::limit(exceeded("bytes of memory", max, "expression_bytes")));
             }
         }
         Ok(())
@@ -63,6 +81,11 @@ impl Budget {
     /// A text of so many bytes.
     pub fn text(&self, len: usize) -> Result<(), Fail> {
         self.bytes(len as u64 + TEXT_BYTES)
+    }
+
+    /// So many items are gone over.
+    pub fn items(&self, count: usize) -> Result<(), Fail> {
+        self.steps(count as u64 / ITEMS_A_STEP)
     }
 
     /// A list or map of so many members, which are there already.
@@ -76,20 +99,20 @@ impl Budget {
     }
 
     /// A variable is read: its texts are copied.
-    pub fn json(&self, json: &serde_json::Value) -> Result<(), Fail> {
+    pub fn copied(&self, json: &serde_json::Value) -> Result<(), Fail> {
         use serde_json::Value as Json;
         match json {
             Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
             Json::String(text) => self.text(text.len()),
             Json::Array(items) => {
                 self.list(items.len())?;
-                items.iter().try_for_each(|item| self.json(item))
+                items.iter().try_for_each(|item| self.copied(item))
             }
             Json::Object(map) => {
                 self.list(map.len())?;
                 map.iter().try_for_each(|(key, item)| {
                     self.text(key.len())?;
-                    self.json(item)
+                    self.copied(item)
                 })
             }
         }
@@ -97,18 +120,21 @@ impl Budget {
 
     /// A function goes over the value, to its depths.
     pub fn walk(&self, value: &Value) -> Result<(), Fail> {
-        let mut size = Size { left: self.steps.get().saturating_mul(ITEMS_A_STEP), ..Size::default() };
-        size.add(value);
-        self.steps(size.items / ITEMS_A_STEP + size.bytes / BYTES_A_STEP + u64::from(size.left == 0))
+        self.size(value).map(drop)
     }
 
-    /// The value is written as text, of which nothing is known but the value. `unit`: bytes that an item takes besides its
-    /// own texts.
-    pub fn written(&self, value: &Value, unit: u64) -> Result<(), Fail> {
+    /// A function makes something of the value that takes as much memory, and `unit` bytes for each item.
+    pub fn made_of(&self, value: &Value, unit: u64) -> Result<(), Fail> {
+        let size = self.size(value)?;
+        self.bytes(size.items.saturating_mul(unit).saturating_add(size.bytes))
+    }
+
+    fn size(&self, value: &Value) -> Result<Size, Fail> {
         let mut size = Size { left: self.steps.get().saturating_mul(ITEMS_A_STEP), ..Size::default() };
         size.add(value);
-        self.steps(size.items / ITEMS_A_STEP + size.bytes / BYTES_A_STEP + u64::from(size.left == 0))?;
-        self.bytes(size.items.saturating_mul(unit).saturating_add(size.bytes))
+        let too_many = if size.left == 0 { u64::MAX } else { 0 };
+        self.steps((size.items / ITEMS_A_STEP + size.bytes / BYTES_A_STEP).saturating_add(too_many))?;
+        Ok(size)
     }
 
     /// Refuses a value that is nested too deeply, as what is made again and again of itself can be.
@@ -164,12 +190,7 @@ impl Size {
                 self.bytes += key.len() as u64;
                 self.add(item);
             }),
-            Value::Nil
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Float(_)
-            | Value::Time(_)
-            | Value::Duration(_) => {}
+            Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Time(_) | Value::Duration(_) => {}
         }
     }
 }
