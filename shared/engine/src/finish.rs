@@ -108,7 +108,7 @@ impl Workflow {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(message) => {
-                    self.hooks_begun.insert(key.clone());
+                    // Before the entry node is there, nothing can be in error; the hook is judged again when that ends.
                     let entry = self.id_of(&self.object.metadata.name);
                     self.fail_node(&entry, &message);
                     continue;

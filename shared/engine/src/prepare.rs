@@ -1,6 +1,6 @@
 //! From the first sight of a workflow to the call of its entry template.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::{
@@ -72,7 +72,7 @@ impl Workflow {
         self.settle_spec()?;
         let options =
             validate::Options { workflow_defaults: self.config.workflow_defaults.clone(), ..Default::default() };
-        let problems = validate::workflow(&self.object, &self.library, &options);
+        let problems = validate::workflow(&self.judged(), &self.library, &options);
         if let Some(problem) = problems.first() {
             return Err(Refusal::failed(format!("invalid spec: {problem}")));
         }
@@ -86,6 +86,20 @@ impl Workflow {
         self.set_annotation(labels::POD_NAME_FORMAT, "v2");
         self.create_claims();
         Ok(())
+    }
+
+    /// The workflow as it is validated. One that is retried runs by the spec that it began with, so that its template is not
+    /// asked for again: it may have changed, or be gone.
+    fn judged(&self) -> Cow<'_, api::Workflow> {
+        let reference = self.object.spec.workflow_template_ref.as_ref();
+        match (&self.object.status.stored_workflow_template_spec, reference) {
+            (Some(stored), Some(r)) if self.library.spec(r.cluster_scope, &r.name).is_none() => {
+                let mut judged = self.object.clone();
+                judged.spec = WorkflowSpec { workflow_template_ref: None, ..stored.clone() };
+                Cow::Owned(judged)
+            }
+            _ => Cow::Borrowed(&self.object),
+        }
     }
 
     /// Finds what the workflow runs by, and its global variables.
