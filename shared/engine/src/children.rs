@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, WorkflowStep};
+use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, Time, WorkflowStep};
 use argosy_template::{Scope, tags::Layered, when};
 
 use crate::{
@@ -294,7 +294,7 @@ impl Workflow {
     pub(crate) fn fail_node(&mut self, id: &ArcStr, message: &str) {
         let Some(node) = self.node(id) else { return };
         if node.phase.is_fulfilled() {
-            if node.finished_at.is_some_and(|at| at.0 == self.now) {
+            if node.finished_at == Some(Time::new(self.now)) {
                 self.update_node(id, |n| set(&mut n.phase, NodePhase::Error) | set_text(&mut n.message, message));
             }
             return;

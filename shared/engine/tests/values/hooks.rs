@@ -59,6 +59,15 @@ fn an_expression_that_fails_is_an_error_of_the_step_or_task() {
     }
 }
 
+/// An expression that fails only once the task has ended: what comes after it takes the task for one in error.
+#[test]
+fn an_expression_may_fail_at_the_end() {
+    let ran = with_hook("\"tasks.task.status == 'Succeeded' && asInt('x') == 1\"", "");
+    assert!(ran.node("wf.task").starts_with("Error: unable to evaluate expression"), "{}", ran.node("wf.task"));
+    assert_eq!(ran.node("wf.next"), "Omitted: omitted: depends condition not met");
+    assert_eq!(ran.node("wf.instead"), "Succeeded");
+}
+
 #[test]
 fn hooks_that_can_be_judged_are_as_before() {
     let ran = with_hook("\"false\"", "");
