@@ -14,7 +14,11 @@ use argosy_template::{
 };
 use serde_json::Value;
 
-use crate::{items::LoopItem, publish::json, tagged::mentions_tags};
+use crate::{
+    items::{LoopItem, list_error},
+    publish::json,
+    tagged::mentions_tags,
+};
 
 /// A step of a loop, or one without a loop.
 pub(crate) struct Item {
@@ -49,7 +53,13 @@ pub(crate) fn is_loop(step: &WorkflowStep) -> bool {
     !step.with_items.is_empty() || !step.with_param.is_empty() || step.with_sequence.is_some()
 }
 
-/// The items of a step's loop; none for a step without one.
+/// Whatever the item is, the condition does not hold.
+fn is_false(when: &str, scope: &dyn Scope) -> bool {
+    let text = tags::render(when, scope, &reference_options());
+    text.is_ok_and(|text| when::evaluate_within(&text, &scope.limits()) == Ok(false))
+}
+
+/// The items of a step's loop; none for a step without one, and for one whose `withParam` turns out to be empty.
 ///
 /// Errors: `withParam` that is no JSON list, a sequence that cannot be counted, more items than there may be.
 pub(crate) fn items(step: &WorkflowStep, scope: &dyn Scope) -> Result<Option<Vec<LoopItem>>, Failure> {
@@ -65,9 +75,19 @@ pub(crate) fn items(step: &WorkflowStep, scope: &dyn Scope) -> Result<Option<Vec
         list.as_array().into_iter().flatten().map(LoopItem::of_value).collect::<Vec<_>>()
     } else if !step.with_param.is_empty() {
         let text = render(&step.with_param)?;
-        LoopItem::of_list(text.trim(), limit).map_err(|e| {
-            Failure::Loop(format!("withParam value could not be parsed as a JSON list: {}: {e}", text.trim()))
-        })?
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match LoopItem::of_list(text.trim(), limit) {
+            Ok(list) => list,
+            Err(_) if is_false(&step.when, scope) => Vec::new(),
+            Err(e) => {
+                let text = text.trim();
+                let message =
+                    format!("withParam value could not be parsed as a JSON list: {text}: {}", list_error(text, &e));
+                return Err(Failure::Loop(message));
+            }
+        }
     } else if let Some(sequence) = &step.with_sequence {
         let text = |v: &Option<api::IntOrString>| v.as_ref().map(|v| render(&v.to_string())).transpose();
         let (count, start, end) = (text(&sequence.count)?, text(&sequence.start)?, text(&sequence.end)?);

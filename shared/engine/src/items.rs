@@ -19,10 +19,11 @@ pub(crate) struct LoopItem {
 }
 
 impl LoopItem {
-    /// The items of the JSON list `text`. One more than `limit` are as many as are made of it. Errors: those of the JSON
+    /// The items of the JSON list `text`, of which null is one without any. One more than `limit` are as many as are made of it. Errors: those of the JSON
     /// reader.
     pub fn of_list(text: &str, limit: u64) -> Result<Vec<Self>, serde_json::Error> {
-        let mut list: Vec<&RawValue> = serde_json::from_str(text)?;
+        let list: Option<Vec<&RawValue>> = serde_json::from_str(text)?;
+        let mut list = list.unwrap_or_default();
         list.truncate(usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX));
         list.into_iter().map(|raw| Self::of_json(raw.get())).collect()
     }
@@ -160,6 +161,48 @@ fn json_of(item: &Value) -> String {
     }
 }
 
+/// Why the text is no JSON list, as near to Go's words as it can be told.
+pub(crate) fn list_error(text: &str, error: &serde_json::Error) -> String {
+    if let Ok(value) = serde_json::from_str::<&RawValue>(text) {
+        let kind = match value.get().as_bytes().first() {
+            Some(b'{') => "object",
+            Some(b'"') => "string",
+            Some(b't' | b'f') => "bool",
+            _ => "number",
+        };
+        return format!("json: cannot unmarshal {kind} into Go value of type []v1alpha1.Item");
+    }
+    // A value that is no list is refused before the rest of it is read.
+    let error = match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Err(syntax) => syntax.to_string(),
+        Ok(_) => error.to_string(),
+    };
+    let place = error.rsplit_once(" at line ").and_then(|(_, place)| place.split_once(" column "));
+    let found = place.and_then(|(line, column)| {
+        let line = text.split('\n').nth(line.parse::<usize>().ok()?.checked_sub(1)?)?;
+        line.get(column.parse::<usize>().ok()?.checked_sub(1)?..)?.chars().next()
+    });
+    let context = match error.as_str() {
+        e if e.starts_with("expected value") || e.starts_with("trailing comma") => "looking for beginning of value",
+        e if e.starts_with("expected `,` or `]`") => "after array element",
+        e if e.starts_with("expected `,` or `}`") => "after object key:value pair",
+        e if e.starts_with("expected `:`") => "after object key",
+        e if e.starts_with("key must be a string") => "looking for beginning of object key string",
+        e if e.starts_with("trailing characters") => "after top-level value",
+        e if e.starts_with("control character") => "in string literal",
+        e if e.starts_with("invalid escape") => "in string escape code",
+        e if e.starts_with("EOF") => return "unexpected end of JSON input".to_owned(),
+        _ => return error,
+    };
+    match found {
+        Some('\'') => format!("invalid character '\\'' {context}"),
+        Some('"') => format!("invalid character '\"' {context}"),
+        Some('\\') => format!("invalid character '\\\\' {context}"),
+        Some(c) => format!("invalid character '{}' {context}", c.escape_debug()),
+        None => "unexpected end of JSON input".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -197,6 +240,21 @@ mod tests {
         assert_eq!(items[2].name("s", 2), "s(2:[x y <])");
         assert_eq!((items[3].name("s", 3).as_str(), items[3].text.as_str()), ("s(3:[])", "null"));
         assert_eq!((items[4].name("s", 4).as_str(), items[4].text.as_str()), ("s(4:)", "{}"));
+    }
+
+    #[test]
+    fn what_is_no_list_is_told_as_go_tells_it() {
+        let told =
+            |text: &str| LoopItem::of_list(text, 9).map(|_| String::new()).unwrap_or_else(|e| list_error(text, &e));
+        assert_eq!(told("null"), "");
+        assert_eq!(told(""), "unexpected end of JSON input");
+        assert_eq!(told("[1"), "unexpected end of JSON input");
+        assert_eq!(told("{\"a\": 1}"), "json: cannot unmarshal object into Go value of type []v1alpha1.Item");
+        assert_eq!(told("7"), "json: cannot unmarshal number into Go value of type []v1alpha1.Item");
+        assert_eq!(told("[1, 2,]"), "invalid character ']' looking for beginning of value");
+        assert_eq!(told("[\\\"x\\\"]"), "invalid character '\\\\' looking for beginning of value");
+        assert_eq!(told("[1 2]"), "invalid character '2' after array element");
+        assert_eq!(told("hello"), "invalid character 'h' looking for beginning of value");
     }
 
     #[test]

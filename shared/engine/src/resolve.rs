@@ -16,7 +16,7 @@ use argosy_template::{
 use crate::{
     Workflow,
     expand::{self, Failure, Item, Loop},
-    frame::{Frame, FrameId},
+    frame::{Body, Frame, FrameId},
     publish::json,
     scope::LocalScope,
 };
@@ -33,13 +33,18 @@ impl Workflow {
         step: &Arc<WorkflowStep>,
     ) -> Result<(bool, Vec<Item>), Failure> {
         if !expand::is_loop(step) {
-            let step = self.resolve_step(frame, step).map_err(Failure::Reference)?;
+            let step = self.resolve_step(frame, step).map_err(|message| self.of_task(frame, name, message))?;
             return Ok((false, vec![Item { name: name.clone(), step }]));
         }
         let scope = LocalScope::new(self, frame);
         let scope = Layered::new([&scope as &dyn Scope, &self.globals]);
-        let Some(items) = expand::items(step, &scope)? else { return Ok((true, Vec::new())) };
-        let mut parts = Parts::of(self.with_defaults_for_absent(frame, step));
+        let Some(items) = expand::items(step, &scope)? else {
+            let parts = Parts::of(WorkflowStep::clone(step));
+            let plain = WorkflowStep { arguments: step.arguments.clone(), hooks: parts.hooks, ..parts.step };
+            return self.resolve(frame, name, &Arc::new(plain));
+        };
+        let with_defaults = self.with_defaults_for_absent(frame, step).map_err(Failure::Reference)?;
+        let mut parts = Parts::of(with_defaults);
         let (fixed, of_items): (Vec<_>, Vec<_>) = parts.artifacts.drain(..).partition(|a| !a.mentions("item"));
         let fixed = self.resolve_artifacts(frame, fixed).map_err(Failure::Reference)?;
         let whole = Loop::new(parts.step, &scope)?;
@@ -77,7 +82,7 @@ impl Workflow {
             }
             when = Some(text);
         }
-        let mut parts = Parts::of(self.with_defaults_for_absent(frame, step));
+        let mut parts = Parts::of(self.with_defaults_for_absent(frame, step)?);
         parts.step.when.clear();
         let mut value = json(&parts.step);
         tags::render_value(&mut value, &scope, &options).map_err(missing)?;
@@ -101,26 +106,42 @@ impl Workflow {
         Ok(found)
     }
 
+    /// What Argo finds out when it calls the template of a task is the task's error, not its reference's.
+    fn of_task(&self, frame: FrameId, name: &str, message: String) -> Failure {
+        match self.frame(frame) {
+            Some(owner) if message.ends_with(ABSENT) && matches!(owner.body, Body::Dag(_)) => {
+                Failure::Reference(format!("task '{}.{name}' errored: {message}", owner.call.name))
+            }
+            _ => Failure::Reference(message),
+        }
+    }
+
     /// The step, where an argument that is nothing but the output of a step that was skipped is left out if the called
-    /// template has a default for it.
-    fn with_defaults_for_absent(&self, frame: FrameId, step: &WorkflowStep) -> WorkflowStep {
+    /// template has a default for it. Errors: it has none.
+    fn with_defaults_for_absent(&self, frame: FrameId, step: &WorkflowStep) -> Result<WorkflowStep, String> {
         let mut step = step.clone();
-        let Some(scope) = self.frame(frame).map(Frame::inner_scope) else { return step };
+        let Some(scope) = self.frame(frame).map(Frame::inner_scope) else { return Ok(step) };
         let absent = |value: &str| {
             let name = value.trim().strip_prefix("{{").and_then(|v| v.strip_suffix("}}")).map(str::trim);
             name.is_some_and(|name| !name.starts_with('=') && self.is_absent(frame, name))
         };
         if !step.arguments.parameters.iter().any(|p| p.value.as_deref().is_some_and(absent)) {
-            return step;
+            return Ok(step);
         }
-        let Ok(template) = self.peek_template(&step, &scope) else { return step };
+        let Ok(template) = self.peek_template(&step, &scope) else { return Ok(step) };
         let defaulted = |name: &str| {
             template.inputs.parameters.iter().any(|i| i.name == name && (i.default.is_some() || i.value.is_some()))
         };
         step.arguments.parameters.retain(|p| !(p.value.as_deref().is_some_and(absent) && defaulted(&p.name)));
-        step
+        match step.arguments.parameters.iter().find(|p| p.value.as_deref().is_some_and(absent)) {
+            Some(parameter) => Err(format!("inputs.parameters.{}: {ABSENT}", parameter.name)),
+            None => Ok(step),
+        }
     }
 }
+
+/// Argo's words about an argument that is nothing but such an output, where the called template has no default.
+const ABSENT: &str = "argument references an absent optional (skipped/omitted node output with no default)";
 
 /// A step, and what of it is not rendered as text.
 struct Parts {
