@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::{NodePhase, NodeStatus};
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::items;
 
 /// The index of an item of `step`, from its name `…step(INDEX:description)`.
 pub(crate) fn index_of(display_name: &str, name: &str, step: &str) -> Option<usize> {
@@ -66,20 +68,25 @@ pub(crate) fn variables(items: &[&NodeStatus]) -> Vec<String> {
     names.into_iter().filter(|rest| variable(items, rest).is_some()).collect()
 }
 
-/// Results as one JSON list. Each must be JSON by itself; nothing when one is not.
+/// Results as one JSON list, each spelled as it is. Each must be JSON by itself; nothing when one is not.
 fn results_json(results: &[&str]) -> Option<String> {
-    let values: Option<Vec<Value>> = results.iter().map(|r| serde_json::from_str(r).ok()).collect();
-    Some(Value::Array(values?).to_string())
+    results.iter().map(|result| raw(result)).collect::<Option<Vec<String>>>().map(|raw| joined(&raw))
 }
 
 /// A JSON list of the values: raw when each is a JSON object or array, of strings otherwise.
 pub fn list(values: &[&str]) -> String {
-    let raw: Option<Vec<Value>> = values
-        .iter()
-        .map(|v| serde_json::from_str::<Value>(v).ok().filter(|v| v.is_object() || v.is_array()))
-        .collect();
-    match raw {
-        Some(raw) => Value::Array(raw).to_string(),
+    let structured = |value: &&str| raw(value).filter(|json| json.starts_with(['{', '[']));
+    match values.iter().map(structured).collect::<Option<Vec<String>>>() {
+        Some(raw) => joined(&raw),
         None => crate::publish::json(&values).to_string(),
     }
+}
+
+fn raw(json: &str) -> Option<String> {
+    let raw: &RawValue = serde_json::from_str(json).ok()?;
+    Some(items::rewritten(raw.get()))
+}
+
+fn joined(raw: &[String]) -> String {
+    format!("[{}]", raw.join(","))
 }

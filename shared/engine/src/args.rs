@@ -3,34 +3,50 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use argosy_api::v1alpha1::{self as api, Arguments, Artifact, Inputs, Parameter, Template};
-use argosy_template::tags::{self, Layered, Options, Scope};
+use argosy_template::{
+    expr,
+    tags::{self, Layered, Options, Scope, Tag},
+};
 
-use crate::{Workflow, call::Call, library::Compiled, publish::json, tagged::mentions_tags};
+use crate::{Workflow, call::Call, deferred, library::Compiled, publish::json, tagged::mentions_tags};
+
+/// Inputs with their values, and which of these are the template's own text rather than data that was passed.
+struct Bound {
+    inputs: Inputs,
+    own_parameters: Vec<bool>,
+    own_artifacts: Vec<bool>,
+}
 
 impl Workflow {
-    /// The template of a call with globals, locals and inputs put in. What cannot be known yet (outputs of steps,
-    /// items of loops) stays as a tag.
+    /// The template of a call with globals, locals and inputs put in, each text rendered once. What cannot be known yet
+    /// (outputs of steps, items of loops) stays as a tag, and so do the tags of steps and tasks that are rendered when
+    /// these begin. Arguments are data: a tag in one is not looked at.
     ///
     /// Errors: an input that was not supplied, or cannot be read.
     pub(crate) fn instantiate(&self, call: &Call, compiled: &Compiled, retried: bool) -> Result<Arc<Template>, String> {
-        let inputs = self.inputs(&compiled.template, &call.step.arguments)?;
-        if compiled.value.is_none() && !have_tags(&inputs) {
-            let same = inputs == compiled.template.inputs;
-            let own = || Arc::new(Template { inputs, ..compiled.template.as_ref().clone() });
-            return Ok(if same { compiled.template.clone() } else { own() });
+        let own = &compiled.template;
+        let mut bound = self.bind(own, &call.step.arguments)?;
+        if compiled.value.is_none() && !compiled.tagged_inputs {
+            let same = bound.inputs == own.inputs;
+            let with = |inputs| Arc::new(Template { inputs, ..own.as_ref().clone() });
+            return Ok(if same { own.clone() } else { with(bound.inputs) });
         }
-        let mut value = compiled.value.clone().unwrap_or_else(|| json(&compiled.template));
-        value["inputs"] = json(&inputs);
-        let locals = self.locals(call, &compiled.template, retried);
-        let options = Options::lenient();
-        let first = Layered::new([&locals as &dyn Scope, &self.globals]);
-        tags::render_value(&mut value, &first, &options).map_err(|e| e.to_string())?;
-        let inputs: Inputs = api::from_value(value["inputs"].clone()).map_err(|e| e.to_string())?;
-        let of_inputs = input_variables(&inputs, &compiled.template);
-        let second = Layered::new([&of_inputs as &dyn Scope, &locals, &self.globals]);
-        tags::render_value(&mut value, &second, &options).map_err(|e| e.to_string())?;
-        let mut template: Template = api::from_value(value)
-            .map_err(|e| format!("template '{}' after substitution: {e}", compiled.template.name))?;
+        let locals = self.locals(call, own, retried);
+        let outer = Layered::new([&locals as &dyn Scope, &self.globals]);
+        if compiled.tagged_inputs {
+            bound.settle(&outer)?;
+        }
+        let inputs = bound.inputs;
+        let Some(mut value) = compiled.value.clone() else {
+            return Ok(Arc::new(Template { inputs, ..own.as_ref().clone() }));
+        };
+        let mut of_inputs = input_variables(&inputs, own);
+        settle_paths(&mut of_inputs, &outer)?;
+        let scope = Layered::new([&of_inputs as &dyn Scope, &outer]);
+        tags::render_value(&mut value, &scope, &Options::once()).map_err(|e| e.to_string())?;
+        let mut template: Template =
+            api::from_value(value).map_err(|e| format!("template '{}' after substitution: {e}", own.name))?;
+        deferred::restore(&mut template, own);
         template.inputs = inputs;
         Ok(Arc::new(template))
     }
@@ -48,16 +64,26 @@ impl Workflow {
         locals
     }
 
-    fn inputs(&self, template: &Template, arguments: &Arguments) -> Result<Inputs, String> {
-        let parameters =
-            template.inputs.parameters.iter().map(|p| self.input_parameter(p, arguments)).collect::<Result<_, _>>()?;
-        let artifacts =
-            template.inputs.artifacts.iter().map(|a| input_artifact(a, arguments)).collect::<Result<_, _>>()?;
-        Ok(Inputs { parameters, artifacts })
+    fn bind(&self, template: &Template, arguments: &Arguments) -> Result<Bound, String> {
+        let (mut parameters, mut own_parameters) = (Vec::new(), Vec::new());
+        for input in &template.inputs.parameters {
+            let (parameter, is_own) = self.input_parameter(input, arguments)?;
+            parameters.push(parameter);
+            own_parameters.push(is_own);
+        }
+        let (mut artifacts, mut own_artifacts) = (Vec::new(), Vec::new());
+        for input in &template.inputs.artifacts {
+            let (artifact, is_own) = input_artifact(input, arguments)?;
+            artifacts.push(artifact);
+            own_artifacts.push(is_own);
+        }
+        Ok(Bound { inputs: Inputs { parameters, artifacts }, own_parameters, own_artifacts })
     }
 
-    fn input_parameter(&self, input: &Parameter, arguments: &Arguments) -> Result<Parameter, String> {
+    /// The input with its value, and whether that is text of the template.
+    fn input_parameter(&self, input: &Parameter, arguments: &Arguments) -> Result<(Parameter, bool), String> {
         let mut parameter = input.clone();
+        let mut is_own = true;
         if parameter.default.is_some() && parameter.value.is_none() {
             parameter.value.clone_from(&parameter.default);
         }
@@ -66,10 +92,12 @@ impl Workflow {
                 (Some(value), _) => {
                     parameter.value = Some(value.clone());
                     parameter.value_from = None;
+                    is_own = false;
                 }
                 (None, Some(from)) => {
                     parameter.value = None;
                     parameter.value_from = Some(from.clone());
+                    is_own = false;
                 }
                 (None, None) => {}
             }
@@ -82,7 +110,10 @@ impl Workflow {
             let key_text = tags::render(&key.key, &self.globals, &options).map_err(|e| e.to_string())?;
             let read = self.library.config_map_value(&self.object.metadata.namespace, &name, &key_text);
             parameter.value = match (read, &from.default) {
-                (Ok(value), _) => Some(value.into()),
+                (Ok(value), _) => {
+                    is_own = false;
+                    Some(value.into())
+                }
                 (Err(_), Some(default)) => Some(default.clone()),
                 (Err(error), None) => {
                     return Err(format!("unable to retrieve inputs.parameters.{} from ConfigMap: {error}", input.name));
@@ -97,26 +128,106 @@ impl Workflow {
                 return Err(format!("inputs.parameters.{} was not supplied", input.name));
             }
         }
-        Ok(parameter)
+        Ok((parameter, is_own))
     }
 }
 
-fn input_artifact(input: &Artifact, arguments: &Arguments) -> Result<Artifact, String> {
-    if has_location(input) {
-        return Ok(input.clone());
-    }
-    let argument = arguments.artifacts.iter().find(|a| a.name == input.name);
-    if !input.optional {
-        match argument {
-            None => return Err(format!("inputs.artifacts.{} was not supplied", input.name)),
-            Some(argument) if !has_location(argument) => {
-                return Err(format!("inputs.artifacts.{} missing location information", input.name));
+impl Bound {
+    /// Renders what is the template's own text: defaults and values, which may name other inputs, and artifacts.
+    fn settle(&mut self, outer: &dyn Scope) -> Result<(), String> {
+        self.settle_parameters(outer)?;
+        let of_inputs = input_variables(&self.inputs, &Template::default());
+        let scope = Layered::new([&of_inputs as &dyn Scope, outer]);
+        let options = Options::once();
+        for (artifact, is_own) in self.inputs.artifacts.iter_mut().zip(&self.own_artifacts) {
+            if *is_own && mentions_tags(artifact) {
+                let mut value = json(artifact);
+                tags::render_value(&mut value, &scope, &options).map_err(|e| e.to_string())?;
+                *artifact = api::from_value(value).map_err(|e| e.to_string())?;
+            } else if tags::has_tags(&artifact.path) {
+                artifact.path = tags::render(&artifact.path, &scope, &options).map_err(|e| e.to_string())?.into_owned();
             }
-            Some(_) => {}
         }
+        Ok(())
     }
-    let Some(argument) = argument.filter(|a| has_location(a)) else { return Ok(input.clone()) };
-    let mut artifact = argument.clone();
+
+    /// One input after another, each once those that it names have their values. Inputs that name each other in a circle
+    /// keep their tags.
+    fn settle_parameters(&mut self, outer: &dyn Scope) -> Result<(), String> {
+        let parameters = &mut self.inputs.parameters;
+        let tagged = |p: &Parameter| p.value.as_deref().is_some_and(tags::has_tags);
+        let mut open: Vec<usize> =
+            (0..parameters.len()).filter(|i| self.own_parameters[*i] && tagged(&parameters[*i])).collect();
+        let mut known = BTreeMap::new();
+        for (index, parameter) in parameters.iter().enumerate().filter(|(index, _)| !open.contains(index)) {
+            known.extend(parameter.value.as_ref().map(|value| (variable(&parameters[index].name), value.to_string())));
+        }
+        while !open.is_empty() {
+            let waits_for = |index: &usize| {
+                let text = parameters[*index].value.as_deref().unwrap_or_default();
+                open.iter().any(|other| mentions(text, &variable(&parameters[*other].name)))
+            };
+            let ready: Vec<usize> = open.iter().copied().filter(|index| !waits_for(index)).collect();
+            if ready.is_empty() {
+                known.insert("inputs.parameters".to_owned(), json(parameters).to_string());
+            }
+            let ready = if ready.is_empty() { std::mem::take(&mut open) } else { ready };
+            let scope = Layered::new([&known as &dyn Scope, outer]);
+            let mut settled = Vec::new();
+            for index in ready {
+                let text = parameters[index].value.as_deref().unwrap_or_default();
+                let value = tags::render(text, &scope, &Options::once()).map_err(|e| e.to_string())?.into_owned();
+                settled.push((index, value));
+            }
+            open.retain(|index| settled.iter().all(|(done, _)| done != index));
+            for (index, value) in settled {
+                known.insert(variable(&parameters[index].name), value.clone());
+                parameters[index].value = Some(value.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn variable(parameter: &str) -> String {
+    format!("inputs.parameters.{parameter}")
+}
+
+/// Whether a tag of the text names the variable, a part of it or all inputs.
+fn mentions(text: &str, variable: &str) -> bool {
+    tags::tags(text).iter().any(|tag| match tag {
+        Tag::Simple(name) => name == variable || name == "inputs.parameters",
+        Tag::Expression(text) => match expr::identifiers(text) {
+            Ok(names) => names.iter().any(|name| name == variable),
+            Err(_) => false,
+        },
+    })
+}
+
+/// Renders the paths of outputs, which are text of the template.
+fn settle_paths(variables: &mut BTreeMap<String, String>, outer: &dyn Scope) -> Result<(), String> {
+    let is_path = |name: &str| name.starts_with("outputs.");
+    let tagged: Vec<String> =
+        variables.iter().filter(|(name, path)| is_path(name) && tags::has_tags(path)).map(|(n, _)| n.clone()).collect();
+    for name in tagged {
+        let scope = Layered::new([&*variables as &dyn Scope, outer]);
+        let path = tags::render(&variables[&name], &scope, &Options::once()).map_err(|e| e.to_string())?.into_owned();
+        variables.insert(name, path);
+    }
+    Ok(())
+}
+
+/// The input as the argument gives it, else as the template itself says; and which of the two.
+fn input_artifact(input: &Artifact, arguments: &Arguments) -> Result<(Artifact, bool), String> {
+    let argument = arguments.artifacts.iter().find(|a| a.name == input.name);
+    let Some(given) = argument.filter(|a| has_location(a)) else {
+        return match argument {
+            _ if input.optional || has_location(input) => Ok((input.clone(), true)),
+            None => Err(format!("inputs.artifacts.{} was not supplied", input.name)),
+            Some(_) => Err(format!("inputs.artifacts.{} missing location information", input.name)),
+        };
+    };
+    let mut artifact = given.clone();
     artifact.path.clone_from(&input.path);
     artifact.mode = input.mode;
     artifact.recurse_mode = input.recurse_mode;
@@ -124,7 +235,7 @@ fn input_artifact(input: &Artifact, arguments: &Arguments) -> Result<Artifact, S
     if artifact.archive.is_none() {
         artifact.archive.clone_from(&input.archive);
     }
-    Ok(artifact)
+    Ok((artifact, false))
 }
 
 /// True when the artifact says where it is.
@@ -170,10 +281,4 @@ pub(crate) fn pod_variables(template: &Template, pod_name: &str) -> BTreeMap<Str
     let mut vars = input_variables(&template.inputs, template);
     vars.insert("pod.name".to_owned(), pod_name.to_owned());
     vars
-}
-
-/// Descriptions and the like are not looked at.
-fn have_tags(inputs: &Inputs) -> bool {
-    inputs.parameters.iter().any(|p| p.value.as_deref().is_some_and(tags::has_tags))
-        || inputs.artifacts.iter().any(mentions_tags)
 }

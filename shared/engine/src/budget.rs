@@ -1,7 +1,7 @@
 //! What a workflow may cost: nodes, nodes and work of one event. One that wants more ends with Error, and what it was about
 //! to add is not published.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
 
@@ -18,7 +18,8 @@ pub(crate) struct Budget {
     work: usize,
     /// The event only takes up again what was there before.
     takes_up: bool,
-    exceeded: Option<Exceeded>,
+    /// The first limit that was exceeded. Noted by whoever looks, so that a look needs no more than a shared reference.
+    exceeded: OnceLock<Exceeded>,
 }
 
 /// A limit, and what it is set to.
@@ -65,7 +66,7 @@ impl Workflow {
     /// Notes it when the workflow has more nodes than it may, `more` of which are yet to come.
     ///
     /// Errors: the limit that is exceeded, in words. The workflow ends before its next piece of work.
-    pub(crate) fn check_nodes(&mut self, more: usize) -> Result<(), String> {
+    pub(crate) fn check_nodes(&self, more: usize) -> Result<(), String> {
         let wanted = self.nodes_wanted().saturating_add(more);
         let exceeded = if wanted > self.config.nodes_max {
             Exceeded::Nodes(self.config.nodes_max)
@@ -74,7 +75,7 @@ impl Workflow {
         } else {
             return Ok(());
         };
-        let exceeded = *self.budget.exceeded.get_or_insert(exceeded);
+        let exceeded = *self.budget.exceeded.get_or_init(|| exceeded);
         Err(exceeded.to_string())
     }
 
@@ -87,7 +88,7 @@ impl Workflow {
             return Ok(());
         }
         let exceeded = Exceeded::ValuesBytes(self.config.values_bytes_max);
-        Err(self.budget.exceeded.get_or_insert(exceeded).to_string())
+        Err(self.budget.exceeded.get_or_init(|| exceeded).to_string())
     }
 
     /// Counts the values of a node that is there already.
@@ -101,9 +102,9 @@ impl Workflow {
     pub(crate) fn may_go_on(&mut self) -> bool {
         self.budget.work += 1;
         if self.budget.work > self.config.work_per_event_max && !self.budget.takes_up {
-            self.budget.exceeded.get_or_insert(Exceeded::WorkPerEvent(self.config.work_per_event_max));
+            self.budget.exceeded.get_or_init(|| Exceeded::WorkPerEvent(self.config.work_per_event_max));
         }
-        let Some(exceeded) = self.budget.exceeded else { return true };
+        let Some(exceeded) = self.budget.exceeded.get().copied() else { return true };
         self.refuse_growth(exceeded);
         false
     }

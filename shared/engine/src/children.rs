@@ -1,27 +1,20 @@
-//! What steps and tasks have in common: references, loops, `when`, hooks.
+//! What steps and tasks have in common: their nodes, `when`, hooks.
 
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{
-    self as api, LifecycleHook, NodeFlag, NodePhase, NodeType, Parameter, TemplateRef, WorkflowStep,
-};
-use argosy_template::{
-    Scope,
-    tags::{self, Layered, Options},
-    when,
-};
+use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, Time, WorkflowStep};
+use argosy_template::{Scope, tags::Layered, when};
 
 use crate::{
     Workflow,
     bugs::bug,
     call::Call,
-    expand::{self, Item},
+    expand::Item,
     expressions,
     frame::{Body, Child, Children, Frame, FrameId, Parent},
     library::TemplateScope,
-    nodes::NewNode,
-    publish::json,
+    nodes::{NewNode, set, set_text},
     scope::LocalScope,
     size,
     workflow::Work,
@@ -64,106 +57,22 @@ const ITEM_NAME_BYTES_MAX: usize = 32 * 1024;
 pub(crate) const EMPTY_LOOP: &str = "Skipped, empty params";
 
 impl Workflow {
-    /// Puts the outputs of earlier steps into a step. Its `when` comes first: if it is false, nothing else is resolved.
-    ///
-    /// Errors: a reference that has no value; an artifact that is not there.
-    pub(crate) fn resolve_references(
-        &self,
-        frame: FrameId,
-        step: &Arc<WorkflowStep>,
-    ) -> Result<Arc<WorkflowStep>, String> {
-        if is_literal(step) {
-            return Ok(step.clone());
-        }
-        let scope = LocalScope::new(self, frame);
-        let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
-        let options =
-            Options { allow_unresolved: true, strict_prefixes: vec!["steps.".to_owned(), "tasks.".to_owned()] };
-        let loops = !step.with_items.is_empty() || !step.with_param.is_empty() || step.with_sequence.is_some();
-        let missing = |error: tags::Error| error.to_string();
-        if !loops && !step.when.is_empty() {
-            let text = tags::render(&step.when, &layered, &options).map_err(missing)?.into_owned();
-            if !when::evaluate(&text).map_err(|e| e.to_string())? {
-                return Ok(Arc::new(WorkflowStep { when: text, ..WorkflowStep::clone(step) }));
-            }
-        }
-        let mut step = WorkflowStep::clone(step);
-        self.use_defaults_for_absent(frame, &mut step);
-        let hooks = std::mem::take(&mut step.hooks);
-        let references: Vec<(String, String)> = step
-            .arguments
-            .artifacts
-            .iter_mut()
-            .map(|a| (std::mem::take(&mut a.from), std::mem::take(&mut a.from_expression)))
-            .collect();
-        let mut value = json(&step);
-        tags::render_value(&mut value, &layered, &options).map_err(missing)?;
-        let mut step: WorkflowStep = api::from_value(value).map_err(|e| e.to_string())?;
-        step.hooks = hooks;
-        let mut artifacts = Vec::with_capacity(step.arguments.artifacts.len());
-        for (mut artifact, (from, from_expression)) in step.arguments.artifacts.drain(..).zip(references) {
-            if from.is_empty() && from_expression.is_empty() {
-                artifacts.push(artifact);
-                continue;
-            }
-            artifact.from = from;
-            artifact.from_expression = from_expression;
-            match self.resolve_artifact(frame, &artifact) {
-                Ok(found) => artifacts.push(found),
-                Err(_) if artifact.optional => {}
-                Err(error) => return Err(error),
-            }
-        }
-        step.arguments.artifacts = artifacts;
-        Ok(Arc::new(step))
+    /// Errors: more items than the workflow may have nodes, `before` of which are about to be added already; steps that would
+    /// take more memory than they may; an item whose name is too long.
+    pub(crate) fn check_items(&self, step: &WorkflowStep, items: usize, before: usize) -> Result<(), String> {
+        self.check_nodes(before + items)?;
+        self.check_loop(step, items)
     }
 
-    /// An argument that is nothing but the output of a step that was skipped is left out where the called template
-    /// has a default for it.
-    fn use_defaults_for_absent(&self, frame: FrameId, step: &mut WorkflowStep) {
-        let Some(scope) = self.frame(frame).map(Frame::inner_scope) else {
-            return bug!(self, "", "a step is resolved in a node that has no frame");
-        };
-        let absent = |value: &str| {
-            let name = value.trim().strip_prefix("{{").and_then(|v| v.strip_suffix("}}")).map(str::trim);
-            name.is_some_and(|name| !name.starts_with('=') && self.is_absent(frame, name))
-        };
-        if !step.arguments.parameters.iter().any(|p| p.value.as_deref().is_some_and(absent)) {
-            return;
-        }
-        // That there is no such template is told when it is called.
-        let Ok(template) = self.peek_template(step, &scope) else { return };
-        let defaulted = |name: &str| {
-            template.inputs.parameters.iter().any(|i| i.name == name && (i.default.is_some() || i.value.is_some()))
-        };
-        step.arguments.parameters.retain(|p| !(p.value.as_deref().is_some_and(absent) && defaulted(&p.name)));
-    }
-
-    /// The steps that a loop stands for; the step itself where there is none.
-    ///
-    /// Errors: items that cannot be read, or more of them than the workflow may have nodes, `before` of which are about to
-    /// be added already.
-    pub(crate) fn expand(
-        &mut self,
-        name: &ArcStr,
-        step: Arc<WorkflowStep>,
-        before: usize,
-    ) -> Result<(bool, Vec<Item>), String> {
-        match expand::items(&step)? {
-            None => Ok((false, vec![Item { name: name.clone(), step }])),
-            Some(items) => {
-                self.check_nodes(before + items.len())?;
-                self.check_loop(&step, items.len())?;
-                let unrolled = expand::unroll(name, &step, &items)?;
-                match unrolled.iter().find(|item| item.name.len() > ITEM_NAME_BYTES_MAX) {
-                    None => Ok((true, unrolled)),
-                    Some(item) => Err(format!(
-                        "an item of the loop is {} bytes long, of {ITEM_NAME_BYTES_MAX} at most: nodes are named by their items. \
-                         Pass large values as artifacts, and loop over their names",
-                        item.name.len()
-                    )),
-                }
-            }
+    /// Errors: an item of the loop has a name that no node can have.
+    pub(crate) fn check_names(unrolled: &[Item]) -> Result<(), String> {
+        match unrolled.iter().find(|item| item.name.len() > ITEM_NAME_BYTES_MAX) {
+            None => Ok(()),
+            Some(item) => Err(format!(
+                "an item of the loop is {} bytes long, of {ITEM_NAME_BYTES_MAX} at most: nodes are named by their items. \
+                 Pass large values as artifacts, and loop over their names",
+                item.name.len()
+            )),
         }
     }
 
@@ -198,7 +107,7 @@ impl Workflow {
         let verdict = if call.step.when.is_empty() {
             Ok(true)
         } else {
-            when::evaluate(&call.step.when).map_err(|e| e.to_string())
+            when::evaluate_within(&call.step.when, &self.config.limits).map_err(|e| e.to_string())
         };
         match verdict {
             Ok(true) => Ok(Some(call)),
@@ -405,7 +314,7 @@ impl Workflow {
                 self.fire_hook(frame, child, "exit", &hook, arcstr::format!("{node_name}.onExit"));
             }
         }
-        if matches!(phase, NodePhase::Skipped | NodePhase::Omitted | NodePhase::Pending) {
+        if matches!(phase, NodePhase::Skipped | NodePhase::Omitted) {
             return;
         }
         if self.is_item_of_task(frame, child) {
@@ -416,19 +325,71 @@ impl Workflow {
         }
     }
 
+    /// Whether it is time for a hook. Errors: an expression that cannot be evaluated, or is not there.
+    fn hook_holds_for(&self, frame: FrameId, key: &str, hook: &LifecycleHook, name: &str) -> Result<bool, String> {
+        if hook.expression.is_empty() {
+            let needless = key == "exit";
+            return if needless { Ok(true) } else { Err(format!("Expression required for hook {name}")) };
+        }
+        let scope = LocalScope::new(self, frame);
+        let scope = Layered::new([&scope as &dyn Scope, &self.globals]);
+        expressions::eval_bool(&hook.expression, &expressions::environment(&scope), &self.globals)
+    }
+
+    /// A hook that cannot be judged: its step's group is in error, or its task.
+    fn hook_failed(&mut self, frame: FrameId, child: usize, key: &str, message: &str) {
+        if let Some(state) = self.child_mut(frame, child) {
+            state.hooks.get_or_insert_default().begun.push(key.to_owned());
+        }
+        let Some(owner) = self.frame(frame) else { return };
+        match &owner.body {
+            Body::Steps(_) => self.group_errored(frame, message),
+            Body::Dag(_) => {
+                let call = owner.children().and_then(|c| c.list.get(child)).and_then(|state| state.call.as_ref());
+                let Some(id) = call.map(|call| call.id.clone()) else { return };
+                self.fail_node(&id, message);
+                self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
+            }
+            Body::Leaf | Body::Retry(_) => {}
+        }
+    }
+
+    /// The node is in error, whatever it does. One that ended in this very step, so that nobody knows of it yet, ends so.
+    pub(crate) fn fail_node(&mut self, id: &ArcStr, message: &str) {
+        let Some(node) = self.node(id) else { return };
+        if node.phase.is_fulfilled() {
+            if node.finished_at == Some(Time::new(self.now)) {
+                self.update_node(id, |n| set(&mut n.phase, NodePhase::Error) | set_text(&mut n.message, message));
+            }
+            return;
+        }
+        let is_pod = node.r#type == NodeType::Pod;
+        let live = self.live(id);
+        match live.and_then(|live| Some((live, &self.frame(live)?.body))) {
+            Some((live, Body::Steps(_) | Body::Dag(_))) => {
+                self.end_composite(live, NodePhase::Error, message, Vec::new());
+            }
+            Some((live, Body::Leaf | Body::Retry(_))) => {
+                if is_pod {
+                    self.stop_pod(id);
+                }
+                self.mark(id, NodePhase::Error, Some(message));
+                self.end_frame(live);
+            }
+            None => self.mark(id, NodePhase::Error, Some(message)),
+        }
+    }
+
     fn fire_hook(&mut self, frame: FrameId, child: usize, key: &str, hook: &LifecycleHook, name: ArcStr) {
         let has_begun = |c: &mut Child| c.hooks.as_ref().is_some_and(|hooks| hooks.begun.iter().any(|k| k == key));
         let begun = self.child_mut(frame, child).is_none_or(has_begun);
         if begun {
             return;
         }
-        let scope = LocalScope::new(self, frame);
-        let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
-        if !hook.expression.is_empty() {
-            match expressions::eval_bool(&hook.expression, &expressions::environment(&layered), self.now) {
-                Ok(true) => {}
-                Ok(false) | Err(_) => return,
-            }
+        match self.hook_holds_for(frame, key, hook, &name) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(message) => return self.hook_failed(frame, child, key, &message),
         }
         let step = WorkflowStep {
             template: hook.template.clone(),
@@ -437,7 +398,7 @@ impl Workflow {
             ..Default::default()
         };
         let step = Arc::new(step);
-        let resolved = self.resolve_references(frame, &step);
+        let resolved = self.resolve_step(frame, &step);
         let id = self.claim_id(&name);
         let Some(owner) = self.frame(frame) else {
             return bug!(self, &id, "a hook begins in a node that has no frame");
@@ -468,22 +429,6 @@ impl Workflow {
             }
         }
     }
-}
-
-/// Nothing in the step refers to anything. Told by a look at its texts: rendering goes through JSON and back.
-fn is_literal(step: &WorkflowStep) -> bool {
-    let plain = |text: &str| !tags::has_tags(text);
-    let parameter = |p: &Parameter| p.value_from.is_none() && p.value.as_deref().is_none_or(plain);
-    let reference = |r: &TemplateRef| plain(&r.name) && plain(&r.template);
-    step.inline.is_none()
-        && step.with_items.is_empty()
-        && step.with_param.is_empty()
-        && step.with_sequence.is_none()
-        && step.when.is_empty()
-        && step.arguments.artifacts.is_empty()
-        && step.arguments.parameters.iter().all(parameter)
-        && step.template_ref.as_ref().is_none_or(reference)
-        && plain(&step.template)
 }
 
 /// The older way to name an exit hook.

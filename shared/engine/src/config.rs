@@ -1,6 +1,7 @@
 //! What an operator sets, as far as decisions depend on it.
 
 use argosy_api::v1alpha1::WorkflowSpec;
+use argosy_template::Limits;
 
 /// Largest message of the bus, in bytes: the default of NATS.
 const BUS_MESSAGE_BYTES: usize = 1024 * 1024;
@@ -39,6 +40,8 @@ pub struct Config {
     /// What users may write beside a reference to a template. Source: Argo ConfigMap key
     /// `workflowRestrictions.templateReferencing`. Default: none.
     pub restrictions: Option<TemplateReferencing>,
+    /// What one evaluation of an expression, one rendering of a text and one loop may use.
+    pub limits: Limits,
 }
 
 /// Workflows only come from templates. Source: Argo docs/workflow-restrictions.md.
@@ -64,6 +67,7 @@ impl Default for Config {
             loop_bytes_max: 256 * 1024 * 1024,
             message_bytes_max: BUS_MESSAGE_BYTES - BUS_HEADROOM_BYTES,
             restrictions: None,
+            limits: Limits::default(),
         }
     }
 }

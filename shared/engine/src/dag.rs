@@ -152,6 +152,11 @@ impl Dag {
     }
 }
 
+/// A message about a reference, which Argo introduces in steps only.
+fn plain(message: String) -> String {
+    message.strip_prefix("unable to resolve references: ").map(str::to_owned).unwrap_or(message)
+}
+
 /// The named targets; without, all tasks that nothing depends on, by name.
 fn targets(text: &str, tasks: &[Task], by_name: &ByName) -> Result<Vec<usize>, String> {
     if !text.trim().is_empty() {
@@ -285,8 +290,7 @@ impl Workflow {
         if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
             return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
         }
-        let resolved = self.resolve_references(frame, &step);
-        let expanded = resolved.and_then(|resolved| self.expand(&task_name, resolved, 0));
+        let expanded = self.resolve(frame, &task_name, &step, 0).map_err(|failure| plain(failure.into_message()));
         match expanded {
             Err(message) => self.end_task(frame, task, &name, NodePhase::Error, &message),
             Ok((true, items)) if items.is_empty() => self.end_task(frame, task, &name, NodePhase::Skipped, EMPTY_LOOP),
@@ -491,7 +495,7 @@ impl Workflow {
         if phase == NodePhase::Succeeded
             && let Err(message) = self.outputs_of_frame(frame)
         {
-            return self.end_composite(frame, NodePhase::Error, &message, Vec::new());
+            return self.outputs_failed(frame, &plain(message), Vec::new());
         }
         let Some(dag) = self.dag(frame) else { return bug!(self, "", "a DAG ends that has no frame") };
         let targets: Vec<ArcStr> = dag.targets.iter().map(|t| self.task_id(frame, &dag.tasks[*t].name)).collect();

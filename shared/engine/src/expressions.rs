@@ -4,8 +4,9 @@ use argosy_template::{
     Scope,
     expr::{self, Env, Program},
 };
-use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::variables::Globals;
 
 /// The environment of an expression: the variables, dotted names unfolded to maps.
 pub(crate) fn environment(scope: &dyn Scope) -> Value {
@@ -13,24 +14,41 @@ pub(crate) fn environment(scope: &dyn Scope) -> Value {
     expr::expand(scope.keys().filter_map(value))
 }
 
-fn with_functions(environment: &Value, now: Timestamp) -> Env<'_> {
-    Env::new(environment).with_functions().with_now(now)
+fn with_functions<'a>(environment: &'a Value, globals: &Globals) -> Env<'a> {
+    Env::new(environment).with_functions().with_now(globals.now).with_limits(globals.limits)
 }
 
-/// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages.
-pub(crate) fn eval_bool(text: &str, environment: &Value, now: Timestamp) -> Result<bool, String> {
-    Program::compile(text)
-        .and_then(|program| program.run_bool(&with_functions(environment, now)))
-        .map_err(|e| e.to_string())
+/// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages; those of
+/// the evaluation name the expression, as in Argo's.
+pub(crate) fn eval_bool(text: &str, environment: &Value, globals: &Globals) -> Result<bool, String> {
+    let result = Program::compile(text).and_then(|program| program.run_bool(&with_functions(environment, globals)));
+    result.map_err(|error| match error {
+        expr::Error::Run { .. } | expr::Error::Limit { .. } => {
+            format!("unable to evaluate expression '{text}': {error}")
+        }
+        _ => error.to_string(),
+    })
 }
 
-/// The value that the expression gives, as JSON.
-pub(crate) fn eval(text: &str, environment: &Value, now: Timestamp) -> Result<Value, String> {
-    let value = Program::compile(text)
-        .and_then(|program| program.run(&with_functions(environment, now)))
-        .map_err(|e| e.to_string())?;
+/// The value that the expression gives, as JSON. Errors: also when that is nil, which is no value.
+pub(crate) fn eval(text: &str, environment: &Value, globals: &Globals) -> Result<Value, String> {
+    let value = run(text, environment, globals)?;
     let json = value.to_json(false).ok_or_else(|| format!("the result of expression {text} has no JSON form"))?;
     serde_json::from_str(&json).map_err(|e| e.to_string())
+}
+
+/// The value that the expression gives, as Go writes it. Errors: as for [`eval`].
+pub(crate) fn eval_text(text: &str, environment: &Value, globals: &Globals) -> Result<String, String> {
+    run(text, environment, globals).map(|value| value.display())
+}
+
+fn run(text: &str, environment: &Value, globals: &Globals) -> Result<expr::Value, String> {
+    let result = Program::compile(text).and_then(|program| program.run(&with_functions(environment, globals)));
+    let value = result.map_err(|e| e.to_string())?;
+    if value.is_nil() {
+        return Err(format!("failed to evaluate expression {}", Value::from(text)));
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -41,8 +59,8 @@ mod tests {
 
     #[test]
     fn now_is_the_moment_of_the_event() {
-        let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
-        assert_eq!(eval("sprig.date('2006', 'no date')", &json!({}), at), Ok(json!("2026")));
-        assert_eq!(eval_bool("now().Year() == 2026", &json!({}), at), Ok(true));
+        let at = Globals { now: "2026-01-02T03:04:05Z".parse().expect("a time"), ..Globals::default() };
+        assert_eq!(eval("sprig.date('2006', 'no date')", &json!({}), &at), Ok(json!("2026")));
+        assert_eq!(eval_bool("now().Year() == 2026", &json!({}), &at), Ok(true));
     }
 }

@@ -111,8 +111,18 @@ impl Workflow {
         }
         self.globals.values.entry("workflow.status".to_owned()).or_insert_with(|| WorkflowPhase::Running.to_string());
         for (key, hook) in spec.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
-            if self.hooks_begun.contains(key) || !self.hook_holds(hook) {
+            if self.hooks_begun.contains(key) {
                 continue;
+            }
+            match self.hook_holds(hook) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(message) => {
+                    // Before the entry node is there, nothing can be in error; the hook is judged again when that ends.
+                    let entry = self.id_of(&self.object.metadata.name);
+                    self.fail_node(&entry, &message);
+                    continue;
+                }
             }
             self.hooks_begun.insert(key.clone());
             self.hooks_open += 1;
@@ -121,10 +131,11 @@ impl Workflow {
         }
     }
 
-    fn hook_holds(&self, hook: &LifecycleHook) -> bool {
-        hook.expression.is_empty()
-            || expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals), self.now)
-                .unwrap_or(false)
+    fn hook_holds(&self, hook: &LifecycleHook) -> Result<bool, String> {
+        if hook.expression.is_empty() {
+            return Ok(true);
+        }
+        expressions::eval_bool(&hook.expression, &expressions::environment(&self.globals), &self.globals)
     }
 
     fn call_hook(&mut self, name: ArcStr, hook: &LifecycleHook, parent: Parent) {
@@ -135,7 +146,9 @@ impl Workflow {
             ..Default::default()
         };
         let mut value = crate::publish::json(&step);
-        let rendered = tags::render_value(&mut value, &self.globals, &tags::Options::lenient()).is_ok();
+        // The workflow's own arguments are data; they were settled with its variables.
+        let rendered = step.arguments != self.spec.arguments
+            && tags::render_value(&mut value, &self.globals, &tags::Options::once()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
         let call = Call {
             id: self.claim_id(&name),
@@ -167,11 +180,13 @@ impl Workflow {
             (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
         });
         self.set_exit_variables();
-        match hook.filter(|hook| self.object.spec.shutdown != "Terminate" && self.hook_holds(hook)) {
-            Some(hook) => {
-                self.call_hook(arcstr::format!("{}.onExit", self.object.metadata.name), &hook, Parent::OnExit)
+        let Some(hook) = hook.filter(|_| self.object.spec.shutdown != "Terminate") else { return self.conclude() };
+        match self.hook_holds(&hook) {
+            Ok(true) => self.call_hook(arcstr::format!("{}.onExit", self.object.metadata.name), &hook, Parent::OnExit),
+            Ok(false) => self.conclude(),
+            Err(message) => {
+                self.complete(WorkflowPhase::Error, &format!("error in exit template execution : {message}"))
             }
-            None => self.conclude(),
         }
     }
 

@@ -16,10 +16,11 @@ use serde_json::Value;
 use crate::{
     Command, Workflow,
     call::Call,
+    deferred,
     pod::Shape,
     publish::{self, json},
     references::{References, template_key},
-    tagged::mentions_tags_and_outputs,
+    tagged::{mentions_tags, mentions_tags_and_outputs},
     workflow::Work,
 };
 
@@ -52,8 +53,13 @@ pub(crate) struct Likeness {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub template: Arc<Template>,
-    /// The same as JSON, for substitution; none where it has no tags.
+    /// The same as JSON, for substitution, without inputs and without what of its steps or tasks is resolved when these
+    /// begin; none where there are no tags in it.
     pub value: Option<Value>,
+    /// Its inputs have tags.
+    pub tagged_inputs: bool,
+    /// It has tags, wherever.
+    tagged: bool,
     mentions_outputs: bool,
     /// The template as JSON text, once a pod has been made of it as it is.
     text: OnceLock<ArcStr>,
@@ -61,8 +67,10 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     fn new(template: Arc<Template>) -> Self {
-        let (tags, mentions_outputs) = mentions_tags_and_outputs(&template);
-        Self { value: tags.then(|| json(&template)), mentions_outputs, text: OnceLock::new(), template }
+        let (tagged, mentions_outputs) = mentions_tags_and_outputs(&template);
+        let value = tagged.then(|| deferred::without(json(&template))).filter(mentions_tags);
+        let tagged_inputs = tagged && mentions_tags(&template.inputs);
+        Self { value, tagged_inputs, tagged, mentions_outputs, text: OnceLock::new(), template }
     }
 
     /// JSON text of the template of a call, which may be this one as it is.
@@ -73,7 +81,7 @@ impl Compiled {
 
     /// Once called, it may speak of the results of its own steps or tasks.
     pub fn may_want_results(&self) -> bool {
-        self.mentions_outputs || self.value.is_some()
+        self.mentions_outputs || self.tagged
     }
 }
 

@@ -1,14 +1,14 @@
 //! Outputs: of steps and dags from what is inside them, and of the workflow from what is declared global.
 
-use argosy_api::v1alpha1::{Artifact, Outputs, Parameter, Template};
+use arcstr::ArcStr;
+use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template, WorkflowPhase};
 use argosy_template::{Layered, Scope};
-use serde_json::Value;
 
 use crate::{
     Workflow,
     call::Call,
     expressions,
-    frame::{Body, FrameId},
+    frame::{Body, FrameId, Parent},
     nodes::set,
     publish::Field,
     scope::LocalScope,
@@ -40,9 +40,25 @@ impl Workflow {
         }
         if outputs != Outputs::default() {
             self.update_node(&id, |n| set(&mut n.outputs, Some(Box::new(outputs))));
-            self.lift_outputs(&id, &template);
+            // Argo lifts the outputs of steps, and of a DAG only those of its tasks.
+            if !template.steps.is_empty() {
+                self.lift_outputs(&id, &template);
+            }
         }
         Ok(())
+    }
+
+    /// A Steps or DAG node whose outputs cannot be told is in error, and who called it learns why.
+    pub(crate) fn outputs_failed(&mut self, frame: FrameId, message: &str, outbound: Vec<ArcStr>) {
+        let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) else { return };
+        self.end_composite(frame, NodePhase::Error, message, outbound);
+        match parent {
+            Parent::Child { frame, child } => self.child_errored(frame, child, message),
+            Parent::Entry => {
+                self.complete(WorkflowPhase::Error, &format!("error in entry template execution: {message}"))
+            }
+            Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. } => {}
+        }
     }
 
     fn output_parameter(&self, frame: FrameId, parameter: &Parameter) -> Result<Option<Parameter>, String> {
@@ -50,10 +66,8 @@ impl Workflow {
         let scope = LocalScope::new(self, frame);
         let layered = Layered::new([&scope as &dyn Scope, &self.globals]);
         let value = if !from.expression.is_empty() {
-            expressions::eval(&from.expression, &expressions::environment(&layered), self.now).map(|v| match v {
-                Value::String(text) => text,
-                other => other.to_string(),
-            })
+            // Of the workflow's variables only tags can speak here, and those are replaced already.
+            expressions::eval_text(&from.expression, &expressions::environment(&scope), &self.globals)
         } else if !from.parameter.is_empty() {
             let name = from.parameter.trim();
             let name = name.strip_prefix("{{").and_then(|n| n.strip_suffix("}}")).unwrap_or(name).trim();

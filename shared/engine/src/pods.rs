@@ -1,12 +1,12 @@
 //! Pod nodes: the pod to be created, and what its changes mean.
 //! Source of the rules: Argo `assessNodeStatus`, `inferFailedReason`.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arcstr::{ArcStr, literal};
 use argosy_api::{
     message::{ClusterCommand, ContainerSummary, Manifest, NotCreated, PodSummary},
-    v1alpha1::{NodePhase, NodeStatus, NodeType, Outputs, Template, Time},
+    v1alpha1::{self as api, NodePhase, NodeStatus, NodeType, Outputs, Template, Time, WorkflowSpec},
 };
 use argosy_template::{
     Scope, duration,
@@ -24,6 +24,7 @@ use crate::{
     library::{Compiled, Likeness},
     nodes::{self, set, set_text},
     pod::{self, Limit, PodInput, Shape},
+    publish::json,
     size,
     timers::Timer,
     workflow::{Stage, Work},
@@ -191,7 +192,7 @@ impl Workflow {
             limit: Limit::of(template, deadline, self.now),
             template: compiled.text_of(template),
             bytes_max: self.config.message_bytes_max,
-            scopes: &[],
+            scope: None,
         };
         let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
             let tree = self.pod_tree(call, template, pod.limit.is_some(), &pod_name)?;
@@ -201,11 +202,9 @@ impl Workflow {
             return shape.manifest(pod);
         }
         let locals = self.locals(call, &compiled.template, false);
-        let of_inputs = input_variables(&template.inputs, &compiled.template);
-        let (first, second): ([&dyn Scope; 2], [&dyn Scope; 3]) =
-            ([&locals, &self.globals], [&of_inputs, &locals, &self.globals]);
-        let scopes: [&dyn Scope; 2] = [&Layered::new(first), &Layered::new(second)];
-        shape.manifest(pod::Pod { scopes: &scopes, ..pod })
+        let of_inputs = input_variables(&template.inputs, template);
+        let scope = Layered::new([&of_inputs as &dyn Scope, &locals, &self.globals]);
+        shape.manifest(pod::Pod { scope: Some(&scope), ..pod })
     }
 
     /// What the pods of the template have in common, where it can be told before their inputs are known.
@@ -231,22 +230,32 @@ impl Workflow {
     }
 
     fn pod_tree(&self, call: &Call, template: &Template, is_limited: bool, pod_name: &str) -> Result<Value, String> {
+        // The workflow's part of the pod may name the template's inputs. It is rendered by itself: the template is already.
+        let spec = if self.spec_tagged {
+            Cow::Owned(self.spec_of_pod(template, pod_name)?)
+        } else {
+            Cow::Borrowed(&*self.spec)
+        };
         let input = PodInput {
             config: &self.config,
             workflow: &self.object,
-            spec: &self.spec,
+            spec: &spec,
             template,
             boundary: call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref()),
             on_exit: call.on_exit,
             include_result: self.wants_result(call),
             is_limited,
         };
-        let mut tree = pod::build(&input).map_err(|e| e.to_string())?;
-        if self.spec_tagged {
-            let inputs = pod_variables(template, pod_name);
-            tags::render_value(&mut tree, &inputs, &tags::Options::lenient()).map_err(|e| e.to_string())?;
-        }
-        Ok(tree)
+        pod::build(&input).map_err(|e| e.to_string())
+    }
+
+    fn spec_of_pod(&self, template: &Template, pod_name: &str) -> Result<WorkflowSpec, String> {
+        let spec =
+            WorkflowSpec { templates: Vec::new(), arguments: Default::default(), ..WorkflowSpec::clone(&self.spec) };
+        let mut value = json(&spec);
+        tags::render_value(&mut value, &pod_variables(template, pod_name), &tags::Options::once())
+            .map_err(|e| e.to_string())?;
+        api::from_value(value).map_err(|e| e.to_string())
     }
 
     /// When the pod of a call must have ended: the earlier of its template's timeout and the workflow's deadline,

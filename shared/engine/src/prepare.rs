@@ -1,6 +1,6 @@
 //! From the first sight of a workflow to the call of its entry template.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::{
@@ -16,6 +16,7 @@ use crate::{
     call::Call,
     frame::Parent,
     library::TemplateScope,
+    metadata,
     ops::{merge, submit},
     publish::{self, Field},
     tagged::mentions_tags,
@@ -72,10 +73,11 @@ impl Workflow {
         self.settle_spec()?;
         let options =
             validate::Options { workflow_defaults: self.config.workflow_defaults.clone(), ..Default::default() };
-        let problems = validate::workflow(&self.object, &self.library, &options);
+        let problems = validate::workflow(&self.judged(), &self.library, &options);
         if let Some(problem) = problems.first() {
             return Err(Refusal::failed(format!("invalid spec: {problem}")));
         }
+        self.apply_metadata()?;
         self.find_artifact_repository()?;
         self.check_locks()?;
         self.object.status.started_at = Some(Time::new(self.now));
@@ -88,22 +90,38 @@ impl Workflow {
         Ok(())
     }
 
+    /// The workflow as it is validated. One that is retried runs by the spec that it began with, so that its template is not
+    /// asked for again: it may have changed, or be gone.
+    fn judged(&self) -> Cow<'_, api::Workflow> {
+        let reference = self.object.spec.workflow_template_ref.as_ref();
+        match (&self.object.status.stored_workflow_template_spec, reference) {
+            (Some(stored), Some(r)) if self.library.spec(r.cluster_scope, &r.name).is_none() => {
+                let mut judged = self.object.clone();
+                judged.spec = WorkflowSpec { workflow_template_ref: None, ..stored.clone() };
+                Cow::Owned(judged)
+            }
+            _ => Cow::Borrowed(&self.object),
+        }
+    }
+
     /// Finds what the workflow runs by, and its global variables.
-    fn settle_spec(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn settle_spec(&mut self) -> Result<(), Refusal> {
         self.check_restrictions()?;
         let mut spec = self.merged_spec()?;
-        // Templates get the variables when they are called.
+        // Templates get the variables when they are called, and hooks their arguments.
         let templates = std::mem::take(&mut spec.templates);
         self.spec = Arc::new(spec.clone());
         self.globals.values =
             variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
+        let apart = metadata::Apart::take(&mut spec);
         if mentions_tags(&spec) {
             let mut value = publish::json(&spec);
-            tags::render_value(&mut value, &self.globals, &tags::Options::lenient())
+            tags::render_value(&mut value, &self.globals, &tags::Options::once())
                 .map_err(|e| Refusal::error(e.to_string()))?;
             spec = api::from_value(value).map_err(|e| Refusal::error(e.to_string()))?;
         }
         self.spec_tagged = mentions_tags(&spec);
+        apart.put_back(&mut spec, &self.globals);
         self.spec = Arc::new(WorkflowSpec { templates, ..spec });
         self.library.forget_templates();
         Ok(())

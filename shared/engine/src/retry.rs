@@ -170,7 +170,7 @@ impl Workflow {
         variables.insert("retries".to_owned(), (attempts - 1).to_string());
         let inputs = self.frame_inputs(call);
         let scope = Layered::new([&variables as &dyn Scope, &inputs, &self.globals]);
-        expressions::eval_bool(expression, &expressions::environment(&scope), self.now)
+        expressions::eval_bool(expression, &expressions::environment(&scope), &self.globals)
     }
 
     fn frame_inputs(&self, call: &Call) -> BTreeMap<String, String> {

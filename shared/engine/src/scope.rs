@@ -31,6 +31,8 @@ pub(crate) struct LocalScope<'a> {
     workflow: &'a Workflow,
     frame: FrameId,
     inputs: BTreeMap<String, String>,
+    /// What the template's own texts can name: the node's name, the step's, the attempt before.
+    locals: OnceCell<BTreeMap<String, String>>,
     /// All of them, for expressions, which need to know what exists.
     all: OnceCell<BTreeSet<String>>,
 }
@@ -39,12 +41,19 @@ impl<'a> LocalScope<'a> {
     pub fn new(workflow: &'a Workflow, frame: FrameId) -> Self {
         let inputs =
             workflow.frame(frame).map(|f| input_variables(&f.template.inputs, &f.template)).unwrap_or_default();
-        Self { workflow, frame, inputs, all: OnceCell::new() }
+        Self { workflow, frame, inputs, locals: OnceCell::new(), all: OnceCell::new() }
+    }
+
+    fn locals(&self) -> &BTreeMap<String, String> {
+        self.locals.get_or_init(|| {
+            let frame = self.workflow.frame(self.frame);
+            frame.map(|f| self.workflow.locals(&f.call, &f.template, false)).unwrap_or_default()
+        })
     }
 
     fn all(&self) -> &BTreeSet<String> {
         self.all.get_or_init(|| {
-            let mut all: BTreeSet<String> = self.inputs.keys().cloned().collect();
+            let mut all: BTreeSet<String> = self.inputs.keys().chain(self.locals().keys()).cloned().collect();
             for name in self.workflow.step_names(self.frame) {
                 all.extend(self.workflow.step_variables(self.frame, &name));
             }
@@ -58,11 +67,23 @@ impl Scope for LocalScope<'_> {
         if let Some(value) = self.inputs.get(name) {
             return Some(Cow::Borrowed(value));
         }
-        self.workflow.step_variable(self.frame, name).map(Cow::Owned)
+        let of_step = self.workflow.step_variable(self.frame, name).map(Cow::Owned);
+        of_step.or_else(|| self.locals().get(name).map(|value| Cow::Borrowed(value.as_str())))
     }
 
     fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         Box::new(self.all().iter().map(String::as_str))
+    }
+
+    fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
+        match root.split('.').next() {
+            Some("steps" | "tasks") => {
+                let is_under =
+                    move |key: &&str| key.strip_prefix(root).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+                Box::new(self.keys().filter(is_under))
+            }
+            _ => Box::new(self.inputs.keys_under(root).chain(self.locals().keys_under(root))),
+        }
     }
 
     fn entry(&self, name: &str) -> Option<Entry<'_>> {
@@ -215,7 +236,7 @@ impl Workflow {
         artifact.global_name.clone_from(&wanted.global_name);
         if !wanted.sub_path.is_empty() {
             let scope = LocalScope::new(self, frame);
-            let options = tags::Options::lenient();
+            let options = tags::Options::once();
             let sub = tags::render(&wanted.sub_path, &Layered::new([&scope as &dyn Scope, &self.globals]), &options)
                 .map_err(|e| e.to_string())?;
             append_key(&mut artifact, &sub)?;
@@ -255,7 +276,7 @@ impl Workflow {
         }
         let text = text.trim();
         let text = text.strip_prefix("{{=").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);
-        let value = expressions::eval(text, &environment, self.now)?;
+        let value = expressions::eval(text, &environment, &self.globals)?;
         argosy_api::v1alpha1::from_value(value)
             .map_err(|_| format!("unable to resolve references: Unable to resolve: \"{text}\""))
     }

@@ -9,6 +9,7 @@ use crate::{
     Workflow,
     bugs::bug,
     call::Call,
+    expand::Failure,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
     nodes::NewNode,
@@ -110,9 +111,11 @@ impl Workflow {
         let mut count = 0;
         for step in group {
             let nameless = self.shared_step(frame, step);
-            let resolved =
-                self.resolve_references(frame, &nameless).map_err(|e| format!("failed to resolve references: {e}"))?;
-            let (_, items) = self.expand(&step.name.as_str().into(), resolved, count)?;
+            let resolved = self.resolve(frame, &step.name.as_str().into(), &nameless, count);
+            let (_, items) = resolved.map_err(|failure| match failure {
+                Failure::Reference(message) => format!("failed to resolve references: {message}"),
+                Failure::Loop(message) => message,
+            })?;
             count += items.len();
             expanded.push((step, nameless, items));
         }
@@ -226,16 +229,26 @@ impl Workflow {
     fn finish_steps(&mut self, frame: FrameId) {
         match self.outputs_of_frame(frame) {
             Ok(()) => self.end_steps(frame, NodePhase::Succeeded, ""),
-            Err(message) => self.end_steps(frame, NodePhase::Error, &message),
+            Err(message) => {
+                let outbound = self.steps_outbound(frame);
+                self.outputs_failed(frame, &message, outbound);
+            }
         }
     }
 
     fn end_steps(&mut self, frame: FrameId, phase: NodePhase, message: &str) {
-        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
+        let outbound = self.steps_outbound(frame);
+        self.end_composite(frame, phase, message, outbound);
+    }
+
+    fn steps_outbound(&mut self, frame: FrameId) -> Vec<ArcStr> {
+        let Some(steps) = self.steps_mut(frame) else {
+            bug!(self, "", "a Steps node that runs has no frame");
+            return Vec::new();
+        };
         let group_id = steps.group_id.clone();
         let children = self.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
-        let outbound = self.ids_at(&self.outbound(self.places_of(children)));
-        self.end_composite(frame, phase, message, outbound);
+        self.ids_at(&self.outbound(self.places_of(children)))
     }
 }
 

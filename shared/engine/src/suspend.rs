@@ -12,6 +12,7 @@ use crate::{
     frame::Body,
     nodes::{set, set_text},
     timers::Timer,
+    workflow::Work,
 };
 
 impl Workflow {
@@ -27,6 +28,8 @@ impl Workflow {
             .collect();
         self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
         let node_id = call.id.clone();
+        // It runs, which hooks may wait for.
+        self.work.push_back(Work::Changed(call.parent.clone()));
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
             self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));

@@ -3,7 +3,10 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use argosy_api::v1alpha1::{Outputs, Parameter};
-use argosy_template::{Scope, strftime};
+use argosy_template::{
+    Limits, Scope, strftime,
+    tags::{self, Options},
+};
 use jiff::Timestamp;
 
 use crate::Workflow;
@@ -17,6 +20,8 @@ pub(crate) struct Globals {
     pub values: BTreeMap<String, String>,
     /// Of the event in hand, so that a replay gives the same.
     pub now: Timestamp,
+    /// What an evaluation may use.
+    pub limits: Limits,
 }
 
 impl Scope for Globals {
@@ -34,6 +39,10 @@ impl Scope for Globals {
 
     fn now(&self) -> Option<Timestamp> {
         Some(self.now)
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
     }
 }
 
@@ -66,7 +75,8 @@ pub(crate) fn globals(workflow: &Workflow) -> Result<BTreeMap<String, String>, S
     if let Some(scheduled) = meta.annotations.get("workflows.argoproj.io/scheduled-time") {
         set("scheduledTime", scheduled.clone());
     }
-    let parameters = parameters(workflow)?;
+    let parameters = settle(parameters(workflow)?, &vars)?;
+    let mut set = |key: &str, value: String| vars.insert(format!("workflow.{key}"), value);
     for (name, value) in &parameters {
         set(&format!("parameters.{name}"), value.clone());
     }
@@ -116,6 +126,46 @@ fn parameters(workflow: &Workflow) -> Result<Vec<(String, String)>, String> {
         found.push((parameter.name.clone(), value));
     }
     Ok(found)
+}
+
+/// The values of parameters with the workflow's variables in them put in, also those of other parameters. Only variables:
+/// an expression in a value stays as it is, as values may come from people who may not choose what is evaluated. Values
+/// that name each other in a circle stay too.
+fn settle(
+    mut parameters: Vec<(String, String)>,
+    vars: &BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, String> {
+    let mut open: Vec<usize> = (0..parameters.len()).filter(|i| tags::has_tags(&parameters[*i].1)).collect();
+    if open.is_empty() {
+        return Ok(parameters);
+    }
+    let key = |name: &str| format!("workflow.parameters.{name}");
+    let mut known = vars.clone();
+    for (index, (name, value)) in parameters.iter().enumerate() {
+        if !open.contains(&index) {
+            known.insert(key(name), value.clone());
+        }
+    }
+    let options = Options { keep_expressions: true, ..Options::once() };
+    while !open.is_empty() {
+        let waits_for = |index: &usize| {
+            let tags = tags::tags(&parameters[*index].1);
+            open.iter().any(|other| tags.contains(&tags::Tag::Simple(key(&parameters[*other].0))))
+        };
+        let ready: Vec<usize> = open.iter().copied().filter(|index| !waits_for(index)).collect();
+        let ready = if ready.is_empty() { std::mem::take(&mut open) } else { ready };
+        let mut settled = Vec::new();
+        for index in ready {
+            let value = tags::render(&parameters[index].1, &known, &options).map_err(|e| e.to_string())?.into_owned();
+            settled.push((index, value));
+        }
+        open.retain(|index| settled.iter().all(|(done, _)| done != index));
+        for (index, value) in settled {
+            known.insert(key(&parameters[index].0), value.clone());
+            parameters[index].1 = value;
+        }
+    }
+    Ok(parameters)
 }
 
 fn parameters_json(parameters: &[(String, String)]) -> String {

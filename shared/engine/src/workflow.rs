@@ -126,6 +126,7 @@ impl Workflow {
     ///
     /// `object` is as the API has it, status included; a workflow that nobody has begun has an empty status.
     pub fn new(config: Arc<Config>, object: api::Workflow, watermark: u64) -> Self {
+        let globals = Globals { limits: config.limits, ..Globals::default() };
         let mut workflow = Self {
             config,
             spec: Arc::new(object.spec.clone()),
@@ -133,7 +134,7 @@ impl Workflow {
             now: Timestamp::UNIX_EPOCH,
             stage: Stage::New,
             library: Library::default(),
-            globals: Globals::default(),
+            globals,
             frames: Vec::new(),
             live: Live::default(),
             daemons: HashMap::new(),

@@ -1,10 +1,11 @@
 //! The items of `withSequence`.
 
 use crate::expr::Value;
-use crate::{gofmt, printf};
-
-/// Limit of the items one sequence may have: more nodes than a workflow can hold.
-pub const ITEMS_MAX: u64 = 1_000_000;
+use crate::{
+    gofmt,
+    limits::{self, Limits},
+    printf,
+};
 
 /// Why a sequence has no items, in Argo's (mostly Go's) words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +16,9 @@ pub enum Error {
     /// No end.
     #[error("neither end nor count was specified in withSequence")]
     NoEnd,
-    /// More than [`ITEMS_MAX`]. Argo has no limit.
-    #[error("withSequence has {count} items, more than {ITEMS_MAX}")]
-    TooMany { count: u64 },
+    /// More than there may be. Argo has no limit.
+    #[error("withSequence: {}", limits::too_many_items(*.count, *.max))]
+    TooMany { count: u64, max: u64 },
     /// The format gave a text that Argo cannot put into a JSON string.
     #[error("{reason}")]
     NotJson { reason: String },
@@ -44,6 +45,17 @@ pub fn expand(
     count: Option<&str>,
     format: Option<&str>,
 ) -> Result<Vec<String>, Error> {
+    expand_within(start, end, count, format, Limits::default().loop_items)
+}
+
+/// The same with a limit of one's own for the number of items.
+pub fn expand_within(
+    start: Option<&str>,
+    end: Option<&str>,
+    count: Option<&str>,
+    format: Option<&str>,
+    max: u64,
+) -> Result<Vec<String>, Error> {
     let start = start.map(atoi).transpose()?.unwrap_or(0);
     let end = match (end, count) {
         (Some(end), _) => atoi(end)?,
@@ -54,8 +66,8 @@ pub fn expand(
         (None, None) => return Err(Error::NoEnd),
     };
     let count = start.abs_diff(end).saturating_add(1);
-    if count > ITEMS_MAX {
-        return Err(Error::TooMany { count });
+    if count > max {
+        return Err(Error::TooMany { count, max });
     }
     let format = format.filter(|f| !f.is_empty()).unwrap_or("%d");
     let item = |n: i64| through_json(printf::format(format, &[Value::Int(n)]));

@@ -6,6 +6,8 @@
 
 #[path = "tables/expr.rs"]
 mod expr;
+#[path = "tables/limits.rs"]
+mod limits;
 #[path = "tables/misc.rs"]
 mod misc;
 #[path = "tables/properties.rs"]

@@ -1,4 +1,4 @@
-//! Runs recorded from Argo: `goldens/<id>.json`.
+//! Runs recorded from Argo: `goldens/<id>.json`, and `goldens-edge/<id>.json` for odd and wrong input.
 
 use std::{fs, path::Path};
 
@@ -22,11 +22,11 @@ pub struct Golden {
     pub workflow: Value,
 }
 
-/// All recorded runs of the conformance directory `dir`, by id.
+/// All recorded runs of the folder `set` of the conformance directory `dir`, by id.
 ///
-/// Errors: the directory or a file of it cannot be read, or there is none.
-pub fn read_all(dir: &Path) -> Result<Vec<Golden>> {
-    let folder = dir.join("goldens");
+/// Errors: the folder or a file of it cannot be read, or there is none.
+pub fn read_all(dir: &Path, set: &str) -> Result<Vec<Golden>> {
+    let folder = dir.join(set);
     let entries = fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))?;
     let mut goldens = Vec::new();
     for entry in entries {

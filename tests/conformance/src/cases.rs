@@ -1,14 +1,32 @@
 //! Which cases are run, and which are known to differ.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use argosy_testkit::golden::{self, Golden};
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+/// A folder of recorded runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Set {
+    /// Argo's own examples and tests. All must agree, but for the known differences.
+    Goldens,
+    /// Mistakes, odd values, error paths. Those listed in `agreeing/goldens-edge.txt` must agree.
+    GoldensEdge,
+}
+
+impl Set {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Goldens => "goldens",
+            Self::GoldensEdge => "goldens-edge",
+        }
+    }
+}
 
 /// What all levels ask for.
 #[derive(Args, Clone)]
@@ -16,6 +34,9 @@ pub struct Selection {
     /// The conformance directory [default: $ARGOSY_CONFORMANCE, else ../shared/conformance beside the checkout]
     #[arg(long)]
     pub dir: Option<PathBuf>,
+    /// Which recorded runs
+    #[arg(long, value_enum, default_value = "goldens")]
+    pub set: Set,
     /// Only these cases
     #[arg(long, num_args = 1.., value_name = "ID")]
     pub case: Vec<String>,
@@ -33,11 +54,25 @@ pub struct Selection {
 impl Selection {
     /// The recorded runs that are asked for.
     pub fn goldens(&self) -> Result<Vec<Golden>> {
-        let all = golden::read_all(&self.directory())?;
+        let all = golden::read_all(&self.directory(), self.set.folder())?;
         for id in &self.case {
             ensure!(all.iter().any(|g| g.id == *id), "there is no case `{id}`");
         }
         Ok(all.into_iter().filter(|g| self.case.is_empty() || self.case.contains(&g.id)).collect())
+    }
+
+    /// The cases that must agree; none where all must.
+    ///
+    /// Errors: the list cannot be read.
+    pub fn agreeing(&self) -> Result<Option<BTreeSet<String>>> {
+        if self.set == Set::Goldens {
+            return Ok(None);
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("agreeing/{}.txt", self.set.folder()));
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(Some(
+            text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect(),
+        ))
     }
 
     fn directory(&self) -> PathBuf {

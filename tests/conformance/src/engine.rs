@@ -42,7 +42,7 @@ pub struct Args {
 
 /// Runs all cases.
 pub fn run(args: &Args) -> Result<Report> {
-    let mut report = Report::new(known_differences("engine")?);
+    let mut report = Report::new(known_differences("engine")?, args.selection.agreeing()?);
     for golden in args.selection.goldens()? {
         if let Some(why) = skipped(&golden.id) {
             println!("skip  {}  {why}", golden.id);

@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let argosy = program(args)?;
     let goldens = args.selection.goldens()?;
     let scratch = tempfile::tempdir().context("create a scratch directory")?;
-    let mut report = Report::new(known_differences("goldens")?);
+    let mut report = Report::new(known_differences("goldens")?, args.selection.agreeing()?);
     let next = Mutex::new(goldens.iter());
     let (verdicts, results) = mpsc::sync_channel(args.jobs.max(1));
     thread::scope(|scope| {

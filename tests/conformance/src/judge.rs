@@ -18,7 +18,7 @@ pub struct Args {
 
 /// Compares all cases.
 pub fn run(args: &Args) -> Result<Report> {
-    let mut report = Report::new(Default::default());
+    let mut report = Report::new(Default::default(), args.selection.agreeing()?);
     for golden in args.selection.goldens()? {
         let path = args.actuals.join(format!("{}.json", golden.id));
         let found = match fs::read(&path) {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A string that may be written as a JSON string, number or bool, and is a string ever after.
 ///
-/// Numbers are written with the fewest digits, as Go's `encoding/json` does: `1.0` becomes `1`.
+/// A number is a float on its way, and is written with the fewest digits and no exponent: `1.0` becomes `1`, `1e-7`
+/// `0.0000001`.
 /// Source: Argo `AnyString` (`any_string.go`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -49,13 +50,14 @@ impl de::Visitor<'_> for AnyVisitor {
         Ok(v.to_string())
     }
     fn visit_i64<E>(self, v: i64) -> Result<String, E> {
-        Ok(v.to_string())
+        Ok((v as f64).to_string())
     }
     fn visit_u64<E>(self, v: u64) -> Result<String, E> {
-        Ok(v.to_string())
+        Ok((v as f64).to_string())
     }
     fn visit_f64<E>(self, v: f64) -> Result<String, E> {
-        Ok(number_text(v))
+        // A negative zero is a plain one.
+        Ok((v + 0.0).to_string())
     }
 }
 

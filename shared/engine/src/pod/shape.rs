@@ -1,6 +1,6 @@
 //! What the pods of one template have in common, so that it is built once and not for every pod.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::{
@@ -68,8 +68,8 @@ pub struct Pod<'a> {
     pub template: ArcStr,
     /// Bytes of JSON that its manifest may take.
     pub bytes_max: usize,
-    /// The variables of each pass of the substitution, in order. Empty when the shape has no tags.
-    pub scopes: &'a [&'a dyn Scope],
+    /// All variables. None when the shape has no tags.
+    pub scope: Option<&'a dyn Scope>,
 }
 
 /// A manifest with marks for what is each pod's own.
@@ -155,11 +155,11 @@ impl Shape {
             pod.limit.map_or(Filling::Null, |limit| Filling::Number(limit.seconds_left)),
         ];
         for text in &self.texts {
-            let mut text = text.to_string();
-            for scope in pod.scopes {
-                text = tags::render(&text, *scope, &Options::lenient()).map_err(|e| e.to_string())?.into_owned();
-            }
-            own.push(Filling::Text(text.into()));
+            let text = match pod.scope {
+                Some(scope) => tags::render(text, scope, &Options::once()).map_err(|e| e.to_string())?,
+                None => Cow::Borrowed(&**text),
+            };
+            own.push(Filling::Text(text.into_owned().into()));
         }
         let bytes = self.weight.with(&own, pod.bytes_max);
         if bytes > pod.bytes_max {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use arcstr::ArcStr;
-use argosy_template::Scope;
+use argosy_template::{Layered, Scope};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -24,12 +24,12 @@ fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
         is_limited: limit.is_some(),
     })?;
     let text = crate::publish::text(&template);
-    Ok(Shape::of_substituted(shared).manifest(one_pod(&text, limit, &[])).expect("no tags").to_value())
+    Ok(Shape::of_substituted(shared).manifest(one_pod(&text, limit, None)).expect("no tags").to_value())
 }
 
-fn one_pod<'a>(template: &str, limit: Option<Limit>, scopes: &'a [&'a dyn Scope]) -> Pod<'a> {
+fn one_pod<'a>(template: &str, limit: Option<Limit>, scope: Option<&'a dyn Scope>) -> Pod<'a> {
     let [node_id, node_name, pod_name, template] = ["wf-1", "wf.a", "wf-a-1", template].map(ArcStr::from);
-    Pod { node_id, node_name, pod_name, limit, template, bytes_max: usize::MAX, scopes }
+    Pod { node_id, node_name, pod_name, limit, template, bytes_max: usize::MAX, scope }
 }
 
 fn workflow(spec: Value) -> Value {
@@ -175,14 +175,15 @@ fn a_pod_built_from_a_template_with_tags_is_the_one_built_after_substitution() {
     }"#;
     let (first, second) = (one("q", "{{p}}"), one("p", "it \"is\""));
     let (workflow, with_tags) = tagged(text);
-    let (_, substituted) = tagged(&text.replace("{{ q }}", "{{p}}").replace("{{p}}", r#"it \"is\""#));
+    let (_, substituted) = tagged(&text.replace("{{p}}", r#"it \"is\""#).replace("{{ q }}", "{{p}}"));
     let shape = Shape::of_tagged(tree(&workflow, &with_tags)).expect("tags only in plain places");
     let template = crate::publish::text(&substituted);
-    let whole = Shape::of_substituted(tree(&workflow, &substituted)).manifest(one_pod(&template, None, &[]));
-    let made = shape.manifest(one_pod(&template, None, &[&first, &second]));
+    let whole = Shape::of_substituted(tree(&workflow, &substituted)).manifest(one_pod(&template, None, None));
+    let scope = Layered::new([&first as &dyn Scope, &second]);
+    let made = shape.manifest(one_pod(&template, None, Some(&scope)));
     let (made, whole) = (made.expect("renders"), whole.expect("renders"));
     assert_eq!(made.to_value(), whole.to_value());
-    assert_eq!(container(&made.to_value(), "containers", "main")["args"], json!(["it \"is\" it \"is\"", "plain"]));
+    assert_eq!(container(&made.to_value(), "containers", "main")["args"], json!(["{{p}} it \"is\"", "plain"]));
 }
 
 #[test]

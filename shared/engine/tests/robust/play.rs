@@ -140,7 +140,8 @@ impl Play {
                     *phase = "Stopping";
                 }
             }
-            ClusterCommand::LabelPodCompleted { .. }
+            ClusterCommand::ConfirmPod { .. }
+            | ClusterCommand::LabelPodCompleted { .. }
             | ClusterCommand::CreateObject { .. }
             | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => {}

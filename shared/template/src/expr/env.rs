@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::functions;
+use crate::limits::Limits;
 
 /// The environment of one evaluation: the variables, whether Argo's functions are there, and the time.
 #[derive(Debug, Clone, Copy)]
@@ -11,12 +12,13 @@ pub struct Env<'a> {
     pub(crate) vars: &'a Json,
     pub(crate) functions: bool,
     pub(crate) now: Option<Timestamp>,
+    pub(crate) limits: Limits,
 }
 
 impl<'a> Env<'a> {
     /// Only variables: the members of `vars`, which is an object (anything else counts as empty).
     pub fn new(vars: &'a Json) -> Self {
-        Env { vars, functions: false, now: None }
+        Env { vars, functions: false, now: None, limits: Limits::default() }
     }
 
     /// Adds Argo's functions: `asInt`, `asFloat`, `jsonpath`, `toJson`, `sprig`.
@@ -28,6 +30,12 @@ impl<'a> Env<'a> {
     /// The answer of `now()`; without it `now()` is an error, as this crate has no clock.
     pub fn with_now(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
+        self
+    }
+
+    /// What the evaluation may use; otherwise the default.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

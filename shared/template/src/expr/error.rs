@@ -17,6 +17,9 @@ pub enum Error {
     /// The evaluation failed on actual values.
     #[error("{message}{place}")]
     Run { message: String, place: Place },
+    /// The evaluation asks for more than it may have: see [`crate::Limits`].
+    #[error("the expression {message}")]
+    Limit { message: String },
     /// A boolean was needed.
     #[error("unable to cast expression result '{shown}' to bool")]
     NotBool { shown: String },
@@ -77,6 +80,7 @@ pub(crate) enum FailKind {
     UnknownName,
     Check,
     Run,
+    Limit,
 }
 
 impl Fail {
@@ -97,6 +101,11 @@ impl Fail {
         Fail { kind: FailKind::Run, message: message.into(), at: None }
     }
 
+    /// More was asked for than there may be.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Fail { kind: FailKind::Limit, message: message.into(), at: None }
+    }
+
     pub fn or_at(mut self, at: usize) -> Self {
         self.at.get_or_insert(at);
         self
@@ -110,6 +119,7 @@ impl Fail {
             FailKind::UnknownName => Error::UnknownName { name: message, place },
             FailKind::Check => Error::Check { message, place },
             FailKind::Run => Error::Run { message, place },
+            FailKind::Limit => Error::Limit { message },
         }
     }
 }

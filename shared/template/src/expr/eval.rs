@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::ast::{Binary, Kind, Node, Unary};
+use super::budget::Budget;
 use super::builtins;
+use super::costs;
 use super::env::Env;
 use super::error::Fail;
 use super::value::Value;
@@ -21,6 +23,7 @@ pub(crate) struct Pointer {
 
 pub(crate) struct Eval<'a> {
     pub env: Env<'a>,
+    pub budget: &'a Budget,
     lets: Vec<(&'a str, Value)>,
     pointers: Vec<Pointer>,
 }
@@ -38,11 +41,12 @@ impl From<Fail> for Stop {
 }
 
 impl<'a> Eval<'a> {
-    pub fn new(env: Env<'a>) -> Self {
-        Eval { env, lets: Vec::new(), pointers: Vec::new() }
+    pub fn new(env: Env<'a>, budget: &'a Budget) -> Self {
+        Eval { env, budget, lets: Vec::new(), pointers: Vec::new() }
     }
 
     pub fn eval(&mut self, node: &'a Node) -> Result<Value, Fail> {
+        self.budget.steps(1)?;
         self.value(node).map_err(|fail| fail.or_at(node.at))
     }
 
@@ -52,7 +56,10 @@ impl<'a> Eval<'a> {
             Kind::Bool(b) => Value::Bool(*b),
             Kind::Int(n) => Value::Int(*n),
             Kind::Float(n) => Value::Float(*n),
-            Kind::Str(s) => Value::str(s),
+            Kind::Str(s) => {
+                self.budget.text(s.len())?;
+                Value::str(s)
+            }
             Kind::Ident(name) => self.ident(name)?,
             Kind::Pointer(name) => self.pointer(name)?,
             Kind::Unary(op, operand) => self.unary(*op, operand)?,
@@ -70,6 +77,10 @@ impl<'a> Eval<'a> {
                 let base = self.eval(base)?;
                 let from = from.as_ref().map(|n| self.eval(n)).transpose()?;
                 let to = to.as_ref().map(|n| self.eval(n)).transpose()?;
+                self.budget.made_of(&base, 0)?;
+                if let Value::Array(items) = &base {
+                    self.budget.list(items.len())?;
+                }
                 builtins::slice(&base, from.as_ref(), to.as_ref())?
             }
             Kind::Call { callee, args } => self.call(callee, args)?,
@@ -89,8 +100,12 @@ impl<'a> Eval<'a> {
                 }
                 last
             }
-            Kind::Array(nodes) => Value::array(nodes.iter().map(|n| self.eval(n)).collect::<Result<_, _>>()?),
+            Kind::Array(nodes) => {
+                self.budget.list(nodes.len())?;
+                Value::array(nodes.iter().map(|n| self.eval(n)).collect::<Result<_, _>>()?)
+            }
             Kind::Map(pairs) => {
+                self.budget.list(pairs.len())?;
                 let mut map = BTreeMap::new();
                 for (key, value) in pairs {
                     let key = match self.eval(key)? {
@@ -113,10 +128,14 @@ impl<'a> Eval<'a> {
         if let Some((_, value)) = self.lets.iter().rev().find(|(n, _)| *n == name) {
             return Ok(value.clone());
         }
-        if name == "$env" {
-            return Ok(Value::from_json(self.env.vars));
+        let json = if name == "$env" { Some(self.env.vars) } else { self.env.var(name) };
+        match json {
+            Some(json) => {
+                self.budget.copied(json)?;
+                Ok(Value::from_json(json))
+            }
+            None => Ok(Value::Nil),
         }
-        Ok(self.env.var(name).map(Value::from_json).unwrap_or(Value::Nil))
     }
 
     fn pointer(&self, name: &str) -> Result<Value, Fail> {
@@ -158,11 +177,33 @@ impl<'a> Eval<'a> {
                 Binary::Coalesce if !value.is_nil() => value,
                 op => {
                     let right = self.eval(right)?;
-                    ops::binary(op, &value, &right).map_err(|f| f.or_at(at))?
+                    self.operate(op, &value, &right).map_err(|f| f.or_at(at))?
                 }
             };
         }
         Ok(value)
+    }
+
+    /// An operator on two values, and what it takes.
+    fn operate(&self, op: Binary, left: &Value, right: &Value) -> Result<Value, Fail> {
+        match (op, left, right) {
+            (Binary::Add, Value::Str(a), Value::Str(b)) => self.budget.text(a.len() + b.len())?,
+            (Binary::Range, Value::Int(a), Value::Int(b)) if a <= b => {
+                self.budget.list(usize::try_from(b.saturating_sub(*a)).unwrap_or(usize::MAX))?;
+            }
+            (Binary::Matches, Value::Str(text), Value::Str(pattern)) => {
+                self.budget.walk(left)?;
+                return Ok(Value::Bool(self.budget.pattern(pattern)?.is_match(text)));
+            }
+            (_, Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Nil, _)
+                if !matches!(right, Value::Array(_) | Value::Map(_)) => {}
+            (_, Value::Str(a), Value::Str(b)) if a.len() + b.len() < 64 => {}
+            _ => {
+                self.budget.walk(left)?;
+                self.budget.walk(right)?;
+            }
+        }
+        ops::binary(op, left, right)
     }
 
     /// Walks constant members of a variable without copying what is passed by.
@@ -179,6 +220,7 @@ impl<'a> Eval<'a> {
 
     fn chain(&mut self, node: &'a Node) -> Result<Value, Stop> {
         if let Some(json) = self.json_path(node) {
+            self.budget.copied(json)?;
             return Ok(Value::from_json(json));
         }
         match &node.kind {
@@ -194,6 +236,10 @@ impl<'a> Eval<'a> {
                     return Err(Stop::Nil);
                 }
                 let property = self.eval(property)?;
+                if matches!(property, Value::Array(_) | Value::Map(_)) {
+                    // It is no key; the error shows it.
+                    self.budget.walk(&property)?;
+                }
                 Ok(builtins::fetch(&base, &property).map_err(|fail| fail.or_at(node.at))?)
             }
             Kind::Chain(inner) => match self.chain(inner) {
@@ -218,7 +264,9 @@ impl<'a> Eval<'a> {
             && name.split('.').next().is_some_and(|root| self.env.is_function_name(root))
         {
             let args = self.all(args)?;
-            return Ok(functions::call(&name, &args, &self.env).map_err(|fail| fail.or_at(callee.at))?);
+            costs::charge(&name, &args, self.budget)?;
+            let result = functions::call(&name, &args, &self.env, self.budget);
+            return Ok(self.made(result).map_err(|fail| fail.or_at(callee.at))?);
         }
         if let Kind::Member { base, property, optional } = &callee.kind
             && let Kind::Str(method) = &property.kind
@@ -231,6 +279,7 @@ impl<'a> Eval<'a> {
                 return Err(Stop::Nil);
             }
             let args = self.all(args)?;
+            args.iter().try_for_each(|arg| self.budget.walk(arg))?;
             return Ok(methods::call(&receiver, method, &args).map_err(|fail| fail.or_at(callee.at))?);
         }
         let value = self.eval(callee)?;
@@ -248,7 +297,16 @@ impl<'a> Eval<'a> {
             return builtins::closures::call(self, name, &list, body, &rest);
         }
         let args = self.all(args)?;
-        builtins::call(name, &args, &self.env)
+        costs::charge(name, &args, self.budget)?;
+        self.made(builtins::call(name, &args, &self.env))
+    }
+
+    /// What a function gives, when how much that is could not be told before.
+    fn made(&self, result: Result<Value, Fail>) -> Result<Value, Fail> {
+        if let Ok(Value::Array(items)) = &result {
+            self.budget.list(items.len())?;
+        }
+        result
     }
 
     /// Evaluates a closure's body for one item.

@@ -2,6 +2,7 @@
 //!
 //! Source: Argo util/expr/env.
 
+use super::budget::Budget;
 use super::env::Env;
 use super::error::Fail;
 use super::value::Value;
@@ -22,9 +23,9 @@ pub(crate) fn exists(name: &str) -> bool {
 }
 
 /// Calls a function of this dotted name.
-pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, Fail> {
+pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>, budget: &Budget) -> Result<Value, Fail> {
     if let Some(function) = name.strip_prefix("sprig.") {
-        return sprig::call(function, args, env);
+        return sprig::call(function, args, env, budget);
     }
     match (name, args) {
         ("asInt", [value]) => as_int(value),
@@ -35,7 +36,9 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
         ("jsonpath", [Value::Str(json), Value::Str(path)]) => {
             let json: serde_json::Value =
                 serde_json::from_str(json).map_err(|_| Fail::run("invalid data. unexpected type or nil"))?;
-            jsonpath::query(&json, path).map(|found| Value::from_json(&found)).map_err(Fail::run)
+            let found = jsonpath::query(&json, path, budget)?;
+            budget.copied(&found)?;
+            Ok(Value::from_json(&found))
         }
         _ => Err(super::builtins::invalid(name, args)),
     }

@@ -8,8 +8,10 @@
 //! ```
 
 mod ast;
+mod budget;
 mod builtins;
 mod check;
+mod costs;
 mod env;
 mod error;
 mod eval;
@@ -23,12 +25,17 @@ mod parser;
 mod sprig;
 mod value;
 
+pub(crate) use budget::Budget;
 pub use env::{Env, expand, has_variable};
+pub(crate) use error::Fail;
 pub use error::{Error, Place};
 pub use names::LATE_VARIABLES;
 pub use value::{Value, time_json};
 
 use serde_json::Value as Json;
+
+/// Bytes that an item of a result takes as text besides its own texts, at the most.
+const RESULT_BYTES: u64 = 24;
 
 /// A parsed expression, evaluated as often as needed.
 #[derive(Debug, Clone)]
@@ -59,8 +66,16 @@ impl Program {
     /// Checks names and types against the environment, then evaluates.
     /// Errors: all but `Error::Syntax`; a name or type error is found even in a part that would not be evaluated.
     pub fn run(&self, env: &Env<'_>) -> Result<Value, Error> {
+        self.run_within(env, &Budget::new(env.limits))
+    }
+
+    /// The same with what is left of a budget.
+    pub(crate) fn run_within(&self, env: &Env<'_>, budget: &Budget) -> Result<Value, Error> {
         self.check(env)?;
-        eval::Eval::new(*env).eval(&self.root).map_err(|fail| fail.into_error(&self.source))
+        let value = eval::Eval::new(*env, budget).eval(&self.root);
+        // Whoever asked is going to write it as text.
+        let value = value.and_then(|value| budget.made_of(&value, RESULT_BYTES).map(|()| value));
+        value.map_err(|fail| fail.into_error(&self.source))
     }
 
     /// [`Program::run`] with Argo's functions and without a clock.

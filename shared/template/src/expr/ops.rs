@@ -59,12 +59,9 @@ pub(crate) fn binary(op: Binary, a: &Value, b: &Value) -> Result<Value, Fail> {
         Binary::In => {
             contains(b, a).ok_or_else(|| Fail::run(format!("operator \"in\" not defined on {}", b.type_name())))
         }
+        // Two texts are matched where compiled patterns are kept.
         Binary::Matches => match (a, b) {
             (Value::Nil, _) | (_, Value::Nil) => Ok(Value::Bool(false)),
-            (Value::Str(text), Value::Str(pattern)) => {
-                let regex = regex::Regex::new(pattern).map_err(|e| Fail::run(regex_error(&e, pattern)))?;
-                Ok(Value::Bool(regex.is_match(text)))
-            }
             _ => Err(mismatch()),
         },
         Binary::Contains => texts(|a, b| a.contains(b)),

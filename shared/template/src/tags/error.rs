@@ -2,6 +2,7 @@
 
 use crate::expr;
 use crate::gofmt;
+use crate::limits;
 
 /// Errors of rendering, in Argo's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum Error {
         "Cannot find end tag=\"}}}}\" in the template={} starting from {}", gofmt::quote(.text), gofmt::quote(.rest)
     )]
     Unclosed { text: String, rest: String },
+    /// More text than there may be.
+    #[error("the text with its variables put in {}", limits::exceeded("bytes", *.max, "text_bytes"))]
+    TooLong { max: u64 },
     /// An expression's result has no JSON text (infinity, not-a-number).
     #[error("failed to marshal the result of expression {}", gofmt::quote(.expression))]
     NoJson { expression: String },
@@ -41,6 +45,11 @@ impl Error {
     /// May it go away when more variables become known?
     pub fn is_missing_variable(&self) -> bool {
         matches!(self, Error::MissingVariable { .. } | Error::NotText { .. } | Error::MissingInExpression { .. })
+    }
+
+    /// Was more asked for than there may be? Such an error is told even where others leave the text as it is.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Error::TooLong { .. } | Error::Expression { source: expr::Error::Limit { .. }, .. })
     }
 
     /// The same error with names as they stand in JSON text, where Argo substitutes.

@@ -9,6 +9,7 @@
 //! inserted; of an unclosed `{{` the end is searched in the sorted order of keys.
 
 mod error;
+mod meter;
 mod render;
 mod scope;
 mod value;
@@ -21,6 +22,8 @@ pub use value::render_value;
 
 use crate::expr::Program;
 
+use meter::Meter;
+
 pub(crate) const OPEN: &str = "{{";
 pub(crate) const CLOSE: &str = "}}";
 
@@ -31,6 +34,11 @@ pub struct Options {
     pub allow_unresolved: bool,
     /// Names with one of these first parts (`tasks.`, with or without the dot) are errors even so.
     pub strict_prefixes: Vec<String>,
+    /// Tags inside a tag are replaced, innermost first, and then the tag itself, all in one pass: what is put in is only
+    /// ever a part of a name. Otherwise a nested tag takes several passes, one for each level, as in Argo.
+    pub deep: bool,
+    /// `{{=…}}` stays as it is.
+    pub keep_expressions: bool,
 }
 
 impl Options {
@@ -41,7 +49,12 @@ impl Options {
 
     /// Unresolved tags stay.
     pub fn lenient() -> Self {
-        Options { allow_unresolved: true, strict_prefixes: Vec::new() }
+        Options { allow_unresolved: true, ..Options::default() }
+    }
+
+    /// For a text that is rendered once: unresolved tags stay, nested ones are resolved at once.
+    pub fn once() -> Self {
+        Options { deep: true, ..Options::lenient() }
     }
 
     fn must_resolve(&self, name: &str) -> bool {
@@ -149,16 +162,21 @@ impl Template {
         if let [] | [Segment::Text(_)] = self.segments.as_slice() {
             return Ok(Cow::Borrowed(&self.text));
         }
+        let meter = Meter::new(scope.limits());
         let mut out = String::with_capacity(self.text.len());
         for segment in &self.segments {
+            let before = out.len();
             match segment {
                 Segment::Text(text) => out.push_str(text),
                 Segment::Simple(tag) => render::simple(&mut out, tag, scope, opts)?,
-                Segment::Expression(text, Ok(program)) => render::expression(&mut out, text, program, scope, opts)?,
+                Segment::Expression(text, Ok(program)) => {
+                    render::expression(&mut out, text, program, scope, opts, &meter)?;
+                }
                 Segment::Expression(text, Err(source)) => {
                     return Err(Error::Expression { expression: text.to_string(), source: source.clone() });
                 }
             }
+            meter.text(out.len() - before)?;
         }
         Ok(Cow::Owned(out))
     }
@@ -171,7 +189,7 @@ pub fn render<'t>(text: &'t str, scope: &dyn Scope, opts: &Options) -> Result<Co
         return Ok(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
-    let rest = render_closed(&mut out, text, scope, opts)?;
+    let rest = render_closed(&mut out, text, scope, opts, &Meter::new(scope.limits()))?;
     if let Some(open) = rest.find(OPEN) {
         return Err(Error::Unclosed { text: text.to_owned(), rest: rest[open + OPEN.len()..].to_owned() });
     }
@@ -180,13 +198,28 @@ pub fn render<'t>(text: &'t str, scope: &dyn Scope, opts: &Options) -> Result<Co
 }
 
 /// Renders all closed tags into `out`; returns what is behind the last one, not yet written.
-fn render_closed<'t>(out: &mut String, text: &'t str, scope: &dyn Scope, opts: &Options) -> Result<&'t str, Error> {
+fn render_closed<'t>(
+    out: &mut String,
+    text: &'t str,
+    scope: &dyn Scope,
+    opts: &Options,
+    meter: &Meter,
+) -> Result<&'t str, Error> {
     let mut rest = text;
+    let mut measured = out.len();
     while let Some((before, tag, after)) = split_tag(rest) {
+        meter.text(out.len() - measured)?;
+        measured = out.len();
         out.push_str(before);
         match tag.strip_prefix('=') {
+            Some(_) if opts.keep_expressions => render::keep(out, tag),
+            None if opts.deep && tag.contains(OPEN) => {
+                let inside = &rest[before.len() + OPEN.len()..];
+                rest = render::nested(out, inside, scope, opts)?.unwrap_or(after);
+                continue;
+            }
             Some(text) => match Program::compile(text) {
-                Ok(program) => render::expression(out, text, &program, scope, opts)?,
+                Ok(program) => render::expression(out, text, &program, scope, opts, meter)?,
                 Err(source) => {
                     return Err(Error::Expression { expression: text.to_owned(), source });
                 }
@@ -195,6 +228,7 @@ fn render_closed<'t>(out: &mut String, text: &'t str, scope: &dyn Scope, opts: &
         }
         rest = after;
     }
+    meter.text(out.len() - measured)?;
     Ok(rest)
 }
 
@@ -210,7 +244,9 @@ pub fn resolve_variable(text: &str, scope: &dyn Scope) -> Option<Result<(String,
     Some(match tag.strip_prefix('=') {
         Some(expression) => {
             let compiled = Program::compile(expression);
-            let done = compiled.ok().map(|p| render::expression(&mut out, expression, &p, scope, &Options::strict()));
+            let meter = Meter::new(scope.limits());
+            let done =
+                compiled.ok().map(|p| render::expression(&mut out, expression, &p, scope, &Options::strict(), &meter));
             match done {
                 Some(Ok(())) => Ok((tag.trim().to_owned(), out)),
                 _ => Err(ResolveError::Compile { expression: expression.to_owned() }),

@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::{CLOSE, Entry, Error, OPEN, Options, Scope};
-use crate::expr::{Env, Program, Value, expand};
+use super::{CLOSE, Entry, Error, OPEN, Options, Scope, meter::Meter};
+use crate::expr::{Env, Fail, Program, Value, expand};
 
 /// Writes the value of a simple tag, or the tag itself.
 pub(super) fn simple(out: &mut String, tag: &str, scope: &dyn Scope, opts: &Options) -> Result<(), Error> {
@@ -54,7 +54,59 @@ pub(super) fn inner(out: &mut String, tag: &str, at: usize, scope: &dyn Scope) -
     }
 }
 
-fn keep(out: &mut String, tag: &str) {
+/// Writes what a tag with tags in it stands for; `text` begins behind its `{{`. Answers what is behind it; none when it is
+/// not closed, in which case the part up to the first `}}` is treated as a tag of its own.
+pub(super) fn nested<'t>(
+    out: &mut String,
+    text: &'t str,
+    scope: &dyn Scope,
+    opts: &Options,
+) -> Result<Option<&'t str>, Error> {
+    let mut names = vec![String::new()];
+    let mut rest = text;
+    loop {
+        let Some(close) = rest.find(CLOSE) else {
+            let first = text.split(CLOSE).next().unwrap_or_default();
+            simple(out, first, scope, opts)?;
+            return Ok(None);
+        };
+        if let Some(open) = rest[..close].find(OPEN) {
+            if let Some(name) = names.last_mut() {
+                name.push_str(&rest[..open]);
+            }
+            names.push(String::new());
+            rest = &rest[open + OPEN.len()..];
+            continue;
+        }
+        let mut name = names.pop().unwrap_or_default();
+        name.push_str(&rest[..close]);
+        rest = &rest[close + CLOSE.len()..];
+        let mut found = String::new();
+        whole(&mut found, &name, scope, opts)?;
+        match names.last_mut() {
+            Some(outer) => outer.push_str(&found),
+            None => {
+                out.push_str(&found);
+                return Ok(Some(rest));
+            }
+        }
+    }
+}
+
+/// Writes the value of a tag in which nothing counts as a tag any more, or the tag itself.
+fn whole(out: &mut String, tag: &str, scope: &dyn Scope, opts: &Options) -> Result<(), Error> {
+    let name = tag.trim();
+    match scope.entry(name) {
+        Some(Entry::Text(text)) => out.push_str(&text),
+        Some(Entry::Absent) => return Err(Error::Absent { name: name.to_owned() }),
+        Some(Entry::Json(_) | Entry::Time(_)) => return Err(Error::NotText { name: name.to_owned() }),
+        None if opts.must_resolve(name) => return Err(Error::MissingVariable { name: tag.to_owned() }),
+        None => keep(out, tag),
+    }
+    Ok(())
+}
+
+pub(super) fn keep(out: &mut String, tag: &str) {
     out.push_str(OPEN);
     out.push_str(tag);
     out.push_str(CLOSE);
@@ -67,8 +119,11 @@ pub(super) fn expression(
     program: &Program,
     scope: &dyn Scope,
     opts: &Options,
+    meter: &Meter,
 ) -> Result<(), Error> {
     let vars = variables(program, scope);
+    let limit = |fail: Fail| Error::Expression { expression: text.to_owned(), source: fail.into_error(text) };
+    meter.budget.copied(&vars).map_err(limit)?;
     let mut env = Env::new(&vars).with_functions();
     env.now = scope.now();
     let missing = program.missing(&env);
@@ -82,7 +137,7 @@ pub(super) fn expression(
         out.push_str(CLOSE);
         return Ok(());
     }
-    let failure = match program.run(&env) {
+    let failure = match program.run_within(&env, &meter.budget) {
         Ok(Value::Str(result)) => {
             out.push_str(&result);
             return Ok(());
@@ -99,7 +154,7 @@ pub(super) fn expression(
         },
         Err(source) => Error::Expression { expression: text.to_owned(), source },
     };
-    if !opts.forgives_failures() {
+    if !opts.forgives_failures() || failure.is_limit() {
         return Err(failure);
     }
     out.push_str("{{=");

@@ -7,6 +7,8 @@ use std::ops::Bound;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use crate::limits::Limits;
+
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry<'a> {
@@ -61,6 +63,11 @@ pub trait Scope {
     /// The answer of `now()` in expressions; `None` makes it an error.
     fn now(&self) -> Option<Timestamp> {
         None
+    }
+
+    /// What rendering a text, with the expressions in it, may use.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 }
 
@@ -186,5 +193,10 @@ impl Scope for Layered<'_> {
 
     fn now(&self) -> Option<Timestamp> {
         self.now.or_else(|| self.layers.iter().find_map(|layer| layer.now()))
+    }
+
+    /// Those of the farthest scope, which is the widest.
+    fn limits(&self) -> Limits {
+        self.layers.last().map(|layer| layer.limits()).unwrap_or_default()
     }
 }

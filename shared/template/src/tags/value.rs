@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{CLOSE, Error, OPEN, Options, Scope, has_tags, render, render_closed};
+use super::{CLOSE, Error, OPEN, Options, Scope, has_tags, meter::Meter, render, render_closed};
 
 /// Replaces the tags in every string and every key of `value`; says whether anything changed.
 /// A tree without tags is not touched and nothing is allocated.
@@ -11,7 +11,7 @@ pub fn render_value(value: &mut Json, scope: &dyn Scope, opts: &Options) -> Resu
     if !any_tags(value) {
         return Ok(false);
     }
-    let mut walk = Walk { scope, opts, open: None };
+    let mut walk = Walk { scope, opts, meter: Meter::new(scope.limits()), open: None };
     let changed = walk.value(value).map_err(Error::in_json)?;
     match walk.open {
         Some(unclosed) => Err(unclosed.in_json()),
@@ -31,6 +31,8 @@ fn any_tags(value: &Json) -> bool {
 struct Walk<'a> {
     scope: &'a dyn Scope,
     opts: &'a Options,
+    /// Of all texts together.
+    meter: Meter,
     /// An unclosed `{{` of an earlier string: in JSON text its tag goes on to the next `}}`, wherever that is.
     open: Option<Error>,
 }
@@ -95,7 +97,7 @@ impl Walk<'_> {
     }
 
     fn closed(&mut self, mut out: String, text: &str) -> Result<String, Error> {
-        let rest = render_closed(&mut out, text, self.scope, self.opts)?;
+        let rest = render_closed(&mut out, text, self.scope, self.opts, &self.meter)?;
         if let Some(at) = rest.find(OPEN) {
             self.open = Some(Error::Unclosed { text: text.to_owned(), rest: rest[at + OPEN.len()..].to_owned() });
         }

@@ -1,9 +1,14 @@
 //! Evaluation of a planned condition.
 
-use regex::Regex;
+use std::cell::Cell;
+
+use regex::{Regex, RegexBuilder};
 
 use super::parser::{Level, Stage};
-use crate::gofmt;
+use crate::{
+    gofmt,
+    limits::{Limits, PATTERN_BYTES_MAX, exceeded},
+};
 
 /// A value of govaluate; every number is a float.
 #[derive(Debug, Clone)]
@@ -44,28 +49,50 @@ impl Value {
     }
 }
 
-/// The value of a stage. Errors: govaluate's texts.
-pub(super) fn eval(stage: &Stage<'_>) -> Result<Value, String> {
+/// The value of the whole. Errors: govaluate's texts, or that it makes too much text.
+pub(super) fn run(stage: &Stage<'_>, limits: &Limits) -> Result<Value, String> {
+    let left = Cell::new(limits.expression_bytes);
+    let result = eval(stage, &left);
+    if left.get() == 0 {
+        let max = limits.expression_bytes;
+        return Err(format!("the condition {}", exceeded("bytes of memory", max, "expression_bytes")));
+    }
+    result
+}
+
+/// Bytes are taken before they are used; none are left once there were too few.
+fn take(left: &Cell<u64>, bytes: usize) -> Result<(), String> {
+    let after = left.get().saturating_sub(bytes as u64);
+    left.set(after);
+    if after == 0 { Err(String::new()) } else { Ok(()) }
+}
+
+fn eval(stage: &Stage<'_>, left: &Cell<u64>) -> Result<Value, String> {
     match stage {
-        Stage::Value(value) => Ok((*value).clone()),
+        Stage::Value(value) => {
+            if let Value::Str(text) = value {
+                take(left, text.len())?;
+            }
+            Ok((*value).clone())
+        }
         Stage::Parameter(name) => Err(format!("No parameter '{name}' found.")),
         Stage::Empty => Ok(Value::Nil),
-        Stage::Prefix(op, operand) => prefix(op, eval(operand)?),
-        Stage::Binary(..) => left_leaning(stage),
+        Stage::Prefix(op, operand) => prefix(op, eval(operand, left)?),
+        Stage::Binary(..) => left_leaning(stage, left),
     }
 }
 
 /// Long `a || b || c …` lean to the left; walked in a loop.
-fn left_leaning(stage: &Stage<'_>) -> Result<Value, String> {
+fn left_leaning(stage: &Stage<'_>, budget: &Cell<u64>) -> Result<Value, String> {
     let mut pending = Vec::new();
     let mut at = stage;
     while let Stage::Binary(op, level, left, right) = at {
         pending.push((*op, *level, right));
         at = left;
     }
-    let mut value = eval(at)?;
+    let mut value = eval(at, budget)?;
     while let Some((op, level, right)) = pending.pop() {
-        value = binary(op, level, value, right)?;
+        value = binary(op, level, value, right, budget)?;
     }
     Ok(value)
 }
@@ -79,12 +106,12 @@ fn prefix(op: &str, value: Value) -> Result<Value, String> {
     }
 }
 
-fn binary(op: &str, level: Level, left: Value, right: &Stage<'_>) -> Result<Value, String> {
+fn binary(op: &str, level: Level, left: Value, right: &Stage<'_>, budget: &Cell<u64>) -> Result<Value, String> {
     let not_bool =
         |v: &Value, what: &str| format!("Value '{}' cannot be used with the {what} '{op}', it is not a bool", v.show());
     match level {
         Level::Separator => {
-            let right = eval(right)?;
+            let right = eval(right, budget)?;
             let mut items = match left {
                 Value::List(items) => items,
                 other => vec![other],
@@ -99,21 +126,21 @@ fn binary(op: &str, level: Level, left: Value, right: &Stage<'_>) -> Result<Valu
             if a == (level == Level::Or) {
                 return Ok(Value::Bool(a));
             }
-            match eval(right)? {
+            match eval(right, budget)? {
                 Value::Bool(b) => Ok(Value::Bool(b)),
                 other => Err(not_bool(&other, "logical operator")),
             }
         }
         Level::Ternary => match (op, left) {
-            ("?", Value::Bool(true)) => eval(right),
+            ("?", Value::Bool(true)) => eval(right, budget),
             ("?", Value::Bool(false)) => Ok(Value::Nil),
             ("?", other) => Err(not_bool(&other, "ternary operator")),
-            (_, Value::Nil) => eval(right),
+            (_, Value::Nil) => eval(right, budget),
             (_, left) => Ok(left),
         },
-        Level::Comparator => comparator(op, &left, &eval(right)?),
+        Level::Comparator => comparator(op, &left, &eval(right, budget)?),
         Level::Bitwise | Level::Shift | Level::Additive | Level::Multiplicative | Level::Exponential => {
-            modifier(op, &left, &eval(right)?)
+            modifier(op, &left, &eval(right, budget)?, budget)
         }
     }
 }
@@ -134,7 +161,9 @@ fn comparator(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
             };
             let found = match right {
                 Value::Pattern(regex) => regex.is_match(text),
-                Value::Str(pattern) => Regex::new(pattern)
+                Value::Str(pattern) => RegexBuilder::new(pattern)
+                    .size_limit(PATTERN_BYTES_MAX)
+                    .build()
                     .map_err(|_| format!("Unable to compile regexp pattern '{pattern}'"))?
                     .is_match(text),
                 other => return Err(misfit(other)),
@@ -158,9 +187,11 @@ fn comparator(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
     Ok(Value::Bool(answer))
 }
 
-fn modifier(op: &str, left: &Value, right: &Value) -> Result<Value, String> {
+fn modifier(op: &str, left: &Value, right: &Value, budget: &Cell<u64>) -> Result<Value, String> {
     if op == "+" && (matches!(left, Value::Str(_)) || matches!(right, Value::Str(_))) {
-        return Ok(Value::Str(left.show() + &right.show()));
+        let (left, right) = (left.show(), right.show());
+        take(budget, left.len() + right.len())?;
+        return Ok(Value::Str(left + &right));
     }
     let number = |v: &Value| match v {
         Value::Num(n) => Ok(*n),

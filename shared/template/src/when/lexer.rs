@@ -1,7 +1,6 @@
 //! Tokens of govaluate.
 
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use super::eval::Value;
 use super::parser::may_follow;
@@ -116,10 +115,13 @@ pub(super) fn lex(text: &str) -> Result<Vec<Token>, String> {
         let mut token = lexer.token(previous)?;
         let after_match = tokens.last().is_some_and(|t| t.kind == Kind::Comparator && is_match(&t.text));
         if after_match && let Value::Str(pattern) = &token.value {
-            let regex = Regex::new(pattern).map_err(|e| {
-                let reason = e.to_string();
-                format!("error parsing regexp: {}", reason.lines().last().unwrap_or_default())
-            })?;
+            let regex = regex::RegexBuilder::new(pattern)
+                .size_limit(crate::limits::PATTERN_BYTES_MAX)
+                .build()
+                .map_err(|e| {
+                    let reason = e.to_string();
+                    format!("error parsing regexp: {}", reason.lines().last().unwrap_or_default())
+                })?;
             token = Token { kind: Kind::Pattern, text: pattern.clone(), value: Value::Pattern(regex) };
         }
         tokens.push(token);

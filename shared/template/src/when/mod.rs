@@ -12,6 +12,8 @@ mod parser;
 
 use lexer::{Kind, Token};
 
+use crate::Limits;
+
 /// Why a condition has no answer, in Argo's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -36,16 +38,21 @@ fn hint(reason: &str) -> &'static str {
 /// Is the condition true? An empty one is. Tags must have been replaced before.
 /// Errors: any of [`Error`].
 pub fn evaluate(text: &str) -> Result<bool, Error> {
-    evaluate_with(text, true)
+    evaluate_within(text, &Limits::default())
+}
+
+/// The same with limits of one's own.
+pub fn evaluate_within(text: &str, limits: &Limits) -> Result<bool, Error> {
+    evaluate_with(text, true, limits)
 }
 
 /// The same without the change of bare words to strings, as Argo does for CronWorkflows: a bare word is then an unknown
 /// parameter, which is an error when its value is needed.
 pub fn evaluate_cron(text: &str) -> Result<bool, Error> {
-    evaluate_with(text, false)
+    evaluate_with(text, false, &Limits::default())
 }
 
-fn evaluate_with(text: &str, words_are_strings: bool) -> Result<bool, Error> {
+fn evaluate_with(text: &str, words_are_strings: bool, limits: &Limits) -> Result<bool, Error> {
     if text.is_empty() {
         return Ok(true);
     }
@@ -58,7 +65,7 @@ fn evaluate_with(text: &str, words_are_strings: bool) -> Result<bool, Error> {
         parser::check(&tokens).map_err(|reason| Error::Parse { when: when(), reason })?;
     }
     let tree = parser::plan(&tokens).map_err(|reason| Error::Parse { when: when(), reason })?;
-    match eval::eval(&tree).map_err(|reason| Error::Evaluate { when: when(), reason })? {
+    match eval::run(&tree, limits).map_err(|reason| Error::Evaluate { when: when(), reason })? {
         eval::Value::Bool(answer) => Ok(answer),
         other => Err(Error::NotBool { when: when(), got: other.show() }),
     }

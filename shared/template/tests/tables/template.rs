@@ -15,8 +15,9 @@ fn run(case: &Value) -> Result<(), String> {
         Some(prefixes) => Options {
             allow_unresolved: true,
             strict_prefixes: prefixes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            ..Options::default()
         },
-        None => Options { allow_unresolved: case["allowUnresolved"] == true, strict_prefixes: vec![] },
+        None => Options { allow_unresolved: case["allowUnresolved"] == true, ..Options::default() },
     };
     let now = "2026-11-23T18:00:00Z".parse().expect("a timestamp");
     let layer: &dyn Scope = vars;

@@ -48,6 +48,11 @@ impl Oracle for Recorded {
             pending.unschedulable = "Unschedulable: 0/1 nodes are available".to_owned();
             return vec![(SignedDuration::from_millis(10), pending)];
         }
+        if golden.phase == NodePhase::Pending && !golden.message.is_empty() {
+            // It was given up before it ran.
+            pending.containers.iter_mut().for_each(|c| c.reason = golden.message.to_string());
+            return vec![(SignedDuration::from_millis(10), pending)];
+        }
         let mut running = running(&pending, golden);
         // A daemon that failed never became ready, or its dependents would have begun.
         running.ready = golden.phase == NodePhase::Succeeded || !self.daemons.contains(&golden.template_name);

@@ -18,6 +18,8 @@ pub(crate) fn call<'a>(
     rest: &[Value],
 ) -> Result<Value, Fail> {
     let items = items(name, list)?;
+    let budget = eval.budget;
+    budget.list(items.len())?;
     let mut each =
         |index: usize, acc: Option<Value>| eval.apply(body, Pointer { item: items[index].clone(), index, acc });
     let every = 0..items.len();
@@ -47,8 +49,8 @@ pub(crate) fn call<'a>(
             })
         }
         "map" => Ok(Value::array(every.map(|i| each(i, None)).collect::<Result<_, _>>()?)),
-        "find" | "findIndex" => find(&items, name, every, each),
-        "findLast" | "findLastIndex" => find(&items, name, every.rev(), each),
+        "find" | "findIndex" => find(items, name, every, each),
+        "findLast" | "findLastIndex" => find(items, name, every.rev(), each),
         "sum" => {
             let mut total = Value::Int(0);
             for i in every {
@@ -59,7 +61,9 @@ pub(crate) fn call<'a>(
         "groupBy" => {
             let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
             for i in every {
-                groups.entry(each(i, None)?.display()).or_default().push(items[i].clone());
+                let key = each(i, None)?;
+                budget.made_of(&key, 24)?;
+                groups.entry(key.display()).or_default().push(items[i].clone());
             }
             Ok(Value::map(groups.into_iter().map(|(k, v)| (k, Value::array(v))).collect()))
         }
@@ -83,6 +87,7 @@ pub(crate) fn call<'a>(
             };
             for i in every.skip(skip) {
                 acc = each(i, Some(acc))?;
+                budget.depth(&acc)?;
             }
             Ok(acc)
         }
@@ -95,7 +100,7 @@ pub(crate) fn without_closure(name: &str, list: &Value) -> Result<Value, Fail> {
     let items = items(name, list)?;
     if name == "count" {
         let mut count = 0;
-        for item in &items {
+        for item in items {
             count += i64::from(ops::truth(item)?);
         }
         return Ok(Value::Int(count));
@@ -104,9 +109,9 @@ pub(crate) fn without_closure(name: &str, list: &Value) -> Result<Value, Fail> {
     items.iter().try_fold(Value::Int(0), |total, item| ops::binary(add, item, &total))
 }
 
-fn items(name: &str, list: &Value) -> Result<Vec<Value>, Fail> {
+fn items<'v>(name: &str, list: &'v Value) -> Result<&'v [Value], Fail> {
     match list {
-        Value::Array(items) => Ok(items.to_vec()),
+        Value::Array(items) => Ok(items),
         other => Err(super::invalid(name, std::slice::from_ref(other))),
     }
 }

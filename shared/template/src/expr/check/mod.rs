@@ -164,7 +164,7 @@ impl<'a> Checker<'a> {
                 Fail::check(message, at)
             })?;
             if let (Binary::Matches, Kind::Str(pattern)) = (op, &right.kind)
-                && let Err(e) = regex::Regex::new(pattern)
+                && let Err(e) = regex::RegexBuilder::new(pattern).size_limit(crate::limits::PATTERN_BYTES_MAX).build()
             {
                 return Err(Fail::check(ops::regex_error(&e, pattern), at));
             }

@@ -7,12 +7,12 @@
 mod filter;
 mod parse;
 
-use std::cell::Cell;
-
 use serde_json::Value as Json;
 
-/// Limit of the places one query may visit.
-const VISITS_MAX: usize = 1_000_000;
+use super::{budget::Budget, error::Fail};
+
+/// Limit of brackets within brackets of a path.
+const NESTING_MAX: usize = 64;
 
 /// One step of a path.
 #[derive(Debug, Clone)]
@@ -34,30 +34,51 @@ enum Step {
     Script(filter::Expr),
 }
 
-/// Looks `path` up in `json`. Errors: a bad path, or a definite path that leads nowhere.
-pub(crate) fn query(json: &Json, path: &str) -> Result<Json, String> {
-    let path = path.to_owned();
-    let steps = parse::steps(&path).map_err(|why| format!("invalid JSONPath selector '{path}' {why}"))?;
+/// Looks `path` up in `json`. Errors: a bad path, or a definite path that leads nowhere; a query that takes too much.
+pub(crate) fn query(json: &Json, path: &str, budget: &Budget) -> Result<Json, Fail> {
+    let found = look_up(json, path, budget);
+    if budget.is_spent() {
+        // Whatever hid it: asking again says which limit it was.
+        budget.steps(1)?;
+    }
+    found.map_err(Fail::run)
+}
+
+fn look_up(json: &Json, path: &str, budget: &Budget) -> Result<Json, String> {
+    if is_nested_too_deeply(path) {
+        return Err(format!("invalid JSONPath selector: brackets nested deeper than {NESTING_MAX} levels"));
+    }
+    let steps = parse::steps(path).map_err(|why| format!("invalid JSONPath selector '{path}' {why}"))?;
     if json.is_null() {
         return Err("invalid data. unexpected type or nil".into());
     }
-    let budget = Cell::new(VISITS_MAX);
-    Query { root: json, budget: &budget }.apply(json, &steps)
+    Query { root: json, budget }.apply(json, &steps)
+}
+
+/// Brackets count wherever they stand, in quotes too: no path that anyone writes has as many.
+fn is_nested_too_deeply(path: &str) -> bool {
+    let mut depth = 0usize;
+    path.bytes().any(|byte| {
+        match byte {
+            b'[' | b'(' => depth += 1,
+            b']' | b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > NESTING_MAX
+    })
 }
 
 #[derive(Clone, Copy)]
 struct Query<'a> {
     root: &'a Json,
-    budget: &'a Cell<usize>,
+    budget: &'a Budget,
 }
 
 impl Query<'_> {
     fn apply(self, at: &Json, steps: &[Step]) -> Result<Json, String> {
-        match self.budget.get().checked_sub(1) {
-            Some(left) => self.budget.set(left),
-            None => return Err(format!("the query visits more than {VISITS_MAX} places")),
-        }
+        self.budget.steps(1).map_err(|fail| fail.message)?;
         let Some((step, rest)) = steps.split_first() else {
+            self.budget.copied(at).map_err(|fail| fail.message)?;
             return Ok(at.clone());
         };
         match step {
@@ -100,6 +121,7 @@ impl Query<'_> {
     fn picked(self, items: Vec<&Json>, rest: &[Step]) -> Result<Json, String> {
         match rest.split_first() {
             Some((Step::Index(index), rest)) => {
+                items.iter().try_for_each(|item| self.budget.copied(item)).map_err(|fail| fail.message)?;
                 let items = Json::Array(items.into_iter().cloned().collect());
                 self.apply(element(&items, *index)?, rest)
             }

@@ -16,6 +16,7 @@ mod semver;
 mod strings;
 mod types;
 
+use super::budget::Budget;
 use super::env::Env;
 use super::error::Fail;
 use super::value::Value;
@@ -55,9 +56,9 @@ pub(crate) fn exists(name: &str) -> bool {
 }
 
 /// Calls `sprig.name(args…)`.
-pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, Fail> {
+pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>, budget: &Budget) -> Result<Value, Fail> {
     // The `must` twins differ only where noted in the families.
-    let families: [fn(&str, &[Value]) -> Answer; 10] = [
+    let families: [fn(&str, &[Value]) -> Answer; 9] = [
         strings::call,
         types::call,
         lists::call,
@@ -65,7 +66,6 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
         math::call,
         cases::call,
         encode::call,
-        regexes::call,
         paths::call,
         semver::call,
     ];
@@ -73,6 +73,9 @@ pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, F
         if let Some(answer) = family(name, args) {
             return answer;
         }
+    }
+    if let Some(answer) = regexes::call(name, args, budget) {
+        return answer;
     }
     if let Some(answer) = dates::call(name, args, env.now) {
         return answer;

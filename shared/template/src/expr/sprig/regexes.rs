@@ -2,12 +2,11 @@
 
 use regex::Regex;
 
-use super::super::error::Fail;
-use super::super::ops::regex_error;
+use super::super::budget::Budget;
 use super::super::value::Value;
 use super::Answer;
 
-pub(super) fn call(name: &str, args: &[Value]) -> Answer {
+pub(super) fn call(name: &str, args: &[Value], budget: &Budget) -> Answer {
     use Value::{Int, Str};
     if let ("regexQuoteMeta", [Str(s)]) = (name, args) {
         let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
@@ -19,11 +18,11 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
     let Some(Str(pattern)) = args.first() else {
         return None;
     };
-    let regex = match Regex::new(pattern) {
+    let regex = match budget.pattern(pattern) {
         Ok(regex) => regex,
         // `regexMatch` alone hides a bad pattern.
-        Err(_) if name == "regexMatch" => return Some(Ok(Value::Bool(false))),
-        Err(e) => return Some(Err(Fail::run(regex_error(&e, pattern)))),
+        Err(_) if name == "regexMatch" && !budget.is_spent() => return Some(Ok(Value::Bool(false))),
+        Err(fail) => return Some(Err(fail)),
     };
     Some(Ok(match (plain, &args[1..]) {
         ("Match", [Str(s)]) => Value::Bool(regex.is_match(s)),

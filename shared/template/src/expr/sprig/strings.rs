@@ -147,10 +147,11 @@ fn numbered(list: Value) -> Value {
 fn wrap(s: &str, width: i64, by: &str, long: bool) -> String {
     let width = usize::try_from(width).unwrap_or(1).max(1);
     let mut out = String::new();
-    let mut rest: Vec<char> = s.chars().collect();
+    let chars: Vec<char> = s.chars().collect();
+    let mut rest = chars.as_slice();
     while rest.len() > width {
         if rest[0] == ' ' {
-            rest.remove(0);
+            rest = &rest[1..];
             continue;
         }
         let space = rest[..=width].iter().rposition(|c| *c == ' ');
@@ -164,7 +165,7 @@ fn wrap(s: &str, width: i64, by: &str, long: bool) -> String {
         };
         out.extend(&rest[..end]);
         out.push_str(by);
-        rest.drain(..end + skip);
+        rest = &rest[end + skip..];
     }
     out.extend(rest);
     out

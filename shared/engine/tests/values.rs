@@ -1,0 +1,18 @@
+//! Values: what steps, tasks, pods, hooks and outputs are given, by runs of the engine alone with scripted pods.
+
+#[path = "values/data.rs"]
+mod data;
+#[path = "values/hooks.rs"]
+mod hooks;
+#[path = "values/inputs.rs"]
+mod inputs;
+#[path = "values/items.rs"]
+mod items;
+#[path = "values/limits.rs"]
+mod limits;
+#[path = "values/metadata.rs"]
+mod metadata;
+#[path = "values/outputs.rs"]
+mod outputs;
+#[path = "values/run.rs"]
+mod run;
