@@ -33,7 +33,7 @@ fn expressions_mix_an_item_with_inputs_variables_and_outputs() {
         let template = if kind == "steps" {
             format!(
                 "steps:\n    - - {{name: g, template: g}}\n    -{}",
-                body.replace("\n      - ", "\n      - ").trim_start_matches('\n').replacen("      -", " -", 1)
+                body.trim_start_matches('\n').replacen("      -", " -", 1)
             )
         } else {
             format!("dag:\n      tasks:\n      - {{name: g, template: g}}{body}")
