@@ -11,7 +11,7 @@ use crate::{
     call::Call,
     children::EMPTY_LOOP,
     depends::{Condition, Depends, TaskResult},
-    expand::{Failure, Item},
+    expand::Item,
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
     nodes::{NewNode, set_text},
