@@ -17,6 +17,11 @@ struct World {
     built: Mutex<Vec<u32>>,
     seen: Mutex<Vec<(u32, Vec<u32>)>>,
     refused: Mutex<Vec<u32>>,
+    caught_up: Mutex<Vec<u32>>,
+    poked: Mutex<Vec<u32>>,
+    /// Keys whose actors fail whatever they are sent, until they are put out of service.
+    sick: Mutex<Vec<u32>>,
+    quarantined: Mutex<Vec<(u32, u32, String)>>,
 }
 
 struct Echo {
@@ -30,8 +35,12 @@ impl Actor for Echo {
     type Message = u32;
 
     async fn handle(&mut self, batch: Vec<u32>) -> Result<(), Failure> {
+        if self.world.sick.lock().contains(&self.key) {
+            return Err("sick".into());
+        }
         for message in &batch {
             match message {
+                16 => return Err(argosy_bus::Error::Unavailable { doing: "test", source: None }.into()),
                 13 => panic!("thirteen"),
                 14 => return Err("fourteen".into()),
                 15 => tokio::time::sleep(Duration::from_secs(15)).await,
@@ -51,6 +60,16 @@ impl Actor for Echo {
         Ok(Next::Stop)
     }
 
+    async fn catch_up(&mut self) -> Result<(), Failure> {
+        self.world.caught_up.lock().push(self.key);
+        Ok(())
+    }
+
+    async fn poke(&mut self) -> Result<(), Failure> {
+        self.world.poked.lock().push(self.key);
+        Ok(())
+    }
+
     async fn leave(&mut self) -> Result<(), Failure> {
         self.world.left.lock().push(self.key);
         Ok(())
@@ -67,12 +86,22 @@ impl Factory for Echoes {
     async fn build(&self, key: &u32) -> Result<Option<Echo>, Failure> {
         self.0.built.lock().push(*key);
         let idle_at = Instant::now() + Duration::from_secs(10);
-        Ok((*key != 404).then(|| Echo { key: *key, world: Arc::clone(&self.0), idle_at }))
+        let is_there = *key != 404 && !self.0.quarantined.lock().iter().any(|(quarantined, ..)| quarantined == key);
+        Ok(is_there.then(|| Echo { key: *key, world: Arc::clone(&self.0), idle_at }))
     }
 
     async fn refuse(&self, _key: &u32, batch: Vec<u32>) -> Result<(), Failure> {
         self.0.refused.lock().extend(batch);
         Ok(())
+    }
+
+    async fn quarantine(&self, key: &u32, failures: u32, reason: &str) -> Result<bool, Failure> {
+        self.0.quarantined.lock().push((*key, failures, reason.to_owned()));
+        Ok(true)
+    }
+
+    fn mailbox(&self) -> usize {
+        100
     }
 }
 
@@ -157,4 +186,64 @@ async fn nobody_stays_where_only_a_touch_came() {
     router.touch(&404).expect("not stopped");
     settle().await;
     assert_eq!((world.refused.lock().len(), router.live()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mailbox_is_an_answer_and_no_other_actor_waits() {
+    let (world, router, _stop) = start();
+    assert!(matches!(router.offer(&1, 15), Ok(Offer::Taken)));
+    settle().await;
+    // The first is at work for 15 s. What is queued or in hand is not queued again; what does not fit comes back.
+    assert!(matches!(router.offer(&1, 15), Ok(Offer::Known)));
+    for n in 100..200 {
+        assert!(matches!(router.offer(&1, n), Ok(Offer::Taken)));
+        assert!(matches!(router.offer(&1, n), Ok(Offer::Known)));
+    }
+    assert!(matches!(router.offer(&1, 200), Ok(Offer::Full(200))));
+    router.skip(&1).expect("not stopped");
+    assert!(matches!(router.offer(&2, 7), Ok(Offer::Taken)));
+    settle().await;
+    assert_eq!(*world.seen.lock(), [(2, vec![7])]);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // What was skipped is read before what is still queued.
+    assert_eq!(*world.caught_up.lock(), [1]);
+    assert!(matches!(router.offer(&1, 15), Ok(Offer::Taken)), "it is dealt with, so it may come again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_fails_again_and_again_is_put_out_of_service_and_no_other_notices() {
+    let (world, router, _stop) = start();
+    world.sick.lock().push(1);
+    for n in 0..20 {
+        router.offer(&1, 100 + n).expect("not stopped");
+        router.offer(&2, 100 + n).expect("not stopped");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(*world.quarantined.lock(), [(1, FAILURES_MAX, "sick".to_owned())]);
+    let refused = world.refused.lock().clone();
+    assert!(!refused.is_empty() && refused.len() < 20, "what comes later is refused: {refused:?}");
+    assert_eq!(world.seen.lock().iter().filter(|(key, _)| *key == 2).count(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_by_itself_puts_nobody_out_of_service() {
+    let (world, router, _stop) = start();
+    for _ in 0..3 * FAILURES_MAX {
+        router.offer(&1, 16).expect("not stopped");
+        tokio::time::sleep(Duration::from_secs(120)).await;
+    }
+    assert!(router.failures() >= u64::from(2 * FAILURES_MAX));
+    assert_eq!(*world.quarantined.lock(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poke_reaches_every_actor_that_lives() {
+    let (world, router, _stop) = start();
+    for key in [1, 2] {
+        router.offer(&key, 7).expect("not stopped");
+    }
+    settle().await;
+    router.poke();
+    settle().await;
+    assert_eq!(*world.poked.lock(), [1, 2]);
 }
