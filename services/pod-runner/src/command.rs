@@ -31,8 +31,9 @@ const IDLE: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(3);
 /// Tries after which a wish for a pod goes back to its workflow, which says why it waits and wishes again later.
 const CREATE_TRIES: u32 = 6;
-/// An older wish may have been followed by its opposite already.
-const FRESH: SignedDuration = SignedDuration::from_secs(2);
+/// An older wish may have been followed by its opposite already. Much less than a lease lasts, so that a younger one is of
+/// the scheduler that owns the shard.
+const FRESH: SignedDuration = SignedDuration::from_secs(1);
 /// Commands of one node read at once.
 const PAGE: usize = 16;
 
@@ -241,9 +242,17 @@ impl NodeActor {
             return Ok(Outcome::Done);
         }
         let age = self.shard.context.host.clock.now().duration_since(command.at);
-        if age >= FRESH && self.is_taken_back(delivery, name).await? {
-            metrics::STALE.inc();
-            return Ok(Outcome::Done);
+        if age >= FRESH {
+            if self.is_taken_back(delivery, name).await? {
+                metrics::STALE.inc();
+                return Ok(Outcome::Done);
+            }
+            let shard = self.shard.owned.shard;
+            if command.epoch < self.shard.schedulers.epoch(&self.shard.context.host, shard).await? {
+                // Its scheduler has a successor, whose commands may have been carried out before.
+                self.hand_back(delivery, command, NotCreated::Redelivered).await?;
+                return Ok(Outcome::Done);
+            }
         }
         let mut manifest = manifest.to_value();
         let shard = self.shard.owned.shard.to_string();

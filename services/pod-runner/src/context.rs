@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argosy_actor::{Host, Owned, TokenBucket};
+use argosy_bus::{Stream, subject};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -90,7 +91,37 @@ pub(crate) struct Shard {
     pub context: Arc<Context>,
     pub owned: Owned,
     pub known: KnownPods,
+    pub schedulers: Schedulers,
 }
+
+/// Which scheduler speaks for the shard: the one that claimed it last, by the epoch of its lease.
+#[derive(Default)]
+pub(crate) struct Schedulers(Mutex<Claim>);
+
+#[derive(Clone, Copy, Default)]
+struct Claim {
+    sequence: u64,
+    epoch: u64,
+}
+
+impl Schedulers {
+    /// The epoch of the newest claim to `shard`; 0 when there is none any more.
+    pub async fn epoch(&self, host: &Host, shard: u16) -> Result<u64, argosy_bus::Error> {
+        let subject = subject::Event::claim(shard).to_string();
+        loop {
+            let after = self.0.lock().sequence;
+            let page = host.bus.read(Stream::Events, &subject, after, CLAIMS).await?;
+            let Some(newest) = page.last() else { return Ok(self.0.lock().epoch) };
+            let epochs = page.iter().filter_map(|claim| claim.id.rsplit(':').next()?.parse::<u64>().ok());
+            let epoch = epochs.max().unwrap_or(0);
+            let mut known = self.0.lock();
+            *known = Claim { sequence: known.sequence.max(newest.sequence), epoch: known.epoch.max(epoch) };
+        }
+    }
+}
+
+/// Claims read at once.
+const CLAIMS: usize = 64;
 
 /// The pods that are there, as far as the watch has told: their uids.
 #[derive(Default)]

@@ -18,8 +18,6 @@ use crate::watch;
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Commands handed out and not acknowledged, for the shard.
 const PENDING_MAX: usize = 4096;
-/// A command of a newer schema is handed out again after this: a newer process may know it.
-const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
 /// The pod-runner.
 pub struct Service {
@@ -50,7 +48,8 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
     let stop = owned.stop.child_token();
     let _ends = stop.clone().drop_guard();
     let host = context.host.clone();
-    let shard = Arc::new(Shard { context, owned: owned.clone(), known: KnownPods::default() });
+    let shard =
+        Arc::new(Shard { context, owned: owned.clone(), known: KnownPods::default(), schedulers: Default::default() });
     let observers = Router::new("pod", Observers(Arc::clone(&shard)), stop.clone());
     let factory = Commands { shard: Arc::clone(&shard), observers: observers.clone() };
     let commands = Router::new("node", factory, stop.clone());
@@ -75,14 +74,14 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
 fn route(delivery: Delivery) -> Routed<Commands> {
     let newer = |schema: u64| schema > u64::from(SCHEMA);
     match serde_json::from_slice::<CommandMessage>(&delivery.message.payload) {
-        Ok(command) if newer(command.schema.into()) => Routed::Later(delivery, NEWER_PAUSE),
+        Ok(command) if newer(command.schema.into()) => Routed::Newer(delivery),
         Ok(command) => {
             let key = NodeKey { workflow_uid: command.workflow_uid.clone(), node_id: command.node_id.clone() };
             Routed::To(key, Box::new(Inbound { delivery, command }))
         }
         Err(error) => match serde_json::from_slice::<Value>(&delivery.message.payload) {
             // An unknown kind of command is one of a newer process.
-            Ok(value) if value["schema"].as_u64().is_some_and(newer) => Routed::Later(delivery, NEWER_PAUSE),
+            Ok(value) if value["schema"].as_u64().is_some_and(newer) => Routed::Newer(delivery),
             Ok(_) | Err(_) => Routed::Poison(delivery, format!("not a command: {error}")),
         },
     }

@@ -30,8 +30,6 @@ pub(crate) const PAGE: usize = 512;
 const CHECK_MARK: &str = ":check:";
 /// A timer that is due is reported within this.
 const TIMER_LATE_MAX: SignedDuration = SignedDuration::from_secs(60);
-/// A message of a newer schema is handed out again after this: a newer process may know it.
-const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
 /// One live workflow.
 pub(crate) struct WorkflowActor {
@@ -97,7 +95,8 @@ impl Actor for WorkflowActor {
                     self.step(&delivery.message, observed, &mut out);
                     done.push(delivery);
                 }
-                Reading::Newer => delivery.nak(NEWER_PAUSE).await?,
+                // A newer process may know it.
+                Reading::Newer => delivery.hold().await?,
                 Reading::Foreign => {
                     metrics::FOREIGN.inc();
                     tracing::warn!(

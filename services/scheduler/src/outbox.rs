@@ -42,12 +42,7 @@ impl Outbox {
         let (sender, receiver) = mpsc::channel(GATHER * 4);
         let filter = subject::Event::of_shard(owned.shard);
         let mut task = Task { host, owned: owned.clone(), filter, last: 0, receiver };
-        let subject = subject::Event {
-            shard: owned.shard,
-            namespace: String::new(),
-            uid: String::new(),
-            kind: "claim".to_owned(),
-        };
+        let subject = subject::Event::claim(owned.shard);
         let id = format!("claim:{}:{}", owned.shard, owned.lease.epoch);
         task.refresh().await?;
         let claim = Publish::new(Stream::Events, subject.to_string(), id, Vec::new());

@@ -17,8 +17,6 @@ use crate::expire;
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Events that wait for their write, per shard.
 const PENDING_MAX: usize = 16_384;
-/// An event of a newer schema is handed out again after this: a newer process may know it.
-const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
 /// Settings of the status service; each has a default.
 #[derive(Clone, Debug, clap::Args)]
@@ -127,7 +125,7 @@ fn route(delivery: Delivery) -> Routed<Projections> {
         return Routed::Done(delivery);
     }
     match serde_json::from_slice::<StatusChanged>(&delivery.message.payload) {
-        Ok(change) if change.schema > SCHEMA => Routed::Later(delivery, NEWER_PAUSE),
+        Ok(change) if change.schema > SCHEMA => Routed::Newer(delivery),
         Ok(change) => {
             let key = WorkflowKey { uid: subject.uid, namespace: subject.namespace, name: change.workflow.clone() };
             Routed::To(key, Inbound { delivery, change })

@@ -23,7 +23,7 @@ pub enum Routed<F: Factory> {
     /// Nowhere: it is dealt with.
     Done(Delivery),
     /// Nowhere yet: this process does not know what it says, a newer one may.
-    Later(Delivery, Duration),
+    Newer(Delivery),
     /// Nowhere, ever; with the reason.
     Poison(Delivery, String),
 }
@@ -56,7 +56,7 @@ pub async fn feed<F: Factory>(
             match route(delivery) {
                 Routed::To(key, message) => offer(router, &key, message, when_full).await?,
                 Routed::Done(delivery) => answered(delivery.ack().await),
-                Routed::Later(delivery, pause) => answered(delivery.nak(pause).await),
+                Routed::Newer(delivery) => answered(delivery.hold().await),
                 Routed::Poison(delivery, why) => poison(router.name(), delivery, &why).await,
             }
         }

@@ -8,13 +8,15 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Owned, Work};
+use crate::shards::Until;
+use crate::{Clock, Owned, Work};
 
 /// A shard that was held for so long did not fail at once.
 const LATE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Hold {
     pub bus: Arc<dyn Bus>,
+    pub clock: Clock,
     pub ttl: Duration,
     pub shard: u16,
     pub leave: CancellationToken,
@@ -37,14 +39,9 @@ impl Hold {
     pub async fn run(self, lease: Lease) -> Ended {
         let since = Instant::now();
         let (stop, name) = (CancellationToken::new(), lease.name.clone());
-        let until = Arc::new(Mutex::new(lease.expires));
-        let owned = Owned {
-            shard: self.shard,
-            lease: lease.clone(),
-            until: Arc::clone(&until),
-            leave: self.leave.clone(),
-            stop: stop.clone(),
-        };
+        let mut owned = Owned::new(self.shard, lease.clone(), self.clock);
+        (owned.leave, owned.stop) = (self.leave.clone(), stop.clone());
+        let until = Arc::clone(&owned.until);
         let work = (self.work)(owned);
         let worked = async {
             let result = work.await;
@@ -86,7 +83,7 @@ impl Hold {
     }
 
     /// Renews until it is lost or `stop`; gives back the last that was had.
-    async fn keep(&self, mut lease: Lease, until: &Mutex<Instant>, stop: &CancellationToken) -> Lease {
+    async fn keep(&self, mut lease: Lease, until: &Mutex<Until>, stop: &CancellationToken) -> Lease {
         loop {
             let pause = if lease.is_valid() { self.ttl / 3 } else { Duration::ZERO };
             tokio::select! {
@@ -104,8 +101,12 @@ impl Hold {
                 renewed = self.bus.renew(&lease) => renewed,
             };
             match renewed {
+                Ok(_) if !until.lock().holds(&self.clock) => {
+                    tracing::warn!(lease = lease.name, "lease lapsed while the machine slept");
+                    return lease;
+                }
                 Ok(renewed) => {
-                    *until.lock() = renewed.expires;
+                    *until.lock() = Until::of(&renewed, &self.clock);
                     lease = renewed;
                 }
                 Err(error) if error.class() == Class::Transient => tokio::time::sleep(self.ttl / 20).await,

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_bus::{Error, Lease};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::hold::{Ended, Hold};
-use crate::{Backoff, Failure, Host};
+use crate::{Backoff, Clock, Failure, Host};
 
 /// How leases are kept.
 #[derive(Clone, Debug)]
@@ -39,7 +40,8 @@ pub struct Owned {
     /// The lease as it was taken; its epoch stays, it is renewed elsewhere.
     pub lease: Lease,
     /// Until when the lease holds, as it is renewed.
-    pub(crate) until: Arc<Mutex<Instant>>,
+    pub(crate) until: Arc<Mutex<Until>>,
+    clock: Clock,
     /// Cancelled when the shard is to be given away: take nothing new, finish what is in hand, and end.
     pub leave: CancellationToken,
     /// Cancelled when the lease is lost, or when leaving takes too long: whatever acts for the shard must end at once. The
@@ -49,15 +51,34 @@ pub struct Owned {
 
 impl Owned {
     /// The shard as it is when `lease` was just taken.
-    pub fn new(shard: u16, lease: Lease) -> Self {
-        let until = Arc::new(Mutex::new(lease.expires));
-        Self { shard, lease, until, leave: CancellationToken::new(), stop: CancellationToken::new() }
+    pub fn new(shard: u16, lease: Lease, clock: Clock) -> Self {
+        let until = Arc::new(Mutex::new(Until::of(&lease, &clock)));
+        Self { shard, lease, until, clock, leave: CancellationToken::new(), stop: CancellationToken::new() }
     }
 
     /// Whether the lease still holds by our own clock. To be asked right before an effect that the bus cannot fence, such as
     /// a request to the API: a process that was paused finds out here.
     pub fn holds(&self) -> bool {
-        !self.stop.is_cancelled() && Instant::now() < *self.until.lock()
+        !self.stop.is_cancelled() && self.until.lock().holds(&self.clock)
+    }
+}
+
+/// When a lease ends, by both clocks: that of the runtime stands still while a machine sleeps, and that of the day may be
+/// set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until {
+    instant: Instant,
+    time: Timestamp,
+}
+
+impl Until {
+    pub fn of(lease: &Lease, clock: &Clock) -> Self {
+        let left = lease.expires.saturating_duration_since(Instant::now());
+        Self { instant: lease.expires, time: clock.now().checked_add(left).unwrap_or(Timestamp::MAX) }
+    }
+
+    pub fn holds(&self, clock: &Clock) -> bool {
+        Instant::now() < self.instant && clock.now() < self.time
     }
 }
 
@@ -218,7 +239,8 @@ impl Owner {
         tracing::info!(lease = lease.name, epoch = lease.epoch, "shard owned");
         let leave = CancellationToken::new();
         self.held.insert(shard, leave.clone());
-        let hold = Hold { bus: Arc::clone(&self.host.bus), ttl: self.ttl, shard, leave, work: Arc::clone(&self.work) };
+        let (bus, clock) = (Arc::clone(&self.host.bus), self.host.clock);
+        let hold = Hold { bus, clock, ttl: self.ttl, shard, leave, work: Arc::clone(&self.work) };
         self.tasks.spawn(async move { (shard, hold.run(lease).await) });
     }
 

@@ -70,6 +70,11 @@ impl Command {
 }
 
 impl Event {
+    /// Where a new owner of a shard claims it. The id of the message ends with the epoch of its lease.
+    pub fn claim(shard: u16) -> Self {
+        Self { shard, namespace: String::new(), uid: String::new(), kind: "claim".to_owned() }
+    }
+
     /// All events of a shard.
     pub fn of_shard(shard: u16) -> String {
         of_shard(Stream::Events, shard)

@@ -10,7 +10,8 @@ const TTL: Duration = Duration::from_secs(10);
 async fn own(bus: &Arc<Memory>, holder: &str) -> (Host, Owned) {
     let host = Host { bus: bus.clone(), clock: Clock::system(), holder: holder.into(), shards: 1 };
     let lease = bus.acquire("scheduler-0", holder, TTL).await.expect("the bus answers").expect("the lease is free");
-    (host, Owned::new(0, lease))
+    let clock = host.clock;
+    (host, Owned::new(0, lease, clock))
 }
 
 fn event(id: &str) -> Publish {
