@@ -14,7 +14,7 @@ use argosy_bus::{Delivery, Stream};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -201,14 +201,7 @@ impl NodeActor {
             ClusterCommand::ConfirmPod { name, is_check } => {
                 self.confirm_pod(command, name, *is_check, sequence).await?;
             }
-            ClusterCommand::StopPod { name } => {
-                if !objects.delete(&objects.pods(), name).await? {
-                    // Nobody else would say so of a pod that never was.
-                    let why = sequence.to_string();
-                    report::publish_absent(&self.shard.context, &pod_key(command, name), &command.node_id, &why)
-                        .await?;
-                }
-            }
+            ClusterCommand::StopPod { name } => return self.stop_pod(command, name, sequence).await,
             ClusterCommand::DeletePod { name } => _ = objects.delete(&objects.pods(), name).await?,
             ClusterCommand::LabelPodCompleted { name } => {
                 let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
@@ -275,6 +268,42 @@ impl NodeActor {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => {
                 self.exists(&objects.pods(), delivery, command, name, error).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends the pod, unless it has ended: then it is told how. Whoever wished for its end may not have known.
+    async fn stop_pod(&self, command: &CommandMessage, name: &str, sequence: u64) -> Result<Outcome, Error> {
+        let (objects, key, why) = (self.objects(command), pod_key(command, name), format!("stop:{sequence}"));
+        let Some(object) = objects.pods().get_opt(name).await? else {
+            // Nobody else would say so of a pod that never was.
+            report::publish_absent(&self.shard.context, &key, &command.node_id, &why).await?;
+            return Ok(Outcome::Done);
+        };
+        let seen = Preconditions {
+            uid: object.metadata.uid.clone(),
+            resource_version: object.metadata.resource_version.clone(),
+        };
+        let is_deleting = object.metadata.deletion_timestamp.is_some();
+        if let Ok(pod) = object.try_parse::<Pod>() {
+            if key_of(&self.shard.context.host, &pod).is_none_or(|(its, _)| its != key) {
+                // Somebody else's pod by that name.
+                report::publish_absent(&self.shard.context, &key, &command.node_id, &why).await?;
+                return Ok(Outcome::Done);
+            }
+            if has_ended(&pod) {
+                self.tell(&key, &pod, &why).await?;
+                return Ok(Outcome::Done);
+            }
+        }
+        if is_deleting {
+            return Ok(Outcome::Done);
+        }
+        match objects.delete_as_seen(&objects.pods(), name, seen).await {
+            Ok(()) => Ok(Outcome::Done),
+            Err(error) if matches!(api::answer(&error), api::Answer::Conflict | api::Answer::NotFound) => {
+                Ok(Outcome::Later("the pod changed meanwhile"))
             }
             Err(error) => Err(error.into()),
         }
@@ -401,6 +430,11 @@ impl NodeActor {
         }
         Ok(())
     }
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 fn urgency_of(command: &ClusterCommand) -> Urgency {

@@ -4,7 +4,7 @@ use argosy_actor::api;
 use argosy_api::labels;
 use http::HeaderValue;
 use http::header::ACCEPT;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{GroupVersionKind, Request};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -58,6 +58,17 @@ impl Objects {
             Err(error) if api::answer(&error) == api::Answer::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Deletes the object if it is still as it was seen.
+    pub async fn delete_as_seen(
+        &self,
+        objects: &Api<DynamicObject>,
+        name: &str,
+        seen: Preconditions,
+    ) -> Result<(), kube::Error> {
+        let parameters = DeleteParams { preconditions: Some(seen), ..DeleteParams::default() };
+        objects.delete(name, &parameters).await.map(|_| ())
     }
 
     /// Puts an entry into a cache, which is made when there is none. False when another is making it: to be tried again.

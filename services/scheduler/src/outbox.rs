@@ -50,11 +50,9 @@ impl Outbox {
         Ok((Self { sender }, task))
     }
 
-    /// Publishes, wishes before facts, and returns when the bus has all of it.
+    /// Publishes, wishes before facts, and returns when the bus has all of it. Whether the shard is still ours is known then,
+    /// also when there is nothing to publish: what led to this may be acknowledged.
     pub async fn publish(&self, messages: Vec<Publish>) -> Result<(), Error> {
-        if messages.is_empty() {
-            return Ok(());
-        }
         let _timer = metrics::PUBLISH_SECONDS.start_timer();
         let (done, answer) = oneshot::channel();
         self.sender.send(Request { messages, done }).await.map_err(|_| STOPPED)?;
@@ -103,7 +101,16 @@ impl Task {
         if !wishes.is_empty() {
             self.host.publish(wishes).await.map_err(|error| Error::Refused(Arc::new(error)))?;
         }
-        if facts.is_empty() { Ok(()) } else { self.append_events(facts).await }
+        if facts.is_empty() { self.confirm().await } else { self.append_events(facts).await }
+    }
+
+    /// Finds out whether the shard is still ours, where no fence tells: a new owner's claim is an event.
+    async fn confirm(&mut self) -> Result<(), Error> {
+        match self.host.bus.last_sequence(Stream::Events, &self.filter).await {
+            Ok(last) if last == self.last => Ok(()),
+            // Another wrote, or our history was purged, or the bus does not answer: the lease tells.
+            Ok(_) | Err(_) => self.refresh().await,
+        }
     }
 
     /// Appends events behind a fence: all of a batch are stored or none. Repeats of what is stored pass it.

@@ -189,7 +189,7 @@ impl Workflow {
             node_id: call.id.clone(),
             node_name: call.name.clone(),
             pod_name: pod_name.clone(),
-            limit: Limit::of(template, deadline, self.now),
+            limit: Limit::of(template, deadline, self.time_of_day),
             template: compiled.text_of(template),
             bytes_max: self.config.message_bytes_max,
             scope: None,

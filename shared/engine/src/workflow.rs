@@ -36,8 +36,11 @@ pub struct Workflow {
     /// What the workflow runs by: its own spec, over the referenced template's, over the defaults.
     pub(crate) spec: Arc<api::WorkflowSpec>,
     pub(crate) watermark: u64,
-    /// The moment of the event in hand.
+    /// The moment of the event in hand. What is decided depends on no other.
     pub(crate) now: Timestamp,
+    /// The time of day, as far as known: past `now` while the workflow is taken up. For what a pod is told of the time that it
+    /// has left.
+    pub(crate) time_of_day: Timestamp,
     pub(crate) stage: Stage,
     pub(crate) library: Library,
     pub(crate) globals: Globals,
@@ -132,6 +135,7 @@ impl Workflow {
             spec: Arc::new(object.spec.clone()),
             watermark,
             now: Timestamp::UNIX_EPOCH,
+            time_of_day: Timestamp::UNIX_EPOCH,
             stage: Stage::New,
             library: Library::default(),
             globals,
@@ -191,8 +195,11 @@ impl Workflow {
 
     /// Every wish that may have been lost with the former owner. To be called once, after [`Workflow::new`] on an
     /// object with a status; harmless when repeated, since names are deterministic.
+    ///
+    /// `at` is the time of day. Nothing is decided by it: what the log holds behind the watermark comes first, and must find the
+    /// workflow as it was.
     pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
-        self.set_now(at);
+        self.time_of_day = at;
         self.open_budget(true);
         if self.stage == Stage::New && self.object.status.phase != api::WorkflowPhase::Unknown {
             self.rebuilding = true;
@@ -237,6 +244,7 @@ impl Workflow {
     /// end before it began.
     pub(crate) fn set_now(&mut self, at: Timestamp) {
         self.now = self.now.max(at);
+        self.time_of_day = self.time_of_day.max(self.now);
         self.globals.now = self.now;
     }
 

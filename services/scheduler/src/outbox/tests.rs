@@ -75,3 +75,17 @@ async fn history_that_is_purged_moves_the_fence_but_does_not_stop_the_owner() {
     outbox.publish(vec![event("u:2:0")]).await.expect("the owner writes");
     assert_eq!(stored(&bus, Stream::Events).await, ["u:2:0"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_former_owner_learns_of_its_successor_though_it_has_nothing_to_publish() {
+    let bus = Arc::new(Memory::new());
+    let (host, first) = own(&bus, "a").await;
+    let (old, task) = Outbox::claim(host, &first).await.expect("claimed");
+    tokio::spawn(task.run());
+    old.publish(Vec::new()).await.expect("the owner");
+    tokio::time::advance(TTL * 2).await;
+    let (host, second) = own(&bus, "b").await;
+    let (_new, _task) = Outbox::claim(host, &second).await.expect("claimed");
+    let refused = old.publish(Vec::new()).await;
+    assert!(matches!(refused, Err(Error::Stopped(_))), "{refused:?}");
+}

@@ -31,8 +31,8 @@ pub enum ClusterCommand {
     /// How the pod is should be told if nobody watches it, or that it is gone. Changes nothing. `is_check`: everything has been
     /// told already, unless there is a bug.
     ConfirmPod { name: String, is_check: bool },
-    /// The pod should end: its containers get SIGTERM, and SIGKILL after the grace period. The pod object stays
-    /// until it has been observed to end.
+    /// The pod should end: its containers get SIGTERM, and SIGKILL after the grace period. One that has ended already stays,
+    /// and is told how it ended.
     StopPod { name: String },
     /// The pod object should be gone.
     DeletePod { name: String },
