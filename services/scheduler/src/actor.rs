@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Failure, Next, WorkflowKey, api, poison, sight};
+use argosy_actor::{Actor, Backoff, Failure, Next, WorkflowKey, api, poison, sight};
 use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
@@ -15,8 +15,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::applied::AppliedSequences;
-use crate::context::{Shard, consumer_of};
+use crate::context::Shard;
 use crate::metrics;
 use crate::outbox::Error as OutboxError;
 use crate::stamp::{Cause, Outgoing};
@@ -24,6 +23,8 @@ use crate::stamp::{Cause, Outgoing};
 /// Events that a live workflow steps before its log is purged up to its watermark. Until then the bus holds them twice: here
 /// and in the object.
 const PURGE_EVERY: u64 = 128;
+/// How often the log is read again for a message that was delivered and is not in it yet.
+const READS_MAX: u32 = 5;
 /// Messages of the log read at once.
 pub(crate) const PAGE: usize = 512;
 /// In the id of what is told because a check asked: all of it was told before.
@@ -40,11 +41,21 @@ pub(crate) struct WorkflowActor {
     pub last: u64,
     /// Position of the last status published.
     pub published: Position,
-    pub applied: AppliedSequences,
     /// Events stepped since the log was last purged.
     pub unpurged: u64,
     /// When to look after itself.
     pub check_at: Instant,
+}
+
+/// How far the log was stepped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// As far as was asked for.
+    All,
+    /// Not so far: what was asked for is not there yet.
+    Part,
+    /// To a message of a schema that this process does not know.
+    Newer,
 }
 
 /// What a message of the log is to this workflow.
@@ -78,40 +89,38 @@ pub(crate) fn read(key: &WorkflowKey, message: &Message) -> Reading {
 impl Actor for WorkflowActor {
     type Message = Delivery;
 
+    /// A delivery says that the log has grown; what is stepped is the log, in its order. Deliveries have an order of their own:
+    /// one may be lost and come again behind newer ones, and a former owner may have taken some.
     async fn handle(&mut self, batch: Vec<Delivery>) -> Result<(), Failure> {
-        let mut out = Outgoing::default();
-        let mut done = Vec::with_capacity(batch.len());
+        let newest = batch.iter().map(|delivery| delivery.message.sequence).max().unwrap_or_default();
+        let mut backoff = Backoff::short();
+        let mut tries = 0;
+        let mut reached = self.catch_up_to(newest).await?;
+        while reached == Reached::Part && tries < READS_MAX {
+            // The replica of the log that was asked lags.
+            backoff.wait().await;
+            reached = self.catch_up_to(newest).await?;
+            tries += 1;
+        }
         for delivery in batch {
-            if delivery.message.sequence <= self.last {
-                if self.applied.insert(delivery.message.sequence) {
-                    out.messages.push(reappend(&delivery));
-                }
-                done.push(delivery);
-                continue;
-            }
+            let is_stepped = delivery.message.sequence <= self.last;
             match read(&self.key, &delivery.message) {
-                Reading::Fact(observed) => {
-                    let observed = self.resolve(observed).await?;
-                    self.step(&delivery.message, observed, &mut out);
-                    done.push(delivery);
-                }
-                // A newer process may know it.
-                Reading::Newer => delivery.hold().await?,
+                Reading::Garbage(why) => poison("workflow", delivery, &why).await,
                 Reading::Foreign => {
                     metrics::FOREIGN.inc();
                     tracing::warn!(
                         workflow.uid = self.key.uid,
                         id = delivery.message.id,
-                        "message is of no pod of this workflow"
+                        "message names the workflow by its uid, and another namespace or name"
                     );
-                    done.push(delivery);
+                    delivery.ack().await?;
                 }
-                Reading::Garbage(why) => poison("workflow", delivery, &why).await,
+                Reading::Fact(_) | Reading::Newer if is_stepped => delivery.ack().await?,
+                // A newer process may know what the workflow waits for here.
+                Reading::Fact(_) | Reading::Newer if reached == Reached::Newer => delivery.hold().await?,
+                // It comes again.
+                Reading::Fact(_) | Reading::Newer => {}
             }
-        }
-        self.send(out).await?;
-        for delivery in done {
-            delivery.ack().await?;
         }
         if self.unpurged >= PURGE_EVERY {
             self.unpurged = 0;
@@ -123,23 +132,7 @@ impl Actor for WorkflowActor {
 
     /// Steps what the log holds behind the last event.
     async fn catch_up(&mut self) -> Result<(), Failure> {
-        let mut out = Outgoing::default();
-        loop {
-            let host = &self.shard.context.host;
-            let page = host.bus.read(Stream::Observed, &host.observed_subject(&self.key.uid), self.last, PAGE).await?;
-            if page.is_empty() {
-                return self.send(out).await;
-            }
-            for message in page {
-                match read(&self.key, &message) {
-                    Reading::Fact(observed) => {
-                        let observed = self.resolve(observed).await?;
-                        self.step(&message, observed, &mut out);
-                    }
-                    Reading::Newer | Reading::Foreign | Reading::Garbage(_) => self.last = message.sequence,
-                }
-            }
-        }
+        self.catch_up_to(0).await.map(|_| ())
     }
 
     async fn poke(&mut self) -> Result<(), Failure> {
@@ -158,7 +151,7 @@ impl Actor for WorkflowActor {
             return Ok(Next::Stop);
         };
         if self.workflow.is_completed() {
-            if written < self.published || !self.is_settled(self.last).await? {
+            if written < self.published {
                 return Ok(Next::Continue);
             }
             self.purge(self.last).await?;
@@ -170,6 +163,43 @@ impl Actor for WorkflowActor {
 }
 
 impl WorkflowActor {
+    /// Steps what the log holds behind the last event, and publishes what follows from it.
+    async fn catch_up_to(&mut self, newest: u64) -> Result<Reached, Failure> {
+        let mut out = Outgoing::default();
+        let reached = self.step_log(newest, &mut out, |_, _| {}).await?;
+        self.send(out).await?;
+        Ok(reached)
+    }
+
+    /// Steps what the log holds behind the last event, in its order. `seen` is told of each fact before it is stepped.
+    pub async fn step_log(
+        &mut self,
+        newest: u64,
+        out: &mut Outgoing,
+        mut seen: impl FnMut(&Observed, &mut Outgoing) + Send,
+    ) -> Result<Reached, Failure> {
+        let host = self.shard.context.host.clone();
+        let subject = host.observed_subject(&self.key.uid);
+        loop {
+            let page = host.bus.read(Stream::Observed, &subject, self.last, PAGE).await?;
+            if page.is_empty() {
+                return Ok(if self.last >= newest { Reached::All } else { Reached::Part });
+            }
+            for message in page {
+                match read(&self.key, &message) {
+                    Reading::Fact(observed) => {
+                        let observed = self.resolve(observed).await?;
+                        seen(&observed.body, out);
+                        self.step(&message, observed, out);
+                    }
+                    // Nothing behind it may be stepped before it.
+                    Reading::Newer => return Ok(Reached::Newer),
+                    Reading::Foreign | Reading::Garbage(_) => self.last = message.sequence,
+                }
+            }
+        }
+    }
+
     /// Puts the object in the place of a reference to it.
     ///
     /// Errors: its nodes cannot be read. Whoever builds the actor anew then says so in its status.
@@ -204,7 +234,6 @@ impl WorkflowActor {
         argosy_telemetry::propagate::adopt(&span, &message.headers);
         let _entered = span.enter();
         metrics::EVENTS.inc();
-        self.applied.insert(sequence);
         self.unpurged += 1;
         self.last = sequence;
         let at = observed.at;
@@ -367,52 +396,16 @@ impl WorkflowActor {
 
     /// Drops of the log what the object has.
     async fn purge_written(&mut self) -> Result<(), Failure> {
-        if let Some(written) = self.written().await?
-            && self.is_settled(written.sequence).await?
-        {
-            self.purge(written.sequence).await?;
+        if let Some(written) = self.written().await? {
+            self.purge(written.sequence.min(self.last)).await?;
         }
         Ok(())
-    }
-
-    /// Whether nothing of the log up to `up_to` still has to be stepped: an event that newer ones overtook may be under way
-    /// yet, and must not be purged before it has come.
-    async fn is_settled(&self, up_to: u64) -> Result<bool, argosy_bus::Error> {
-        let host = &self.shard.context.host;
-        let log = host.observed_subject(&self.key.uid);
-        let mut after = host.bus.settled(Stream::Observed, &consumer_of(self.shard.number)).await?;
-        while after < up_to {
-            let page = host.bus.read(Stream::Observed, &log, after, PAGE).await?;
-            let Some(newest) = page.last().map(|message| message.sequence) else {
-                break;
-            };
-            if page.iter().any(|message| message.sequence <= up_to && !self.applied.contains(message.sequence)) {
-                return Ok(false);
-            }
-            after = newest;
-        }
-        Ok(true)
     }
 
     async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
         let host = &self.shard.context.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
     }
-}
-
-/// The event as a new message at the end of the log: one that arrives behind newer ones, because its first delivery was
-/// lost on the way, must not be stepped out of order.
-fn reappend(delivery: &Delivery) -> Publish {
-    metrics::REORDERED.inc();
-    let message = &delivery.message;
-    let mut publish = Publish::new(
-        Stream::Observed,
-        &message.subject,
-        format!("{}:late:{}", message.id, message.sequence),
-        message.payload.clone(),
-    );
-    publish.headers.clone_from(&message.headers);
-    publish
 }
 
 fn kind_of(body: &Observed) -> &'static str {

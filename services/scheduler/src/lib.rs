@@ -3,7 +3,6 @@
 
 mod actor;
 mod adopt;
-mod applied;
 mod context;
 mod factory;
 mod lookups;

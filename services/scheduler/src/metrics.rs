@@ -17,9 +17,6 @@ pub(crate) static BUS_LOSS: LazyLock<IntCounter> = LazyLock::new(|| {
         "Workflows that went on from their object because the bus was lost",
     )
 });
-pub(crate) static REORDERED: LazyLock<IntCounter> = LazyLock::new(|| {
-    counter("argosy_scheduler_reordered_total", "Events that arrived behind newer ones and were put at the end")
-});
 pub(crate) static ADOPTED: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_scheduler_adopted_total", "Unfinished workflows that were taken up though no message led to them")
 });

@@ -12,8 +12,7 @@ use argosy_engine::Workflow;
 use kube::api::DynamicObject;
 use tokio::time::Instant;
 
-use crate::actor::{PAGE, Reading, WorkflowActor, read};
-use crate::applied::AppliedSequences;
+use crate::actor::{PAGE, WorkflowActor};
 use crate::context::Shard;
 use crate::stamp::{Cause, Outgoing};
 use crate::{metrics, quarantine};
@@ -55,8 +54,6 @@ pub(crate) async fn rebuild(
         workflow: Workflow::new(Arc::clone(&shard.context.config), typed, watermark.sequence),
         last: watermark.sequence,
         published: watermark,
-        // The watermark does not tell of an event that newer ones overtook: it comes again, and is taken as late.
-        applied: AppliedSequences::up_to(0),
         unpurged: 0,
         check_at: Instant::now(),
     };
@@ -131,33 +128,22 @@ fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
 /// Steps what the log holds behind the watermark. Says whether the object was in there.
 async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, Failure> {
     let mut knows_object = false;
-    let host = actor.shard.context.host.clone();
-    let subject = host.observed_subject(&actor.key.uid);
-    loop {
-        let page = host.bus.read(Stream::Observed, &subject, actor.last, PAGE).await?;
-        let Some(newest) = page.last().map(|message| message.sequence) else {
-            return Ok(knows_object);
-        };
-        for message in page {
-            // What is not for this workflow, or cannot be read, is dealt with when it is delivered.
-            let Reading::Fact(observed) = read(&actor.key, &message) else { continue };
-            let observed = actor.resolve(observed).await?;
-            metrics::REPLAYED.inc();
-            match &observed.body {
-                Observed::TimerFired { key } => _ = out.timers.remove(key),
-                Observed::LookedUp { key, .. } => _ = out.lookups.remove(key),
-                Observed::WorkflowChanged { .. } => knows_object = true,
-                Observed::WorkflowReferenced { .. }
-                | Observed::WorkflowUnreadable { .. }
-                | Observed::WorkflowDeleted
-                | Observed::PodChanged { .. }
-                | Observed::PodRejected { .. }
-                | Observed::PodNotCreated { .. } => {}
-            }
-            actor.step(&message, observed, out);
+    let seen = |body: &Observed, out: &mut Outgoing| {
+        metrics::REPLAYED.inc();
+        match body {
+            Observed::TimerFired { key } => _ = out.timers.remove(key),
+            Observed::LookedUp { key, .. } => _ = out.lookups.remove(key),
+            Observed::WorkflowChanged { .. } => knows_object = true,
+            Observed::WorkflowReferenced { .. }
+            | Observed::WorkflowUnreadable { .. }
+            | Observed::WorkflowDeleted
+            | Observed::PodChanged { .. }
+            | Observed::PodRejected { .. }
+            | Observed::PodNotCreated { .. } => {}
         }
-        actor.last = newest;
-    }
+    };
+    actor.step_log(0, out, seen).await?;
+    Ok(knows_object)
 }
 
 /// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for
