@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::Context;
-use argosy_actor::compressed;
+use argosy_actor::{api::offloaded_version, compressed};
 use argosy_api::v1alpha1::{self as v1, API_VERSION, Workflow, WorkflowPhase};
 use kube::{
     Api, Client,
@@ -70,6 +70,9 @@ pub fn value(object: &DynamicObject) -> Result<Value, Failure> {
         let nodes = nodes(text, NODES_BYTES_MAX, NODES_VALUES_MAX).context("read status.compressedNodes")?;
         status.remove("compressedNodes");
         status.insert("nodes".to_owned(), nodes);
+    } else if let Some(version) = offloaded_version(object) {
+        let text = "too large for the object, its nodes are kept on the bus of Argosy";
+        return Err(Failure::Other(anyhow::anyhow!("{text} ({version}), where this command cannot read them")));
     }
     Ok(value)
 }
@@ -157,6 +160,7 @@ pub fn shown(object: &DynamicObject) -> Result<Value, Failure> {
     let mut object = object.clone();
     if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
         status.remove("compressedNodes");
+        status.remove("offloadNodeStatusVersion");
     }
     value(&object)
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Failure, Next, WorkflowKey, api, poison, sight};
+use argosy_actor::{Actor, Backoff, Failure, Next, WorkflowKey, api, offload, poison, sight};
 use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
@@ -205,8 +205,13 @@ impl WorkflowActor {
     /// Errors: its nodes cannot be read. Whoever builds the actor anew then says so in its status.
     pub async fn resolve(&self, mut observed: ObservedMessage) -> Result<ObservedMessage, Failure> {
         if let Observed::WorkflowReferenced { status_edited, .. } = observed.body {
-            observed.body = match api::get(&self.shard.context.client, &self.key).await? {
-                Some(object) => match api::read_workflow(object).await {
+            let (store, client) = (&self.shard.context.host, &self.shard.context.client);
+            let found = match api::get(client, &self.key).await? {
+                Some(object) => offload::resolve(store, client, &self.key, object).await?,
+                None => None,
+            };
+            observed.body = match found {
+                Some(found) => match api::read_workflow(found).await {
                     Ok(workflow) => Observed::WorkflowChanged { object: Box::new(workflow), status_edited },
                     // A mistake in an edit: the workflow goes on by what it was.
                     Err(error @ api::Unreadable::Json(_)) => {

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use argosy_actor::{Failure, WorkflowKey, api, sight};
+use argosy_actor::{Failure, WorkflowKey, api, offload, sight};
 use argosy_api::digest::Position;
 use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage};
 use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
@@ -31,8 +31,20 @@ pub(crate) async fn rebuild(
         return Ok(None);
     }
     metrics::REBUILDS.inc();
+    let (store, client) = (&shard.context.host, &shard.context.client);
+    let outside = api::offloaded_version(&object).is_some().then(|| object.clone());
+    let found = match (offload::resolve(store, client, key, object).await, outside) {
+        (Ok(Some(found)), _) => found,
+        (Ok(None), _) => return Ok(None),
+        (Err(error), Some(object)) if error.is::<api::Unreadable>() => {
+            quarantine::give_up(shard, key, &object, &error.to_string()).await?;
+            return Ok(None);
+        }
+        (Err(error), _) => return Err(error),
+    };
+    let object = found.object.clone();
     let watermark = sight::watermark(&object).unwrap_or_default().position();
-    let mut typed = match api::read_workflow(object.clone()).await {
+    let mut typed = match api::read_workflow(found).await {
         Ok(typed) => typed,
         Err(error) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use argosy_actor::aside::{aside, json_bytes};
+use argosy_actor::offload::{self, Offload as _, Whole};
 use argosy_actor::{
     Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, Next, WorkflowKey, api, sight,
 };
@@ -12,9 +14,10 @@ use argosy_api::message::StatusChanged;
 use argosy_bus::Delivery;
 use async_trait::async_trait;
 use kube::api::{DynamicObject, Patch, PatchParams};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::projection::{Applied, Place, StatusProjection};
+use crate::projection::{Applied, OBJECT_BYTES_MAX, Outside, Place, Sizes, StatusProjection};
 use crate::service::Context;
 use crate::{metrics, quarantine};
 
@@ -26,6 +29,9 @@ const GAP_PAUSE: Duration = Duration::from_millis(500);
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// Refusals in a row after which the workflow is put out of service.
 const REFUSALS_MAX: u32 = 3;
+/// For so long nodes that were kept outside of the object need not be kept again before the object names them. Much shorter
+/// than [`crate::unnamed::KEPT`].
+const KEPT_AGAIN: Duration = Duration::from_secs(600);
 /// Events that wait for one workflow. A quarter of what the shard's consumer hands out.
 const MAILBOX: usize = 4096;
 
@@ -60,13 +66,13 @@ impl Factory for Projections {
         if sight::is_quarantined(&object) {
             return Ok(None);
         }
-        let projection = match StatusProjection::of_object(&api::to_json(&object)?) {
-            Ok(projection) => projection,
-            Err(error) => {
-                let why = format!("{error}{}", cause_of(&error));
+        let projection = match read(&self.0, key, object).await? {
+            Read::Readable(projection) => *projection,
+            Read::Unreadable(why) => {
                 quarantine::end(&self.0, key, &why).await?;
                 return Ok(None);
             }
+            Read::Gone => return Ok(None),
         };
         Ok(Some(ProjectionActor {
             context: Arc::clone(&self.0),
@@ -79,6 +85,7 @@ impl Factory for Projections {
             not_before: None,
             retry: Backoff::short(),
             refusals: 0,
+            kept: None,
             idle_at: Instant::now() + self.0.idle(),
             is_gone: false,
         }))
@@ -102,6 +109,44 @@ impl Factory for Projections {
     }
 }
 
+/// What an object can be read as.
+enum Read {
+    Readable(Box<StatusProjection>),
+    /// And why.
+    Unreadable(String),
+    Gone,
+}
+
+/// Errors: bus or API.
+async fn read(context: &Context, key: &WorkflowKey, object: DynamicObject) -> Result<Read, Failure> {
+    let whole = match offload::resolve(&context.host, &context.client, key, object).await {
+        Ok(Some(whole)) => whole,
+        Ok(None) => return Ok(Read::Gone),
+        Err(error) if error.is::<api::Unreadable>() => return Ok(Read::Unreadable(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let is_long = whole.is_long();
+    let projection = move || {
+        let object = api::to_json(&whole.object)?;
+        StatusProjection::of_object(&object, whole.nodes.as_deref())
+    };
+    Ok(match aside(is_long, projection).await? {
+        Ok(projection) => Read::Readable(Box::new(projection)),
+        Err(error) => Read::Unreadable(format!("{error}{}", cause_of(&error))),
+    })
+}
+
+/// Which limit an object is beyond, by what, and what can be done.
+fn too_large(sizes: Sizes) -> String {
+    let Sizes { metadata, spec, members } = sizes;
+    format!(
+        ". An object of the API may have about 1.5 MiB ({OBJECT_BYTES_MAX} bytes are used, and nodes are kept outside of it \
+         beyond that); this one has {spec} bytes of spec, {metadata} of metadata and {members} of status besides its nodes. \
+         Put templates into WorkflowTemplates, large values into artifacts or ConfigMaps, or raise the limit of the cluster \
+         (etcd --max-request-bytes)"
+    )
+}
+
 fn cause_of(error: &dyn std::error::Error) -> String {
     error.source().map(|cause| format!(": {cause}")).unwrap_or_default()
 }
@@ -121,8 +166,10 @@ pub(crate) struct ProjectionActor {
     not_before: Option<Instant>,
     /// Waits between tries when the API does not answer.
     retry: Backoff,
-    /// Times in a row that the API refused the status as it is.
+    /// Times in a row that the status was refused as it is.
     refusals: u32,
+    /// The nodes that were kept outside of the object last, and when.
+    kept: Option<(String, Instant)>,
     idle_at: Instant,
     is_gone: bool,
 }
@@ -233,14 +280,28 @@ impl ProjectionActor {
         let parameters = PatchParams { field_manager: Some(crate::MANAGER.to_owned()), ..PatchParams::default() };
         while self.projection.is_ahead() {
             self.context.budget.take().await;
-            let patch = self.projection.patch()?;
+            let (patch, outside) = self.patch().await?;
+            if let Some(outside) = outside
+                && !self.keep(outside).await?
+            {
+                return Ok(());
+            }
             match workflows.patch_metadata(&self.key.name, &parameters, &Patch::Merge(&patch)).await {
                 Ok(meta) => {
                     metrics::WRITES.inc();
-                    self.projection.written(meta.metadata.resource_version.unwrap_or_default());
+                    let metadata_bytes = json_bytes(&meta.metadata)?;
+                    let version = meta.metadata.resource_version.unwrap_or_default();
+                    let replaced = self.projection.written(version, metadata_bytes);
                     self.written_at = Some(Instant::now());
                     self.refusals = 0;
                     self.retry.reset();
+                    if let Some(replaced) = replaced {
+                        self.forget(&replaced).await;
+                    }
+                }
+                Err(error) if api::is_too_large(&error) && self.projection.shrink() => {
+                    metrics::SHRUNK.inc();
+                    self.warn(&error, "object too large for the API, its nodes are made smaller");
                 }
                 Err(error) => match api::answer(&error) {
                     api::Answer::Conflict | api::Answer::NotFound | api::Answer::AlreadyExists => {
@@ -257,22 +318,75 @@ impl ProjectionActor {
                         return Ok(());
                     }
                     api::Answer::Rejected => {
-                        metrics::REJECTED.inc();
-                        self.refusals += 1;
                         self.warn(&error, "status refused by the API");
-                        if self.refusals >= REFUSALS_MAX {
-                            let why = format!("the API refuses its status: {}", api::message(&error));
-                            self.is_gone = quarantine::end(&self.context, &self.key, &why).await?;
-                            self.idle_at = Instant::now();
-                            break;
-                        }
-                        self.put_off(REFUSED_PAUSE);
-                        self.rebase().await?;
-                        return Ok(());
+                        let hint =
+                            if api::is_too_large(&error) { too_large(self.projection.sizes()) } else { String::new() };
+                        let why = format!("the API refuses its status: {}{hint}", api::message(&error));
+                        return self.refused(&why).await;
                     }
                 },
             }
         }
+        self.ack_persisted().await
+    }
+
+    /// The patch, and what must be kept before it is written.
+    async fn patch(&mut self) -> Result<(Value, Option<Outside>), Failure> {
+        let mut projection = std::mem::take(&mut self.projection);
+        let is_long = projection.is_long();
+        let make = move || {
+            let patch = projection.patch();
+            (projection, patch)
+        };
+        let (projection, patch) = aside(is_long, make).await?;
+        self.projection = projection;
+        Ok((patch?, self.projection.take_outside()))
+    }
+
+    /// Keeps nodes outside of the object. False when that failed: it is tried later, or the workflow has ended.
+    async fn keep(&mut self, outside: Outside) -> Result<bool, Failure> {
+        let is_kept = |(version, at): &(String, Instant)| *version == outside.version && at.elapsed() < KEPT_AGAIN;
+        if self.kept.as_ref().is_some_and(is_kept) {
+            return Ok(true);
+        }
+        let error = match self.context.host.put(&self.key, &outside.version, &outside.nodes).await {
+            Ok(()) => {
+                metrics::OFFLOADED.inc();
+                self.kept = Some((outside.version, Instant::now()));
+                return Ok(true);
+            }
+            Err(error) => error,
+        };
+        self.warn(&error, "nodes not kept outside of the object");
+        if error.passes() {
+            let pause = self.retry.delay();
+            self.put_off(pause);
+        } else {
+            let hint = too_large(self.projection.sizes());
+            self.refused(&format!("{error}{}{hint}", cause_of(&error))).await?;
+        }
+        Ok(false)
+    }
+
+    /// The object names other nodes now. What cannot be removed is found later, see [`crate::unnamed`].
+    async fn forget(&self, version: &str) {
+        if let Err(error) = self.context.host.remove(&self.key.uid, version).await {
+            self.warn(&error, "nodes of before not removed");
+        }
+    }
+
+    /// The status is refused as it is: takes the object as it is now and tries again later, or ends the workflow for `why`.
+    async fn refused(&mut self, why: &str) -> Result<(), Failure> {
+        metrics::REJECTED.inc();
+        self.refusals += 1;
+        if self.refusals < REFUSALS_MAX {
+            self.put_off(REFUSED_PAUSE);
+            self.rebase().await?;
+            return Ok(());
+        }
+        quarantine::end(&self.context, &self.key, why).await?;
+        self.is_gone = true;
+        self.idle_at = Instant::now();
         self.ack_persisted().await
     }
 
@@ -282,13 +396,8 @@ impl ProjectionActor {
         (self.write_at, self.not_before) = (Some(at), Some(at));
     }
 
-    fn warn(&self, error: &kube::Error, what: &str) {
-        tracing::warn!(
-            workflow.uid = self.key.uid,
-            workflow.name = self.key.name,
-            error = error as &dyn std::error::Error,
-            "{what}"
-        );
+    fn warn(&self, error: &(dyn std::error::Error + 'static), what: &str) {
+        tracing::warn!(workflow.uid = self.key.uid, workflow.name = self.key.name, error, "{what}");
     }
 
     /// Takes the object as it is now. False when the workflow is gone.
@@ -298,12 +407,25 @@ impl ProjectionActor {
             self.idle_at = Instant::now();
             return Ok(false);
         };
-        let value = api::to_json(&object)?;
-        if sight::is_foreign(&object) {
+        let whole = offload::resolve(&self.context.host, &self.context.client, &self.key, object).await?;
+        let Some(whole) = whole else {
+            self.is_gone = true;
+            self.idle_at = Instant::now();
+            return Ok(false);
+        };
+        let mut projection = std::mem::take(&mut self.projection);
+        let is_long = whole.is_long() || projection.is_long();
+        let rebase = move || -> Result<_, Failure> {
+            let Whole { object, nodes } = whole;
+            projection.rebase(&api::to_json(&object)?, nodes.as_deref())?;
+            Ok((projection, sight::is_foreign(&object).then_some(object)))
+        };
+        let (projection, foreign) = aside(is_long, rebase).await??;
+        self.projection = projection;
+        if let Some(object) = foreign {
             // The write that follows will carry our digest and hide this edit from a watcher that has not seen it yet.
             self.announce(object).await?;
         }
-        self.projection.rebase(&value)?;
         Ok(true)
     }
 

@@ -13,6 +13,17 @@ pub(crate) static CONFLICTS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_conflicts_total", "Writes repeated because the object had changed"));
 pub(crate) static REJECTED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_rejected_total", "Writes that the API refused as they were"));
+pub(crate) static SHRUNK: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_status_shrunk_total",
+        "Writes repeated with smaller nodes because the API found the object too large",
+    )
+});
+pub(crate) static OFFLOADED: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_status_offloaded_total", "Times that nodes were kept outside of their object"));
+pub(crate) static UNNAMED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_status_unnamed_total", "Nodes outside of their object that were removed as it does not name them")
+});
 pub(crate) static GAPS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_gaps_total", "Events put back because one before them had not come"));
 pub(crate) static GAPS_PASSED: LazyLock<IntCounter> = LazyLock::new(|| {

@@ -3,18 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use argosy_actor::aside::json_bytes;
 use argosy_actor::compressed;
+use argosy_actor::merge_patch::diff;
 use argosy_api::ArcStr;
 use argosy_api::digest::{self, Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Growth, NodeList, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
+use json_patch::merge;
 use serde_json::{Map, Value, json};
 
-use crate::diff::{diff, merge};
-
-/// Size of the status as JSON past which its nodes are written compressed. Source: Argo, `maxWorkflowSize`.
+/// Size of the whole object as JSON past which its nodes are written compressed. Source: Argo, `maxWorkflowSize`.
 pub const BYTES_MAX: usize = 1024 * 1024;
+
+/// Size of the whole object as JSON past which its compressed nodes are kept outside of it. An API server refuses 1.5 MiB,
+/// counted in its own way; 64 KiB are left for what it adds.
+pub const OBJECT_BYTES_MAX: usize = 1536 * 1024 - 64 * 1024;
+
+/// Changed nodes from which on a patch takes more than a few milliseconds.
+const LONG_NODES: usize = 500;
 
 /// An object, or an event, cannot be folded.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +31,9 @@ pub enum Error {
     /// The object's compressed nodes cannot be read.
     #[error("read compressed nodes")]
     Compressed(#[from] compressed::Error),
+    /// The object's nodes are kept outside of it, and were not given.
+    #[error("its nodes are kept outside of the object as version {0}")]
+    Outside(String),
     /// Our own state is not JSON.
     #[error("read nodes")]
     Json(#[from] serde_json::Error),
@@ -50,6 +61,38 @@ pub struct Place {
     pub part: usize,
 }
 
+/// How the object has its nodes. A workflow goes on to the next when it grows, and not back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// `status.nodes`.
+    #[default]
+    Plain,
+    /// `status.compressedNodes`.
+    Compressed,
+    /// Not at all: `status.offloadNodeStatusVersion` names what is kept outside.
+    Outside,
+}
+
+/// Nodes that are to be kept outside of the object, before it names them.
+#[derive(Debug)]
+pub struct Outside {
+    /// What the object is going to name them.
+    pub version: String,
+    /// They, compressed.
+    pub nodes: String,
+}
+
+/// Bytes of JSON besides the nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    /// Of the metadata.
+    pub metadata: usize,
+    /// Of the spec.
+    pub spec: usize,
+    /// Of the other members of the status.
+    pub members: usize,
+}
+
 /// One object as the events make it, beside what of that the API has.
 #[derive(Debug, Default)]
 pub struct StatusProjection {
@@ -73,9 +116,18 @@ pub struct StatusProjection {
     /// Those of them of which only lists grew: the rest of such a node was not said anew.
     grown: BTreeSet<ArcStr>,
     delta: WorkflowDelta,
-    is_compressed: bool,
+    form: Form,
+    /// The form that the API has; the member of another may stand beside it, where somebody put it.
+    form_written: Form,
     /// The API has the nodes as the object's own member.
     is_plain_written: bool,
+    /// What the object names the nodes that are kept outside of it.
+    version_written: Option<String>,
+    /// To be kept before the last patch is written.
+    outside: Option<Outside>,
+    /// What the last patch names the nodes that are kept outside.
+    version_patched: Option<String>,
+    sizes: Sizes,
     /// Changes of nodes that are not in `nodes` yet.
     pending: BTreeMap<ArcStr, Pending>,
     /// Parts of a change that is not complete.
@@ -94,10 +146,10 @@ struct Pending {
 }
 
 impl StatusProjection {
-    /// From the object as the API has it.
+    /// From the object as the API has it, and its compressed nodes where they are kept outside of it.
     ///
-    /// Errors: nodes that cannot be decompressed.
-    pub fn of_object(object: &Value) -> Result<Self, Error> {
+    /// Errors: nodes that cannot be decompressed, or were not given.
+    pub fn of_object(object: &Value, outside: Option<&str>) -> Result<Self, Error> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let annotations = &object["metadata"]["annotations"];
         let watermark = annotations[labels::WATERMARK].as_str().and_then(Watermark::parse).unwrap_or_default();
@@ -106,21 +158,38 @@ impl StatusProjection {
             _ => Map::new(),
         };
         let plain = members.remove("nodes");
-        let compressed = members.remove("compressedNodes");
-        let is_compressed = compressed.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let text_of = |member: Option<Value>| match member {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let compressed = text_of(members.remove("compressedNodes"));
+        let version_written = text_of(members.remove("offloadNodeStatusVersion"));
+        let form = match (&version_written, &compressed) {
+            (Some(_), _) => Form::Outside,
+            (None, Some(_)) => Form::Compressed,
+            (None, None) => Form::Plain,
+        };
+        let sizes =
+            Sizes { metadata: json_bytes(&object["metadata"])?, spec: json_bytes(&object["spec"])?, members: 0 };
         let mut projection = Self {
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),
             position: watermark.position(),
             members_written: Value::Object(members.clone()),
             members: Value::Object(members),
-            is_compressed,
+            form,
+            // Somebody may have put compressed nodes beside those that are kept outside.
+            form_written: if compressed.is_some() { Form::Compressed } else { form },
             is_plain_written: plain.is_some(),
+            version_written,
+            sizes,
             ..Self::default()
         };
-        let nodes = match compressed.as_ref().and_then(Value::as_str).filter(|text| !text.is_empty()) {
-            Some(text) => serde_json::from_slice(&compressed::decode(text)?)?,
-            None => plain.unwrap_or_default(),
+        let nodes = match (&projection.version_written, outside, compressed) {
+            (Some(version), None, _) => return Err(Error::Outside(version.clone())),
+            (Some(_), Some(text), _) => serde_json::from_slice(&compressed::decode(text)?)?,
+            (None, _, Some(text)) => serde_json::from_slice(&compressed::decode(&text)?)?,
+            (None, _, None) => plain.unwrap_or_default(),
         };
         if let Value::Object(nodes) = nodes {
             for (id, node) in nodes {
@@ -153,7 +222,38 @@ impl StatusProjection {
 
     /// Whether nodes are written compressed: each write then costs as much as all of them.
     pub fn is_compressed(&self) -> bool {
-        self.is_compressed
+        self.form > Form::Plain
+    }
+
+    /// Whether making the next patch takes long.
+    pub fn is_long(&self) -> bool {
+        self.is_compressed() || self.nodes_bytes > BYTES_MAX / 2 || self.pending.len() > LONG_NODES
+    }
+
+    /// Bytes of JSON besides the nodes, as of the last patch.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// What the object names the nodes that are kept outside of it, as the API has it.
+    pub fn version_written(&self) -> Option<&str> {
+        self.version_written.as_deref()
+    }
+
+    /// What the last patch speaks of; to be kept before that is written.
+    pub fn take_outside(&mut self) -> Option<Outside> {
+        self.outside.take()
+    }
+
+    /// The API takes no object so large: the next patch makes a smaller one. False when there is none.
+    pub fn shrink(&mut self) -> bool {
+        let smaller = match self.form {
+            Form::Plain => Form::Compressed,
+            Form::Compressed => Form::Outside,
+            Form::Outside => return false,
+        };
+        self.form = smaller;
+        true
     }
 
     /// Whether the workflow has ended, as far as folded.
@@ -277,20 +377,45 @@ impl StatusProjection {
     /// Errors: our own node texts are not JSON, which they are.
     pub fn patch(&mut self) -> Result<Value, Error> {
         self.apply_pending();
-        let members_bytes = self.members.to_string().len();
-        self.is_compressed = self.is_compressed || self.nodes_bytes + members_bytes > BYTES_MAX;
+        self.outside = None;
+        let rest = self.rest_bytes()?;
+        // Quotes, colon and comma.
+        if rest + self.nodes_bytes + 4 * self.nodes.len() > BYTES_MAX {
+            self.form = self.form.max(Form::Compressed);
+        }
         let mut status = match diff(&self.members_written, &self.members) {
             Some(Value::Object(status)) => status,
             _ => Map::new(),
         };
         let mut digest = digest::of_status(&self.members);
-        if self.is_compressed {
-            let text = Value::String(compressed::encode(self.nodes_text().as_bytes())?);
-            digest = digest.wrapping_add(digest::of_member("compressedNodes", &text));
-            status.insert("compressedNodes".to_owned(), text);
+        self.version_patched = None;
+        if let (true, Some(version)) =
+            (self.dirty.is_empty() && self.form_written == Form::Outside, &self.version_written)
+        {
+            let text = Value::String(version.clone());
+            digest = digest.wrapping_add(digest::of_member("offloadNodeStatusVersion", &text));
+            self.version_patched = Some(version.clone());
+        } else if self.form > Form::Plain {
+            let text = compressed::encode(self.nodes_text().as_bytes())?;
+            if rest + text.len() > OBJECT_BYTES_MAX {
+                self.form = Form::Outside;
+            }
             if self.is_plain_written {
                 status.insert("nodes".to_owned(), Value::Null);
             }
+            let (member, text) = if self.form == Form::Outside {
+                if self.form_written == Form::Compressed {
+                    status.insert("compressedNodes".to_owned(), Value::Null);
+                }
+                let version = self.next_version();
+                self.version_patched = Some(version.clone());
+                self.outside = Some(Outside { version: version.clone(), nodes: text });
+                ("offloadNodeStatusVersion", Value::String(version))
+            } else {
+                ("compressedNodes", Value::String(text))
+            };
+            digest = digest.wrapping_add(digest::of_member(member, &text));
+            status.insert(member.to_owned(), text);
         } else {
             digest = digest.wrapping_add(self.nodes_digest);
             let nodes = self.nodes_patch()?;
@@ -315,6 +440,23 @@ impl StatusProjection {
             patch["spec"] = self.delta.spec.clone();
         }
         Ok(patch)
+    }
+
+    /// Bytes of the object but for its nodes, with what is to be written.
+    fn rest_bytes(&mut self) -> Result<usize, Error> {
+        let Sizes { metadata, spec, .. } = self.sizes;
+        self.sizes.members = json_bytes(&self.members)?;
+        let delta =
+            json_bytes(&self.delta.spec)? + json_bytes(&self.delta.labels)? + json_bytes(&self.delta.annotations)?;
+        Ok(metadata + spec + self.sizes.members + delta)
+    }
+
+    /// A name for the nodes that are kept outside of the object. It depends on the version of the object that it is written
+    /// upon, so that a name which was replaced never comes back, and on what is written, so that two writers do not take each
+    /// other's. Argo's clients know it by its first letters.
+    fn next_version(&self) -> String {
+        let of = json!([self.nodes_digest.to_string(), self.position.to_string(), self.resource_version]);
+        format!("fnv:{}", digest::of_member("nodes", &of))
     }
 
     fn nodes_patch(&self) -> Result<Map<String, Value>, Error> {
@@ -348,25 +490,35 @@ impl StatusProjection {
         text
     }
 
-    /// The patch was written: the object has all that is folded.
-    pub fn written(&mut self, resource_version: String) {
+    /// The patch was written: the object has all that is folded. `metadata_bytes`: JSON of the metadata that the API then has.
+    /// Gives the version that the object named before, when it names it no more.
+    pub fn written(&mut self, resource_version: String, metadata_bytes: usize) -> Option<String> {
         self.resource_version = resource_version;
+        self.sizes.metadata = metadata_bytes;
+        if self.delta.spec.is_object() {
+            // Rather too much, where something was replaced.
+            self.sizes.spec += json_bytes(&self.delta.spec).unwrap_or(0);
+        }
         self.members_written.clone_from(&self.members);
         self.changes = Value::Null;
         self.dirty.clear();
         self.grown.clear();
         self.delta = WorkflowDelta::default();
-        self.is_plain_written = !self.is_compressed;
+        self.is_plain_written = self.form == Form::Plain;
+        self.form_written = self.form;
         self.is_ahead = false;
+        let before = std::mem::replace(&mut self.version_written, self.version_patched.take());
+        before.filter(|before| self.version_written.as_ref() != Some(before))
     }
 
     /// The object changed under us: takes it as it is now, and puts what is unwritten on top, unless it is further than
     /// we are.
     ///
     /// Errors: as `of_object`.
-    pub fn rebase(&mut self, object: &Value) -> Result<(), Error> {
+    pub fn rebase(&mut self, object: &Value, outside: Option<&str>) -> Result<(), Error> {
         self.apply_pending();
-        let mut fresh = Self::of_object(object)?;
+        let mut fresh = Self::of_object(object, outside)?;
+        fresh.form = fresh.form.max(self.form);
         fresh.parts = std::mem::take(&mut self.parts);
         fresh.in_parts = self.in_parts;
         let is_behind = fresh.position > self.position;

@@ -11,7 +11,7 @@ use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Inbound, Projections};
-use crate::expire;
+use crate::{expire, unnamed};
 
 /// What a former owner took and did not write comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -105,6 +105,7 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
         () = stop.cancelled() => Ok(()),
         result = feed(&host, &owned, spec, &router, WhenFull::Again, route) => result,
         () = expire::expire(&host, owned.shard, context.events_keep()) => Ok(()),
+        () = unnamed::remove(&host, &context.client, owned.shard) => Ok(()),
     };
     stop.cancel();
     router.join().await;

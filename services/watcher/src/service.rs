@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use argosy_actor::aside::{Ended, aside, is_long};
 use argosy_actor::{Backoff, Host, WorkflowKey, api, sight};
 use argosy_api::message::Observed;
 use argosy_bus::Publish;
@@ -87,11 +88,21 @@ impl Service {
                 () = tokio::time::sleep_until(until) => return Ok(()),
             };
             let Some(chunk) = chunk else { return Ok(()) };
-            let mut reports = Vec::new();
+            let mut notes = Notes { host: self.host.clone(), seen: std::mem::take(seen), reports: Vec::new() };
             let mut failed = false;
             for event in chunk {
                 match event {
-                    Ok(event) => self.note(seen, event, &mut reports),
+                    Ok(event) => {
+                        let is_long = object_of(&event).is_some_and(|object| is_long(&object.data));
+                        let note = move || {
+                            notes.note(event);
+                            notes
+                        };
+                        match aside(is_long, note).await {
+                            Ok(back) => notes = back,
+                            Err(Ended) => return Ok(()),
+                        }
+                    }
                     Err(error) => {
                         metrics::WATCH_ERRORS.inc();
                         tracing::warn!(error = &error as &dyn std::error::Error, "watch of workflows broke off");
@@ -99,49 +110,14 @@ impl Service {
                     }
                 }
             }
-            self.publish(reports).await?;
+            *seen = notes.seen;
+            self.publish(notes.reports).await?;
             if failed {
                 backoff.wait().await;
             } else {
                 backoff.reset();
             }
         }
-    }
-
-    fn note(&self, seen: &mut Seen, event: Event<DynamicObject>, reports: &mut Vec<Publish>) {
-        match event {
-            Event::Init => seen.list_begins(),
-            Event::InitApply(object) => self.look(seen, object, Source::List, reports),
-            Event::Apply(object) => self.look(seen, object, Source::Watch, reports),
-            Event::Delete(object) => {
-                let Some(key) = key_of(&object) else { return };
-                if seen.gone(&key) {
-                    self.deleted(&key, reports);
-                }
-            }
-            Event::InitDone => {
-                for key in seen.list_ends() {
-                    self.deleted(&key, reports);
-                }
-            }
-        }
-    }
-
-    fn look(&self, seen: &mut Seen, object: DynamicObject, source: Source, reports: &mut Vec<Publish>) {
-        let Some(key) = key_of(&object) else { return };
-        match seen.look(&key, &object, source) {
-            None => metrics::ECHOES.inc(),
-            Some(Report::Deleted) => self.deleted(&key, reports),
-            Some(Report::Changed { status_edited }) => {
-                metrics::REPORTS.with_label_values(&["changed"]).inc();
-                reports.push(sight::workflow_changed(&self.host, &key, object, status_edited));
-            }
-        }
-    }
-
-    fn deleted(&self, key: &WorkflowKey, reports: &mut Vec<Publish>) {
-        metrics::REPORTS.with_label_values(&["deleted"]).inc();
-        reports.push(self.host.fact(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted));
     }
 
     async fn publish(&self, reports: Vec<Publish>) -> Result<(), Error> {
@@ -163,6 +139,59 @@ impl Service {
             }
         }
         Ok(())
+    }
+}
+
+/// What was seen, and what of it is to be reported.
+struct Notes {
+    host: Host,
+    seen: Seen,
+    reports: Vec<Publish>,
+}
+
+impl Notes {
+    fn note(&mut self, event: Event<DynamicObject>) {
+        match event {
+            Event::Init => self.seen.list_begins(),
+            Event::InitApply(object) => self.look(object, Source::List),
+            Event::Apply(object) => self.look(object, Source::Watch),
+            Event::Delete(object) => {
+                let Some(key) = key_of(&object) else { return };
+                if self.seen.gone(&key) {
+                    self.deleted(&key);
+                }
+            }
+            Event::InitDone => {
+                for key in self.seen.list_ends() {
+                    self.deleted(&key);
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, object: DynamicObject, source: Source) {
+        let Some(key) = key_of(&object) else { return };
+        match self.seen.look(&key, &object, source) {
+            None => metrics::ECHOES.inc(),
+            Some(Report::Deleted) => self.deleted(&key),
+            Some(Report::Changed { status_edited }) => {
+                metrics::REPORTS.with_label_values(&["changed"]).inc();
+                self.reports.push(sight::workflow_changed(&self.host, &key, object, status_edited));
+            }
+        }
+    }
+
+    fn deleted(&mut self, key: &WorkflowKey) {
+        metrics::REPORTS.with_label_values(&["deleted"]).inc();
+        self.reports.push(self.host.fact(key, format!("{}:deleted", key.uid), Observed::WorkflowDeleted));
+    }
+}
+
+/// The object that an event brings.
+fn object_of(event: &Event<DynamicObject>) -> Option<&DynamicObject> {
+    match event {
+        Event::InitApply(object) | Event::Apply(object) => Some(object),
+        Event::Delete(_) | Event::Init | Event::InitDone => None,
     }
 }
 

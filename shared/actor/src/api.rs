@@ -4,6 +4,8 @@ use argosy_api::v1alpha1::Workflow;
 use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta};
 use kube::core::GroupVersionKind;
 
+use crate::aside::{Ended, aside};
+use crate::offload::Whole;
 use crate::{Backoff, Failure, WorkflowKey, compressed};
 
 /// What an error of the API means for the caller.
@@ -48,10 +50,20 @@ pub fn answer(error: &kube::Error) -> Answer {
         // A webhook that fails concerns only what it is asked about.
         (500.., _) if status.message.contains("failed calling webhook") => Answer::Busy,
         // Not the server's trouble but the object's: it is larger than etcd takes.
-        (500.., _) if status.message.contains("request is too large") => Answer::Rejected,
+        (500.., _) if is_too_large_text(&status.message) => Answer::Rejected,
         (400 | 403 | 405 | 413 | 415 | 422, _) => Answer::Rejected,
         _ => Answer::Transient,
     }
+}
+
+/// Whether the API refuses the object, or the request, for its size.
+pub fn is_too_large(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 413 || is_too_large_text(&status.message))
+}
+
+/// What etcd says, and its client. Source: Argo `util/errors`, and kube-apiserver.
+fn is_too_large_text(message: &str) -> bool {
+    ["request is too large", "trying to send message larger than max"].iter().any(|text| message.contains(text))
 }
 
 /// The text that the API gave with an error.
@@ -89,6 +101,12 @@ pub fn has_compressed_nodes(status: &serde_json::Value) -> bool {
     status.get("compressedNodes").and_then(serde_json::Value::as_str).is_some_and(|text| !text.is_empty())
 }
 
+/// The version of the nodes of a status that are kept outside of the object, see [`crate::offload`].
+pub fn offloaded_version(object: &DynamicObject) -> Option<&str> {
+    let version = object.data.pointer("/status/offloadNodeStatusVersion").and_then(serde_json::Value::as_str);
+    version.filter(|version| !version.is_empty())
+}
+
 /// An object cannot be read as a Workflow.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -99,25 +117,40 @@ pub enum Unreadable {
     /// Its nodes cannot be decompressed.
     #[error("read its compressed nodes")]
     Compressed(#[from] compressed::Error),
+    /// Its nodes are kept outside of it, and are not there.
+    #[error(
+        "its nodes are kept outside of the object as version {0}, which is not there: the bus was lost, or an older object was put back"
+    )]
+    Offloaded(String),
     /// The process ends.
     #[error("the process ends")]
-    Stopped,
+    Stopped(#[from] Ended),
 }
 
 /// The object as Argo's type, with its nodes decompressed. List items come without `apiVersion` and `kind`; they are
 /// filled in.
 ///
-/// Errors: a member of the wrong type, named by serde; nodes that cannot be decompressed.
+/// Errors: a member of the wrong type, named by serde; nodes that cannot be decompressed, or are kept elsewhere.
 pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, Unreadable> {
+    to_workflow_with(object, None)
+}
+
+/// As [`to_workflow`], with the compressed nodes that are kept outside of the object.
+///
+/// Errors: as [`to_workflow`].
+pub fn to_workflow_with(object: &DynamicObject, nodes: Option<&str>) -> Result<Workflow, Unreadable> {
     let mut value = to_json(object)?;
     if let serde_json::Value::Object(members) = &mut value {
         members.entry("apiVersion").or_insert_with(|| argosy_api::v1alpha1::API_VERSION.into());
         members.entry("kind").or_insert_with(|| "Workflow".into());
     }
     let mut workflow: Workflow = argosy_api::v1alpha1::from_value(value)?;
+    let version = std::mem::take(&mut workflow.status.offload_node_status_version);
     let text = std::mem::take(&mut workflow.status.compressed_nodes);
-    if !text.is_empty() {
-        workflow.status.nodes = serde_json::from_slice(&compressed::decode(&text)?)?;
+    match nodes {
+        None if !version.is_empty() => return Err(Unreadable::Offloaded(version)),
+        None if text.is_empty() => {}
+        nodes => workflow.status.nodes = serde_json::from_slice(&compressed::decode(nodes.unwrap_or(&text))?)?,
     }
     Ok(workflow)
 }
@@ -125,22 +158,9 @@ pub fn to_workflow(object: &DynamicObject) -> Result<Workflow, Unreadable> {
 /// The object as Argo's type; a large one is read off the runtime's own threads.
 ///
 /// Errors: as [`to_workflow`].
-pub async fn read_workflow(object: DynamicObject) -> Result<Workflow, Unreadable> {
-    let nodes = object.data.pointer("/status/compressedNodes").and_then(serde_json::Value::as_str);
-    if nodes.is_none_or(|text| text.len() < LARGE) {
-        return to_workflow(&object);
-    }
-    match tokio::task::spawn_blocking(move || to_workflow(&object)).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Unreadable::Stopped),
-        },
-    }
+pub async fn read_workflow(found: Whole) -> Result<Workflow, Unreadable> {
+    aside(found.is_long(), move || to_workflow_with(&found.object, found.nodes.as_deref())).await?
 }
-
-/// Bytes of compressed nodes from which on reading them takes milliseconds.
-const LARGE: usize = 64 * 1024;
 
 /// The object's metadata, from the API. `None`: it is gone, or another of its name. A failure that may pass is tried again
 /// until it does.
@@ -206,6 +226,7 @@ mod tests {
             (403, "Forbidden", "User \"u\" cannot create resource", Answer::Rejected),
             (500, "InternalError", "failed calling webhook \"w\": timeout", Answer::Busy),
             (500, "InternalError", "etcdserver: request is too large", Answer::Rejected),
+            (500, "", "rpc error: trying to send message larger than max (2 vs. 1)", Answer::Rejected),
             (422, "Invalid", "", Answer::Rejected),
             (429, "TooManyRequests", "", Answer::Transient),
             (503, "ServiceUnavailable", "", Answer::Transient),

@@ -5,6 +5,7 @@ use std::error::Error;
 use argosy_bus::Class;
 
 use crate::api::{self, Answer};
+use crate::aside::Ended;
 use crate::router::Stopped;
 
 /// Why an actor or a shard's work gave up; it is logged, counted and started again.
@@ -21,7 +22,7 @@ pub(crate) fn passes(error: &(dyn Error + 'static)) -> bool {
         if let Some(error) = error.downcast_ref::<kube::Error>() {
             return api::answer(error) == Answer::Transient;
         }
-        if error.is::<Stopped>() {
+        if error.is::<Stopped>() || error.is::<Ended>() {
             return true;
         }
         next = error.source();

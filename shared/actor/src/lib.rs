@@ -1,6 +1,7 @@
 //! What the services share around their cores: keyed actors, owned shards, the clock, and how the Kubernetes API fails.
 
 pub mod api;
+pub mod aside;
 mod backoff;
 mod clock;
 pub mod compressed;
@@ -8,7 +9,9 @@ mod failure;
 mod feed;
 mod hold;
 mod host;
+pub mod merge_patch;
 mod metrics;
+pub mod offload;
 mod rate;
 mod router;
 mod shards;

@@ -40,6 +40,11 @@ pub fn is_foreign(object: &DynamicObject) -> bool {
     }
 }
 
+/// Whether the nodes are kept outside of the object.
+fn is_offloaded(status: &Value) -> bool {
+    status.get("offloadNodeStatusVersion").and_then(Value::as_str).is_some_and(|version| !version.is_empty())
+}
+
 /// Whether the workflow has ended, by its status.
 pub fn is_completed(status: &Value) -> bool {
     let phase = status.get("phase").and_then(Value::as_str).and_then(|phase| phase.parse::<WorkflowPhase>().ok());
@@ -67,7 +72,7 @@ fn inlined(key: &WorkflowKey, mut object: DynamicObject, status_edited: bool) ->
     let Value::Object(members) = &mut object.data else { return None };
     if !status_edited {
         members.remove("status");
-    } else if api::has_compressed_nodes(&members["status"]) {
+    } else if api::has_compressed_nodes(&members["status"]) || is_offloaded(&members["status"]) {
         return None;
     }
     match api::to_workflow(&object) {

@@ -1,4 +1,4 @@
-//! The bus of Argosy: three streams, durable consumers, fenced appends and leases.
+//! The bus of Argosy: its streams, durable consumers, fenced appends and leases.
 //!
 //! One trait, [`Bus`], and two implementations that pass one conformance suite (`tests/conformance`):
 //! [`memory::Memory`] lives in this process (and on disk when given a directory), [`nats::Nats`] speaks to JetStream.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// The three streams.
+/// The streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
     /// Facts from outside, in order. Kept until purged.
@@ -14,11 +14,15 @@ pub enum Stream {
     Commands,
     /// Facts decided. Kept until purged.
     Events,
+    /// Nodes of workflows that do not fit into their objects. Kept until purged; nobody consumes them, they are read.
+    Nodes,
 }
 
 impl Stream {
     /// Every stream, in a fixed order.
-    pub const ALL: [Self; 3] = [Self::Observed, Self::Commands, Self::Events];
+    pub const ALL: [Self; Self::COUNT] = [Self::Observed, Self::Commands, Self::Events, Self::Nodes];
+    /// How many there are.
+    pub const COUNT: usize = 4;
 
     /// Its name; on a NATS server the installation's prefix stands before it.
     pub fn name(self) -> &'static str {
@@ -26,6 +30,7 @@ impl Stream {
             Self::Observed => "OBSERVED",
             Self::Commands => "COMMANDS",
             Self::Events => "EVENTS",
+            Self::Nodes => "NODES",
         }
     }
 
@@ -35,6 +40,17 @@ impl Stream {
             Self::Observed => "argosy.observed",
             Self::Commands => "argosy.command",
             Self::Events => "argosy.event",
+            Self::Nodes => "argosy.nodes",
+        }
+    }
+
+    /// Its place in [`Self::ALL`].
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Observed => 0,
+            Self::Commands => 1,
+            Self::Events => 2,
+            Self::Nodes => 3,
         }
     }
 

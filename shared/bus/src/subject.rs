@@ -5,6 +5,7 @@
 //! | OBSERVED | `argosy.observed.<shard>.<uid>` |
 //! | COMMANDS | `argosy.command.<shard>.<uid>.<node-id>` |
 //! | EVENTS | `argosy.event.<shard>.<namespace>.<uid>.<type>` |
+//! | NODES | `argosy.nodes.<shard>.<uid>.<version>` |
 //!
 //! A token may hold any text: bytes other than ASCII letters, digits, `-` and `_` are written as `%xx`, since object names
 //! (and so node ids) may contain dots.
@@ -48,6 +49,39 @@ pub struct Event {
     pub uid: String,
     /// Type of the event.
     pub kind: String,
+}
+
+/// `argosy.nodes.<shard>.<uid>.<version>`
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nodes {
+    /// Shard of `uid`.
+    pub shard: u16,
+    /// Workflow.
+    pub uid: String,
+    /// Version of its nodes.
+    pub version: String,
+}
+
+impl Nodes {
+    /// All nodes of a shard.
+    pub fn of_shard(shard: u16) -> String {
+        of_shard(Stream::Nodes, shard)
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "argosy.nodes.{}.{}.{}", self.shard, Token(&self.uid), Token(&self.version))
+    }
+}
+
+impl FromStr for Nodes {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (shard, [uid, version]) = parse(text, Stream::Nodes)?;
+        Ok(Self { shard, uid, version })
+    }
 }
 
 impl Observed {

@@ -1,12 +1,12 @@
 //! Changes of a workflow object that others change at the same time.
 
-use argosy_actor::compressed;
+use argosy_actor::{api, compressed, merge_patch};
 use argosy_api::v1alpha1::Workflow;
 use kube::{
     Client,
     api::{DynamicObject, Patch, PatchParams},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{failure::Failure, objects};
 
@@ -45,9 +45,14 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
 /// The merge patch that makes `after` of `before`, which was read from `object`; `None` when they are equal.
 fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<Option<Value>, Failure> {
     let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
-    let Some(mut patch) = difference(&json(before)?, &json(after)?) else {
+    let Some(mut patch) = merge_patch::diff(&json(before)?, &json(after)?) else {
         return Ok(None);
     };
+    if api::offloaded_version(object).is_some() && patch.get("status").is_some() {
+        let text =
+            "its nodes are too large for the object and kept on the bus of Argosy: this command cannot change them";
+        return Err(Failure::Other(anyhow::anyhow!(text)));
+    }
     if objects::compressed_nodes(object).is_some()
         && let Some(status) = patch.get_mut("status").and_then(Value::as_object_mut)
         && status.remove("nodes").is_some()
@@ -59,25 +64,6 @@ fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<
     }
     patch["metadata"]["resourceVersion"] = json!(object.metadata.resource_version);
     Ok(Some(patch))
-}
-
-/// The merge patch that makes `after` of `before`; `None` when they are equal.
-fn difference(before: &Value, after: &Value) -> Option<Value> {
-    let (Value::Object(old), Value::Object(new)) = (before, after) else {
-        return (before != after).then(|| after.clone());
-    };
-    let mut patch = Map::new();
-    for (name, value) in new {
-        let changed = match old.get(name) {
-            Some(previous) => difference(previous, value),
-            None => Some(value.clone()),
-        };
-        patch.extend(changed.map(|value| (name.clone(), value)));
-    }
-    for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        patch.insert(name.clone(), Value::Null);
-    }
-    (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
 #[cfg(test)]
@@ -104,13 +90,5 @@ mod tests {
         let text = changed["status"]["compressedNodes"].as_str().expect("nodes");
         let nodes: Value = serde_json::from_slice(&compressed::decode(text).expect("gzip")).expect("JSON");
         assert_eq!((&nodes["w"]["message"], changed["status"].get("nodes")), (&json!("m"), None));
-    }
-
-    #[test]
-    fn only_differences_are_written() {
-        let before = json!({"a": 1, "b": {"c": [1], "d": 2}, "e": 3});
-        let after = json!({"a": 1, "b": {"c": [1, 2], "d": 2}, "f": {"g": 1}});
-        assert_eq!(difference(&before, &after), Some(json!({"b": {"c": [1, 2]}, "e": null, "f": {"g": 1}})));
-        assert_eq!(difference(&before, &before), None);
     }
 }

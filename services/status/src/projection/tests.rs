@@ -57,7 +57,8 @@ fn write(fold: &mut StatusProjection, object: &mut Value) -> Value {
     merge(object, &patch);
     let version = object["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) + 1;
     object["metadata"]["resourceVersion"] = json!(version.to_string());
-    fold.written(version.to_string());
+    let metadata = object["metadata"].to_string().len();
+    fold.written(version.to_string(), metadata);
     assert!(!is_foreign(object), "{object}");
     patch
 }
@@ -65,7 +66,7 @@ fn write(fold: &mut StatusProjection, object: &mut Value) -> Value {
 #[test]
 fn a_write_carries_only_what_changed() {
     let mut object = object(Value::Null, None);
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     let first = change(5, &[("a", NodePhase::Running, "waits"), ("b", NodePhase::Pending, "")]);
     assert_eq!(
         apply(&mut fold, with_status(first, json!({"phase": "Running", "message": "x"})), 0, 0, false),
@@ -81,14 +82,14 @@ fn a_write_carries_only_what_changed() {
     let patch = write(&mut fold, &mut object);
     assert_eq!(patch["status"], json!({"message": null, "nodes": {"a": {"phase": "Succeeded", "message": null}}}));
     assert_eq!(object["status"]["nodes"]["b"]["phase"], "Pending");
-    let again = StatusProjection::of_object(&object).expect("readable");
+    let again = StatusProjection::of_object(&object, None).expect("readable");
     assert_eq!((again.position(), again.nodes_digest), (Position::step(7), fold.nodes_digest));
 }
 
 #[test]
 fn events_that_come_twice_or_out_of_order_change_nothing() {
     let object = object(Value::Null, None);
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     assert_eq!(apply(&mut fold, change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Gap);
     assert_eq!(apply(&mut fold, change(5, &[("a", NodePhase::Running, "")]), 0, 0, false), Applied::Folded);
     assert_eq!(apply(&mut fold, change(7, &[("a", NodePhase::Succeeded, "")]), 5, 0, false), Applied::Folded);
@@ -101,12 +102,12 @@ fn events_that_come_twice_or_out_of_order_change_nothing() {
 #[test]
 fn a_repeat_does_not_undo_an_edit_but_a_rebuilt_workflow_may_add() {
     let mut object = object(Value::Null, None);
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     let first = || change(5, &[("pause", NodePhase::Running, "")]);
     assert_eq!(apply(&mut fold, first(), 0, 0, false), Applied::Folded);
     write(&mut fold, &mut object);
     object["status"]["nodes"]["pause"]["phase"] = json!("Succeeded");
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     assert_eq!(apply(&mut fold, first(), 0, 0, false), Applied::Known);
     assert_eq!(apply(&mut fold, change(5, &[("next", NodePhase::Pending, "")]), 5, 0, false), Applied::Folded);
     write(&mut fold, &mut object);
@@ -117,7 +118,7 @@ fn a_repeat_does_not_undo_an_edit_but_a_rebuilt_workflow_may_add() {
 #[test]
 fn an_addition_that_comes_late_is_waited_for() {
     // The next step came first, as the addition was handed out to a process that died.
-    let mut fold = StatusProjection::of_object(&object(Value::Null, None)).expect("readable");
+    let mut fold = StatusProjection::of_object(&object(Value::Null, None), None).expect("readable");
     assert_eq!(apply(&mut fold, change(11, &[("a", NodePhase::Failed, "")]), 0, 0, false), Applied::Folded);
     let added = Position::step(11).next(11);
     let next = Place { position: added.next(20), previous: added, part: 0 };
@@ -130,7 +131,7 @@ fn an_addition_that_comes_late_is_waited_for() {
 #[test]
 fn a_step_in_parts_is_folded_whole() {
     let part = |id: &str, last: bool| StatusChanged { last, ..change(5, &[(id, NodePhase::Running, "")]) };
-    let mut fold = StatusProjection::of_object(&object(Value::Null, None)).expect("readable");
+    let mut fold = StatusProjection::of_object(&object(Value::Null, None), None).expect("readable");
     assert_eq!(apply(&mut fold, part("a", false), 0, 0, false), Applied::Folded);
     assert!(!fold.is_ahead() && fold.is_in_parts());
     assert_eq!(apply(&mut fold, part("c", true), 0, 2, false), Applied::Gap);
@@ -145,14 +146,14 @@ fn a_step_in_parts_is_folded_whole() {
 #[test]
 fn a_conflict_keeps_both_sides() {
     let mut object = object(Value::Null, None);
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     apply(&mut fold, change(5, &[("a", NodePhase::Running, ""), ("b", NodePhase::Running, "")]), 0, 0, false);
     write(&mut fold, &mut object);
     apply(&mut fold, change(6, &[("a", NodePhase::Succeeded, "")]), 5, 0, false);
     object["status"]["nodes"]["b"]["message"] = json!("edited");
     object["metadata"]["resourceVersion"] = json!("77");
     assert!(is_foreign(&object));
-    fold.rebase(&object).expect("readable");
+    fold.rebase(&object, None).expect("readable");
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["a"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["b"]["message"], "edited");
@@ -161,21 +162,21 @@ fn a_conflict_keeps_both_sides() {
     apply(&mut fold, StatusChanged { grown: vec![growth], ..change(7, &[]) }, 6, 0, false);
     object["status"]["nodes"]["b"]["phase"] = json!("Succeeded");
     object["metadata"]["resourceVersion"] = json!("99");
-    fold.rebase(&object).expect("readable");
+    fold.rebase(&object, None).expect("readable");
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["nodes"]["b"]["phase"], "Succeeded");
     assert_eq!(object["status"]["nodes"]["b"]["children"], json!(["c"]));
     // Another writer is further: ours is in there already.
-    let mut behind = StatusProjection::of_object(&json!({"metadata": {"uid": "u"}})).expect("readable");
+    let mut behind = StatusProjection::of_object(&json!({"metadata": {"uid": "u"}}), None).expect("readable");
     apply(&mut behind, change(3, &[("a", NodePhase::Pending, "")]), 0, 0, false);
-    behind.rebase(&object).expect("readable");
+    behind.rebase(&object, None).expect("readable");
     assert!(!behind.is_ahead());
 }
 
 #[test]
 fn what_an_edit_took_away_comes_back_with_the_same_value() {
     let mut object = object(Value::Null, None);
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     let end = || {
         let status = json!({"phase": "Failed", "finishedAt": "t", "conditions": [{"type": "Completed"}]});
         with_status(change(5, &[("a", NodePhase::Failed, "")]), status)
@@ -186,7 +187,7 @@ fn what_an_edit_took_away_comes_back_with_the_same_value() {
     object["status"] = json!({"phase": "", "nodes": {"a": {"id": "a", "name": "a", "phase": "Running"}}});
     object["metadata"]["resourceVersion"] = json!("77");
     apply(&mut fold, StatusChanged { observed_sequence: 9, ..end() }, 5, 0, false);
-    fold.rebase(&object).expect("readable");
+    fold.rebase(&object, None).expect("readable");
     write(&mut fold, &mut object);
     assert_eq!(object["status"]["finishedAt"], "t");
     assert_eq!(object["status"]["conditions"], json!([{"type": "Completed"}]));
@@ -196,7 +197,7 @@ fn what_an_edit_took_away_comes_back_with_the_same_value() {
 #[test]
 fn a_large_status_is_compressed_and_stays_so() {
     let mut object = object(json!({"nodes": {"old": {"id": "old", "name": "old", "type": "Pod"}}}), None);
-    let mut fold = StatusProjection::of_object(&object).expect("readable");
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
     let mut big = change(5, &[]);
     for n in 0..3000 {
         let node = NodeStatus { id: format!("n{n}").into(), name: "x".repeat(400).into(), ..NodeStatus::default() };
@@ -206,11 +207,11 @@ fn a_large_status_is_compressed_and_stays_so() {
     write(&mut fold, &mut object);
     assert!(object["status"].get("nodes").is_none());
     assert!(object.to_string().len() < BYTES_MAX);
-    let mut again = StatusProjection::of_object(&object).expect("readable");
+    let mut again = StatusProjection::of_object(&object, None).expect("readable");
     assert_eq!((again.nodes.len(), again.nodes_digest), (3001, fold.nodes_digest));
     apply(&mut again, change(6, &[("n1", NodePhase::Succeeded, "")]), 5, 0, false);
     write(&mut again, &mut object);
-    assert!(StatusProjection::of_object(&object).expect("readable").nodes["n1"].contains("Succeeded"));
+    assert!(StatusProjection::of_object(&object, None).expect("readable").nodes["n1"].contains("Succeeded"));
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn lists_grow_and_a_repeat_is_harmless() {
         ids: ids.iter().map(|id| ArcStr::from(*id)).collect(),
     };
     let mut fold =
-        StatusProjection::of_object(&json!({"metadata": {"uid": "u", "resourceVersion": "1"}})).expect("reads");
+        StatusProjection::of_object(&json!({"metadata": {"uid": "u", "resourceVersion": "1"}}), None).expect("reads");
     let grown =
         |sequence, growth| StatusChanged { grown: vec![growth], ..change(sequence, &[("wf", NodePhase::Running, "")]) };
     apply(&mut fold, grown(1, growth(0, &["a", "b"])), 0, 0, false);

@@ -39,7 +39,7 @@ impl Memory {
 }
 
 struct State {
-    logs: [Log; 3],
+    logs: [Log; Stream::COUNT],
     leases: Leases,
     shelf: Shelf,
 }
@@ -85,7 +85,7 @@ fn open(dir: &Path, options: Options) -> Result<Memory, Error> {
     let sync = options.sync;
     let inner = Arc::new_cyclic(|bus: &Weak<Inner>| {
         let bus = Weak::clone(bus);
-        let committed = move |marks: [u64; 3]| {
+        let committed = move |marks: [u64; Stream::COUNT]| {
             if let Some(bus) = bus.upgrade() {
                 bus.logs.iter().zip(marks).for_each(|(log, mark)| log.lock().committed(mark));
             }

@@ -89,7 +89,7 @@ pub struct Memory {
 
 /// What handles and receipts share.
 struct Inner {
-    logs: [Mutex<Log>; 3],
+    logs: [Mutex<Log>; Stream::COUNT],
     leases: Mutex<Leases>,
     shelf: Mutex<Shelf>,
     options: Options,
@@ -126,11 +126,7 @@ impl Memory {
 
 impl Inner {
     fn log(&self, stream: Stream) -> &Mutex<Log> {
-        match stream {
-            Stream::Observed => &self.logs[0],
-            Stream::Commands => &self.logs[1],
-            Stream::Events => &self.logs[2],
-        }
+        &self.logs[stream.index()]
     }
 
     fn store(&self, message: Publish) -> Result<(Ack, PublishFault), Error> {

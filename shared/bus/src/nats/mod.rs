@@ -109,7 +109,7 @@ struct Shared {
     /// Held by the one who makes lost streams anew.
     mending: Mutex<()>,
     /// How full each stream is.
-    rooms: [room::Room; 3],
+    rooms: [room::Room; Stream::COUNT],
 }
 
 impl Nats {

@@ -41,7 +41,7 @@ impl Nats {
         if urgent {
             return Ok(());
         }
-        let room = &self.shared.rooms[index(stream)];
+        let room = &self.shared.rooms[stream.index()];
         let (mut is_tight, is_old) = room.look();
         if is_old {
             is_tight = match self.is_tight(stream).await {
@@ -58,7 +58,7 @@ impl Nats {
 
     /// After a purge: there may be room now.
     pub(super) fn look_again(&self, stream: Stream) {
-        *self.shared.rooms[index(stream)].0.lock() = Known::default();
+        *self.shared.rooms[stream.index()].0.lock() = Known::default();
     }
 
     async fn is_tight(&self, stream: Stream) -> Result<bool, Error> {
@@ -68,13 +68,5 @@ impl Nats {
             return Ok(false);
         };
         Ok(info.state.bytes > limit - limit / RESERVE_PART)
-    }
-}
-
-fn index(stream: Stream) -> usize {
-    match stream {
-        Stream::Observed => 0,
-        Stream::Commands => 1,
-        Stream::Events => 2,
     }
 }

@@ -54,7 +54,7 @@ struct Shared {
 struct Queue {
     buffer: Vec<u8>,
     /// Newest sequence of each stream in the buffer or before it.
-    marks: [u64; 3],
+    marks: [u64; Stream::COUNT],
     waiters: Vec<oneshot::Sender<Result<(), Error>>>,
     snapshot: Option<Snapshot>,
     closed: bool,
@@ -89,20 +89,12 @@ fn stored(body: &mut Vec<u8>, stream: Stream, sequence: u64, entry: &Entry) {
     Writer(body).stored(stream, sequence, &entry.subject, &entry.id, &entry.headers, &entry.payload);
 }
 
-fn index(stream: Stream) -> usize {
-    match stream {
-        Stream::Observed => 0,
-        Stream::Commands => 1,
-        Stream::Events => 2,
-    }
-}
-
 impl Journal {
     /// Starts the writing thread. `committed` is told the newest stored sequence of each stream.
     pub(super) fn start(
         files: Files,
         sync: Sync,
-        committed: impl Fn([u64; 3]) + Send + 'static,
+        committed: impl Fn([u64; Stream::COUNT]) + Send + 'static,
     ) -> Result<Self, Error> {
         let dir = files.dir().to_owned();
         let queue = Queue { written: files.bytes(), compact_at: COMPACT_BYTES_MIN, ..Queue::default() };
@@ -117,7 +109,7 @@ impl Journal {
 
     pub(super) fn stored(&self, stream: Stream, sequence: u64, entry: &Entry) {
         self.push(|queue| {
-            queue.marks[index(stream)] = sequence;
+            queue.marks[stream.index()] = sequence;
             segment::frame(&mut queue.buffer, |body| stored(body, stream, sequence, entry));
         });
     }
@@ -128,7 +120,7 @@ impl Journal {
             [] => {}
             [(sequence, entry)] => self.stored(stream, *sequence, entry),
             [.., (last, _)] => self.push(|queue| {
-                queue.marks[index(stream)] = *last;
+                queue.marks[stream.index()] = *last;
                 segment::frame(&mut queue.buffer, |body| {
                     let mut writer = Writer(body);
                     writer.batch(stream, entries.len());
@@ -222,7 +214,7 @@ fn failure(error: &Arc<io::Error>) -> Error {
 }
 
 impl Shared {
-    fn write_until_closed(&self, mut files: Files, sync: Sync, committed: &dyn Fn([u64; 3])) {
+    fn write_until_closed(&self, mut files: Files, sync: Sync, committed: &dyn Fn([u64; Stream::COUNT])) {
         let mut unsynced_since: Option<Instant> = None;
         loop {
             let sync_in = match sync {
@@ -264,7 +256,7 @@ impl Shared {
     fn gather(
         &self,
         sync_in: Option<Duration>,
-    ) -> (Option<Snapshot>, Vec<u8>, Vec<oneshot::Sender<Result<(), Error>>>, [u64; 3], bool) {
+    ) -> (Option<Snapshot>, Vec<u8>, Vec<oneshot::Sender<Result<(), Error>>>, [u64; Stream::COUNT], bool) {
         let mut queue = self.queue.lock();
         loop {
             let urgent = !queue.waiters.is_empty() || queue.snapshot.is_some() || queue.buffer.len() > BUFFER_BYTES;

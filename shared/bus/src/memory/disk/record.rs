@@ -78,6 +78,7 @@ impl Writer<'_> {
             Stream::Observed => 0,
             Stream::Commands => 1,
             Stream::Events => 2,
+            Stream::Nodes => 3,
         };
         self.0.extend([tag, stream]);
         self
@@ -241,6 +242,7 @@ impl Record {
             0 => Stream::Observed,
             1 => Stream::Commands,
             2 => Stream::Events,
+            3 => Stream::Nodes,
             _ => return None,
         };
         let record = match tag {

@@ -1,9 +1,9 @@
-//! JSON merge patches (RFC 7396).
+//! JSON merge patches (RFC 7396): how they are made. `json_patch::merge` applies them.
 
 use serde_json::{Map, Value};
 
 /// The merge patch that makes `new` of `old`; `None` when they are equal. Null members of `new` count as absent.
-pub(crate) fn diff(old: &Value, new: &Value) -> Option<Value> {
+pub fn diff(old: &Value, new: &Value) -> Option<Value> {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let mut patch = Map::new();
@@ -26,27 +26,6 @@ pub(crate) fn diff(old: &Value, new: &Value) -> Option<Value> {
     }
 }
 
-/// Applies a merge patch.
-pub(crate) fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(changes) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(members) = target else {
-        return;
-    };
-    for (name, change) in changes {
-        if change.is_null() {
-            members.remove(name);
-        } else {
-            merge(members.entry(name.clone()).or_insert(Value::Null), change);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -65,7 +44,7 @@ mod tests {
         for (old, new) in cases {
             let patch = diff(&old, &new).expect("they differ");
             let mut merged = old.clone();
-            merge(&mut merged, &patch);
+            json_patch::merge(&mut merged, &patch);
             assert_eq!(merged, new, "{old} {patch}");
             assert_eq!(diff(&new, &new), None);
         }
