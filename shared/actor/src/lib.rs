@@ -1,6 +1,7 @@
 //! What the services share around their cores: keyed actors, owned shards, the clock, and how the Kubernetes API fails.
 
 pub mod api;
+mod aside;
 mod backoff;
 mod clock;
 pub mod compressed;
@@ -8,16 +9,18 @@ mod failure;
 mod feed;
 mod hold;
 mod host;
+mod lag;
 mod metrics;
 mod rate;
 mod router;
 mod shards;
 pub mod sight;
 
+pub use aside::{keep, keep_unsent, poison};
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use failure::Failure;
-pub use feed::{Routed, WhenFull, feed, poison};
+pub use feed::{Routed, WhenFull, feed};
 pub use host::{
     HEADER_NAMESPACE, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, PODS_LISTED, WorkflowKey,
 };
