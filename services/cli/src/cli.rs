@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        cluster_template, completion, delete, dev, get, lint, list, logs, node, resubmit, retry,
+        cluster_template, completion, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
         roles::{self, Roles},
         stop, submit, suspend, template, version, wait, watch,
     },
@@ -46,6 +46,7 @@ enum Command {
     Terminate(stop::Terminate),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
+    Quarantine(quarantine::Quarantine),
     Retry(retry::Retry),
     Resubmit(resubmit::Resubmit),
     Lint(lint::Lint),
@@ -109,6 +110,7 @@ impl Cli {
             Command::Terminate(command) => command.run(connect).await,
             Command::Suspend(command) => command.run(connect).await,
             Command::Resume(command) => command.run(connect).await,
+            Command::Quarantine(command) => command.run(connect).await,
             Command::Retry(command) => command.run(connect).await,
             Command::Resubmit(command) => command.run(connect).await,
             Command::Lint(command) => command.run(connect).await,

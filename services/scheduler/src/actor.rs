@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Failure, Next, WorkflowKey, api, offload, poison, sight};
+use argosy_actor::{Actor, Backoff, Failure, Next, WorkflowKey, api, keep_unsent, offload, poison, sight};
 use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
@@ -105,7 +105,7 @@ impl Actor for WorkflowActor {
         for delivery in batch {
             let is_stepped = delivery.message.sequence <= self.last;
             match read(&self.key, &delivery.message) {
-                Reading::Garbage(why) => poison("workflow", delivery, &why).await,
+                Reading::Garbage(why) => poison(&self.shard.context.host, "workflow", delivery, &why).await,
                 Reading::Foreign => {
                     metrics::FOREIGN.inc();
                     tracing::warn!(
@@ -244,7 +244,9 @@ impl WorkflowActor {
         let at = observed.at;
         let body = self.ignore_stale_edit(observed.body);
         let is_check = message.id.contains(CHECK_MARK);
+        self.shard.in_hand.begin(&self.key.uid, sequence);
         let commands = self.workflow.step(Event { sequence, at, body });
+        self.shard.in_hand.end(&self.key.uid);
         if is_check && !commands.is_empty() {
             self.found("pod", &message.id);
         }
@@ -283,7 +285,7 @@ impl WorkflowActor {
         match self.shard.outbox.publish(out.messages.clone()).instrument(span).await {
             Ok(()) => {}
             Err(OutboxError::Refused(_)) if out.messages.len() > 1 => self.send_singly(out.messages).await?,
-            Err(error) => return self.refused(&out.messages, error),
+            Err(error) => return self.refused(&out.messages, error).await,
         }
         for key in out.disarmed {
             self.shard.timers.disarm(&self.key, key);
@@ -303,14 +305,14 @@ impl WorkflowActor {
     async fn send_singly(&self, messages: Vec<Publish>) -> Result<(), Failure> {
         for message in messages {
             if let Err(error) = self.shard.outbox.publish(vec![message.clone()]).await {
-                self.refused(&[message], error)?;
+                self.refused(&[message], error).await?;
             }
         }
         Ok(())
     }
 
     /// One message that the bus will never take must not stop the workflow's others.
-    fn refused(&self, messages: &[Publish], error: OutboxError) -> Result<(), Failure> {
+    async fn refused(&self, messages: &[Publish], error: OutboxError) -> Result<(), Failure> {
         match &error {
             OutboxError::Refused(cause) if cause.is_too_large() => {
                 metrics::POISON.inc();
@@ -321,6 +323,9 @@ impl WorkflowActor {
                     error = &error as &dyn std::error::Error,
                     "message dropped"
                 );
+                for message in messages {
+                    keep_unsent(&self.shard.context.host, message, &format!("it was not sent: {cause}")).await;
+                }
                 Ok(())
             }
             OutboxError::Refused(_) | OutboxError::Stopped(_) => Err(error.into()),

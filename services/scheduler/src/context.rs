@@ -1,10 +1,12 @@
 //! What the parts of the scheduler share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_actor::Host;
 use argosy_engine::Config;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -76,6 +78,28 @@ pub(crate) struct Shard {
     pub outbox: Outbox,
     pub timers: Arc<Timers>,
     pub lookups: Lookups,
+    pub in_hand: InHand,
+}
+
+/// The event that a workflow steps: one that stays here was never stepped to its end, as the engine panicked.
+#[derive(Default)]
+pub(crate) struct InHand(Mutex<BTreeMap<String, u64>>);
+
+impl InHand {
+    /// The workflow begins to step the event with this sequence.
+    pub fn begin(&self, uid: &str, sequence: u64) {
+        self.0.lock().insert(uid.to_owned(), sequence);
+    }
+
+    /// It has stepped it.
+    pub fn end(&self, uid: &str) {
+        self.0.lock().remove(uid);
+    }
+
+    /// The event that it could not step, once.
+    pub fn take(&self, uid: &str) -> Option<u64> {
+        self.0.lock().remove(uid)
+    }
 }
 
 /// Name of the durable consumer of a shard.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use argosy_actor::{Failure, WorkflowKey, sight};
+use argosy_actor::{Failure, WorkflowKey, keep, sight};
 use argosy_api::digest::Position;
 use argosy_api::labels;
 use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{Time, WorkflowPhase};
-use argosy_bus::Stream;
+use argosy_bus::{Quarantined, Stream};
 use argosy_engine::Command;
 use kube::api::DynamicObject;
 use serde_json::json;
@@ -53,13 +53,15 @@ pub(crate) async fn give_up(
         }),
         ..StatusChanged::default()
     };
-    let id = format!("quarantine.{}", shard.epoch);
+    // One that was taken back into service has a newer event, and may be given up again.
+    let id = format!("quarantine.{}.{newest}", shard.epoch);
     let cause = Cause { workflow: key, shard: shard.number, epoch: shard.epoch, id, at };
     let mut out = Outgoing::default();
     // It names none before it: it must get through though something before it never did.
     let mut published = if newest > written.sequence { Position::default() } else { written };
     out.add(&cause, vec![Command::Publish(Box::new(change))], &mut published);
     shard.timers.forget(key);
+    keep_for_operator(shard, key, reason).await;
     shard.outbox.publish(out.messages).await?;
     metrics::QUARANTINED.inc();
     tracing::error!(
@@ -70,4 +72,27 @@ pub(crate) async fn give_up(
         "workflow put out of service"
     );
     Ok(())
+}
+
+/// Keeps the workflow in the quarantine of the bus, and the event that it could not step if there is one.
+async fn keep_for_operator(shard: &Shard, key: &WorkflowKey, reason: &str) {
+    let host = &shard.context.host;
+    let entry = Quarantined::workflow(&*key.uid, reason, host.clock.now()).named(&*key.namespace, &*key.name);
+    if let Some(sequence) = shard.in_hand.take(&key.uid) {
+        let log = host.observed_subject(&key.uid);
+        match host.bus.read(Stream::Observed, &log, sequence.saturating_sub(1), 1).await {
+            Ok(page) => {
+                for message in page.iter().filter(|message| message.sequence == sequence) {
+                    keep(host, entry.clone().message(message)).await;
+                }
+            }
+            Err(error) => tracing::warn!(
+                workflow.uid = key.uid,
+                event.seq = sequence,
+                error = &error as &dyn std::error::Error,
+                "the event that could not be stepped is not read, it stays in the log"
+            ),
+        }
+    }
+    keep(host, entry).await;
 }

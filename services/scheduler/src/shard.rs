@@ -8,7 +8,7 @@ use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
 use tokio::time::Instant;
 
 use crate::adopt;
-use crate::context::{Context, Shard, consumer_of};
+use crate::context::{Context, InHand, Shard, consumer_of};
 use crate::factory::Actors;
 use crate::lookups::Lookups;
 use crate::outbox::Outbox;
@@ -46,6 +46,7 @@ async fn own(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
         outbox,
         timers: Arc::clone(&timers),
         lookups,
+        in_hand: InHand::default(),
     });
     let router = Router::new("workflow", Actors::new(Arc::clone(&shard)), stop.clone());
     let mut spec =

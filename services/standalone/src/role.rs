@@ -13,6 +13,8 @@ use argosy_engine::Config;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::EngineOptions;
+
 /// Where the bus and the cluster are.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Connect {
@@ -99,6 +101,8 @@ pub struct AllInOne {
     pub connect: Connect,
     #[command(flatten)]
     pub services: ServiceOptions,
+    #[command(flatten)]
+    pub engine: EngineOptions,
 }
 
 /// What a process does.
@@ -132,13 +136,19 @@ struct NoBus {
 }
 
 /// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs one role
-/// until `shutdown`. A NATS server that does not answer yet is waited for, so that everything may be started in any order.
+/// until `shutdown`; `engine` is for the scheduler. A NATS server that does not answer yet is waited for, so that everything may be started in any order.
 ///
 /// Errors: a bus that refuses; no cluster; a service that ended.
-pub async fn run_role(role: Role, connect: &Connect, shutdown: CancellationToken) -> Result<(), Failure> {
+pub async fn run_role(
+    role: Role,
+    connect: &Connect,
+    engine: &EngineOptions,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let client = kube::Config::infer().await.map_err(|source| NoCluster { source })?;
     let client = kube::Client::try_from(client)?;
-    let config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
+    let mut config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
+    engine.apply(&mut config);
     let ready = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     if let Some(address) = connect.metrics_listen {

@@ -7,7 +7,8 @@ use argosy_bus::{Consumer, ConsumerSpec, Delivery, Error};
 use tokio_util::sync::CancellationToken;
 
 use crate::router::{Inbound as _, MessageOf, Offer};
-use crate::{Backoff, Factory, Failure, Host, Owned, Router, metrics};
+use crate::set_aside::poison;
+use crate::{Backoff, Factory, Failure, Host, Owned, Router, lag, metrics};
 
 /// Messages taken at once.
 const BATCH: usize = 256;
@@ -49,6 +50,23 @@ pub async fn feed<F: Factory>(
     when_full: WhenFull,
     mut route: impl FnMut(Delivery) -> Routed<F>,
 ) -> Result<(), Failure> {
+    let lag = lag::tell(host, &spec);
+    let work = work(host, owned, spec.clone(), router, when_full, &mut route);
+    tokio::select! {
+        biased;
+        result = work => result,
+        never = lag => match never {},
+    }
+}
+
+async fn work<F: Factory>(
+    host: &Host,
+    owned: &Owned,
+    spec: ConsumerSpec,
+    router: &Router<F>,
+    when_full: WhenFull,
+    mut route: impl FnMut(Delivery) -> Routed<F>,
+) -> Result<(), Failure> {
     let mut source = Source { host, spec, leave: owned.leave.clone(), backoff: Backoff::short() };
     let mut consumer = source.open().await?;
     while let Some(batch) = source.next(&mut consumer).await? {
@@ -57,7 +75,7 @@ pub async fn feed<F: Factory>(
                 Routed::To(key, message) => offer(router, &key, message, when_full).await?,
                 Routed::Done(delivery) => answered(delivery.ack().await),
                 Routed::Newer(delivery) => answered(delivery.hold().await),
-                Routed::Poison(delivery, why) => poison(router.name(), delivery, &why).await,
+                Routed::Poison(delivery, why) => poison(host, router.name(), delivery, &why).await,
             }
         }
     }
@@ -89,19 +107,6 @@ fn answered(result: Result<(), Error>) {
     if let Err(error) = result {
         tracing::debug!(error = &error as &dyn std::error::Error, "delivery not answered, it comes again");
     }
-}
-
-/// Puts a message aside that can never be dealt with.
-pub async fn poison(who: &'static str, delivery: Delivery, why: &str) {
-    metrics::POISON.with_label_values(&[who]).inc();
-    tracing::error!(
-        subject = delivery.message.subject,
-        event.seq = delivery.message.sequence,
-        id = delivery.message.id,
-        why,
-        "message cannot be dealt with and is put aside"
-    );
-    answered(delivery.term().await);
 }
 
 struct Source<'a> {
@@ -158,3 +163,6 @@ impl Source<'_> {
         self.backoff.wait().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use argosy_telemetry::metrics::{counter, counters};
-use prometheus::{IntCounter, IntCounterVec};
+use argosy_telemetry::metrics::{counter, counters, gauges};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
 
 pub(crate) static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters("argosy_actor_failures_total", "Times that an actor failed and was built again", "actor")
@@ -21,3 +21,19 @@ pub(crate) static POISON: LazyLock<IntCounterVec> = LazyLock::new(|| {
 });
 pub(crate) static HICCUPS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_feed_hiccups_total", "Times that a consumer did not answer and was asked again"));
+pub(crate) static KEPT: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_quarantine_kept_total", "Messages and workflows that were put into the quarantine of the bus")
+});
+pub(crate) static NOT_KEPT: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_quarantine_not_kept_total", "Messages and workflows that the quarantine of the bus did not take")
+});
+pub(crate) static LAG: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauges("argosy_shard_lag", "Messages that the consumer of an owned shard was not handed yet", "consumer")
+});
+pub(crate) static UNACKNOWLEDGED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauges(
+        "argosy_shard_unacknowledged",
+        "Messages that the consumer of an owned shard was handed and that are not dealt with",
+        "consumer",
+    )
+});

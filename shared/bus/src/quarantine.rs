@@ -26,6 +26,8 @@ pub const HEADER_BYTES_MAX: usize = 16 << 10;
 const NAME_BYTES_MAX: usize = 1 << 10;
 /// Largest entry without its payload: on NATS it is a header.
 const HEAD_BYTES_MAX: usize = 60 << 10;
+/// Of the id of a message that the bus did not take, so much is in its key: three times as much at most, as it is written.
+pub const KEY_ID_BYTES_MAX: usize = 120;
 /// Token of the entry that speaks of no message but of the workflow.
 const WORKFLOW: &str = "WORKFLOW";
 
@@ -77,7 +79,7 @@ pub struct Kept {
     pub stream: Stream,
     /// Its subject.
     pub subject: String,
-    /// Its sequence in the stream.
+    /// Its sequence in the stream; 0 when the bus did not take it.
     pub sequence: u64,
     /// Its id.
     pub id: String,
@@ -119,10 +121,18 @@ impl Quarantined {
         self
     }
 
-    /// What the entry is found by: `<uid>.<stream>.<sequence>`, or `<uid>.WORKFLOW.0`. The uid is written as in subjects.
+    /// What the entry is found by: `<uid>.<stream>.<sequence>`, or `<uid>.WORKFLOW.0`; for a message that has no sequence its
+    /// id. The uid and the id are written as in subjects, the id cut after [`KEY_ID_BYTES_MAX`].
     pub fn key(&self) -> String {
-        let of = self.message.as_ref().map_or((WORKFLOW, 0), |kept| (kept.stream.name(), kept.sequence));
-        format!("{}.{}.{}", token(&self.uid), of.0, of.1)
+        let uid = token(&self.uid);
+        match &self.message {
+            None => format!("{uid}.{WORKFLOW}.0"),
+            Some(kept) if kept.sequence == 0 && !kept.id.is_empty() => {
+                let id = cut(kept.id.clone(), KEY_ID_BYTES_MAX);
+                format!("{uid}.{}.{}", kept.stream.name(), token(&id))
+            }
+            Some(kept) => format!("{uid}.{}.{}", kept.stream.name(), kept.sequence),
+        }
     }
 
     /// What all keys of a workflow begin with.
@@ -255,8 +265,11 @@ mod tests {
         };
         let whole = Quarantined::workflow("u.1", "why", at).named("argo", "hello");
         let one = whole.clone().message(&message);
-        let large = Message { payload: vec![7; PAYLOAD_BYTES_MAX + 1].into(), ..message };
+        let large = Message { payload: vec![7; PAYLOAD_BYTES_MAX + 1].into(), ..message.clone() };
         let large = whole.clone().message(&large);
+        let unsent = |id: &str| whole.clone().message(&Message { sequence: 0, id: id.into(), ..message.clone() });
+        assert_eq!(unsent("u:7:createPod.n").key(), "u%2e1.OBSERVED.u%3a7%3acreatePod%2en");
+        check_key(&unsent(&"ü".repeat(400)).key()).unwrap();
         assert_eq!((whole.key(), one.key()), ("u%2e1.WORKFLOW.0".into(), "u%2e1.OBSERVED.7".into()));
         for entry in [whole, one, large] {
             check_key(&entry.key()).unwrap();

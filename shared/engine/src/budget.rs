@@ -34,15 +34,17 @@ pub(crate) enum Exceeded {
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, limit, setting) = match self {
-            Self::Nodes(limit) => ("has more nodes than a workflow may have", limit, "nodesMax"),
-            Self::NodesPerEvent(limit) => ("adds more nodes at once than it may", limit, "nodesPerEventMax"),
-            Self::WorkPerEvent(limit) => ("causes more work at once than it may", limit, "workPerEventMax"),
-            Self::ValuesBytes(limit) => ("has more bytes of inputs and outputs than it may", limit, "valuesBytesMax"),
+            Self::Nodes(limit) => ("has more nodes than a workflow may have", limit, "--nodes-max"),
+            Self::NodesPerEvent(limit) => ("adds more nodes at once than it may", limit, "--nodes-per-event-max"),
+            Self::WorkPerEvent(limit) => ("causes more work at once than it may", limit, "--work-per-event-max"),
+            Self::ValuesBytes(limit) => {
+                ("has more bytes of inputs and outputs than it may", limit, "--values-bytes-max")
+            }
         };
         write!(
             f,
             "the workflow {what}: {limit}. Look for a template that calls itself without end, or a loop over too many items; \
-             an operator can raise the limit with the engine's setting {setting}"
+             an operator can raise the limit with {setting}"
         )
     }
 }

@@ -134,7 +134,7 @@ impl Workflow {
         if call.depth > self.config.depth_max {
             return Err(format!(
                 "Maximum recursion depth exceeded: {} calls below each other. Templates that call themselves need a condition that \
-                 ends the recursion; an operator can raise the limit with the engine's setting depthMax",
+                 ends the recursion; an operator can raise the limit with --depth-max",
                 self.config.depth_max
             ));
         }

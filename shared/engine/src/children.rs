@@ -89,7 +89,7 @@ impl Workflow {
         }
         Err(format!(
             "the steps of this loop take {bytes} bytes, of {limit} at most: {items} items with all arguments. Pass large values \
-             as artifacts; an operator can raise the limit with the engine's setting loopBytesMax"
+             as artifacts; an operator can raise the limit with --loop-bytes-max"
         ))
     }
 

@@ -10,8 +10,8 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 32 * 1024;
 /// Bytes of JSON of a node besides its texts, at most.
 pub(crate) const NODE_AROUND: usize = 4 * 1024;
 /// What to do about it.
-pub(crate) const ADVICE: &str = "Pass large values as artifacts; an operator can raise the limit with the engine's setting \
-    messageBytesMax, if the bus takes such messages";
+pub(crate) const ADVICE: &str = "Pass large values as artifacts; an operator can raise the limit with \
+    --message-bytes-max, if the bus takes such messages";
 
 /// Bytes of JSON that a node's message takes at most. Messages are text with few characters that need more than two.
 pub(crate) fn bound_of_message() -> usize {

@@ -47,5 +47,5 @@ pub(crate) fn exceeded(what: &str, max: u64, field: &str) -> String {
 
 /// What an operator can do about it.
 fn hint(field: &str) -> String {
-    format!(" (the limit `{field}`, which the engine's configuration can raise: Config.limits)")
+    format!(" (an operator can raise the limit with --{})", field.replace('_', "-"))
 }

@@ -11,6 +11,7 @@ pub mod lint;
 pub mod list;
 pub mod logs;
 pub mod node;
+pub mod quarantine;
 pub mod resubmit;
 pub mod retry;
 pub mod roles;

@@ -25,13 +25,21 @@ enum Role {
     /// Report changes of Workflow objects
     Watcher(Service<argosy_watcher::Options>),
     /// Decide what runs next
-    Scheduler(Service<argosy_scheduler::Options>),
+    Scheduler(Scheduler),
     /// Create and watch pods
     PodRunner(Service<argosy_pod_runner::Options>),
     /// Write the status of Workflow objects
     Status(Service<argosy_status::Options>),
     /// All services in one process
     AllInOne(Box<standalone::AllInOne>),
+}
+
+#[derive(Args, Debug)]
+struct Scheduler {
+    #[command(flatten)]
+    service: Service<argosy_scheduler::Options>,
+    #[command(flatten)]
+    engine: standalone::EngineOptions,
 }
 
 #[derive(Args, Debug)]
@@ -45,16 +53,22 @@ struct Service<Options: Args> {
 impl Roles {
     /// Runs the role until Ctrl-C or a termination signal.
     pub async fn run(self) -> Outcome {
+        let mut engine = standalone::EngineOptions::default();
         let (name, connect, role) = match self.role {
             Role::Watcher(service) => ("argosy-watcher", service.connect, standalone::Role::Watcher(service.options)),
-            Role::Scheduler(service) => {
-                ("argosy-scheduler", service.connect, standalone::Role::Scheduler(service.options))
+            Role::Scheduler(scheduler) => {
+                engine = scheduler.engine;
+                let Service { connect, options } = scheduler.service;
+                ("argosy-scheduler", connect, standalone::Role::Scheduler(options))
             }
             Role::PodRunner(service) => {
                 ("argosy-pod-runner", service.connect, standalone::Role::PodRunner(service.options))
             }
             Role::Status(service) => ("argosy-status", service.connect, standalone::Role::Status(service.options)),
-            Role::AllInOne(all) => ("argosy", all.connect, standalone::Role::All(Box::new(all.services))),
+            Role::AllInOne(all) => {
+                engine = all.engine;
+                ("argosy", all.connect, standalone::Role::All(Box::new(all.services)))
+            }
         };
         let _logging = argosy_telemetry::init(name, &self.telemetry).context("set up logs")?;
         let shutdown = CancellationToken::new();
@@ -68,7 +82,7 @@ impl Roles {
             }
             stop.cancel();
         });
-        let result = standalone::run_role(role, &connect, shutdown).await;
+        let result = standalone::run_role(role, &connect, &engine, shutdown).await;
         signals.abort();
         result.map_err(|error| Failure::Other(anyhow::anyhow!(error)))
     }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use argosy_api::v1alpha1::ArtifactRepository;
 use argosy_cluster::node::{self, Image};
 use argosy_cluster::private;
-use argosy_standalone::{Error, Handle, Options, Standalone};
+use argosy_standalone::{EngineOptions, Error, Handle, Options, Standalone};
 use clap::Args;
 use serde_json::json;
 
@@ -32,6 +32,8 @@ pub struct RuntimeFlags {
     /// Name of this installation on that server
     #[arg(long, value_name = "NAME", requires = "nats")]
     prefix: Option<argosy_bus::nats::Prefix>,
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 /// How much of the system there is.
@@ -73,6 +75,7 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
         options.images.insert(image, Image { entrypoint, ..Image::default() });
     }
     options.config.artifact_repository = Some(repository());
+    flags.engine.apply(&mut options.config);
     if runtime == Runtime::Process {
         warn_once();
     }

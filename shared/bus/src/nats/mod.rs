@@ -127,6 +127,18 @@ impl Nats {
         Ok(Self { client, context, shared })
     }
 
+    /// Connects to an installation that is there, and changes nothing of it: for tools that only look.
+    ///
+    /// Errors: those of [`Nats::connect`]; `Refused` when the server has no installation of this name.
+    pub async fn attach(url: &str, options: Options) -> Result<Self, Error> {
+        let client = setup::connect(url, &options).await?;
+        let context = jetstream::context::ContextBuilder::new().timeout(options.request_timeout).build(client.clone());
+        setup::find(&context, &options).await?;
+        let (bucket, rooms) = (options.prefix.bucket(), Default::default());
+        let shared = Arc::new(Shared { bucket, options, mending: Mutex::new(()), rooms });
+        Ok(Self { client, context, shared })
+    }
+
     fn prefix(&self) -> &Prefix {
         &self.shared.options.prefix
     }

@@ -61,6 +61,27 @@ pub(super) async fn create(context: &Context, options: &Options) -> Result<Vec<S
     Ok(created)
 }
 
+/// Looks whether the installation is there, and makes nothing.
+///
+/// Errors: `Refused` when it is not; `Unavailable`.
+pub(super) async fn find(context: &Context, options: &Options) -> Result<(), Error> {
+    for config in Stream::ALL.map(|stream| config(stream, options)).into_iter().chain([quarantine(options)]) {
+        match context.get_stream(&config.name).await {
+            Ok(_) => {}
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    let text =
+                        format!("the server has no installation `{}`: no stream {}", options.prefix, config.name);
+                    return Err(Error::Refused { doing: "open the streams", source: text.into() });
+                }
+                GetStreamErrorKind::JetStream(answer) => return Err(failed("look for a stream", answer)),
+                _ => return Err(failed("look for a stream", error)),
+            },
+        }
+    }
+    Ok(())
+}
+
 /// A new stream begins at an origin of its own, which an update must leave as it is. True when it is new.
 async fn ensure(context: &Context, mut config: Config) -> Result<bool, Error> {
     for _ in 0..RACES_MAX {

@@ -28,7 +28,7 @@ fn recurse() -> Value {
 fn a_template_that_calls_itself_twice_ends_with_error_and_without_its_nodes() {
     let play = Play::new(object(recurse()), small());
     assert_eq!(play.phase(), "Error");
-    assert!(play.message().contains("60") && play.message().contains("nodesPerEventMax"), "{}", play.message());
+    assert!(play.message().contains("60") && play.message().contains("--nodes-per-event-max"), "{}", play.message());
     assert!(play.engine.object().status.nodes.is_empty());
     assert!(play.events[0].nodes.is_empty() && play.events[0].grown.is_empty(), "nothing of it is published");
     assert_eq!(play.engine.object().status.progress, "0/0");
@@ -52,7 +52,7 @@ fn a_workflow_that_grows_slowly_ends_at_the_limit_of_all_nodes() {
     );
     play.run();
     assert_eq!(play.phase(), "Error");
-    assert!(play.message().contains("100") && play.message().contains("nodesMax"), "{}", play.message());
+    assert!(play.message().contains("100") && play.message().contains("--nodes-max"), "{}", play.message());
     let nodes = &play.engine.object().status.nodes;
     assert!(nodes.len() <= 100);
     let mut folded = std::collections::BTreeMap::new();
@@ -139,7 +139,7 @@ fn a_manifest_that_no_message_can_hold_is_an_error_of_its_node() {
         assert_eq!(play.phase(), "Failed");
         let node = play.node("wf[0].a").expect("the node");
         assert_eq!(node.phase, NodePhase::Error);
-        assert!(node.message.contains("100000") && node.message.contains("messageBytesMax"), "{}", node.message);
+        assert!(node.message.contains("100000") && node.message.contains("--message-bytes-max"), "{}", node.message);
         assert!(play.pods.is_empty());
         // It fits by default.
         assert_eq!(Play::of(two_steps(container, arguments)).pods.len(), 1);
@@ -175,7 +175,7 @@ fn outputs_that_no_message_can_hold_are_an_error_of_their_node() {
     play.feed(Observed::PodChanged { pod: Box::new(summary) });
     let node = play.node("wf[0].a").expect("the node");
     assert_eq!(node.phase, NodePhase::Error);
-    assert!(node.message.contains("messageBytesMax"), "{}", node.message);
+    assert!(node.message.contains("--message-bytes-max"), "{}", node.message);
     assert_eq!(node.outputs, None);
     assert_eq!(play.phase(), "Failed");
 }
@@ -226,8 +226,8 @@ fn values_that_add_up_end_the_workflow_and_not_the_process() {
     let given = format!("{}{{{{item}}}}", value);
     for (count, given, expected, setting) in [
         (50, given.as_str(), "Running", ""),
-        (200, "{{workflow.parameters.g}}", "Error", "valuesBytesMax"),
-        (400, given.as_str(), "Failed", "loopBytesMax"),
+        (200, "{{workflow.parameters.g}}", "Error", "--values-bytes-max"),
+        (400, given.as_str(), "Failed", "--loop-bytes-max"),
     ] {
         let play = Play::new(object(spec(count, given)), config.clone());
         assert_eq!(play.phase(), expected, "{}", play.message());
@@ -244,5 +244,5 @@ fn a_recursion_names_its_limit() {
     assert_eq!(play.phase(), "Failed");
     let nodes = &play.engine.object().status.nodes;
     let told = nodes.unordered().find(|n| n.message.contains("Maximum recursion depth exceeded: 100")).expect("told");
-    assert!(told.message.contains("depthMax"), "{}", told.message);
+    assert!(told.message.contains("--depth-max"), "{}", told.message);
 }

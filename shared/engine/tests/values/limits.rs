@@ -53,7 +53,7 @@ fn an_evaluation_past_its_limit_is_an_error_of_its_step() {
         let message = ran.node("wf.bad");
         // A range of a million numbers takes memory, too: either limit may come first.
         let limit = if limit == "expression_steps" && message.contains("bytes") { "expression_bytes" } else { limit };
-        let named = format!("the limit `{limit}`, which the engine's configuration can raise: Config.limits");
+        let named = format!("an operator can raise the limit with --{}", limit.replace('_', "-"));
         assert!(message.contains(&named), "{steps}: {message}");
         assert_eq!(ran.node("wf.other"), "Succeeded");
     }
@@ -69,5 +69,8 @@ fn limits_are_those_of_the_configuration() {
     let text =
         "{name: a, template: fine, arguments: {parameters: [{name: v, value: '{{workflow.name}}{{workflow.uid}}'}]}}";
     let message = limited(text, Limits { text_bytes: 4, ..Limits::default() }).node("wf.bad");
-    assert!(message.contains("takes more than 4 bytes (the limit `text_bytes`"), "{message}");
+    assert!(
+        message.contains("takes more than 4 bytes (an operator can raise the limit with --text-bytes"),
+        "{message}"
+    );
 }
