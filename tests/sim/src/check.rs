@@ -84,6 +84,14 @@ impl Watch {
     }
 }
 
+/// L1: a workflow that ends does so in time.
+pub fn in_time(watch: &Watch, until: Instant) -> Vec<String> {
+    let late = watch.completed.map(|end| end.saturating_duration_since(until)).filter(|late| !late.is_zero());
+    late.map(|late| format!("L1: workflow {} ended {} s too late", watch.last.metadata.name, late.as_secs()))
+        .into_iter()
+        .collect()
+}
+
 /// What only the whole run shows: the end compared with the engine's own, and the pods' order.
 ///
 /// Without a `reference` there is nothing to compare with; without `events` they were lost. `late` is for how long after the

@@ -13,6 +13,20 @@ use crate::{corpus, faults::Faults, gate::Plant, world::Plan};
 /// Longer than any pause between full lists and reminders.
 const LONG: Duration = Duration::from_secs(11 * 60);
 
+/// So long a workflow waits before it is looked at whether waiting costs anything.
+const SETTLING: Duration = Duration::from_secs(60);
+/// So long a workflow waits where things go wrong.
+const SHORT: Duration = Duration::from_secs(10);
+
+fn waits_long(plan: &Plan) -> bool {
+    plan.faults.is_none() && plan.crash.is_none()
+}
+
+/// How long the workflow that waits is left waiting.
+pub fn resumes_after(plan: &Plan) -> Duration {
+    if waits_long(plan) { SETTLING + LONG } else { SHORT }
+}
+
 #[derive(Clone)]
 pub struct Hand {
     pub plan: Plan,
@@ -60,8 +74,8 @@ impl Hand {
             return;
         }
         let node = self.pause_node().await;
-        if self.plan.faults.is_none() && self.plan.crash.is_none() {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+        if waits_long(&self.plan) {
+            tokio::time::sleep(SETTLING).await;
             let before = self.server.revision();
             tokio::time::sleep(LONG).await;
             let written = self.server.revision() - before;
@@ -69,7 +83,7 @@ impl Hand {
                 self.broken.lock().push(format!("L4: {written} writes while a workflow only waited"));
             }
         } else {
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            tokio::time::sleep(SHORT).await;
         }
         self.faults.note("what waits is resumed");
         // As `argo resume` does.

@@ -14,6 +14,7 @@ mod hand;
 mod node;
 mod random;
 mod services;
+mod strict;
 pub mod world;
 
 pub use gate::{Crash, Plant, When};

@@ -33,10 +33,11 @@ use crate::{
     corpus,
     faults::{ApiFaults, BusFaults, Faults},
     gate::{Crash, FREEZE_MAX, Plant},
-    hand::Hand,
+    hand::{self, Hand},
     node::{Node, Pods, Scripted},
     random::Random,
     services::{Replica, Role, Writes},
+    strict::Counts,
 };
 
 /// What is run, and under which faults.
@@ -114,6 +115,19 @@ impl Plan {
         let last = self.losses.iter().copied().chain(self.faults).max();
         started + last.map_or(Duration::ZERO, |last| last + FREEZE_MAX + Duration::from_secs(10))
     }
+
+    /// When the workflow must have ended: from calm on it may take as long as it takes by itself, or until somebody ends it or
+    /// lets it go on, and [`MARGIN`].
+    fn must_end_at(&self, name: &str, alone: Option<&Alone>, started: Instant) -> Instant {
+        let calm_at = self.calm_at(started);
+        let by_itself = alone.map_or(Duration::ZERO, |alone| alone.took * SLOWEST);
+        let until = match (self.terminate, name) {
+            (Some(at), _) => calm_at.max(started + at) + GRACE,
+            (None, corpus::WAITING) => calm_at + hand::resumes_after(self) + by_itself,
+            (None, _) => calm_at + by_itself,
+        };
+        until + MARGIN
+    }
 }
 
 /// What came of a run.
@@ -131,9 +145,16 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+/// Runs of one process go one after another: what the services count (R1) is the process's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 const SHARDS: u16 = 3;
-/// In which all must end, once nothing goes wrong any more.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// In which a workflow must end once nothing goes wrong any more, besides the time that it takes by itself: longer than a
+/// lease, a delivery that nobody answers, and a pause between tries, one after another; shorter than any reminder or full
+/// list, so that what only those would find is found to be late.
+const MARGIN: Duration = Duration::from_secs(90);
+/// A pod of this world runs up to half as long again as the same for the engine alone.
+const SLOWEST: u32 = 2;
 /// In which what should not happen any more may still happen.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
@@ -146,12 +167,16 @@ const GRACE: Duration = Duration::from_secs(30 + 30);
 ///
 /// Errors: the world cannot be built. What goes wrong in it is in the outcome.
 pub fn run(plan: &Plan) -> Result<Outcome> {
+    let _turn = ONE_AT_A_TIME.lock();
+    let before = Counts::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .context("build a runtime")?;
-    runtime.block_on(Box::pin(in_runtime(plan)))
+    let mut outcome = runtime.block_on(Box::pin(in_runtime(plan)))?;
+    outcome.broken.extend(Counts::now().grown(&before, false));
+    Ok(outcome)
 }
 
 async fn in_runtime(plan: &Plan) -> Result<Outcome> {
@@ -214,7 +239,14 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     outside.spawn(hand.clone().resume());
     outside.spawn(hand.fidget());
     let mut watches = BTreeMap::new();
-    let is_late = tokio::time::timeout(LIMIT, watch(&client, plan, calm_at, &mut watches, &broken)).await;
+    let mut ends = BTreeMap::new();
+    for name in &plan.workflows {
+        let reference = reference(name)?;
+        let until = plan.must_end_at(name, reference.as_ref(), started);
+        ends.insert(*name, (reference, until));
+    }
+    let last = ends.values().map(|(_, until)| *until).max().unwrap_or(calm_at);
+    let is_late = tokio::time::timeout_at(last, watch(&client, plan, calm_at, &mut watches, &broken)).await;
     let took = started.elapsed();
     if let Ok(result) = is_late {
         result?;
@@ -227,12 +259,13 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let events = if faults.lost() == 0 { Some(all_events(&bus).await?) } else { None };
     let played: Vec<_> = pods.lock().values().cloned().collect();
     let late = plan.terminate.map_or(Duration::ZERO, |_| FREEZE_MAX + Duration::from_secs(15));
-    for name in &plan.workflows {
+    for (name, (reference, until)) in &ends {
         let watch = watches.get(*name).with_context(|| format!("workflow {name} was never seen"))?;
-        let reference = if plan.terminate.is_some() { None } else { reference(name)? };
+        let reference = reference.as_ref().filter(|_| plan.terminate.is_none()).map(|alone| &alone.object);
+        broken.lock().extend(check::in_time(watch, *until));
         // What was edited from outside is in the object and in no event.
-        let events = events.as_deref().filter(|_| *name != corpus::WAITING);
-        broken.lock().extend(check::at_end(watch, reference.as_ref(), &played, events, late));
+        let events = events.as_deref().filter(|_| **name != *corpus::WAITING);
+        broken.lock().extend(check::at_end(watch, reference, &played, events, late));
     }
     // Of the thousands of runs with one crash each, none is long enough for this; the seeds have crashes enough.
     if plan.crash.is_none() {
@@ -331,8 +364,15 @@ async fn all_events(bus: &Arc<dyn Bus>) -> Result<Vec<Message>> {
     }
 }
 
-/// What the engine alone makes of a workflow; nothing of one that needs a hand.
-fn reference(name: &str) -> Result<Option<Value>> {
+/// What the engine alone makes of a workflow.
+struct Alone {
+    object: Value,
+    /// From its start to its end: its pods, and whatever it waits for.
+    took: Duration,
+}
+
+/// Nothing of a workflow that needs a hand.
+fn reference(name: &str) -> Result<Option<Alone>> {
     if [corpus::ENDLESS, corpus::WAITING].contains(&name) {
         return Ok(None);
     }
@@ -351,5 +391,7 @@ fn reference(name: &str) -> Result<Option<Value>> {
     let run = alone::run(object, &Scripted, &options);
     anyhow::ensure!(run.end == alone::End::Completed, "the engine alone does not end {name}: {:?}", run.end);
     anyhow::ensure!(run.broken.is_empty(), "the engine alone breaks rules in {name}: {:?}", run.broken);
-    Ok(Some(json!(run.object)))
+    let ended_at = run.object.status.finished_at.as_ref().map_or(started_at, |time| time.0);
+    let took = Duration::try_from(ended_at.duration_since(started_at)).unwrap_or_default();
+    Ok(Some(Alone { object: json!(run.object), took }))
 }
