@@ -1,6 +1,12 @@
 //! The invariants, named as in the architecture.
+//!
+//! Not checked yet: S5 (a lock has one holder), as there are no locks; S9 (a Secret is in no message, status or log), as
+//! nothing in this world reads one.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use argosy_api::{
     ArcStr,
@@ -13,7 +19,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::node::Played;
+use crate::{
+    faults::Delayed,
+    node::{Played, Suspect},
+};
 
 /// What was seen of one workflow's object.
 #[derive(Debug, Default)]
@@ -25,10 +34,21 @@ pub struct Watch {
     pub last: Workflow,
     /// Nodes that wait without saying why, and since when.
     silent: BTreeMap<ArcStr, Instant>,
+    /// Since when the workflow runs though nothing of it is under way.
+    idle: Option<Instant>,
+    /// How often it was retried.
+    generation: u32,
+    /// The most pods at once that any sight of it allowed; `None` once there was no limit.
+    parallelism: Option<Option<i64>>,
 }
+
+/// The annotation by which the world says how often it has retried a workflow: what was over is not over any more.
+pub const GENERATION: &str = "sim/generation";
 
 /// Bytes of an object that etcd still takes.
 const OBJECT_BYTES_MAX: usize = 1_500_000;
+/// In which a pod must end that was asked to, and how much longer it may take with us between.
+pub const GRACE: Duration = Duration::from_secs(30 + 30);
 /// So long a node may wait without a reason, once nothing goes wrong.
 const SILENCE: Duration = Duration::from_secs(120);
 
@@ -41,6 +61,18 @@ impl Watch {
             broken.push(format!("S13: the object of {} has {bytes} bytes", object.metadata.name));
         }
         let name = &object.metadata.name;
+        let generation = object.metadata.annotations.get(GENERATION).and_then(|text| text.parse().ok()).unwrap_or(0);
+        if generation != self.generation {
+            self.generation = generation;
+            self.phases.clear();
+            self.phase = WorkflowPhase::default();
+            self.completed = None;
+        }
+        let limit = object.spec.parallelism;
+        self.parallelism = Some(match self.parallelism {
+            None => limit,
+            Some(before) => before.zip(limit).map(|(a, b)| a.max(b)),
+        });
         for node in object.status.nodes.values() {
             let before = self.phases.insert(node.id.clone(), node.phase).unwrap_or_default();
             if before.is_fulfilled() && before != node.phase {
@@ -80,47 +112,145 @@ impl Watch {
             let since = before.get(&node.name).copied().unwrap_or(now);
             self.silent.insert(node.name.clone(), since);
         }
+        if let Some(since) = self.idle {
+            let waited = now.saturating_duration_since(since.max(calm_at));
+            if waited > SILENCE {
+                let name = &object.metadata.name;
+                broken.push(format!("L2: {name} waited for {} s with nothing under way", waited.as_secs()));
+            }
+        }
+        self.idle = is_idle(object).then(|| self.idle.unwrap_or(now));
         broken
+    }
+
+    /// How often it was retried.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 }
 
-/// What only the whole run shows: the end compared with the engine's own, and the pods' order.
-///
-/// Without a `reference` there is nothing to compare with; without `events` they were lost. `late` is for how long after the
-/// end a pod may still come: of a terminated workflow, out of a process that was frozen when it was about to create it. That
-/// it goes again is L3.
+/// Whether the workflow runs and nothing of it is under way or waits for a reason that can be seen. So calls that are held
+/// back, which are no nodes yet, are seen to be held by something.
+fn is_idle(object: &Workflow) -> bool {
+    let is_held = object.spec.suspend == Some(true) || object.spec.parallelism == Some(0);
+    let is_under_way = |node: &NodeStatus| {
+        !node.phase.is_fulfilled()
+            && (node.r#type.executes() || node.r#type == NodeType::Suspend || !node.message.is_empty())
+    };
+    object.status.phase == WorkflowPhase::Running && !is_held && !object.status.nodes.values().any(is_under_way)
+}
+
+/// L1: a workflow that ends does so in time.
+pub fn in_time(watch: &Watch, until: Instant) -> Vec<String> {
+    let late = watch.completed.map(|end| end.saturating_duration_since(until)).filter(|late| !late.is_zero());
+    late.map(|late| format!("L1: workflow {} ended {} s too late", watch.last.metadata.name, late.as_secs()))
+        .into_iter()
+        .collect()
+}
+
+/// With what a workflow's end is compared.
+pub enum Reference<'a> {
+    /// With nothing: it needed a hand.
+    None,
+    /// With how the engine alone ends it.
+    Phase(&'a Value),
+    /// With everything that the engine alone makes of it.
+    All(&'a Value),
+}
+
+/// What only the whole run shows: the end compared with the engine's own, and the pods' order. Pods that came after the end
+/// are added to the suspects. Without `events` they were lost.
 pub fn at_end(
     watch: &Watch,
-    reference: Option<&Value>,
+    reference: &Reference<'_>,
     pods: &[Played],
     events: Option<&[Message]>,
-    late: Duration,
+    suspects: &mut Vec<Suspect>,
 ) -> Vec<String> {
     let object = &watch.last;
     let name = &object.metadata.name;
-    if watch.completed.is_none() {
+    let Some(end) = watch.completed else {
         return vec![format!(
             "L1: workflow {name} has not ended; it is {} at {}",
             object.status.phase,
             waits_for(object)
         )];
-    }
+    };
     let actual = serde_json::to_value(object).unwrap_or_default();
-    let differences = reference.map(|reference| compare::diff(reference, &actual)).unwrap_or_default();
-    let mut broken: Vec<String> = differences
-        .iter()
-        .map(|d| format!("S7: workflow {name} ended otherwise than the engine alone: {}", d.short()))
-        .collect();
-    let own: Vec<&Played> = pods.iter().filter(|p| p.workflow == *name).collect();
+    let what = format!("S7: workflow {name} ended otherwise than the engine alone");
+    let mut broken = match reference {
+        Reference::None => Vec::new(),
+        Reference::Phase(alone) if alone["status"]["phase"] == actual["status"]["phase"] => Vec::new(),
+        Reference::Phase(alone) => {
+            vec![format!("{what}: {} | {}", alone["status"]["phase"], actual["status"]["phase"])]
+        }
+        Reference::All(alone) => {
+            compare::diff(alone, &actual).iter().map(|d| format!("{what}: {}", d.short())).collect()
+        }
+    };
+    let own: Vec<&Played> = pods.iter().filter(|p| p.workflow_uid == object.metadata.uid).collect();
     broken.extend(order(object, &own));
-    broken.extend(parallelism(object, &own));
+    broken.extend(parallelism(watch, &own));
+    broken.extend(own.iter().flat_map(|pod| identity(object, pod)));
     for pod in own {
-        if watch.completed.is_some_and(|end| pod.created > end + late) {
-            broken.push(format!("S1: a pod for node {} was created after the end", pod.node_name));
+        if pod.created > end {
+            let why = format!("S1: a pod for node {} was created after the end", pod.node_name);
+            suspects.push(Suspect { pod: pod.clone(), why });
         }
     }
     broken.extend(events.map(|events| folded(object, events)).unwrap_or_default());
     broken
+}
+
+/// S1, precisely: a creation that was under way when its sender froze or died cannot be recalled, as Kubernetes has no fence
+/// for creations. Such a pod is excused, if it is gone in time (L3). That nothing came of its outcome (S10) is S2, as its node
+/// had ended, and S7. Answers the broken rules and how many pods were excused.
+pub fn excused(suspects: &[Suspect], delayed: &[Delayed], pods: &[Played], calm_at: Instant) -> (Vec<String>, usize) {
+    let mut broken = Vec::new();
+    let mut excused: Vec<&str> = Vec::new();
+    for Suspect { pod, why } in suspects {
+        let is_late = |late: &Delayed| {
+            (late.pod.namespace.as_str(), late.pod.name.as_str()) == (pod.namespace.as_str(), pod.name.as_str())
+                && late.carried_out <= pod.created
+                && pod.created - late.carried_out < Duration::from_secs(1)
+        };
+        if !delayed.iter().any(is_late) {
+            broken.push(why.clone());
+            continue;
+        }
+        excused.push(&pod.uid);
+        let deadline = pod.created.max(calm_at) + GRACE;
+        let now = pods.iter().find(|p| p.uid == pod.uid).unwrap_or(pod);
+        if now.ended.is_none_or(|ended| ended > deadline) {
+            broken.push(format!("L3: the pod of {} came late, which is excused, and stayed", pod.node_name));
+        }
+    }
+    excused.sort_unstable();
+    excused.dedup();
+    (broken, excused.len())
+}
+
+/// S12: a pod's namespace and service account are those of its workflow.
+fn identity(object: &Workflow, pod: &Played) -> Vec<String> {
+    let account = |name: &str| if name.is_empty() { "default".to_owned() } else { name.to_owned() };
+    let (wanted, got) = (account(&object.spec.service_account_name), account(&pod.service_account));
+    let mut broken = Vec::new();
+    if wanted != got {
+        broken.push(format!("S12: the pod of {} runs as {got}, its workflow as {wanted}", pod.node_name));
+    }
+    if object.metadata.namespace != pod.namespace {
+        broken.push(format!(
+            "S12: the pod of {} is in {}, its workflow in {}",
+            pod.node_name, pod.namespace, object.metadata.namespace
+        ));
+    }
+    broken
+}
+
+/// S12: there are no pods of nobody. `uids` are those of all workflows.
+pub fn owned(pods: &[Played], uids: &BTreeSet<String>) -> Vec<String> {
+    let foreign = pods.iter().filter(|pod| !uids.contains(&pod.workflow_uid));
+    foreign.map(|pod| format!("S12: the pod {}/{} is of no workflow", pod.namespace, pod.name)).collect()
 }
 
 fn waits_for(object: &Workflow) -> String {
@@ -151,14 +281,14 @@ fn order(object: &Workflow, pods: &[&Played]) -> Vec<String> {
 }
 
 /// S6: never more pods at once than `spec.parallelism`.
-fn parallelism(object: &Workflow, pods: &[&Played]) -> Vec<String> {
-    let Some(limit) = object.spec.parallelism else {
+fn parallelism(watch: &Watch, pods: &[&Played]) -> Vec<String> {
+    let Some(Some(limit)) = watch.parallelism else {
         return Vec::new();
     };
     let lives_at = |pod: &Played, at: Instant| pod.created <= at && pod.ended.is_none_or(|ended| ended > at);
     let most = pods.iter().map(|one| pods.iter().filter(|p| lives_at(p, one.created)).count()).max().unwrap_or(0);
     if i64::try_from(most).unwrap_or(i64::MAX) > limit {
-        return vec![format!("S6: {most} pods of {} at once, {limit} are allowed", object.metadata.name)];
+        return vec![format!("S6: {most} pods of {} at once, {limit} are allowed", watch.last.metadata.name)];
     }
     Vec::new()
 }
@@ -183,8 +313,10 @@ pub fn budget(writes: u64, workflows: u64, pods: u64, faults: u64) -> Vec<String
 }
 
 /// L3: pods of a terminated workflow are gone in time.
-pub fn terminated(name: &str, pods: &[Played], deadline: Instant) -> Vec<String> {
-    let alive = |pod: &&Played| pod.workflow == name && pod.ended.is_none_or(|ended| ended > deadline);
+pub fn terminated(workflow: &Workflow, pods: &[Played], deadline: Instant) -> Vec<String> {
+    let name = &workflow.metadata.name;
+    let alive =
+        |pod: &&Played| pod.workflow_uid == workflow.metadata.uid && pod.ended.is_none_or(|ended| ended > deadline);
     pods.iter()
         .filter(alive)
         .map(|pod| format!("L3: the pod of {} outlived the termination of {name}", pod.node_name))
@@ -218,5 +350,65 @@ mod tests {
         assert_eq!(Watch::default().see(object.clone(), Instant::now()), Vec::<String>::new());
         object.status.message = "x".repeat(OBJECT_BYTES_MAX);
         assert!(Watch::default().see(object, Instant::now())[0].starts_with("S13"));
+    }
+
+    fn played(uid: &str, created: Instant, ended: Option<Instant>) -> Played {
+        Played {
+            node_id: "n".to_owned(),
+            node_name: "w.n".to_owned(),
+            namespace: "argo".to_owned(),
+            name: "p".to_owned(),
+            workflow_uid: "w".to_owned(),
+            service_account: String::new(),
+            generation: 0,
+            uid: uid.to_owned(),
+            created,
+            ended,
+            gone: false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_creation_that_was_late_is_excused_and_only_if_its_pod_goes() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let pod = crate::faults::PodName { namespace: "argo".to_owned(), name: "p".to_owned() };
+        let late = [Delayed { pod, decided: at(1), carried_out: at(10) }];
+        let judge = |created, ended, delayed: &[Delayed]| {
+            let pod = played("2", created, ended);
+            let suspect = Suspect { pod: pod.clone(), why: "S1: second".to_owned() };
+            excused(&[suspect], delayed, &[pod], at(0))
+        };
+        assert_eq!(judge(at(10), Some(at(12)), &late), (Vec::new(), 1));
+        assert_eq!(judge(at(10), Some(at(12)), &[]), (vec!["S1: second".to_owned()], 0), "nothing was late");
+        assert_eq!(judge(at(20), Some(at(22)), &late), (vec!["S1: second".to_owned()], 0), "another creation");
+        let (broken, count) = judge(at(10), None, &late);
+        assert!(count == 1 && broken.len() == 1 && broken[0].starts_with("L3"), "{broken:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_in_another_namespace_under_another_account_or_of_nobody_is_found() {
+        let mut object = Workflow::default();
+        (object.metadata.namespace, object.metadata.uid) = ("argo".to_owned(), "w".to_owned());
+        let mut pod = played("1", Instant::now(), None);
+        assert_eq!(identity(&object, &pod), Vec::<String>::new());
+        assert_eq!(owned(&[pod.clone()], &["w".to_owned()].into()), Vec::<String>::new());
+        (pod.namespace, pod.service_account, pod.workflow_uid) = ("other".into(), "root".into(), "x".into());
+        assert_eq!(identity(&object, &pod).len(), 2);
+        assert_eq!(owned(&[pod], &["w".to_owned()].into()).len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_workflow_with_nothing_under_way_is_found() {
+        let mut object = Workflow::default();
+        object.status.phase = WorkflowPhase::Running;
+        let (started, mut watch) = (Instant::now(), Watch::default());
+        assert_eq!(watch.silence(&object, started), Vec::<String>::new());
+        tokio::time::sleep(SILENCE + Duration::from_secs(1)).await;
+        assert!(watch.silence(&object, started)[0].starts_with("L2"));
+        object.spec.suspend = Some(true);
+        watch.silence(&object, started);
+        tokio::time::sleep(SILENCE + Duration::from_secs(1)).await;
+        assert_eq!(watch.silence(&object, started), Vec::<String>::new());
     }
 }

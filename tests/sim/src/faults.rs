@@ -12,6 +12,7 @@ use argosy_bus::{
     Message, Publish,
     memory::{AckFault, Chaos, DeliverFault, Memory, PublishFault},
 };
+use argosy_cluster::api::Fault;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -31,6 +32,22 @@ pub enum RequestFault {
     DroppedWatch,
 }
 
+/// Names a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodName {
+    pub namespace: String,
+    pub name: String,
+}
+
+/// A pod's creation that came later than it was decided: its sender froze between, or died with the request on the wire.
+/// Kubernetes has no fence for creations, so nobody can recall it.
+#[derive(Clone, Debug)]
+pub struct Delayed {
+    pub pod: PodName,
+    pub decided: Instant,
+    pub carried_out: Instant,
+}
+
 /// The faults of one world.
 pub struct Faults {
     random: Random,
@@ -43,14 +60,19 @@ pub struct Faults {
     /// What can be lost; taken away at the end, as it holds these faults.
     bus: Mutex<Option<Memory>>,
     lost: AtomicU64,
+    /// Out of which come the faults that the first world has not; its own must stay as they are.
+    grown: Option<Random>,
+    delayed: Mutex<Vec<Delayed>>,
 }
 
+/// The longest that a request is under way.
+const WIRE_MAX: Duration = Duration::from_secs(8);
 /// Notes kept for the report of a failure.
 const NOTES_MAX: usize = 400;
 
 impl Faults {
-    /// Faults out of `seed` for so long.
-    pub fn new(seed: u64, last: Option<Duration>, trace: bool) -> Arc<Self> {
+    /// Faults out of `seed` for so long; of more kinds in the grown world.
+    pub fn new(seed: u64, last: Option<Duration>, is_grown: bool, trace: bool) -> Arc<Self> {
         let started = Instant::now();
         Arc::new(Self {
             random: Random::new(seed),
@@ -61,6 +83,8 @@ impl Faults {
             notes: Mutex::default(),
             bus: Mutex::default(),
             lost: AtomicU64::new(0),
+            grown: is_grown.then(|| Random::new(seed ^ 0x960e)),
+            delayed: Mutex::default(),
         })
     }
 
@@ -126,6 +150,40 @@ impl Faults {
             self.happened.fetch_add(1, Ordering::Relaxed);
         }
         happens
+    }
+
+    /// A fault of the grown world.
+    fn grows(&self, permille: u64) -> Option<&Random> {
+        let random = self.grown.as_ref().filter(|random| self.are_on() && random.chance(permille))?;
+        self.happened.fetch_add(1, Ordering::Relaxed);
+        Some(random)
+    }
+
+    /// Whether what the dying had just sent arrives nevertheless, and when.
+    pub fn on_the_wire(&self) -> Option<Duration> {
+        self.grows(300).map(|random| random.millis(1, WIRE_MAX.as_millis() as u64))
+    }
+
+    /// Whether a lease that was just renewed is lost at once, without its holder knowing.
+    pub fn loses_lease(&self, lease: &str, holder: &str) -> bool {
+        let loses = self.grows(15).is_some();
+        if loses {
+            self.note(&format!("the lease {lease} of {holder} is lost"));
+        }
+        loses
+    }
+
+    /// Notes the creation of `pod`, if it is one, as late.
+    pub fn delay_create(&self, pod: Option<PodName>, decided: Instant, carried_out: Instant) {
+        if let Some(pod) = pod {
+            self.note(&format!("the creation of {}/{} is late", pod.namespace, pod.name));
+            self.delayed.lock().push(Delayed { pod, decided, carried_out });
+        }
+    }
+
+    /// Creations that were late.
+    pub fn delayed(&self) -> Vec<Delayed> {
+        self.delayed.lock().clone()
     }
 
     /// Whether this incarnation dies here.
@@ -202,6 +260,15 @@ impl Chaos for BusFaults {
 pub struct ApiFaults(pub Arc<Faults>);
 
 impl argosy_cluster::api::Faults for ApiFaults {
+    fn on_request(&self, verb: &str, path: &str) -> Fault {
+        let is_pod = verb == "create" && path.ends_with("/pods");
+        if is_pod && self.0.grows(60).is_some() {
+            self.0.note(&format!("quota conflict: {path}"));
+            return Fault::QuotaConflict;
+        }
+        Fault::None
+    }
+
     fn stale_list(&self) -> bool {
         self.0.happens(100)
     }

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::faults::Faults;
+use crate::faults::{Faults, PodName};
 
 /// A place to crash: the write with this number, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,12 @@ pub enum Plant {
     Restless,
     /// The node leaves pods alone.
     IdleNode,
+    /// What the pod-runner reports of pods that have ended does not reach the log, though the answer says so.
+    LosesReports,
+    /// A pod that was deleted is created again.
+    RecreatesPods,
+    /// Pods run under another service account than their workflow's.
+    WrongAccount,
 }
 
 /// One incarnation's gate.
@@ -115,7 +121,18 @@ impl Gate {
     }
 
     /// Something that others will see.
-    pub async fn write<T>(&self, what: &str, op: impl Future<Output = T>) -> T {
+    pub async fn write<T: Send + 'static>(&self, what: &str, op: impl Future<Output = T> + Send + 'static) -> T {
+        self.create(what, None, op).await
+    }
+
+    /// The same, perhaps the creation of `pod`.
+    pub async fn create<T: Send + 'static>(
+        &self,
+        what: &str,
+        pod: Option<PodName>,
+        op: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let decided = Instant::now();
         self.alive().await;
         let number = {
             let mut state = self.state.lock();
@@ -123,29 +140,46 @@ impl Gate {
             state.writes - 1
         };
         self.faults.trace(&self.name, number, what);
-        self.maybe_crash(number, When::Before, what).await;
+        if self.crashes(number, When::Before, what) {
+            if let Some(delay) = self.faults.on_the_wire() {
+                self.faults.note(&format!("{} had sent it: {what} arrives after {} ms", self.name, delay.as_millis()));
+                self.faults.delay_create(pod, decided, decided + delay);
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    op.await;
+                });
+            }
+            return pending().await;
+        }
         if let Some(pause) = self.faults.freeze(&self.name) {
             self.faults.note(&format!("{} freezes for {} ms before {what}", self.name, pause.as_millis()));
             self.state.lock().frozen_until = Some(Instant::now() + pause);
         }
         self.alive().await;
+        let now = Instant::now();
+        if now > decided {
+            self.faults.delay_create(pod, decided, now);
+        }
         let result = op.await;
         if self.crash == Some(Crash { at: number, when: When::BusLost }) {
             self.faults.lose_bus();
         }
-        self.maybe_crash(number, When::After, what).await;
+        if self.crashes(number, When::After, what) {
+            return pending().await;
+        }
         self.alive().await;
         result
     }
 
-    async fn maybe_crash(&self, number: u64, when: When, what: &str) {
+    fn crashes(&self, number: u64, when: When, what: &str) -> bool {
         let is_planned = self.crash == Some(Crash { at: number, when });
-        if is_planned || self.faults.crash(&self.name) {
+        let crashes = is_planned || self.faults.crash(&self.name);
+        if crashes {
             self.faults.note(&format!("{} crashes {when:?} write {number}: {what}", self.name));
             self.state.lock().is_dead = true;
             self.died.notify_one();
-            pending::<()>().await;
         }
+        crashes
     }
 
     async fn alive(&self) {

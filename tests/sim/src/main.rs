@@ -15,6 +15,12 @@ struct Cli {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     first: u64,
+    /// The first seed follows from this commit hash, so that each commit is tried with seeds of its own
+    #[arg(long, value_name = "HASH", conflicts_with = "first")]
+    from_commit: Option<String>,
+    /// Failures are printed, with how to replay them, and are no error
+    #[arg(long)]
+    report_only: bool,
     /// Run one seed
     #[arg(long)]
     seed: Option<u64>,
@@ -27,12 +33,48 @@ struct Cli {
     /// One crash, or loss of the bus: SERVICE:WRITE:before, SERVICE:WRITE:after or SERVICE:WRITE:bus-lost
     #[arg(long, value_name = "WHERE")]
     crash: Option<String>,
+    /// Which world
+    #[arg(long, value_enum, default_value_t = World::First)]
+    world: World,
     /// Put a bug in, to see it found
     #[arg(long)]
     plant: Option<PlantName>,
     /// Tell of every write and every fault
     #[arg(long)]
     trace: bool,
+}
+
+/// Which world the seeds stand for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum World {
+    /// Up to three of ten workflows in one namespace
+    First,
+    /// Dozens of workflows in two namespaces, with quotas, edits, retries, sick neighbours, fights for leases
+    Grown,
+}
+
+impl World {
+    fn plan(self, seed: u64) -> Plan {
+        match self {
+            Self::First => Plan::of_seed(seed),
+            Self::Grown => Plan::grown(seed),
+        }
+    }
+
+    /// As it stands in a command line.
+    fn option(self) -> &'static str {
+        match self {
+            Self::First => "",
+            Self::Grown => "--world grown ",
+        }
+    }
+
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::First => corpus::names(),
+            Self::Grown => corpus::grown_names(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,6 +93,12 @@ enum PlantName {
     Restless,
     /// The node leaves pods alone
     IdleNode,
+    /// The end of pods is not reported
+    LosesReports,
+    /// A pod that was deleted is created again
+    RecreatesPods,
+    /// Pods run under another service account
+    WrongAccount,
 }
 
 impl PlantName {
@@ -63,18 +111,22 @@ impl PlantName {
             Self::WritesTwice => Plant::WritesTwice,
             Self::Restless => Plant::Restless,
             Self::IdleNode => Plant::IdleNode,
+            Self::LosesReports => Plant::LosesReports,
+            Self::RecreatesPods => Plant::RecreatesPods,
+            Self::WrongAccount => Plant::WrongAccount,
         }
     }
 }
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
+    let world = cli.world.option();
     let plant = cli.plant.map(PlantName::plant);
     let mut tally = Tally { passed: 0, failed: 0, faults: 0, started: Instant::now() };
     let names: Vec<&'static str> =
-        corpus::names().into_iter().filter(|n| cli.workflow.as_ref().is_none_or(|w| w == n)).collect();
+        cli.world.names().into_iter().filter(|n| cli.workflow.as_ref().is_none_or(|w| w == n)).collect();
     if names.is_empty() {
-        bail!("there is no such workflow; there are {}", corpus::names().join(", "));
+        bail!("there is no such workflow; there are {}", cli.world.names().join(", "));
     }
     let planted = cli
         .plant
@@ -83,29 +135,40 @@ fn main() -> Result<ExitCode> {
     if let Some(place) = &cli.crash {
         for name in &names {
             let plan = Plan { crash: Some(parse(place)?), plant, trace: cli.trace, ..Plan::calm(name) };
-            tally.take(&plan, &format!("--workflow {name} --crash {place}{planted}"), true)?;
+            tally.take(&plan, &format!("{world}--workflow {name} --crash {place}{planted}"), true)?;
         }
     } else if cli.exhaustive {
         for name in &names {
-            exhaustive(name, plant, &mut tally, &planted)?;
+            exhaustive(name, plant, &mut tally, world, &planted)?;
         }
     } else if let Some(seed) = cli.seed {
-        let plan = Plan { plant, trace: cli.trace, ..Plan::of_seed(seed) };
-        tally.take(&plan, &format!("--seed {seed}{planted}"), true)?;
+        let plan = Plan { plant, trace: cli.trace, ..cli.world.plan(seed) };
+        tally.take(&plan, &format!("{world}--seed {seed}{planted}"), true)?;
     } else if let Some(seeds) = cli.seeds {
-        for seed in cli.first..cli.first + seeds {
-            let plan = Plan { plant, ..Plan::of_seed(seed) };
-            tally.take(&plan, &format!("--seed {seed}{planted}"), false)?;
+        let first = cli.from_commit.as_deref().map_or(Ok(cli.first), seed_of_commit)?;
+        println!("seeds {first} to {}", first + seeds.saturating_sub(1));
+        for seed in first..first + seeds {
+            let plan = Plan { plant, ..cli.world.plan(seed) };
+            tally.take(&plan, &format!("{world}--seed {seed}{planted}"), false)?;
         }
     } else {
         for name in &names {
             let plan = Plan { plant, trace: cli.trace, ..Plan::calm(name) };
-            tally.take(&plan, &format!("--workflow {name}{planted}"), true)?;
+            tally.take(&plan, &format!("{world}--workflow {name}{planted}"), true)?;
         }
     }
     println!("{} faults in {:.1} s", tally.faults, tally.started.elapsed().as_secs_f64());
     println!("{} passed, {} failed", tally.passed, tally.failed);
-    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if tally.failed == 0 || cli.report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The first seed of a commit: far from those that have names, and as good as any other.
+fn seed_of_commit(hash: &str) -> Result<u64> {
+    let digits = hash.get(..8).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    let Some(digits) = digits else {
+        bail!("--from-commit wants a commit hash of at least 8 hexadecimal digits, not `{hash}`")
+    };
+    Ok(1_000_000 + u64::from_str_radix(digits, 16)?)
 }
 
 struct Tally {
@@ -142,15 +205,19 @@ impl Tally {
 const SIDES: [(When, &str); 3] = [(When::Before, "before"), (When::After, "after"), (When::BusLost, "bus-lost")];
 
 /// Crashes each service before and after each of the writes that it makes when nothing goes wrong, and loses the bus there.
-fn exhaustive(name: &'static str, plant: Option<Plant>, tally: &mut Tally, planted: &str) -> Result<()> {
-    let calm = tally.take(&Plan { plant, ..Plan::calm(name) }, &format!("--workflow {name}{planted}"), false)?;
+fn exhaustive(name: &'static str, plant: Option<Plant>, tally: &mut Tally, world: &str, planted: &str) -> Result<()> {
+    let calm = tally.take(&Plan { plant, ..Plan::calm(name) }, &format!("{world}--workflow {name}{planted}"), false)?;
     let (before, since) = (tally.failed, Instant::now());
     let mut runs = 0;
     for Writes { role, all, .. } in calm.writes {
         for at in 0..all {
             for (when, side) in SIDES {
                 let plan = Plan { crash: Some((role, Crash { at, when })), plant, ..Plan::calm(name) };
-                tally.take(&plan, &format!("--workflow {name} --crash {}:{at}:{side}{planted}", role.name()), false)?;
+                tally.take(
+                    &plan,
+                    &format!("{world}--workflow {name} --crash {}:{at}:{side}{planted}", role.name()),
+                    false,
+                )?;
                 runs += 1;
             }
         }

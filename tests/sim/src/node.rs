@@ -29,7 +29,13 @@ use crate::random::Random;
 pub struct Played {
     pub node_id: String,
     pub node_name: String,
-    pub workflow: String,
+    pub namespace: String,
+    pub name: String,
+    /// Uid of the Workflow that owns it.
+    pub workflow_uid: String,
+    pub service_account: String,
+    /// How often its workflow had been retried when it came.
+    pub generation: u32,
     pub uid: String,
     pub created: Instant,
     pub ended: Option<Instant>,
@@ -38,6 +44,20 @@ pub struct Played {
 
 /// All pods that ever were, by uid.
 pub type Pods = Arc<Mutex<BTreeMap<String, Played>>>;
+
+/// How often each workflow was retried, by uid.
+pub type Generations = Arc<Mutex<BTreeMap<String, u32>>>;
+
+/// A pod that should not have come, unless its creation was late.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    pub pod: Played,
+    /// The broken rule, in words.
+    pub why: String,
+}
+
+/// On a pod that the world itself made: it belongs to nobody.
+pub const FOREIGN: &str = "sim/foreign";
 
 /// How a pod ends.
 struct Ending {
@@ -113,6 +133,8 @@ pub struct Node {
     pub client: kube::Client,
     pub random: Arc<Random>,
     pub pods: Pods,
+    pub generations: Generations,
+    pub suspects: Arc<Mutex<Vec<Suspect>>>,
     pub broken: Arc<Mutex<Vec<String>>>,
     /// A planted bug: nothing is played.
     pub is_idle: bool,
@@ -144,6 +166,9 @@ impl Node {
                     }
                 }
                 Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) => {
+                    if pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(FOREIGN)) {
+                        continue;
+                    }
                     let uid = pod.metadata.uid.clone().unwrap_or_default();
                     let is_deleting = pod.metadata.deletion_timestamp.is_some();
                     let is_new = !self.pods.lock().contains_key(&uid);
@@ -175,20 +200,31 @@ impl Node {
     fn begin(&self, pod: &Pod, uid: &str) {
         let annotation =
             |key: &str| pod.metadata.annotations.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
-        let label = |key: &str| pod.metadata.labels.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
+        let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.kind == "Workflow");
+        let workflow_uid = owner.map(|owner| owner.uid.clone()).unwrap_or_default();
+        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.clone());
         let played = Played {
             node_id: annotation(labels::NODE_ID),
             node_name: annotation(labels::NODE_NAME),
-            workflow: label(labels::WORKFLOW),
+            namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            generation: self.generations.lock().get(&workflow_uid).copied().unwrap_or_default(),
+            workflow_uid,
+            service_account: account.unwrap_or_default(),
             uid: uid.to_owned(),
             created: Instant::now(),
             ended: None,
             gone: false,
         };
         let mut pods = self.pods.lock();
-        if let Some(other) = pods.values().find(|other| other.node_id == played.node_id) {
+        let is_same = |other: &&Played| {
+            (&other.workflow_uid, &other.node_id, other.generation)
+                == (&played.workflow_uid, &played.node_id, played.generation)
+        };
+        if let Some(other) = pods.values().find(is_same) {
             let how = if other.ended.is_none() { "while the first lives" } else { "after the first ended" };
-            self.broken.lock().push(format!("S1: a second pod for node {} {how}", played.node_name));
+            let why = format!("S1: a second pod for node {} {how}", played.node_name);
+            self.suspects.lock().push(Suspect { pod: played.clone(), why });
         }
         pods.insert(uid.to_owned(), played);
     }

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use argosy_actor::{Clock, Failure, Host};
+use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{
     Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Fence, Lag, Lease, Message, Publish, Quarantine, Settle, Stream,
-    Verdict,
+    Verdict, subject,
 };
 use argosy_cluster::api::Server;
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
-    faults::{Faults, RequestFault},
+    faults::{Faults, PodName, RequestFault},
     gate::{Crash, Gate, Plant},
     random::Random,
 };
@@ -172,7 +173,7 @@ fn gated_client(server: &Server, gate: &Arc<Gate>) -> kube::Client {
     kube::Client::new(router, "argo")
 }
 
-async fn pass(gate: &Gate, inner: Router, request: Request) -> Response {
+async fn pass(gate: &Arc<Gate>, inner: Router, request: Request) -> Response {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let is_watch = request.uri().query().is_some_and(|q| q.contains("watch=true") || q.contains("watch=1"));
     let fault = gate.faults().request(&gate.name, &method, &path, is_watch);
@@ -190,15 +191,32 @@ async fn pass(gate: &Gate, inner: Router, request: Request) -> Response {
     if is_write {
         gate.count_api_write();
     }
-    let answer = async {
-        match gate.plant {
-            Some(plant) if is_write => planted(gate, plant, inner, request).await,
+    let (created, request) = if method == "POST" { created_pod(&path, request).await } else { (None, request) };
+    let own = Arc::clone(gate);
+    let answer = async move {
+        match own.plant {
+            Some(plant) if is_write => planted(&own, plant, inner, request).await,
             Some(_) | None => serve(inner, request).await,
         }
     };
-    let response =
-        if method == "GET" { gate.read(answer).await } else { gate.write(&format!("{method} {path}"), answer).await };
+    let response = if is_write {
+        gate.create(&format!("{method} {path}"), created, answer).await
+    } else {
+        gate.read(answer).await
+    };
     if fault == RequestFault::LostAnswer { failure(500, "InternalError") } else { response }
+}
+
+/// Which pod a request creates, if it does.
+async fn created_pod(path: &str, request: Request) -> (Option<PodName>, Request) {
+    let Some(namespace) = path.strip_prefix("/api/v1/namespaces/").and_then(|rest| rest.strip_suffix("/pods")) else {
+        return (None, request);
+    };
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let pod: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    (Some(PodName { namespace: namespace.to_owned(), name }), Request::from_parts(parts, body.into()))
 }
 
 async fn serve(inner: Router, request: Request) -> Response {
@@ -221,6 +239,19 @@ async fn planted(gate: &Gate, plant: Plant, inner: Router, request: Request) -> 
             pod["metadata"]["finalizers"] = json!(["workflows.argoproj.io/status"]);
             serve(inner, with(pod.to_string().into())).await
         }
+        (Plant::WrongAccount, "POST") if is_pod => {
+            let mut pod: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            pod["spec"]["serviceAccountName"] = json!("root");
+            serve(inner, with(pod.to_string().into())).await
+        }
+        (Plant::RecreatesPods, "POST") if is_pod => {
+            let (again, path) = (with(body.to_vec()), parts.uri.path().to_owned());
+            let name =
+                serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default()["metadata"]["name"].clone();
+            let one = format!("{path}/{}", name.as_str().unwrap_or_default());
+            tokio::spawn(recreate(inner.clone(), one, again));
+            serve(inner, with(body.to_vec())).await
+        }
         (Plant::WritesTwice, _) => {
             gate.count_api_write();
             let response = serve(inner.clone(), with(body.to_vec())).await;
@@ -229,6 +260,18 @@ async fn planted(gate: &Gate, plant: Plant, inner: Router, request: Request) -> 
         }
         _ => serve(inner, with(body.to_vec())).await,
     }
+}
+
+/// Creates a pod anew once it is gone.
+async fn recreate(inner: Router, path: String, again: Request) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let get = Request::get(path.as_str()).body(axum::body::Body::empty()).unwrap_or_default();
+        if serve(inner.clone(), get).await.status() == StatusCode::NOT_FOUND {
+            break;
+        }
+    }
+    serve(inner, again).await;
 }
 
 fn failure(code: u16, reason: &str) -> Response {
@@ -246,7 +289,13 @@ struct GatedBus {
 impl Bus for GatedBus {
     async fn publish(&self, message: Publish) -> Result<Ack, Error> {
         let what = format!("publish {} {}", message.stream, message.id);
-        self.gate.write(&what, self.bus.publish(message)).await
+        if self.gate.plant == Some(Plant::LosesReports) && tells_an_end(&message) {
+            // The planted bug: the answer of the last message that got through.
+            let sequence = self.bus.last_sequence(message.stream, &subject::of_stream(message.stream)).await?;
+            return Ok(Ack { sequence, duplicate: false });
+        }
+        let bus = Arc::clone(&self.bus);
+        self.gate.write(&what, async move { bus.publish(message).await }).await
     }
 
     async fn publish_all(&self, messages: Vec<Publish>) -> Result<Vec<Ack>, Error> {
@@ -261,7 +310,8 @@ impl Bus for GatedBus {
     async fn append(&self, batch: Vec<Publish>, fence: Fence) -> Result<Vec<Ack>, Error> {
         let ids: Vec<&str> = batch.iter().map(|message| message.id.as_str()).collect();
         let what = format!("append {}", ids.join(" "));
-        self.gate.write(&what, self.bus.append(batch, fence)).await
+        let bus = Arc::clone(&self.bus);
+        self.gate.write(&what, async move { bus.append(batch, fence).await }).await
     }
 
     async fn origin(&self, stream: Stream) -> Result<u64, Error> {
@@ -306,7 +356,9 @@ impl Bus for GatedBus {
     }
 
     async fn purge(&self, stream: Stream, subject: &str, up_to: u64) -> Result<(), Error> {
-        self.gate.write(&format!("purge {subject} up to {up_to}"), self.bus.purge(stream, subject, up_to)).await
+        let (bus, own) = (Arc::clone(&self.bus), subject.to_owned());
+        let purge = async move { bus.purge(stream, &own, up_to).await };
+        self.gate.write(&format!("purge {subject} up to {up_to}"), purge).await
     }
 
     async fn acquire(&self, lease: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
@@ -314,7 +366,12 @@ impl Bus for GatedBus {
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease, Error> {
-        self.gate.read(self.bus.renew(lease)).await
+        let renewed = self.gate.read(self.bus.renew(lease)).await?;
+        if self.gate.faults().loses_lease(&renewed.name, &renewed.holder) {
+            // As when somebody deletes it: another may have it now, and its holder learns so when it renews next.
+            self.bus.release(renewed.clone()).await?;
+        }
+        Ok(renewed)
     }
 
     async fn release(&self, lease: Lease) -> Result<(), Error> {
@@ -323,6 +380,16 @@ impl Bus for GatedBus {
 
     async fn held(&self, group: &str) -> Result<Vec<String>, Error> {
         self.gate.read(self.bus.held(group)).await
+    }
+}
+
+/// Whether the pod-runner says that a pod has ended, and nobody asked.
+fn tells_an_end(message: &Publish) -> bool {
+    let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload) else { return false };
+    let is_asked = [":check:", ":confirm:", ":exists:"].iter().any(|mark| message.id.contains(mark));
+    match observed.body {
+        Observed::PodChanged { pod } => !is_asked && matches!(pod.phase.as_str(), "Succeeded" | "Failed"),
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! One run of the world.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,15 +11,19 @@ use std::{
 
 use anyhow::{Context, Result};
 use argosy_actor::{Clock, api};
-use argosy_api::v1alpha1::{self as v1, Time};
+use argosy_api::{
+    message::LookupKind,
+    v1alpha1::{self as v1, NodeType, Time, WorkflowPhase},
+};
 use argosy_bus::{Bus, Message, Stream, memory, subject};
 use argosy_cluster::api::{Options as ApiOptions, Server};
 use argosy_testkit::world::{self as alone};
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use kube::{
-    api::{Api, DynamicObject, PostParams},
+    api::{Api, ApiResource, DynamicObject, PostParams},
+    core::GroupVersionKind,
     runtime::watcher::{self, Event},
 };
 use parking_lot::Mutex;
@@ -29,92 +33,18 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    check::{self, Watch},
-    corpus,
+    check::{self, GRACE, Reference, Watch},
+    corpus::{self, ARGO, Case},
     faults::{ApiFaults, BusFaults, Faults},
-    gate::{Crash, FREEZE_MAX, Plant},
-    hand::Hand,
-    node::{Node, Pods, Scripted},
+    gate::{FREEZE_MAX, Plant},
+    hand::{self, Hand},
+    node::{Generations, Node, Pods, Scripted},
+    plan::Plan,
     random::Random,
     services::{Replica, Role, Writes},
+    sick::{self, Carrier, Sick},
+    strict::Counts,
 };
-
-/// What is run, and under which faults.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub seed: u64,
-    /// Names of the corpus.
-    pub workflows: Vec<&'static str>,
-    /// Replicas of each service.
-    pub replicas: usize,
-    /// For how long faults happen; none without.
-    pub faults: Option<Duration>,
-    /// The one crash of a run without other faults.
-    pub crash: Option<(Role, Crash)>,
-    pub plant: Option<Plant>,
-    /// When the bus is lost.
-    pub losses: Vec<Duration>,
-    /// Whether replicas leave in order and come back, besides crashing.
-    pub comes_and_goes: bool,
-    /// When somebody terminates all workflows.
-    pub terminate: Option<Duration>,
-    /// Tell of every write and fault on standard error.
-    pub trace: bool,
-}
-
-impl Plan {
-    /// One workflow, one replica, nothing goes wrong.
-    pub fn calm(workflow: &'static str) -> Self {
-        Self {
-            seed: 1,
-            workflows: vec![workflow],
-            replicas: 1,
-            faults: None,
-            crash: None,
-            plant: None,
-            losses: Vec::new(),
-            comes_and_goes: false,
-            terminate: None,
-            trace: false,
-        }
-    }
-
-    /// What `seed` stands for: up to three workflows, and perhaps one that needs a hand, two or three replicas of each
-    /// service, which may come and go, all faults for up to two minutes, in one of four the loss of the bus.
-    pub fn of_seed(seed: u64) -> Self {
-        let random = Random::new(seed ^ 0x5eed);
-        let names = corpus::names();
-        let first = random.below(names.len() as u64) as usize;
-        let count = 1 + random.below(3) as usize;
-        let mut workflows: Vec<&'static str> = (0..count).map(|i| names[(first + i * 3) % names.len()]).collect();
-        let faults = random.millis(10_000, 120_000);
-        let replicas = 2 + random.below(2) as usize;
-        let losses = if random.chance(250) { 1 + random.below(2) } else { 0 };
-        let losses = (0..losses).map(|_| random.millis(200, 40_000)).collect();
-        let terminate = random.chance(150).then(|| random.millis(200, 20_000));
-        if terminate.is_some() {
-            workflows.push(corpus::ENDLESS);
-        } else if random.chance(200) {
-            workflows.push(corpus::WAITING);
-        }
-        Self {
-            seed,
-            workflows,
-            replicas,
-            faults: Some(faults),
-            losses,
-            comes_and_goes: random.chance(500),
-            terminate,
-            ..Self::calm("")
-        }
-    }
-
-    /// From here on nothing goes wrong by itself: faults have ended, and what they froze or cut off goes on.
-    fn calm_at(&self, started: Instant) -> Instant {
-        let last = self.losses.iter().copied().chain(self.faults).max();
-        started + last.map_or(Duration::ZERO, |last| last + FREEZE_MAX + Duration::from_secs(10))
-    }
-}
 
 /// What came of a run.
 #[derive(Debug)]
@@ -129,35 +59,96 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Virtual time from start to the last workflow's end.
     pub took: Duration,
+    /// Pods that broke S1 because their creation was late, and went again.
+    pub excused: usize,
 }
 
-const SHARDS: u16 = 3;
-/// In which all must end, once nothing goes wrong any more.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Runs of one process go one after another: what the services count (R1) is the process's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Shards of the world.
+pub const SHARDS: u16 = 3;
+/// In which a workflow must end once nothing goes wrong any more, besides the time that it takes by itself: longer than a
+/// lease, a delivery that nobody answers, and a pause between tries, one after another; shorter than any reminder or full
+/// list, so that what only those would find is found to be late.
+const MARGIN: Duration = Duration::from_secs(90);
+/// A pod of this world runs up to half as long again as the same for the engine alone.
+const SLOWEST: u32 = 2;
 /// In which what should not happen any more may still happen.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
 /// For so long nothing may be written after the end: longer than any pause between full lists and reminders.
 const QUIET: Duration = Duration::from_secs(11 * 60);
-/// In which a pod must end that was asked to, and how much longer it may take with us between.
-const GRACE: Duration = Duration::from_secs(30 + 30);
+/// The longest that a pod waits which a quota refused.
+const REFUSED_MAX: Duration = Duration::from_secs(30);
+/// A sick workflow is put out of service after a few tries, each with a pause.
+const SICK_MAX: Duration = Duration::from_secs(60);
+
+/// When each workflow must have ended, in a plan.
+struct Deadlines<'a> {
+    plan: &'a Plan,
+    started: Instant,
+    alone: &'a BTreeMap<Case, Option<Alone>>,
+}
+
+impl Deadlines<'_> {
+    /// From calm on a workflow may take as long as it takes by itself, or until somebody ends it or lets it go on, and
+    /// [`MARGIN`]. A retry takes all that again. Under a quota each pod may have to wait for every other.
+    fn of(&self, case: Case) -> Instant {
+        let Self { plan, started, .. } = *self;
+        let calm_at = plan.calm_at(started);
+        if let Some(at) = plan.terminate {
+            return calm_at.max(started + at) + GRACE + MARGIN;
+        }
+        let by_itself = self.by_itself(case) + self.crowd();
+        let retried = if plan.retries() { hand::RETRY_AFTER + by_itself + MARGIN } else { Duration::ZERO };
+        calm_at + by_itself + retried + MARGIN
+    }
+
+    fn by_itself(&self, case: Case) -> Duration {
+        let resumed = if case.name == corpus::WAITING { hand::resumes_after(self.plan) } else { Duration::ZERO };
+        resumed + self.alone.get(&case).and_then(Option::as_ref).map_or(Duration::ZERO, |alone| alone.took * SLOWEST)
+    }
+
+    fn crowd(&self) -> Duration {
+        if self.plan.grown.as_ref().is_none_or(|grown| grown.quota.is_none()) {
+            return Duration::ZERO;
+        }
+        let all = self.alone.iter().filter(|(case, _)| case.namespace == ARGO);
+        all.map(|(case, alone)| self.by_itself(*case) + REFUSED_MAX * alone.as_ref().map_or(1, |alone| alone.pods))
+            .sum()
+    }
+
+    fn sick(&self) -> Instant {
+        self.plan.calm_at(self.started) + SICK_MAX + MARGIN
+    }
+
+    fn last(&self) -> Instant {
+        let all = self.plan.workflows.iter().map(|case| self.of(*case)).chain([self.sick()]);
+        all.max().unwrap_or(self.started)
+    }
+}
 
 /// Runs the plan in a runtime of its own, in virtual time.
 ///
 /// Errors: the world cannot be built. What goes wrong in it is in the outcome.
 pub fn run(plan: &Plan) -> Result<Outcome> {
+    let _turn = ONE_AT_A_TIME.lock();
+    let before = Counts::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .context("build a runtime")?;
-    runtime.block_on(Box::pin(in_runtime(plan)))
+    let mut outcome = runtime.block_on(Box::pin(in_runtime(plan)))?;
+    outcome.broken.extend(Counts::now().grown(&before, !plan.sick().is_empty()));
+    Ok(outcome)
 }
 
 async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let started = Instant::now();
     let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().context("a constant")?);
-    let faults = Faults::new(plan.seed, plan.faults, plan.trace);
+    let faults = Faults::new(plan.seed, plan.faults, plan.grown.is_some(), plan.trace);
     let chaos = memory::Options { chaos: Some(Arc::new(BusFaults(Arc::clone(&faults)))), ..Default::default() };
     let memory = memory::Memory::with_options(chaos);
     faults.set_bus(Some(memory.clone()));
@@ -174,11 +165,15 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let broken = Arc::new(Mutex::new(Vec::new()));
     let writes = Arc::new(Mutex::new(Vec::new()));
     let pods = Pods::default();
+    let generations = Generations::default();
+    let suspects = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = tokio::task::JoinSet::new();
     let node = Node {
         client: server.client("argo"),
         random: Arc::new(Random::new(plan.seed ^ 0x0de)),
         pods: Arc::clone(&pods),
+        generations: Arc::clone(&generations),
+        suspects: Arc::clone(&suspects),
         broken: Arc::clone(&broken),
         is_idle: plan.plant == Some(Plant::IdleNode),
     };
@@ -204,35 +199,78 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
             tasks.spawn(replica.run(shutdown.clone()));
         }
     }
-    let client = server.client("argo");
-    create(&client, plan).await?;
+    let client = server.client(ARGO);
+    let alone: BTreeMap<Case, Option<Alone>> =
+        plan.workflows.iter().map(|case| Ok((*case, reference(*case)?))).collect::<Result<_>>()?;
+    let deadlines = Deadlines { plan, started, alone: &alone };
+    create(&server, plan).await?;
     let mut outside = tokio::task::JoinSet::new();
-    let hand =
-        Hand { plan: plan.clone(), server: server.clone(), faults: Arc::clone(&faults), broken: Arc::clone(&broken) };
+    let hand = Hand {
+        plan: plan.clone(),
+        server: server.clone(),
+        faults: Arc::clone(&faults),
+        generations,
+        clock,
+        broken: Arc::clone(&broken),
+    };
     outside.spawn(hand.clone().lose());
     outside.spawn(hand.clone().terminate());
     outside.spawn(hand.clone().resume());
+    for edit in plan.grown.iter().flat_map(|grown| &grown.edits) {
+        outside.spawn(hand.clone().edit(*edit));
+    }
+    for case in plan.workflows.iter().filter(|_| plan.retries()) {
+        outside.spawn(hand.clone().retry(*case));
+    }
     outside.spawn(hand.fidget());
-    let mut watches = BTreeMap::new();
-    let is_late = tokio::time::timeout(LIMIT, watch(&client, plan, calm_at, &mut watches, &broken)).await;
+    for sick in plan.sick() {
+        let carrier =
+            Carrier { sick: *sick, server: server.clone(), bus: Arc::clone(&bus), faults: Arc::clone(&faults) };
+        carrier.create().await?;
+        let broken = Arc::clone(&broken);
+        outside.spawn(async move {
+            if let Err(error) = carrier.later().await {
+                broken.lock().push(format!("the world's own sickness failed: {error:#}"));
+            }
+        });
+    }
+    let mut seen = Seen::default();
+    let is_late = tokio::time::timeout_at(deadlines.last(), watch(&client, plan, calm_at, &mut seen, &broken)).await;
     let took = started.elapsed();
     if let Ok(result) = is_late {
         result?;
     }
-    for watch in watches.values_mut() {
+    for watch in seen.workflows.values_mut() {
         let last = watch.last.clone();
         broken.lock().extend(watch.silence(&last, calm_at));
+    }
+    for name in plan.sick().iter().filter_map(|sick| sick.workflow()) {
+        match seen.sick.get(name) {
+            None => broken.lock().push(format!("L1: workflow {name} has not ended")),
+            Some(ended) if *ended > deadlines.sick() => {
+                broken.lock().push(format!("L1: workflow {name} ended too late"));
+            }
+            Some(_) => {}
+        }
     }
     tokio::time::sleep(AFTERMATH).await;
     let events = if faults.lost() == 0 { Some(all_events(&bus).await?) } else { None };
     let played: Vec<_> = pods.lock().values().cloned().collect();
-    let late = plan.terminate.map_or(Duration::ZERO, |_| FREEZE_MAX + Duration::from_secs(15));
-    for name in &plan.workflows {
-        let watch = watches.get(*name).with_context(|| format!("workflow {name} was never seen"))?;
-        let reference = if plan.terminate.is_some() { None } else { reference(name)? };
+    let mut suspects = suspects.lock().clone();
+    for case in &plan.workflows {
+        let watch = seen.workflows.get(&place(*case)).with_context(|| format!("workflow {case} was never seen"))?;
+        broken.lock().extend(check::in_time(watch, deadlines.of(*case)));
+        let alone = alone.get(case).and_then(Option::as_ref).map(|alone| &alone.object);
+        let is_alone = plan.terminate.is_none() && watch.generation() == 0;
+        let reference = match alone.filter(|_| is_alone) {
+            None => Reference::None,
+            Some(alone) if case.is_timed() || plan.edits_spec_of(*case) => Reference::Phase(alone),
+            Some(alone) => Reference::All(alone),
+        };
         // What was edited from outside is in the object and in no event.
-        let events = events.as_deref().filter(|_| *name != corpus::WAITING);
-        broken.lock().extend(check::at_end(watch, reference.as_ref(), &played, events, late));
+        let is_edited = case.name == corpus::WAITING || watch.generation() > 0;
+        let events = events.as_deref().filter(|_| !is_edited);
+        broken.lock().extend(check::at_end(watch, &reference, &played, events, &mut suspects));
     }
     // Of the thousands of runs with one crash each, none is long enough for this; the seeds have crashes enough.
     if plan.crash.is_none() {
@@ -243,21 +281,36 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         let deadline = calm_at.max(started + at) + GRACE;
         tokio::time::sleep_until(deadline).await;
         let played: Vec<_> = pods.lock().values().cloned().collect();
-        let outlived = plan.workflows.iter().flat_map(|name| check::terminated(name, &played, deadline));
+        let ours = seen.workflows.values();
+        let outlived = ours.flat_map(|watch| check::terminated(&watch.last, &played, deadline));
         broken.lock().extend(outlived);
     }
-    let left = finalizers(&client).await?;
-    broken.lock().extend(left);
+    let played: Vec<_> = pods.lock().values().cloned().collect();
+    let (guilty, excused) = check::excused(&suspects, &faults.delayed(), &played, calm_at);
+    broken.lock().extend(guilty);
+    broken.lock().extend(check::owned(&played, &uids_of_workflows(&server, plan).await?));
+    if plan.sick().contains(&Sick::ForeignPod) {
+        broken.lock().extend(sick::left_alone(&server).await?);
+    }
+    for namespace in plan.namespaces() {
+        broken.lock().extend(finalizers(&server.client(namespace), namespace).await?);
+    }
     shutdown.cancel();
     while tasks.join_next().await.is_some() {}
     outside.shutdown().await;
     faults.set_bus(None);
     let writes = std::mem::take(&mut *writes.lock());
     let to_api = writes.iter().map(|writes| writes.to_api).sum();
-    let mishaps = faults.happened() + u64::from(plan.crash.is_some()) + 10 * faults.lost();
+    let mut mishaps = faults.happened() + u64::from(plan.crash.is_some()) + 10 * faults.lost();
+    if let Some(grown) = &plan.grown {
+        // A refused pod is wished for again and again; an edit, a retry and a sick neighbour have work of their own.
+        let crowded = if grown.quota.is_some() { 4 * played.len() } else { 0 };
+        mishaps += (crowded + 2 * grown.edits.len() + 10 * grown.sick.len()) as u64;
+        mishaps += if grown.retries { 2 * plan.workflows.len() as u64 } else { 0 };
+    }
     broken.lock().extend(check::budget(to_api, plan.workflows.len() as u64, played.len() as u64, mishaps));
     let broken = std::mem::take(&mut *broken.lock());
-    Ok(Outcome { broken, faults: faults.happened(), writes, notes: faults.notes(), took })
+    Ok(Outcome { broken, faults: faults.happened(), writes, notes: faults.notes(), took, excused })
 }
 
 /// L4: once all has ended, nothing is written. A fault is allowed to leave something to mend, so this waits for calm first.
@@ -272,21 +325,82 @@ async fn quiet(server: &Server, faults: &Faults) -> Vec<String> {
     if written == 0 { Vec::new() } else { vec![format!("L4: {written} writes after everything had ended")] }
 }
 
-async fn finalizers(client: &kube::Client) -> Result<Vec<String>> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), "argo");
+async fn finalizers(client: &kube::Client, namespace: &str) -> Result<Vec<String>> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pods = pods.list(&Default::default()).await.context("list the pods")?;
-    let workflows = api::workflows(client, "argo").list(&Default::default()).await.context("list the workflows")?;
+    let workflows = api::workflows(client, namespace).list(&Default::default()).await.context("list the workflows")?;
     let all = pods.iter().map(|pod| &pod.metadata).chain(workflows.iter().map(|workflow| &workflow.metadata));
     Ok(all.flat_map(check::finalizers).collect())
 }
 
-async fn create(client: &kube::Client, plan: &Plan) -> Result<()> {
-    let workflows = api::workflows(client, "argo");
-    for name in &plan.workflows {
-        let object: DynamicObject = serde_json::from_value(corpus::workflow(name)?).context("a workflow")?;
-        workflows.create(&PostParams::default(), &object).await.with_context(|| format!("create {name}"))?;
+async fn uids_of_workflows(server: &Server, plan: &Plan) -> Result<BTreeSet<String>> {
+    let mut uids = BTreeSet::new();
+    for namespace in plan.namespaces() {
+        let workflows = api::workflows(&server.client(namespace), namespace);
+        let all = workflows.list_metadata(&Default::default()).await.context("list the workflows")?;
+        uids.extend(all.into_iter().filter_map(|object| object.metadata.uid));
+    }
+    Ok(uids)
+}
+
+/// Creates what the workflows look up, the quota, and then the workflows.
+async fn create(server: &Server, plan: &Plan) -> Result<()> {
+    // Where nobody looks them up there are none: an object more has all others get other uids, and a seed another meaning.
+    let namespaces: BTreeSet<&str> =
+        plan.workflows.iter().filter(|case| case.looks_up()).map(|case| case.namespace).collect();
+    for namespace in namespaces {
+        let client = server.client(namespace);
+        for (key, object) in corpus::objects(namespace)? {
+            let object: DynamicObject = serde_json::from_value(object).context("an object of the corpus")?;
+            let objects: Api<DynamicObject> = match key.kind {
+                LookupKind::ConfigMap => {
+                    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+                    Api::namespaced_with(client.clone(), namespace, &kind)
+                }
+                LookupKind::WorkflowTemplate | LookupKind::ClusterWorkflowTemplate => {
+                    Api::namespaced_with(client.clone(), namespace, &api::argo_kind("WorkflowTemplate"))
+                }
+            };
+            objects.create(&PostParams::default(), &object).await.with_context(|| format!("create {}", key.name))?;
+        }
+    }
+    if let Some(most) = plan.grown.as_ref().and_then(|grown| grown.quota) {
+        let quotas: Api<ResourceQuota> = Api::namespaced(server.client(ARGO), ARGO);
+        let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": {"pods": most.to_string()}}});
+        let quota = serde_json::from_value(quota).context("a quota")?;
+        quotas.create(&PostParams::default(), &quota).await.context("create the quota")?;
+    }
+    for case in &plan.workflows {
+        let workflows = api::workflows(&server.client(case.namespace), case.namespace);
+        let object: DynamicObject = serde_json::from_value(case.workflow()?).context("a workflow")?;
+        workflows.create(&PostParams::default(), &object).await.with_context(|| format!("create {case}"))?;
     }
     Ok(())
+}
+
+/// What was seen of all workflows.
+#[derive(Default)]
+struct Seen {
+    /// By namespace and name.
+    workflows: BTreeMap<(String, String), Watch>,
+    /// When those that are sick had ended.
+    sick: BTreeMap<String, Instant>,
+}
+
+fn place(case: Case) -> (String, String) {
+    (case.namespace.to_owned(), case.name.to_owned())
+}
+
+impl Seen {
+    fn all_have_ended(&self, plan: &Plan) -> bool {
+        let is_over = |watch: &Watch| {
+            let is_final =
+                !plan.retries() || watch.generation() > 0 || watch.last.status.phase == WorkflowPhase::Succeeded;
+            watch.completed.is_some() && is_final
+        };
+        plan.workflows.iter().all(|case| self.workflows.get(&place(*case)).is_some_and(is_over))
+            && plan.sick().iter().filter_map(|sick| sick.workflow()).all(|name| self.sick.contains_key(name))
+    }
 }
 
 /// Watches until all workflows have ended.
@@ -294,23 +408,29 @@ async fn watch(
     client: &kube::Client,
     plan: &Plan,
     calm_at: Instant,
-    watches: &mut BTreeMap<String, Watch>,
+    seen: &mut Seen,
     broken: &Mutex<Vec<String>>,
 ) -> Result<()> {
-    let all: Api<DynamicObject> = api::workflows(client, "argo");
+    let all: Api<DynamicObject> = Api::all_with(client.clone(), &api::argo_kind("Workflow"));
     let mut events = std::pin::pin!(kube::runtime::watcher(all, watcher::Config::default()));
     loop {
         match events.next().await.context("the watch ended")? {
+            Ok(Event::Apply(object) | Event::InitApply(object)) if sick::is_sick(&object) => {
+                if sick::has_ended(&object) {
+                    seen.sick.entry(object.metadata.name.unwrap_or_default()).or_insert_with(Instant::now);
+                }
+            }
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 let object = api::to_workflow(&object).context("read a workflow")?;
-                let watch = watches.entry(object.metadata.name.clone()).or_default();
+                let place = (object.metadata.namespace.clone(), object.metadata.name.clone());
+                let watch = seen.workflows.entry(place).or_default();
                 broken.lock().extend(watch.see(object, calm_at));
             }
             Ok(Event::Delete(object)) => broken.lock().push(format!("workflow {:?} is gone", object.metadata.name)),
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => broken.lock().push(format!("the checker's own watch failed: {error}")),
         }
-        if plan.workflows.iter().all(|name| watches.get(*name).is_some_and(|w| w.completed.is_some())) {
+        if seen.all_have_ended(plan) {
             return Ok(());
         }
     }
@@ -331,25 +451,36 @@ async fn all_events(bus: &Arc<dyn Bus>) -> Result<Vec<Message>> {
     }
 }
 
-/// What the engine alone makes of a workflow; nothing of one that needs a hand.
-fn reference(name: &str) -> Result<Option<Value>> {
-    if [corpus::ENDLESS, corpus::WAITING].contains(&name) {
+/// What the engine alone makes of a workflow.
+struct Alone {
+    object: Value,
+    /// From its start to its end: its pods, and whatever it waits for.
+    took: Duration,
+    pods: u32,
+}
+
+/// Nothing of a workflow that needs a hand.
+fn reference(case: Case) -> Result<Option<Alone>> {
+    if case.is_helpless() {
         return Ok(None);
     }
-    let mut object: v1::Workflow = v1::from_value(corpus::workflow(name)?).context("a workflow")?;
+    let mut object: v1::Workflow = v1::from_value(case.workflow()?).context("a workflow")?;
     let started_at: Timestamp = "2026-01-01T00:00:00Z".parse().context("a constant")?;
     object.metadata.uid = "reference".to_owned();
     object.metadata.creation_timestamp = Some(Time::new(started_at));
     let options = alone::Options {
         config: Arc::default(),
-        documents: BTreeMap::new(),
+        documents: corpus::objects(case.namespace)?,
         started_at,
         restart: false,
         fold: false,
         events_max: 10_000,
     };
     let run = alone::run(object, &Scripted, &options);
-    anyhow::ensure!(run.end == alone::End::Completed, "the engine alone does not end {name}: {:?}", run.end);
-    anyhow::ensure!(run.broken.is_empty(), "the engine alone breaks rules in {name}: {:?}", run.broken);
-    Ok(Some(json!(run.object)))
+    anyhow::ensure!(run.end == alone::End::Completed, "the engine alone does not end {case}: {:?}", run.end);
+    anyhow::ensure!(run.broken.is_empty(), "the engine alone breaks rules in {case}: {:?}", run.broken);
+    let ended_at = run.object.status.finished_at.as_ref().map_or(started_at, |time| time.0);
+    let took = Duration::try_from(ended_at.duration_since(started_at)).unwrap_or_default();
+    let pods = run.object.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).count();
+    Ok(Some(Alone { object: json!(run.object), took, pods: u32::try_from(pods).unwrap_or(u32::MAX) }))
 }
