@@ -78,6 +78,8 @@ fn owner(message: &Message) -> WorkflowKey {
             .parse::<subject::Event>()
             .ok()
             .map(|subject| WorkflowKey { namespace: subject.namespace, ..unnamed(subject.uid) }),
+        // Nobody consumes it.
+        Stream::Nodes => None,
     };
     key.filter(|key| !key.uid.is_empty()).unwrap_or_else(|| unnamed(NOBODY.to_owned()))
 }

@@ -51,7 +51,7 @@ async fn start(
 ) -> (Host, CancellationToken, tokio::task::JoinHandle<()>) {
     let host = Host { bus: Arc::new(Memory::new()), clock: Clock::system(), holder: "me".into(), shards: 1 };
     let lease = host.bus.acquire("it", "me", Duration::from_secs(600)).await.expect("a bus").expect("a lease");
-    let owned = Owned::new(0, lease);
+    let owned = Owned::new(0, lease, host.clock);
     let leave = owned.leave.clone();
     let feeding = host.clone();
     let task = tokio::spawn(async move {
