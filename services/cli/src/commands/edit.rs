@@ -91,4 +91,21 @@ mod tests {
         let nodes: Value = serde_json::from_slice(&compressed::decode(text).expect("gzip")).expect("JSON");
         assert_eq!((&nodes["w"]["message"], changed["status"].get("nodes")), (&json!("m"), None));
     }
+    #[test]
+    fn of_nodes_that_are_kept_elsewhere_only_the_rest_can_be_changed() {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "resourceVersion": "7"},
+            "status": {"phase": "Running", "offloadNodeStatusVersion": "fnv:1"},
+        }))
+        .expect("an object");
+        assert!(objects::value(&object).is_err(), "whoever needs the nodes hears that they are not there");
+        let before = objects::readable(&object).expect("shown without them");
+        let mut stopped = before.clone();
+        stopped.spec.shutdown = "Stop".into();
+        let patched = patch(&object, &before, &stopped).expect("writable").expect("they differ");
+        assert_eq!(patched, json!({"metadata": {"resourceVersion": "7"}, "spec": {"shutdown": "Stop"}}));
+        let mut retried = before.clone();
+        retried.status.message = "m".into();
+        assert!(patch(&object, &before, &retried).is_err());
+    }
 }
