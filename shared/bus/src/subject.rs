@@ -359,6 +359,9 @@ mod tests {
         assert_eq!(event.to_string().parse::<Event>().unwrap(), event);
         let observed = Observed { shard: 0, uid: "u".into() };
         assert_eq!(observed.to_string().parse::<Observed>().unwrap(), observed);
+        let nodes = Nodes { shard: 1, uid: "u".into(), version: "fnv:7".into() };
+        assert_eq!(nodes.to_string(), "argosy.nodes.1.u.fnv%3a7");
+        assert_eq!(nodes.to_string().parse::<Nodes>().unwrap(), nodes);
     }
 
     #[test]

@@ -45,14 +45,16 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
 /// The merge patch that makes `after` of `before`, which was read from `object`; `None` when they are equal.
 fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<Option<Value>, Failure> {
     let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
-    let Some(mut patch) = merge_patch::diff(&json(before)?, &json(after)?) else {
-        return Ok(None);
-    };
-    if api::offloaded_version(object).is_some() && patch.get("status").is_some() {
-        let text =
-            "its nodes are too large for the object and kept on the bus of Argosy: this command cannot change them";
+    let patch = merge_patch::diff(&json(before)?, &json(after)?);
+    let is_of_spec = patch.as_ref().is_some_and(|patch| patch.get("status").is_none());
+    if api::offloaded_version(object).is_some() && !is_of_spec {
+        // Seen without its nodes it may look as if there were nothing to do.
+        let text = "nothing changed: its nodes are too large for the object and kept on the bus of Argosy, where this command cannot change them";
         return Err(Failure::Other(anyhow::anyhow!(text)));
     }
+    let Some(mut patch) = patch else {
+        return Ok(None);
+    };
     if objects::compressed_nodes(object).is_some()
         && let Some(status) = patch.get_mut("status").and_then(Value::as_object_mut)
         && status.remove("nodes").is_some()
@@ -90,5 +92,23 @@ mod tests {
         let text = changed["status"]["compressedNodes"].as_str().expect("nodes");
         let nodes: Value = serde_json::from_slice(&compressed::decode(text).expect("gzip")).expect("JSON");
         assert_eq!((&nodes["w"]["message"], changed["status"].get("nodes")), (&json!("m"), None));
+    }
+    #[test]
+    fn of_nodes_that_are_kept_elsewhere_only_the_rest_can_be_changed() {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "resourceVersion": "7"},
+            "status": {"phase": "Running", "offloadNodeStatusVersion": "fnv:1"},
+        }))
+        .expect("an object");
+        assert!(objects::value(&object).is_err(), "whoever needs the nodes hears that they are not there");
+        let before = objects::readable(&object).expect("shown without them");
+        let mut stopped = before.clone();
+        stopped.spec.shutdown = "Stop".into();
+        let patched = patch(&object, &before, &stopped).expect("writable").expect("they differ");
+        assert_eq!(patched, json!({"metadata": {"resourceVersion": "7"}, "spec": {"shutdown": "Stop"}}));
+        let mut retried = before.clone();
+        retried.status.message = "m".into();
+        assert!(patch(&object, &before, &retried).is_err());
+        assert!(patch(&object, &before, &before).is_err(), "a resume that saw no node to resume");
     }
 }

@@ -9,9 +9,28 @@ use super::record::{Record, Writer};
 use super::segment::{self, Start};
 use crate::{Quarantined, Stream};
 
-fn samples() -> [(PathBuf, Vec<Record>); 2] {
+fn samples() -> [(PathBuf, Vec<Record>); 3] {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    [(data.join("bus-log-v1.log"), records()), (data.join("bus-log-v1-batches.log"), later_records())]
+    [
+        (data.join("bus-log-v1.log"), records()),
+        (data.join("bus-log-v1-batches.log"), later_records()),
+        (data.join("bus-log-v1-nodes.log"), nodes_records()),
+    ]
+}
+
+/// Those that came with the stream NODES.
+fn nodes_records() -> Vec<Record> {
+    let subject = "argosy.nodes.3.u.fnv%3a7".to_owned();
+    let headers = [("argosy-chunk", "0/1"), ("argosy-put", "h.0")];
+    let stored = Record::Stored {
+        stream: Stream::Nodes,
+        sequence: 2,
+        subject: subject.clone(),
+        id: "u:nodes:h.0:0".to_owned(),
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        payload: b"H4sI".as_slice().into(),
+    };
+    vec![stored, Record::Purged { stream: Stream::Nodes, filter: subject, up_to: 2 }]
 }
 
 /// Those that came with batches and the quarantine.
