@@ -45,6 +45,9 @@ pub(crate) struct WorkflowActor {
     pub applied: AppliedSequences,
     /// Events stepped since the log was last purged.
     pub unpurged: u64,
+    /// Tells apart what is published since the workflow was taken back into service from what was before, in ids; empty
+    /// for one that never was. The status service has let go of the latter unwritten.
+    pub life: String,
     /// When to look after itself.
     pub check_at: Instant,
 }
@@ -83,6 +86,7 @@ impl Actor for WorkflowActor {
     async fn handle(&mut self, batch: Vec<Delivery>) -> Result<(), Failure> {
         let mut out = Outgoing::default();
         let mut done = Vec::with_capacity(batch.len());
+        let mut is_out_of_service = false;
         for delivery in batch {
             if delivery.message.sequence <= self.last {
                 if self.applied.insert(delivery.message.sequence) {
@@ -94,6 +98,7 @@ impl Actor for WorkflowActor {
             match read(&self.key, &delivery.message) {
                 Reading::Fact(observed) => {
                     let observed = self.resolve(observed).await?;
+                    is_out_of_service |= says_out_of_service(&observed);
                     self.step(&delivery.message, observed, &mut out);
                     done.push(delivery);
                 }
@@ -118,7 +123,8 @@ impl Actor for WorkflowActor {
             self.unpurged = 0;
             self.purge_written().await?;
         }
-        self.check_at = self.next_check();
+        // The object itself tells, at once, whether that still holds.
+        self.check_at = if is_out_of_service { Instant::now() } else { self.next_check() };
         Ok(())
     }
 
@@ -153,11 +159,17 @@ impl Actor for WorkflowActor {
 
     async fn wake(&mut self) -> Result<Next, Failure> {
         self.check_at = self.next_check();
-        let Some(written) = self.written().await? else {
+        let Some(metadata) = api::get_metadata(&self.shard.context.client, &self.key).await? else {
             self.shard.timers.forget(&self.key);
             self.purge(self.last).await?;
             return Ok(Next::Stop);
         };
+        if sight::is_out_of_service(&metadata) {
+            // Its log stays, for the time when it is taken back.
+            self.shard.timers.forget(&self.key);
+            return Ok(Next::Stop);
+        }
+        let written = sight::watermark_of(&metadata).unwrap_or_default().position();
         if self.workflow.is_completed() {
             if written < self.published || !self.is_settled(self.last).await? {
                 return Ok(Next::Continue);
@@ -208,6 +220,10 @@ impl WorkflowActor {
         self.applied.insert(sequence);
         self.unpurged += 1;
         self.last = sequence;
+        if says_out_of_service(&observed) {
+            // No wish of anybody's. What came of it the object tells.
+            return;
+        }
         let at = observed.at;
         let body = self.ignore_stale_edit(observed.body);
         let is_check = message.id.contains(CHECK_MARK);
@@ -221,7 +237,7 @@ impl WorkflowActor {
             workflow: &self.key,
             shard: self.shard.number,
             epoch: self.shard.epoch,
-            id: sequence.to_string(),
+            id: format!("{sequence}{}", self.life),
             at,
         };
         out.add(&cause, commands, &mut self.published);
@@ -419,6 +435,16 @@ fn reappend(delivery: &Delivery) -> Publish {
     );
     publish.headers.clone_from(&message.headers);
     publish
+}
+
+/// Whether it shows the workflow as it was while it was out of service.
+fn says_out_of_service(observed: &ObservedMessage) -> bool {
+    match &observed.body {
+        Observed::WorkflowChanged { object, .. } => {
+            object.metadata.labels.get(labels::QUARANTINED).is_some_and(|text| text == "true")
+        }
+        _ => false,
+    }
 }
 
 fn kind_of(body: &Observed) -> &'static str {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use argosy_actor::{Failure, WorkflowKey, api, sight};
 use argosy_api::digest::Position;
+use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage};
 use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
 use argosy_bus::{Publish, Stream};
@@ -49,6 +50,7 @@ pub(crate) async fn rebuild(
         typed.metadata.generation = 0;
         typed.metadata.resource_version.clear();
     }
+    let taken_back = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::TAKEN_BACK));
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
         key: key.clone(),
@@ -58,6 +60,7 @@ pub(crate) async fn rebuild(
         // The watermark does not tell of an event that newer ones overtook: it comes again, and is taken as late.
         applied: AppliedSequences::up_to(0),
         unpurged: 0,
+        life: taken_back.map(|version| format!(".t{version}")).unwrap_or_default(),
         check_at: Instant::now(),
     };
     let mut out = Outgoing::default();

@@ -72,6 +72,7 @@ impl Factory for Projections {
             context: Arc::clone(&self.0),
             key: key.clone(),
             projection,
+            object: metadata_of(object),
             pending: BTreeMap::new(),
             last: 0,
             written_at: None,
@@ -102,6 +103,13 @@ impl Factory for Projections {
     }
 }
 
+/// The object without what may be large.
+fn metadata_of(mut object: DynamicObject) -> DynamicObject {
+    object.data = serde_json::Value::Null;
+    object.metadata.managed_fields = None;
+    object
+}
+
 fn cause_of(error: &dyn std::error::Error) -> String {
     error.source().map(|cause| format!(": {cause}")).unwrap_or_default()
 }
@@ -111,6 +119,8 @@ pub(crate) struct ProjectionActor {
     context: Arc<Context>,
     key: WorkflowKey,
     projection: StatusProjection,
+    /// Metadata of the object as it was read last.
+    object: DynamicObject,
     /// Folded and not yet written, by sequence in EVENTS.
     pending: BTreeMap<u64, Delivery>,
     /// Newest sequence in EVENTS that was folded.
@@ -191,6 +201,9 @@ impl ProjectionActor {
             return Ok(());
         }
         if self.is_gone {
+            return Ok(delivery.ack().await?);
+        }
+        if sight::is_overruled(&delivery.message, &self.object) {
             return Ok(delivery.ack().await?);
         }
         let header = |name: &str| delivery.message.headers.get(name).map(String::as_str);
@@ -301,9 +314,10 @@ impl ProjectionActor {
         let value = api::to_json(&object)?;
         if sight::is_foreign(&object) {
             // The write that follows will carry our digest and hide this edit from a watcher that has not seen it yet.
-            self.announce(object).await?;
+            self.announce(object.clone()).await?;
         }
         self.projection.rebase(&value)?;
+        self.object = metadata_of(object);
         Ok(true)
     }
 
