@@ -3,6 +3,7 @@
 mod bans;
 mod crates;
 mod lines;
+mod metrics;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Checks what the compiler does not: who depends on whom, sizes of files, words that must not stay
+    /// Checks what the compiler does not: who depends on whom, sizes of files, words that must not stay, names of metrics
     Tidy,
 }
 
@@ -51,6 +52,7 @@ fn tidy(root: &Path) -> Result<Vec<String>> {
     found.extend(crates::forbidden_edges(root)?);
     found.extend(bans::missing(root)?);
     found.extend(lines::complaints(root)?);
+    found.extend(metrics::unknown(root)?);
     Ok(found)
 }
 

@@ -43,6 +43,11 @@ pub(crate) struct WorkflowActor {
     pub published: Position,
     /// Events stepped since the log was last purged.
     pub unpurged: u64,
+    /// Tells apart what is published since the workflow was taken back into service from what was before, in ids; empty
+    /// for one that never was. The status service has let go of the latter unwritten.
+    pub life: String,
+    /// The log has shown the workflow as out of service since the last look at its object.
+    pub is_out_of_service: bool,
     /// When to look after itself.
     pub check_at: Instant,
 }
@@ -126,7 +131,9 @@ impl Actor for WorkflowActor {
             self.unpurged = 0;
             self.purge_written().await?;
         }
-        self.check_at = self.next_check();
+        // The object itself tells, at once, whether that still holds.
+        let is_out_of_service = std::mem::take(&mut self.is_out_of_service);
+        self.check_at = if is_out_of_service { Instant::now() } else { self.next_check() };
         Ok(())
     }
 
@@ -145,11 +152,17 @@ impl Actor for WorkflowActor {
 
     async fn wake(&mut self) -> Result<Next, Failure> {
         self.check_at = self.next_check();
-        let Some(written) = self.written().await? else {
+        let Some(metadata) = api::get_metadata(&self.shard.context.client, &self.key).await? else {
             self.shard.timers.forget(&self.key);
             self.purge(self.last).await?;
             return Ok(Next::Stop);
         };
+        if sight::is_out_of_service(&metadata) {
+            // Its log stays, for the time when it is taken back.
+            self.shard.timers.forget(&self.key);
+            return Ok(Next::Stop);
+        }
+        let written = sight::watermark_of(&metadata).unwrap_or_default().position();
         if self.workflow.is_completed() {
             if written < self.published {
                 return Ok(Next::Continue);
@@ -241,6 +254,11 @@ impl WorkflowActor {
         metrics::EVENTS.inc();
         self.unpurged += 1;
         self.last = sequence;
+        if says_out_of_service(&observed) {
+            // No wish of anybody's. What came of it the object tells, which is looked at next.
+            self.is_out_of_service = true;
+            return;
+        }
         let at = observed.at;
         let body = self.ignore_stale_edit(observed.body);
         let is_check = message.id.contains(CHECK_MARK);
@@ -254,7 +272,7 @@ impl WorkflowActor {
             workflow: &self.key,
             shard: self.shard.number,
             epoch: self.shard.epoch,
-            id: sequence.to_string(),
+            id: format!("{sequence}{}", self.life),
             at,
         };
         out.add(&cause, commands, &mut self.published);
@@ -415,6 +433,16 @@ impl WorkflowActor {
     async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
         let host = &self.shard.context.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
+    }
+}
+
+/// Whether it shows the workflow as it was while it was out of service.
+fn says_out_of_service(observed: &ObservedMessage) -> bool {
+    match &observed.body {
+        Observed::WorkflowChanged { object, .. } => {
+            object.metadata.labels.get(labels::QUARANTINED).is_some_and(|text| text == "true")
+        }
+        _ => false,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use argosy_actor::{Failure, WorkflowKey, keep, sight};
+use argosy_actor::{Failure, HEADER_JUDGED, WorkflowKey, keep, sight};
 use argosy_api::digest::Position;
 use argosy_api::labels;
 use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{Time, WorkflowPhase};
-use argosy_bus::{Quarantined, Stream};
+use argosy_bus::{Publish, Quarantined, Stream};
 use argosy_engine::Command;
 use kube::api::DynamicObject;
 use serde_json::json;
@@ -60,6 +60,10 @@ pub(crate) async fn give_up(
     // It names none before it: it must get through though something before it never did.
     let mut published = if newest > written.sequence { Position::default() } else { written };
     out.add(&cause, vec![Command::Publish(Box::new(change))], &mut published);
+    if let Some(version) = &object.metadata.resource_version {
+        let judged = |message: &mut Publish| message.headers.insert(HEADER_JUDGED.to_owned(), version.clone());
+        out.messages.iter_mut().for_each(|message| _ = judged(message));
+    }
     shard.timers.forget(key);
     keep_for_operator(shard, key, reason).await;
     shard.outbox.publish(out.messages).await?;

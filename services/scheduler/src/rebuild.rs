@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use argosy_actor::{Failure, WorkflowKey, api, offload, sight};
 use argosy_api::digest::Position;
+use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage};
 use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
 use argosy_bus::{Publish, Stream};
@@ -60,6 +61,7 @@ pub(crate) async fn rebuild(
         typed.metadata.generation = 0;
         typed.metadata.resource_version.clear();
     }
+    let taken_back = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::TAKEN_BACK));
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
         key: key.clone(),
@@ -67,6 +69,8 @@ pub(crate) async fn rebuild(
         last: watermark.sequence,
         published: watermark,
         unpurged: 0,
+        life: taken_back.map(|version| format!(".t{version}")).unwrap_or_default(),
+        is_out_of_service: false,
         check_at: Instant::now(),
     };
     let mut out = Outgoing::default();

@@ -66,7 +66,7 @@ impl Factory for Projections {
         if sight::is_quarantined(&object) {
             return Ok(None);
         }
-        let projection = match read(&self.0, key, object).await? {
+        let projection = match read(&self.0, key, object.clone()).await? {
             Read::Readable(projection) => *projection,
             Read::Unreadable(why) => {
                 quarantine::end(&self.0, key, &why).await?;
@@ -78,6 +78,7 @@ impl Factory for Projections {
             context: Arc::clone(&self.0),
             key: key.clone(),
             projection,
+            object: metadata_of(object),
             pending: BTreeMap::new(),
             last: 0,
             written_at: None,
@@ -147,6 +148,13 @@ fn too_large(sizes: Sizes) -> String {
     )
 }
 
+/// The object without what may be large.
+fn metadata_of(mut object: DynamicObject) -> DynamicObject {
+    object.data = serde_json::Value::Null;
+    object.metadata.managed_fields = None;
+    object
+}
+
 fn cause_of(error: &dyn std::error::Error) -> String {
     error.source().map(|cause| format!(": {cause}")).unwrap_or_default()
 }
@@ -156,6 +164,8 @@ pub(crate) struct ProjectionActor {
     context: Arc<Context>,
     key: WorkflowKey,
     projection: StatusProjection,
+    /// Metadata of the object as it was read last.
+    object: DynamicObject,
     /// Folded and not yet written, by sequence in EVENTS.
     pending: BTreeMap<u64, Delivery>,
     /// Newest sequence in EVENTS that was folded.
@@ -238,6 +248,9 @@ impl ProjectionActor {
             return Ok(());
         }
         if self.is_gone {
+            return Ok(delivery.ack().await?);
+        }
+        if sight::is_overruled(&delivery.message, &self.object) {
             return Ok(delivery.ack().await?);
         }
         let header = |name: &str| delivery.message.headers.get(name).map(String::as_str);
@@ -415,6 +428,7 @@ impl ProjectionActor {
         };
         let mut projection = std::mem::take(&mut self.projection);
         let is_long = whole.is_long() || projection.is_long();
+        let object_metadata = metadata_of(whole.object.clone());
         let rebase = move || -> Result<_, Failure> {
             let Whole { object, nodes } = whole;
             projection.rebase(&api::to_json(&object)?, nodes.as_deref())?;
@@ -426,6 +440,7 @@ impl ProjectionActor {
             // The write that follows will carry our digest and hide this edit from a watcher that has not seen it yet.
             self.announce(object).await?;
         }
+        self.object = object_metadata;
         Ok(true)
     }
 

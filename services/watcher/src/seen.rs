@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_actor::WorkflowKey;
-use argosy_actor::sight::{is_completed, is_foreign};
+use argosy_actor::sight::{is_completed, is_foreign, is_quarantined};
 use argosy_api::digest;
 use argosy_api::labels;
 use kube::api::DynamicObject;
@@ -45,6 +45,8 @@ struct Sight {
     /// Digest of a status that was reported as edited.
     edited: Option<u64>,
     is_deleting: bool,
+    /// Out of service.
+    is_quarantined: bool,
 }
 
 impl Seen {
@@ -78,8 +80,12 @@ impl Seen {
         let before = self.workflows.get(key).copied();
         let status = object.data.get("status").unwrap_or(&Value::Null);
         let foreign = is_foreign(object).then(|| digest::of_status(status));
-        let now =
-            Sight { rest: rest_of(object), edited: foreign, is_deleting: object.metadata.deletion_timestamp.is_some() };
+        let now = Sight {
+            rest: rest_of(object),
+            edited: foreign,
+            is_deleting: object.metadata.deletion_timestamp.is_some(),
+            is_quarantined: is_quarantined(object),
+        };
         self.workflows.insert(key.clone(), now);
         if now.is_deleting {
             return before.is_none_or(|before| !before.is_deleting).then_some(Report::Deleted);
@@ -89,6 +95,8 @@ impl Seen {
             None if source == Source::List && !status_edited && is_completed(status) => None,
             None => Some(Report::Changed { status_edited }),
             Some(before) if before.rest != now.rest || status_edited => Some(Report::Changed { status_edited }),
+            // Whoever runs it has to stop, or to begin again: nobody else would tell.
+            Some(before) if before.is_quarantined != now.is_quarantined => Some(Report::Changed { status_edited }),
             Some(_) => None,
         }
     }
@@ -168,6 +176,20 @@ mod tests {
         assert_eq!(seen.look(&key(), &ours(json!({"shutdown": "Stop"}), edited_status), Source::Watch), None);
         let again = object(json!({"shutdown": "Stop"}), json!({"phase": "Failed"}), Some(1));
         assert_eq!(seen.look(&key(), &again, Source::Watch), EDITED);
+    }
+
+    #[test]
+    fn a_workflow_that_goes_out_of_service_or_is_taken_back_is_reported() {
+        let mut seen = Seen::default();
+        let running = ours(json!({}), json!({"phase": "Running", "nodes": {"w": {"phase": "Running"}}}));
+        assert_eq!(seen.look(&key(), &running, Source::List), CHANGED);
+        let mut out_of_service = running.clone();
+        out_of_service.data["status"]["phase"] = json!("Error");
+        out_of_service.metadata.labels = Some([(labels::QUARANTINED.to_owned(), "true".to_owned())].into());
+        assert_eq!(seen.look(&key(), &out_of_service, Source::Watch), CHANGED);
+        assert_eq!(seen.look(&key(), &out_of_service, Source::Watch), None);
+        assert_eq!(seen.look(&key(), &running, Source::Watch), CHANGED);
+        assert_eq!(seen.look(&key(), &running, Source::Watch), None);
     }
 
     #[test]

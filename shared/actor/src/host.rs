@@ -24,6 +24,9 @@ pub const HEADER_PREVIOUS: &str = "argosy-previous";
 /// watcher may have missed the end of some. No object has this uid.
 pub const PODS_LISTED: &str = "pods-listed";
 
+/// Header of an EVENT that puts its workflow out of service: the version of the object of which that was decided.
+pub const HEADER_JUDGED: &str = "argosy-judged";
+
 /// Header of EVENTS: the place of the message among those that its step was cut into, from 0.
 pub const HEADER_PART: &str = "argosy-part";
 

@@ -24,7 +24,8 @@ pub use clock::Clock;
 pub use failure::Failure;
 pub use feed::{Routed, WhenFull, feed};
 pub use host::{
-    HEADER_NAMESPACE, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, PODS_LISTED, WorkflowKey,
+    HEADER_JUDGED, HEADER_NAMESPACE, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, PODS_LISTED,
+    WorkflowKey,
 };
 pub use rate::TokenBucket;
 pub use router::{Actor, FAILURES_MAX, Factory, Inbound, MessageOf, Next, Offer, Router, Stopped};

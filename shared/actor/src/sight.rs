@@ -4,11 +4,11 @@ use argosy_api::digest::{self, Watermark};
 use argosy_api::labels;
 use argosy_api::message::Observed;
 use argosy_api::v1alpha1::WorkflowPhase;
-use argosy_bus::Publish;
+use argosy_bus::{Message, Publish};
 use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 
-use crate::{Host, WorkflowKey, api};
+use crate::{HEADER_JUDGED, Host, WorkflowKey, api};
 
 /// How far the log is folded into the object, and by which status; `None` when the status service never wrote it.
 pub fn watermark(object: &DynamicObject) -> Option<Watermark> {
@@ -22,7 +22,23 @@ pub fn watermark_of(metadata: &ObjectMeta) -> Option<Watermark> {
 
 /// Whether the workflow was put out of service.
 pub fn is_quarantined(object: &DynamicObject) -> bool {
-    object.metadata.labels.as_ref().and_then(|all| all.get(labels::QUARANTINED)).is_some_and(|text| text == "true")
+    is_out_of_service(&object.metadata)
+}
+
+/// The same, of an object of which only the metadata was read.
+pub fn is_out_of_service(metadata: &ObjectMeta) -> bool {
+    metadata.labels.as_ref().and_then(|all| all.get(labels::QUARANTINED)).is_some_and(|text| text == "true")
+}
+
+/// Whether the event that is to put the workflow out of service was decided before `object` was taken back into service: it
+/// came late, and no longer counts.
+pub fn is_overruled(event: &Message, object: &DynamicObject) -> bool {
+    let version = |text: &String| text.parse::<u64>().ok();
+    let taken_back = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::TAKEN_BACK));
+    match (event.headers.get(HEADER_JUDGED).and_then(version), taken_back.and_then(version)) {
+        (Some(judged), Some(taken_back)) => judged <= taken_back,
+        (None, _) | (_, None) => false,
+    }
 }
 
 /// Whether someone else than the status service wrote the status last. A workflow without a status is new; one that ended
@@ -85,6 +101,42 @@ fn inlined(key: &WorkflowKey, mut object: DynamicObject, status_edited: bool) ->
                 "workflow is not readable"
             );
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argosy_bus::Stream;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_decided_before_a_workflow_was_taken_back_no_longer_counts() {
+        let event = |judged: Option<&str>| Message {
+            stream: Stream::Events,
+            subject: String::new(),
+            sequence: 1,
+            id: String::new(),
+            headers: judged.map(|text| (HEADER_JUDGED.to_owned(), text.to_owned())).into_iter().collect(),
+            payload: Vec::new().into(),
+            deliveries: 2,
+        };
+        let object = |taken_back: Option<&str>| -> DynamicObject {
+            let annotations = taken_back.map(|text| json!({labels::TAKEN_BACK: text}));
+            let metadata = json!({"name": "w", "annotations": annotations});
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Workflow", "metadata": metadata}))
+                .expect("an object")
+        };
+        let is_overruled = |judged, taken_back| super::is_overruled(&event(judged), &object(taken_back));
+        assert!(is_overruled(Some("9"), Some("10")) && is_overruled(Some("10"), Some("10")));
+        // It was taken back, and is sick again.
+        assert!(!is_overruled(Some("11"), Some("10")));
+        for (judged, taken_back) in
+            [(None, Some("10")), (Some("9"), None), (Some("x"), Some("10")), (Some("9"), Some(""))]
+        {
+            assert!(!is_overruled(judged, taken_back), "{judged:?} {taken_back:?}");
         }
     }
 }

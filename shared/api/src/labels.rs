@@ -39,5 +39,8 @@ pub const WATERMARK: &str = "argosy.io/watermark";
 pub const QUARANTINED: &str = "argosy.io/quarantined";
 /// On workflows: why it was put out of service. Argosy's own.
 pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
+/// On workflows: the version of the object from which somebody took it back into service. What was decided of that version
+/// or an older one, to put it out of service, no longer counts. Argosy's own.
+pub const TAKEN_BACK: &str = "argosy.io/taken-back";
 /// On workflows: the number of the last change of the engine's behaviour that they go by. Argosy's own.
 pub const BEHAVIOR: &str = "argosy.io/behavior";

@@ -1,7 +1,5 @@
 //! kubectl, where it is installed.
 
-use std::process::Command;
-
 use crate::support::{Dev, has};
 
 const OBJECTS: &str = "
@@ -56,11 +54,7 @@ spec: {entrypoint: main, parallelism: many, templates: [{name: main, suspend: {}
 ";
 
 fn start() -> Option<Dev> {
-    if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
-        eprintln!("no kubectl: skipped");
-        return None;
-    }
-    Some(Dev::start())
+    Dev::with_kubectl()
 }
 
 #[test]

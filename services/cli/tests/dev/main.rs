@@ -4,4 +4,6 @@ mod commands;
 mod completion;
 mod kubectl;
 mod private;
+mod quarantine;
+mod restrictions;
 mod support;

@@ -20,15 +20,37 @@ pub struct Dev {
 impl Dev {
     /// Starts it, and waits until its API listens.
     pub fn start() -> Self {
-        Self::start_with_umask("022")
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](Self::start), with these flags of `dev`.
+    pub fn start_with(flags: &[&str]) -> Self {
+        Self::started("022", flags)
+    }
+
+    /// As [`start`](Self::start), where kubectl is installed.
+    pub fn with_kubectl() -> Option<Self> {
+        if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
+            eprintln!("no kubectl: skipped");
+            return None;
+        }
+        Some(Self::start())
     }
 
     /// As [`start`](Self::start), by a shell with this umask.
     pub fn start_with_umask(umask: &str) -> Self {
+        Self::started(umask, &[])
+    }
+
+    fn started(umask: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut command = program("sh", dir.path());
         command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_argosy")]);
-        command.args(["dev", "--port", "0", "--data-dir", "data"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["dev", "--port", "0", "--data-dir", "data"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("argosy starts");
         let said = child.stdout.take().expect("its output is a pipe");
         let lines = BufReader::new(said).lines().map_while(Result::ok);

@@ -322,7 +322,10 @@ fn back_in_service(object: &Value) -> Value {
         "metadata": {
             "resourceVersion": text(object, "/metadata/resourceVersion"),
             "labels": {labels::QUARANTINED: null, labels::COMPLETED: null, labels::PHASE: phase.clone()},
-            "annotations": {labels::QUARANTINE_REASON: null},
+            "annotations": {
+                labels::QUARANTINE_REASON: null,
+                labels::TAKEN_BACK: text(object, "/metadata/resourceVersion"),
+            },
         },
         "status": {"phase": phase, "message": null, "finishedAt": null},
     })
