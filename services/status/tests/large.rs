@@ -216,13 +216,16 @@ async fn a_large_spec_leaves_less_room_for_nodes() {
 #[tokio::test(start_paused = true)]
 async fn what_the_api_finds_too_large_is_written_smaller() {
     // An API server with less room than we count on: first plain, then compressed nodes are refused.
-    for (bytes_max, member) in [(500_000, "compressedNodes"), (100_000, "offloadNodeStatusVersion")] {
+    for (bytes_max, member) in [(400_000, "compressedNodes"), (30_000, "offloadNodeStatusVersion")] {
         let mut world = World::new(Plan::default(), Some(bytes_max), 1 << 30);
         let (_stop, _task) = world.start("a");
         let key = world.create("w", 1000).await.expect("created");
-        world.tell(&key, nodes(1000, 512), running()).await;
+        let many = (0..1000).map(|n| node(&format!("n{n}"), noise(64, n + 1) + &"x".repeat(448)));
+        world.tell(&key, many.collect(), running()).await;
         let object = world.settled(&key).await;
-        assert!(status(&object)[member].is_string(), "{member}");
+        let sizes: Vec<_> =
+            status(&object).as_object().into_iter().flatten().map(|(k, v)| (k, v.to_string().len())).collect();
+        assert!(status(&object)[member].is_string(), "{member}: {sizes:?}");
         assert_eq!(world.read(&key).await.status.nodes.len(), 1000);
     }
 }
