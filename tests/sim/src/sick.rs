@@ -185,22 +185,27 @@ impl Carrier {
             self.faults.note(&format!("no copy yet: {error}"));
             tokio::time::sleep(PAUSE).await;
         }
+        self.faults.add_foreign();
         let status = json!({"status": {"phase": "Failed", "message": "foreign"}});
         let patched = pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await;
         patched.map(|_| ()).context("the copy fails")
     }
 }
 
-/// S12: foreign pods are left alone.
+/// S12: foreign pods, of which there are `made`, are left alone.
 ///
 /// Errors: the API does not answer.
-pub async fn left_alone(server: &Server) -> Result<Vec<String>> {
+pub async fn left_alone(server: &Server, made: u64) -> Result<Vec<String>> {
     let pods: Api<Pod> = Api::namespaced(server.client(OTHER), OTHER);
     let all = pods.list(&ListParams::default()).await.context("list the pods")?;
     let is_foreign = |pod: &&Pod| pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(FOREIGN));
     let found: Vec<&Pod> = all.items.iter().filter(is_foreign).collect();
-    let [pod] = found[..] else { return Ok(vec![format!("S12: there are {} foreign pods, not one", found.len())]) };
-    let is_touched = pod.metadata.deletion_timestamp.is_some()
-        || pod.metadata.labels.as_ref().and_then(|all| all.get(labels::COMPLETED)).is_some_and(|v| v == "true");
-    Ok(if is_touched { vec!["S12: a foreign pod was touched".to_owned()] } else { Vec::new() })
+    if found.len() as u64 != made {
+        return Ok(vec![format!("S12: there are {} foreign pods, {made} were made", found.len())]);
+    }
+    let is_touched = |pod: &&Pod| {
+        let completed = pod.metadata.labels.as_ref().and_then(|all| all.get(labels::COMPLETED));
+        pod.metadata.deletion_timestamp.is_some() || completed.is_some_and(|value| value == "true")
+    };
+    Ok(found.into_iter().filter(is_touched).map(|_| "S12: a foreign pod was touched".to_owned()).collect())
 }
