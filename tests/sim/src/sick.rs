@@ -11,12 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::{
-    corpus::{ARGO, OTHER},
-    faults::Faults,
-    node::FOREIGN,
-    world::SHARDS,
-};
+use crate::{corpus::ARGO, faults::Faults, node::FOREIGN, world::SHARDS};
 
 /// A kind of sickness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +33,8 @@ const LARGE: usize = 1_100_000;
 /// Garbage comes once its workflow has got this far.
 const BEGINS: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
+/// Where a foreign pod is: no workflow of this world needs its name there.
+const ELSEWHERE: &str = "elsewhere";
 /// A schema that no process knows yet.
 const NEWER: u32 = 99;
 
@@ -173,14 +170,14 @@ impl Carrier {
             tokio::time::sleep(PAUSE).await;
         };
         let name = copy.metadata.name.clone().unwrap_or_default();
-        self.faults.note(&format!("a copy of pod {name} in {OTHER}"));
-        copy.metadata.namespace = Some(OTHER.to_owned());
+        self.faults.note(&format!("a copy of pod {name} in {ELSEWHERE}"));
+        copy.metadata.namespace = Some(ELSEWHERE.to_owned());
         (copy.metadata.uid, copy.metadata.resource_version, copy.metadata.deletion_timestamp) = (None, None, None);
         copy.metadata.finalizers = None;
         copy.metadata.annotations.get_or_insert_default().insert(FOREIGN.to_owned(), "true".to_owned());
         copy.metadata.labels.get_or_insert_default().insert(labels::COMPLETED.to_owned(), "false".to_owned());
         copy.status = None;
-        let pods: Api<Pod> = Api::namespaced(self.server.client(OTHER), OTHER);
+        let pods: Api<Pod> = Api::namespaced(self.server.client(ELSEWHERE), ELSEWHERE);
         while let Err(error) = pods.create(&PostParams::default(), &copy).await {
             self.faults.note(&format!("no copy yet: {error}"));
             tokio::time::sleep(PAUSE).await;
@@ -196,7 +193,7 @@ impl Carrier {
 ///
 /// Errors: the API does not answer.
 pub async fn left_alone(server: &Server, made: u64) -> Result<Vec<String>> {
-    let pods: Api<Pod> = Api::namespaced(server.client(OTHER), OTHER);
+    let pods: Api<Pod> = Api::namespaced(server.client(ELSEWHERE), ELSEWHERE);
     let all = pods.list(&ListParams::default()).await.context("list the pods")?;
     let is_foreign = |pod: &&Pod| pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(FOREIGN));
     let found: Vec<&Pod> = all.items.iter().filter(is_foreign).collect();

@@ -235,7 +235,8 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         });
     }
     let mut seen = Seen::default();
-    let is_late = tokio::time::timeout_at(deadlines.last(), watch(&client, plan, calm_at, &mut seen, &broken)).await;
+    let is_late =
+        tokio::time::timeout_at(deadlines.last(), watch(&client, plan, calm_at, &mut seen, &faults, &broken)).await;
     let took = started.elapsed();
     if let Ok(result) = is_late {
         result?;
@@ -412,6 +413,7 @@ async fn watch(
     plan: &Plan,
     calm_at: Instant,
     seen: &mut Seen,
+    faults: &Faults,
     broken: &Mutex<Vec<String>>,
 ) -> Result<()> {
     let all: Api<DynamicObject> = Api::all_with(client.clone(), &api::argo_kind("Workflow"));
@@ -427,7 +429,11 @@ async fn watch(
                 let object = api::to_workflow(&object).context("read a workflow")?;
                 let place = (object.metadata.namespace.clone(), object.metadata.name.clone());
                 let watch = seen.workflows.entry(place).or_default();
-                broken.lock().extend(watch.see(object, calm_at));
+                let found = watch.see(object, calm_at);
+                for text in &found {
+                    faults.note(&format!("seen: {text}"));
+                }
+                broken.lock().extend(found);
             }
             Ok(Event::Delete(object)) => broken.lock().push(format!("workflow {:?} is gone", object.metadata.name)),
             Ok(Event::Init | Event::InitDone) => {}
