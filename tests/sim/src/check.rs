@@ -158,24 +158,18 @@ pub enum Reference<'a> {
     All(&'a Value),
 }
 
-/// What only the whole run shows: the end compared with the engine's own, and the pods' order. Pods that came after the end
-/// are added to the suspects. Without `events` they were lost.
-pub fn at_end(
-    watch: &Watch,
-    reference: &Reference<'_>,
-    pods: &[Played],
-    events: Option<&[Message]>,
-    suspects: &mut Vec<Suspect>,
-) -> Vec<String> {
+/// What only the whole run shows: the end compared with the engine's own, and the pods' order. Without
+/// `events` they were lost.
+pub fn at_end(watch: &Watch, reference: &Reference<'_>, pods: &[Played], events: Option<&[Message]>) -> Vec<String> {
     let object = &watch.last;
     let name = &object.metadata.name;
-    let Some(end) = watch.completed else {
+    if watch.completed.is_none() {
         return vec![format!(
             "L1: workflow {name} has not ended; it is {} at {}",
             object.status.phase,
             waits_for(object)
         )];
-    };
+    }
     let actual = serde_json::to_value(object).unwrap_or_default();
     let what = format!("S7: workflow {name} ended otherwise than the engine alone");
     let mut broken = match reference {
@@ -192,14 +186,17 @@ pub fn at_end(
     broken.extend(order(object, &own));
     broken.extend(parallelism(watch, &own));
     broken.extend(own.iter().flat_map(|pod| identity(object, pod)));
-    for pod in own {
-        if pod.created > end {
-            let why = format!("S1: a pod for node {} was created after the end", pod.node_name);
-            suspects.push(Suspect { pod: pod.clone(), why });
-        }
-    }
     broken.extend(events.map(|events| folded(object, events)).unwrap_or_default());
     broken
+}
+
+/// Pods that came after the end of their workflow.
+pub fn after_end(watch: &Watch, pods: &[Played]) -> Vec<Suspect> {
+    let is_late = |pod: &&Played| {
+        pod.workflow_uid == watch.last.metadata.uid && watch.completed.is_some_and(|end| pod.created > end)
+    };
+    let why = |pod: &Played| format!("S1: a pod for node {} was created after the end", pod.node_name);
+    pods.iter().filter(is_late).map(|pod| Suspect { pod: pod.clone(), why: why(pod) }).collect()
 }
 
 /// S1, precisely: a creation that was under way when its sender froze or died cannot be recalled, as Kubernetes has no fence

@@ -63,6 +63,7 @@ pub struct Faults {
     /// Out of which come the faults that the first world has not; its own must stay as they are.
     grown: Option<Random>,
     delayed: Mutex<Vec<Delayed>>,
+    foreign: AtomicU64,
 }
 
 /// The longest that a request is under way.
@@ -85,6 +86,7 @@ impl Faults {
             lost: AtomicU64::new(0),
             grown: is_grown.then(|| Random::new(seed ^ 0x960e)),
             delayed: Mutex::default(),
+            foreign: AtomicU64::new(0),
         })
     }
 
@@ -179,6 +181,16 @@ impl Faults {
             self.note(&format!("the creation of {}/{} is late", pod.namespace, pod.name));
             self.delayed.lock().push(Delayed { pod, decided, carried_out });
         }
+    }
+
+    /// Notes that there is a foreign pod more.
+    pub fn add_foreign(&self) {
+        self.foreign.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many foreign pods there are.
+    pub fn foreign(&self) -> u64 {
+        self.foreign.load(Ordering::Relaxed)
     }
 
     /// Creations that were late.

@@ -116,6 +116,7 @@ impl Oracle for Scripted {
         };
         let running = PodSummary {
             phase: "Running".to_owned(),
+            ready: true,
             containers: containers(NodePhase::Running, None),
             ..blank.clone()
         };

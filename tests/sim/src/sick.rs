@@ -11,12 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::{
-    corpus::{ARGO, OTHER},
-    faults::Faults,
-    node::FOREIGN,
-    world::SHARDS,
-};
+use crate::{corpus::ARGO, faults::Faults, node::FOREIGN, world::SHARDS};
 
 /// A kind of sickness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +33,8 @@ const LARGE: usize = 1_100_000;
 /// Garbage comes once its workflow has got this far.
 const BEGINS: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
+/// Where a foreign pod is: no workflow of this world needs its name there.
+const ELSEWHERE: &str = "elsewhere";
 /// A schema that no process knows yet.
 const NEWER: u32 = 99;
 
@@ -173,34 +170,39 @@ impl Carrier {
             tokio::time::sleep(PAUSE).await;
         };
         let name = copy.metadata.name.clone().unwrap_or_default();
-        self.faults.note(&format!("a copy of pod {name} in {OTHER}"));
-        copy.metadata.namespace = Some(OTHER.to_owned());
+        self.faults.note(&format!("a copy of pod {name} in {ELSEWHERE}"));
+        copy.metadata.namespace = Some(ELSEWHERE.to_owned());
         (copy.metadata.uid, copy.metadata.resource_version, copy.metadata.deletion_timestamp) = (None, None, None);
         copy.metadata.finalizers = None;
         copy.metadata.annotations.get_or_insert_default().insert(FOREIGN.to_owned(), "true".to_owned());
         copy.metadata.labels.get_or_insert_default().insert(labels::COMPLETED.to_owned(), "false".to_owned());
         copy.status = None;
-        let pods: Api<Pod> = Api::namespaced(self.server.client(OTHER), OTHER);
+        let pods: Api<Pod> = Api::namespaced(self.server.client(ELSEWHERE), ELSEWHERE);
         while let Err(error) = pods.create(&PostParams::default(), &copy).await {
             self.faults.note(&format!("no copy yet: {error}"));
             tokio::time::sleep(PAUSE).await;
         }
+        self.faults.add_foreign();
         let status = json!({"status": {"phase": "Failed", "message": "foreign"}});
         let patched = pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await;
         patched.map(|_| ()).context("the copy fails")
     }
 }
 
-/// S12: foreign pods are left alone.
+/// S12: foreign pods, of which there are `made`, are left alone.
 ///
 /// Errors: the API does not answer.
-pub async fn left_alone(server: &Server) -> Result<Vec<String>> {
-    let pods: Api<Pod> = Api::namespaced(server.client(OTHER), OTHER);
+pub async fn left_alone(server: &Server, made: u64) -> Result<Vec<String>> {
+    let pods: Api<Pod> = Api::namespaced(server.client(ELSEWHERE), ELSEWHERE);
     let all = pods.list(&ListParams::default()).await.context("list the pods")?;
     let is_foreign = |pod: &&Pod| pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(FOREIGN));
     let found: Vec<&Pod> = all.items.iter().filter(is_foreign).collect();
-    let [pod] = found[..] else { return Ok(vec![format!("S12: there are {} foreign pods, not one", found.len())]) };
-    let is_touched = pod.metadata.deletion_timestamp.is_some()
-        || pod.metadata.labels.as_ref().and_then(|all| all.get(labels::COMPLETED)).is_some_and(|v| v == "true");
-    Ok(if is_touched { vec!["S12: a foreign pod was touched".to_owned()] } else { Vec::new() })
+    if found.len() as u64 != made {
+        return Ok(vec![format!("S12: there are {} foreign pods, {made} were made", found.len())]);
+    }
+    let is_touched = |pod: &&Pod| {
+        let completed = pod.metadata.labels.as_ref().and_then(|all| all.get(labels::COMPLETED));
+        pod.metadata.deletion_timestamp.is_some() || completed.is_some_and(|value| value == "true")
+    };
+    Ok(found.into_iter().filter(is_touched).map(|_| "S12: a foreign pod was touched".to_owned()).collect())
 }

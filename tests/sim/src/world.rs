@@ -235,7 +235,8 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         });
     }
     let mut seen = Seen::default();
-    let is_late = tokio::time::timeout_at(deadlines.last(), watch(&client, plan, calm_at, &mut seen, &broken)).await;
+    let is_late =
+        tokio::time::timeout_at(deadlines.last(), watch(&client, plan, calm_at, &mut seen, &faults, &broken)).await;
     let took = started.elapsed();
     if let Ok(result) = is_late {
         result?;
@@ -256,7 +257,6 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     tokio::time::sleep(AFTERMATH).await;
     let events = if faults.lost() == 0 { Some(all_events(&bus).await?) } else { None };
     let played: Vec<_> = pods.lock().values().cloned().collect();
-    let mut suspects = suspects.lock().clone();
     for case in &plan.workflows {
         let watch = seen.workflows.get(&place(*case)).with_context(|| format!("workflow {case} was never seen"))?;
         broken.lock().extend(check::in_time(watch, deadlines.of(*case)));
@@ -270,7 +270,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         // What was edited from outside is in the object and in no event.
         let is_edited = case.name == corpus::WAITING || watch.generation() > 0;
         let events = events.as_deref().filter(|_| !is_edited);
-        broken.lock().extend(check::at_end(watch, &reference, &played, events, &mut suspects));
+        broken.lock().extend(check::at_end(watch, &reference, &played, events));
     }
     // Of the thousands of runs with one crash each, none is long enough for this; the seeds have crashes enough.
     if plan.crash.is_none() {
@@ -286,11 +286,13 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         broken.lock().extend(outlived);
     }
     let played: Vec<_> = pods.lock().values().cloned().collect();
+    let mut suspects = std::mem::take(&mut *suspects.lock());
+    suspects.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
     let (guilty, excused) = check::excused(&suspects, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
     broken.lock().extend(check::owned(&played, &uids_of_workflows(&server, plan).await?));
     if plan.sick().contains(&Sick::ForeignPod) {
-        broken.lock().extend(sick::left_alone(&server).await?);
+        broken.lock().extend(sick::left_alone(&server, faults.foreign()).await?);
     }
     for namespace in plan.namespaces() {
         broken.lock().extend(finalizers(&server.client(namespace), namespace).await?);
@@ -306,6 +308,8 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         // A refused pod is wished for again and again; an edit, a retry and a sick neighbour have work of their own.
         let crowded = if grown.quota.is_some() { 4 * played.len() } else { 0 };
         mishaps += (crowded + 2 * grown.edits.len() + 10 * grown.sick.len()) as u64;
+        // A cache of memoized outputs is looked for, made and written.
+        mishaps += plan.workflows.len() as u64;
         mishaps += if grown.retries { 2 * plan.workflows.len() as u64 } else { 0 };
     }
     broken.lock().extend(check::budget(to_api, plan.workflows.len() as u64, played.len() as u64, mishaps));
@@ -409,6 +413,7 @@ async fn watch(
     plan: &Plan,
     calm_at: Instant,
     seen: &mut Seen,
+    faults: &Faults,
     broken: &Mutex<Vec<String>>,
 ) -> Result<()> {
     let all: Api<DynamicObject> = Api::all_with(client.clone(), &api::argo_kind("Workflow"));
@@ -424,7 +429,11 @@ async fn watch(
                 let object = api::to_workflow(&object).context("read a workflow")?;
                 let place = (object.metadata.namespace.clone(), object.metadata.name.clone());
                 let watch = seen.workflows.entry(place).or_default();
-                broken.lock().extend(watch.see(object, calm_at));
+                let found = watch.see(object, calm_at);
+                for text in &found {
+                    faults.note(&format!("seen: {text}"));
+                }
+                broken.lock().extend(found);
             }
             Ok(Event::Delete(object)) => broken.lock().push(format!("workflow {:?} is gone", object.metadata.name)),
             Ok(Event::Init | Event::InitDone) => {}

@@ -169,12 +169,14 @@ fn a_report_that_only_a_check_replaces_is_found() {
 
 #[test]
 fn a_pod_that_comes_back_is_found() {
-    finds(Plan::calm("pod-gc"), Plant::RecreatesPods, "S1");
+    let plan = Plan { grown: Some(Grown::default()), ..Plan::calm("pod-gc") };
+    finds(plan, Plant::RecreatesPods, "S1");
 }
 
 #[test]
 fn a_pod_under_another_account_is_found() {
-    finds(Plan::calm("account"), Plant::WrongAccount, "S12");
+    let plan = Plan { grown: Some(Grown::default()), ..Plan::calm("account") };
+    finds(plan, Plant::WrongAccount, "S12");
 }
 
 #[test]
