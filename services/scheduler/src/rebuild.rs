@@ -10,7 +10,6 @@ use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMess
 use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
 use argosy_bus::{Publish, Stream};
 use argosy_engine::Workflow;
-use jiff::Timestamp;
 use kube::api::DynamicObject;
 use tokio::time::Instant;
 
@@ -76,7 +75,7 @@ pub(crate) async fn rebuild(
     };
     let mut out = Outgoing::default();
     if !is_new {
-        resume(&mut actor, &mut out).await?;
+        resume(&mut actor, &mut out);
     }
     let knows_object = replay(&mut actor, &mut out).await?;
     // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
@@ -131,29 +130,15 @@ async fn shutdown_at(shard: &Shard, key: &WorkflowKey, watermark: u64) -> Result
     }
 }
 
-/// Has the engine take up a workflow that was begun, and ask for all that its nodes still wait for. It does so at the time of
-/// the first event that is to be replayed: the engine's time never goes back, and at a later time the replay would reckon
-/// pauses and deadlines otherwise than was published.
-async fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), argosy_bus::Error> {
-    let now = actor.shard.context.host.clock.now();
-    let at = first_at(actor).await?.map_or(now, |first| first.min(now));
+/// Has the engine take up a workflow that was begun, and ask for all that its nodes still wait for.
+fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
+    let at = actor.shard.context.host.clock.now();
     let commands = actor.workflow.resume(at);
     actor.tell_bugs();
     // Each owner asks anew: what its predecessor asked for may have got lost since.
-    let id = format!("r{}.{}.{}", actor.shard.epoch, actor.last, now.as_second());
+    let id = format!("r{}.{}.{}", actor.shard.epoch, actor.last, at.as_second());
     let cause = Cause { workflow: &actor.key, shard: actor.shard.number, epoch: actor.shard.epoch, id, at };
     out.add(&cause, commands, &mut actor.published);
-    Ok(())
-}
-
-/// When the first event behind the watermark happened.
-async fn first_at(actor: &WorkflowActor) -> Result<Option<Timestamp>, argosy_bus::Error> {
-    let host = &actor.shard.context.host;
-    let page = host.bus.read(Stream::Observed, &host.observed_subject(&actor.key.uid), actor.last, PAGE).await?;
-    Ok(page.iter().find_map(|message| match read(&actor.key, message) {
-        Reading::Fact(observed) => Some(observed.at),
-        Reading::Newer | Reading::Foreign | Reading::Garbage(_) => None,
-    }))
 }
 
 /// Steps what the log holds behind the watermark. Says whether the object was in there.
