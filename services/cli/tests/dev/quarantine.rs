@@ -38,7 +38,7 @@ fn a_sick_workflow_is_listed_shown_and_taken_back_and_its_neighbours_go_on() {
     let patch = |status: &str| dev.kubectl(0, &["patch", "wf", "sick", "--type", "merge", "-p", status], "");
     patch(r#"{"status":{"compressedNodes":"!!not base64"}}"#);
     dev.until("quarantine list", "decode base64");
-    has(&dev.argosy(0, "submit one.yaml --wait"), &[" Succeeded at 20"]);
+    has(&dev.argosy(0, "submit one.yaml --name fine --wait"), &[" Succeeded at 20"]);
     has(&dev.argosy(0, "quarantine list -A --no-headers"), &["argo   sick"]);
     assert_eq!(dev.argosy(0, "quarantine list -o name"), "sick\n");
     let listed: Value = serde_json::from_str(&dev.argosy(0, "quarantine list -o json")).expect("JSON");
@@ -48,7 +48,7 @@ fn a_sick_workflow_is_listed_shown_and_taken_back_and_its_neighbours_go_on() {
         &["Quarantine:  out of service: ", "Phase:       Error", "12 bytes, compressed", "Readable:    no: ", "--nats"],
     );
     has(&dev.argosy(1, "quarantine show nothing"), &["not found"]);
-    has(&dev.argosy(2, "quarantine retry @latest"), &["not in quarantine"]);
+    has(&dev.argosy(2, "quarantine retry fine"), &["not in quarantine"]);
     // Still sick: out of service again, though it was so a moment ago.
     dev.argosy(0, "quarantine retry sick");
     dev.until("quarantine list", "decode base64");

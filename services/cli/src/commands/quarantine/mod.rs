@@ -349,7 +349,6 @@ mod tests {
     #[test]
     fn what_is_told_needs_no_readable_object() {
         let odd = [
-            json!({}),
             json!({"metadata": 5, "status": []}),
             json!({"metadata": {"labels": "x", "annotations": [1], "creationTimestamp": 7}}),
             json!({"metadata": {"name": "\u{1b}[2Jw", "labels": {labels::QUARANTINED: "true"}}, "status": {"nodes": 7}}),
