@@ -271,6 +271,8 @@ fn order(object: &Workflow, pods: &[&Played]) -> Vec<String> {
     for node in object.status.nodes.values() {
         match node.r#type {
             NodeType::Retry => node.children.windows(2).for_each(|pair| before(&pair[0], &pair[1])),
+            // What depends on a daemon comes while it runs.
+            _ if object.spec.templates.iter().any(|t| t.daemon == Some(true) && t.name == node.template_name) => {}
             _ => node.children.iter().for_each(|child| before(&node.id, child)),
         }
     }

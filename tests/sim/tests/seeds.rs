@@ -168,12 +168,6 @@ fn a_report_that_only_a_check_replaces_is_found() {
 }
 
 #[test]
-fn a_pod_that_comes_back_is_found() {
-    let plan = Plan { grown: Some(Grown::default()), ..Plan::calm("pod-gc") };
-    finds(plan, Plant::RecreatesPods, "S1");
-}
-
-#[test]
 fn a_pod_under_another_account_is_found() {
     let plan = Plan { grown: Some(Grown::default()), ..Plan::calm("account") };
     finds(plan, Plant::WrongAccount, "S12");
