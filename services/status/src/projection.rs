@@ -442,54 +442,6 @@ impl StatusProjection {
         Ok(patch)
     }
 
-    /// Bytes of the object but for its nodes, with what is to be written.
-    fn rest_bytes(&mut self) -> Result<usize, Error> {
-        let Sizes { metadata, spec, .. } = self.sizes;
-        self.sizes.members = json_bytes(&self.members)?;
-        let delta =
-            json_bytes(&self.delta.spec)? + json_bytes(&self.delta.labels)? + json_bytes(&self.delta.annotations)?;
-        Ok(metadata + spec + self.sizes.members + delta)
-    }
-
-    /// A name for the nodes that are kept outside of the object. It depends on the version of the object that it is written
-    /// upon, so that a name which was replaced never comes back, and on what is written, so that two writers do not take each
-    /// other's. Argo's clients know it by its first letters.
-    fn next_version(&self) -> String {
-        let of = json!([self.nodes_digest.to_string(), self.position.to_string(), self.resource_version]);
-        format!("fnv:{}", digest::of_member("nodes", &of))
-    }
-
-    fn nodes_patch(&self) -> Result<Map<String, Value>, Error> {
-        let mut nodes = Map::new();
-        for (id, before) in &self.dirty {
-            let change = match (before, self.nodes.get(id)) {
-                (Some(before), Some(now)) => diff(&serde_json::from_str(before)?, &serde_json::from_str(now)?),
-                (None, Some(now)) => Some(serde_json::from_str(now)?),
-                (Some(_), None) => Some(Value::Null),
-                (None, None) => None,
-            };
-            if let Some(change) = change {
-                nodes.insert(id.to_string(), change);
-            }
-        }
-        Ok(nodes)
-    }
-
-    fn nodes_text(&self) -> String {
-        let mut text = String::with_capacity(self.nodes_bytes + self.nodes.len() * 6 + 2);
-        text.push('{');
-        for (index, (id, node)) in self.nodes.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            text.push_str(&Value::String(id.to_string()).to_string());
-            text.push(':');
-            text.push_str(node);
-        }
-        text.push('}');
-        text
-    }
-
     /// The patch was written: the object has all that is folded. `metadata_bytes`: JSON of the metadata that the API then has.
     /// Gives the version that the object named before, when it names it no more.
     pub fn written(&mut self, resource_version: String, metadata_bytes: usize) -> Option<String> {
@@ -510,52 +462,6 @@ impl StatusProjection {
         let before = std::mem::replace(&mut self.version_written, self.version_patched.take());
         before.filter(|before| self.version_written.as_ref() != Some(before))
     }
-
-    /// The object changed under us: takes it as it is now, and puts what is unwritten on top, unless it is further than
-    /// we are.
-    ///
-    /// Errors: as `of_object`.
-    pub fn rebase(&mut self, object: &Value, outside: Option<&str>) -> Result<(), Error> {
-        self.apply_pending();
-        let mut fresh = Self::of_object(object, outside)?;
-        fresh.form = fresh.form.max(self.form);
-        fresh.parts = std::mem::take(&mut self.parts);
-        fresh.in_parts = self.in_parts;
-        let is_behind = fresh.position > self.position;
-        if self.is_ahead && !is_behind {
-            fresh.position = self.position;
-            fresh.is_ahead = true;
-            for (id, before) in &self.dirty {
-                let theirs = fresh.nodes.get(id).map(AsRef::as_ref).filter(|_| self.grown.contains(id));
-                let node = self.rebased(id, before.as_deref(), theirs)?;
-                fresh.put(id, node);
-            }
-            fresh.grown = std::mem::take(&mut self.grown);
-            if let Value::Object(_) = &self.changes {
-                merge(&mut fresh.members, &self.changes);
-            }
-            fresh.changes = std::mem::take(&mut self.changes);
-            fresh.delta = std::mem::take(&mut self.delta);
-        }
-        *self = fresh;
-        Ok(())
-    }
-
-    /// A node as it is here, or, on top of what others made of it meanwhile, with what changed here.
-    fn rebased(&self, id: &ArcStr, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
-        let Some(ours) = self.nodes.get(id) else {
-            return Ok(None);
-        };
-        let ours = serde_json::from_str(ours)?;
-        let (Some(before), Some(theirs)) = (before, theirs) else {
-            return Ok(Some(ours));
-        };
-        let mut node = serde_json::from_str(theirs)?;
-        if let Some(change) = diff(&serde_json::from_str(before)?, &ours) {
-            merge(&mut node, &change);
-        }
-        Ok(Some(node))
-    }
 }
 
 /// Puts one merge patch on top of another, nulls kept.
@@ -570,5 +476,7 @@ fn merge_patches(below: &mut Value, above: &Value) {
     }
 }
 
+mod rebase;
 #[cfg(test)]
 mod tests;
+mod texts;

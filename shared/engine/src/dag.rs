@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{DAGTask, NodeFlag, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
+use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
 use foldhash::fast::RandomState;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     bugs::bug,
     call::Call,
     children::EMPTY_LOOP,
+    dag_steps::{is_step_of, step_of},
     depends::{Condition, Depends, TaskResult},
     expand::Item,
     frame::{Body, Children, FrameId, Parent},
@@ -168,40 +169,6 @@ fn targets(text: &str, tasks: &[Task], by_name: &ByName) -> Result<Vec<usize>, S
     let mut ends: Vec<usize> = (0..tasks.len()).filter(|i| tasks[*i].dependents.is_empty()).collect();
     ends.sort_by(|a, b| tasks[*a].name.cmp(&tasks[*b].name));
     Ok(ends)
-}
-
-/// Whether the task as a step is this one, which has no name: most tasks of a large DAG differ in nothing but the name and
-/// what they depend on.
-fn is_step_of(step: &WorkflowStep, task: &DAGTask) -> bool {
-    step.template == task.template
-        && step.inline == task.inline
-        && step.arguments == task.arguments
-        && step.template_ref == task.template_ref
-        && step.with_items == task.with_items
-        && step.with_param == task.with_param
-        && step.with_sequence == task.with_sequence
-        && step.when == task.when
-        && step.continue_on == task.continue_on
-        && step.on_exit == task.on_exit
-        && step.hooks == task.hooks
-}
-
-/// The task as a step without a name.
-fn step_of(task: &DAGTask) -> WorkflowStep {
-    WorkflowStep {
-        name: String::new(),
-        template: task.template.clone(),
-        inline: task.inline.clone(),
-        arguments: task.arguments.clone(),
-        template_ref: task.template_ref.clone(),
-        with_items: task.with_items.clone(),
-        with_param: task.with_param.clone(),
-        with_sequence: task.with_sequence.clone(),
-        when: task.when.clone(),
-        continue_on: task.continue_on.clone(),
-        on_exit: task.on_exit.clone(),
-        hooks: task.hooks.clone(),
-    }
 }
 
 impl Workflow {

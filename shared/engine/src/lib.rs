@@ -16,6 +16,7 @@ mod children;
 pub mod command;
 pub mod config;
 mod dag;
+mod dag_steps;
 mod deferred;
 pub mod depends;
 mod edits;
@@ -50,6 +51,7 @@ mod timers;
 pub mod validate;
 mod variables;
 mod waits;
+mod wishes;
 mod workflow;
 
 pub use behaviors::Behavior;

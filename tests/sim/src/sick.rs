@@ -35,6 +35,8 @@ const BEGINS: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Where a foreign pod is: no workflow of this world needs its name there.
 const ELSEWHERE: &str = "elsewhere";
+/// A uid that no workflow has.
+const NOBODY: &str = "nobody";
 /// A schema that no process knows yet.
 const NEWER: u32 = 99;
 
@@ -125,12 +127,13 @@ impl Carrier {
         patched.map(|_| ()).context("patch garbage")
     }
 
-    /// For every workflow, and for one that there is not, on each stream.
+    /// For every workflow, and for one that there is not, on each stream. What a newer process said to a workflow's log is no
+    /// poison: that workflow waits for such a process, so here only one hears of it that there is not.
     async fn poison(&self) -> Result<()> {
         tokio::time::sleep(BEGINS).await;
         let all = self.workflows().list_metadata(&ListParams::default()).await.context("list the workflows")?;
         let mut uids: Vec<String> = all.into_iter().filter_map(|object| object.metadata.uid).collect();
-        uids.push("nobody".to_owned());
+        uids.push(NOBODY.to_owned());
         let payloads: [Vec<u8>; 4] = [
             b"\xff no JSON".to_vec(),
             b"{}".to_vec(),
@@ -148,7 +151,9 @@ impl Carrier {
                 (Stream::Events, subject::Event { shard, namespace, uid: uid.clone(), kind }.to_string()),
             ];
             for (stream, subject) in subjects {
-                for (n, payload) in payloads.iter().enumerate() {
+                let is_log = stream == Stream::Observed && uid != NOBODY;
+                let count = if is_log { payloads.len() - 1 } else { payloads.len() };
+                for (n, payload) in payloads.iter().take(count).enumerate() {
                     let message = Publish::new(stream, &subject, format!("poison:{uid}:{n}"), payload.clone());
                     if let Err(error) = self.bus.publish(message).await {
                         self.faults.note(&format!("poison not published: {error}"));

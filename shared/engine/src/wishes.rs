@@ -1,0 +1,128 @@
+//! Wishes for pods that were uttered before: asking after them, uttering them anew, and ending pods that nobody wishes for.
+
+use arcstr::ArcStr;
+use argosy_api::{
+    message::{ClusterCommand, NotCreated, PodSummary},
+    v1alpha1::{NodePhase, NodeStatus, NodeType},
+};
+use jiff::SignedDuration;
+
+use crate::{
+    Command, Workflow,
+    bugs::bug,
+    frame::{Body, FrameId},
+    timers::Timer,
+    workflow::Stage,
+};
+
+/// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
+const POD_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
+const POD_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+impl Workflow {
+    /// Asks how the pods of all open nodes are. `is_check`: whoever watches them should have told already; nodes that say why
+    /// they have no pod yet are left out then.
+    pub fn confirm_pods(&mut self, is_check: bool) -> Vec<Command> {
+        let open: Vec<ArcStr> = self.open_pods().collect();
+        for id in open {
+            let waits = |node: &NodeStatus| node.phase == NodePhase::Pending && !node.message.is_empty();
+            if !is_check || !self.node(&id).is_some_and(waits) {
+                self.confirm_pod(&id, is_check);
+            }
+        }
+        std::mem::take(&mut self.commands)
+    }
+
+    fn open_pods(&self) -> impl Iterator<Item = ArcStr> {
+        let leaves = self.frames.iter().flatten().filter(|frame| matches!(frame.body, Body::Leaf));
+        leaves
+            .map(|frame| frame.call.id.clone())
+            .filter(|id| self.node(id).is_some_and(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled()))
+    }
+
+    pub(crate) fn confirm_pod(&mut self, node_id: &ArcStr, is_check: bool) {
+        if let Some(name) = self.pod_of(node_id) {
+            let command = ClusterCommand::ConfirmPod { name, is_check };
+            self.commands.push(Command::Cluster { node_id: node_id.clone(), command });
+        }
+    }
+
+    /// A wish for a pod came back: a node that still waits for its pod wishes for it anew, at once or later.
+    pub(crate) fn on_pod_not_created(&mut self, node_id: &str, reason: &NotCreated) {
+        // The node may have ended, or have got its pod, while the wish was under way.
+        let Some(frame) = self.live(node_id) else { return };
+        if self.phase_of(node_id) != NodePhase::Pending {
+            return;
+        }
+        let id = ArcStr::from(node_id);
+        match reason {
+            NotCreated::Redelivered => self.wish_pod_anew(frame),
+            NotCreated::Refused { message } => {
+                // Its owner sees why it waits.
+                self.mark(node_id, NodePhase::Pending, Some(message));
+                let waited =
+                    self.node(node_id).and_then(|node| node.started_at).map(|at| self.now.duration_since(at.0));
+                let pause = waited.unwrap_or_default().clamp(POD_PAUSE_MIN, POD_PAUSE_MAX);
+                let due = self.now.checked_add(pause).unwrap_or(self.now);
+                self.arm(Timer::Refused, &id, due);
+            }
+        }
+    }
+
+    /// The time has come to wish again for a pod that was refused for a while.
+    pub(crate) fn on_pod_due(&mut self, node_id: &str) {
+        if let Some(frame) = self.live(node_id)
+            && self.phase_of(node_id) == NodePhase::Pending
+        {
+            self.wish_pod_anew(frame);
+        }
+    }
+
+    pub(crate) fn wish_pod_anew(&mut self, frame: FrameId) {
+        let Some(call) = self.frame(frame).map(|f| f.call.clone()) else {
+            return bug!(self, "", "a live node has no frame");
+        };
+        if self.is_stopping(&call) {
+            return;
+        }
+        let wish = self.resolve_template(&call.step, &call.scope).and_then(|(compiled, _)| {
+            let template = self.instantiate(&call, &compiled, false)?;
+            let started = self.node(&call.id).and_then(|node| node.started_at).map_or(self.now, |at| at.0);
+            let deadline = self.pod_deadline(&call, &template, started)?;
+            self.pod_manifest(&call, &template, &compiled, deadline)
+        });
+        match wish {
+            Ok(manifest) => {
+                let command = ClusterCommand::CreatePod { manifest };
+                self.commands.push(Command::Cluster { node_id: call.id.clone(), command });
+            }
+            Err(message) => {
+                self.mark(&call.id, NodePhase::Error, Some(&message));
+                self.end_frame(frame);
+            }
+        }
+    }
+
+    /// A pod of a node that has ended, or that a finished workflow does not know. It may have been created by a request that
+    /// was under way when the node ended, or its end was asked for and the asking got lost. One that still runs is ended, one
+    /// that has ended is marked as dealt with.
+    pub(crate) fn on_stray_pod(&mut self, pod: &PodSummary) {
+        let is_stray = match self.node(&pod.node_id) {
+            Some(node) => node.phase.is_fulfilled() && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name),
+            // While the workflow runs, the node may be about to come.
+            None => self.stage == Stage::Done,
+        };
+        if !is_stray || pod.deleted || pod.deleting {
+            return;
+        }
+        // What a pod says of its node may be anything.
+        let known = self.node(&pod.node_id).map(|node| node.id.clone());
+        let node_id = known.unwrap_or_else(|| self.object.metadata.name.as_str().into());
+        let name = pod.name.clone();
+        let command = match pod.phase.as_str() {
+            "Succeeded" | "Failed" => ClusterCommand::LabelPodCompleted { name },
+            _ => ClusterCommand::StopPod { name },
+        };
+        self.commands.push(Command::Cluster { node_id, command });
+    }
+}
