@@ -290,12 +290,15 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     suspects.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
     let (guilty, excused) = check::excused(&suspects, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
-    broken.lock().extend(check::owned(&played, &uids_of_workflows(&server, plan).await?));
+    let uids = uids_of_workflows(&server, plan).await?;
+    broken.lock().extend(check::owned(&played, &uids));
     if plan.sick().contains(&Sick::ForeignPod) {
-        broken.lock().extend(sick::left_alone(&server, faults.foreign()).await?);
+        let touched = sick::left_alone(&server, faults.foreign()).await?;
+        broken.lock().extend(touched);
     }
     for namespace in plan.namespaces() {
-        broken.lock().extend(finalizers(&server.client(namespace), namespace).await?);
+        let left = finalizers(&server.client(namespace), namespace).await?;
+        broken.lock().extend(left);
     }
     shutdown.cancel();
     while tasks.join_next().await.is_some() {}
