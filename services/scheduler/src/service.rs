@@ -32,6 +32,7 @@ impl Service {
             Box::pin(shard::work(context, owned)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         });
         tokio::select! {
+            biased;
             result = own_shards(&context.host, "scheduler", &settings, shutdown, work) => result,
             () = unfinished::follow(&context) => Ok(()),
         }

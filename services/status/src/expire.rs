@@ -76,6 +76,7 @@ mod tests {
             assert_eq!(stored().await, ["c"], "the newest stays");
         };
         tokio::select! {
+            biased;
             () = running => unreachable!("it runs for ever"),
             () = checks => {}
         }

@@ -104,8 +104,6 @@ impl Seen {
 
 /// A hash of the object less its status and less what the status service writes into its metadata.
 fn rest_of(object: &DynamicObject) -> u64 {
-    let own_labels = [labels::PHASE, labels::COMPLETED, labels::QUARANTINED];
-    let own_annotations = [labels::WATERMARK, labels::POD_NAME_FORMAT, labels::QUARANTINE_REASON];
     let without = |map: Option<&BTreeMap<String, String>>, own: &[&str]| -> BTreeMap<String, String> {
         map.into_iter()
             .flatten()
@@ -114,8 +112,8 @@ fn rest_of(object: &DynamicObject) -> u64 {
             .collect()
     };
     let rest = json!({
-        "labels": without(object.metadata.labels.as_ref(), &own_labels),
-        "annotations": without(object.metadata.annotations.as_ref(), &own_annotations),
+        "labels": without(object.metadata.labels.as_ref(), &labels::BESIDE_STATUS),
+        "annotations": without(object.metadata.annotations.as_ref(), &labels::ANNOTATIONS_BESIDE_STATUS),
     });
     let spec = object.data.get("spec").unwrap_or(&Value::Null);
     digest::of_member("spec", spec).wrapping_add(digest::of_member("metadata", &rest))
@@ -157,6 +155,7 @@ mod tests {
         assert_eq!(seen.look(&key(), &ours(json!({}), running.clone()), Source::Watch), None);
         let mut labelled = ours(json!({}), running);
         labelled.metadata.labels = Some([(labels::PHASE.to_owned(), "Running".to_owned())].into());
+        labelled.metadata.annotations.get_or_insert_default().insert(labels::BEHAVIOR.to_owned(), "3".to_owned());
         assert_eq!(seen.look(&key(), &labelled, Source::Watch), None);
     }
 

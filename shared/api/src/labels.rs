@@ -44,3 +44,8 @@ pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
 pub const TAKEN_BACK: &str = "argosy.io/taken-back";
 /// On workflows: the number of the last change of the engine's behaviour that they go by. Argosy's own.
 pub const BEHAVIOR: &str = "argosy.io/behavior";
+
+/// What the status service writes among a workflow's labels, beside those that its `workflowMetadata` asks for.
+pub const BESIDE_STATUS: [&str; 3] = [PHASE, COMPLETED, QUARANTINED];
+/// What the status service writes among a workflow's annotations, beside those that its `workflowMetadata` asks for.
+pub const ANNOTATIONS_BESIDE_STATUS: [&str; 4] = [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, QUARANTINE_REASON];

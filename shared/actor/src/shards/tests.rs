@@ -33,6 +33,7 @@ fn start(bus: &Arc<Memory>, world: &Arc<World>, name: &str, finish: Duration) ->
             // Also when it is dropped.
             let _gone = Gone(world, owned.shard, name);
             tokio::select! {
+                biased;
                 () = owned.stop.cancelled() => {}
                 () = async { owned.leave.cancelled().await; tokio::time::sleep(finish).await } => {}
             }
