@@ -86,6 +86,7 @@ impl Factory for Projections {
             not_before: None,
             retry: Backoff::short(),
             refusals: 0,
+            looked_at: None,
             kept: None,
             idle_at: Instant::now() + self.0.idle(),
             is_gone: false,
@@ -178,6 +179,8 @@ pub(crate) struct ProjectionActor {
     retry: Backoff,
     /// Times in a row that the status was refused as it is.
     refusals: u32,
+    /// When the object was last looked at for what an event before the one in hand had said.
+    looked_at: Option<Instant>,
     /// The nodes that were kept outside of the object last, and when.
     kept: Option<(String, Instant)>,
     idle_at: Instant,
@@ -261,6 +264,9 @@ impl ProjectionActor {
             part: header(HEADER_PART).and_then(|text| text.parse().ok()).unwrap_or(0),
         };
         let regardless = delivery.message.deliveries > DELIVERIES_MAX;
+        if self.projection.is_gap(place) {
+            self.look_behind().await?;
+        }
         match self.projection.apply(change, place, regardless) {
             Applied::Known => delivery.ack().await?,
             Applied::Gap => {
@@ -281,6 +287,25 @@ impl ProjectionActor {
                 self.last = self.last.max(sequence);
                 self.pending.insert(sequence, delivery);
             }
+        }
+        Ok(())
+    }
+
+    /// An event is missing. While the shard changed owners, another may have folded it, acknowledged it and written it after
+    /// this projection was read: then the object has it.
+    async fn look_behind(&mut self) -> Result<(), Failure> {
+        if self.looked_at.is_some_and(|at| at.elapsed() < GAP_PAUSE) {
+            return Ok(());
+        }
+        self.looked_at = Some(Instant::now());
+        let before = self.projection.position();
+        if self.rebase().await? && self.projection.position() > before {
+            metrics::CAUGHT_UP.inc();
+            tracing::info!(
+                workflow.uid = self.key.uid,
+                workflow.name = self.key.name,
+                "another owner of the shard had written what seemed to be missing"
+            );
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ pub(crate) static UNNAMED: LazyLock<IntCounter> = LazyLock::new(|| {
 });
 pub(crate) static GAPS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_gaps_total", "Events put back because one before them had not come"));
+pub(crate) static CAUGHT_UP: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_status_caught_up_total", "Times that another owner had written what seemed to be missing")
+});
 pub(crate) static GAPS_PASSED: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_status_gaps_passed_total", "Events folded though one before them never came: something was lost")
 });

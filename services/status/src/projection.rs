@@ -262,6 +262,11 @@ impl StatusProjection {
         phase.is_some_and(WorkflowPhase::is_completed)
     }
 
+    /// Whether an event at `place` comes behind one that is not in.
+    pub fn is_gap(&self, place: Place) -> bool {
+        place.position > self.position && place.previous > self.position
+    }
+
     /// Folds one event, which comes at `place`. With `regardless`, a gap is no reason to wait.
     pub fn apply(&mut self, change: StatusChanged, place: Place, regardless: bool) -> Applied {
         // A repeat must not undo what somebody has edited since.

@@ -3,6 +3,7 @@
 use std::io;
 
 use serde_json::Value;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Bytes of JSON from which on reading, hashing or compressing it takes about a millisecond.
 pub const LONG_BYTES: usize = 256 * 1024;
@@ -15,11 +16,12 @@ const VALUE_BYTES: usize = 16;
 #[error("the process ends")]
 pub struct Ended;
 
-/// Does `work`; on a thread of its own when it `is_long`. A panic in it is the caller's.
+/// Does `work`; on a thread of its own when it `is_long`. A panic in it is the caller's. A runtime of one thread does it
+/// there: such a runtime is for those who want equal runs, and no seed decides when another thread ends.
 ///
 /// Errors: `Ended`.
 pub async fn aside<T: Send + 'static>(is_long: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Ended> {
-    if !is_long {
+    if !is_long || Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return Ok(work());
     }
     match tokio::task::spawn_blocking(work).await {
@@ -87,13 +89,13 @@ mod tests {
         assert_eq!(json_bytes(&json!({"a": [1, "\n"]})).ok(), Some(r#"{"a":[1,"\n"]}"#.len()));
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     #[should_panic(expected = "of the work")]
     async fn a_panic_of_long_work_is_that_of_its_caller() {
         _ = aside(true, || panic!("of the work")).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn long_work_leaves_the_thread_and_short_work_stays() {
         let here = std::thread::current().id();
         assert_eq!(aside(false, || std::thread::current().id()).await.ok(), Some(here));

@@ -267,6 +267,7 @@ impl Workflow {
         self.settle_progress();
         self.sum_resources();
         self.delete_claims(phase);
+        self.end_strays();
         self.delta.completed = true;
     }
 

@@ -18,6 +18,8 @@ use crate::{
 /// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
 const POD_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
 const POD_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
+/// Pods of unknown nodes that are remembered.
+const STRAYS_MAX: usize = 10_000;
 
 impl Workflow {
     /// Asks how the pods of all open nodes are. `is_check`: whoever watches them should have told already; nodes that say why
@@ -103,26 +105,56 @@ impl Workflow {
         }
     }
 
-    /// A pod of a node that has ended, or that a finished workflow does not know. It may have been created by a request that
-    /// was under way when the node ended, or its end was asked for and the asking got lost. One that still runs is ended, one
-    /// that has ended is marked as dealt with.
+    /// A pod of a node that has ended, or that the workflow does not know. It may have been created by a request that was under
+    /// way when the node ended, or its end was asked for and the asking got lost, or what its node had come to was lost with the
+    /// bus. One that still runs is ended, one that has ended is marked as dealt with.
     pub(crate) fn on_stray_pod(&mut self, pod: &PodSummary) {
-        let is_stray = match self.node(&pod.node_id) {
-            Some(node) => node.phase.is_fulfilled() && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name),
-            // While the workflow runs, the node may be about to come.
-            None => self.stage == Stage::Done,
-        };
-        if !is_stray || pod.deleted || pod.deleting {
-            return;
+        let Some(node) = self.node(&pod.node_id) else { return self.on_unknown_pod(pod) };
+        let is_stray = node.phase.is_fulfilled() && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name);
+        if is_stray && !pod.deleted && !pod.deleting {
+            self.end_stray(node.id.clone(), pod.name.clone(), has_ended(pod));
         }
-        // What a pod says of its node may be anything.
-        let known = self.node(&pod.node_id).map(|node| node.id.clone());
-        let node_id = known.unwrap_or_else(|| self.object.metadata.name.as_str().into());
-        let name = pod.name.clone();
-        let command = match pod.phase.as_str() {
-            "Succeeded" | "Failed" => ClusterCommand::LabelPodCompleted { name },
-            _ => ClusterCommand::StopPod { name },
-        };
+    }
+
+    /// While the workflow runs, the node may be about to come; when it does not, the pod ends with the workflow.
+    fn on_unknown_pod(&mut self, pod: &PodSummary) {
+        if pod.deleted || pod.deleting {
+            self.strays.remove(&pod.name);
+        } else if self.stage == Stage::Done {
+            self.end_stray(self.own_id(), pod.name.clone(), has_ended(pod));
+        } else if self.strays.len() < STRAYS_MAX {
+            self.strays.insert(pod.name.clone(), Stray { node_id: pod.node_id.clone(), has_ended: has_ended(pod) });
+        }
+    }
+
+    /// The workflow has ended: so do the pods whose nodes never came.
+    pub(crate) fn end_strays(&mut self) {
+        for (name, stray) in std::mem::take(&mut self.strays) {
+            if self.node(&stray.node_id).is_none() {
+                self.end_stray(self.own_id(), name, stray.has_ended);
+            }
+        }
+    }
+
+    fn end_stray(&mut self, node_id: ArcStr, name: String, has_ended: bool) {
+        let command =
+            if has_ended { ClusterCommand::LabelPodCompleted { name } } else { ClusterCommand::StopPod { name } };
         self.commands.push(Command::Cluster { node_id, command });
     }
+
+    /// What a pod says of its node may be anything: wishes for one whose node is not known go under the workflow's own name.
+    fn own_id(&self) -> ArcStr {
+        self.object.metadata.name.as_str().into()
+    }
+}
+
+/// A pod whose node is not known.
+#[derive(Debug)]
+pub(crate) struct Stray {
+    node_id: String,
+    has_ended: bool,
+}
+
+fn has_ended(pod: &PodSummary) -> bool {
+    matches!(pod.phase.as_str(), "Succeeded" | "Failed")
 }

@@ -1,7 +1,7 @@
 //! The state of one workflow, and the loop that takes a step.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     texts::Texts,
     timers::Timers,
     variables::Globals,
+    wishes::Stray,
 };
 
 /// One workflow: the object that everyone sees, and what is derived from it.
@@ -85,6 +86,8 @@ pub struct Workflow {
     /// The spec besides its templates has tags that only a pod's inputs can fill.
     pub(crate) spec_tagged: bool,
     pub(crate) timers: Timers,
+    /// Pods whose nodes are not known, by name.
+    pub(crate) strays: BTreeMap<String, Stray>,
     /// The number of the last [`crate::Behavior`] that the workflow goes by.
     pub(crate) behavior: u32,
     /// What the event in hand may still cost.
@@ -165,6 +168,7 @@ impl Workflow {
             memo: crate::memoize::Memo::default(),
             untold: HashSet::new(),
             timers: Timers::default(),
+            strays: BTreeMap::new(),
             behavior: Self::recorded_behavior(&object),
             budget: Budget::default(),
             values_bytes: 0,

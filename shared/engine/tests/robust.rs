@@ -14,5 +14,7 @@ mod parallelism;
 mod play;
 #[path = "robust/restrictions.rs"]
 mod restrictions;
+#[path = "robust/strays.rs"]
+mod strays;
 #[path = "robust/timers.rs"]
 mod timers;

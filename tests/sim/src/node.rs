@@ -1,6 +1,6 @@
 //! A node that plays pods. What a pod does stands in its image: `sim/ok`, `sim/fail`, `sim/flaky` (fails as the first
 //! attempt), `sim/result` (says its node's name), `sim/slow` (runs for a minute), `sim/forever`
-//! (until it is deleted).
+//! (until it is deleted). As a kubelet does, it ends a pod that has run for its `activeDeadlineSeconds`.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -66,6 +66,17 @@ struct Ending {
     runs: Duration,
 }
 
+/// Why a pod ends that has run for too long, and how Kubernetes says so.
+const LATE: &str = "DeadlineExceeded";
+const LATE_MESSAGE: &str = "Pod was active on the node longer than the specified deadline";
+/// Of a container that was told to end.
+const TERMINATED: i32 = 143;
+
+/// For how long a pod may run.
+fn limit(manifest: &Value) -> Option<Duration> {
+    manifest.pointer("/spec/activeDeadlineSeconds").and_then(Value::as_u64).map(Duration::from_secs)
+}
+
 fn ending(image: &str, node_name: &str) -> Ending {
     let fails = match image {
         "sim/fail" => true,
@@ -120,10 +131,18 @@ impl Oracle for Scripted {
             containers: containers(NodePhase::Running, None),
             ..blank.clone()
         };
+        let late = limit(manifest).filter(|limit| *limit < ending.runs);
+        let ending = match late {
+            Some(limit) => Ending { code: TERMINATED, outputs: json!({}), runs: limit },
+            None => ending,
+        };
         let outputs: Outputs = serde_json::from_value(ending.outputs).unwrap_or_default();
         let phase = if ending.code == 0 { "Succeeded" } else { "Failed" }.to_owned();
         let containers = containers(NodePhase::Succeeded, Some(ending.code));
-        let ended = PodSummary { phase, containers, outputs: Some(outputs), ..blank };
+        let mut ended = PodSummary { phase, containers, outputs: Some(outputs), ..blank };
+        if late.is_some() {
+            (ended.reason, ended.message) = (LATE.to_owned(), LATE_MESSAGE.to_owned());
+        }
         let runs = SignedDuration::try_from(ending.runs).unwrap_or(SignedDuration::from_secs(1));
         vec![(SignedDuration::from_millis(100), running), (runs, ended)]
     }
@@ -257,18 +276,24 @@ async fn play(
         };
         let starts = random.millis(10, 400);
         let runs = ending.runs.mul_f64(0.5 + random.below(1000) as f64 / 1000.0);
+        let late = limit(&manifest).filter(|limit| *limit < runs);
         let mut is_stopped = wait(starts, &stop).await;
         if !is_stopped {
             set(status(&manifest, "Running", None, &Value::Null)).await;
-            is_stopped = wait(runs, &stop).await;
+            is_stopped = wait(late.unwrap_or(runs), &stop).await;
         }
-        let code = if is_stopped { 143 } else { ending.code };
-        let outputs = if is_stopped { json!({}) } else { ending.outputs };
+        let is_cut_short = is_stopped || late.is_some();
+        let code = if is_cut_short { TERMINATED } else { ending.code };
+        let outputs = if is_cut_short { json!({}) } else { ending.outputs };
         let phase = if code == 0 { "Succeeded" } else { "Failed" };
+        let mut ended = status(&manifest, phase, Some(code), &outputs);
+        if late.is_some() && !is_stopped {
+            (ended["reason"], ended["message"]) = (json!(LATE), json!(LATE_MESSAGE));
+        }
         if let Some(played) = pods.lock().get_mut(&uid) {
             played.ended = Some(Instant::now());
         }
-        set(status(&manifest, phase, Some(code), &outputs)).await;
+        set(ended).await;
         stop.cancelled().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         _ = api.delete(&name, &DeleteParams::default().grace_period(0)).await;

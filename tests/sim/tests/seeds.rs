@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use argosy_sim::{Change, Crash, Edit, Grown, Plan, Plant, Role, When, corpus, corpus::Case, run};
+use argosy_sim::{Change, Crash, Edit, Grown, Plan, Plant, Role, Sick, When, corpus, corpus::Case, run};
 
 fn broken(plan: &Plan) -> Vec<String> {
     run(plan).expect("the world can be built").broken
@@ -13,6 +13,24 @@ fn broken(plan: &Plan) -> Vec<String> {
 fn all_workflows_end_when_nothing_goes_wrong() {
     for name in corpus::names() {
         assert_eq!(broken(&Plan::calm(name)), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn all_workflows_of_the_grown_world_end_when_nothing_goes_wrong() {
+    for name in corpus::grown_names() {
+        let plan = Plan { grown: Some(Grown::default()), ..Plan::calm(name) };
+        assert_eq!(broken(&plan), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn each_sick_neighbour_ends_and_harms_nobody() {
+    for sick in Sick::ALL {
+        let grown = Some(Grown { sick: vec![sick], ..Grown::default() });
+        let mut plan = Plan { grown, ..Plan::calm("nested") };
+        plan.workflows.extend([Case::argo("loop"), Case { namespace: corpus::OTHER, name: "nested" }]);
+        assert_eq!(broken(&plan), Vec::<String>::new(), "{sick:?}");
     }
 }
 

@@ -16,8 +16,10 @@ impl StatusProjection {
         self.apply_pending();
         let mut fresh = Self::of_object(object, outside)?;
         fresh.form = fresh.form.max(self.form);
-        fresh.parts = std::mem::take(&mut self.parts);
-        fresh.in_parts = self.in_parts;
+        if self.in_parts.is_some_and(|position| position > fresh.position) {
+            fresh.parts = std::mem::take(&mut self.parts);
+            fresh.in_parts = self.in_parts;
+        }
         let is_behind = fresh.position > self.position;
         if self.is_ahead && !is_behind {
             fresh.position = self.position;

@@ -144,6 +144,34 @@ fn a_step_in_parts_is_folded_whole() {
 }
 
 #[test]
+fn what_another_owner_wrote_is_found_in_the_object() {
+    let mut other = StatusProjection::of_object(&object(json!({}), None), None).expect("an object");
+    let mut fold = StatusProjection::of_object(&object(json!({}), None), None).expect("an object");
+    let mut object = object(json!({}), None);
+    apply(&mut other, change(5, &[("a", NodePhase::Running, "")]), 0, 0, false);
+    write(&mut other, &mut object);
+    // The other has acknowledged the event at 5: it does not come again.
+    let place = Place { position: Position::step(5).next(7), previous: Position::step(5), part: 0 };
+    let next = change(7, &[("a", NodePhase::Succeeded, "")]);
+    assert!(fold.is_gap(place));
+    assert_eq!(fold.apply(next.clone(), place, false), Applied::Gap);
+    fold.rebase(&object, None).expect("an object");
+    assert!(!fold.is_gap(place));
+    assert_eq!(fold.apply(next, place, false), Applied::Folded);
+}
+
+#[test]
+fn parts_of_a_step_that_the_object_has_whole_are_let_go() {
+    let mut fold = StatusProjection::of_object(&object(json!({}), None), None).expect("an object");
+    let part = StatusChanged { last: false, ..change(5, &[("a", NodePhase::Running, "")]) };
+    apply(&mut fold, part, 0, 0, false);
+    assert!(fold.is_in_parts());
+    let watermark = Watermark { sequence: 5, additions: 0, digest: 0 }.to_string();
+    fold.rebase(&object(json!({}), Some(watermark)), None).expect("an object");
+    assert!(!fold.is_in_parts());
+}
+
+#[test]
 fn a_conflict_keeps_both_sides() {
     let mut object = object(Value::Null, None);
     let mut fold = StatusProjection::of_object(&object, None).expect("readable");
