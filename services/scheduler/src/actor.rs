@@ -309,7 +309,7 @@ impl WorkflowActor {
             self.shard.timers.disarm(&self.key, key);
         }
         for (key, due) in out.timers {
-            self.shard.timers.arm(&self.key, key, due);
+            self.shard.timers.arm(&self.key, key, due, self.last);
         }
         if self.workflow.is_completed() {
             self.shard.timers.forget(&self.key);
@@ -371,7 +371,7 @@ impl WorkflowActor {
                 && (due > now || now.duration_since(due) > TIMER_LATE_MAX)
             {
                 self.found("timer", &key);
-                self.shard.timers.arm(&self.key, key, due);
+                self.shard.timers.arm(&self.key, key, due, self.last);
             }
         }
         self.confirm_pods(true).await

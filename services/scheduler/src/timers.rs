@@ -21,7 +21,8 @@ pub(crate) struct Timers {
 
 #[derive(Default)]
 struct Armed {
-    by_due: BTreeMap<(Timestamp, WorkflowKey, String), ()>,
+    /// With the last event that was known when it was armed.
+    by_due: BTreeMap<(Timestamp, WorkflowKey, String), u64>,
     by_key: BTreeMap<(WorkflowKey, String), Timestamp>,
 }
 
@@ -30,14 +31,16 @@ impl Timers {
         Self { host, armed: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Arms, or moves, a timer.
-    pub fn arm(&self, workflow: &WorkflowKey, key: String, due: Timestamp) {
+    /// Arms, or moves, a timer. `after`: the last event that was known then. A timer that is armed again, though its report is
+    /// in the log before that event, is another one, and its report must not be taken for the first: a workflow that was
+    /// suspended while its timer fired has it armed again by a new owner.
+    pub fn arm(&self, workflow: &WorkflowKey, key: String, due: Timestamp, after: u64) {
         {
             let mut armed = self.armed.lock();
             if let Some(before) = armed.by_key.insert((workflow.clone(), key.clone()), due) {
                 armed.by_due.remove(&(before, workflow.clone(), key.clone()));
             }
-            armed.by_due.insert((due, workflow.clone(), key), ());
+            armed.by_due.insert((due, workflow.clone(), key), after);
         }
         self.changed.notify_one();
     }
@@ -92,13 +95,14 @@ impl Timers {
     /// Reports what is due, and forgets it once the bus has it.
     async fn fire(&self) {
         let now = self.host.clock.now();
-        let due: Vec<_> = {
+        let due: Vec<((Timestamp, WorkflowKey, String), u64)> = {
             let armed = self.armed.lock();
             metrics::TIMERS.set(i64::try_from(armed.by_due.len()).unwrap_or(i64::MAX));
-            armed.by_due.keys().take_while(|(due, ..)| *due <= now).take(BATCH).cloned().collect()
+            let due = armed.by_due.iter().take_while(|((due, ..), _)| *due <= now).take(BATCH);
+            due.map(|(timer, after)| (timer.clone(), *after)).collect()
         };
-        let messages = due.iter().map(|(due, workflow, key)| {
-            let id = format!("{}:timer:{key}:{due}", workflow.uid);
+        let messages = due.iter().map(|((due, workflow, key), after)| {
+            let id = format!("{}:timer:{key}:{due}:{after}", workflow.uid);
             self.host.fact(workflow, id, Observed::TimerFired { key: key.clone() })
         });
         if let Err(error) = self.host.publish(messages.collect()).await {
@@ -106,8 +110,10 @@ impl Timers {
             tracing::error!(error = &error as &dyn std::error::Error, "timers not reported");
         }
         let mut armed = self.armed.lock();
-        for (due, workflow, key) in due {
-            if armed.by_due.remove(&(due, workflow.clone(), key.clone())).is_some() {
+        for ((due, workflow, key), after) in due {
+            let timer = (due, workflow.clone(), key.clone());
+            if armed.by_due.get(&timer) == Some(&after) {
+                armed.by_due.remove(&timer);
                 armed.by_key.remove(&(workflow, key));
             }
         }
@@ -135,15 +141,30 @@ mod tests {
         let host = Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 };
         let timers = Timers::new(host);
         let at = |secs: u64| clock.now() + Duration::from_secs(secs);
-        timers.arm(&workflow("u1"), "b".into(), at(20));
-        timers.arm(&workflow("u1"), "a".into(), at(10));
-        timers.arm(&workflow("u1"), "b".into(), at(5));
-        timers.arm(&workflow("u2"), "c".into(), at(7));
+        timers.arm(&workflow("u1"), "b".into(), at(20), 1);
+        timers.arm(&workflow("u1"), "a".into(), at(10), 1);
+        timers.arm(&workflow("u1"), "b".into(), at(5), 2);
+        timers.arm(&workflow("u2"), "c".into(), at(7), 2);
         timers.forget(&workflow("u2"));
         let ran = tokio::time::timeout(Duration::from_secs(60), timers.run()).await;
         assert!(ran.is_err(), "runs for ever");
         let fired = bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
         let fired: Vec<_> = fired.iter().map(|message| message.id.as_str()).collect();
-        assert_eq!(fired, ["u1:timer:b:2026-01-01T00:00:05Z", "u1:timer:a:2026-01-01T00:00:10Z"]);
+        assert_eq!(fired, ["u1:timer:b:2026-01-01T00:00:05Z:2", "u1:timer:a:2026-01-01T00:00:10Z:1"]);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_is_armed_again_after_its_report_reports_again() {
+        let bus = Arc::new(argosy_bus::memory::Memory::new());
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().expect("a timestamp"));
+        let host = Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 };
+        let timers = Timers::new(host);
+        let due = clock.now();
+        for (after, reports) in [(1, 1), (1, 1), (4, 2)] {
+            timers.arm(&workflow("u1"), "a".into(), due, after);
+            timers.fire().await;
+            let fired = bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
+            assert_eq!(fired.len(), reports);
+            assert!(!timers.is_armed(&workflow("u1"), "a"));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The engine's pure functions against the tables recorded from Argo.
 //!
-//! The tables lie beside the checkout, in `../shared/conformance`, or where `ARGOSY_CONFORMANCE` points; without them
-//! these tests do nothing. Differences that are meant to stay are listed in `known-differences.txt`.
+//! What was recorded for this project is in the repository. Argo's own tables lie beside the checkout, in
+//! `../shared/conformance`, or where `ARGOSY_CONFORMANCE` points; tests of those alone are ignored unless asked for, and then
+//! need them. Differences that are meant to stay are listed in `known-differences.txt`.
 
 // The ban on reading files is for the crate; its tables are files.
 #![allow(clippy::disallowed_methods)]
@@ -12,6 +13,8 @@ mod depends;
 mod harness;
 #[path = "tables/misc.rs"]
 mod misc;
+#[path = "../../../tests/conformance/recorded/cases.rs"]
+mod recorded;
 #[path = "tables/retry.rs"]
 mod retry;
 #[path = "tables/submit.rs"]

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 pub enum Set {
     /// Argo's own examples and tests. All must agree, but for the known differences.
     Goldens,
-    /// Mistakes, odd values, error paths. Those listed in `agreeing/goldens-edge.txt` must agree.
+    /// Mistakes, odd values, error paths. Those that this repository carries must agree.
     GoldensEdge,
 }
 
@@ -52,9 +52,18 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The recorded runs that are asked for.
+    /// The recorded runs that are asked for: those that this repository carries, and those of the conformance directory.
+    ///
+    /// Errors: there are none, or one of them cannot be read.
     pub fn goldens(&self) -> Result<Vec<Golden>> {
-        let all = golden::read_all(&self.directory(), self.set.folder())?;
+        let mut all = self.carried()?;
+        let beside = self.directory();
+        if self.set == Set::Goldens || beside.join(self.set.folder()).is_dir() {
+            let more = golden::read_all(&beside, self.set.folder())?;
+            let known: BTreeSet<String> = all.iter().map(|golden| golden.id.clone()).collect();
+            all.extend(more.into_iter().filter(|golden| !known.contains(&golden.id)));
+            all.sort_by(|a, b| a.id.cmp(&b.id));
+        }
         for id in &self.case {
             ensure!(all.iter().any(|g| g.id == *id), "there is no case `{id}`");
         }
@@ -63,16 +72,23 @@ impl Selection {
 
     /// The cases that must agree; none where all must.
     ///
-    /// Errors: the list cannot be read.
+    /// Errors: those that this repository carries cannot be read.
     pub fn agreeing(&self) -> Result<Option<BTreeSet<String>>> {
-        if self.set == Set::Goldens {
-            return Ok(None);
+        match self.set {
+            Set::Goldens => Ok(None),
+            Set::GoldensEdge => Ok(Some(self.carried()?.into_iter().map(|golden| golden.id).collect())),
         }
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("agreeing/{}.txt", self.set.folder()));
-        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        Ok(Some(
-            text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect(),
-        ))
+    }
+
+    /// What this repository carries of the set.
+    fn carried(&self) -> Result<Vec<Golden>> {
+        match self.set {
+            // They are Argo's.
+            Set::Goldens => Ok(Vec::new()),
+            Set::GoldensEdge => {
+                golden::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded"), self.set.folder())
+            }
+        }
     }
 
     fn directory(&self) -> PathBuf {

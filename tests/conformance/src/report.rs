@@ -60,7 +60,7 @@ impl Report {
             Verdict::Known(d) => {
                 println!("known {id}  {} ({})", d.len(), self.known[id].lines().next().unwrap_or_default());
             }
-            Verdict::Agrees => println!("agree {id}  and is not listed in agreeing/"),
+            Verdict::Agrees => println!("agree {id}  and is not among those in recorded/"),
             Verdict::Differs(d) | Verdict::Failed(d) => {
                 let word = if matches!(verdict, Verdict::Failed(_)) { "FAIL " } else { "differ" };
                 let shown: Vec<String> =
@@ -102,7 +102,7 @@ impl Report {
         if self.agreeing.is_some() {
             let (agree, differ) = unlisted;
             println!(
-                "{} of {} agree; of those not listed {agree} agree and {differ} differ",
+                "{} of {} agree; of those not in recorded/ {agree} agree and {differ} differ",
                 counts.0 + agree,
                 self.verdicts.len()
             );

@@ -76,6 +76,11 @@ impl Case {
         TIMED.contains(&self.name)
     }
 
+    /// Whether one of its pods runs until others have ended.
+    pub fn has_daemon(&self) -> bool {
+        self.name.starts_with("daemon")
+    }
+
     /// Whether it may look up objects besides itself.
     pub fn looks_up(&self) -> bool {
         GROWN.iter().any(|(name, _)| *name == self.name)

@@ -152,7 +152,8 @@ impl Plan {
         let workflow = self.workflows[random.below(self.workflows.len() as u64) as usize];
         let what = match random.below(3) {
             0 => Change::Suspend(random.millis(500, 15_000)),
-            1 => Change::Parallelism(1 + random.below(3) as i64),
+            // A daemon keeps its place until what runs beside it is over, as with Argo: with one place nothing would.
+            1 => Change::Parallelism(1 + i64::from(workflow.has_daemon()) + random.below(3) as i64),
             _ => Change::Label,
         };
         Edit { at: random.millis(100, 30_000), workflow, what }

@@ -1,44 +1,29 @@
 //! Reading tables and judging their cases.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
+use crate::recorded;
+
 const KNOWN: &str = include_str!("../known-differences.txt");
 
-fn directory() -> PathBuf {
-    match std::env::var_os("ARGOSY_CONFORMANCE") {
-        Some(set) => set.into(),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
-    }
+/// A file beside the checkout.
+pub fn read(path: &str) -> String {
+    let path = recorded::beside().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()))
 }
 
-/// A file of the conformance directory, or nothing when there is no such directory.
-pub fn read(path: &str) -> Option<String> {
-    let directory = directory();
-    if !directory.is_dir() {
-        eprintln!("{} is missing: nothing compared", directory.display());
-        return None;
+/// The recorded runs of both sets, carried or beside the checkout, by id.
+pub fn runs() -> BTreeMap<String, Value> {
+    let folders = [recorded::carried().join("goldens-edge"), recorded::beside().join("goldens")];
+    let mut found = BTreeMap::new();
+    for path in folders.iter().flat_map(fs::read_dir).flatten().map(|entry| entry.expect("an entry").path()) {
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
+        let run: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        found.insert(self::text(&run, "id").to_owned(), run);
     }
-    let path = directory.join(path);
-    Some(fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display())))
-}
-
-/// The files of a folder of the conformance directory, by name without ending.
-pub fn folder(name: &str) -> Vec<(String, Value)> {
-    if read("TABLES.md").is_none() {
-        return Vec::new();
-    }
-    let entries = fs::read_dir(directory().join(name)).unwrap_or_else(|e| panic!("read {name}: {e}"));
-    let mut files: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
-    files.retain(|f| f.extension().is_some_and(|e| e == "json"));
-    files.sort();
-    let load = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
-        let value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), value)
-    };
-    files.iter().map(load).collect()
+    found
 }
 
 pub fn text<'a>(case: &'a Value, member: &str) -> &'a str {
@@ -53,10 +38,8 @@ pub fn known() -> BTreeMap<&'static str, &'static str> {
 
 /// Runs each case of `table` for which `judge` gives an answer; the answer is what is wrong, if anything.
 pub fn run(table: &str, judge: impl Fn(&Value) -> Option<Result<(), String>>) {
-    let Some(text) = read(table) else { return };
-    let cases: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{table}: {e}"));
-    let answers =
-        cases.iter().filter_map(|case| judge(case).map(|answer| (super::harness::text(case, "id").to_owned(), answer)));
+    let cases = recorded::table(table);
+    let answers = cases.iter().filter_map(|case| judge(case).map(|answer| (text(case, "id").to_owned(), answer)));
     report(table, answers);
 }
 

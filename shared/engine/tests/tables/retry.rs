@@ -116,6 +116,7 @@ fn check_resubmit(case: &Value) -> Result<(), String> {
 }
 
 #[test]
+#[ignore = "needs Argo's own tables beside the checkout"]
 fn retry_table() {
     run("retry.json", |case| {
         let args = &case["args"];

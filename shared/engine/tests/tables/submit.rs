@@ -61,6 +61,7 @@ fn apply_overrides(case: &Value) -> Result<(), String> {
 }
 
 #[test]
+#[ignore = "needs Argo's own tables beside the checkout"]
 fn submit_table() {
     run("submit.json", |case| {
         Some(match text(case, "op") {

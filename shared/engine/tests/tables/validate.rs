@@ -6,7 +6,7 @@ use argosy_api::v1alpha1::{Object, WorkflowSpec, from_value};
 use argosy_engine::validate::{self, Options, Problem, Templates};
 use serde_json::{Value, json};
 
-use crate::harness::{folder, read, report, run, text};
+use crate::harness::{read, report, run, runs, text};
 
 #[derive(Default)]
 struct Library(BTreeMap<(bool, String), Arc<WorkflowSpec>>);
@@ -77,6 +77,7 @@ fn judge(case: &Value) -> Result<(), String> {
 }
 
 #[test]
+#[ignore = "needs Argo's own tables beside the checkout"]
 fn validate_table() {
     run("validate.json", |case| Some(judge(case)));
 }
@@ -99,17 +100,13 @@ fn documents(text: &str) -> Vec<Result<Value, String>> {
 
 /// Of the upstream files only the examples are here; their templates know each other, as Argo's lint of the folder does.
 #[test]
+#[ignore = "needs Argo's own tables beside the checkout"]
 fn examples_are_accepted() {
-    let Some(table) = read("specs_valid.json") else {
-        return;
-    };
-    let table: Value = serde_json::from_str(&table).expect("JSON");
+    let table: Value = serde_json::from_str(&read("specs_valid.json")).expect("JSON");
     let files: Vec<&str> = table["accept"].as_array().into_iter().flatten().map(|c| text(c, "file")).collect();
     let mut objects: Vec<(&str, Result<Value, String>)> = Vec::new();
     for file in files.into_iter().filter(|f| f.starts_with("examples/")) {
-        let Some(text) = read(&format!("../argo/{file}")) else {
-            return;
-        };
+        let text = read(&format!("../argo/{file}"));
         objects.extend(documents(&text).into_iter().map(|document| (file, document)));
     }
     let mut library = Library::default();
@@ -132,10 +129,6 @@ fn examples_are_accepted() {
 /// A recorded run says itself whether Argo's controller found the spec valid.
 #[test]
 fn recorded_runs_are_judged_alike() {
-    let goldens = folder("goldens");
-    if goldens.is_empty() {
-        return;
-    }
     let judge = |golden: &Value| -> Result<(), String> {
         let input = golden["input"].as_array().cloned().unwrap_or_default();
         let mut library = Library::default();
@@ -145,11 +138,13 @@ fn recorded_runs_are_judged_alike() {
         for object in input.iter().filter(|o| text(o, "kind") == "Workflow") {
             let problems = check(object, &library, &Options::default())?;
             let first = problems.first().map(ToString::to_string);
-            if first.as_deref() != expected {
+            // What is not there is told without the prefix.
+            let is_told = expected.is_none() && first.as_deref() == Some(message);
+            if first.as_deref() != expected && !is_told {
                 return Err(format!("got {first:?}, expected {expected:?}"));
             }
         }
         Ok(())
     };
-    report("goldens", goldens.iter().map(|(name, golden)| (format!("goldens/{name}"), judge(golden))));
+    report("goldens", runs().iter().map(|(name, golden)| (format!("goldens/{name}"), judge(golden))));
 }

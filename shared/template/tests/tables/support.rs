@@ -2,16 +2,11 @@
 #![allow(clippy::disallowed_methods)] // the ban on files is for the crate, not for its tests
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
-pub fn folder() -> PathBuf {
-    match std::env::var_os("ARGOSY_CONFORMANCE") {
-        Some(path) => path.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
-    }
-}
+use crate::recorded;
 
 fn known_differences() -> BTreeMap<String, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/known-differences.txt");
@@ -28,9 +23,7 @@ fn known_differences() -> BTreeMap<String, String> {
 /// Runs every case of a table that `run` knows (`None`: not ours), and fails when a case that is not a known
 /// difference fails, or when one that is does not.
 pub fn check(table: &str, run: impl Fn(&Value) -> Option<Result<(), String>>) {
-    let path = folder().join(table);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
-    let cases: Vec<Value> = serde_json::from_str(&text).expect("a table is a JSON array");
+    let cases = recorded::table(table);
     let known = known_differences();
     let (mut passed, mut differ, mut complaints) = (0, 0, Vec::new());
     for case in &cases {
