@@ -62,7 +62,9 @@ fn unordered(name: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let lines: Vec<_> = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).collect();
     for (place, (number, line)) in lines.iter().enumerate() {
-        if line.contains(concat!("sel", "ect! {")) && lines.get(place + 1).is_none_or(|(_, next)| next.trim() != "biased;") {
+        if line.contains(concat!("sel", "ect! {"))
+            && lines.get(place + 1).is_none_or(|(_, next)| next.trim() != "biased;")
+        {
             found.push(format!("{name}:{}: without `biased;` equal seeds give different runs", number + 1));
         }
     }

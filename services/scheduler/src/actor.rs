@@ -26,7 +26,7 @@ const PURGE_EVERY: u64 = 128;
 /// How often the log is read again for a message that was delivered and is not in it yet.
 const READS_MAX: u32 = 5;
 /// Messages of the log read at once.
-pub(crate) const PAGE: usize = 512;
+const PAGE: usize = 512;
 /// In the id of what is told because a check asked: all of it was told before.
 const CHECK_MARK: &str = ":check:";
 /// A timer that is due is reported within this.
@@ -286,7 +286,11 @@ impl WorkflowActor {
     /// again; it comes so late when nobody watched for a while.
     fn ignore_stale_edit(&self, body: Observed) -> Observed {
         let is_stale = |object: &argosy_api::v1alpha1::Workflow| {
-            let seen = object.metadata.annotations.get(labels::WATERMARK).and_then(|text| Watermark::parse(text));
+            let seen = object
+                .metadata
+                .annotations
+                .get(labels::WATERMARK)
+                .and_then(|text| Watermark::parse(text, &self.key.uid));
             self.workflow.is_completed() && seen.is_some_and(|seen| seen.position() < self.published)
         };
         match body {

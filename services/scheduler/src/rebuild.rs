@@ -6,14 +6,14 @@ use std::sync::Arc;
 use argosy_actor::{Failure, WorkflowKey, api, offload, sight};
 use argosy_api::digest::Position;
 use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, Observed, ObservedMessage};
+use argosy_api::message::{ClusterCommand, CommandMessage, Observed};
 use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
 use argosy_bus::{Publish, Stream};
 use argosy_engine::Workflow;
 use kube::api::DynamicObject;
 use tokio::time::Instant;
 
-use crate::actor::{PAGE, WorkflowActor};
+use crate::actor::WorkflowActor;
 use crate::context::Shard;
 use crate::stamp::{Cause, Outgoing};
 use crate::{metrics, quarantine};
@@ -45,7 +45,7 @@ pub(crate) async fn rebuild(
     };
     let object = found.object.clone();
     let watermark = sight::watermark(&object).unwrap_or_default().position();
-    let mut typed = match api::read_workflow(found).await {
+    let typed = match api::read_workflow(found).await {
         Ok(typed) => typed,
         Err(error) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -55,12 +55,6 @@ pub(crate) async fn rebuild(
     };
     let is_new = watermark == Position::default() && typed.status.phase == WorkflowPhase::Unknown;
     let is_ending = !typed.spec.shutdown.is_empty();
-    if is_ending && let Some(shutdown) = shutdown_at(shard, key, watermark.sequence).await? {
-        typed.spec.shutdown = shutdown;
-        // Its spec is that of an earlier version now: the engine is to take the one that the log has from there on.
-        typed.metadata.generation = 0;
-        typed.metadata.resource_version.clear();
-    }
     let taken_back = object.metadata.annotations.as_ref().and_then(|all| all.get(labels::TAKEN_BACK));
     let mut actor = WorkflowActor {
         shard: Arc::clone(shard),
@@ -102,32 +96,6 @@ async fn settled(shard: &Shard, key: &WorkflowKey, object: DynamicObject) -> Res
         return api::get(&shard.context.client, key).await;
     }
     Ok(Some(object))
-}
-
-/// The shutdown that the log had asked for up to `watermark`; `None` when it does not go back so far. The object may be ahead
-/// of it: events from before the shutdown must be stepped as they were then, or the replay decides otherwise than was
-/// published.
-async fn shutdown_at(shard: &Shard, key: &WorkflowKey, watermark: u64) -> Result<Option<String>, Failure> {
-    let host = &shard.context.host;
-    let log = host.observed_subject(&key.uid);
-    let (mut after, mut found) = (0, None);
-    loop {
-        let page = host.bus.read(Stream::Observed, &log, after, PAGE).await?;
-        let Some(newest) = page.last().map(|message| message.sequence) else {
-            return Ok(found);
-        };
-        for message in page.iter().take_while(|message| message.sequence <= watermark) {
-            if let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload)
-                && let Observed::WorkflowChanged { object, .. } = observed.body
-            {
-                found = Some(object.spec.shutdown);
-            }
-        }
-        if newest > watermark {
-            return Ok(found);
-        }
-        after = newest;
-    }
 }
 
 /// Has the engine take up a workflow that was begun, and ask for all that its nodes still wait for.

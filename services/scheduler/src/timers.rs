@@ -162,7 +162,8 @@ mod tests {
         for (after, reports) in [(1, 1), (1, 1), (4, 2)] {
             timers.arm(&workflow("u1"), "a".into(), due, after);
             timers.fire().await;
-            let fired = bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
+            let fired =
+                bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
             assert_eq!(fired.len(), reports);
             assert!(!timers.is_armed(&workflow("u1"), "a"));
         }

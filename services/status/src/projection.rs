@@ -152,7 +152,9 @@ impl StatusProjection {
     pub fn of_object(object: &Value, outside: Option<&str>) -> Result<Self, Error> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let annotations = &object["metadata"]["annotations"];
-        let watermark = annotations[labels::WATERMARK].as_str().and_then(Watermark::parse).unwrap_or_default();
+        let uid = text("/metadata/uid");
+        let watermark = annotations[labels::WATERMARK].as_str().and_then(|text| Watermark::parse(text, &uid));
+        let watermark = watermark.unwrap_or_default();
         let mut members = match &object["status"] {
             Value::Object(members) => members.clone(),
             _ => Map::new(),
@@ -172,7 +174,7 @@ impl StatusProjection {
         let sizes =
             Sizes { metadata: json_bytes(&object["metadata"])?, spec: json_bytes(&object["spec"])?, members: 0 };
         let mut projection = Self {
-            uid: text("/metadata/uid"),
+            uid,
             resource_version: text("/metadata/resourceVersion"),
             position: watermark.position(),
             members_written: Value::Object(members.clone()),
@@ -431,7 +433,7 @@ impl StatusProjection {
         let Position { sequence, additions } = self.position;
         let watermark = Watermark { sequence, additions, digest };
         let mut annotations = json!(self.delta.annotations);
-        annotations[labels::WATERMARK] = json!(watermark.to_string());
+        annotations[labels::WATERMARK] = json!(watermark.written(&self.uid));
         let mut patch = json!({
             "metadata": {"uid": self.uid, "resourceVersion": self.resource_version, "annotations": annotations},
         });

@@ -132,7 +132,7 @@ mod tests {
     fn object(spec: Value, status: Value, watermark: Option<u64>) -> DynamicObject {
         let mut annotations = json!({});
         if let Some(digest) = watermark {
-            annotations[labels::WATERMARK] = json!(Watermark { sequence: 1, additions: 0, digest }.to_string());
+            annotations[labels::WATERMARK] = json!(Watermark { sequence: 1, additions: 0, digest }.written("u1"));
         }
         let value = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
             "metadata": {"name": "w", "namespace": "ns", "uid": "u1", "annotations": annotations}, "spec": spec, "status": status});

@@ -17,7 +17,7 @@ pub fn watermark(object: &DynamicObject) -> Option<Watermark> {
 
 /// The same, of an object of which only the metadata was read.
 pub fn watermark_of(metadata: &ObjectMeta) -> Option<Watermark> {
-    Watermark::parse(metadata.annotations.as_ref()?.get(labels::WATERMARK)?)
+    Watermark::parse(metadata.annotations.as_ref()?.get(labels::WATERMARK)?, metadata.uid.as_deref()?)
 }
 
 /// Whether the workflow was put out of service.

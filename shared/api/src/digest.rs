@@ -27,22 +27,26 @@ pub struct Watermark {
 }
 
 impl Watermark {
-    /// Reads the annotation; `None` when it is not of the form `<sequence>[+<additions>]:<digest>`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (position, digest) = text.split_once(':')?;
+    /// Reads the annotation of the object with this uid; `None` when it is not of the form
+    /// `<sequence>[+<additions>]:<digest>:<uid>`, or came along from another object, as when somebody copies one whole.
+    pub fn parse(text: &str, uid: &str) -> Option<Self> {
+        let (position, rest) = text.split_once(':')?;
+        let (digest, of) = rest.split_once(':')?;
+        if of != uid {
+            return None;
+        }
         let Position { sequence, additions } = Position::parse(position)?;
         Some(Self { sequence, additions, digest: u64::from_str_radix(digest, 16).ok()? })
+    }
+
+    /// The annotation of the object with this uid.
+    pub fn written(&self, uid: &str) -> String {
+        format!("{}:{:016x}:{uid}", self.position(), self.digest)
     }
 
     /// How far the log is folded in.
     pub fn position(&self) -> Position {
         Position { sequence: self.sequence, additions: self.additions }
-    }
-}
-
-impl fmt::Display for Watermark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{:016x}", self.position(), self.digest)
     }
 }
 
@@ -222,13 +226,14 @@ mod tests {
     #[test]
     fn watermarks_survive_a_round_trip() {
         let mark = Watermark { sequence: 42, additions: 0, digest: 0xab };
-        assert_eq!(mark.to_string(), "42:00000000000000ab");
-        assert_eq!(Watermark::parse(&mark.to_string()), Some(mark));
+        assert_eq!(mark.written("u"), "42:00000000000000ab:u");
+        assert_eq!(Watermark::parse(&mark.written("u"), "u"), Some(mark));
+        assert_eq!(Watermark::parse(&mark.written("u"), "v"), None, "copied from another object");
         let added = Watermark { additions: 2, ..mark };
-        assert_eq!(added.to_string(), "42+2:00000000000000ab");
-        assert_eq!(Watermark::parse(&added.to_string()), Some(added));
-        for bad in ["", "42", "42:", ":1", "x:1", "1:xyz", "1+:1", "+1:1"] {
-            assert_eq!(Watermark::parse(bad), None, "{bad}");
+        assert_eq!(added.written("u"), "42+2:00000000000000ab:u");
+        assert_eq!(Watermark::parse(&added.written("u"), "u"), Some(added));
+        for bad in ["", "42", "42:", ":1", "42:1", "42:1:", "x:1:u", "1:xyz:u", "1+:1:u", "+1:1:u"] {
+            assert_eq!(Watermark::parse(bad, "u"), None, "{bad}");
         }
     }
 }

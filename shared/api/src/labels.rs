@@ -32,8 +32,8 @@ pub const DISPLAY_NAME: &str = "workflows.argoproj.io/display-name";
 pub const WORKFLOW_UID: &str = "argosy.io/workflow-uid";
 /// On pods: the shard of their workflow. Argosy's own.
 pub const SHARD: &str = "argosy.io/shard";
-/// On workflows: the last OBSERVED sequence folded into the status, and a digest of the status that was written
-/// with it, as `<sequence>:<digest>`. Argosy's own.
+/// On workflows: the last OBSERVED sequence folded into the status, a digest of the status that was written with it, and
+/// the workflow's uid, as `<sequence>:<digest>:<uid>`. Argosy's own.
 pub const WATERMARK: &str = "argosy.io/watermark";
 /// On workflows: "true" when the workflow was put out of service because it cannot be run. Argosy's own.
 pub const QUARANTINED: &str = "argosy.io/quarantined";
@@ -44,8 +44,10 @@ pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
 pub const TAKEN_BACK: &str = "argosy.io/taken-back";
 /// On workflows: the number of the last change of the engine's behaviour that they go by. Argosy's own.
 pub const BEHAVIOR: &str = "argosy.io/behavior";
+/// On workflows: what of their spec may be edited while they run, as it was when it was last obeyed. Argosy's own.
+pub const FOLLOWED: &str = "argosy.io/followed-spec";
 
 /// What the status service writes among a workflow's labels, beside those that its `workflowMetadata` asks for.
 pub const BESIDE_STATUS: [&str; 3] = [PHASE, COMPLETED, QUARANTINED];
 /// What the status service writes among a workflow's annotations, beside those that its `workflowMetadata` asks for.
-pub const ANNOTATIONS_BESIDE_STATUS: [&str; 4] = [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, QUARANTINE_REASON];
+pub const ANNOTATIONS_BESIDE_STATUS: [&str; 5] = [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, QUARANTINE_REASON];

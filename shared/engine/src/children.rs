@@ -386,7 +386,9 @@ impl Workflow {
         if begun {
             return;
         }
-        match self.hook_holds_for(frame, key, hook, &name) {
+        // One that has a node has begun, whether or not its time would be now: the workflow may be taken up anew.
+        let holds = if self.has_node(&name) { Ok(true) } else { self.hook_holds_for(frame, key, hook, &name) };
+        match holds {
             Ok(true) => {}
             Ok(false) => return,
             Err(message) => return self.hook_failed(frame, child, key, &message),

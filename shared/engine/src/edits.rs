@@ -73,6 +73,7 @@ impl Workflow {
                 }
                 if age != Age::Older {
                     self.adopt_spec(object);
+                    self.record_followed();
                 }
                 self.obey_spec();
             }
@@ -100,6 +101,7 @@ impl Workflow {
         self.set_now(now);
         self.open_budget(true);
         self.rebuilding = true;
+        self.record_followed();
         self.prepare();
     }
 
@@ -154,12 +156,12 @@ impl Workflow {
     fn adopt_labels(&mut self, metadata: api::ObjectMeta) {
         use argosy_api::labels;
         let before = std::mem::replace(&mut self.object.metadata, metadata);
-        let kept = |ours: [&str; 2], of: &BTreeMap<String, String>| -> Vec<(String, String)> {
+        let kept = |ours: &[&str], of: &BTreeMap<String, String>| -> Vec<(String, String)> {
             ours.iter().filter_map(|key| Some(((*key).to_owned(), of.get(*key)?.clone()))).collect()
         };
         // An edit may be of an object to which these had not been written yet.
-        self.object.metadata.labels.extend(kept([labels::PHASE, labels::COMPLETED], &before.labels));
-        let annotations = kept([labels::POD_NAME_FORMAT, labels::BEHAVIOR], &before.annotations);
+        self.object.metadata.labels.extend(kept(&[labels::PHASE, labels::COMPLETED], &before.labels));
+        let annotations = kept(&[labels::POD_NAME_FORMAT, labels::BEHAVIOR, labels::FOLLOWED], &before.annotations);
         self.object.metadata.annotations.extend(annotations);
     }
 

@@ -114,7 +114,10 @@ impl Workflow {
             if self.hooks_begun.contains(key) {
                 continue;
             }
-            match self.hook_holds(hook) {
+            let name = arcstr::format!("{}.hooks.{key}", self.object.metadata.name);
+            // As for the hooks of steps and tasks.
+            let holds = if self.has_node(&name) { Ok(true) } else { self.hook_holds(hook) };
+            match holds {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(message) => {
@@ -126,7 +129,6 @@ impl Workflow {
             }
             self.hooks_begun.insert(key.clone());
             self.hooks_open += 1;
-            let name = arcstr::format!("{}.hooks.{key}", self.object.metadata.name);
             self.call_hook(name, hook, Parent::WorkflowHook(key.clone()));
         }
     }

@@ -8,6 +8,11 @@ use argosy_api::names;
 use crate::Workflow;
 
 impl Workflow {
+    /// Whether there is a node of this name.
+    pub(crate) fn has_node(&self, node_name: &str) -> bool {
+        self.node(&self.id_of(node_name)).is_some_and(|node| node.name == node_name)
+    }
+
     /// The id of the node by that name: of the one there is, or of one that is about to be.
     pub(crate) fn id_of(&self, node_name: &str) -> ArcStr {
         if let Some(id) = self.renumbered.get(node_name) {

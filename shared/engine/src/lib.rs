@@ -23,6 +23,7 @@ mod edits;
 mod expand;
 mod expressions;
 mod finish;
+mod followed;
 mod frame;
 mod ids;
 mod items;

@@ -43,6 +43,7 @@ impl Workflow {
         // Under a shutdown a node that waits for its pod is not given one any more: it may have had one, and lost it to that.
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
+        let is_up = self.node(&call.id).is_some_and(|node| node.daemoned == Some(true) && has_pod);
         let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
         let Some(begun) = self.frame_mut(frame) else {
@@ -63,6 +64,10 @@ impl Workflow {
             self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
         } else if has_pod {
             self.confirm_pod(&node_id, false);
+        }
+        if is_up {
+            // Those who depend on it have begun, and what the log says of them comes before the answer about its pod.
+            self.work.push_back(Work::Fulfilled(call.parent.clone()));
         }
         Ok(())
     }

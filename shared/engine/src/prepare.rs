@@ -86,6 +86,7 @@ impl Workflow {
         self.set_label(labels::COMPLETED, "false");
         self.set_annotation(labels::POD_NAME_FORMAT, "v2");
         self.record_behavior();
+        self.record_followed();
         self.create_claims();
         Ok(())
     }

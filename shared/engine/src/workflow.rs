@@ -206,6 +206,7 @@ impl Workflow {
         self.time_of_day = at;
         self.open_budget(true);
         if self.stage == Stage::New && self.object.status.phase != api::WorkflowPhase::Unknown {
+            self.follow_recorded();
             self.rebuilding = true;
             self.prepare();
             self.drain();
@@ -231,7 +232,6 @@ impl Workflow {
         self.open_budget(self.rebuilding);
         self.apply(event.body);
         self.drain();
-        let mut commands = self.take_commands(sequence);
         while self.stage != Stage::Preparing
             && let Some(event) = self.backlog.pop_front()
         {
@@ -239,9 +239,10 @@ impl Workflow {
             self.open_budget(self.rebuilding);
             self.apply(event.body);
             self.drain();
-            commands.extend(self.take_commands(sequence));
         }
-        commands
+        // One change, whatever was waiting: a workflow that is taken up between two would miss the second, as the events of
+        // both are at or before the watermark of the first.
+        self.take_commands(sequence)
     }
 
     /// The moment of the event in hand. It never goes back, although events are stamped by several clocks: a node must not

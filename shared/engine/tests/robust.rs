@@ -14,7 +14,7 @@ mod parallelism;
 mod play;
 #[path = "robust/restrictions.rs"]
 mod restrictions;
-#[path = "robust/strays.rs"]
-mod strays;
+#[path = "robust/taken_up.rs"]
+mod taken_up;
 #[path = "robust/timers.rs"]
 mod timers;

@@ -49,8 +49,8 @@ pub const GENERATION: &str = "sim/generation";
 const OBJECT_BYTES_MAX: usize = 1_500_000;
 /// In which a pod must end that was asked to, and how much longer it may take with us between.
 pub const GRACE: Duration = Duration::from_secs(30 + 30);
-/// Message of a node whose pod was not seen to run before its deadline.
-const GIVEN_UP: &str = "Step exceeded its deadline";
+/// How the message of a node begins whose pod was not seen to run before its deadline, or before somebody stopped it.
+const GIVEN_UP: [&str; 2] = ["Step exceeded its deadline", "workflow shutdown with strategy"];
 /// So long a node may wait without a reason, once nothing goes wrong.
 const SILENCE: Duration = Duration::from_secs(120);
 
@@ -275,8 +275,8 @@ fn order(object: &Workflow, pods: &[&Played]) -> Vec<String> {
             NodeType::Retry => node.children.windows(2).for_each(|pair| before(&pair[0], &pair[1])),
             // What depends on a daemon comes while it runs.
             _ if object.spec.templates.iter().any(|t| t.daemon == Some(true) && t.name == node.template_name) => {}
-            // Given up, as nothing was heard of its pod in time: as with Argo, nobody waits until that has ended.
-            _ if node.message == GIVEN_UP => {}
+            // Given up while nothing was heard of its pod: as with Argo, nobody waits until that has ended.
+            _ if GIVEN_UP.iter().any(|message| node.message.starts_with(message)) => {}
             _ => node.children.iter().for_each(|child| before(&node.id, child)),
         }
     }

@@ -76,6 +76,11 @@ impl Case {
         TIMED.contains(&self.name)
     }
 
+    /// Whether it keeps outputs in a cache.
+    pub fn memoizes(&self) -> bool {
+        self.name.contains("memoize")
+    }
+
     /// Whether one of its pods runs until others have ended.
     pub fn has_daemon(&self) -> bool {
         self.name.starts_with("daemon")

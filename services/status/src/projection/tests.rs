@@ -41,7 +41,7 @@ fn apply(fold: &mut StatusProjection, change: StatusChanged, previous: u64, part
 fn is_foreign(object: &Value) -> bool {
     let annotation = object["metadata"]["annotations"][labels::WATERMARK].as_str();
     annotation
-        .and_then(Watermark::parse)
+        .and_then(|text| Watermark::parse(text, "u"))
         .is_some_and(|watermark| watermark.digest != digest::of_status(&object["status"]))
 }
 
@@ -166,7 +166,7 @@ fn parts_of_a_step_that_the_object_has_whole_are_let_go() {
     let part = StatusChanged { last: false, ..change(5, &[("a", NodePhase::Running, "")]) };
     apply(&mut fold, part, 0, 0, false);
     assert!(fold.is_in_parts());
-    let watermark = Watermark { sequence: 5, additions: 0, digest: 0 }.to_string();
+    let watermark = Watermark { sequence: 5, additions: 0, digest: 0 }.written("u");
     fold.rebase(&object(json!({}), Some(watermark)), None).expect("an object");
     assert!(!fold.is_in_parts());
 }

@@ -24,7 +24,8 @@ pub struct Resubmit {
 }
 
 /// Labels that speak of the old run.
-const OF_THE_RUN: [&str; 4] = [labels::COMPLETED, labels::PHASE, ARCHIVING_STATUS, "workflows.argoproj.io/action"];
+const OF_THE_RUN: [&str; 5] =
+    [labels::COMPLETED, labels::PHASE, labels::QUARANTINED, ARCHIVING_STATUS, "workflows.argoproj.io/action"];
 
 /// The workflow to create. Errors: memoized, and the old one did not fail.
 pub fn resubmit(
@@ -38,7 +39,9 @@ pub fn resubmit(
         ObjectMeta { namespace: old.namespace.clone(), annotations: old.annotations.clone(), ..ObjectMeta::default() };
     metadata.generate_name =
         if old.generate_name.is_empty() { format!("{}-", old.name) } else { old.generate_name.clone() };
-    metadata.annotations.remove(labels::WATERMARK);
+    for ours in [labels::WATERMARK, labels::BEHAVIOR, labels::FOLLOWED, labels::QUARANTINE_REASON, labels::TAKEN_BACK] {
+        metadata.annotations.remove(ours);
+    }
     metadata.labels = old.labels.clone();
     metadata
         .labels

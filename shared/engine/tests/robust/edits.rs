@@ -48,6 +48,22 @@ fn an_older_spec_never_follows_a_newer_one() {
 }
 
 #[test]
+fn what_came_before_an_edit_is_stepped_by_the_spec_of_then() {
+    let mut play = play();
+    let mut edited = versioned(play.engine.object().clone(), 2, "20");
+    edited.spec.suspend = Some(true);
+    // A new owner reads an object that was edited already; the log has the end of the pod first, and then the edit.
+    play.engine = argosy_engine::Workflow::new(play.config.clone(), edited.clone(), play.sequence);
+    let commands = play.engine.resume(play.now);
+    play.carry_out(commands);
+    play.end_pod("wf[0].a", "Succeeded");
+    assert!(play.node("wf[0].b").is_some(), "it began before the edit");
+    play.feed(changed(edited, false));
+    play.end_pod("wf[0].b", "Succeeded");
+    assert_eq!(play.engine.object().spec.suspend, Some(true));
+}
+
+#[test]
 fn an_edit_without_a_version_is_adopted() {
     let mut play = play();
     let mut edited = versioned(play.engine.object().clone(), 0, "not-a-number");

@@ -109,7 +109,7 @@ impl Play {
         self.carry_out(commands);
     }
 
-    fn carry_out(&mut self, commands: Vec<Command>) {
+    pub fn carry_out(&mut self, commands: Vec<Command>) {
         for command in &commands {
             match command {
                 Command::Cluster { node_id, command } => self.cluster(node_id, command),

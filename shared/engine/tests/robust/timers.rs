@@ -38,7 +38,7 @@ fn a_timer_goes_with_its_node() {
     let mut edited = play.engine.object().clone();
     edited.spec.active_deadline_seconds = None;
     play.feed(changed(edited, false));
-    assert_eq!(play.last, [Command::DisarmTimer { key: "workflow-deadline".into() }]);
+    assert_eq!(play.last[0], Command::DisarmTimer { key: "workflow-deadline".into() });
     play.end_pod("wf[0].a", "Succeeded");
     let suspend = format!("suspend/{}", play.node("wf[1].b").expect("b").id);
     assert_eq!(armed(&play), [suspend.as_str()]);

@@ -315,8 +315,13 @@ impl World<'_> {
             self.carry_out(commands, rebuilt.object());
         }
         for event in self.log.clone() {
-            if let Observed::TimerFired { key } = &event.body {
-                self.timers.remove(key);
+            // What the log has answered already is not asked for again.
+            match &event.body {
+                Observed::TimerFired { key } => _ = self.timers.remove(key),
+                Observed::LookedUp { key: answered, .. } => self.scheduled.retain(|_, scheduled| {
+                    !matches!(&scheduled.due, Due::Fact(Observed::LookedUp { key, .. }) if key == answered)
+                }),
+                _ => {}
             }
             let commands = rebuilt.step(event);
             self.carry_out(commands, rebuilt.object());

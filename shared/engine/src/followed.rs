@@ -1,0 +1,84 @@
+//! What of the spec may be edited while the workflow runs, as it was when it was last obeyed.
+
+use argosy_api::{labels, v1alpha1 as api};
+use serde::{Deserialize, Serialize};
+
+use crate::Workflow;
+
+/// Kept in the annotation [`labels::FOLLOWED`], which goes out with the status. A workflow is rebuilt from an object that may
+/// have been edited past its watermark; what the log holds from there up to the edit is stepped by this, as it was the first
+/// time. Else the rebuilt workflow would decide otherwise than was published.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Followed {
+    #[serde(skip_serializing_if = "is_zero")]
+    generation: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    resource_version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    shutdown: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspend: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallelism: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_deadline_seconds: Option<i64>,
+}
+
+fn is_zero(generation: &i64) -> bool {
+    *generation == 0
+}
+
+impl Followed {
+    fn of(object: &api::Workflow) -> Self {
+        let (metadata, spec) = (&object.metadata, &object.spec);
+        Self {
+            generation: metadata.generation,
+            resource_version: metadata.resource_version.clone(),
+            shutdown: spec.shutdown.clone(),
+            suspend: spec.suspend,
+            parallelism: spec.parallelism,
+            active_deadline_seconds: spec.active_deadline_seconds,
+        }
+    }
+
+    /// Apart from the version.
+    fn asks_for(&self, other: &Self) -> bool {
+        let spec_of = |followed: &Self| Self { generation: 0, resource_version: String::new(), ..followed.clone() };
+        spec_of(self) == spec_of(other)
+    }
+}
+
+impl Workflow {
+    /// Records what the object asks for now, unless that is recorded already.
+    pub(crate) fn record_followed(&mut self) {
+        let now = Followed::of(&self.object);
+        if self.recorded_followed().is_some_and(|recorded| recorded.asks_for(&now)) {
+            return;
+        }
+        if let Ok(text) = serde_json::to_string(&now) {
+            self.set_annotation(labels::FOLLOWED, &text);
+        }
+    }
+
+    /// The object as it was when it was last obeyed. One that cannot be read is somebody's edit: then the object's own counts.
+    pub(crate) fn follow_recorded(&mut self) {
+        let Some(recorded) = self.recorded_followed() else { return };
+        if recorded.asks_for(&Followed::of(&self.object)) {
+            return;
+        }
+        let Followed { generation, resource_version, shutdown, suspend, parallelism, active_deadline_seconds } =
+            recorded;
+        let spec = &mut self.object.spec;
+        spec.shutdown = shutdown;
+        (spec.suspend, spec.parallelism) = (suspend, parallelism);
+        spec.active_deadline_seconds = active_deadline_seconds;
+        let metadata = &mut self.object.metadata;
+        (metadata.generation, metadata.resource_version) = (generation, resource_version);
+        self.spec = std::sync::Arc::new(self.object.spec.clone());
+    }
+
+    fn recorded_followed(&self) -> Option<Followed> {
+        serde_json::from_str(self.object.metadata.annotations.get(labels::FOLLOWED)?).ok()
+    }
+}

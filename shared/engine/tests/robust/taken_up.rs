@@ -1,0 +1,109 @@
+//! Pods that the workflow does not know, as after the bus was lost with all that its nodes had come to; and what a workflow
+//! that is taken up anew must know by itself.
+
+use argosy_api::message::{ClusterCommand, Observed};
+use argosy_engine::Command;
+use serde_json::json;
+
+use crate::play::{Next, Play, changed, pod};
+
+/// Names of the pods that the last step had stopped.
+fn stopped(play: &Play) -> Vec<&str> {
+    let name = |command: &Command| match command {
+        Command::Cluster { command: ClusterCommand::StopPod { name }, .. } => Some(name.clone()),
+        _ => None,
+    };
+    let names: Vec<_> = play.last.iter().filter_map(name).collect();
+    ["one", "two", "gone"].into_iter().filter(|stray| names.iter().any(|name| name == stray)).collect()
+}
+
+fn suspended() -> Play {
+    Play::of(json!({"entrypoint": "main", "templates": [{"name": "main", "suspend": {}}]}))
+}
+
+fn seen(play: &mut Play, name: &str, deleted: bool) {
+    let mut pod = pod(&format!("node-{name}"), name, "Running");
+    pod.deleted = deleted;
+    play.feed(Observed::PodChanged { pod: Box::new(pod) });
+}
+
+#[test]
+fn a_pod_whose_node_never_came_ends_with_the_workflow() {
+    let mut play = suspended();
+    for name in ["one", "two", "gone"] {
+        seen(&mut play, name, false);
+        assert_eq!(play.last, [], "its node may be about to come");
+    }
+    seen(&mut play, "gone", true);
+    let mut edited = play.engine.object().clone();
+    edited.spec.shutdown = "Terminate".into();
+    play.feed(changed(edited, false));
+    assert_eq!(play.phase(), "Failed");
+    assert_eq!(stopped(&play), ["one", "two"]);
+}
+
+#[test]
+fn one_that_is_seen_after_the_end_ends_at_once() {
+    let mut play = suspended();
+    let mut edited = play.engine.object().clone();
+    edited.spec.shutdown = "Terminate".into();
+    play.feed(changed(edited, false));
+    seen(&mut play, "one", false);
+    assert_eq!(stopped(&play), ["one"]);
+}
+
+#[test]
+fn what_waited_for_a_lookup_is_published_with_its_answer() {
+    let parameter = json!({"name": "c", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}});
+    let mut play = Play::of(json!({"entrypoint": "main", "arguments": {"parameters": [parameter]}, "templates": [
+        {"name": "main", "container": {"image": "i", "command": ["c"]}},
+    ]}));
+    let found = |_: &_| {
+        Some(json!({"metadata": {"labels": {"workflows.argoproj.io/configmap-type": "Parameter"}}, "data": {"k": "v"}}))
+    };
+    play.happen(Next::Lookup, false, found);
+    let (name, (node, _)) = play.pods.first_key_value().map(|(name, pod)| (name.clone(), pod.clone())).expect("a pod");
+    play.restart();
+    // It waits for its lookup when the pod ends.
+    play.feed(Observed::PodChanged { pod: Box::new(pod(&node, &name, "Succeeded")) });
+    assert_eq!(play.phase(), "Running");
+    let before = play.events.len();
+    play.happen(Next::Lookup, false, found);
+    assert_eq!(play.phase(), "Succeeded");
+    assert_eq!(play.events.len(), before + 1, "one change for one sequence");
+}
+
+#[test]
+fn what_depends_on_a_daemon_goes_on_before_its_pod_is_heard_of() {
+    let mut play = Play::of(json!({"entrypoint": "main", "templates": [
+        {"name": "main", "dag": {"tasks": [
+            {"name": "server", "template": "server"}, {"name": "a", "template": "pod", "depends": "server"}]}},
+        {"name": "server", "daemon": true, "container": {"image": "i", "command": ["c"]}},
+        {"name": "pod", "container": {"image": "i", "command": ["c"]}},
+    ]}));
+    let (name, (node, _)) = play.pods.first_key_value().map(|(name, pod)| (name.clone(), pod.clone())).expect("a pod");
+    let mut up = pod(&node, &name, "Running");
+    up.pod_ip = "10.0.0.1".into();
+    play.feed(Observed::PodChanged { pod: Box::new(up) });
+    assert_eq!(play.pods.len(), 2);
+    play.restart();
+    play.end_pod("wf.a", "Succeeded");
+    assert_eq!(play.phase(), "Succeeded");
+}
+
+#[test]
+fn a_hook_that_has_begun_is_waited_for_also_when_its_time_is_over() {
+    let hooks = json!({"running": {"expression": "steps.a.status == \"Running\"", "template": "pod"}});
+    let mut play = Play::of(json!({"entrypoint": "main", "templates": [
+        {"name": "main", "steps": [[{"name": "a", "template": "pod", "hooks": hooks}]]},
+        {"name": "pod", "container": {"image": "i", "command": ["c"]}},
+    ]}));
+    let (name, (node, _)) = play.pods.first_key_value().map(|(name, pod)| (name.clone(), pod.clone())).expect("a pod");
+    play.feed(Observed::PodChanged { pod: Box::new(pod(&node, &name, "Running")) });
+    assert_eq!(play.pods.len(), 2);
+    play.end_pod("wf[0].a", "Failed");
+    play.restart();
+    assert_eq!(play.phase(), "Running");
+    play.end_pod("wf[0].a.hooks.running", "Succeeded");
+    assert_eq!(play.phase(), "Failed");
+}
