@@ -198,6 +198,11 @@ impl Workflow {
         template: Arc<Template>,
         body: Body,
     ) -> FrameId {
+        // It may have been there before this state was: its hooks that have begun are taken up with it.
+        let has_begun = |key: &String| self.has_node(&format!("{}.hooks.{key}", call.name));
+        if self.node(&call.id).is_some() && call.step.hooks.keys().any(has_begun) {
+            self.work.push_back(Work::Changed(call.parent.clone()));
+        }
         let node_id = self.create_called(call, kind, phase, "");
         if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
             let inputs = template.inputs.clone();
