@@ -22,7 +22,7 @@ const NAMESPACE: &str = "argo";
 /// How many of them run at a time.
 pub const COUNT: usize = 50;
 /// Steps of each, one after another.
-pub const STEPS: usize = 8;
+pub const STEPS: usize = 10;
 /// How long they may take before they count as stalled.
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
 

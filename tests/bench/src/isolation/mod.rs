@@ -22,6 +22,9 @@ const RATIO_MAX: f64 = 1.2;
 /// Workflows that run before anything is measured, so that every shard has its owners.
 const WARM_UP: usize = 8;
 
+/// Kinds that are compared with one and the same measurement of the healthy alone.
+const TURN: usize = 3;
+
 /// Where to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Bus {
@@ -88,22 +91,23 @@ fn places(buses: &[Bus]) -> Result<Vec<Place>> {
 
 /// Alone and beside take turns, so that what else the machine does is not blamed on one of them; the medians count.
 async fn on_one_bus(place: &Place, kinds: &[Sick], rounds: usize) -> Result<Vec<Figure>> {
-    let mut taken: Vec<(Vec<Duration>, Vec<Duration>)> = vec![Default::default(); kinds.len()];
+    let mut alone: Vec<Vec<Duration>> = vec![Vec::new(); kinds.len().div_ceil(TURN)];
+    let mut beside: Vec<Vec<Duration>> = vec![Vec::new(); kinds.len()];
     for round in 0..rounds {
-        for (sick, (alone, beside)) in kinds.iter().zip(&mut taken) {
-            alone.push(once_alone(place).await.context("healthy workflows alone")?);
-            // That it ends as it must shows in each round, unless that takes long.
-            let until_its_end = round == 0 || !sick.ends_late();
-            let beside_it = once_beside(place, *sick, until_its_end).await;
-            beside.push(beside_it.with_context(|| format!("healthy workflows beside a sick one ({})", sick.name()))?);
+        for (turn, kinds) in kinds.chunks(TURN).enumerate() {
+            alone[turn].push(once_alone(place).await.context("healthy workflows alone")?);
+            for (sick, beside) in kinds.iter().zip(&mut beside[turn * TURN..]) {
+                // That it ends as it must shows in each round, unless that takes long.
+                let until_its_end = round == 0 || !sick.ends_late();
+                let took = once_beside(place, *sick, until_its_end).await;
+                beside.push(took.with_context(|| format!("healthy workflows beside a sick one ({})", sick.name()))?);
+            }
         }
     }
-    let figure = |(sick, (alone, beside)): (&Sick, (Vec<Duration>, Vec<Duration>))| Figure {
-        sick: *sick,
-        alone: median(alone),
-        beside: median(beside),
-    };
-    Ok(kinds.iter().zip(taken).map(figure).collect())
+    let (alone, beside) = (alone.into_iter().map(median), beside.into_iter().map(median));
+    let alone = alone.flat_map(|alone| std::iter::repeat_n(alone, TURN));
+    let figure = |((sick, alone), beside): ((&Sick, Duration), Duration)| Figure { sick: *sick, alone, beside };
+    Ok(kinds.iter().zip(alone).zip(beside).map(figure).collect())
 }
 
 /// One measurement, in a system of its own.
