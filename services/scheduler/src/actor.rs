@@ -9,9 +9,10 @@ use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
 use argosy_bus::{Delivery, Message, Publish, Stream};
-use argosy_engine::{Event, Wait, Workflow};
+use argosy_engine::{Command, Event, Wait, Workflow};
 use async_trait::async_trait;
 use jiff::SignedDuration;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -263,7 +264,7 @@ impl WorkflowActor {
         let body = self.ignore_stale_edit(observed.body);
         let is_check = message.id.contains(CHECK_MARK);
         self.shard.in_hand.begin(&self.key.uid, sequence);
-        let commands = self.workflow.step(Event { sequence, at, body });
+        let commands = step_aside(&mut self.workflow, Event { sequence, at, body });
         self.shard.in_hand.end(&self.key.uid);
         if is_check && !commands.is_empty() {
             self.found("pod", &message.id);
@@ -437,6 +438,15 @@ impl WorkflowActor {
     async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
         let host = &self.shard.context.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
+    }
+}
+
+/// Takes a step. It may take seconds, as one event may have many expressions evaluated: the other tasks of this thread go on
+/// in another one. A runtime of one thread has no other.
+fn step_aside(workflow: &mut Workflow, event: Event) -> Vec<Command> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| workflow.step(event)),
+        _ => workflow.step(event),
     }
 }
 

@@ -3,6 +3,7 @@
 mod driver;
 mod embedded;
 mod engine;
+mod isolation;
 mod memory;
 mod shapes;
 
@@ -35,6 +36,15 @@ struct Cli {
     /// The program to be measured [default: `argosy` next to this program]
     #[arg(long, value_name = "PATH")]
     argosy: Option<PathBuf>,
+    /// How often to measure, of the figures of isolation
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only on these buses, of the figures of isolation [default: memory, and nats where a nats-server is found]
+    #[arg(long, value_enum)]
+    bus: Vec<isolation::Bus>,
+    /// Only beside these sick workflows, of the figures of isolation
+    #[arg(long, value_enum)]
+    sick: Vec<isolation::Sick>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,6 +55,9 @@ enum What {
     Chain,
     /// A 1,000-way fan-out in embedded mode
     Fanout,
+    /// 50 healthy workflows alone, and beside a sick one of each kind: minutes, so it is not among `all`
+    Isolation,
+    /// The engine, the chain and the fan-out
     All,
 }
 
@@ -78,6 +91,11 @@ fn main() -> Result<()> {
     if wants(What::Fanout) {
         let found = embedded::fanout(cli.argosy.as_deref())?;
         say("fanout", found.text(), found.json());
+    }
+    if cli.what == What::Isolation {
+        let found = isolation::measure(&isolation::Options { buses: cli.bus, kinds: cli.sick, rounds: cli.rounds })?;
+        let texts: Vec<String> = found.iter().map(isolation::Table::text).collect();
+        say("isolation", texts.join("\n\n"), json!(found.iter().map(isolation::Table::json).collect::<Vec<_>>()));
     }
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
