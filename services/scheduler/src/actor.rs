@@ -30,6 +30,8 @@ const READS_MAX: u32 = 5;
 const PAGE: usize = 512;
 /// In the id of what is told because a check asked: all of it was told before.
 const CHECK_MARK: &str = ":check:";
+/// A step that takes longer keeps other tasks waiting.
+const LONG_STEP: Duration = Duration::from_millis(5);
 /// A timer that is due is reported within this.
 const TIMER_LATE_MAX: SignedDuration = SignedDuration::from_secs(60);
 
@@ -49,6 +51,8 @@ pub(crate) struct WorkflowActor {
     pub life: String,
     /// The log has shown the workflow as out of service since the last look at its object.
     pub is_out_of_service: bool,
+    /// One of its steps has taken long.
+    pub is_slow: bool,
     /// When to look after itself.
     pub check_at: Instant,
 }
@@ -264,7 +268,7 @@ impl WorkflowActor {
         let body = self.ignore_stale_edit(observed.body);
         let is_check = message.id.contains(CHECK_MARK);
         self.shard.in_hand.begin(&self.key.uid, sequence);
-        let commands = step_aside(&mut self.workflow, Event { sequence, at, body });
+        let commands = self.take_step(Event { sequence, at, body });
         self.shard.in_hand.end(&self.key.uid);
         if is_check && !commands.is_empty() {
             self.found("pod", &message.id);
@@ -281,6 +285,19 @@ impl WorkflowActor {
         if self.workflow.is_completed() {
             out.timers.clear();
         }
+    }
+
+    /// A step may take seconds, as one event may have many expressions evaluated. Once one of a workflow has taken long, the
+    /// other tasks of the thread go on in another one meanwhile; that costs some microseconds, so others' steps are just taken.
+    /// A runtime of one thread has no other.
+    fn take_step(&mut self, event: Event) -> Vec<Command> {
+        let begun = std::time::Instant::now();
+        let commands = match Handle::current().runtime_flavor() {
+            RuntimeFlavor::MultiThread if self.is_slow => tokio::task::block_in_place(|| self.workflow.step(event)),
+            _ => self.workflow.step(event),
+        };
+        self.is_slow |= begun.elapsed() > LONG_STEP;
+        commands
     }
 
     /// An edit of the status that was made before its author could see that the workflow had ended is no wish to have it run
@@ -438,15 +455,6 @@ impl WorkflowActor {
     async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
         let host = &self.shard.context.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
-    }
-}
-
-/// Takes a step. It may take seconds, as one event may have many expressions evaluated: the other tasks of this thread go on
-/// in another one. A runtime of one thread has no other.
-fn step_aside(workflow: &mut Workflow, event: Event) -> Vec<Command> {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| workflow.step(event)),
-        _ => workflow.step(event),
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) async fn rebuild(
         unpurged: 0,
         life: taken_back.map(|version| format!(".t{version}")).unwrap_or_default(),
         is_out_of_service: false,
+        is_slow: false,
         check_at: Instant::now(),
     };
     let mut out = Outgoing::default();
