@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{diagnostic::Diagnostic, terminal};
+use crate::{channel::say, diagnostic::Diagnostic, terminal};
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +62,13 @@ impl Failure {
                 ExitCode::from(2)
             }
             Self::Usage(text) => {
-                eprintln!("error: {}", terminal::lines(&text));
+                say!("error: {}", terminal::lines(&text));
                 ExitCode::from(2)
             }
             Self::Reported => ExitCode::from(2),
             Self::Workflow => ExitCode::FAILURE,
             Self::Other(error) => {
-                eprintln!("error: {}", terminal::lines(&chain(&error)));
+                say!("error: {}", terminal::lines(&chain(&error)));
                 ExitCode::FAILURE
             }
         }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use crate::{
+    channel::say,
     connect::Connection,
     failure::Failure,
     pods::{self, LogOf, LogRequest},
@@ -76,7 +77,7 @@ impl Merged {
             }
             // Its pod was collected.
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                eprintln!("warning: the logs of {} are gone", terminal::line(&log.pod));
+                say!("warning: the logs of {} are gone", terminal::line(&log.pod));
                 Ok(())
             }
             Err(error) => Err(error.into()),

@@ -8,6 +8,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::{
+    channel,
     connect::Connect,
     failure::Failure,
     render::{Style, Width, details, tree::Filter},
@@ -60,13 +61,9 @@ pub fn print_log(prefix: &str, line: &str) {
     }
 }
 
-/// Text for programs to standard output, as it is; a reader that went away ends the program quietly.
+/// Text for programs to standard output, as it is.
 pub fn print_exact(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    channel::out(text);
 }
 
 /// As [`objects`], of workflows from the API.

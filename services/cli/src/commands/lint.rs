@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::kind;
 use crate::{
+    channel::say,
     check::{self, Library, Purpose, Rules},
     connect::{Connect, dev_kubeconfig},
     diagnostic,
@@ -101,7 +102,7 @@ impl Lint {
         match tokio::time::timeout(CLUSTER, ask).await {
             Ok(Some(library)) => library,
             Ok(None) | Err(_) => {
-                eprintln!("warning: the cluster does not answer; templates are looked for in the files only");
+                say!("warning: the cluster does not answer; templates are looked for in the files only");
                 Library::default()
             }
         }

@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::select::Selectors;
 use crate::{
+    channel,
     connect::{Connect, Connection},
     duration,
     failure::Outcome,
@@ -82,6 +83,9 @@ impl Logs {
         let mut merged = Merged::new(&connection, logs, self.request());
         while let Some((log, line)) = merged.next().await? {
             self.print(&log.prefix, &line);
+            if !channel::is_read() {
+                break;
+            }
         }
         Ok(())
     }
@@ -125,7 +129,8 @@ impl Logs {
                 }
                 else => break,
             }
-            if ended && readers.is_empty() && lines.is_empty() {
+            let is_all = ended && readers.is_empty() && lines.is_empty();
+            if is_all || !channel::is_read() {
                 break;
             }
         }

@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Runtime;
-use crate::{connect::state_dir, failure::Failure};
+use crate::{channel::say, connect::state_dir, failure::Failure};
 
 /// Flags of `run` and `dev`.
 #[derive(Args, Clone, Debug, Default)]
@@ -110,7 +110,7 @@ fn warn_once() {
     if marker.as_ref().is_some_and(|marker| marker.exists()) {
         return;
     }
-    eprintln!(
+    say!(
         "note: steps run as processes of this machine with your rights; that is no isolation.\n      \
          Run only workflows that you would run as scripts. (Said once.)"
     );

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    channel::say,
     check::{self, Library, Purpose, Rules, refusal},
     diagnostic::{self, Diagnostic},
     failure::Failure,
@@ -69,7 +70,7 @@ pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) 
             plan.supports.push((kind, value));
         } else {
             let said = format!("{}: {kind} means nothing here, skipped", document.source.name);
-            eprintln!("warning: {}", terminal::line(&said));
+            say!("warning: {}", terminal::line(&said));
         }
     }
     Ok(plan)

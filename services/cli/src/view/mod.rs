@@ -4,15 +4,16 @@ mod live;
 mod logs;
 mod plain;
 
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::{io::IsTerminal, time::Duration};
 
 use argosy_api::v1alpha1::Workflow;
 use kube::Client;
 
-use crate::{render::tree::Filter, terminal};
+use crate::{
+    channel::{self, say},
+    render::tree::Filter,
+    terminal,
+};
 
 use live::Live;
 use logs::Tails;
@@ -39,16 +40,7 @@ impl Target {
     }
 
     fn write(self, text: &str) {
-        // A reader that went away does not end the workflow.
-        let written = if self.stderr {
-            std::io::stderr().lock().write_all(text.as_bytes())
-        } else {
-            let mut out = std::io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        };
-        if let Err(error) = written {
-            tracing::debug!(%error, "nobody reads the view");
-        }
+        if self.stderr { channel::err(text) } else { channel::out(text) }
     }
 }
 
@@ -107,7 +99,7 @@ impl View {
     pub fn notice(&mut self, text: &str) {
         match &mut self.kind {
             Kind::Live(live) => live.notice(text),
-            Kind::Plain(_) | Kind::Silent => eprintln!("{text}"),
+            Kind::Plain(_) | Kind::Silent => say!("{text}"),
         }
     }
 

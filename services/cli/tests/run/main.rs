@@ -1,0 +1,4 @@
+//! `argosy run` and `argosy lint` as somebody meets them who has never used them.
+
+mod pipes;
+mod support;
