@@ -20,6 +20,7 @@ pub mod render;
 mod run;
 pub mod schema;
 mod suggest;
+mod tails;
 mod terminal;
 mod view;
 

@@ -1,7 +1,7 @@
 //! The pods of a workflow and their logs.
 
 use argosy_api::{
-    labels,
+    ArcStr, labels,
     names::{PodNameVersion, pod_name},
     v1alpha1::{NodePhase, NodeType, Workflow},
 };
@@ -15,6 +15,8 @@ use kube::{Api, Client, api::LogParams};
 pub struct PodOf {
     /// Its name.
     pub name: String,
+    /// The id of its node.
+    pub id: ArcStr,
     /// The node's display name.
     pub display: String,
     /// The node's phase.
@@ -79,6 +81,7 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| r.template.as_str());
         PodOf {
             name: pod_name(&workflow.metadata.name, &node.name, template, &node.id, version),
+            id: node.id.clone(),
             display: node.display_name.to_string(),
             phase: node.phase,
             started: node.started_at.map(|at| at.0),

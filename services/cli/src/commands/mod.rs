@@ -36,6 +36,7 @@ use crate::{
     follow::{self, Interrupt},
     output,
     render::{human, tree::Filter},
+    tails,
     view::Show,
 };
 
@@ -115,7 +116,11 @@ pub async fn follow_to_end(
     let finals = follow::follow(client, started, &options, CancellationToken::new()).await?;
     match show {
         Show::Nothing => finals.iter().for_each(|value| output::print(&ending(value))),
-        Show::Progress => output::details(&finals, &options.filter, output::style(connect, None))?,
+        Show::Progress => {
+            output::details(&finals, &options.filter, output::style(connect, None))?;
+            let tails = tails::of(client, &finals, |name| format!("argosy logs {name} shows all")).await;
+            tails.iter().for_each(|tails| tails.print(false));
+        }
         Show::Logs | Show::ProgressAndLogs => {}
     }
     let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");

@@ -19,6 +19,7 @@ use crate::{
     output::{self, Output},
     overrides::Overrides,
     render::tree::Filter,
+    tails::{self, Tails},
     view::Show,
 };
 
@@ -81,11 +82,12 @@ impl Run {
             name = ending.come() => Err(Failure::Other(anyhow::anyhow!("ended by {name} before the workflow"))),
         };
         let ended = system.shutdown().await;
-        let finals = result?;
+        let (finals, tails) = result?;
         if let Err(error) = ended {
             tracing::debug!(error = &error as &dyn std::error::Error, "the system did not end well");
         }
         output::objects(&finals, self.output, output::style(connect, self.output))?;
+        tails.iter().for_each(|tails| tails.print(self.is_for_objects()));
         let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
         if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
     }
@@ -95,7 +97,7 @@ impl Run {
         connect: &Connect,
         system: &argosy_standalone::Handle,
         plan: input::Plan,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<(Vec<Value>, Vec<Tails>), Failure> {
         let client = system.client(&plan.namespace);
         for (kind, value) in plan.supports {
             objects::apply(&client, &plan.namespace, &kind, value).await?;
@@ -105,13 +107,21 @@ impl Run {
             created.push(objects::create(&client, &plan.namespace, "Workflow", value, false).await?);
         }
         let options = follow::Options {
-            to_stderr: matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)),
+            to_stderr: self.is_for_objects(),
             show: if self.log { Show::ProgressAndLogs } else { Show::Progress },
             filter: Filter::default(),
             timeout: self.timeout,
             no_color: connect.no_color,
             interrupt: Interrupt::Stop,
         };
-        follow::follow(&client, created, &options, system.ended()).await
+        let finals = follow::follow(&client, created, &options, system.ended()).await?;
+        let tails =
+            if self.log { Vec::new() } else { tails::of(&client, &finals, |_| "--log shows all".to_owned()).await };
+        Ok((finals, tails))
+    }
+
+    /// True where standard output is for the finished workflows only.
+    fn is_for_objects(&self) -> bool {
+        matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name))
     }
 }

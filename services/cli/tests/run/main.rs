@@ -2,3 +2,4 @@
 
 mod pipes;
 mod support;
+mod tails;
