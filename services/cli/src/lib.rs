@@ -15,6 +15,7 @@ mod merged;
 mod objects;
 mod output;
 mod overrides;
+mod parameters;
 mod pods;
 pub mod render;
 mod run;

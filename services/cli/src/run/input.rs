@@ -10,7 +10,9 @@ use crate::{
     diagnostic::{self, Diagnostic},
     failure::Failure,
     load::{self, Document},
-    objects, overrides, terminal,
+    objects, overrides,
+    parameters::Known,
+    terminal,
 };
 
 /// What a run creates.
@@ -37,6 +39,9 @@ pub struct Refused {
 pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Box<Refused>> {
     let (mut documents, mut problems) = load::files(files);
     let mut edit = |value: &mut Value| overrides::apply(value, options);
+    let of_files = Library::of(&documents);
+    let workflows = documents.iter().filter(|document| document.kind() == "Workflow").map(|document| &document.value);
+    problems.extend(Known::of(workflows, &of_files).warnings(&options.parameters));
     let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true };
     problems.extend(check::documents(&mut documents, rules, &mut edit));
     problems.extend(documents.iter().filter_map(not_to_be_run));

@@ -1,5 +1,6 @@
 //! `argosy run` and `argosy lint` as somebody meets them who has never used them.
 
+mod flags;
 mod pipes;
 mod support;
 mod tails;
