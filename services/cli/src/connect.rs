@@ -10,12 +10,17 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    reach::{self, Running},
+    terminal,
+};
 
 /// Connection flags that all client commands share.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {
-    /// Kubeconfig file [default: $KUBECONFIG, then that of a running `argosy dev`, then ~/.kube/config]
+    /// Kubeconfig file [default: $KUBECONFIG, then that of a running `argosy dev` (commands for workflows that are there:
+    /// or `argosy run`), then ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig
@@ -44,6 +49,46 @@ pub struct Connection {
 }
 
 impl Connect {
+    /// As [`open`](Self::open), for commands about workflows that are there: where no `argosy dev` runs, also to an
+    /// `argosy run`, which lives as long as its workflows. Of several runs it is that of a workflow among `names`.
+    pub async fn open_running(&self, names: &[String]) -> Result<Connection, Failure> {
+        if self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some() {
+            return self.open().await;
+        }
+        if let Some((_, text)) = of_dev()?
+            && reach::is_live(&text).await
+        {
+            return self.open().await;
+        }
+        let runs = reach::running().await.context("find running workflows")?;
+        let of_name: Vec<Running> = runs.iter().filter(|run| names.contains(&run.workflow)).cloned().collect();
+        let path = match (runs.as_slice(), of_name.as_slice()) {
+            ([], _) => return self.open().await,
+            ([one], _) | (_, [one]) => one.path.clone(),
+            _ => {
+                let each = |run: &Running| format!("\n  --kubeconfig {}", run.path.display());
+                let all: String = runs.iter().map(each).collect();
+                return Err(Failure::Usage(format!("several `argosy run` are going on; say which one is meant:{all}")));
+            }
+        };
+        Self { kubeconfig: Some(path), ..self.clone() }.open().await
+    }
+
+    /// How a user calls the command line so that it comes to the same server and namespace.
+    pub fn command(&self) -> String {
+        let kubeconfig = self.kubeconfig.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let flags = [
+            ("--kubeconfig", &kubeconfig),
+            ("--context", &self.context),
+            ("--cluster", &self.cluster),
+            ("--user", &self.user),
+            ("-n", &self.namespace),
+        ];
+        let given =
+            flags.iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", terminal::word(value.as_ref()?))));
+        format!("argosy{}", given.collect::<String>())
+    }
+
     /// Connects as the flags, the environment and the state folder say.
     pub async fn open(&self) -> Result<Connection, Failure> {
         let options =

@@ -33,6 +33,8 @@ pub struct Options {
     pub no_color: bool,
     /// What Ctrl-C does.
     pub interrupt: Interrupt,
+    /// How a user calls the command line so that it finds the workflows.
+    pub argosy: String,
 }
 
 /// What Ctrl-C does.
@@ -64,7 +66,7 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = View::new(client.clone(), target, options.show, options.filter.clone());
+    let mut view = View::new(client.clone(), target, options);
     let mut changes: SelectAll<Changes> =
         created.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
     let mut latest = created.iter().map(objects::readable).collect::<Result<Vec<Workflow>, _>>()?;

@@ -17,6 +17,7 @@ mod output;
 mod overrides;
 mod parameters;
 mod pods;
+mod reach;
 pub mod render;
 mod run;
 pub mod schema;

@@ -328,6 +328,12 @@ impl Handle {
         Some(access.kubeconfig(*address))
     }
 
+    /// As [`kubeconfig`](Self::kubeconfig), of another namespace than `argo`.
+    pub fn kubeconfig_of(&self, namespace: &str) -> Option<String> {
+        let (address, access) = self.listening.as_ref()?;
+        Some(access.kubeconfig_of(*address, namespace))
+    }
+
     /// How the node keeps containers apart, in words.
     pub fn sandbox(&self) -> Option<&str> {
         self.sandbox.as_deref()

@@ -51,7 +51,7 @@ impl Delete {
                 "name workflows, or choose with --all, --completed, --older, --prefix, --status, -l".to_owned(),
             ));
         }
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let mut chosen: Vec<(String, String)> = Vec::new();
         for name in &self.names {
             let name = objects::name(&connection.client, &connection.namespace, name).await?;

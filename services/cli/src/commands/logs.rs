@@ -69,8 +69,8 @@ const LINES_MAX: usize = 1024;
 
 impl Logs {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
         let given: Vec<String> = self.workflow.iter().cloned().collect();
+        let connection = connect.open_running(&given).await?;
         let names = self.selectors.names(&connection.client, &connection.namespace, &given).await?;
         if self.follow {
             return self.follow(&connection, &names).await;

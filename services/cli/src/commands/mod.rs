@@ -106,6 +106,7 @@ pub async fn follow_to_end(
     connect: &Connect,
 ) -> Outcome {
     let options = follow::Options {
+        argosy: connect.command(),
         to_stderr: false,
         show,
         filter,

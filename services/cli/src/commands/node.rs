@@ -58,7 +58,7 @@ impl Node {
         };
         let output_parameters = set.output_parameter.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
         let values = NodeValues { phase: set.phase, message: set.message, output_parameters };
-        let connection = connect.open().await?;
+        let connection = connect.open_running(std::slice::from_ref(&set.name)).await?;
         let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
         edit(&connection.client, &connection.namespace, &name, |workflow| {
             suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now())

@@ -66,7 +66,7 @@ struct How<'a> {
 }
 
 async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, dry_run: bool, how: How<'_>) -> Outcome {
-    let connection = connect.open().await?;
+    let connection = connect.open_running(names).await?;
     for name in selectors.names(&connection.client, &connection.namespace, names).await? {
         if dry_run {
             output::print(&format!("workflow {name} {} (dry-run)\n", how.done));

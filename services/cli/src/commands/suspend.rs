@@ -30,7 +30,7 @@ pub struct Resume {
 
 impl Suspend {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let selectors = Selectors::default();
         for name in selectors.names(&connection.client, &connection.namespace, &self.names).await? {
             edit(&connection.client, &connection.namespace, &name, |workflow| suspend::suspend(workflow, None)).await?;
@@ -42,7 +42,7 @@ impl Suspend {
 
 impl Resume {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
             edit(&connection.client, &connection.namespace, &name, |workflow| {
                 suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now())

@@ -45,8 +45,23 @@ pub struct Extent {
     pub without_services: bool,
 }
 
-/// Starts the system.
+/// Starts the system. Where any port will do and there is none, nobody reaches it from outside.
 pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failure> {
+    if flags.runtime.unwrap_or_default() == Runtime::Process {
+        warn_once();
+    }
+    let mut started = Standalone::start(options(flags, extent)?).await;
+    if matches!(&started, Err(Error::Listen { address, .. }) if address.port() == 0) {
+        started = Standalone::start(options(flags, Extent { listen: None, ..extent })?).await;
+    }
+    match started {
+        Err(Error::Listen { address, source }) => Err(taken(address, &source)),
+        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
+        started => Ok(started.context("start the system")?),
+    }
+}
+
+fn options(flags: &RuntimeFlags, extent: Extent) -> Result<Options, Failure> {
     let runtime = flags.runtime.unwrap_or_default();
     if runtime != Runtime::Process
         && let Some(image) = flags.image.first()
@@ -76,13 +91,18 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
     }
     options.config.artifact_repository = Some(repository());
     flags.engine.apply(&mut options.config);
-    if runtime == Runtime::Process {
-        warn_once();
-    }
-    match Standalone::start(options).await {
-        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
-        started => Ok(started.context("start the system")?),
-    }
+    Ok(options)
+}
+
+/// The port that the user asked for cannot be had.
+fn taken(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another program has it, perhaps another `argosy dev`",
+        _ => "this user may not have it",
+    };
+    Failure::Usage(format!(
+        "listen on {address}: {error}: {advice}; choose another with --port, 0 takes any that is free"
+    ))
 }
 
 /// The runtime that the user asked for is not there.

@@ -21,6 +21,8 @@ use crate::{
 
 /// Lines of logs below the tree.
 const LOG_LINES: usize = 5;
+/// Hints that are shown of what waits for a person; of many steps one tells how it is done.
+const HINTS_MAX: usize = 2;
 /// Running durations move on even when nothing else does.
 const CLOCK: Duration = Duration::from_secs(1);
 
@@ -31,6 +33,8 @@ pub struct Live {
     drawn: Vec<String>,
     logs: VecDeque<String>,
     notice: Option<String>,
+    /// What waits for a person.
+    hints: Vec<String>,
     dirty: bool,
     last: Instant,
 }
@@ -43,6 +47,7 @@ impl Live {
             drawn: Vec::new(),
             logs: VecDeque::new(),
             notice: None,
+            hints: Vec::new(),
             dirty: true,
             last: Instant::now(),
         }
@@ -56,6 +61,11 @@ impl Live {
         self.notice = Some(text.to_owned());
         // The terminal has written the keys of an interrupt behind the drawing: all of it is drawn again.
         self.drawn.iter_mut().for_each(String::clear);
+        self.dirty = true;
+    }
+
+    pub fn hint(&mut self, hints: Vec<String>) {
+        self.hints = hints;
         self.dirty = true;
     }
 
@@ -119,6 +129,8 @@ impl Live {
             lines.extend(tree(workflow, &self.filter, style, now).lines().skip(1).map(str::to_owned));
         }
         let mut logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
+        let hints = self.hints.iter().take(HINTS_MAX).flat_map(|hint| hint.lines());
+        logs.extend(hints.map(str::to_owned));
         logs.extend(self.notice.clone());
         fit(lines, logs, rows, waiting(workflows)).iter().map(|line| cut(line, columns)).collect()
     }

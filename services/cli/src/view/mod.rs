@@ -3,6 +3,7 @@
 mod live;
 mod logs;
 mod plain;
+mod waiting;
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -11,7 +12,7 @@ use kube::Client;
 
 use crate::{
     channel::{self, say},
-    render::tree::Filter,
+    follow::Options,
     terminal,
 };
 
@@ -68,18 +69,23 @@ pub struct View {
     target: Target,
     kind: Kind,
     tails: Option<Tails>,
+    argosy: String,
+    /// What was said of what waits for a person, last.
+    hints: Vec<String>,
 }
 
 impl View {
-    /// A view on `target` of what is asked for, of the nodes that pass `filter`.
-    pub fn new(client: Client, target: Target, show: Show, filter: Filter) -> Self {
+    /// A view on `target` of what is asked for.
+    pub fn new(client: Client, target: Target, options: &Options) -> Self {
+        let (show, filter) = (options.show, options.filter.clone());
         let kind = match show {
             Show::Progress if target.terminal => Kind::Live(Live::new(target, filter)),
             Show::Progress | Show::ProgressAndLogs => Kind::Plain(Plain::new(target, filter)),
             Show::Logs | Show::Nothing => Kind::Silent,
         };
         let logs = matches!(show, Show::Logs | Show::ProgressAndLogs) || matches!(kind, Kind::Live(_));
-        Self { target, kind, tails: logs.then(|| Tails::new(client)) }
+        let tails = logs.then(|| Tails::new(client));
+        Self { target, kind, tails, argosy: options.argosy.clone(), hints: Vec::new() }
     }
 
     /// The workflows as they are now.
@@ -93,6 +99,22 @@ impl View {
             Kind::Silent => {}
         }
         self.show_logs();
+        self.show_hints(workflows);
+    }
+
+    /// Says once of everything that waits for a person what that person may do.
+    fn show_hints(&mut self, workflows: &[Workflow]) {
+        let hints: Vec<_> = workflows.iter().flat_map(|workflow| waiting::hints(workflow, &self.argosy)).collect();
+        if hints == self.hints {
+            return;
+        }
+        match &mut self.kind {
+            Kind::Live(live) => live.hint(hints.clone()),
+            Kind::Plain(_) | Kind::Silent => {
+                hints.iter().filter(|hint| !self.hints.contains(hint)).for_each(|hint| say!("{hint}"));
+            }
+        }
+        self.hints = hints;
     }
 
     /// Tells the user something: below the tree where there is one, else on standard error.

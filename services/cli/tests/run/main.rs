@@ -5,3 +5,4 @@ mod lint;
 mod pipes;
 mod support;
 mod tails;
+mod waiting;
