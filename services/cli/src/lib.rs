@@ -13,6 +13,7 @@ mod follow;
 pub mod load;
 mod merged;
 mod objects;
+mod ordered;
 mod output;
 mod overrides;
 mod parameters;

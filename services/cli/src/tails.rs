@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     channel, objects,
     pods::{self, LogRequest, PodOf},
+    render::order::Order,
     terminal,
 };
 
@@ -109,7 +110,7 @@ async fn read(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<Tail> {
             }
         };
         let container = if pod.containers.is_empty() { String::new() } else { format!("/{}", log.container) };
-        let tail = tail(format!("{}{container}{ending}", pod.display), lines);
+        let tail = tail(format!("{}{container}{ending}", pod.step), lines);
         if tail.lines.is_empty() { silent = Some(tail) } else { tails.push(tail) }
     }
     if tails.is_empty() {
@@ -145,7 +146,8 @@ fn chosen(workflow: &Workflow) -> Vec<PodOf> {
         _ if has_failed => steps.into_iter().filter(|pod| failed(pod)).cloned().collect(),
         _ => Vec::new(),
     };
-    chosen.sort_by_key(|pod| nodes.get(pod.id.as_str()).and_then(|node| node.finished_at));
+    let order = Order::new(workflow);
+    chosen.sort_by_key(|pod| nodes.get(pod.id.as_str()).map(|node| order.last(node)));
     chosen
 }
 

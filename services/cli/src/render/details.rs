@@ -7,7 +7,7 @@ use argosy_api::v1alpha1::{Parameter, Workflow};
 use jiff::Timestamp;
 
 use super::{
-    Style, Width, elapsed, human, state,
+    Style, Width, elapsed, human, named, state,
     table::table,
     tree::{Filter, tree},
 };
@@ -42,7 +42,7 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     fact("ServiceAccount:", account);
     fact("Status:", "");
     if !status.message.is_empty() {
-        fact("Message:", &status.message);
+        fact("Message:", &named::message(workflow, &status.message));
     }
     if !status.conditions.is_empty() {
         fact("Conditions:", "");

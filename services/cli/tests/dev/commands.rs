@@ -74,7 +74,7 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     let logs = dev.argosy(0, "logs @latest");
     assert_eq!(logs.lines().count(), 3, "{logs}");
     has(&dev.argosy(0, "logs @latest --grep fail --no-prefix"), &["failing\n"]);
-    has(&dev.argosy(0, "logs @latest bad --timestamps"), &["-bad-", "Z failing\n"]);
+    has(&dev.argosy(0, "logs @latest bad --timestamps"), &["bad: ", "Z failing\n"]);
     // It fails again within the second in which it failed: the end is written all the same.
     has(&dev.argosy(1, "retry @latest --wait"), &[" Failed at 20"]);
     has(&dev.argosy(0, "retry @latest -p code=0 --wait"), &[" Succeeded at 20"]);

@@ -2,6 +2,7 @@
 
 mod flags;
 mod lint;
+mod order;
 mod pipes;
 mod support;
 mod tails;
