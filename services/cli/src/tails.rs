@@ -65,11 +65,16 @@ impl Tails {
         Self { tails, left_out, more: more.to_owned() }
     }
 
-    /// Prints them, on standard error where standard output is for the objects.
-    pub fn print(&self, to_stderr: bool) {
+    /// Prints them, on standard error where standard output is for the objects; how many lines they have.
+    pub fn print(&self, to_stderr: bool) -> usize {
         let is_terminal = if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
         let text = self.text(is_terminal);
-        if to_stderr { channel::err(&text) } else { channel::out(&text) }
+        if to_stderr {
+            channel::err(&text)
+        } else {
+            channel::out(&text)
+        }
+        text.lines().count()
     }
 
     /// As text, with the colours of the logs where they may stay.

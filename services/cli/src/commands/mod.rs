@@ -118,9 +118,11 @@ pub async fn follow_to_end(
     match show {
         Show::Nothing => finals.iter().for_each(|value| output::print(&ending(value))),
         Show::Progress => {
-            output::details(&finals, &options.filter, output::style(connect, None))?;
+            let style = output::style(connect, None);
+            let mut lines = output::details(&finals, &options.filter, style)?;
             let tails = tails::of(client, &finals, |name| format!("argosy logs {name} shows all")).await;
-            tails.iter().for_each(|tails| tails.print(false));
+            lines += tails.iter().map(|tails| tails.print(false)).sum::<usize>();
+            output::remind(&finals, lines, style)?;
         }
         Show::Logs | Show::ProgressAndLogs => {}
     }

@@ -93,6 +93,15 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     text
 }
 
+/// How a workflow ended, in a line.
+pub fn ending(workflow: &Workflow, style: Style) -> String {
+    let name = terminal::line(&workflow.metadata.name);
+    match named::message(workflow, &workflow.status.message) {
+        message if message.is_empty() => format!("{name} {}\n", state(workflow, style)),
+        message => format!("{name} {}: {}\n", state(workflow, style), terminal::line(&message)),
+    }
+}
+
 /// `0s*(1 cpu),4s*(100Mi memory)`.
 pub fn resources(durations: &BTreeMap<String, i64>) -> String {
     let one = |(name, seconds): (&String, &i64)| {

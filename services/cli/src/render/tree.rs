@@ -10,7 +10,11 @@ use argosy_api::{
 use argosy_engine::ops::selector::NodeSelector;
 use jiff::Timestamp;
 
-use super::{Style, Width, elapsed, human, icon, named, order::Order, table::table};
+use super::{
+    Style, Width, elapsed, human, icon, named,
+    order::Order,
+    table::{fitted, shown, table},
+};
 use crate::terminal;
 
 /// Which nodes are shown.
@@ -30,8 +34,22 @@ impl Filter {
     }
 }
 
-/// The table with its head; empty while the workflow has no nodes.
+/// The table with its head; empty while the workflow has no nodes. Where it is too wide for a terminal, the pods' names are
+/// left out, and then the ends of lines.
 pub fn tree(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
+    let drawn = drawn(workflow, filter, style, now);
+    let is_too_wide = |cells: &usize| drawn.lines().any(|line| shown(line) > *cells);
+    match style.cells.filter(|cells| style.width != Width::Wide && is_too_wide(cells)) {
+        None => drawn,
+        Some(cells) if style.width == Width::Normal => {
+            let style = Style { width: Width::Narrow, ..style };
+            fitted(self::drawn(workflow, filter, style, now), Some(cells))
+        }
+        Some(cells) => fitted(drawn, Some(cells)),
+    }
+}
+
+fn drawn(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
     let tree = Tree::new(workflow, filter, style, now);
     let roots: Vec<&NodeStatus> = tree.roots();
     if roots.is_empty() {

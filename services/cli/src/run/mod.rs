@@ -92,8 +92,12 @@ impl Run {
         if let Err(error) = ended {
             tracing::debug!(error = &error as &dyn std::error::Error, "the system did not end well");
         }
-        output::objects(&finals, self.output, output::style(connect, self.output))?;
-        tails.iter().for_each(|tails| tails.print(self.is_for_objects()));
+        let style = output::style(connect, self.output);
+        let mut lines = output::report(&finals, self.output, style)?;
+        lines += tails.iter().map(|tails| tails.print(self.is_for_objects())).sum::<usize>();
+        if !self.is_for_objects() {
+            output::remind(&finals, lines, style)?;
+        }
         let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
         if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
     }

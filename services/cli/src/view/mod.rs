@@ -146,6 +146,13 @@ impl View {
         }
     }
 
+    /// Ends while the workflows go on: a live tree stays as it is.
+    pub fn leave(&mut self) {
+        if let Kind::Live(live) = &mut self.kind {
+            live.leave();
+        }
+    }
+
     /// Shows what is left and clears a live tree.
     pub async fn finish(mut self) {
         if let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
