@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     objects,
     render::tree::Filter,
+    terminal,
     view::{self, Show, View},
 };
 
@@ -46,6 +47,8 @@ pub enum Interrupt {
     Leave,
 }
 
+/// Interrupts that end workflows; the next one leaves.
+const INTERRUPTS_MAX: u8 = 2;
 /// How long a terminated workflow may take to say so.
 const TERMINATION: Duration = Duration::from_secs(30);
 
@@ -97,9 +100,14 @@ pub async fn follow(
             _ = tick.tick() => view.redraw(&latest),
             _ = tokio::signal::ctrl_c() => {
                 if options.interrupt == Interrupt::Leave {
-                    return Err(Failure::Other(anyhow::anyhow!("left; what runs goes on")));
+                    view.leave();
+                    return Err(Failure::Left(left(&options.argosy, &created, &finals)));
                 }
                 interrupts += 1;
+                if interrupts > INTERRUPTS_MAX {
+                    view.leave();
+                    return Err(Failure::Left("left before the workflow ended; what ran is ended with this program".to_owned()));
+                }
                 view.notice(said(interrupts));
                 interrupt(client, interrupts, &created, &finals).await?;
             }
@@ -123,12 +131,26 @@ pub async fn follow(
 fn said(count: u8) -> &'static str {
     match count {
         1 => "stopping; exit handlers run. Press Ctrl-C again to terminate.",
-        2 => "terminating. Press Ctrl-C again to leave at once.",
-        _ => "leaving",
+        _ => "terminating. Press Ctrl-C again to leave at once.",
     }
 }
 
-/// First: stop. Second: terminate. Third: leave.
+/// What a user hears who leaves, while what runs goes on.
+fn left(argosy: &str, created: &[DynamicObject], finals: &[Option<Value>]) -> String {
+    let going = created.iter().zip(finals).filter(|(_, ended)| ended.is_none());
+    let names: Vec<_> =
+        going.map(|(object, _)| terminal::word(object.metadata.name.as_deref().unwrap_or_default())).collect();
+    let [name] = names.as_slice() else {
+        let all = names.join(" ");
+        return format!(
+            "left; {} workflows go on\nto see them:  {argosy} wait {all}\nto stop them: {argosy} stop {all}",
+            names.len()
+        );
+    };
+    format!("left; {name} goes on\nto come back: {argosy} watch {name}\nto stop it:   {argosy} stop {name}")
+}
+
+/// First: stop. Second: terminate.
 async fn interrupt(
     client: &Client,
     count: u8,
@@ -137,8 +159,7 @@ async fn interrupt(
 ) -> Result<(), Failure> {
     match count {
         1 => shut_down(client, "Stop", created, finals).await,
-        2 => shut_down(client, "Terminate", created, finals).await,
-        _ => Err(Failure::Other(anyhow::anyhow!("left before the workflow ended"))),
+        _ => shut_down(client, "Terminate", created, finals).await,
     }
 }
 

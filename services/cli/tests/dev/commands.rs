@@ -1,5 +1,10 @@
 //! The commands, in the order in which a user comes to them.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
 use crate::support::{Dev, has, name};
 
 const FAILS: &str = "
@@ -125,6 +130,21 @@ fn waiting_workflows_are_let_go_on_stopped_and_terminated() {
     assert_eq!(dev.argosy(0, &format!("resume {first}")), format!("workflow {first} resumed\n"));
     dev.argosy(0, &format!("wait {first}"));
     has(&dev.argosy(0, &format!("logs {first}")), &[": go\n"]);
+
+    let left = submit();
+    let mut watch = dev.command(&format!("watch {left}"));
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("argosy starts");
+    let mut said = BufReader::new(watch.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("ǁ Running")), "it watches");
+    let status = Command::new("kill").args(["-INT", &watch.id().to_string()]).status().expect("kill starts");
+    assert!(status.success());
+    let ended = watch.wait_with_output().expect("argosy ends");
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    has(&said, &[&format!("left; {left} goes on\nto come back: argosy watch {left}\n")]);
+    assert!(!said.contains("error"), "{said}");
+    dev.argosy(0, &format!("terminate {left}"));
+    dev.argosy(1, &format!("wait {left}"));
 
     let second = submit();
     let stop = format!("stop {second} --node-field-selector displayName=approve --message no");
