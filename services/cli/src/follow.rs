@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use anyhow::Context;
 use argosy_api::v1alpha1::Workflow;
 use futures::{Stream, StreamExt, stream::SelectAll};
 use kube::{
@@ -10,6 +11,7 @@ use kube::{
     runtime::watcher,
 };
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -75,6 +77,8 @@ pub async fn follow(
     let mut latest = created.iter().map(objects::readable).collect::<Result<Vec<Workflow>, _>>()?;
     let mut finals: Vec<Option<Value>> = vec![None; created.len()];
     let mut interrupts = 0_u8;
+    // Listened to from here on: what comes while something else is done is not lost.
+    let mut keys = signal(SignalKind::interrupt()).context("listen for signals")?;
     let mut tick = tokio::time::interval(view::REDRAW);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let deadline = tokio::time::sleep(options.timeout.unwrap_or(Duration::MAX / 4));
@@ -98,7 +102,7 @@ pub async fn follow(
                 view.update(&latest);
             }
             _ = tick.tick() => view.redraw(&latest),
-            _ = tokio::signal::ctrl_c() => {
+            _ = keys.recv() => {
                 if options.interrupt == Interrupt::Leave {
                     view.leave();
                     return Err(Failure::Left(left(&options.argosy, &created, &finals)));
