@@ -20,6 +20,7 @@ pub mod stop;
 pub mod submit;
 pub mod suspend;
 pub mod template;
+pub mod told;
 pub mod version;
 pub mod wait;
 pub mod watch;

@@ -10,7 +10,7 @@ use argosy_engine::ops::{
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::edit::edit;
+use super::{edit::edit, told::Told};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
@@ -61,7 +61,7 @@ impl Node {
         let connection = connect.open_running(std::slice::from_ref(&set.name)).await?;
         let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
         edit(&connection.client, &connection.namespace, &name, |workflow| {
-            suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now())
+            suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now()).map_err(Told::from)
         })
         .await?;
         output::print("workflow values set\n");

@@ -4,7 +4,7 @@ use argosy_engine::ops::suspend;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{edit::edit, select::Selectors};
+use super::{edit::edit, select::Selectors, told::Told};
 use crate::{connect::Connect, failure::Outcome, output};
 
 /// Keep workflows from starting more steps
@@ -45,7 +45,7 @@ impl Resume {
         let connection = connect.open_running(&self.names).await?;
         for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
             edit(&connection.client, &connection.namespace, &name, |workflow| {
-                suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now())
+                suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now()).map_err(Told::from)
             })
             .await?;
             output::print(&format!("workflow {name} resumed\n"));

@@ -105,6 +105,8 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     has(&dev.argosy(1, "wait nothing"), &["not found"]);
     dev.argosy(0, "wait nothing --ignore-not-found");
     has(&dev.argosy(0, "delete nothing"), &["Workflow 'nothing' not found"]);
+    let output = dev.command("delete nothing").output().expect("argosy starts");
+    has(&String::from_utf8_lossy(&output.stderr), &["nothing was deleted"]);
     has(&dev.argosy(2, "delete"), &["--all"]);
     has(&dev.argosy(0, "delete --prefix zz"), &["No resources found"]);
     has(&dev.argosy(0, "delete --all --dry-run"), &["deleted (dry-run)"]);
@@ -152,7 +154,15 @@ fn waiting_workflows_are_let_go_on_stopped_and_terminated() {
     dev.argosy(1, &format!("wait {second}"));
     has(&dev.argosy(0, &format!("get {second} --node-field-selector displayName=approve")), &["✖ approve", "no\n"]);
 
+    let stopped = submit();
+    dev.argosy(0, &format!("stop {stopped} --message enough"));
+    dev.argosy(1, &format!("wait {stopped}"));
+    has(&dev.argosy(0, &format!("get {stopped}")), &["✖ approve", "enough\n", "Failed (Terminated)"]);
+    has(&dev.argosy(1, &format!("resume {first}")), &["cannot resume a completed workflow"]);
+
     let third = submit();
+    let other = format!("resume {third} --node-field-selector displayName=other");
+    has(&dev.argosy(1, &other), &["no step that waits for somebody matches --node-field-selector displayName=other"]);
     assert_eq!(dev.argosy(0, &format!("suspend {third}")), format!("workflow {third} suspended\n"));
     has(&dev.argosy(0, &format!("terminate {third} --dry-run")), &["terminated (dry-run)"]);
     let running = "terminate -l workflows.argoproj.io/completed=false";
