@@ -15,7 +15,12 @@ use argosy_engine::validate;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{diagnostic::Diagnostic, load::Document, schema, suggest::closest};
+use crate::{
+    diagnostic::Diagnostic,
+    load::Document,
+    schema,
+    suggest::{self, closest},
+};
 
 /// The templates that the documents may refer to.
 #[derive(Clone, Debug, Default)]
@@ -190,7 +195,7 @@ fn shape(document: &Document) -> Vec<Diagnostic> {
         return problem(message, help, "apiVersion");
     }
     if !is_foreign(document) {
-        let help = closest(kind, schema::kinds()).map(|best| crate::suggest::question(best));
+        let help = closest(kind, schema::kinds()).map(suggest::question);
         return problem(format!("unknown kind `{kind}`"), help, "kind");
     }
     Vec::new()

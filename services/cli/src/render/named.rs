@@ -41,7 +41,7 @@ pub fn message(workflow: &Workflow, message: &str) -> String {
         // What stands between two quotes.
         if index % 2 == 1
             && index + 1 < count
-            && let Some(node) = workflow.status.nodes.get(*part).filter(|node| node.id != workflow.metadata.name)
+            && let Some(node) = workflow.status.nodes.get(part).filter(|node| node.id != workflow.metadata.name)
         {
             *part = node.display_name.as_str();
         }

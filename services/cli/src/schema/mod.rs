@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     diagnostic::Diagnostic,
     load::{Document, Place},
-    suggest::closest,
+    suggest::{self, closest},
 };
 
 #[derive(Deserialize)]
@@ -125,7 +125,7 @@ impl Check<'_> {
                 schema.r#enum.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).collect();
             let help = value.as_str().and_then(|text| closest(text, allowed.iter().copied()));
             let message = format!("{value} is none of {}", allowed.join(", "));
-            self.problem(place.value.clone(), path, message, help.map(|best| crate::suggest::question(best)));
+            self.problem(place.value.clone(), path, message, help.map(suggest::question));
         }
         match value {
             Value::Object(members) => self.members(schema, members, place, path),
@@ -225,7 +225,7 @@ fn unknown_help<'a>(name: &str, path: &str, names: impl Iterator<Item = &'a str>
         _ => {}
     }
     if let Some(best) = closest(name, names.clone()) {
-        return crate::suggest::question(best);
+        return suggest::question(best);
     }
     let mut known: Vec<_> = names.collect();
     let more = known.len().saturating_sub(12);
