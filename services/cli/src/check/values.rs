@@ -1,6 +1,6 @@
-//! Texts that stand for something: durations, quantities, counts, names of policies.
+//! Texts that stand for something: durations, quantities, counts.
 //!
-//! Argo's objects take no quantity that is none, so it is a mistake. Durations, counts and policies it reads only when it
+//! Argo's objects take no quantity that is none, so it is a mistake. Durations and counts it reads only when it
 //! comes to them, so they are warnings: the step that has them will end with Error.
 
 use argosy_template::duration;
@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::{
     diagnostic::Diagnostic,
     load::{Document, Place},
-    suggest::{self, closest},
 };
 
 /// What a text must be.
@@ -21,10 +20,8 @@ enum Meaning {
     GoDuration,
     Quantity,
     Count,
-    RetryPolicy,
 }
 
-const RETRY_POLICIES: [&str; 4] = ["Always", "OnFailure", "OnError", "OnTransientError"];
 /// What may stand behind the number of a quantity.
 const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
@@ -106,7 +103,6 @@ fn meaning(way: &[Step<'_>]) -> Option<Meaning> {
         (_, "memoize", "maxAge") => Meaning::GoDuration,
         ("resources" | "podResources", "limits" | "requests", _) | (_, "emptyDir", "sizeLimit") => Meaning::Quantity,
         (_, "retryStrategy", "limit") | (_, "backoff", "factor") => Meaning::Count,
-        (_, "retryStrategy", "retryPolicy") => Meaning::RetryPolicy,
         _ => return None,
     })
 }
@@ -128,12 +124,7 @@ fn wrong(meaning: Meaning, text: &str) -> Option<(String, String, bool)> {
         Meaning::Count if text.parse::<i32>().is_err() => {
             Some((format!("`{text}` is no whole number"), "write it as 3".to_owned(), false))
         }
-        Meaning::RetryPolicy if !RETRY_POLICIES.contains(&text) => {
-            let help = closest(text, RETRY_POLICIES.into_iter()).map(suggest::question);
-            let known = format!("`{text}` is none of {}", RETRY_POLICIES.join(", "));
-            Some((known, help.unwrap_or_else(|| "OnFailure is the default".to_owned()), false))
-        }
-        Meaning::Duration | Meaning::GoDuration | Meaning::Quantity | Meaning::Count | Meaning::RetryPolicy => None,
+        Meaning::Duration | Meaning::GoDuration | Meaning::Quantity | Meaning::Count => None,
     }
 }
 
@@ -164,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_quantity_count_or_policy_is_told_at_its_place() {
+    fn what_is_no_duration_quantity_or_count_is_told_at_its_place() {
         for (template, words) in [
             (
                 "{retryStrategy: {backoff: {duration: 1x}}}",
@@ -172,7 +163,6 @@ mod tests {
             ),
             ("{retryStrategy: {backoff: {duration: 1d, maxDuration: '5'}}}", "`1d` is no duration"),
             ("{retryStrategy: {limit: three}}", "`three` is no whole number"),
-            ("{retryStrategy: {retryPolicy: OnFailre}}", "did you mean `OnFailure`?"),
             ("{suspend: {duration: soon}}", "suspend.duration: `soon`"),
             ("{timeout: soon}", "spec.templates[0].timeout: `soon`"),
             ("{memoize: {maxAge: '10'}}", "with units"),
