@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
+    channel::{self, say},
     commands::{
         cluster_template, completion, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
         roles::{self, Roles},
@@ -65,7 +66,7 @@ enum Parsed {
 /// Reads the arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("warning: a TLS provider is installed already");
+        say!("warning: a TLS provider is installed already");
     }
     // A role's flags are its service's own and need not agree with those of the other commands.
     let role = std::env::args().nth(1).filter(|first| roles::NAMES.contains(&first.as_str()));
@@ -74,7 +75,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: start the runtime: {error}");
+            say!("error: start the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -86,9 +87,16 @@ pub fn main() -> ExitCode {
     });
     // A thread that still waits for standard input does not hold the program.
     runtime.shutdown_background();
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => Failure::report(failure),
+    };
+    match channel::lost() {
+        Some(error) => {
+            say!("error: write to standard output: {error}");
+            if code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+        }
+        None => code,
     }
 }
 
@@ -127,5 +135,5 @@ impl Cli {
 fn quiet_logs() -> Option<argosy_telemetry::Guard> {
     let log = std::env::var("ARGOSY_LOG").unwrap_or_else(|_| "error,kube_client=off".to_owned());
     let options = argosy_telemetry::Options { log, ..argosy_telemetry::Options::default() };
-    argosy_telemetry::init("argosy", &options).map_err(|error| eprintln!("warning: logs: {error}")).ok()
+    argosy_telemetry::init("argosy", &options).map_err(|error| say!("warning: logs: {error}")).ok()
 }

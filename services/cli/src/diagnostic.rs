@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::{load::Source, terminal};
+use crate::{channel::say, load::Source, terminal};
 
 /// One mistake.
 #[derive(Clone, Debug)]
@@ -112,16 +112,18 @@ impl Diagnostic {
 pub fn report(diagnostics: &[Diagnostic]) {
     use std::io::IsTerminal;
     let terminal = std::io::stderr().is_terminal();
+    let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     for diagnostic in diagnostics {
         if terminal {
-            anstream::eprintln!("{}\n", terminal::colored(&diagnostic.pretty(true)));
+            let text = terminal::colored(&diagnostic.pretty(color)).into_owned();
+            say!("{text}\n");
         } else {
-            eprintln!("{}: {}", diagnostic.severity(), terminal::line(&diagnostic.line()));
+            say!("{}: {}", diagnostic.severity(), terminal::line(&diagnostic.line()));
         }
     }
     let count = diagnostics.iter().filter(|diagnostic| !diagnostic.warning).count();
     if count > 0 {
-        eprintln!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
+        say!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
     }
 }
 

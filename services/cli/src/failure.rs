@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::{diagnostic::Diagnostic, terminal};
+use crate::{channel::say, diagnostic::Diagnostic, terminal};
+
+/// The exit code of what SIGINT ended.
+const INTERRUPTED: u8 = 130;
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,10 @@ pub enum Failure {
     /// The workflow failed; it was reported already. Exit code 1.
     #[error("a workflow did not succeed")]
     Workflow,
+    /// The user left before the end; the text says what becomes of the workflows. Exit code 130, as of all that an
+    /// interrupt ends.
+    #[error("{0}")]
+    Left(String),
     /// Anything else. Exit code 1.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -62,13 +69,17 @@ impl Failure {
                 ExitCode::from(2)
             }
             Self::Usage(text) => {
-                eprintln!("error: {}", terminal::lines(&text));
+                say!("error: {}", terminal::lines(&text));
                 ExitCode::from(2)
+            }
+            Self::Left(text) => {
+                say!("{}", terminal::lines(&text));
+                ExitCode::from(INTERRUPTED)
             }
             Self::Reported => ExitCode::from(2),
             Self::Workflow => ExitCode::FAILURE,
             Self::Other(error) => {
-                eprintln!("error: {}", terminal::lines(&chain(&error)));
+                say!("error: {}", terminal::lines(&chain(&error)));
                 ExitCode::FAILURE
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use anyhow::Context;
 use argosy_api::v1alpha1::Workflow;
 use futures::{Stream, StreamExt, stream::SelectAll};
 use kube::{
@@ -10,12 +11,14 @@ use kube::{
     runtime::watcher,
 };
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::Failure,
     objects,
     render::tree::Filter,
+    terminal,
     view::{self, Show, View},
 };
 
@@ -33,6 +36,8 @@ pub struct Options {
     pub no_color: bool,
     /// What Ctrl-C does.
     pub interrupt: Interrupt,
+    /// How a user calls the command line so that it finds the workflows.
+    pub argosy: String,
 }
 
 /// What Ctrl-C does.
@@ -44,6 +49,8 @@ pub enum Interrupt {
     Leave,
 }
 
+/// Interrupts that end workflows; the next one leaves.
+const INTERRUPTS_MAX: u8 = 2;
 /// How long a terminated workflow may take to say so.
 const TERMINATION: Duration = Duration::from_secs(30);
 
@@ -64,12 +71,14 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = View::new(client.clone(), target, options.show, options.filter.clone());
+    let mut view = View::new(client.clone(), target, options);
     let mut changes: SelectAll<Changes> =
         created.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
     let mut latest = created.iter().map(objects::readable).collect::<Result<Vec<Workflow>, _>>()?;
     let mut finals: Vec<Option<Value>> = vec![None; created.len()];
     let mut interrupts = 0_u8;
+    // Listened to from here on: what comes while something else is done is not lost.
+    let mut keys = signal(SignalKind::interrupt()).context("listen for signals")?;
     let mut tick = tokio::time::interval(view::REDRAW);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let deadline = tokio::time::sleep(options.timeout.unwrap_or(Duration::MAX / 4));
@@ -93,11 +102,16 @@ pub async fn follow(
                 view.update(&latest);
             }
             _ = tick.tick() => view.redraw(&latest),
-            _ = tokio::signal::ctrl_c() => {
+            _ = keys.recv() => {
                 if options.interrupt == Interrupt::Leave {
-                    return Err(Failure::Other(anyhow::anyhow!("left; what runs goes on")));
+                    view.leave();
+                    return Err(Failure::Left(left(&options.argosy, &created, &finals)));
                 }
                 interrupts += 1;
+                if interrupts > INTERRUPTS_MAX {
+                    view.leave();
+                    return Err(Failure::Left("left before the workflow ended; what ran is ended with this program".to_owned()));
+                }
                 view.notice(said(interrupts));
                 interrupt(client, interrupts, &created, &finals).await?;
             }
@@ -121,12 +135,26 @@ pub async fn follow(
 fn said(count: u8) -> &'static str {
     match count {
         1 => "stopping; exit handlers run. Press Ctrl-C again to terminate.",
-        2 => "terminating. Press Ctrl-C again to leave at once.",
-        _ => "leaving",
+        _ => "terminating. Press Ctrl-C again to leave at once.",
     }
 }
 
-/// First: stop. Second: terminate. Third: leave.
+/// What a user hears who leaves, while what runs goes on.
+fn left(argosy: &str, created: &[DynamicObject], finals: &[Option<Value>]) -> String {
+    let going = created.iter().zip(finals).filter(|(_, ended)| ended.is_none());
+    let names: Vec<_> =
+        going.map(|(object, _)| terminal::word(object.metadata.name.as_deref().unwrap_or_default())).collect();
+    let [name] = names.as_slice() else {
+        let all = names.join(" ");
+        return format!(
+            "left; {} workflows go on\nto see them:  {argosy} wait {all}\nto stop them: {argosy} stop {all}",
+            names.len()
+        );
+    };
+    format!("left; {name} goes on\nto come back: {argosy} watch {name}\nto stop it:   {argosy} stop {name}")
+}
+
+/// First: stop. Second: terminate.
 async fn interrupt(
     client: &Client,
     count: u8,
@@ -135,8 +163,7 @@ async fn interrupt(
 ) -> Result<(), Failure> {
     match count {
         1 => shut_down(client, "Stop", created, finals).await,
-        2 => shut_down(client, "Terminate", created, finals).await,
-        _ => Err(Failure::Other(anyhow::anyhow!("left before the workflow ended"))),
+        _ => shut_down(client, "Terminate", created, finals).await,
     }
 }
 

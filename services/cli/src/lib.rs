@@ -1,5 +1,6 @@
 //! The `argosy` command line.
 
+mod channel;
 pub mod check;
 mod cli;
 mod commands;
@@ -12,13 +13,17 @@ mod follow;
 pub mod load;
 mod merged;
 mod objects;
+mod ordered;
 mod output;
 mod overrides;
+mod parameters;
 mod pods;
+mod reach;
 pub mod render;
 mod run;
 pub mod schema;
 mod suggest;
+mod tails;
 mod terminal;
 mod view;
 

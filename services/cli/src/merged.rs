@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use kube::Client;
 
 use crate::{
+    channel::say,
     connect::Connection,
     failure::Failure,
+    ordered::timed,
     pods::{self, LogOf, LogRequest},
     terminal,
 };
@@ -76,7 +78,7 @@ impl Merged {
             }
             // Its pod was collected.
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                eprintln!("warning: the logs of {} are gone", terminal::line(&log.pod));
+                say!("warning: the logs of {} are gone", terminal::line(&log.pod));
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -92,24 +94,5 @@ impl Merged {
         let shown = if self.timestamps { line.clone() } else { text.to_owned() };
         self.heads.push(Reverse((at, index, shown)));
         Ok(())
-    }
-}
-
-/// A line's time and text.
-fn timed(line: &str) -> Option<(Timestamp, &str)> {
-    let (time, text) = line.split_once(' ').unwrap_or((line, ""));
-    Some((time.parse().ok()?, text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_told_from_texts() {
-        let at = "2026-01-01T00:00:00.5Z".parse().expect("a moment");
-        assert_eq!(timed("2026-01-01T00:00:00.5Z a b"), Some((at, "a b")));
-        assert_eq!(timed("2026-01-01T00:00:00.5Z"), Some((at, "")));
-        assert_eq!(timed("a b"), None);
     }
 }

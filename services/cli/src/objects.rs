@@ -13,7 +13,7 @@ use kube::{
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::{failure::Failure, terminal};
+use crate::{channel::say, failure::Failure, terminal};
 
 /// The kinds that the command line creates.
 const KINDS: [(&str, &str, &str); 8] = [
@@ -156,7 +156,7 @@ pub fn shown(object: &DynamicObject) -> Result<Value, Failure> {
         Err(failure) => failure,
     };
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    eprintln!("warning: workflow {}: shown without its nodes: {}", terminal::line(name), failure.line());
+    say!("warning: workflow {}: shown without its nodes: {}", terminal::line(name), failure.line());
     let mut object = object.clone();
     if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
         status.remove("compressedNodes");

@@ -8,6 +8,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::{
+    channel,
     connect::Connect,
     failure::Failure,
     render::{Style, Width, details, tree::Filter},
@@ -43,7 +44,8 @@ pub fn style(connect: &Connect, output: Option<Output>) -> Style {
         Some(Output::Short) => Width::Short,
         Some(Output::Name | Output::Json | Output::Yaml) | None => Width::Normal,
     };
-    Style { color: wanted, width, ..Style::default() }
+    let cells = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    Style { color: wanted, width, cells: cells.map(|(columns, _)| columns.0.into()), ..Style::default() }
 }
 
 /// Text for people to standard output, with no control characters but line breaks, tabs and our colours.
@@ -60,13 +62,9 @@ pub fn print_log(prefix: &str, line: &str) {
     }
 }
 
-/// Text for programs to standard output, as it is; a reader that went away ends the program quietly.
+/// Text for programs to standard output, as it is.
 pub fn print_exact(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    channel::out(text);
 }
 
 /// As [`objects`], of workflows from the API.
@@ -77,6 +75,11 @@ pub fn listed(objects: &[DynamicObject], output: Option<Output>, connect: &Conne
 
 /// One object, or a `List` of several, in the form asked for.
 pub fn objects(values: &[Value], output: Option<Output>, style: Style) -> Result<(), Failure> {
+    report(values, output, style).map(|_| ())
+}
+
+/// As [`objects`]; how many lines people got.
+pub fn report(values: &[Value], output: Option<Output>, style: Style) -> Result<usize, Failure> {
     let whole = || match values {
         [one] => one.clone(),
         several => json!({ "apiVersion": "v1", "kind": "List", "items": several, "metadata": {} }),
@@ -92,17 +95,33 @@ pub fn objects(values: &[Value], output: Option<Output>, style: Style) -> Result
                 print(&format!("{}\n", value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()));
             }
         }
-        None | Some(Output::Wide | Output::Short) => details(values, &Filter::default(), style)?,
+        None | Some(Output::Wide | Output::Short) => return details(values, &Filter::default(), style),
     }
-    Ok(())
+    Ok(0)
 }
 
-/// The facts and trees of workflows.
-pub fn details(values: &[Value], filter: &Filter, style: Style) -> Result<(), Failure> {
+/// The facts and trees of workflows; how many lines they have.
+pub fn details(values: &[Value], filter: &Filter, style: Style) -> Result<usize, Failure> {
+    let mut lines = 0;
     for (index, value) in values.iter().enumerate() {
         let workflow = crate::objects::readable_value(value)?;
         let gap = if index > 0 { "\n" } else { "" };
-        print(&format!("{gap}{}", details::details(&workflow, filter, style, Timestamp::now())));
+        let text = format!("{gap}{}", details::details(&workflow, filter, style, Timestamp::now()));
+        lines += text.lines().count();
+        print(&text);
+    }
+    Ok(lines)
+}
+
+/// Says once more how workflows ended, where the first lines of `printed` are no longer to be seen on the terminal.
+pub fn remind(values: &[Value], printed: usize, style: Style) -> Result<(), Failure> {
+    let terminal = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    if terminal.is_none_or(|(_, rows)| printed < usize::from(rows.0)) {
+        return Ok(());
+    }
+    print("\n");
+    for value in values {
+        print(&details::ending(&crate::objects::readable_value(value)?, style));
     }
     Ok(())
 }

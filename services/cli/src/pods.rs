@@ -1,22 +1,29 @@
 //! The pods of a workflow and their logs.
 
 use argosy_api::{
-    labels,
+    ArcStr, labels,
     names::{PodNameVersion, pod_name},
     v1alpha1::{NodePhase, NodeType, Workflow},
 };
 use futures::{AsyncBufReadExt, Stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+
 use kube::{Api, Client, api::LogParams};
+
+use crate::render::{named, order::Order};
 
 /// A pod of a workflow.
 #[derive(Clone, Debug)]
 pub struct PodOf {
     /// Its name.
     pub name: String,
+    /// The id of its node.
+    pub id: ArcStr,
     /// The node's display name.
     pub display: String,
+    /// The names of the steps that lead to it.
+    pub step: String,
     /// The node's phase.
     pub phase: NodePhase,
     /// When the node was started.
@@ -32,7 +39,7 @@ pub struct LogOf {
     pub pod: String,
     /// The container.
     pub container: String,
-    /// What stands before its lines: the pod's name, with the container's where there are several.
+    /// What stands before its lines: the step's name, with the container's where there are several.
     pub prefix: String,
     /// No line is older.
     pub since: Option<Timestamp>,
@@ -44,9 +51,9 @@ impl PodOf {
         !matches!(self.phase, NodePhase::Pending | NodePhase::Unknown)
     }
 
-    /// True when `text` is its name, or that of its node.
+    /// True when `text` is its name, or one of its node.
     pub fn is(&self, text: &str) -> bool {
-        text == self.name || text == self.display
+        text == self.name || text == self.display || text == self.step
     }
 
     /// Its logs: that of `container`, else those of all containers with a node, else that of `main`.
@@ -58,9 +65,9 @@ impl PodOf {
             since: self.started,
         };
         match container {
-            Some(container) => vec![log(container, self.name.clone())],
-            None if self.containers.is_empty() => vec![log("main", self.name.clone())],
-            None => self.containers.iter().map(|name| log(name, format!("{}/{name}", self.name))).collect(),
+            Some(container) => vec![log(container, self.step.clone())],
+            None if self.containers.is_empty() => vec![log("main", self.step.clone())],
+            None => self.containers.iter().map(|name| log(name, format!("{}/{name}", self.step))).collect(),
         }
     }
 }
@@ -70,7 +77,8 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
     let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|format| format == "v1");
     let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
     let mut nodes: Vec<_> = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).collect();
-    nodes.sort_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
+    let order = Order::new(workflow);
+    nodes.sort_by(|a, b| order.start(a).cmp(&order.start(b)));
     let containers = |id: &str| {
         let inner = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Container);
         inner.filter(|node| node.boundary_id == id).map(|node| node.display_name.to_string()).collect()
@@ -79,7 +87,9 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| r.template.as_str());
         PodOf {
             name: pod_name(&workflow.metadata.name, &node.name, template, &node.id, version),
+            id: node.id.clone(),
             display: node.display_name.to_string(),
+            step: named::step(workflow, node),
             phase: node.phase,
             started: node.started_at.map(|at| at.0),
             containers: containers(&node.id),

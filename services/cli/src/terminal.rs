@@ -22,6 +22,16 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     clean(text, |c, rest| if matches!(c, '\n' | '\t') { Kept::Whole(0) } else { visible(c, rest) })
 }
 
+/// A word that a shell takes for one, in a command that the user may copy.
+pub fn word(text: &str) -> String {
+    let shown = line(text);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.=/@:,+".contains(c);
+    if !shown.is_empty() && shown.chars().all(is_plain) {
+        return shown.into_owned();
+    }
+    format!("'{}'", shown.replace('\'', "'\\''"))
+}
+
 /// What we are about to write to a terminal: as [`lines`], with our colours.
 pub fn written(text: &str) -> Cow<'_, str> {
     clean(text, |c, rest| match c {

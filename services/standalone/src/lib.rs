@@ -7,4 +7,4 @@ mod standalone;
 
 pub use engine::{BadBytes, Bytes, EngineOptions, Restrictions};
 pub use role::{AllInOne, Connect, NatsOptions, Role, ServiceOptions, run_all, run_role};
-pub use standalone::{Error, Handle, Options, Standalone};
+pub use standalone::{Error, Handle, Options, Standalone, is_data_dir};

@@ -23,6 +23,14 @@ const EVENTS_KEEP_HOURS: u64 = 1;
 /// The file of a data directory that holds the key to the API.
 const ACCESS_FILE: &str = "api-access.json";
 
+/// The folders of a data directory.
+const FOLDERS: [&str; 4] = ["api", "bus", "node", "artifacts"];
+
+/// True for a directory that [`Options::data_dir`] named once: what is in it is no business of others.
+pub fn is_data_dir(dir: &Path) -> bool {
+    FOLDERS.iter().all(|name| dir.join(name).is_dir())
+}
+
 /// How the system is put together.
 pub struct Options {
     /// Where everything is kept, closed to other users; without it in memory and in a temporary directory, gone at the end.
@@ -167,8 +175,9 @@ impl Standalone {
             None => Some(temporary_directory().map_err(Error::TemporaryDirectory)?),
         };
         if let Some(dir) = &options.data_dir {
-            for dir in [dir.clone(), dir.join("api"), dir.join("bus"), dir.join("node"), dir.join("artifacts")] {
-                private::dir(&dir).map_err(Error::DataDirectory)?;
+            private::dir(dir).map_err(Error::DataDirectory)?;
+            for name in FOLDERS {
+                private::dir(&dir.join(name)).map_err(Error::DataDirectory)?;
             }
         }
         let bus = open_bus(&options).await?;
@@ -317,6 +326,12 @@ impl Handle {
     pub fn kubeconfig(&self) -> Option<String> {
         let (address, access) = self.listening.as_ref()?;
         Some(access.kubeconfig(*address))
+    }
+
+    /// As [`kubeconfig`](Self::kubeconfig), of another namespace than `argo`.
+    pub fn kubeconfig_of(&self, namespace: &str) -> Option<String> {
+        let (address, access) = self.listening.as_ref()?;
+        Some(access.kubeconfig_of(*address, namespace))
     }
 
     /// How the node keeps containers apart, in words.

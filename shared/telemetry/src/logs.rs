@@ -63,7 +63,8 @@ impl Drop for Guard {
 pub fn init(service: &'static str, options: &Options) -> Result<Guard, Error> {
     let filter =
         EnvFilter::try_new(&options.log).map_err(|source| Error::Filter { filter: options.log.clone(), source })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // It would say on standard error that standard error cannot be written, and end the thread.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match options.log_format {
         Format::Json => lines.json().boxed(),
         Format::Pretty => lines.compact().boxed(),

@@ -3,44 +3,39 @@
 use argosy_engine::validate::Problem;
 use serde_json::Value;
 
+use super::references;
 use crate::{
     diagnostic::Diagnostic,
     load::{Document, Place},
 };
 
-/// The validator's problem at its place in `document`, whose workflow spec is at `spec_path`.
-pub fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
-    if let Some((path, place)) = named(document, spec_path, problem) {
-        let help = help(&problem.message);
-        let base = Diagnostic::of_source(&document.source, problem.message.clone());
-        return Diagnostic { span: Some(place.value.clone()), path, help, ..base };
-    }
+/// A place of a document.
+pub struct Found<'a> {
+    /// Its path: `spec.templates[0].name`.
+    pub path: String,
+    pub value: &'a Value,
+    pub place: &'a Place,
+}
+
+/// The validator's problem at its places in `document`, whose workflow spec is at `spec_path`.
+pub fn diagnostics(document: &Document, spec_path: &str, problem: &Problem) -> Vec<Diagnostic> {
+    references::diagnostics(document, spec_path, problem)
+        .unwrap_or_else(|| vec![diagnostic(document, spec_path, problem)])
+}
+
+fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
     let words = if problem.path.is_empty() { leading_path(&problem.message) } else { place(problem) };
-    let (path, place) = find(document, spec_path, words);
+    let (path, place) = find(document, spec_path, words).named();
     let span = Some(if path.is_empty() { place.key.start..place.key.start } else { place.key.clone() });
     let message = problem.message.clone();
-    let help = help(&message);
+    let help = references::suggestion(document, spec_path, &message).or_else(|| help(&message));
     Diagnostic { span, path, help, ..Diagnostic::of_source(&document.source, message) }
 }
 
 /// What is wrong with the field at `path`, `spec.templates[0].name`.
 pub fn at(document: &Document, path: &str, message: String) -> Diagnostic {
-    let (path, place) = walk(document, split(path));
+    let (path, place) = walk(document, split(path)).named();
     Diagnostic { span: Some(place.value.clone()), path, ..Diagnostic::of_source(&document.source, message) }
-}
-
-/// The field of the spec that names a template which is not there.
-fn named<'a>(document: &'a Document, spec_path: &str, problem: &Problem) -> Option<(String, &'a Place)> {
-    let name = problem.message.strip_prefix("template name '")?.strip_suffix("' undefined")?;
-    if !problem.path.is_empty() {
-        return None;
-    }
-    ["entrypoint", "onExit"].into_iter().find_map(|field| {
-        let (path, place) = find(document, spec_path, &format!("spec.{field}"));
-        // A flag may have set it: then the file says something else, or nothing.
-        let written = path.ends_with(field) && document.source.text.get(place.value.clone())?.contains(name);
-        written.then_some((path, place))
-    })
 }
 
 /// The path leads from call to call, `templates.a.steps[0].x templates.b`: the last is what is wrong, but for an
@@ -58,7 +53,7 @@ fn leading_path(message: &str) -> &str {
 }
 
 /// Follows `words` as far as the document has them; items of lists are found by index or by name.
-fn find<'a>(document: &'a Document, spec_path: &str, words: &str) -> (String, &'a Place) {
+pub fn find<'a>(document: &'a Document, spec_path: &str, words: &str) -> Found<'a> {
     let mut steps: Vec<&str> = Vec::new();
     if !words.starts_with("spec") && !words.starts_with("metadata") {
         steps.extend(spec_path.split('.'));
@@ -73,7 +68,7 @@ fn split(words: &str) -> impl Iterator<Item = &str> {
     words.split(['.', '[', ']']).filter(|word| !word.is_empty())
 }
 
-fn walk<'a, 'w>(document: &'a Document, words: impl Iterator<Item = &'w str>) -> (String, &'a Place) {
+fn walk<'a, 'w>(document: &'a Document, words: impl Iterator<Item = &'w str>) -> Found<'a> {
     let (mut value, mut place, mut path) = (&document.value, &document.place, String::new());
     for word in words {
         // Argo's words leave out the `dag` that holds the tasks.
@@ -90,10 +85,16 @@ fn walk<'a, 'w>(document: &'a Document, words: impl Iterator<Item = &'w str>) ->
             path.push_str(&name);
         }
     }
-    // An item is best shown by its name.
-    match place.member("name") {
-        Some(name) if path.ends_with(']') => (path, name),
-        Some(_) | None => (path, place),
+    Found { path, value, place }
+}
+
+impl<'a> Found<'a> {
+    /// Its path and where it is best shown: an item by its name.
+    fn named(self) -> (String, &'a Place) {
+        match self.place.member("name") {
+            Some(name) if self.path.ends_with(']') => (self.path, name),
+            Some(_) | None => (self.path, self.place),
+        }
     }
 }
 
@@ -115,7 +116,6 @@ fn below<'a>(value: &'a Value, place: &'a Place, word: &str) -> Option<(&'a Valu
 fn help(message: &str) -> Option<String> {
     let known = [
         ("was not supplied", "give it a value: `-p NAME=VALUE`, `arguments`, or a `default` or `value` on the input"),
-        ("undefined", "define a template of this name, or correct the name"),
         ("cycle", "remove one of the dependencies that close the circle"),
         (
             "failed to resolve",

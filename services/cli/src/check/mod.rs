@@ -1,9 +1,12 @@
 //! All checks of documents before anything is created: shape, schema, then meaning.
 
+mod culprit;
 mod expressions;
 pub mod locate;
 mod naming;
+mod references;
 pub mod refusal;
+mod values;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,7 +15,12 @@ use argosy_engine::validate;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{diagnostic::Diagnostic, load::Document, schema, suggest::closest};
+use crate::{
+    diagnostic::Diagnostic,
+    load::Document,
+    schema,
+    suggest::{self, closest},
+};
 
 /// The templates that the documents may refer to.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +33,13 @@ impl Library {
     /// The templates among `documents`.
     pub fn of(documents: &[Document]) -> Self {
         let mut library = Self::default();
-        documents.iter().for_each(|document| library.add_document(document));
+        library.add_documents(documents);
         library
+    }
+
+    /// Adds the templates among `documents`.
+    pub fn add_documents(&mut self, documents: &[Document]) {
+        documents.iter().for_each(|document| self.add_document(document));
     }
 
     /// Adds a WorkflowTemplate, or a ClusterWorkflowTemplate where `cluster` is true.
@@ -84,7 +97,7 @@ pub fn documents(
     edit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Vec<Diagnostic> {
     let mut library = rules.library.clone();
-    documents.iter().for_each(|document| library.add_document(document));
+    library.add_documents(documents);
     let mut problems = Vec::new();
     for document in documents {
         let mut found = shape(document);
@@ -105,6 +118,7 @@ pub fn documents(
                 meaning.retain(|problem| !follows(problem, &found));
                 found.extend(meaning);
                 found.extend(expressions::check(document));
+                found.extend(values::check(document));
             }
         }
         found.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
@@ -122,6 +136,32 @@ fn follows(problem: &Diagnostic, of_shape: &[Diagnostic]) -> bool {
         (holder == problem.path && (is_misspelt || !other.strict)) || (other.path == problem.path && !other.strict)
     };
     of_shape.iter().any(causes)
+}
+
+/// Kinds of the group argoproj.io that other projects have, or that only controllers write.
+const FOREIGN_KINDS: [&str; 13] = [
+    "AnalysisRun",
+    "AnalysisTemplate",
+    "AppProject",
+    "Application",
+    "ApplicationSet",
+    "ClusterAnalysisTemplate",
+    "EventBus",
+    "EventSource",
+    "Experiment",
+    "Rollout",
+    "Sensor",
+    "WorkflowTaskResult",
+    "WorkflowTaskSet",
+];
+
+/// True for an object of a kind that nothing is known about here: a Deployment.
+pub fn is_foreign(document: &Document) -> bool {
+    let kind = document.kind();
+    let version = document.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let is_of_argo = version.is_empty() || version.starts_with("argoproj.io/");
+    let is_known = schema::kinds().any(|known| known == kind);
+    !kind.is_empty() && !is_known && (!is_of_argo || FOREIGN_KINDS.contains(&kind))
 }
 
 fn shape(document: &Document) -> Vec<Diagnostic> {
@@ -154,8 +194,8 @@ fn shape(document: &Document) -> Vec<Diagnostic> {
         };
         return problem(message, help, "apiVersion");
     }
-    if version.starts_with("argoproj.io/") || version.is_empty() {
-        let help = closest(kind, schema::kinds()).map(|best| format!("did you mean `{best}`?"));
+    if !is_foreign(document) {
+        let help = closest(kind, schema::kinds()).map(suggest::question);
         return problem(format!("unknown kind `{kind}`"), help, "kind");
     }
     Vec::new()
@@ -177,7 +217,7 @@ fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Dia
     };
     let spec_path = if document.kind() == "CronWorkflow" { "spec.workflowSpec" } else { "spec" };
     match found {
-        Ok(problems) => problems.iter().map(|problem| locate::diagnostic(document, spec_path, problem)).collect(),
+        Ok(problems) => problems.iter().flat_map(|problem| locate::diagnostics(document, spec_path, problem)).collect(),
         Err((path, message)) => vec![locate::at(document, &path, message)],
     }
 }
@@ -186,10 +226,15 @@ fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Dia
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, (String, String)> {
     v1::from_value(value.clone()).or_else(|error| {
         // Only now, as keeping account of the way costs time.
-        let found: Result<T, _> = serde_path_to_error::deserialize(v1::without_nulls(value));
+        let found: Result<T, _> = serde_path_to_error::deserialize(v1::without_nulls(value.clone()));
         found
             .map_err(|named| (named.path().to_string(), named.into_inner().to_string()))
             .or(Err((String::new(), error.to_string())))
+            .map_err(|(path, message)| {
+                // The reader of a field that is read as it comes says nothing of the way.
+                let path = if path.contains('.') { path } else { culprit::find::<T>(&value, v1::from_value) };
+                (path, message)
+            })
     })
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::select::{Filters, fetch};
 use crate::{
+    channel::say,
     connect::Connect,
     failure::{Failure, Outcome},
     objects, output,
@@ -51,7 +52,7 @@ impl Delete {
                 "name workflows, or choose with --all, --completed, --older, --prefix, --status, -l".to_owned(),
             ));
         }
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let mut chosen: Vec<(String, String)> = Vec::new();
         for name in &self.names {
             let name = objects::name(&connection.client, &connection.namespace, name).await?;
@@ -67,9 +68,11 @@ impl Delete {
         if chosen.is_empty() {
             output::print("No resources found\n");
         }
+        let (mut deleted, wanted) = (0, chosen.len());
         for (namespace, name) in chosen {
             if self.dry_run {
                 output::print(&format!("Workflow '{name}' deleted (dry-run)\n"));
+                deleted += 1;
                 continue;
             }
             let api = objects::workflows(&connection.client, &namespace);
@@ -81,12 +84,18 @@ impl Delete {
                 }
             }
             match api.delete(&name, &DeleteParams::default()).await {
-                Ok(_) => output::print(&format!("Workflow '{name}' deleted\n")),
+                Ok(_) => {
+                    deleted += 1;
+                    output::print(&format!("Workflow '{name}' deleted\n"));
+                }
                 Err(kube::Error::Api(status)) if status.code == 404 => {
                     output::print(&format!("Workflow '{name}' not found\n"));
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+        if wanted > 0 && deleted == 0 {
+            say!("nothing was deleted: no workflow of this name is in namespace {}", connection.namespace);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use argosy_cluster::private;
 use clap::Args;
 
 use crate::{
+    channel::say,
     connect::{dev_kubeconfig, state_dir},
     ending::Ending,
     failure::{Failure, Outcome},
@@ -76,7 +77,7 @@ impl Dev {
             && private::read(&shared).is_ok_and(|text| text.is_some_and(|text| text == kubeconfig))
             && let Err(error) = std::fs::remove_file(&shared)
         {
-            eprintln!("warning: remove {}: {error}", shared.display());
+            say!("warning: remove {}: {error}", shared.display());
         }
         system.shutdown().await.context("the system ended by itself").map_err(Failure::Other)
     }

@@ -31,7 +31,7 @@ pub struct Get {
 impl Get {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let filter = self.steps.filter()?;
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let style = Style { ascii: self.no_utf8, ..output::style(connect, self.output) };
         let mut values = Vec::new();
         for (index, name) in self.names.iter().enumerate() {

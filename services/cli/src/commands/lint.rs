@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::kind;
 use crate::{
+    channel::say,
     check::{self, Library, Purpose, Rules},
     connect::{Connect, dev_kubeconfig},
     diagnostic,
@@ -58,6 +59,15 @@ impl Lint {
                 || self.kinds.iter().any(|k| *k == "all" || k.to_lowercase() == plural || k.eq_ignore_ascii_case(kind))
         };
         documents.retain(|document| document.kind().is_empty() || wanted(document.kind()));
+        documents.retain(|document| {
+            let is_foreign = check::is_foreign(document);
+            if is_foreign {
+                let (line, _) = document.source.position(document.place.value.start);
+                let said = format!("{}:{line}: a {} is not checked", document.source.name, document.kind());
+                say!("skipped: {}", terminal::line(&said));
+            }
+            !is_foreign
+        });
         if documents.is_empty() && problems.is_empty() {
             return Err(Failure::Usage("there is nothing to check in these files".to_owned()));
         }
@@ -101,7 +111,7 @@ impl Lint {
         match tokio::time::timeout(CLUSTER, ask).await {
             Ok(Some(library)) => library,
             Ok(None) | Err(_) => {
-                eprintln!("warning: the cluster does not answer; templates are looked for in the files only");
+                say!("warning: the cluster does not answer; templates are looked for in the files only");
                 Library::default()
             }
         }

@@ -41,7 +41,7 @@ pub struct List {
 
 impl List {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&[]).await?;
         let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
         let now = Timestamp::now();
         let mut found = fetch(&connection.client, namespace, &self.filters.selectors, self.chunk_size).await?;

@@ -1,6 +1,9 @@
 //! `argosy logs`.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use argosy_api::v1alpha1::Workflow;
 use clap::Args;
@@ -11,15 +14,18 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::select::Selectors;
 use crate::{
+    channel,
     connect::{Connect, Connection},
     duration,
     failure::Outcome,
     merged::Merged,
-    objects, output,
+    objects,
+    ordered::{Ordered, timed},
+    output,
     pods::{self, LogOf, LogRequest, PodOf},
 };
 
-/// Print the logs of a workflow's pods
+/// Print the logs of a workflow's steps, by time
 ///
 /// On a terminal, control characters other than those of colours are made visible; a pipe or file gets what was written.
 #[derive(Args, Debug)]
@@ -27,7 +33,7 @@ pub struct Logs {
     /// The workflow; `@latest` is the one created last
     #[arg(value_name = "WORKFLOW")]
     workflow: Option<String>,
-    /// Only this pod
+    /// Only this pod, or the pod of this step
     #[arg(value_name = "POD")]
     pod: Option<String>,
     /// Go on until the workflow has ended
@@ -56,20 +62,22 @@ pub struct Logs {
     previous: bool,
     #[command(flatten)]
     selectors: Selectors,
-    /// No names of pods in front
+    /// No names of steps in front
     #[arg(long)]
     no_prefix: bool,
 }
 
 /// Pause between looks for new pods.
 const POLL: Duration = Duration::from_millis(500);
-/// Lines that may wait to be printed.
+/// Pause between looks for lines that have waited for earlier ones.
+const FLUSH: Duration = Duration::from_millis(100);
+/// Lines that may wait to be read.
 const LINES_MAX: usize = 1024;
 
 impl Logs {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
         let given: Vec<String> = self.workflow.iter().cloned().collect();
+        let connection = connect.open_running(&given).await?;
         let names = self.selectors.names(&connection.client, &connection.namespace, &given).await?;
         if self.follow {
             return self.follow(&connection, &names).await;
@@ -82,6 +90,9 @@ impl Logs {
         let mut merged = Merged::new(&connection, logs, self.request());
         while let Some((log, line)) = merged.next().await? {
             self.print(&log.prefix, &line);
+            if !channel::is_read() {
+                break;
+            }
         }
         Ok(())
     }
@@ -98,13 +109,18 @@ impl Logs {
 
     async fn follow(&self, connection: &Connection, names: &[String]) -> Outcome {
         let (sender, mut lines) = mpsc::channel::<(String, String)>(LINES_MAX);
+        let (mut ordered, mut flush) = (Ordered::default(), tokio::time::interval(FLUSH));
         let mut readers = JoinSet::new();
         let mut followed = HashSet::new();
         let mut poll = tokio::time::interval(POLL);
         let mut ended = false;
         loop {
             tokio::select! {
-                Some((prefix, line)) = lines.recv() => self.print(&prefix, &line),
+                Some((prefix, line)) = lines.recv() => {
+                    let at = timed(&line).map_or_else(Timestamp::now, |(at, _)| at);
+                    ordered.push(at, (prefix, line), Instant::now());
+                }
+                _ = flush.tick() => self.print_timed(ordered.ready(Instant::now())),
                 Some(_) = readers.join_next() => {}
                 _ = poll.tick(), if !ended => {
                     ended = true;
@@ -118,17 +134,18 @@ impl Logs {
                         ended &= workflow.status.phase.is_completed();
                         for log in self.logs(&workflow) {
                             if followed.insert((log.pod.clone(), log.container.clone())) {
-                                readers.spawn(read(connection, log, self.request(), sender.clone()));
+                                readers.spawn(read(connection, log, LogRequest { timestamps: true, ..self.request() }, sender.clone()));
                             }
                         }
                     }
                 }
-                else => break,
             }
-            if ended && readers.is_empty() && lines.is_empty() {
+            let is_all = ended && readers.is_empty() && lines.is_empty();
+            if is_all || !channel::is_read() {
                 break;
             }
         }
+        self.print_timed(ordered.all());
         Ok(())
     }
 
@@ -140,6 +157,15 @@ impl Logs {
             since_seconds: self.since.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX).max(1)),
             since_time: self.since_time,
             tail: self.tail,
+        }
+    }
+
+    /// Prints lines that have their times in front, with or without.
+    fn print_timed(&self, lines: Vec<(String, String)>) {
+        for (prefix, line) in lines {
+            let text =
+                if self.timestamps { line.as_str() } else { timed(&line).map_or(line.as_str(), |(_, text)| text) };
+            self.print(&prefix, text);
         }
     }
 

@@ -20,6 +20,7 @@ pub mod stop;
 pub mod submit;
 pub mod suspend;
 pub mod template;
+pub mod told;
 pub mod version;
 pub mod wait;
 pub mod watch;
@@ -36,6 +37,7 @@ use crate::{
     follow::{self, Interrupt},
     output,
     render::{human, tree::Filter},
+    tails,
     view::Show,
 };
 
@@ -105,6 +107,7 @@ pub async fn follow_to_end(
     connect: &Connect,
 ) -> Outcome {
     let options = follow::Options {
+        argosy: connect.command(),
         to_stderr: false,
         show,
         filter,
@@ -115,7 +118,13 @@ pub async fn follow_to_end(
     let finals = follow::follow(client, started, &options, CancellationToken::new()).await?;
     match show {
         Show::Nothing => finals.iter().for_each(|value| output::print(&ending(value))),
-        Show::Progress => output::details(&finals, &options.filter, output::style(connect, None))?,
+        Show::Progress => {
+            let style = output::style(connect, None);
+            let mut lines = output::details(&finals, &options.filter, style)?;
+            let tails = tails::of(client, &finals, |name| format!("argosy logs {name} shows all")).await;
+            lines += tails.iter().map(|tails| tails.print(false)).sum::<usize>();
+            output::remind(&finals, lines, style)?;
+        }
         Show::Logs | Show::ProgressAndLogs => {}
     }
     let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");

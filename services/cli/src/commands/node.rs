@@ -10,7 +10,7 @@ use argosy_engine::ops::{
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::edit::edit;
+use super::{edit::edit, told::Told};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
@@ -58,10 +58,10 @@ impl Node {
         };
         let output_parameters = set.output_parameter.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
         let values = NodeValues { phase: set.phase, message: set.message, output_parameters };
-        let connection = connect.open().await?;
+        let connection = connect.open_running(std::slice::from_ref(&set.name)).await?;
         let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
         edit(&connection.client, &connection.namespace, &name, |workflow| {
-            suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now())
+            suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now()).map_err(Told::from)
         })
         .await?;
         output::print("workflow values set\n");

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use super::{Afterwards, select::Selectors};
 use crate::{
     connect::Connect,
+    diagnostic,
     failure::{Failure, Outcome},
     objects,
     output::{self, Output},
+    parameters::Known,
     render::tree::Filter,
 };
 
@@ -43,7 +45,12 @@ impl Resubmit {
         let (client, namespace) = (&connection.client, connection.namespace.as_str());
         let mut created = Vec::new();
         for name in self.selectors.names(client, namespace, &self.names).await? {
-            let old = objects::workflow(&objects::get(client, namespace, &name).await?)?;
+            let object = objects::get(client, namespace, &name).await?;
+            let old = objects::workflow(&object)?;
+            if !self.parameter.is_empty() {
+                let library = super::kind::library(client, namespace).await;
+                diagnostic::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
+            }
             let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
             let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(error.into()))?;

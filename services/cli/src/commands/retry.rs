@@ -9,9 +9,11 @@ use kube::{Api, api::DeleteParams};
 use super::{Afterwards, edit::edit, select::Selectors};
 use crate::{
     connect::Connect,
+    diagnostic,
     failure::{Failure, Outcome},
     objects,
     output::{self, Output},
+    parameters::Known,
     render::tree::Filter,
 };
 
@@ -53,7 +55,12 @@ impl Retry {
         let mut retried = Vec::new();
         for name in &names {
             // The pods must be gone before the workflow starts again, as their names come back.
-            let mut planned = objects::workflow(&objects::get(client, namespace, name).await?)?;
+            let object = objects::get(client, namespace, name).await?;
+            let mut planned = objects::workflow(&object)?;
+            if !self.parameter.is_empty() {
+                let library = super::kind::library(client, namespace).await;
+                diagnostic::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
+            }
             let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(error.into()))?;
             for pod in gone {

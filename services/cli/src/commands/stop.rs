@@ -1,10 +1,11 @@
 //! `argosy stop` and `argosy terminate`.
 
+use argosy_api::v1alpha1::{NodePhase, Workflow};
 use argosy_engine::ops::suspend::{self, Shutdown};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{edit::edit, select::Selectors};
+use super::{edit::edit, select::Selectors, told::Told};
 use crate::{connect::Connect, failure::Outcome, output};
 
 /// Stop workflows: nothing new starts, exit handlers run
@@ -13,7 +14,7 @@ pub struct Stop {
     /// Names; `@latest` is the one created last
     #[arg(value_name = "WORKFLOW")]
     names: Vec<String>,
-    /// Message of the steps that this stops
+    /// Message of the suspended steps that this stops
     #[arg(short, long, default_value = "")]
     message: String,
     /// Fail only the suspended steps that this selects: displayName=approve
@@ -65,15 +66,29 @@ struct How<'a> {
     message: &'a str,
 }
 
+/// Ends the steps that wait for somebody with `message`: the engine, which ends all others, knows of none.
+fn end_waiting(workflow: &mut Workflow, message: &str) -> Result<(), suspend::Error> {
+    let phase = Some(NodePhase::Failed);
+    let values = suspend::NodeValues { phase, message: message.to_owned(), ..suspend::NodeValues::default() };
+    match suspend::set(workflow, "phase=Running", &values, Timestamp::now()) {
+        Err(suspend::Error::NothingSelected { .. }) => Ok(()),
+        other => other,
+    }
+}
+
 async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, dry_run: bool, how: How<'_>) -> Outcome {
-    let connection = connect.open().await?;
+    let connection = connect.open_running(names).await?;
     for name in selectors.names(&connection.client, &connection.namespace, names).await? {
         if dry_run {
             output::print(&format!("workflow {name} {} (dry-run)\n", how.done));
             continue;
         }
         edit(&connection.client, &connection.namespace, &name, |workflow| {
+            if !how.message.is_empty() && how.selector.is_empty() {
+                end_waiting(workflow, how.message).map_err(Told::from)?;
+            }
             suspend::shut_down(workflow, how.shutdown, how.selector, how.message, None, Timestamp::now())
+                .map_err(Told::from)
         })
         .await?;
         output::print(&format!("workflow {name} {}\n", how.done));

@@ -12,6 +12,7 @@ use crate::{
     load, objects,
     output::{self, Output},
     overrides::{self, Overrides},
+    parameters::Known,
 };
 
 /// Create workflows from files, or from a template of the cluster
@@ -55,6 +56,8 @@ impl Submit {
         let values = match (&self.from, &connection) {
             (Some(from), Some(connection)) => {
                 let mut value = from_object(connection, from).await?;
+                let library = super::kind::library(&connection.client, &connection.namespace).await;
+                diagnostic::settle(Known::of([&value], &library).warnings(&options.parameters))?;
                 overrides::apply(&mut value, &options).map_err(Failure::Usage)?;
                 vec![value]
             }
@@ -64,6 +67,11 @@ impl Submit {
                     Some(connection) => super::kind::library(&connection.client, &connection.namespace).await,
                     None => check::Library::default(),
                 };
+                let mut all = library.clone();
+                all.add_documents(&documents);
+                let given = documents.iter().filter(|document| document.kind() == "Workflow");
+                let known = Known::of(given.map(|document| &document.value), &all);
+                problems.extend(known.warnings(&options.parameters));
                 let mut edit = |value: &mut Value| overrides::apply(value, &options);
                 let rules = Rules { library: &library, purpose: Purpose::Run, strict: self.strict };
                 problems.extend(check::documents(&mut documents, rules, &mut edit));

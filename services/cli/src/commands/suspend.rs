@@ -4,7 +4,7 @@ use argosy_engine::ops::suspend;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{edit::edit, select::Selectors};
+use super::{edit::edit, select::Selectors, told::Told};
 use crate::{connect::Connect, failure::Outcome, output};
 
 /// Keep workflows from starting more steps
@@ -30,7 +30,7 @@ pub struct Resume {
 
 impl Suspend {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let selectors = Selectors::default();
         for name in selectors.names(&connection.client, &connection.namespace, &self.names).await? {
             edit(&connection.client, &connection.namespace, &name, |workflow| suspend::suspend(workflow, None)).await?;
@@ -42,10 +42,10 @@ impl Suspend {
 
 impl Resume {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
             edit(&connection.client, &connection.namespace, &name, |workflow| {
-                suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now())
+                suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now()).map_err(Told::from)
             })
             .await?;
             output::print(&format!("workflow {name} resumed\n"));

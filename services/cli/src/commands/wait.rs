@@ -18,7 +18,7 @@ pub struct Wait {
 
 impl Wait {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let mut started = Vec::new();
         for name in &self.names {
             match objects::get_opt(&connection.client, &connection.namespace, name).await? {

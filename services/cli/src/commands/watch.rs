@@ -23,7 +23,7 @@ pub struct Watch {
 impl Watch {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let filter = self.steps.filter()?;
-        let connection = connect.open().await?;
+        let connection = connect.open_running(std::slice::from_ref(&self.name)).await?;
         let started = objects::get(&connection.client, &connection.namespace, &self.name).await?;
         match follow_to_end(&connection.client, vec![started], Show::Progress, filter, connect).await {
             // Watching succeeded, however the workflow ended.

@@ -1,5 +1,6 @@
 //! Files to documents: YAML or JSON, read as Kubernetes reads them, with the place of every value.
 
+mod folder;
 pub mod scalar;
 pub mod source;
 mod yaml;
@@ -38,23 +39,21 @@ impl Document {
     }
 }
 
-/// Everything in `paths` (`-` is standard input, a folder all its YAML and JSON files, with those below it).
+/// Everything in `paths` (`-` is standard input). Of a folder: its YAML and JSON files and those below it, as far as they
+/// hold objects of Kubernetes or speak of Argo.
 /// Errors: one diagnostic for every file and document that cannot be read, beside the documents that can.
 pub fn files(paths: &[String]) -> (Vec<Document>, Vec<Diagnostic>) {
     let (mut documents, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
-        let names = match expand(path) {
-            Ok(names) => names,
-            Err(error) => {
-                problems.push(unreadable(path, &error));
-                continue;
-            }
-        };
-        for name in names {
-            match read(&name, bytes_max()) {
-                Ok(source) => text(&Arc::new(source), &mut documents, &mut problems),
-                Err(problem) => problems.push(*problem),
-            }
+        if path == "-" || !Path::new(path).is_dir() {
+            let (more, mistakes) = file(path);
+            documents.extend(more);
+            problems.extend(mistakes);
+            continue;
+        }
+        match folder::files(Path::new(path)) {
+            Ok(names) => names.iter().for_each(|name| folder::file(name, &mut documents, &mut problems)),
+            Err(error) => problems.push(unreadable(path, &error)),
         }
     }
     (documents, problems)
@@ -62,25 +61,6 @@ pub fn files(paths: &[String]) -> (Vec<Document>, Vec<Diagnostic>) {
 
 fn bytes_max() -> u64 {
     std::env::var("ARGOSY_FILE_BYTES_MAX").ok().and_then(|text| text.parse().ok()).unwrap_or(FILE_BYTES_MAX)
-}
-
-fn expand(path: &str) -> std::io::Result<Vec<String>> {
-    if path == "-" || !Path::new(path).is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut entries: Vec<_> = std::fs::read_dir(path)?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.path().to_string_lossy().into_owned();
-        let readable = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
-        if entry.file_type()?.is_dir() {
-            names.extend(expand(&name)?);
-        } else if readable {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 fn read(path: &str, bytes_max: u64) -> Result<Source, Box<Diagnostic>> {

@@ -7,7 +7,7 @@ use argosy_api::v1alpha1::{Parameter, Workflow};
 use jiff::Timestamp;
 
 use super::{
-    Style, Width, elapsed, human, state,
+    Style, Width, elapsed, human, named, state,
     table::table,
     tree::{Filter, tree},
 };
@@ -42,7 +42,7 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     fact("ServiceAccount:", account);
     fact("Status:", "");
     if !status.message.is_empty() {
-        fact("Message:", &status.message);
+        fact("Message:", &named::message(workflow, &status.message));
     }
     if !status.conditions.is_empty() {
         fact("Conditions:", "");
@@ -91,6 +91,15 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
         text.push_str(&drawn);
     }
     text
+}
+
+/// How a workflow ended, in a line.
+pub fn ending(workflow: &Workflow, style: Style) -> String {
+    let name = terminal::line(&workflow.metadata.name);
+    match named::message(workflow, &workflow.status.message) {
+        message if message.is_empty() => format!("{name} {}\n", state(workflow, style)),
+        message => format!("{name} {}: {}\n", state(workflow, style), terminal::line(&message)),
+    }
 }
 
 /// `0s*(1 cpu),4s*(100Mi memory)`.

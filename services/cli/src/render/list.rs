@@ -3,7 +3,10 @@
 use argosy_api::v1alpha1::{NodePhase, NodeType, Workflow};
 use jiff::Timestamp;
 
-use super::{Style, Width, elapsed, human, state, table::table};
+use super::{
+    Style, Width, elapsed, human, named, state,
+    table::{fitted, table},
+};
 use crate::terminal;
 
 /// What the table shows.
@@ -32,7 +35,7 @@ pub fn list(workflows: &[Workflow], columns: Columns, style: Style, now: Timesta
         rows.push(head.into_iter().map(str::to_owned).collect());
     }
     rows.extend(workflows.iter().map(|workflow| row(workflow, columns, style, now)));
-    table(&rows, 3)
+    fitted(table(&rows, 3), style.cells.filter(|_| style.width != Width::Wide))
 }
 
 fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> Vec<String> {
@@ -45,7 +48,7 @@ fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> V
         age.unwrap_or_default(),
         human::short(duration),
         workflow.spec.priority.unwrap_or(0).to_string(),
-        terminal::line(&status.message.lines().collect::<Vec<_>>().join(" ")).into_owned(),
+        terminal::line(&named::message(workflow, &status.message).lines().collect::<Vec<_>>().join(" ")).into_owned(),
     ];
     if columns.namespace {
         row.insert(0, terminal::line(&workflow.metadata.namespace).into_owned());

@@ -3,6 +3,8 @@
 pub mod details;
 pub mod human;
 pub mod list;
+pub mod named;
+pub mod order;
 pub mod table;
 pub mod tree;
 
@@ -17,6 +19,8 @@ pub struct Style {
     pub ascii: bool,
     /// Which columns.
     pub width: Width,
+    /// Cells of a line, where there is a terminal; not kept where all columns are asked for.
+    pub cells: Option<usize>,
 }
 
 /// Which columns a table or tree has.

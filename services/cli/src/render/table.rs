@@ -36,3 +36,56 @@ pub fn shown(text: &str) -> usize {
     }
     count
 }
+
+/// A line of at most `columns` cells; colour codes stay whole.
+pub fn cut(line: &str, columns: usize) -> String {
+    if shown(line) <= columns {
+        return line.to_owned();
+    }
+    let (mut text, mut count, mut code, mut colored) = (String::new(), 0, false, false);
+    for c in line.chars() {
+        match (code, c) {
+            (false, '\u{1b}') => (code, colored) = (true, true),
+            (true, 'm') => code = false,
+            (true, _) => {}
+            (false, _) if count + c.width().unwrap_or(0) >= columns => break,
+            (false, _) => count += c.width().unwrap_or(0),
+        }
+        text.push(c);
+    }
+    text.push('…');
+    if colored {
+        text.push_str("\u{1b}[0m");
+    }
+    text
+}
+
+/// A table whose lines fit into `columns`, where there is such a limit.
+pub fn fitted(text: String, columns: Option<usize>) -> String {
+    let Some(columns) = columns.filter(|columns| text.lines().any(|line| shown(line) > *columns)) else { return text };
+    text.lines().map(|line| cut(line, columns) + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_to_the_terminal_and_colours_end() {
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(cut("\u{1b}[32mabcdef\u{1b}[0m", 4), "\u{1b}[32mabc…\u{1b}[0m");
+    }
+
+    #[test]
+    fn wide_signs_count_twice() {
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 6), "日本語");
+    }
+
+    #[test]
+    fn only_what_is_too_wide_is_cut() {
+        assert_eq!(fitted("abc\nabcdef\n".to_owned(), Some(4)), "abc\nabc…\n");
+        assert_eq!(fitted("abcdef\n".to_owned(), None), "abcdef\n");
+    }
+}

@@ -27,6 +27,18 @@ fn steps(workflow: &Workflow) -> Vec<String> {
     text.lines().skip(1).map(cut).collect()
 }
 
+#[test]
+fn a_tree_fits_the_terminal() {
+    let long = node("w.a", "Pod", "w", "Failed", &[]);
+    let workflow = workflow(&[node("w", "DAG", "", "Failed", &["w.a"]), long]);
+    let drawn = |cells| tree(&workflow, &Filter::default(), Style { cells, ..Style::default() }, Timestamp::UNIX_EPOCH);
+    assert!(drawn(Some(80)).contains("PODNAME") && drawn(None).contains("PODNAME"));
+    let narrow = drawn(Some(42));
+    assert!(!narrow.contains("PODNAME") && narrow.contains("exit code 1"), "{narrow}");
+    let cut = drawn(Some(24));
+    assert!(cut.lines().all(|line| line.chars().count() <= 24) && cut.contains('…'), "{cut}");
+}
+
 fn node(name: &str, kind: &str, boundary: &str, phase: &str, children: &[&str]) -> Value {
     json!({"id": name, "name": name, "displayName": name.rsplit('.').next(), "type": kind, "boundaryID": boundary,
         "phase": phase, "templateName": "t", "children": children, "startedAt": "2026-01-01T00:00:00Z",

@@ -10,7 +10,11 @@ use argosy_api::{
 use argosy_engine::ops::selector::NodeSelector;
 use jiff::Timestamp;
 
-use super::{Style, Width, elapsed, human, icon, table::table};
+use super::{
+    Style, Width, elapsed, human, icon, named,
+    order::Order,
+    table::{fitted, shown, table},
+};
 use crate::terminal;
 
 /// Which nodes are shown.
@@ -30,8 +34,22 @@ impl Filter {
     }
 }
 
-/// The table with its head; empty while the workflow has no nodes.
+/// The table with its head; empty while the workflow has no nodes. Where it is too wide for a terminal, the pods' names are
+/// left out, and then the ends of lines.
 pub fn tree(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
+    let drawn = drawn(workflow, filter, style, now);
+    let is_too_wide = |cells: &usize| drawn.lines().any(|line| shown(line) > *cells);
+    match style.cells.filter(|cells| style.width != Width::Wide && is_too_wide(cells)) {
+        None => drawn,
+        Some(cells) if style.width == Width::Normal => {
+            let style = Style { width: Width::Narrow, ..style };
+            fitted(self::drawn(workflow, filter, style, now), Some(cells))
+        }
+        Some(cells) => fitted(drawn, Some(cells)),
+    }
+}
+
+fn drawn(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
     let tree = Tree::new(workflow, filter, style, now);
     let roots: Vec<&NodeStatus> = tree.roots();
     if roots.is_empty() {
@@ -62,6 +80,7 @@ struct Tree<'a> {
     workflow: &'a Workflow,
     /// Nodes by the node that bounds them, by start and name.
     bounded: BTreeMap<&'a str, Vec<&'a NodeStatus>>,
+    order: Order<'a>,
     filter: &'a Filter,
     style: Style,
     now: Timestamp,
@@ -74,10 +93,11 @@ impl<'a> Tree<'a> {
         for node in workflow.status.nodes.values() {
             bounded.entry(&node.boundary_id).or_default().push(node);
         }
-        bounded.values_mut().for_each(|nodes| nodes.sort_by(|a, b| order(a).cmp(&order(b))));
+        let order = Order::new(workflow);
+        bounded.values_mut().for_each(|nodes| nodes.sort_by(|a, b| order.start(a).cmp(&order.start(b))));
         let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|format| format == "v1");
         let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
-        Self { workflow, bounded, filter, style, now, version }
+        Self { workflow, bounded, order, filter, style, now, version }
     }
 
     /// The workflow's own node, its exit handler, its hooks.
@@ -154,13 +174,13 @@ impl<'a> Tree<'a> {
             groups.iter().flat_map(|group| group.children.iter().map(ArcStr::as_str)).collect();
         let mut loose: Vec<_> =
             bounded.iter().copied().filter(|inner| is_hook(inner) && !in_groups.contains(inner.id.as_str())).collect();
-        loose.sort_by(|a, b| order(a).cmp(&order(b)));
+        loose.sort_by(|a, b| self.order.start(a).cmp(&self.order.start(b)));
         let count = groups.len() + loose.len();
         for (index, group) in groups.iter().enumerate() {
             let last = index + 1 == count;
             let (turn, below) = if last { ("└─", "  ") } else { ("├─", "│ ") };
             let mut steps: Vec<_> = group.children.iter().filter_map(|id| self.workflow.status.nodes.get(id)).collect();
-            steps.sort_by(|a, b| order(a).cmp(&order(b)));
+            steps.sort_by(|a, b| self.order.start(a).cmp(&self.order.start(b)));
             for (at, step) in steps.iter().enumerate() {
                 let (branch, under) = match (steps.len(), at + 1 == steps.len()) {
                     (1, _) => ("──", "  "),
@@ -197,7 +217,7 @@ impl<'a> Tree<'a> {
         };
         let prefix = if self.style.ascii { plain(prefix) } else { prefix.to_owned() };
         let step = format!("{prefix}{} {}", icon(node, self.style), terminal::line(display(node)));
-        let message = one_line(&node.message);
+        let message = one_line(&named::message(self.workflow, &node.message));
         let machine = node.host_node_name.to_string();
         let [template, pod, message, machine, artifacts, resources] =
             [template, pod, message, machine, artifacts(node), resources(node)]
@@ -227,30 +247,6 @@ fn plain(prefix: &str) -> String {
         other => other,
     };
     prefix.chars().map(sign).collect()
-}
-
-fn order(node: &NodeStatus) -> (Option<argosy_api::v1alpha1::Time>, Vec<Part<'_>>) {
-    (node.started_at, natural(&node.name))
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Part<'a> {
-    Number(u64),
-    Text(&'a str),
-}
-
-/// Names with numbers compared as numbers: `a(2)` before `a(10)`.
-fn natural(name: &str) -> Vec<Part<'_>> {
-    let mut parts = Vec::new();
-    let mut rest = name;
-    while let Some(first) = rest.chars().next() {
-        let digit = first.is_ascii_digit();
-        let end = rest.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(rest.len());
-        let (part, after) = rest.split_at(end);
-        parts.push(part.parse().ok().filter(|_| digit).map_or(Part::Text(part), Part::Number));
-        rest = after;
-    }
-    parts
 }
 
 fn group_index(name: &str) -> usize {

@@ -11,26 +11,29 @@ use clap::Args;
 use serde_json::json;
 
 use super::Runtime;
-use crate::{connect::state_dir, failure::Failure};
+use crate::{channel::say, connect::state_dir, failure::Failure};
+
+/// Where help shows the flags below.
+const HEADING: &str = "The system that runs workflows";
 
 /// Flags of `run` and `dev`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RuntimeFlags {
     /// What runs containers: processes of this machine, or the images themselves in Docker or Podman
     /// [default: process]
-    #[arg(long, value_enum, value_name = "RUNTIME")]
+    #[arg(long, value_enum, value_name = "RUNTIME", help_heading = HEADING)]
     runtime: Option<Runtime>,
     /// Entrypoint of an image, for containers without a command, with --runtime process: busybox=sh (repeatable)
-    #[arg(long, value_name = "IMAGE=ENTRYPOINT")]
+    #[arg(long, value_name = "IMAGE=ENTRYPOINT", help_heading = HEADING)]
     image: Vec<String>,
     /// Keep everything in this folder; a later start goes on where this one ended
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = HEADING)]
     pub data_dir: Option<PathBuf>,
     /// Use this NATS server as the bus instead of the one in this process
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = HEADING)]
     nats: Option<String>,
     /// Name of this installation on that server
-    #[arg(long, value_name = "NAME", requires = "nats")]
+    #[arg(long, value_name = "NAME", requires = "nats", help_heading = HEADING)]
     prefix: Option<argosy_bus::nats::Prefix>,
     #[command(flatten)]
     engine: EngineOptions,
@@ -45,8 +48,25 @@ pub struct Extent {
     pub without_services: bool,
 }
 
-/// Starts the system.
+/// Starts the system. Where any port will do and there is none, nobody reaches it from outside.
 pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failure> {
+    let options_of = |extent| options(flags, extent);
+    let first = options_of(extent)?;
+    if flags.runtime.unwrap_or_default() == Runtime::Process {
+        warn_once();
+    }
+    let mut started = Standalone::start(first).await;
+    if matches!(&started, Err(Error::Listen { address, .. }) if address.port() == 0) {
+        started = Standalone::start(options_of(Extent { listen: None, ..extent })?).await;
+    }
+    match started {
+        Err(Error::Listen { address, source }) => Err(taken(address, &source)),
+        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
+        started => Ok(started.context("start the system")?),
+    }
+}
+
+fn options(flags: &RuntimeFlags, extent: Extent) -> Result<Options, Failure> {
     let runtime = flags.runtime.unwrap_or_default();
     if runtime != Runtime::Process
         && let Some(image) = flags.image.first()
@@ -76,13 +96,18 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
     }
     options.config.artifact_repository = Some(repository());
     flags.engine.apply(&mut options.config);
-    if runtime == Runtime::Process {
-        warn_once();
-    }
-    match Standalone::start(options).await {
-        Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
-        started => Ok(started.context("start the system")?),
-    }
+    Ok(options)
+}
+
+/// The port that the user asked for cannot be had.
+fn taken(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another program has it, perhaps another `argosy dev`",
+        _ => "this user may not have it",
+    };
+    Failure::Usage(format!(
+        "listen on {address}: {error}: {advice}; choose another with --port, 0 takes any that is free"
+    ))
 }
 
 /// The runtime that the user asked for is not there.
@@ -110,7 +135,7 @@ fn warn_once() {
     if marker.as_ref().is_some_and(|marker| marker.exists()) {
         return;
     }
-    eprintln!(
+    say!(
         "note: steps run as processes of this machine with your rights; that is no isolation.\n      \
          Run only workflows that you would run as scripts. (Said once.)"
     );

@@ -5,11 +5,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    channel::say,
     check::{self, Library, Purpose, Rules, refusal},
     diagnostic::{self, Diagnostic},
     failure::Failure,
     load::{self, Document},
-    objects, overrides, terminal,
+    objects, overrides,
+    parameters::Known,
+    terminal,
 };
 
 /// What a run creates.
@@ -36,6 +39,9 @@ pub struct Refused {
 pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Box<Refused>> {
     let (mut documents, mut problems) = load::files(files);
     let mut edit = |value: &mut Value| overrides::apply(value, options);
+    let of_files = Library::of(&documents);
+    let workflows = documents.iter().filter(|document| document.kind() == "Workflow").map(|document| &document.value);
+    problems.extend(Known::of(workflows, &of_files).warnings(&options.parameters));
     let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true };
     problems.extend(check::documents(&mut documents, rules, &mut edit));
     problems.extend(documents.iter().filter_map(not_to_be_run));
@@ -69,7 +75,7 @@ pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) 
             plan.supports.push((kind, value));
         } else {
             let said = format!("{}: {kind} means nothing here, skipped", document.source.name);
-            eprintln!("warning: {}", terminal::line(&said));
+            say!("warning: {}", terminal::line(&said));
         }
     }
     Ok(plan)

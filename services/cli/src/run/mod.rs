@@ -3,14 +3,17 @@
 mod embedded;
 mod input;
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 pub use embedded::{Extent, RuntimeFlags, start};
 use serde_json::Value;
 
 use crate::{
-    connect::Connect,
+    connect::{Connect, dev_kubeconfig},
     duration,
     ending::Ending,
     failure::{Failure, Outcome},
@@ -18,7 +21,9 @@ use crate::{
     objects,
     output::{self, Output},
     overrides::Overrides,
+    reach::{self, Listed},
     render::tree::Filter,
+    tails::{self, Tails},
     view::Show,
 };
 
@@ -75,17 +80,24 @@ impl Run {
             }
         };
         let mut ending = Ending::listen()?;
-        let system = start(&self.runtime, Extent::default()).await?;
+        // Other commands of this user reach it while it runs.
+        let extent = Extent { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), without_services: false };
+        let system = start(&self.runtime, extent).await?;
         let result = tokio::select! {
             result = self.in_system(connect, &system, plan) => result,
             name = ending.come() => Err(Failure::Other(anyhow::anyhow!("ended by {name} before the workflow"))),
         };
         let ended = system.shutdown().await;
-        let finals = result?;
+        let (finals, tails) = result?;
         if let Err(error) = ended {
             tracing::debug!(error = &error as &dyn std::error::Error, "the system did not end well");
         }
-        output::objects(&finals, self.output, output::style(connect, self.output))?;
+        let style = output::style(connect, self.output);
+        let mut lines = output::report(&finals, self.output, style)?;
+        lines += tails.iter().map(|tails| tails.print(self.is_for_objects())).sum::<usize>();
+        if !self.is_for_objects() {
+            output::remind(&finals, lines, style)?;
+        }
         let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
         if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
     }
@@ -95,7 +107,7 @@ impl Run {
         connect: &Connect,
         system: &argosy_standalone::Handle,
         plan: input::Plan,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<(Vec<Value>, Vec<Tails>), Failure> {
         let client = system.client(&plan.namespace);
         for (kind, value) in plan.supports {
             objects::apply(&client, &plan.namespace, &kind, value).await?;
@@ -104,14 +116,36 @@ impl Run {
         for value in plan.workflows {
             created.push(objects::create(&client, &plan.namespace, "Workflow", value, false).await?);
         }
+        let first = created.first().and_then(|object| object.metadata.name.as_deref()).unwrap_or_default();
+        let listed = system.kubeconfig_of(&plan.namespace).and_then(|kubeconfig| Listed::new(first, &kubeconfig));
         let options = follow::Options {
-            to_stderr: matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)),
+            argosy: call(connect, listed.as_ref()).await,
+            to_stderr: self.is_for_objects(),
             show: if self.log { Show::ProgressAndLogs } else { Show::Progress },
             filter: Filter::default(),
             timeout: self.timeout,
             no_color: connect.no_color,
             interrupt: Interrupt::Stop,
         };
-        follow::follow(&client, created, &options, system.ended()).await
+        let finals = follow::follow(&client, created, &options, system.ended()).await?;
+        let tails =
+            if self.log { Vec::new() } else { tails::of(&client, &finals, |_| "--log shows all".to_owned()).await };
+        Ok((finals, tails))
+    }
+}
+
+/// How others call the command line so that it comes to this run.
+async fn call(connect: &Connect, listed: Option<&Listed>) -> String {
+    let is_found = std::env::var_os("KUBECONFIG").is_none()
+        && !dev_kubeconfig().is_some_and(|path| path.exists())
+        && reach::running().await.is_ok_and(|runs| runs.len() == 1);
+    let kubeconfig = listed.filter(|_| !is_found).map(|listed| listed.path().to_owned());
+    Connect { kubeconfig, no_color: connect.no_color, ..Connect::default() }.command()
+}
+
+impl Run {
+    /// True where standard output is for the finished workflows only.
+    fn is_for_objects(&self) -> bool {
+        matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name))
     }
 }

@@ -11,6 +11,8 @@ import sys
 import yaml
 
 KEPT = {"type", "properties", "items", "additionalProperties", "required", "enum"}
+# What fields are that a CRD leaves open.
+OPEN = {"inline": {"template": True}, "withItems": {"type": "array"}}
 KINDS = ["workflows", "workflowtemplates", "clusterworkflowtemplates", "cronworkflows", "workfloweventbindings"]
 STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
@@ -32,7 +34,7 @@ def trim(schema, field=""):
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": "int-or-string"}
     if schema.get("x-kubernetes-preserve-unknown-fields") and "properties" not in schema:
-        return {"template": True} if field == "inline" else {}
+        return OPEN.get(field, {})
     out = {key: value for key, value in schema.items() if key in KEPT}
     if "properties" in out:
         out["properties"] = {name: trim(sub, name) for name, sub in out["properties"].items()}

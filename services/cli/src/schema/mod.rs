@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     diagnostic::Diagnostic,
     load::{Document, Place},
-    suggest::closest,
+    suggest::{self, closest},
 };
 
 #[derive(Deserialize)]
@@ -125,7 +125,7 @@ impl Check<'_> {
                 schema.r#enum.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).collect();
             let help = value.as_str().and_then(|text| closest(text, allowed.iter().copied()));
             let message = format!("{value} is none of {}", allowed.join(", "));
-            self.problem(place.value.clone(), path, message, help.map(|best| format!("did you mean `{best}`?")));
+            self.problem(place.value.clone(), path, message, help.map(suggest::question));
         }
         match value {
             Value::Object(members) => self.members(schema, members, place, path),
@@ -198,6 +198,9 @@ fn type_help(expected: Type, value: &Value) -> Option<String> {
         (Type::Integer | Type::Number | Type::Boolean, Value::String(text)) if plain_fits(expected, text) => {
             Some("remove the quotes".to_owned())
         }
+        (Type::Array, Value::String(text)) if serde_json::from_str::<Vec<Value>>(text).is_ok() => {
+            Some("remove the quotes".to_owned())
+        }
         (Type::Array, Value::Object(_)) => Some("write it as a list: start each item with `- `".to_owned()),
         (Type::Object, Value::Array(_)) => Some("write it as `key: value` lines, without `- `".to_owned()),
         (Type::Array, _) => Some("write it as a list: [a, b] or a line `- a` for each".to_owned()),
@@ -222,7 +225,7 @@ fn unknown_help<'a>(name: &str, path: &str, names: impl Iterator<Item = &'a str>
         _ => {}
     }
     if let Some(best) = closest(name, names.clone()) {
-        return format!("did you mean `{best}`?");
+        return suggest::question(best);
     }
     let mut known: Vec<_> = names.collect();
     let more = known.len().saturating_sub(12);

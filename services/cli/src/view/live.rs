@@ -7,13 +7,12 @@ use std::{
 
 use argosy_api::v1alpha1::{NodePhase, Workflow};
 use jiff::Timestamp;
-use unicode_width::UnicodeWidthChar;
 
 use super::Target;
 use crate::{
     render::{
         Style, Width, elapsed, human, state,
-        table::shown,
+        table::cut,
         tree::{Filter, tree},
     },
     terminal,
@@ -21,6 +20,8 @@ use crate::{
 
 /// Lines of logs below the tree.
 const LOG_LINES: usize = 5;
+/// Hints that are shown of what waits for a person; of many steps one tells how it is done.
+const HINTS_MAX: usize = 2;
 /// Running durations move on even when nothing else does.
 const CLOCK: Duration = Duration::from_secs(1);
 
@@ -31,6 +32,8 @@ pub struct Live {
     drawn: Vec<String>,
     logs: VecDeque<String>,
     notice: Option<String>,
+    /// What waits for a person.
+    hints: Vec<String>,
     dirty: bool,
     last: Instant,
 }
@@ -43,6 +46,7 @@ impl Live {
             drawn: Vec::new(),
             logs: VecDeque::new(),
             notice: None,
+            hints: Vec::new(),
             dirty: true,
             last: Instant::now(),
         }
@@ -56,6 +60,11 @@ impl Live {
         self.notice = Some(text.to_owned());
         // The terminal has written the keys of an interrupt behind the drawing: all of it is drawn again.
         self.drawn.iter_mut().for_each(String::clear);
+        self.dirty = true;
+    }
+
+    pub fn hint(&mut self, hints: Vec<String>) {
+        self.hints = hints;
         self.dirty = true;
     }
 
@@ -78,28 +87,21 @@ impl Live {
         if lines == self.drawn {
             return;
         }
-        let mut text = String::new();
-        if !self.drawn.is_empty() {
-            text.push_str(&format!("\u{1b}[{}A", self.drawn.len()));
-        }
-        for (index, line) in lines.iter().enumerate() {
-            // An unchanged line is stepped over.
-            if self.drawn.get(index) == Some(line) {
-                text.push('\n');
-            } else {
-                text.push_str(&format!("\r\u{1b}[2K{line}\n"));
-            }
-        }
-        text.push_str("\u{1b}[J");
+        self.target.write(&redrawn(&self.drawn, &lines));
         self.drawn = lines;
-        self.target.write(&text);
     }
 
     pub fn clear(&mut self) {
         if !self.drawn.is_empty() {
-            self.target.write(&format!("\u{1b}[{}A\u{1b}[J", self.drawn.len()));
+            self.target.write(&cleared(self.drawn.len()));
             self.drawn.clear();
         }
+    }
+
+    /// Leaves the drawing as it is, without what the terminal wrote behind it.
+    pub fn leave(&mut self) {
+        self.target.write("\r\u{1b}[J");
+        self.drawn.clear();
     }
 
     fn lines(&self, workflows: &[Workflow], columns: usize, rows: usize) -> Vec<String> {
@@ -119,9 +121,33 @@ impl Live {
             lines.extend(tree(workflow, &self.filter, style, now).lines().skip(1).map(str::to_owned));
         }
         let mut logs: Vec<_> = self.logs.iter().map(|line| format!("│ {line}")).collect();
+        let hints = self.hints.iter().take(HINTS_MAX).flat_map(|hint| hint.lines());
+        logs.extend(hints.map(str::to_owned));
         logs.extend(self.notice.clone());
         fit(lines, logs, rows, waiting(workflows)).iter().map(|line| cut(line, columns)).collect()
     }
+}
+
+/// What puts `lines` in the place of `drawn`, whatever the terminal wrote behind it: `^C` for the keys of an interrupt.
+fn redrawn(drawn: &[String], lines: &[String]) -> String {
+    let mut text = "\r".to_owned();
+    if !drawn.is_empty() {
+        text.push_str(&format!("\u{1b}[{}A", drawn.len()));
+    }
+    for (index, line) in lines.iter().enumerate() {
+        // An unchanged line is stepped over.
+        if drawn.get(index) == Some(line) {
+            text.push('\n');
+        } else {
+            text.push_str(&format!("\u{1b}[2K{line}\r\n"));
+        }
+    }
+    text + "\u{1b}[J"
+}
+
+/// What takes `count` lines away, whatever the terminal wrote behind them.
+fn cleared(count: usize) -> String {
+    format!("\r\u{1b}[{count}A\u{1b}[J")
 }
 
 /// What waits for somebody, so that the user knows why nothing moves.
@@ -166,44 +192,56 @@ fn tame(line: &str) -> String {
     text
 }
 
-/// A line of at most `columns` cells; colour codes stay whole.
-fn cut(line: &str, columns: usize) -> String {
-    if shown(line) <= columns {
-        return line.to_owned();
-    }
-    let (mut text, mut count, mut code, mut colored) = (String::new(), 0, false, false);
-    for c in line.chars() {
-        match (code, c) {
-            (false, '\u{1b}') => (code, colored) = (true, true),
-            (true, 'm') => code = false,
-            (true, _) => {}
-            (false, _) if count + c.width().unwrap_or(0) >= columns => break,
-            (false, _) => count += c.width().unwrap_or(0),
-        }
-        text.push(c);
-    }
-    text.push('…');
-    if colored {
-        text.push_str("\u{1b}[0m");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn lines_are_cut_to_the_terminal_and_colours_end() {
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("abcd", 4), "abcd");
-        assert_eq!(cut("\u{1b}[32mabcdef\u{1b}[0m", 4), "\u{1b}[32mabc…\u{1b}[0m");
+    /// The lines that a terminal shows, which has `^C` behind its last line.
+    fn shown_after(text: &str, before: &[&str]) -> Vec<String> {
+        let mut screen: Vec<Vec<char>> = before.iter().map(|line| line.chars().collect()).collect();
+        screen.push("^C".chars().collect());
+        let (mut row, mut column, mut chars) = (before.len(), 2, text.chars().peekable());
+        while let Some(c) = chars.next() {
+            match c {
+                '\r' => column = 0,
+                '\n' => (row, column) = (row + 1, 0),
+                '\u{1b}' => {
+                    let code: String = std::iter::from_fn(|| chars.next_if(|c| !c.is_alphabetic())).collect();
+                    match (chars.next(), code.trim_start_matches('[').parse::<usize>()) {
+                        (Some('A'), Ok(up)) => row -= up,
+                        (Some('K'), Ok(2)) => screen[row].clear(),
+                        (Some('J'), Err(_)) => {
+                            screen.truncate(row + 1);
+                            screen[row].truncate(column);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                c => {
+                    let line = &mut screen[row];
+                    line.resize(line.len().max(column + 1), ' ');
+                    line[column] = c;
+                    column += 1;
+                }
+            }
+            screen.resize(screen.len().max(row + 1), Vec::new());
+        }
+        screen.into_iter().map(|line| line.into_iter().collect()).collect()
     }
 
     #[test]
-    fn wide_signs_count_twice_and_control_characters_are_left_out() {
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("日本語", 6), "日本語");
+    fn nothing_that_the_terminal_wrote_for_an_interrupt_stays() {
+        let own = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        assert_eq!(shown_after(&cleared(3), &["abcdef", "b", "c"]), [""]);
+        assert_eq!(
+            shown_after(&redrawn(&own(&["a", "b", "c"]), &own(&["a", "x", "c", "said"])), &["a", "b", "c"]),
+            ["a", "x", "c", "said", ""]
+        );
+        assert_eq!(shown_after(&redrawn(&own(&["a", "b", "c"]), &own(&["a"])), &["a", "b", "c"]), ["a", ""]);
+    }
+
+    #[test]
+    fn control_characters_are_left_out() {
         assert_eq!(tame("a\u{1b}[2J\u{1b}[31mb\tc\rd\u{8}"), "ab cd");
     }
 

@@ -1,13 +1,20 @@
 //! The logs of a workflow's pods while it runs.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use argosy_api::v1alpha1::Workflow;
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use kube::Client;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::pods::{self, LogOf, LogRequest};
+use crate::{
+    ordered::{Ordered, timed},
+    pods::{self, LogOf, LogRequest},
+};
 
 /// Lines that may wait to be shown; the pods' readers wait beyond that.
 const LINES_MAX: usize = 1024;
@@ -19,16 +26,26 @@ pub struct Tails {
     client: Client,
     followed: HashSet<String>,
     readers: JoinSet<()>,
-    sender: mpsc::Sender<String>,
-    lines: mpsc::Receiver<String>,
-    /// Lines that came while the readers were waited for.
-    drained: Vec<String>,
+    sender: mpsc::Sender<(Timestamp, String)>,
+    lines: mpsc::Receiver<(Timestamp, String)>,
+    /// Lines that wait for earlier ones of other logs.
+    ordered: Ordered<String>,
+    /// No more will come.
+    is_drained: bool,
 }
 
 impl Tails {
     pub fn new(client: Client) -> Self {
         let (sender, lines) = mpsc::channel(LINES_MAX);
-        Self { client, followed: HashSet::new(), readers: JoinSet::new(), sender, lines, drained: Vec::new() }
+        Self {
+            client,
+            followed: HashSet::new(),
+            readers: JoinSet::new(),
+            sender,
+            lines,
+            ordered: Ordered::default(),
+            is_drained: false,
+        }
     }
 
     /// Reads the logs of pods that have started since the last call.
@@ -45,7 +62,7 @@ impl Tails {
     }
 
     fn read(&mut self, namespace: &str, log: LogOf) {
-        let request = LogRequest { follow: true, ..LogRequest::default() };
+        let request = LogRequest { follow: true, timestamps: true, ..LogRequest::default() };
         let (client, sender, namespace) = (self.client.clone(), self.sender.clone(), namespace.to_owned());
         self.readers.spawn(async move {
             let mut lines = match pods::lines(&client, &namespace, &log, &request).await {
@@ -56,20 +73,21 @@ impl Tails {
                 }
             };
             while let Ok(Some(line)) = lines.try_next().await {
-                if sender.send(format!("{}: {line}", log.prefix)).await.is_err() {
+                let (at, text) = timed(&line).unwrap_or_else(|| (Timestamp::now(), &line));
+                if sender.send((at, format!("{}: {text}", log.prefix))).await.is_err() {
                     return;
                 }
             }
         });
     }
 
-    /// The lines that have come.
+    /// The lines that have come, by time.
     pub fn take(&mut self) -> Vec<String> {
-        let mut taken = std::mem::take(&mut self.drained);
-        while let Ok(line) = self.lines.try_recv() {
-            taken.push(line);
+        let now = Instant::now();
+        while let Ok((at, line)) = self.lines.try_recv() {
+            self.ordered.push(at, line, now);
         }
-        taken
+        if self.is_drained { self.ordered.all() } else { self.ordered.ready(now) }
     }
 
     /// Waits for the readers to reach the end.
@@ -78,10 +96,11 @@ impl Tails {
         tokio::pin!(deadline);
         loop {
             tokio::select! {
-                Some(line) = self.lines.recv() => self.drained.push(line),
+                Some((at, line)) = self.lines.recv() => self.ordered.push(at, line, Instant::now()),
                 ended = self.readers.join_next() => if ended.is_none() { break },
                 () = &mut deadline => break,
             }
         }
+        self.is_drained = true;
     }
 }

@@ -3,16 +3,18 @@
 mod live;
 mod logs;
 mod plain;
+mod waiting;
 
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::{io::IsTerminal, time::Duration};
 
 use argosy_api::v1alpha1::Workflow;
 use kube::Client;
 
-use crate::{render::tree::Filter, terminal};
+use crate::{
+    channel::{self, say},
+    follow::Options,
+    terminal,
+};
 
 use live::Live;
 use logs::Tails;
@@ -39,16 +41,7 @@ impl Target {
     }
 
     fn write(self, text: &str) {
-        // A reader that went away does not end the workflow.
-        let written = if self.stderr {
-            std::io::stderr().lock().write_all(text.as_bytes())
-        } else {
-            let mut out = std::io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        };
-        if let Err(error) = written {
-            tracing::debug!(%error, "nobody reads the view");
-        }
+        if self.stderr { channel::err(text) } else { channel::out(text) }
     }
 }
 
@@ -76,18 +69,23 @@ pub struct View {
     target: Target,
     kind: Kind,
     tails: Option<Tails>,
+    argosy: String,
+    /// What was said of what waits for a person, last.
+    hints: Vec<String>,
 }
 
 impl View {
-    /// A view on `target` of what is asked for, of the nodes that pass `filter`.
-    pub fn new(client: Client, target: Target, show: Show, filter: Filter) -> Self {
+    /// A view on `target` of what is asked for.
+    pub fn new(client: Client, target: Target, options: &Options) -> Self {
+        let (show, filter) = (options.show, options.filter.clone());
         let kind = match show {
             Show::Progress if target.terminal => Kind::Live(Live::new(target, filter)),
             Show::Progress | Show::ProgressAndLogs => Kind::Plain(Plain::new(target, filter)),
             Show::Logs | Show::Nothing => Kind::Silent,
         };
         let logs = matches!(show, Show::Logs | Show::ProgressAndLogs) || matches!(kind, Kind::Live(_));
-        Self { target, kind, tails: logs.then(|| Tails::new(client)) }
+        let tails = logs.then(|| Tails::new(client));
+        Self { target, kind, tails, argosy: options.argosy.clone(), hints: Vec::new() }
     }
 
     /// The workflows as they are now.
@@ -101,13 +99,29 @@ impl View {
             Kind::Silent => {}
         }
         self.show_logs();
+        self.show_hints(workflows);
+    }
+
+    /// Says once of everything that waits for a person what that person may do.
+    fn show_hints(&mut self, workflows: &[Workflow]) {
+        let hints: Vec<_> = workflows.iter().flat_map(|workflow| waiting::hints(workflow, &self.argosy)).collect();
+        if hints == self.hints {
+            return;
+        }
+        match &mut self.kind {
+            Kind::Live(live) => live.hint(hints.clone()),
+            Kind::Plain(_) | Kind::Silent => {
+                hints.iter().filter(|hint| !self.hints.contains(hint)).for_each(|hint| say!("{hint}"));
+            }
+        }
+        self.hints = hints;
     }
 
     /// Tells the user something: below the tree where there is one, else on standard error.
     pub fn notice(&mut self, text: &str) {
         match &mut self.kind {
             Kind::Live(live) => live.notice(text),
-            Kind::Plain(_) | Kind::Silent => eprintln!("{text}"),
+            Kind::Plain(_) | Kind::Silent => say!("{text}"),
         }
     }
 
@@ -129,6 +143,13 @@ impl View {
                 }
                 Kind::Plain(_) | Kind::Silent => self.target.write(&format!("{line}\n")),
             }
+        }
+    }
+
+    /// Ends while the workflows go on: a live tree stays as it is.
+    pub fn leave(&mut self) {
+        if let Kind::Live(live) = &mut self.kind {
+            live.leave();
         }
     }
 

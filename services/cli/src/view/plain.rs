@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use argosy_api::ArcStr;
-use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow, WorkflowPhase};
+use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::Target;
 use crate::{
-    render::{Style, elapsed, human, icon, tree::Filter},
+    render::{Style, elapsed, human, icon, named, order::Order, tree::Filter},
     terminal,
 };
 
@@ -30,21 +30,38 @@ impl Plain {
         for workflow in workflows {
             let name = &workflow.metadata.name;
             let status = &workflow.status;
+            // A workflow begins before its steps and ends after them.
+            if !status.phase.is_completed() {
+                self.workflow(workflow);
+            }
             let mut nodes: Vec<&NodeStatus> =
                 status.nodes.values().filter(|node| self.nodes.get(&node.id) != Some(&said(node))).collect();
-            nodes.sort_by(|a, b| (a.finished_at, a.started_at, &a.name).cmp(&(b.finished_at, b.started_at, &b.name)));
+            if !nodes.is_empty() {
+                let order = Order::new(workflow);
+                nodes.sort_by(|a, b| order.last(a).cmp(&order.last(b)));
+            }
             for node in nodes {
                 let (phase, reason) = said(node);
                 // The workflow's own node says what the workflow says, but not why it waits.
-                if (node.name != *name || !reason.is_empty()) && self.filter.chooses(node) {
-                    self.line(&node_line(node, self.style()));
+                let is_news = (node.name != *name && !is_silent(node)) || !reason.is_empty();
+                if is_news && self.filter.chooses(node) {
+                    let of = if workflows.len() > 1 { name.as_str() } else { "" };
+                    self.line(&node_line(workflow, of, node, self.style()));
                 }
                 self.nodes.insert(node.id.clone(), (phase, reason));
             }
-            if self.workflows.get(name) != Some(&status.phase) && status.phase != WorkflowPhase::Unknown {
-                self.workflows.insert(name.clone(), status.phase);
-                self.line(&workflow_line(workflow, self.style()));
+            if status.phase.is_completed() {
+                self.workflow(workflow);
             }
+        }
+    }
+
+    /// Says the workflow's phase where it is new.
+    fn workflow(&mut self, workflow: &Workflow) {
+        let (name, phase) = (&workflow.metadata.name, workflow.status.phase);
+        if phase != WorkflowPhase::Unknown && self.workflows.get(name) != Some(&phase) {
+            self.workflows.insert(name.clone(), phase);
+            self.line(&workflow_line(workflow, self.style()));
         }
     }
 
@@ -64,16 +81,25 @@ fn said(node: &NodeStatus) -> (NodePhase, ArcStr) {
     (node.phase, if waits { node.message.clone() } else { ArcStr::new() })
 }
 
-fn node_line(node: &NodeStatus, style: Style) -> String {
+/// True for a group of steps: its steps say what there is to say, unless none of them came to be.
+fn is_silent(node: &NodeStatus) -> bool {
+    let has_failed = matches!(node.phase, NodePhase::Failed | NodePhase::Error);
+    node.r#type == NodeType::StepGroup && !(has_failed && node.children.is_empty())
+}
+
+/// `of` is the workflow, where there are several.
+fn node_line(workflow: &Workflow, of: &str, node: &NodeStatus, style: Style) -> String {
     let phase = match node.phase {
         NodePhase::Unknown => "Pending",
         other => other.as_str(),
     };
-    let mut text = format!("{} {phase:<9} {}", icon(node, style), terminal::line(&node.name));
+    let step = named::step(workflow, node);
+    let step = if of.is_empty() { step } else { format!("{of}: {step}") };
+    let mut text = format!("{} {phase:<9} {}", icon(node, style), terminal::line(&step));
     finish(
         &mut text,
         node.phase.is_completed().then(|| elapsed(node.started_at, node.finished_at, Timestamp::now())).flatten(),
-        &node.message,
+        &named::message(workflow, &node.message),
     );
     text
 }
@@ -84,7 +110,7 @@ fn workflow_line(workflow: &Workflow, style: Style) -> String {
         format!("workflow {} {}", terminal::line(&workflow.metadata.name), crate::render::phase(status.phase, style));
     let seconds =
         status.phase.is_completed().then(|| elapsed(status.started_at, status.finished_at, Timestamp::now())).flatten();
-    finish(&mut text, seconds, &status.message);
+    finish(&mut text, seconds, &named::message(workflow, &status.message));
     text
 }
 

@@ -1,5 +1,10 @@
 //! The commands, in the order in which a user comes to them.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
 use crate::support::{Dev, has, name};
 
 const FAILS: &str = "
@@ -74,7 +79,7 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     let logs = dev.argosy(0, "logs @latest");
     assert_eq!(logs.lines().count(), 3, "{logs}");
     has(&dev.argosy(0, "logs @latest --grep fail --no-prefix"), &["failing\n"]);
-    has(&dev.argosy(0, "logs @latest bad --timestamps"), &["-bad-", "Z failing\n"]);
+    has(&dev.argosy(0, "logs @latest bad --timestamps"), &["bad: ", "Z failing\n"]);
     // It fails again within the second in which it failed: the end is written all the same.
     has(&dev.argosy(1, "retry @latest --wait"), &[" Failed at 20"]);
     has(&dev.argosy(0, "retry @latest -p code=0 --wait"), &[" Succeeded at 20"]);
@@ -100,6 +105,8 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     has(&dev.argosy(1, "wait nothing"), &["not found"]);
     dev.argosy(0, "wait nothing --ignore-not-found");
     has(&dev.argosy(0, "delete nothing"), &["Workflow 'nothing' not found"]);
+    let output = dev.command("delete nothing").output().expect("argosy starts");
+    has(&String::from_utf8_lossy(&output.stderr), &["nothing was deleted"]);
     has(&dev.argosy(2, "delete"), &["--all"]);
     has(&dev.argosy(0, "delete --prefix zz"), &["No resources found"]);
     has(&dev.argosy(0, "delete --all --dry-run"), &["deleted (dry-run)"]);
@@ -126,13 +133,36 @@ fn waiting_workflows_are_let_go_on_stopped_and_terminated() {
     dev.argosy(0, &format!("wait {first}"));
     has(&dev.argosy(0, &format!("logs {first}")), &[": go\n"]);
 
+    let left = submit();
+    let mut watch = dev.command(&format!("watch {left}"));
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("argosy starts");
+    let mut said = BufReader::new(watch.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("ǁ Running")), "it watches");
+    let status = Command::new("kill").args(["-INT", &watch.id().to_string()]).status().expect("kill starts");
+    assert!(status.success());
+    let ended = watch.wait_with_output().expect("argosy ends");
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    has(&said, &[&format!("left; {left} goes on\nto come back: argosy watch {left}\n")]);
+    assert!(!said.contains("error"), "{said}");
+    dev.argosy(0, &format!("terminate {left}"));
+    dev.argosy(1, &format!("wait {left}"));
+
     let second = submit();
     let stop = format!("stop {second} --node-field-selector displayName=approve --message no");
     assert_eq!(dev.argosy(0, &stop), format!("workflow {second} stopped\n"));
     dev.argosy(1, &format!("wait {second}"));
     has(&dev.argosy(0, &format!("get {second} --node-field-selector displayName=approve")), &["✖ approve", "no\n"]);
 
+    let stopped = submit();
+    dev.argosy(0, &format!("stop {stopped} --message enough"));
+    dev.argosy(1, &format!("wait {stopped}"));
+    has(&dev.argosy(0, &format!("get {stopped}")), &["✖ approve", "enough\n", "Failed (Terminated)"]);
+    has(&dev.argosy(1, &format!("resume {first}")), &["cannot resume a completed workflow"]);
+
     let third = submit();
+    let other = format!("resume {third} --node-field-selector displayName=other");
+    has(&dev.argosy(1, &other), &["no step that waits for somebody matches --node-field-selector displayName=other"]);
     assert_eq!(dev.argosy(0, &format!("suspend {third}")), format!("workflow {third} suspended\n"));
     has(&dev.argosy(0, &format!("terminate {third} --dry-run")), &["terminated (dry-run)"]);
     let running = "terminate -l workflows.argoproj.io/completed=false";

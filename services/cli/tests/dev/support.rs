@@ -70,10 +70,16 @@ impl Dev {
         std::fs::write(self.path().join(name), text).expect("written");
     }
 
-    /// What `argosy` with these arguments says on standard output; panics unless it ends with `code`.
-    pub fn argosy(&self, code: i32, arguments: &str) -> String {
+    /// `argosy` with these arguments.
+    pub fn command(&self, arguments: &str) -> Command {
         let mut command = program(env!("CARGO_BIN_EXE_argosy"), self.path());
         command.args(arguments.split_whitespace());
+        command
+    }
+
+    /// What `argosy` with these arguments says on standard output; panics unless it ends with `code`.
+    pub fn argosy(&self, code: i32, arguments: &str) -> String {
+        let mut command = self.command(arguments);
         said(arguments, code, &command.output().expect("argosy starts"))
     }
 

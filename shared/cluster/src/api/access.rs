@@ -108,8 +108,14 @@ impl Access {
         Arc::clone(&self.tls)
     }
 
-    /// The configuration with which `kubectl` and others reach a server at `address`. It holds the token.
+    /// The configuration with which `kubectl` and others reach a server at `address`. It holds the token. Its namespace is
+    /// `argo`.
     pub fn kubeconfig(&self, address: SocketAddr) -> String {
+        self.kubeconfig_of(address, "argo")
+    }
+
+    /// As [`kubeconfig`](Self::kubeconfig), of another namespace.
+    pub fn kubeconfig_of(&self, address: SocketAddr, namespace: &str) -> String {
         let Kept { token, authority, .. } = &self.kept;
         let authority = STANDARD.encode(pem(authority));
         format!(
@@ -120,7 +126,7 @@ impl Access {
              users:\n\
              - name: argosy\n  user:\n    token: {token}\n\
              contexts:\n\
-             - name: argosy\n  context:\n    cluster: argosy\n    user: argosy\n    namespace: argo\n\
+             - name: argosy\n  context:\n    cluster: argosy\n    user: argosy\n    namespace: {namespace}\n\
              current-context: argosy\n"
         )
     }

@@ -87,7 +87,9 @@ impl Images {
         let line = [image.entrypoint.as_slice(), tail].concat();
         // arguments alone are a command only for an image that is known to have no entrypoint
         if line.is_empty() || self.get(name).is_none() {
-            return Err(format!("image {name} has no known entrypoint: give command, or --image {name}=entrypoint"));
+            return Err(format!(
+                "image {name} has no known entrypoint: give the container a command, or name the program with --image {name}=entrypoint"
+            ));
         }
         Ok(line)
     }

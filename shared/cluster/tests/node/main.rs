@@ -154,7 +154,9 @@ async fn a_container_runs_and_its_end_is_told() -> Result<()> {
     let (_, end, _) = world.shell("image", json!({"image": "localhost/unknown"})).await?;
     assert_eq!(
         end.message.as_deref(),
-        Some("image localhost/unknown has no known entrypoint: give command, or --image localhost/unknown=entrypoint")
+        Some(
+            "image localhost/unknown has no known entrypoint: give the container a command, or name the program with --image localhost/unknown=entrypoint"
+        )
     );
     world.end().await
 }

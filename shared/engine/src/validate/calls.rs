@@ -243,7 +243,7 @@ impl<'a> Walker<'a> {
         self.say_all(metrics::check(&place, template.metrics.as_deref()));
     }
 
-    /// Reports the first variable in `value` that is neither global nor, by `is_local`, there.
+    /// Reports the variables in `value` that are neither global nor, by `is_local`, there; false where one is.
     pub(super) fn check_tags<T: serde::Serialize>(
         &mut self,
         is_local: &dyn Fn(&str) -> bool,
@@ -255,14 +255,11 @@ impl<'a> Walker<'a> {
         }
         let text = serde_json::to_string(value).expect("API types are written as JSON");
         let is_there = |name: &str| self.globals.has(name) || is_local(name);
-        match scope::unresolved(&text, &is_there) {
-            None => true,
-            Some(tag) => {
-                let message = format!("{prefix}failed to resolve {{{{{tag}}}}}");
-                self.say(message);
-                false
-            }
+        let lost = scope::unresolved(&text, &is_there);
+        for tag in &lost {
+            self.say(format!("{prefix}failed to resolve {{{{{tag}}}}}"));
         }
+        lost.is_empty()
     }
 
     /// A hook other than `exit` fires when its expression holds, so it needs one. `place` is what the hooks belong to.

@@ -40,13 +40,15 @@ impl Scope {
     }
 }
 
-/// The first tag of `text` that is ours to resolve and is not there, as it is written.
-pub(super) fn unresolved<'t>(text: &'t str, is_there: &dyn Fn(&str) -> bool) -> Option<&'t str> {
-    tags(text).find(|tag| {
+/// The tags of `text` that are ours to resolve and are not there, each once and as it is written.
+pub(super) fn unresolved<'t>(text: &'t str, is_there: &dyn Fn(&str) -> bool) -> Vec<&'t str> {
+    let mut seen = BTreeSet::new();
+    let is_lost = |tag: &&str| {
         let name = tag.trim();
         let is_ours = name == "item" || OURS.iter().any(|p| name.starts_with(p));
-        is_ours && !is_there(name)
-    })
+        is_ours && !is_there(name) && seen.insert(name.to_owned())
+    };
+    tags(text).filter(is_lost).collect()
 }
 
 /// The simple tags of a text, innermost ones where they are nested; expressions are left out.
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn foreign_tags_are_not_ours_to_resolve() {
-        assert_eq!(unresolved("{{user.name}} {{retries}}", &|_| false), None);
-        assert_eq!(unresolved("{{item}}", &|_| false), Some("item"));
+        assert_eq!(unresolved("{{user.name}} {{retries}}", &|_| false), [""; 0]);
+        assert_eq!(unresolved("{{item}} {{steps.a.id}}{{ item }}", &|_| false), ["item", "steps.a.id"]);
     }
 }

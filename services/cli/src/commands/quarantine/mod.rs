@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    channel::say,
     connect::{Connect, Connection},
     failure::{Failure, Outcome},
     objects,
@@ -166,7 +167,7 @@ impl Show {
                         value["kept"] = entries.iter().map(kept::value).collect();
                     }
                     kept::Kept::NotAsked | kept::Kept::Failed(_) => {
-                        eprintln!("note: {}", terminal::lines(&kept.text()))
+                        say!("note: {}", terminal::lines(&kept.text()))
                     }
                 }
                 print_value(&value, form)?;
@@ -298,7 +299,7 @@ async fn take_back(connection: &Connection, name: &str) -> Outcome {
             )));
         }
         if let Some(why) = unreadable(&object) {
-            eprintln!("warning: workflow {name} cannot be read yet and may be put out of service again: {why}");
+            say!("warning: workflow {name} cannot be read yet and may be put out of service again: {why}");
         }
         match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(back_in_service(&object))).await {
             Ok(_) => return Ok(()),

@@ -46,7 +46,10 @@ pub fn main(order: Order) -> ExitCode {
 
 fn run(Order { mut channel, lock }: Order) -> io::Result<ExitCode> {
     let _ = setsid();
-    let spec = read_spec(&mut channel)?;
+    let Some(spec) = read_spec(&mut channel)? else {
+        // Nothing has begun, and nobody is there who would hear of it.
+        return Ok(ExitCode::from(BROKEN));
+    };
     let mut log = Log::open(&spec.log)?;
     if let Some(dir) = &spec.dir {
         spec::write_json(&dir.join(STARTED), &Started { pid: std::process::id() as i32, at: Timestamp::now() })?;
@@ -83,13 +86,20 @@ fn run(Order { mut channel, lock }: Order) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_spec(channel: &mut UnixStream) -> io::Result<ShimSpec> {
+/// What is to be run; `None` where the node ended before it had said so.
+fn read_spec(channel: &mut UnixStream) -> io::Result<Option<ShimSpec>> {
     let mut length = [0; 4];
-    channel.read_exact(&mut length)?;
+    match channel.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
     let mut body = Vec::new();
     let length = u64::from(u32::from_le_bytes(length));
     channel.take(length).read_to_end(&mut body)?;
-    serde_json::from_slice(&body).map_err(io::Error::other)
+    if (body.len() as u64) < length {
+        return Ok(None);
+    }
+    serde_json::from_slice(&body).map(Some).map_err(io::Error::other)
 }
 
 /// Leaves the host's namespaces for new ones.

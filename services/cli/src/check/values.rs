@@ -1,0 +1,194 @@
+//! Texts that stand for something: durations, quantities, counts.
+//!
+//! Argo's objects take no quantity that is none, so it is a mistake. Durations and counts it reads only when it
+//! comes to them, so they are warnings: the step that has them will end with Error.
+
+use argosy_template::duration;
+use serde_json::Value;
+
+use crate::{
+    diagnostic::Diagnostic,
+    load::{Document, Place},
+};
+
+/// What a text must be.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// `30s`, or seconds.
+    Duration,
+    /// As Go has it: with units.
+    GoDuration,
+    Quantity,
+    Count,
+}
+
+/// What may stand behind the number of a quantity.
+const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+/// What the texts of the document cannot mean.
+pub fn check(document: &Document) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    walk(document, &document.value, Some(&document.place), &mut Vec::new(), &mut found);
+    found
+}
+
+fn walk<'a>(
+    document: &'a Document,
+    value: &'a Value,
+    place: Option<&Place>,
+    way: &mut Vec<Step<'a>>,
+    found: &mut Vec<Diagnostic>,
+) {
+    match value {
+        Value::Object(members) => {
+            for (key, inner) in members {
+                way.push(Step::Key(key));
+                walk(document, inner, place.and_then(|place| place.member(key)), way, found);
+                way.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                way.push(Step::Index(index));
+                walk(document, inner, place.and_then(|place| place.item(index)), way, found);
+                way.pop();
+            }
+        }
+        Value::String(text) if !text.is_empty() && !text.contains("{{") => {
+            let Some((message, help, is_mistake)) = meaning(way).and_then(|meaning| wrong(meaning, text)) else {
+                return;
+            };
+            found.push(Diagnostic {
+                span: place.map(|place| place.value.clone()),
+                path: path(way),
+                help: Some(help),
+                warning: !is_mistake,
+                ..Diagnostic::of_source(&document.source, message)
+            });
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+fn path(way: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in way {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => text.push_str(&format!(".{key}")),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+/// What the value at the end of `way` must be, by the fields that it stands in.
+fn meaning(way: &[Step<'_>]) -> Option<Meaning> {
+    let key = |from_end: usize| match way.len().checked_sub(from_end).and_then(|at| way.get(at)) {
+        Some(Step::Key(key)) => *key,
+        Some(Step::Index(_)) | None => "",
+    };
+    // Lists stand between the key and what holds it: `templates[0].timeout`.
+    let is_of_template = key(2) == "templateDefaults" || key(3) == "templates";
+    Some(match (key(3), key(2), key(1)) {
+        (_, "backoff", "duration" | "maxDuration" | "cap") | (_, "suspend", "duration") => Meaning::Duration,
+        (_, "podGC", "deleteDelayDuration") => Meaning::Duration,
+        (_, _, "timeout") if is_of_template => Meaning::Duration,
+        (_, "memoize", "maxAge") => Meaning::GoDuration,
+        ("resources" | "podResources", "limits" | "requests", _) | (_, "emptyDir", "sizeLimit") => Meaning::Quantity,
+        (_, "retryStrategy", "limit") | (_, "backoff", "factor") => Meaning::Count,
+        _ => return None,
+    })
+}
+
+/// What is wrong, what to do, and whether Argo would not take it.
+fn wrong(meaning: Meaning, text: &str) -> Option<(String, String, bool)> {
+    let durations = "write it as 30s, 5m or 1h30m".to_owned();
+    match meaning {
+        Meaning::Duration if duration::parse(text).is_err() => {
+            Some((format!("`{text}` is no duration"), durations, false))
+        }
+        Meaning::GoDuration if duration::parse_go(text).is_err() => {
+            Some((format!("`{text}` is no duration with units"), durations, false))
+        }
+        Meaning::Quantity if !is_quantity(text) => {
+            let help = "write it as 500m or 2 (processors), 64Mi or 1Gi (bytes)".to_owned();
+            Some((format!("`{text}` is no quantity"), help, true))
+        }
+        Meaning::Count if text.parse::<i32>().is_err() => {
+            Some((format!("`{text}` is no whole number"), "write it as 3".to_owned(), false))
+        }
+        Meaning::Duration | Meaning::GoDuration | Meaning::Quantity | Meaning::Count => None,
+    }
+}
+
+/// A number with a suffix or an exponent, as Kubernetes' `resource.Quantity` reads it.
+fn is_quantity(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let is_number = digits > 0 && number.len() - digits <= 1;
+    let is_exponent = suffix.strip_prefix(['e', 'E']).is_some_and(|power| power.parse::<i32>().is_ok());
+    is_number && (SUFFIXES.contains(&suffix) || is_exponent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::load::{self, Source};
+
+    fn said(template: &str) -> Vec<String> {
+        let text = format!("kind: Workflow\nspec:\n  templates:\n  - {template}\n");
+        let (mut documents, mut problems) = (Vec::new(), Vec::new());
+        load::text(&Arc::new(Source::new("f", text)), &mut documents, &mut problems);
+        assert!(problems.is_empty(), "{template}");
+        check(&documents[0]).iter().map(Diagnostic::line).collect()
+    }
+
+    #[test]
+    fn what_is_no_duration_quantity_or_count_is_told_at_its_place() {
+        for (template, words) in [
+            (
+                "{retryStrategy: {backoff: {duration: 1x}}}",
+                "4:42: spec.templates[0].retryStrategy.backoff.duration: `1x`",
+            ),
+            ("{retryStrategy: {backoff: {duration: 1d, maxDuration: '5'}}}", "`1d` is no duration"),
+            ("{retryStrategy: {limit: three}}", "`three` is no whole number"),
+            ("{suspend: {duration: soon}}", "suspend.duration: `soon`"),
+            ("{timeout: soon}", "spec.templates[0].timeout: `soon`"),
+            ("{memoize: {maxAge: '10'}}", "with units"),
+            (
+                "{container: {resources: {limits: {cpu: lots}}}}",
+                "container.resources.limits.cpu: `lots` is no quantity",
+            ),
+            ("{script: {resources: {requests: {memory: 1GB}}}}", "requests.memory: `1GB`"),
+            ("{sidecars: [{resources: {limits: {cpu: 1 2}}}]}", "sidecars[0].resources.limits.cpu"),
+            ("{volumes: [{emptyDir: {sizeLimit: big}}]}", "sizeLimit: `big`"),
+        ] {
+            let found = said(template);
+            assert!(found.len() == 1 && found[0].contains(words), "{template}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_well_written_or_not_known_yet_is_not_told() {
+        for template in [
+            "{retryStrategy: {limit: '3', backoff: {duration: '5', factor: '2', maxDuration: 1h30m, cap: 1.5s}}}",
+            "{retryStrategy: {limit: '{{inputs.parameters.n}}', backoff: {duration: '{{inputs.parameters.d}}'}}}",
+            "{container: {resources: {limits: {cpu: 0.5, memory: 64Mi, a/b: '1e3'}, requests: {cpu: 500m, memory: 1E}}}}",
+            "{container: {resources: {limits: {cpu: '.5', memory: +1.Gi}}}, timeout: 10s, http: {timeoutSeconds: 3}}",
+            "{inputs: {parameters: [{name: duration, value: 1x}, {name: limit, value: lots}]}}",
+        ] {
+            assert_eq!(said(template), [""; 0], "{template}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Flags that most often are a slip of the pen.
+
+use crate::support::{FAILS, Here};
+
+const GREETS: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: greets}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: message, value: hello}]}
+  templates:
+  - {name: main, container: {image: busybox, command: [echo, '{{workflow.parameters.message}}']}}
+";
+
+#[test]
+fn a_parameter_that_no_workflow_has_is_told_and_the_run_goes_on() {
+    let here = Here::with(&[("greets.yaml", GREETS)]);
+    let said = here.argosy("run greets.yaml -p mesage=bye").ends_with(0);
+    assert!(
+        said.err.contains("warning: parameter mesage: no workflow has") && said.err.contains("did you mean `message`?"),
+        "{said:#?}"
+    );
+    let said = here.argosy("run greets.yaml -p message=bye").ends_with(0);
+    assert!(!said.err.contains("parameter message") && said.out.contains("  bye\n"), "{said:#?}");
+    let said = here.argosy("submit greets.yaml -p nothing=bye --dry-run").ends_with(0);
+    assert!(said.err.contains("parameter nothing") && said.err.contains("(known here: message)"), "{said:#?}");
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_to_do() {
+    let here = Here::with(&[(
+        "greets.yaml",
+        &GREETS.replace("busybox, command: [echo, '{{workflow.parameters.message}}']", "elsewhere/x"),
+    )]);
+    let said = here.argosy("list --kubeconfig nowhere").ends_with(2);
+    assert!(said.err.contains("--kubeconfig: there is no file nowhere; a running `argosy dev` is found"), "{said:#?}");
+    let output = here.command("list").env("KUBECONFIG", "nowhere").output().expect("argosy starts");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("$KUBECONFIG: there is no file nowhere"), "{output:?}");
+    let said = here.argosy("list").ends_with(1);
+    assert_eq!(
+        said.err,
+        "error: no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG\n"
+    );
+    let said = here.argosy("run greets.yaml").ends_with(1);
+    assert!(
+        said.out.contains("give the container a command, or name the program with --image elsewhere/x=entrypoint"),
+        "{said:#?}"
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let said = here.argosy(&format!("dev --port {port}")).ends_with(2);
+    assert!(said.err.contains("perhaps another `argosy dev`; choose another with --port"), "{said:#?}");
+}
+
+#[test]
+fn help_keeps_flags_of_one_kind_together() {
+    let said = Here::with(&[]).argosy("run --help").ends_with(0);
+    let (own, connection) = said.out.split_once("\nConnection:").expect("a heading");
+    assert!(
+        own.contains("--timeout") && !own.contains("--kubeconfig") && connection.contains("--context"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_run_without_time_ends_and_shows_nothing_of_our_own() {
+    let here = Here::with(&[("bad.yaml", FAILS)]);
+    for _ in 0..5 {
+        let said = here.argosy("run bad.yaml --timeout 0s").ends_with(1);
+        assert!(!said.err.contains("shim"), "{said:#?}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Mistakes that a newcomer makes, each told at its place and with what was meant.
+
+use crate::support::Here;
+
+const HEAD: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: a-}\nspec:\n";
+const SOUND: &str = "  entrypoint: main\n  templates:\n  - {name: main, suspend: {}}\n";
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
+
+/// Specs, the exit code of `lint`, and what it says, a line each.
+const TABLE: &[(&str, i32, &[&str])] = &[
+    (
+        "  entrypoint: mian\n  templates:\n  - {name: main, suspend: {}}\n",
+        2,
+        &["a.yaml:5:15: spec.entrypoint: template name 'mian' undefined (did you mean `main`?)"],
+    ),
+    (
+        "  entrypoint: main\n  templates:\n  - name: main\n    steps: [[{name: a, template: work, withItems: '[1,2]'}]]\n  - {name: work, suspend: {}}\n",
+        2,
+        &[
+            "a.yaml:8:51: spec.templates[0].steps[0][0].withItems: expected a list, found the string \"[1,2]\" (remove the quotes)",
+        ],
+    ),
+    (
+        "  entrypoint: main\n  templates:\n  - name: main\n    dag: {tasks: [{name: a, template: wrok}]}\n  - {name: work, suspend: {}}\n",
+        2,
+        &["a.yaml:8:39: spec.templates[0].dag.tasks[0].template: ", "(did you mean `work`?)"],
+    ),
+    (
+        "  entrypoint: main\n  arguments: {parameters: [{name: message, value: a}]}\n  templates:\n  - name: main\n    inputs: {parameters: [{name: text, default: a}]}\n    container:\n      image: busybox\n      command: [echo, '{{inputs.parameters.txt}}']\n      args: ['{{workflow.parameters.mesage}}', 'a {{inputs.parameters.other}}', '{{item}}']\n",
+        2,
+        &[
+            "a.yaml:12:24: spec.templates[0].container.command[1]: templates.main: failed to resolve {{inputs.parameters.txt}} (did you mean `inputs.parameters.text`?)",
+            "a.yaml:13:15: spec.templates[0].container.args[0]: ",
+            "(did you mean `workflow.parameters.message`?)",
+            "a.yaml:13:51: spec.templates[0].container.args[1]: ",
+            "(known here: inputs.parameters.text)",
+            "a.yaml:13:82: spec.templates[0].container.args[2]: ",
+            "(only a step or task with withItems",
+        ],
+    ),
+    (
+        "  entrypoint: main\n  templates:\n  - {name: main, suspend: {}, retryStrategy: {limit: 2, backoff: {duration: 1x}}}\n",
+        0,
+        &["a.yaml:7:77: spec.templates[0].retryStrategy.backoff.duration: `1x` is no duration", "no linting errors"],
+    ),
+    (
+        "  entrypoint: main\n  templates:\n  - {name: main, container: {image: a, command: [b], resources: {limits: {cpu: lots}}}}\n",
+        2,
+        &["a.yaml:7:80: spec.templates[0].container.resources.limits.cpu: `lots` is no quantity"],
+    ),
+];
+
+#[test]
+fn mistakes_are_told_at_their_places_with_what_was_meant() {
+    for (spec, code, lines) in TABLE {
+        let here = Here::with(&[("a.yaml", &format!("{HEAD}{spec}"))]);
+        let said = here.argosy("lint --offline -o simple a.yaml").ends_with(*code);
+        for line in *lines {
+            assert!(said.out.contains(line), "{line:?} is not in\n{}", said.out);
+        }
+    }
+}
+
+#[test]
+fn flags_that_name_a_template_get_the_same_help() {
+    let here = Here::with(&[("a.yaml", &format!("{HEAD}{SOUND}"))]);
+    let said = here.argosy("run a.yaml --entrypoint mian").ends_with(2);
+    assert!(said.err.contains("(did you mean `main`?)"), "{said:#?}");
+}
+
+#[test]
+fn objects_of_others_are_skipped_and_not_praised() {
+    let rollout = DEPLOYMENT.replace("apps/v1", "argoproj.io/v1alpha1").replace("Deployment", "Rollout");
+    let here = Here::with(&[("d.yaml", DEPLOYMENT), ("r.yaml", &rollout), ("a.yaml", &format!("{HEAD}{SOUND}"))]);
+    let said = here.argosy("lint --offline d.yaml").ends_with(2);
+    assert!(said.err.contains("skipped: d.yaml:1: a Deployment is not checked"), "{said:#?}");
+    assert!(said.err.contains("nothing to check") && said.out.is_empty(), "{said:#?}");
+    let said = here.argosy("lint --offline d.yaml r.yaml a.yaml").ends_with(0);
+    assert!(said.err.contains("a Rollout is not checked") && said.out.contains("no linting errors"), "{said:#?}");
+}
+
+#[test]
+fn of_a_folder_only_what_is_meant_for_us_is_read() {
+    let here = Here::with(&[
+        ("a.yaml", &format!("{HEAD}{SOUND}")),
+        ("package.json", "{\"name\": \"a\"}"),
+        ("broken.json", "{"),
+        ("chart/values.yaml", "a: {{ .Values.a }}\n"),
+    ]);
+    here.argosy("run a.yaml --data-dir data --timeout 1s").ends_with(1);
+    here.file("data/artifacts/left.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Workfow\n");
+    let said = here.argosy("lint --offline .").ends_with(0);
+    assert!(said.err.is_empty(), "{said:#?}");
+    here.file("sub/b.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: [\n");
+    let said = here.argosy("lint --offline .").ends_with(2);
+    assert!(said.err.contains("sub/b.yaml:"), "{said:#?}");
+    // A file that is named is always read.
+    here.argosy("lint --offline package.json").ends_with(2);
+}

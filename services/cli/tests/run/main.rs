@@ -1,0 +1,9 @@
+//! `argosy run` and `argosy lint` as somebody meets them who has never used them.
+
+mod flags;
+mod lint;
+mod order;
+mod pipes;
+mod support;
+mod tails;
+mod waiting;
