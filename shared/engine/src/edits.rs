@@ -49,6 +49,7 @@ impl Age {
 impl Workflow {
     pub(crate) fn on_object(&mut self, object: api::Workflow, status_edited: bool) {
         let age = Age::of(&object.metadata, &self.object.metadata);
+        self.stop_ahead = false;
         match self.stage {
             // Nothing of the log is in the state yet: it begins with what the log says, even where the object that the state
             // was built from has been edited since. That edit has its own place in the log.

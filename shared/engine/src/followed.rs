@@ -70,6 +70,7 @@ impl Workflow {
         let Followed { generation, resource_version, shutdown, suspend, parallelism, active_deadline_seconds } =
             recorded;
         let spec = &mut self.object.spec;
+        self.stop_ahead = shutdown.is_empty() && !spec.shutdown.is_empty();
         spec.shutdown = shutdown;
         (spec.suspend, spec.parallelism) = (suspend, parallelism);
         spec.active_deadline_seconds = active_deadline_seconds;

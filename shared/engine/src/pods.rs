@@ -44,7 +44,13 @@ impl Workflow {
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
         let is_up = self.node(&call.id).is_some_and(|node| node.daemoned == Some(true) && has_pod);
-        let manifest = if needs_pod { Some(self.pod_manifest(call, &template, compiled, deadline)?) } else { None };
+        // About to be stopped, its pod may have been already, and its end be lost with the bus: it is asked after first.
+        let is_asked_after = has_pod || needs_pod && known.is_some() && self.stop_ahead;
+        let manifest = if needs_pod && !is_asked_after {
+            Some(self.pod_manifest(call, &template, compiled, deadline)?)
+        } else {
+            None
+        };
         let frame = self.begin(call, NodeType::Pod, NodePhase::Pending, template, Body::Leaf);
         let Some(begun) = self.frame_mut(frame) else {
             bug!(self, &call.id, "a pod node that has just begun has no frame");
@@ -62,7 +68,7 @@ impl Workflow {
         }
         if let Some(manifest) = manifest {
             self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
-        } else if has_pod {
+        } else if is_asked_after {
             self.confirm_pod(&node_id, false);
         }
         if is_up {

@@ -80,6 +80,8 @@ pub struct Workflow {
     /// The shutdown that was carried out since the state was built: one that the object asks for already when it is built
     /// from it is carried out when its event comes, as before.
     pub(crate) shutdown_done: String,
+    /// The object that the state was built from asks for a shutdown that the log has not come to.
+    pub(crate) stop_ahead: bool,
     /// Hooks of the workflow that have begun, by key.
     pub(crate) hooks_begun: BTreeSet<String>,
     pub(crate) hooks_open: usize,
@@ -168,6 +170,7 @@ impl Workflow {
             memo: crate::memoize::Memo::default(),
             untold: HashSet::new(),
             timers: Timers::default(),
+            stop_ahead: false,
             strays: BTreeMap::new(),
             behavior: Self::recorded_behavior(&object),
             budget: Budget::default(),

@@ -229,6 +229,12 @@ pub fn excused(suspects: &[Suspect], delayed: &[Delayed], pods: &[Played], calm_
     (broken, excused.len())
 }
 
+/// Whether it is a pod that its workflow ends, and that is gone then. When the bus is lost before the object says so, nobody
+/// knows that it was there, and it runs again: see `docs/adr/011-a-lost-bus.md`.
+pub fn is_daemon(pod: &Played) -> bool {
+    pod.node_name.starts_with("daemon")
+}
+
 /// S12: a pod's namespace and service account are those of its workflow.
 fn identity(object: &Workflow, pod: &Played) -> Vec<String> {
     let account = |name: &str| if name.is_empty() { "default".to_owned() } else { name.to_owned() };

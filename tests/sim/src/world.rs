@@ -76,7 +76,6 @@ const MARGIN: Duration = Duration::from_secs(90);
 const SLOWEST: u32 = 2;
 /// In which what should not happen any more may still happen.
 const AFTERMATH: Duration = Duration::from_secs(5);
-
 /// For so long nothing may be written after the end: longer than any pause between full lists and reminders.
 const QUIET: Duration = Duration::from_secs(11 * 60);
 /// The longest that a pod waits which a quota refused.
@@ -290,6 +289,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let played: Vec<_> = pods.lock().values().cloned().collect();
     let mut suspects = std::mem::take(&mut *suspects.lock());
     suspects.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
+    suspects.retain(|suspect| faults.lost() == 0 || !check::is_daemon(&suspect.pod));
     let (guilty, excused) = check::excused(&suspects, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
     let uids = uids_of_workflows(&server, plan).await?;

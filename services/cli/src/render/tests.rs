@@ -124,7 +124,7 @@ fn every_node_of_a_recorded_run_is_in_its_tree() {
     let drawn = steps(&workflow);
     // Step groups are drawn as branches, not as lines.
     let is_line = |node: &&v1::NodeStatus| node.r#type != v1::NodeType::StepGroup;
-    let shown: Vec<_> = workflow.status.nodes.values().map(std::convert::AsRef::as_ref).filter(is_line).collect();
+    let shown: Vec<_> = workflow.status.nodes.values().filter(is_line).collect();
     assert!(drawn.len() == shown.len() && shown.len() > 5, "{drawn:#?}");
     assert_eq!(drawn[0], " ✔ p-daemon-nested");
     for node in shown {

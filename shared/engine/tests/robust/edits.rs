@@ -4,6 +4,7 @@ use argosy_api::{
     message::Observed,
     v1alpha1::{NodePhase, Workflow},
 };
+use argosy_engine::Command;
 use serde_json::json;
 
 use crate::play::{Play, changed, object};
@@ -61,6 +62,22 @@ fn what_came_before_an_edit_is_stepped_by_the_spec_of_then() {
     play.feed(changed(edited, false));
     play.end_pod("wf[0].b", "Succeeded");
     assert_eq!(play.engine.object().spec.suspend, Some(true));
+}
+
+#[test]
+fn no_pod_is_wished_for_while_a_shutdown_is_about_to_come() {
+    let mut play = play();
+    let mut edited = versioned(play.engine.object().clone(), 2, "20");
+    edited.spec.shutdown = "Terminate".into();
+    play.engine = argosy_engine::Workflow::new(play.config.clone(), edited.clone(), play.sequence);
+    let wishes = play.engine.resume(play.now);
+    let kind = |command: &Command| match command {
+        Command::Cluster { command, .. } => Some(command.kind()),
+        _ => None,
+    };
+    assert_eq!(wishes.iter().filter_map(kind).collect::<Vec<_>>(), ["confirmPod"]);
+    play.feed(changed(edited, false));
+    assert_eq!(play.phase(), "Failed");
 }
 
 #[test]
