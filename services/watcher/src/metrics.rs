@@ -13,3 +13,5 @@ pub(crate) static DROPPED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_watcher_dropped_total", "Reports that the bus refused for good"));
 pub(crate) static WATCH_ERRORS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_watcher_watch_errors_total", "Times that the watch broke off"));
+pub(crate) static PANICS: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_watcher_panics_total", "Workflows that could not be looked at, which is a bug"));

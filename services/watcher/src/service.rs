@@ -153,8 +153,8 @@ impl Notes {
     fn note(&mut self, event: Event<DynamicObject>) {
         match event {
             Event::Init => self.seen.list_begins(),
-            Event::InitApply(object) => self.look(object, Source::List),
-            Event::Apply(object) => self.look(object, Source::Watch),
+            Event::InitApply(object) => self.look_alone(object, Source::List),
+            Event::Apply(object) => self.look_alone(object, Source::Watch),
             Event::Delete(object) => {
                 let Some(key) = key_of(&object) else { return };
                 if self.seen.gone(&key) {
@@ -166,6 +166,23 @@ impl Notes {
                     self.deleted(&key);
                 }
             }
+        }
+    }
+
+    /// A panic over one object is that object's: the others are looked at all the same, now and at the next start.
+    fn look_alone(&mut self, object: DynamicObject, source: Source) {
+        let key = key_of(&object);
+        let look = std::panic::AssertUnwindSafe(|| self.look(object, source));
+        if std::panic::catch_unwind(look).is_err()
+            && let Some(key) = key
+        {
+            metrics::PANICS.inc();
+            tracing::error!(
+                workflow.uid = key.uid,
+                workflow.name = key.name,
+                workflow.namespace = key.namespace,
+                "a workflow could not be looked at, which is a bug: its change is not reported"
+            );
         }
     }
 

@@ -88,7 +88,7 @@ fn inlined(key: &WorkflowKey, mut object: DynamicObject, status_edited: bool) ->
     let Value::Object(members) = &mut object.data else { return None };
     if !status_edited {
         members.remove("status");
-    } else if api::has_compressed_nodes(&members["status"]) || is_offloaded(&members["status"]) {
+    } else if members.get("status").is_some_and(|status| api::has_compressed_nodes(status) || is_offloaded(status)) {
         return None;
     }
     match api::to_workflow(&object) {
@@ -111,6 +111,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_status_that_somebody_took_away_is_an_edit_like_another() {
+        let key = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
+        for status in [None, Some(json!(null)), Some(json!("x")), Some(json!({}))] {
+            let mut object = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+                "metadata": {"name": "w", "namespace": "ns", "uid": "u"}, "spec": {}});
+            if let Some(status) = &status {
+                object["status"] = status.clone();
+            }
+            let object: DynamicObject = serde_json::from_value(object).expect("an object");
+            let body = inlined(&key, object, true);
+            assert_eq!(body.is_some(), status != Some(json!("x")), "{status:?}");
+        }
+    }
 
     #[test]
     fn what_was_decided_before_a_workflow_was_taken_back_no_longer_counts() {

@@ -11,6 +11,7 @@ use crate::{
     Command, Workflow,
     bugs::bug,
     frame::{Body, FrameId},
+    nodes::set,
     timers::Timer,
     workflow::Stage,
 };
@@ -110,9 +111,45 @@ impl Workflow {
     /// bus. One that still runs is ended, one that has ended is marked as dealt with.
     pub(crate) fn on_stray_pod(&mut self, pod: &PodSummary) {
         let Some(node) = self.node(&pod.node_id) else { return self.on_unknown_pod(pod) };
-        let is_stray = node.phase.is_fulfilled() && self.pod_of(&pod.node_id).is_some_and(|name| name == pod.name);
-        if is_stray && !pod.deleted && !pod.deleting {
+        if self.pod_of(&pod.node_id).is_none_or(|name| name != pod.name) {
+            // Somebody's pod that carries our node's name.
+            return;
+        }
+        if !node.phase.is_fulfilled() {
+            return self.on_orphaned_pod(pod);
+        }
+        if !pod.deleted && !pod.deleting {
             self.end_stray(node.id.clone(), pod.name.clone(), has_ended(pod));
+        }
+    }
+
+    /// The pod of a node whose boundary has ended in error while it ran: nothing comes of it, but it takes its place until it
+    /// has ended. A workflow that was taken up since has no frame for it. Source: Argo, which follows such pods as well.
+    fn on_orphaned_pod(&mut self, pod: &PodSummary) {
+        let phase = match pod.phase.as_str() {
+            "Succeeded" => NodePhase::Succeeded,
+            "Failed" => NodePhase::Failed,
+            _ if pod.deleted => NodePhase::Error,
+            "Running" => NodePhase::Running,
+            _ => return,
+        };
+        let message = if pod.deleted && !has_ended(pod) { "pod deleted" } else { &pod.message };
+        self.mark(&pod.node_id, phase, Some(message));
+        if phase.is_fulfilled() {
+            self.update_node(&pod.node_id, |node| set(&mut node.task_result_synced, Some(true)));
+            if !pod.deleted {
+                self.end_stray(pod.node_id.as_str().into(), pod.name.clone(), true);
+            }
+        }
+    }
+
+    /// Asks after the pods of such nodes.
+    pub(crate) fn confirm_orphans(&mut self) {
+        let nodes = self.object.status.nodes.values();
+        let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled());
+        let orphans: Vec<ArcStr> = open.map(|node| node.id.clone()).filter(|id| self.live(id).is_none()).collect();
+        for id in orphans {
+            self.confirm_pod(&id, false);
         }
     }
 

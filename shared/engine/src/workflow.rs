@@ -215,6 +215,9 @@ impl Workflow {
             self.drain();
             self.rebuilding = self.stage == Stage::Preparing;
         }
+        if !matches!(self.stage, Stage::New | Stage::Preparing | Stage::Done) {
+            self.confirm_orphans();
+        }
         self.take_commands(self.watermark)
     }
 

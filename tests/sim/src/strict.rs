@@ -6,9 +6,10 @@ use prometheus::proto::MetricType;
 
 /// A reminder that found something, an impossible state, a panic, a gap in what the status service folds: bugs, whatever the
 /// faults were.
-const NEVER: [&str; 4] = [
+const NEVER: [&str; 5] = [
     "argosy_scheduler_reminder_found_total",
     "argosy_scheduler_bugs_total",
+    "argosy_watcher_panics_total",
     "argosy_actor_panics_total",
     "argosy_status_gaps_passed_total",
 ];

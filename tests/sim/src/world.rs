@@ -308,14 +308,14 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     faults.set_bus(None);
     let writes = std::mem::take(&mut *writes.lock());
     let to_api = writes.iter().map(|writes| writes.to_api).sum();
-    let mut mishaps = faults.happened() + u64::from(plan.crash.is_some()) + 10 * faults.lost();
+    let by_hand = u64::from(plan.crash.is_some()) + u64::from(plan.terminate.is_some());
+    let mut mishaps = faults.happened() + by_hand + 10 * faults.lost();
     if let Some(grown) = &plan.grown {
         // A refused pod is wished for again and again; an edit, a retry and a sick neighbour have work of their own.
         let crowded = if grown.quota.is_some() { 4 * played.len() } else { 0 };
         mishaps += (crowded + 2 * grown.edits.len() + 10 * grown.sick.len()) as u64;
-        // A cache of memoized outputs is looked for, made and written.
-        mishaps += plan.workflows.len() as u64;
-        mishaps += if grown.retries { 2 * plan.workflows.len() as u64 } else { 0 };
+        // A cache of memoized outputs is looked for, made and written; a retry does all again.
+        mishaps += plan.workflows.len() as u64 * if grown.retries { 3 } else { 1 };
     }
     broken.lock().extend(check::budget(to_api, plan.workflows.len() as u64, played.len() as u64, mishaps));
     let broken = std::mem::take(&mut *broken.lock());

@@ -107,3 +107,23 @@ fn a_hook_that_has_begun_is_waited_for_also_when_its_time_is_over() {
     play.end_pod("wf[0].a.hooks.running", "Succeeded");
     assert_eq!(play.phase(), "Failed");
 }
+
+#[test]
+fn the_pod_of_a_boundary_that_ended_in_error_gives_its_place_back_after_a_restart() {
+    let mut play = Play::of(json!({"entrypoint": "main", "parallelism": 1, "templates": [
+        {"name": "main", "dag": {"failFast": false, "tasks": [
+            {"name": "s0", "template": "group"}, {"name": "s1", "template": "pod"}]}},
+        {"name": "group", "steps": [[{"name": "a", "template": "pod"}, {"name": "b", "template": "broken"}]]},
+        {"name": "pod", "container": {"image": "i", "command": ["c"]}},
+        {"name": "broken", "timeout": "no duration", "container": {"image": "i", "command": ["c"]}},
+    ]}));
+    let orphan = play.node("wf.s0[0].a").map(|node| node.id.to_string());
+    if orphan.is_none() {
+        // The broken step was made first, and there was no place for the other.
+        return play.run();
+    }
+    play.restart();
+    play.end_pod("wf.s0[0].a", "Succeeded");
+    play.run();
+    assert_eq!(play.phase(), "Failed");
+}
