@@ -102,7 +102,11 @@ impl Workflow {
         self.set_now(now);
         self.open_budget(true);
         self.rebuilding = true;
-        self.record_followed();
+        if self.object.status.phase != api::WorkflowPhase::Unknown {
+            self.record_followed();
+        }
+        // One that begins anew is recorded when it is admitted: until then nothing of it is published, so that a new owner finds
+        // the event that has it begin.
         self.prepare();
     }
 
