@@ -58,6 +58,12 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Error> {
 
 fn decode_within(text: &str, limits: Limits) -> Result<Vec<u8>, Error> {
     let bytes = STANDARD.decode(text)?;
+    // The last four bytes of gzip say how much it holds: a bomb that does not lie costs nothing, and one that lies no more than
+    // it claims. Source: RFC 1952, ISIZE.
+    let claimed = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    if claimed > limits.bytes {
+        return Err(Error::TooLarge(limits.bytes));
+    }
     let mut gzip = flate2::read::GzDecoder::new(bytes.as_slice());
     let (mut json, mut chunk, mut count) = (Vec::new(), [0; 64 * 1024], Count::default());
     loop {
@@ -67,8 +73,8 @@ fn decode_within(text: &str, limits: Limits) -> Result<Vec<u8>, Error> {
         }
         count.take(&chunk[..read], limits)?;
         json.extend_from_slice(&chunk[..read]);
-        if json.len() > limits.bytes {
-            return Err(Error::TooLarge(limits.bytes));
+        if json.len() > claimed {
+            return Err(Error::Gzip(io::Error::other("it holds more than it says")));
         }
     }
 }
@@ -124,6 +130,10 @@ mod tests {
         let limits = Limits { bytes: 100_000, values: 1000, depth: 10 };
         let bomb = |text: String| decode_within(&encode(text.as_bytes()).expect("memory"), limits);
         assert!(matches!(bomb(format!("{{\"a\": \"{}\"}}", "x".repeat(100_000))), Err(Error::TooLarge(100_000))));
+        let mut lie = STANDARD.decode(encode("x".repeat(90_000).as_bytes()).expect("memory")).expect("base64");
+        let at = lie.len() - 4;
+        lie[at..].copy_from_slice(&100_u32.to_le_bytes());
+        assert!(matches!(decode_within(&STANDARD.encode(lie), limits), Err(Error::Gzip(_))));
         assert!(matches!(bomb(format!("[{}0]", "{},".repeat(1000))), Err(Error::TooMany(1000))));
         assert!(matches!(bomb("[".repeat(11)), Err(Error::TooDeep(10))));
         // What stands in a text is no value, however it is escaped.

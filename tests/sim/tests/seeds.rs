@@ -49,7 +49,16 @@ fn workflows_under_a_quota_edited_and_retried_end_when_nothing_goes_wrong() {
 }
 
 /// Seeds of the grown world that failed once, by what was wrong, and a few for everything that it has.
-const GROWN_SEEDS: [(&str, &[u64]); 1] = [("nothing was", &[1, 2, 3, 4, 5, 6, 7, 8])];
+const GROWN_SEEDS: [(&str, &[u64]); 8] = [
+    ("nothing was", &[1, 2, 3, 4, 5, 6, 7, 8]),
+    ("a pod that its node had ended for being late did not end in this world", &[12]),
+    ("a timer that fired while the workflow was suspended was not told to its new owner", &[827]),
+    ("a workflow was rebuilt by a spec that had been edited past its watermark", &[1_000_538]),
+    ("half of what one sequence had changed was written, and the new owner missed the other", &[1_001_695]),
+    ("a pod was wished for that a shutdown had stopped before the bus was lost", &[1_000_383]),
+    ("a pod was created for a wish that its own step took back", &[1_001_106]),
+    ("a workflow that was retried from nothing was begun by nobody", &[1_003_497]),
+];
 
 #[test]
 fn seeds_of_the_grown_world() {
@@ -74,7 +83,7 @@ fn equal_seeds_give_equal_runs() {
 }
 
 /// Seeds of the first world that failed once, by what was wrong.
-const SEEDS_THAT_FAILED: [(&str, &[u64]); 10] = [
+const SEEDS_THAT_FAILED: [(&str, &[u64]); 13] = [
     ("a pod was created for a wish that had waited for a new owner while the workflow was terminated", &[45]),
     ("a status edited before the end, and reported after it, ran the workflow again", &[53]),
     ("a list of workflows that was stale hid a pod whose end the lost bus had taken along", &[57]),
@@ -104,6 +113,9 @@ const SEEDS_THAT_FAILED: [(&str, &[u64]); 10] = [
         "what a pod did was told before the wish for it was acknowledged, so that who asked anew was not told again",
         &[1132, 1500, 4547],
     ),
+    ("an event that another owner had folded was waited for", &[2485]),
+    ("pods whose nodes the lost bus had taken along outlived a workflow that ended before it began", &[3621]),
+    ("a pod was wished for that a shutdown had stopped before the bus was lost", &[100_457, 100_828, 100_863]),
     ("several of these together, under lost messages and owners that changed", &[30647, 30864, 30917]),
 ];
 
@@ -138,6 +150,12 @@ fn finds(plan: Plan, plant: Plant, rule: &str) {
 fn a_terminated_workflow_whose_pods_stay_is_found() {
     let terminated = Plan { terminate: Some(Duration::from_secs(5)), ..Plan::calm(corpus::ENDLESS) };
     finds(terminated, Plant::KeepsPods, "L3");
+}
+
+#[test]
+fn a_pod_that_comes_back_is_found() {
+    let terminated = Plan { terminate: Some(Duration::from_secs(5)), ..Plan::calm(corpus::ENDLESS) };
+    finds(terminated, Plant::RecreatesPods, "S1");
 }
 
 #[test]
