@@ -248,7 +248,7 @@ impl Workflow {
         let creates =
             |command: &Command| matches!(command, Command::Cluster { command: ClusterCommand::CreatePod { .. }, .. });
         self.commands.retain(|command| !creates(command));
-        for id in self.live_pods() {
+        for id in self.live_pods().into_iter().chain(self.orphans()) {
             self.stop_pod(&id);
         }
         self.stage = Stage::Done;

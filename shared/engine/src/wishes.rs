@@ -115,7 +115,7 @@ impl Workflow {
             // Somebody's pod that carries our node's name.
             return;
         }
-        if !node.phase.is_fulfilled() {
+        if !node.phase.is_fulfilled() && self.stage != Stage::Done {
             return self.on_orphaned_pod(pod);
         }
         if !pod.deleted && !pod.deleting {
@@ -145,12 +145,17 @@ impl Workflow {
 
     /// Asks after the pods of such nodes.
     pub(crate) fn confirm_orphans(&mut self) {
-        let nodes = self.object.status.nodes.values();
-        let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled());
-        let orphans: Vec<ArcStr> = open.map(|node| node.id.clone()).filter(|id| self.live(id).is_none()).collect();
-        for id in orphans {
+        for id in self.orphans() {
             self.confirm_pod(&id, false);
         }
+    }
+
+    pub(crate) fn orphans(&self) -> Vec<ArcStr> {
+        let nodes = self.object.status.nodes.unordered();
+        let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled());
+        let mut orphans: Vec<ArcStr> = open.map(|node| node.id.clone()).filter(|id| self.live(id).is_none()).collect();
+        orphans.sort_unstable();
+        orphans
     }
 
     /// While the workflow runs, the node may be about to come; when it does not, the pod ends with the workflow.
