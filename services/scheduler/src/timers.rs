@@ -134,12 +134,16 @@ mod tests {
         WorkflowKey { uid: uid.into(), namespace: "ns".into(), name: "w".into() }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn timers_fire_in_order_once_and_can_be_moved() {
+    fn timers() -> (Arc<argosy_bus::memory::Memory>, Clock, Timers) {
         let bus = Arc::new(argosy_bus::memory::Memory::new());
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().expect("a timestamp"));
-        let host = Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 };
-        let timers = Timers::new(host);
+        let timers = Timers::new(Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 });
+        (bus, clock, timers)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_fire_in_order_once_and_can_be_moved() {
+        let (bus, clock, timers) = timers();
         let at = |secs: u64| clock.now() + Duration::from_secs(secs);
         timers.arm(&workflow("u1"), "b".into(), at(20), 1);
         timers.arm(&workflow("u1"), "a".into(), at(10), 1);
@@ -152,12 +156,10 @@ mod tests {
         let fired: Vec<_> = fired.iter().map(|message| message.id.as_str()).collect();
         assert_eq!(fired, ["u1:timer:b:2026-01-01T00:00:05Z:2", "u1:timer:a:2026-01-01T00:00:10Z:1"]);
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_timer_that_is_armed_again_after_its_report_reports_again() {
-        let bus = Arc::new(argosy_bus::memory::Memory::new());
-        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().expect("a timestamp"));
-        let host = Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 };
-        let timers = Timers::new(host);
+        let (bus, clock, timers) = timers();
         let due = clock.now();
         for (after, reports) in [(1, 1), (1, 1), (4, 2)] {
             timers.arm(&workflow("u1"), "a".into(), due, after);
