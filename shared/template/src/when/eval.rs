@@ -101,7 +101,7 @@ fn prefix(op: &str, value: Value) -> Result<Value, String> {
     match (op, &value) {
         ("-", Value::Num(n)) => Ok(Value::Num(-n)),
         ("!", Value::Bool(b)) => Ok(Value::Bool(!b)),
-        ("~", Value::Num(n)) => Ok(Value::Num(!(*n as i64) as f64)),
+        ("~", Value::Num(n)) => Ok(Value::Num(!to_int(*n) as f64)),
         _ => Err(format!("Value '{}' cannot be used with the prefix '{op}'", value.show())),
     }
 }
@@ -198,7 +198,7 @@ fn modifier(op: &str, left: &Value, right: &Value, budget: &Cell<u64>) -> Result
         other => Err(format!("Value '{}' cannot be used with the modifier '{op}', it is not a number", other.show())),
     };
     let (a, b) = (number(left)?, number(right)?);
-    let shift = u32::try_from(b as i64).unwrap_or(u32::MAX);
+    let shift = u32::try_from(to_uint(b)).unwrap_or(u32::MAX);
     Ok(Value::Num(match op {
         "+" => a + b,
         "-" => a - b,
@@ -206,10 +206,27 @@ fn modifier(op: &str, left: &Value, right: &Value, budget: &Cell<u64>) -> Result
         "/" => a / b,
         "%" => a % b,
         "**" => a.powf(b),
-        "&" => (a as i64 & b as i64) as f64,
-        "|" => (a as i64 | b as i64) as f64,
-        "^" => (a as i64 ^ b as i64) as f64,
-        "<<" => ((a as u64).checked_shl(shift).unwrap_or(0)) as f64,
-        _ => ((a as u64).checked_shr(shift).unwrap_or(0)) as f64,
+        "&" => (to_int(a) & to_int(b)) as f64,
+        "|" => (to_int(a) | to_int(b)) as f64,
+        "^" => (to_int(a) ^ to_int(b)) as f64,
+        "<<" => to_uint(a).checked_shl(shift).unwrap_or(0) as f64,
+        _ => to_uint(a).checked_shr(shift).unwrap_or(0) as f64,
     }))
+}
+
+/// Go's conversion to `int64`, as amd64 does it: what does not fit is the smallest number.
+fn to_int(n: f64) -> i64 {
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&n);
+    if fits { n as i64 } else { i64::MIN }
+}
+
+/// Go's conversion to `uint64`, as amd64 does it: numbers below zero wrap around, what does not fit is 2⁶³.
+fn to_uint(n: f64) -> u64 {
+    if n < 9_223_372_036_854_775_808.0 {
+        to_int(n) as u64
+    } else if n < 18_446_744_073_709_551_616.0 {
+        n as u64
+    } else {
+        1 << 63
+    }
 }

@@ -209,7 +209,7 @@ impl Lexer {
     }
 
     fn word(&mut self) -> Result<Token, String> {
-        let text = self.take(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        let text = self.word_text();
         match text.as_str() {
             "true" | "false" => {
                 return Ok(Token::operand(Kind::Boolean, Value::Bool(text == "true")));
@@ -229,6 +229,22 @@ impl Lexer {
             }
         }
         Ok(Token::operator(Kind::Accessor, text))
+    }
+
+    /// Letters, digits, `_` and `.`; a backslash takes the next character as it is.
+    fn word_text(&mut self) -> String {
+        let mut out = String::new();
+        while let Some(c) = self.peek() {
+            let next = self.chars.get(self.pos + 1).copied();
+            let (taken, width) = match (c, next) {
+                ('\\', Some(next)) => (next, 2),
+                _ if c.is_alphanumeric() || c == '_' || c == '.' => (c, 1),
+                _ => break,
+            };
+            out.push(taken);
+            self.pos += width;
+        }
+        out
     }
 
     /// The text up to `end`, which is passed; a backslash takes the next character as it is.

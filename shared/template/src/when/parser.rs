@@ -120,15 +120,10 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// The tree of checked tokens.
+/// The tree of checked tokens. govaluate lets an operand follow a closed parenthesis, and a parenthesis close before it is
+/// opened: the first expression counts, and what comes behind it is not looked at.
 pub(super) fn plan(tokens: &[Token]) -> Result<Stage<'_>, String> {
-    let mut parser = Parser { tokens, pos: 0, depth: 0 };
-    let mut tree = parser.binary(Level::Separator)?;
-    while parser.pos < tokens.len() {
-        // govaluate lets an operand follow a closed parenthesis, and forgets what was before.
-        tree = parser.binary(Level::Separator)?;
-    }
-    Ok(tree)
+    Parser { tokens, pos: 0, depth: 0 }.binary(Level::Separator)
 }
 
 impl<'a> Parser<'a> {
@@ -185,9 +180,8 @@ impl<'a> Parser<'a> {
             Kind::Clause => {
                 self.pos += 1;
                 let inner = self.binary(Level::Separator)?;
-                if self.tokens.get(self.pos).is_some_and(|t| t.kind == Kind::ClauseClose) {
-                    self.pos += 1;
-                }
+                // Where the parenthesis should close; govaluate does not look whether it does.
+                self.pos += 1;
                 Ok(inner)
             }
             Kind::Variable | Kind::Accessor => {
