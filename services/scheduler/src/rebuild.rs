@@ -16,7 +16,10 @@ use tokio::time::Instant;
 use crate::actor::WorkflowActor;
 use crate::context::Shard;
 use crate::stamp::{Cause, Outgoing};
-use crate::{metrics, quarantine};
+use crate::{metrics, quarantine, timers};
+
+/// Timers may arm others that are due as well; those of later rounds fire as all do.
+const DUE_ROUNDS: usize = 8;
 
 /// Builds the workflow from its object, read from the API and never from a cache, steps what the log holds behind the
 /// object's watermark, and asks again for what may have been lost. `None`: the workflow is gone or out of service.
@@ -72,7 +75,8 @@ pub(crate) async fn rebuild(
     if !is_new {
         resume(&mut actor, &mut out);
     }
-    let knows_object = replay(&mut actor, &mut out).await?;
+    let mut knows_object = replay(&mut actor, &mut out).await?;
+    knows_object |= tell_due(&mut actor, &mut out).await?;
     // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
     let is_cut_off = watermark.sequence <= shard.base_sequence;
     if (is_cut_off || is_ending) && !knows_object && !actor.workflow.is_completed() {
@@ -128,6 +132,24 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, F
         }
     };
     actor.step_log(0, out, seen).await?;
+    Ok(knows_object)
+}
+
+/// Timers that came due while nobody was there are told, and what follows from them is stepped, before anything is wished
+/// for: a deadline that has passed takes back the pods that would be asked for again. Says whether the object was in the log.
+async fn tell_due(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, Failure> {
+    let host = actor.shard.context.host.clone();
+    let mut knows_object = false;
+    for _ in 0..DUE_ROUNDS {
+        let now = host.clock.now();
+        let due = out.timers.iter().filter(|(_, due)| **due <= now);
+        let reports: Vec<_> = due.map(|(key, due)| timers::report(&host, &actor.key, key, *due, actor.last)).collect();
+        if reports.is_empty() {
+            break;
+        }
+        host.publish(reports).await?;
+        knows_object |= replay(actor, out).await?;
+    }
     Ok(knows_object)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use argosy_actor::{Host, WorkflowKey};
 use argosy_api::message::Observed;
+use argosy_bus::Publish;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -101,10 +102,7 @@ impl Timers {
             let due = armed.by_due.iter().take_while(|((due, ..), _)| *due <= now).take(BATCH);
             due.map(|(timer, after)| (timer.clone(), *after)).collect()
         };
-        let messages = due.iter().map(|((due, workflow, key), after)| {
-            let id = format!("{}:timer:{key}:{due}:{after}", workflow.uid);
-            self.host.fact(workflow, id, Observed::TimerFired { key: key.clone() })
-        });
+        let messages = due.iter().map(|((due, workflow, key), after)| report(&self.host, workflow, key, *due, *after));
         if let Err(error) = self.host.publish(messages.collect()).await {
             metrics::POISON.inc();
             tracing::error!(error = &error as &dyn std::error::Error, "timers not reported");
@@ -118,6 +116,12 @@ impl Timers {
             }
         }
     }
+}
+
+/// The fact that a timer has fired, as [`Timers::arm`] was told of it.
+pub(crate) fn report(host: &Host, workflow: &WorkflowKey, key: &str, due: Timestamp, after: u64) -> Publish {
+    let id = format!("{}:timer:{key}:{due}:{after}", workflow.uid);
+    host.fact(workflow, id, Observed::TimerFired { key: key.to_owned() })
 }
 
 #[cfg(test)]

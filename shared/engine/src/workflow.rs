@@ -232,8 +232,12 @@ impl Workflow {
             self.backlog.push_back(event);
             return Vec::new();
         }
-        let sequence = event.sequence;
-        self.set_now(event.at);
+        let Event { sequence, at, .. } = event;
+        // What was asked anew of a workflow that goes on is answered late: what waited for it happened before.
+        let is_late_answer = self.stage == Stage::Preparing && self.rebuilding;
+        if !is_late_answer {
+            self.set_now(at);
+        }
         self.watermark = sequence;
         self.open_budget(self.rebuilding);
         self.apply(event.body);
@@ -245,6 +249,9 @@ impl Workflow {
             self.open_budget(self.rebuilding);
             self.apply(event.body);
             self.drain();
+        }
+        if self.stage != Stage::Preparing {
+            self.set_now(at);
         }
         // One change, whatever was waiting: a workflow that is taken up between two would miss the second, as the events of
         // both are at or before the watermark of the first.

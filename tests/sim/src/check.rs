@@ -19,10 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{
-    faults::Delayed,
-    node::{Played, Suspect},
-};
+use crate::node::{Played, Suspect};
 
 /// What was seen of one workflow's object.
 #[derive(Debug, Default)]
@@ -32,6 +29,8 @@ pub struct Watch {
     /// When the object first said that it has ended.
     pub completed: Option<Instant>,
     pub last: Workflow,
+    /// When each node was first seen to have ended.
+    ended: BTreeMap<ArcStr, Instant>,
     /// Nodes that wait without saying why, and since when.
     silent: BTreeMap<ArcStr, Instant>,
     /// Since when the workflow runs though nothing of it is under way.
@@ -55,6 +54,11 @@ const GIVEN_UP: [&str; 2] = ["Step exceeded its deadline", "workflow shutdown wi
 const SILENCE: Duration = Duration::from_secs(120);
 
 impl Watch {
+    /// Whether the object had said by then that the node has ended.
+    pub fn had_ended(&self, node: &str, at: Instant) -> bool {
+        self.ended.get(node).is_some_and(|ended| *ended <= at)
+    }
+
     /// A new sight of the object; from `calm_at` on nothing goes wrong by itself. Answers what is wrong with it.
     pub fn see(&mut self, object: Workflow, calm_at: Instant) -> Vec<String> {
         let mut broken = self.silence(&object, calm_at);
@@ -67,6 +71,7 @@ impl Watch {
         if generation != self.generation {
             self.generation = generation;
             self.phases.clear();
+            self.ended.clear();
             self.phase = WorkflowPhase::default();
             self.completed = None;
         }
@@ -76,6 +81,9 @@ impl Watch {
             Some(before) => before.zip(limit).map(|(a, b)| a.max(b)),
         });
         for node in object.status.nodes.values() {
+            if node.phase.is_fulfilled() {
+                self.ended.entry(node.id.clone()).or_insert_with(Instant::now);
+            }
             let before = self.phases.insert(node.id.clone(), node.phase).unwrap_or_default();
             if before.is_fulfilled() && before != node.phase {
                 broken.push(format!("S2: node {} went from {before} to {}", node.name, node.phase));
@@ -161,8 +169,14 @@ pub enum Reference<'a> {
 }
 
 /// What only the whole run shows: the end compared with the engine's own, and the pods' order. Without
-/// `events` they were lost.
-pub fn at_end(watch: &Watch, reference: &Reference<'_>, pods: &[Played], events: Option<&[Message]>) -> Vec<String> {
+/// `events` they were lost. `losses`: when the bus was lost.
+pub fn at_end(
+    watch: &Watch,
+    reference: &Reference<'_>,
+    pods: &[Played],
+    events: Option<&[Message]>,
+    losses: &[Instant],
+) -> Vec<String> {
     let object = &watch.last;
     let name = &object.metadata.name;
     if watch.completed.is_none() {
@@ -185,7 +199,7 @@ pub fn at_end(watch: &Watch, reference: &Reference<'_>, pods: &[Played], events:
         }
     };
     let own: Vec<&Played> = pods.iter().filter(|p| p.workflow_uid == object.metadata.uid).collect();
-    broken.extend(order(object, &own));
+    broken.extend(order(watch, &own, losses));
     broken.extend(parallelism(watch, &own));
     broken.extend(own.iter().flat_map(|pod| identity(object, pod)));
     broken.extend(events.map(|events| folded(object, events)).unwrap_or_default());
@@ -199,40 +213,6 @@ pub fn after_end(watch: &Watch, pods: &[Played]) -> Vec<Suspect> {
     };
     let why = |pod: &Played| format!("S1: a pod for node {} was created after the end", pod.node_name);
     pods.iter().filter(is_late).map(|pod| Suspect { pod: pod.clone(), why: why(pod) }).collect()
-}
-
-/// S1, precisely: a creation that was under way when its sender froze or died cannot be recalled, as Kubernetes has no fence
-/// for creations. Such a pod is excused, if it is gone in time (L3). That nothing came of its outcome (S10) is S2, as its node
-/// had ended, and S7. Answers the broken rules and how many pods were excused.
-pub fn excused(suspects: &[Suspect], delayed: &[Delayed], pods: &[Played], calm_at: Instant) -> (Vec<String>, usize) {
-    let mut broken = Vec::new();
-    let mut excused: Vec<&str> = Vec::new();
-    for Suspect { pod, why } in suspects {
-        let is_late = |late: &Delayed| {
-            (late.pod.namespace.as_str(), late.pod.name.as_str()) == (pod.namespace.as_str(), pod.name.as_str())
-                && late.carried_out <= pod.created
-                && pod.created - late.carried_out < Duration::from_secs(1)
-        };
-        if !delayed.iter().any(is_late) {
-            broken.push(why.clone());
-            continue;
-        }
-        excused.push(&pod.uid);
-        let deadline = pod.created.max(calm_at) + GRACE;
-        let now = pods.iter().find(|p| p.uid == pod.uid).unwrap_or(pod);
-        if now.ended.is_none_or(|ended| ended > deadline) {
-            broken.push(format!("L3: the pod of {} came late, which is excused, and stayed", pod.node_name));
-        }
-    }
-    excused.sort_unstable();
-    excused.dedup();
-    (broken, excused.len())
-}
-
-/// Whether it is a pod that its workflow ends, and that is gone then. When the bus is lost before the object says so, nobody
-/// knows that it was there, and it runs again: see `docs/adr/011-a-lost-bus.md`.
-pub fn is_daemon(pod: &Played) -> bool {
-    pod.node_name.starts_with("daemon")
 }
 
 /// S12: a pod's namespace and service account are those of its workflow.
@@ -264,13 +244,18 @@ fn waits_for(object: &Workflow) -> String {
     if open.is_empty() { "no pod".to_owned() } else { open.join(", ") }
 }
 
-/// S4: a pod comes after those before it in the graph have ended. S8: so do attempts.
-fn order(object: &Workflow, pods: &[&Played]) -> Vec<String> {
+/// S4: a pod comes after those before it in the graph have ended. S8: so do attempts. Not where a bus was lost between that
+/// alone knew how the first had ended: that runs again, and the second is found where it was.
+fn order(watch: &Watch, pods: &[&Played], losses: &[Instant]) -> Vec<String> {
+    let object = &watch.last;
     let by_node: BTreeMap<&str, &Played> = pods.iter().map(|p| (p.node_id.as_str(), *p)).collect();
     let mut broken = Vec::new();
     let mut before = |first: &str, second: &str| {
         if let (Some(first), Some(second)) = (by_node.get(first), by_node.get(second))
             && first.ended.is_none_or(|ended| ended > second.created)
+            && !losses.iter().any(|loss| {
+                second.created <= *loss && *loss <= first.created && !watch.had_ended(&first.node_id, *loss)
+            })
         {
             broken
                 .push(format!("S4: the pod of {} came before that of {} had ended", second.node_name, first.node_name));
@@ -373,26 +358,8 @@ mod tests {
             uid: uid.to_owned(),
             created,
             ended,
-            gone: false,
+            gone: None,
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_a_creation_that_was_late_is_excused_and_only_if_its_pod_goes() {
-        let now = Instant::now();
-        let at = |seconds| now + Duration::from_secs(seconds);
-        let pod = crate::faults::PodName { namespace: "argo".to_owned(), name: "p".to_owned() };
-        let late = [Delayed { pod, decided: at(1), carried_out: at(10) }];
-        let judge = |created, ended, delayed: &[Delayed]| {
-            let pod = played("2", created, ended);
-            let suspect = Suspect { pod: pod.clone(), why: "S1: second".to_owned() };
-            excused(&[suspect], delayed, &[pod], at(0))
-        };
-        assert_eq!(judge(at(10), Some(at(12)), &late), (Vec::new(), 1));
-        assert_eq!(judge(at(10), Some(at(12)), &[]), (vec!["S1: second".to_owned()], 0), "nothing was late");
-        assert_eq!(judge(at(20), Some(at(22)), &late), (vec!["S1: second".to_owned()], 0), "another creation");
-        let (broken, count) = judge(at(10), None, &late);
-        assert!(count == 1 && broken.len() == 1 && broken[0].starts_with("L3"), "{broken:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -44,7 +44,6 @@ pub struct PodName {
 #[derive(Clone, Debug)]
 pub struct Delayed {
     pub pod: PodName,
-    pub decided: Instant,
     pub carried_out: Instant,
 }
 
@@ -59,7 +58,7 @@ pub struct Faults {
     notes: Mutex<Vec<String>>,
     /// What can be lost; taken away at the end, as it holds these faults.
     bus: Mutex<Option<Memory>>,
-    lost: AtomicU64,
+    losses: Mutex<Vec<Instant>>,
     /// Out of which come the faults that the first world has not; its own must stay as they are.
     grown: Option<Random>,
     delayed: Mutex<Vec<Delayed>>,
@@ -83,7 +82,7 @@ impl Faults {
             happened: AtomicU64::new(0),
             notes: Mutex::default(),
             bus: Mutex::default(),
-            lost: AtomicU64::new(0),
+            losses: Mutex::default(),
             grown: is_grown.then(|| Random::new(seed ^ 0x960e)),
             delayed: Mutex::default(),
             foreign: AtomicU64::new(0),
@@ -98,7 +97,7 @@ impl Faults {
     /// Everything on the bus is gone, now.
     pub fn lose_bus(&self) {
         self.note("the bus is lost");
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.losses.lock().push(Instant::now());
         let bus = self.bus.lock().clone();
         if let Some(bus) = bus {
             // Past everything that can have been given out, as `argosy_bus::origin_of_now` is.
@@ -106,9 +105,9 @@ impl Faults {
         }
     }
 
-    /// How often the bus was lost.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    /// When the bus was lost.
+    pub fn losses(&self) -> Vec<Instant> {
+        self.losses.lock().clone()
     }
 
     /// Whether faults still happen.
@@ -176,10 +175,10 @@ impl Faults {
     }
 
     /// Notes the creation of `pod`, if it is one, as late.
-    pub fn delay_create(&self, pod: Option<PodName>, decided: Instant, carried_out: Instant) {
+    pub fn delay_create(&self, pod: Option<PodName>, carried_out: Instant) {
         if let Some(pod) = pod {
             self.note(&format!("the creation of {}/{} is late", pod.namespace, pod.name));
-            self.delayed.lock().push(Delayed { pod, decided, carried_out });
+            self.delayed.lock().push(Delayed { pod, carried_out });
         }
     }
 

@@ -7,8 +7,10 @@
 //! quotas, edits, retries, sick neighbours, leases that are lost alive, and requests of the dead that arrive late. What comes out is compared with what the
 //! engine alone makes of the same workflow, and the invariants of the architecture are checked on the way.
 
-pub mod check;
+pub mod alone;
+mod check;
 pub mod corpus;
+mod excuse;
 mod faults;
 mod gate;
 mod hand;
@@ -20,6 +22,7 @@ mod sick;
 mod strict;
 pub mod world;
 
+pub use excuse::Excused;
 pub use gate::{Crash, Plant, When};
 pub use plan::{Change, Edit, Grown, Plan};
 pub use services::{Role, Writes};

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
-use argosy_sim::{Crash, Outcome, Plan, Plant, Role, When, Writes, corpus, run};
+use argosy_sim::{Crash, Excused, Outcome, Plan, Plant, Role, When, Writes, corpus, run};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -122,7 +122,7 @@ fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     let world = cli.world.option();
     let plant = cli.plant.map(PlantName::plant);
-    let mut tally = Tally { passed: 0, failed: 0, faults: 0, excused: 0, started: Instant::now() };
+    let mut tally = Tally { passed: 0, failed: 0, faults: 0, excused: Excused::default(), started: Instant::now() };
     let names: Vec<&'static str> =
         cli.world.names().into_iter().filter(|n| cli.workflow.as_ref().is_none_or(|w| w == n)).collect();
     if names.is_empty() {
@@ -158,8 +158,12 @@ fn main() -> Result<ExitCode> {
         }
     }
     println!("{} faults in {:.1} s", tally.faults, tally.started.elapsed().as_secs_f64());
-    if tally.excused > 0 {
-        println!("{} pods came late and went again, which Kubernetes cannot prevent", tally.excused);
+    let Excused { late, again } = tally.excused;
+    if late > 0 {
+        println!("{late} pods came late and went again, which Kubernetes cannot prevent");
+    }
+    if again > 0 {
+        println!("{again} nodes ran again after the loss of a bus that alone knew of their pods");
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(if tally.failed == 0 || cli.report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -178,8 +182,7 @@ struct Tally {
     passed: u64,
     failed: u64,
     faults: u64,
-    /// Pods that came late, which Kubernetes cannot prevent, and went again.
-    excused: usize,
+    excused: Excused,
     started: Instant,
 }
 
@@ -187,7 +190,8 @@ impl Tally {
     fn take(&mut self, plan: &Plan, replay: &str, tell: bool) -> Result<Outcome> {
         let outcome = run(plan)?;
         self.faults += outcome.faults;
-        self.excused += outcome.excused;
+        self.excused.late += outcome.excused.late;
+        self.excused.again += outcome.excused.again;
         if outcome.broken.is_empty() {
             self.passed += 1;
             if tell {

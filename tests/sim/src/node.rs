@@ -39,7 +39,7 @@ pub struct Played {
     pub uid: String,
     pub created: Instant,
     pub ended: Option<Instant>,
-    pub gone: bool,
+    pub gone: Option<Instant>,
 }
 
 /// All pods that ever were, by uid.
@@ -181,7 +181,7 @@ impl Node {
                 Some(Ok(Event::Init | Event::InitDone)) => {}
                 Some(Ok(Event::Delete(pod))) => {
                     if let Some(played) = self.pods.lock().get_mut(pod.metadata.uid.as_deref().unwrap_or_default()) {
-                        played.gone = true;
+                        played.gone.get_or_insert_with(Instant::now);
                         played.ended.get_or_insert_with(Instant::now);
                     }
                 }
@@ -234,7 +234,7 @@ impl Node {
             uid: uid.to_owned(),
             created: Instant::now(),
             ended: None,
-            gone: false,
+            gone: None,
         };
         let mut pods = self.pods.lock();
         let is_same = |other: &&Played| {

@@ -11,13 +11,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use argosy_actor::{Clock, api};
-use argosy_api::{
-    message::LookupKind,
-    v1alpha1::{self as v1, NodeType, Time, WorkflowPhase},
-};
+use argosy_api::{message::LookupKind, v1alpha1::WorkflowPhase};
 use argosy_bus::{Bus, Message, Stream, memory, subject};
 use argosy_cluster::api::{Options as ApiOptions, Server};
-use argosy_testkit::world::{self as alone};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
@@ -27,18 +23,20 @@ use kube::{
     runtime::watcher::{self, Event},
 };
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    alone::{Alone, run_alone},
     check::{self, GRACE, Reference, Watch},
     corpus::{self, ARGO, Case},
+    excuse::{self, Excused},
     faults::{ApiFaults, BusFaults, Faults},
     gate::{FREEZE_MAX, Plant},
     hand::{self, Hand},
-    node::{Generations, Node, Pods, Scripted},
+    node::{Generations, Node, Pods},
     plan::Plan,
     random::Random,
     services::{Replica, Role, Writes},
@@ -59,8 +57,8 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Virtual time from start to the last workflow's end.
     pub took: Duration,
-    /// Pods that broke S1 because their creation was late, and went again.
-    pub excused: usize,
+    /// Pods that broke S1, and why that is excused.
+    pub excused: Excused,
 }
 
 /// Runs of one process go one after another: what the services count (R1) is the process's.
@@ -200,7 +198,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     }
     let client = server.client(ARGO);
     let alone: BTreeMap<Case, Option<Alone>> =
-        plan.workflows.iter().map(|case| Ok((*case, reference(*case)?))).collect::<Result<_>>()?;
+        plan.workflows.iter().map(|case| Ok((*case, run_alone(*case)?))).collect::<Result<_>>()?;
     let deadlines = Deadlines { plan, started, alone: &alone };
     create(&server, plan).await?;
     let mut outside = tokio::task::JoinSet::new();
@@ -254,7 +252,8 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         }
     }
     tokio::time::sleep(AFTERMATH).await;
-    let events = if faults.lost() == 0 { Some(all_events(&bus).await?) } else { None };
+    let losses = faults.losses();
+    let events = if losses.is_empty() { Some(all_events(&bus).await?) } else { None };
     let played: Vec<_> = pods.lock().values().cloned().collect();
     for case in &plan.workflows {
         let watch = seen.workflows.get(&place(*case)).with_context(|| format!("workflow {case} was never seen"))?;
@@ -265,13 +264,13 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
             None => Reference::None,
             Some(alone) if case.is_timed() || plan.edits_spec_of(*case) => Reference::Phase(alone),
             // What was lost with the bus and done again finds in its cache what it left there.
-            Some(alone) if case.memoizes() && faults.lost() > 0 => Reference::Phase(alone),
+            Some(alone) if case.memoizes() && !losses.is_empty() => Reference::Phase(alone),
             Some(alone) => Reference::All(alone),
         };
         // What was edited from outside is in the object and in no event.
         let is_edited = case.name == corpus::WAITING || watch.generation() > 0;
         let events = events.as_deref().filter(|_| !is_edited);
-        broken.lock().extend(check::at_end(watch, &reference, &played, events));
+        broken.lock().extend(check::at_end(watch, &reference, &played, events, &losses));
     }
     // Of the thousands of runs with one crash each, none is long enough for this; the seeds have crashes enough.
     if plan.crash.is_none() {
@@ -287,11 +286,12 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         broken.lock().extend(outlived);
     }
     let played: Vec<_> = pods.lock().values().cloned().collect();
-    let mut suspects = std::mem::take(&mut *suspects.lock());
-    suspects.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
-    suspects.retain(|suspect| faults.lost() == 0 || !check::is_daemon(&suspect.pod));
-    let (guilty, excused) = check::excused(&suspects, &faults.delayed(), &played, calm_at);
+    let mut guilty = std::mem::take(&mut *suspects.lock());
+    let again = excuse::again(&mut guilty, &played, seen.workflows.values(), &losses);
+    guilty.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
+    let (guilty, late) = excuse::late(&guilty, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
+    let excused = Excused { late, again };
     let uids = uids_of_workflows(&server, plan).await?;
     broken.lock().extend(check::owned(&played, &uids));
     if plan.sick().contains(&Sick::ForeignPod) {
@@ -309,7 +309,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let writes = std::mem::take(&mut *writes.lock());
     let to_api = writes.iter().map(|writes| writes.to_api).sum();
     let by_hand = u64::from(plan.crash.is_some()) + u64::from(plan.terminate.is_some());
-    let mut mishaps = faults.happened() + by_hand + 10 * faults.lost();
+    let mut mishaps = faults.happened() + by_hand + 10 * losses.len() as u64;
     if let Some(grown) = &plan.grown {
         // A refused pod is wished for again and again; an edit, a retry and a sick neighbour have work of their own.
         let crowded = if grown.quota.is_some() { 4 * played.len() } else { 0 };
@@ -463,38 +463,4 @@ async fn all_events(bus: &Arc<dyn Bus>) -> Result<Vec<Message>> {
         }
         all.extend(page);
     }
-}
-
-/// What the engine alone makes of a workflow.
-struct Alone {
-    object: Value,
-    /// From its start to its end: its pods, and whatever it waits for.
-    took: Duration,
-    pods: u32,
-}
-
-/// Nothing of a workflow that needs a hand.
-fn reference(case: Case) -> Result<Option<Alone>> {
-    if case.is_helpless() {
-        return Ok(None);
-    }
-    let mut object: v1::Workflow = v1::from_value(case.workflow()?).context("a workflow")?;
-    let started_at: Timestamp = "2026-01-01T00:00:00Z".parse().context("a constant")?;
-    object.metadata.uid = "reference".to_owned();
-    object.metadata.creation_timestamp = Some(Time::new(started_at));
-    let options = alone::Options {
-        config: Arc::default(),
-        documents: corpus::objects(case.namespace)?,
-        started_at,
-        restart: false,
-        fold: false,
-        events_max: 10_000,
-    };
-    let run = alone::run(object, &Scripted, &options);
-    anyhow::ensure!(run.end == alone::End::Completed, "the engine alone does not end {case}: {:?}", run.end);
-    anyhow::ensure!(run.broken.is_empty(), "the engine alone breaks rules in {case}: {:?}", run.broken);
-    let ended_at = run.object.status.finished_at.as_ref().map_or(started_at, |time| time.0);
-    let took = Duration::try_from(ended_at.duration_since(started_at)).unwrap_or_default();
-    let pods = run.object.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).count();
-    Ok(Some(Alone { object: json!(run.object), took, pods: u32::try_from(pods).unwrap_or(u32::MAX) }))
 }

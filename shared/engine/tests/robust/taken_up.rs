@@ -3,9 +3,10 @@
 
 use argosy_api::message::{ClusterCommand, Observed};
 use argosy_engine::Command;
+use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::play::{Next, Play, changed, pod};
+use crate::play::{Next, Play, at, changed, pod};
 
 /// Names of the pods that the last step had stopped.
 fn stopped(play: &Play) -> Vec<&str> {
@@ -65,12 +66,19 @@ fn what_waited_for_a_lookup_is_published_with_its_answer() {
     let (name, (node, _)) = play.pods.first_key_value().map(|(name, pod)| (name.clone(), pod.clone())).expect("a pod");
     play.restart();
     // It waits for its lookup when the pod ends.
+    play.now = at(3);
     play.feed(Observed::PodChanged { pod: Box::new(pod(&node, &name, "Succeeded")) });
     assert_eq!(play.phase(), "Running");
+    let ended = play.now;
+    play.now = ended + SignedDuration::from_secs(16);
     let before = play.events.len();
     play.happen(Next::Lookup, false, found);
     assert_eq!(play.phase(), "Succeeded");
     assert_eq!(play.events.len(), before + 1, "one change for one sequence");
+    // As whoever took it up first may have said already.
+    let status = &play.engine.object().status;
+    let moments = [status.finished_at, status.nodes.values().next().and_then(|node| node.finished_at)];
+    assert_eq!(moments.map(|time| time.map(|time| time.0)), [Some(ended); 2], "it ended before the answer came");
 }
 
 #[test]
