@@ -25,6 +25,9 @@ pub struct EngineOptions {
     /// Calls, starts and ends of nodes that one event may cause [default: 2000000]
     #[arg(long, env = "ARGOSY_WORK_PER_EVENT_MAX", value_name = "COUNT")]
     pub work_per_event_max: Option<NonZeroUsize>,
+    /// Steps of all evaluations of expressions because of one event [default: 10000000]
+    #[arg(long, env = "ARGOSY_EXPRESSION_STEPS_PER_EVENT_MAX", value_name = "COUNT")]
+    pub expression_steps_per_event_max: Option<NonZeroUsize>,
     /// Templates that call each other [default: 100]
     #[arg(long, env = "ARGOSY_DEPTH_MAX", value_name = "COUNT")]
     pub depth_max: Option<NonZeroUsize>,
@@ -60,6 +63,8 @@ impl EngineOptions {
         set(&mut config.nodes_max, self.nodes_max);
         set(&mut config.nodes_per_event_max, self.nodes_per_event_max);
         set(&mut config.work_per_event_max, self.work_per_event_max);
+        let steps = self.expression_steps_per_event_max.map(NonZeroUsize::get);
+        wide(&mut config.expression_steps_per_event_max, steps);
         set(&mut config.depth_max, self.depth_max);
         set_bytes(&mut config.values_bytes_max, self.values_bytes_max);
         set_bytes(&mut config.loop_bytes_max, self.loop_bytes_max);
@@ -151,7 +156,7 @@ mod tests {
         let config = config(
             "--workflow-restrictions Secure --nodes-max 1 --nodes-per-event-max 2 --work-per-event-max 3 --depth-max 4 \
              --values-bytes-max 5 --loop-bytes-max 6Ki --message-bytes-max 7MiB --expression-steps 8 --expression-bytes 9 \
-             --text-bytes 10 --loop-items 11",
+             --text-bytes 10 --loop-items 11 --expression-steps-per-event-max 12",
         );
         assert_eq!(config.restrictions, Some(TemplateReferencing::Secure));
         let counts = [config.nodes_max, config.nodes_per_event_max, config.work_per_event_max, config.depth_max];
@@ -160,6 +165,7 @@ mod tests {
         let limits = config.limits;
         let limits = [limits.expression_steps, limits.expression_bytes, limits.text_bytes, limits.loop_items];
         assert_eq!(limits, [8, 9, 10, 11]);
+        assert_eq!(config.expression_steps_per_event_max, 12);
     }
 
     #[test]
@@ -170,6 +176,7 @@ mod tests {
             ("nodes_max", config.nodes_max.to_string()),
             ("nodes_per_event_max", config.nodes_per_event_max.to_string()),
             ("work_per_event_max", config.work_per_event_max.to_string()),
+            ("expression_steps_per_event_max", config.expression_steps_per_event_max.to_string()),
             ("depth_max", config.depth_max.to_string()),
             ("values_bytes_max", bytes(config.values_bytes_max)),
             ("loop_bytes_max", bytes(config.loop_bytes_max)),

@@ -4,6 +4,7 @@
 use std::{fmt, sync::OnceLock};
 
 use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
+use argosy_template::limits::Allowance;
 
 use crate::{Command, Workflow, size, workflow::Stage};
 
@@ -28,14 +29,19 @@ pub(crate) enum Exceeded {
     Nodes(usize),
     NodesPerEvent(usize),
     WorkPerEvent(usize),
+    ExpressionStepsPerEvent(u64),
     ValuesBytes(usize),
 }
 
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, limit, setting) = match self {
+        let (what, limit, setting) = match *self {
             Self::Nodes(limit) => ("has more nodes than a workflow may have", limit, "--nodes-max"),
             Self::NodesPerEvent(limit) => ("adds more nodes at once than it may", limit, "--nodes-per-event-max"),
+            Self::ExpressionStepsPerEvent(limit) => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                ("evaluates more in its expressions at once than it may", limit, "--expression-steps-per-event-max")
+            }
             Self::WorkPerEvent(limit) => ("causes more work at once than it may", limit, "--work-per-event-max"),
             Self::ValuesBytes(limit) => {
                 ("has more bytes of inputs and outputs than it may", limit, "--values-bytes-max")
@@ -58,6 +64,8 @@ impl Workflow {
             takes_up,
             ..Budget::default()
         };
+        let steps = if takes_up { u64::MAX } else { self.config.expression_steps_per_event_max };
+        self.globals.allowance = Allowance::new(steps);
     }
 
     /// Nodes that there are, and that were promised.
@@ -105,6 +113,10 @@ impl Workflow {
         self.budget.work += 1;
         if self.budget.work > self.config.work_per_event_max && !self.budget.takes_up {
             self.budget.exceeded.get_or_init(|| Exceeded::WorkPerEvent(self.config.work_per_event_max));
+        }
+        if self.globals.allowance.is_exceeded() {
+            let max = self.config.expression_steps_per_event_max;
+            self.budget.exceeded.get_or_init(|| Exceeded::ExpressionStepsPerEvent(max));
         }
         let Some(exceeded) = self.budget.exceeded.get().copied() else { return true };
         self.refuse_growth(exceeded);

@@ -14,14 +14,19 @@ pub(crate) fn environment(scope: &dyn Scope) -> Value {
     expr::expand(scope.keys().filter_map(value))
 }
 
-fn with_functions<'a>(environment: &'a Value, globals: &Globals) -> Env<'a> {
-    Env::new(environment).with_functions().with_now(globals.now).with_limits(globals.limits)
+/// With Argo's functions, and what the event in hand may use.
+pub(crate) fn env<'a>(environment: &'a Value, globals: &'a Globals) -> Env<'a> {
+    Env::new(environment)
+        .with_functions()
+        .with_now(globals.now)
+        .with_limits(globals.limits)
+        .with_allowance(&globals.allowance)
 }
 
 /// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages; those of
 /// the evaluation name the expression, as in Argo's.
 pub(crate) fn eval_bool(text: &str, environment: &Value, globals: &Globals) -> Result<bool, String> {
-    let result = Program::compile(text).and_then(|program| program.run_bool(&with_functions(environment, globals)));
+    let result = Program::compile(text).and_then(|program| program.run_bool(&env(environment, globals)));
     result.map_err(|error| match error {
         expr::Error::Run { .. } | expr::Error::Limit { .. } => {
             format!("unable to evaluate expression '{text}': {error}")
@@ -43,7 +48,7 @@ pub(crate) fn eval_text(text: &str, environment: &Value, globals: &Globals) -> R
 }
 
 fn run(text: &str, environment: &Value, globals: &Globals) -> Result<expr::Value, String> {
-    let result = Program::compile(text).and_then(|program| program.run(&with_functions(environment, globals)));
+    let result = Program::compile(text).and_then(|program| program.run(&env(environment, globals)));
     let value = result.map_err(|e| e.to_string())?;
     if value.is_nil() {
         return Err(format!("failed to evaluate expression {}", Value::from(text)));

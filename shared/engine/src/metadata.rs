@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::{Arguments, WorkflowSpec};
-use argosy_template::expr::{Env, Program, Value};
+use argosy_template::expr::{Program, Value};
 
 use crate::{Workflow, expressions, prepare::Refusal, variables::Globals};
 
@@ -71,7 +71,7 @@ impl Workflow {
     }
 
     fn label_from(&self, name: &str, expression: &str, environment: &serde_json::Value) -> Result<String, String> {
-        let env = Env::new(environment).with_functions().with_now(self.now).with_limits(self.globals.limits);
+        let env = expressions::env(environment, &self.globals);
         let uncompiled = |e| format!("failed to compile function for expression {}: {e}", quoted(expression));
         let program = Program::compile(expression).map_err(uncompiled)?;
         program.check(&env).map_err(uncompiled)?;

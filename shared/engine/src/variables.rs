@@ -4,7 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use argosy_api::v1alpha1::{Outputs, Parameter};
 use argosy_template::{
-    Limits, Scope, strftime,
+    Limits, Scope,
+    limits::Allowance,
+    strftime,
     tags::{self, Options},
 };
 use jiff::Timestamp;
@@ -22,6 +24,8 @@ pub(crate) struct Globals {
     pub now: Timestamp,
     /// What an evaluation may use.
     pub limits: Limits,
+    /// What all evaluations of the event in hand may use.
+    pub allowance: Allowance,
 }
 
 impl Scope for Globals {
@@ -43,6 +47,10 @@ impl Scope for Globals {
 
     fn limits(&self) -> Limits {
         self.limits
+    }
+
+    fn allowance(&self) -> Option<&Allowance> {
+        Some(&self.allowance)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Everything here is counted, never timed, so that the same text gives the same answer everywhere and at each replay.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 /// The limits. Past one, the evaluation fails with an error that names the limit; what was asked for ends with it.
 ///
 /// Limits that nobody needs to change are constants where they are enforced: nesting of expressions (64 levels, a tree of
@@ -26,6 +28,47 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { expression_steps: 1_000_000, expression_bytes: 64 << 20, text_bytes: 16 << 20, loop_items: 100_000 }
+    }
+}
+
+/// Steps that several evaluations share, as those of one event of a workflow do.
+#[derive(Debug)]
+pub struct Allowance {
+    max: u64,
+    left: AtomicU64,
+    is_exceeded: AtomicBool,
+}
+
+impl Allowance {
+    /// So many steps for all of them. `u64::MAX`: as many as each may have.
+    pub fn new(max: u64) -> Self {
+        Self { max, left: AtomicU64::new(max), is_exceeded: AtomicBool::new(false) }
+    }
+
+    /// Whether an evaluation wanted more than was left.
+    pub fn is_exceeded(&self) -> bool {
+        self.is_exceeded.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take(&self, steps: u64) {
+        self.left.store(self.left().saturating_sub(steps), Ordering::Relaxed);
+    }
+
+    /// The message for whoever wanted more than was left.
+    pub(crate) fn exceed(&self) -> String {
+        self.is_exceeded.store(true, Ordering::Relaxed);
+        self.left.store(0, Ordering::Relaxed);
+        exceeded("steps together with others of one event", self.max, "expression_steps_per_event_max")
+    }
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self::new(u64::MAX)
     }
 }
 

@@ -246,3 +246,28 @@ fn a_recursion_names_its_limit() {
     let told = nodes.unordered().find(|n| n.message.contains("Maximum recursion depth exceeded: 100")).expect("told");
     assert!(told.message.contains("--depth-max"), "{}", told.message);
 }
+
+/// Each task's condition is far below the limit of one evaluation.
+#[test]
+fn expressions_of_one_event_share_a_budget() {
+    let of = |tasks: usize, steps: u64| {
+        let when = "{{=count(1..300, # > 0) > 1}}";
+        let tasks: Vec<Value> =
+            (0..tasks).map(|i| json!({"name": format!("t{i}"), "template": "pod", "when": when})).collect();
+        let main = json!({"name": "main", "dag": {"failFast": false, "tasks": tasks}});
+        let config = Config { expression_steps_per_event_max: steps, ..Config::default() };
+        Play::new(object(json!({"entrypoint": "main", "templates": [main, pod_template()]})), config)
+    };
+    assert_eq!(of(5, 100_000).phase(), "Running");
+    let play = of(200, 100_000);
+    assert_eq!(play.phase(), "Error");
+    let message = play.message();
+    assert!(message.contains("100000") && message.contains("--expression-steps-per-event-max"), "{message}");
+    assert!(play.pods.is_empty(), "nothing of it is begun");
+    assert_eq!(of(200, 10_000_000).phase(), "Running");
+    // Each event has all of it, and taking a workflow up again has no limit: it lived with that.
+    let mut play = of(50, 100_000);
+    play.restart();
+    play.run();
+    assert_eq!(play.phase(), "Succeeded", "{}", play.message());
+}

@@ -8,7 +8,7 @@ use std::{
 use regex::{Regex, RegexBuilder};
 
 use super::{error::Fail, ops::regex_error, value::Value};
-use crate::limits::{DEPTH_MAX, Limits, PATTERN_BYTES_MAX, exceeded};
+use crate::limits::{Allowance, DEPTH_MAX, Limits, PATTERN_BYTES_MAX, exceeded};
 
 /// Memory of a value besides its texts and members.
 pub(crate) const VALUE_BYTES: u64 = size_of::<Value>() as u64;
@@ -23,20 +23,26 @@ const PATTERN_STEPS: u64 = 2_000;
 /// Compiled patterns that are kept for the rest of an evaluation.
 const PATTERNS_MAX: usize = 16;
 
-/// Counts down.
-pub(crate) struct Budget {
+/// Counts down. What was taken counts against the allowance at the end.
+pub(crate) struct Budget<'a> {
     limits: Limits,
+    allowance: Option<&'a Allowance>,
+    /// Steps at the beginning: no more than the allowance has left.
+    granted: u64,
     steps: Cell<u64>,
     bytes: Cell<u64>,
     spent: Cell<bool>,
     patterns: RefCell<HashMap<String, Regex>>,
 }
 
-impl Budget {
-    pub fn new(limits: Limits) -> Self {
+impl<'a> Budget<'a> {
+    pub fn new(limits: Limits, allowance: Option<&'a Allowance>) -> Self {
+        let granted = limits.expression_steps.min(allowance.map_or(u64::MAX, Allowance::left));
         Self {
             limits,
-            steps: Cell::new(limits.expression_steps),
+            allowance,
+            granted,
+            steps: Cell::new(granted),
             bytes: Cell::new(limits.expression_bytes),
             spent: Cell::new(false),
             patterns: RefCell::default(),
@@ -59,7 +65,10 @@ impl Budget {
             Some(left) => self.steps.set(left),
             None => {
                 self.spend();
-                return Err(Fail::limit(exceeded("steps", self.limits.expression_steps, "expression_steps")));
+                let max = self.limits.expression_steps;
+                let shared = self.allowance.filter(|_| self.granted < max);
+                let message = shared.map_or_else(|| exceeded("steps", max, "expression_steps"), Allowance::exceed);
+                return Err(Fail::limit(message));
             }
         }
         Ok(())
@@ -164,6 +173,14 @@ impl Budget {
             patterns.insert(pattern.to_owned(), regex.clone());
         }
         Ok(regex)
+    }
+}
+
+impl Drop for Budget<'_> {
+    fn drop(&mut self) {
+        if let Some(allowance) = self.allowance {
+            allowance.take(self.granted - self.steps.get());
+        }
     }
 }
 

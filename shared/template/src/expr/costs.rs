@@ -84,7 +84,7 @@ const READING: &[&str] = &[
 ];
 
 /// Takes what a call of the builtin or function `name` needs. Argument order differs between builtins and Sprig.
-pub(crate) fn charge(name: &str, args: &[Value], budget: &Budget) -> Result<(), Fail> {
+pub(crate) fn charge(name: &str, args: &[Value], budget: &Budget<'_>) -> Result<(), Fail> {
     let (name, is_sprig) = match name.strip_prefix("sprig.") {
         Some(name) => (name, true),
         None => (name, false),
@@ -104,7 +104,7 @@ pub(crate) fn charge(name: &str, args: &[Value], budget: &Budget) -> Result<(), 
 }
 
 /// What comes on top: of functions that make more than they are given, or take longer than they have items.
-fn amplified(name: &str, is_sprig: bool, args: &[Value], budget: &Budget) -> Result<(), Fail> {
+fn amplified(name: &str, is_sprig: bool, args: &[Value], budget: &Budget<'_>) -> Result<(), Fail> {
     use Value::{Array, Int, Str};
     let count = |n: i64| usize::try_from(n).unwrap_or(0);
     let times = |a: usize, b: usize| (a as u64).saturating_mul(b as u64);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::functions;
-use crate::limits::Limits;
+use crate::limits::{Allowance, Limits};
 
 /// The environment of one evaluation: the variables, whether Argo's functions are there, and the time.
 #[derive(Debug, Clone, Copy)]
@@ -13,12 +13,13 @@ pub struct Env<'a> {
     pub(crate) functions: bool,
     pub(crate) now: Option<Timestamp>,
     pub(crate) limits: Limits,
+    pub(crate) allowance: Option<&'a Allowance>,
 }
 
 impl<'a> Env<'a> {
     /// Only variables: the members of `vars`, which is an object (anything else counts as empty).
     pub fn new(vars: &'a Json) -> Self {
-        Env { vars, functions: false, now: None, limits: Limits::default() }
+        Env { vars, functions: false, now: None, limits: Limits::default(), allowance: None }
     }
 
     /// Adds Argo's functions: `asInt`, `asFloat`, `jsonpath`, `toJson`, `sprig`.
@@ -36,6 +37,12 @@ impl<'a> Env<'a> {
     /// What the evaluation may use; otherwise the default.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What it shares with others.
+    pub fn with_allowance(mut self, allowance: &'a Allowance) -> Self {
+        self.allowance = Some(allowance);
         self
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Pointer {
 
 pub(crate) struct Eval<'a> {
     pub env: Env<'a>,
-    pub budget: &'a Budget,
+    pub budget: &'a Budget<'a>,
     lets: Vec<(&'a str, Value)>,
     pointers: Vec<Pointer>,
 }
@@ -41,7 +41,7 @@ impl From<Fail> for Stop {
 }
 
 impl<'a> Eval<'a> {
-    pub fn new(env: Env<'a>, budget: &'a Budget) -> Self {
+    pub fn new(env: Env<'a>, budget: &'a Budget<'a>) -> Self {
         Eval { env, budget, lets: Vec::new(), pointers: Vec::new() }
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn exists(name: &str) -> bool {
 }
 
 /// Calls a function of this dotted name.
-pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>, budget: &Budget) -> Result<Value, Fail> {
+pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>, budget: &Budget<'_>) -> Result<Value, Fail> {
     if let Some(function) = name.strip_prefix("sprig.") {
         return sprig::call(function, args, env, budget);
     }

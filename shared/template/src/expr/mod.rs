@@ -66,11 +66,11 @@ impl Program {
     /// Checks names and types against the environment, then evaluates.
     /// Errors: all but `Error::Syntax`; a name or type error is found even in a part that would not be evaluated.
     pub fn run(&self, env: &Env<'_>) -> Result<Value, Error> {
-        self.run_within(env, &Budget::new(env.limits))
+        self.run_within(env, &Budget::new(env.limits, env.allowance))
     }
 
     /// The same with what is left of a budget.
-    pub(crate) fn run_within(&self, env: &Env<'_>, budget: &Budget) -> Result<Value, Error> {
+    pub(crate) fn run_within(&self, env: &Env<'_>, budget: &Budget<'_>) -> Result<Value, Error> {
         self.check(env)?;
         let value = eval::Eval::new(*env, budget).eval(&self.root);
         // Whoever asked is going to write it as text.

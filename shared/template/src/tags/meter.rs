@@ -2,19 +2,24 @@
 
 use std::cell::Cell;
 
-use super::Error;
-use crate::{expr::Budget, limits::Limits};
+use super::{Error, Scope};
+use crate::expr::Budget;
 
 /// The limits of a rendering, and what is left of them. Its expressions share one budget.
-pub(super) struct Meter {
-    pub budget: Budget,
+pub(super) struct Meter<'a> {
+    pub budget: Budget<'a>,
     left: Cell<u64>,
     max: u64,
 }
 
-impl Meter {
-    pub fn new(limits: Limits) -> Self {
-        Self { budget: Budget::new(limits), left: Cell::new(limits.text_bytes), max: limits.text_bytes }
+impl<'a> Meter<'a> {
+    pub fn new(scope: &'a dyn Scope) -> Self {
+        let limits = scope.limits();
+        Self {
+            budget: Budget::new(limits, scope.allowance()),
+            left: Cell::new(limits.text_bytes),
+            max: limits.text_bytes,
+        }
     }
 
     /// So many bytes of text were made. Errors: they are too many, all in all.

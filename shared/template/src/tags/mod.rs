@@ -162,7 +162,7 @@ impl Template {
         if let [] | [Segment::Text(_)] = self.segments.as_slice() {
             return Ok(Cow::Borrowed(&self.text));
         }
-        let meter = Meter::new(scope.limits());
+        let meter = Meter::new(scope);
         let mut out = String::with_capacity(self.text.len());
         for segment in &self.segments {
             let before = out.len();
@@ -189,7 +189,7 @@ pub fn render<'t>(text: &'t str, scope: &dyn Scope, opts: &Options) -> Result<Co
         return Ok(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
-    let rest = render_closed(&mut out, text, scope, opts, &Meter::new(scope.limits()))?;
+    let rest = render_closed(&mut out, text, scope, opts, &Meter::new(scope))?;
     if let Some(open) = rest.find(OPEN) {
         return Err(Error::Unclosed { text: text.to_owned(), rest: rest[open + OPEN.len()..].to_owned() });
     }
@@ -203,7 +203,7 @@ fn render_closed<'t>(
     text: &'t str,
     scope: &dyn Scope,
     opts: &Options,
-    meter: &Meter,
+    meter: &Meter<'_>,
 ) -> Result<&'t str, Error> {
     let mut rest = text;
     let mut measured = out.len();
@@ -244,7 +244,7 @@ pub fn resolve_variable(text: &str, scope: &dyn Scope) -> Option<Result<(String,
     Some(match tag.strip_prefix('=') {
         Some(expression) => {
             let compiled = Program::compile(expression);
-            let meter = Meter::new(scope.limits());
+            let meter = Meter::new(scope);
             let done =
                 compiled.ok().map(|p| render::expression(&mut out, expression, &p, scope, &Options::strict(), &meter));
             match done {

@@ -119,7 +119,7 @@ pub(super) fn expression(
     program: &Program,
     scope: &dyn Scope,
     opts: &Options,
-    meter: &Meter,
+    meter: &Meter<'_>,
 ) -> Result<(), Error> {
     let vars = variables(program, scope);
     let limit = |fail: Fail| Error::Expression { expression: text.to_owned(), source: fail.into_error(text) };

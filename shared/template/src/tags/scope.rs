@@ -7,7 +7,7 @@ use std::ops::Bound;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::limits::Limits;
+use crate::limits::{Allowance, Limits};
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,11 @@ pub trait Scope {
     /// What rendering a text, with the expressions in it, may use.
     fn limits(&self) -> Limits {
         Limits::default()
+    }
+
+    /// What the expressions share with others; `None`: nothing.
+    fn allowance(&self) -> Option<&Allowance> {
+        None
     }
 }
 
@@ -198,5 +203,9 @@ impl Scope for Layered<'_> {
     /// Those of the farthest scope, which is the widest.
     fn limits(&self) -> Limits {
         self.layers.last().map(|layer| layer.limits()).unwrap_or_default()
+    }
+
+    fn allowance(&self) -> Option<&Allowance> {
+        self.layers.last()?.allowance()
     }
 }

@@ -11,7 +11,7 @@ pub fn render_value(value: &mut Json, scope: &dyn Scope, opts: &Options) -> Resu
     if !any_tags(value) {
         return Ok(false);
     }
-    let mut walk = Walk { scope, opts, meter: Meter::new(scope.limits()), open: None };
+    let mut walk = Walk { scope, opts, meter: Meter::new(scope), open: None };
     let changed = walk.value(value).map_err(Error::in_json)?;
     match walk.open {
         Some(unclosed) => Err(unclosed.in_json()),
@@ -32,7 +32,7 @@ struct Walk<'a> {
     scope: &'a dyn Scope,
     opts: &'a Options,
     /// Of all texts together.
-    meter: Meter,
+    meter: Meter<'a>,
     /// An unclosed `{{` of an earlier string: in JSON text its tag goes on to the next `}}`, wherever that is.
     open: Option<Error>,
 }

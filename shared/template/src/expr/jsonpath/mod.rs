@@ -35,7 +35,7 @@ enum Step {
 }
 
 /// Looks `path` up in `json`. Errors: a bad path, or a definite path that leads nowhere; a query that takes too much.
-pub(crate) fn query(json: &Json, path: &str, budget: &Budget) -> Result<Json, Fail> {
+pub(crate) fn query(json: &Json, path: &str, budget: &Budget<'_>) -> Result<Json, Fail> {
     let found = look_up(json, path, budget);
     if budget.is_spent() {
         // Whatever hid it: asking again says which limit it was.
@@ -44,7 +44,7 @@ pub(crate) fn query(json: &Json, path: &str, budget: &Budget) -> Result<Json, Fa
     found.map_err(Fail::run)
 }
 
-fn look_up(json: &Json, path: &str, budget: &Budget) -> Result<Json, String> {
+fn look_up(json: &Json, path: &str, budget: &Budget<'_>) -> Result<Json, String> {
     if is_nested_too_deeply(path) {
         return Err(format!("invalid JSONPath selector: brackets nested deeper than {NESTING_MAX} levels"));
     }
@@ -71,7 +71,7 @@ fn is_nested_too_deeply(path: &str) -> bool {
 #[derive(Clone, Copy)]
 struct Query<'a> {
     root: &'a Json,
-    budget: &'a Budget,
+    budget: &'a Budget<'a>,
 }
 
 impl Query<'_> {

@@ -56,7 +56,7 @@ pub(crate) fn exists(name: &str) -> bool {
 }
 
 /// Calls `sprig.name(args…)`.
-pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>, budget: &Budget) -> Result<Value, Fail> {
+pub(crate) fn call(name: &str, args: &[Value], env: &Env<'_>, budget: &Budget<'_>) -> Result<Value, Fail> {
     // The `must` twins differ only where noted in the families.
     let families: [fn(&str, &[Value]) -> Answer; 9] = [
         strings::call,

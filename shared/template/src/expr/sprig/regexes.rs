@@ -6,7 +6,7 @@ use super::super::budget::Budget;
 use super::super::value::Value;
 use super::Answer;
 
-pub(super) fn call(name: &str, args: &[Value], budget: &Budget) -> Answer {
+pub(super) fn call(name: &str, args: &[Value], budget: &Budget<'_>) -> Answer {
     use Value::{Int, Str};
     if let ("regexQuoteMeta", [Str(s)]) = (name, args) {
         let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
