@@ -42,10 +42,10 @@ impl Followed {
         }
     }
 
-    /// Apart from the version.
-    fn asks_for(&self, other: &Self) -> bool {
-        let spec_of = |followed: &Self| Self { generation: 0, resource_version: String::new(), ..followed.clone() };
-        spec_of(self) == spec_of(other)
+    /// Of the same generation, and with the same in it: what differs besides is no edit of the spec.
+    fn is_same_edit(&self, other: &Self) -> bool {
+        let without_version = |followed: &Self| Self { resource_version: String::new(), ..followed.clone() };
+        without_version(self) == without_version(other)
     }
 }
 
@@ -53,7 +53,7 @@ impl Workflow {
     /// Records what the object asks for now, unless that is recorded already.
     pub(crate) fn record_followed(&mut self) {
         let now = Followed::of(&self.object);
-        if self.recorded_followed().is_some_and(|recorded| recorded.asks_for(&now)) {
+        if self.recorded_followed().is_some_and(|recorded| recorded.is_same_edit(&now)) {
             return;
         }
         if let Ok(text) = serde_json::to_string(&now) {
@@ -61,12 +61,11 @@ impl Workflow {
         }
     }
 
-    /// The object as it was when it was last obeyed. One that cannot be read is somebody's edit: then the object's own counts.
+    /// The object as it was when it was last obeyed, its version included: an edit that was taken back again since is in the
+    /// log nevertheless, and is adopted as it was before. A record that cannot be read is somebody's edit: then the object's own
+    /// counts.
     pub(crate) fn follow_recorded(&mut self) {
         let Some(recorded) = self.recorded_followed() else { return };
-        if recorded.asks_for(&Followed::of(&self.object)) {
-            return;
-        }
         let Followed { generation, resource_version, shutdown, suspend, parallelism, active_deadline_seconds } =
             recorded;
         let spec = &mut self.object.spec;

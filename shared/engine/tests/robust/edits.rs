@@ -1,7 +1,8 @@
 //! Edits come late, twice, out of order, or cannot be read.
 
 use argosy_api::{
-    message::Observed,
+    labels,
+    message::{Observed, StatusChanged},
     v1alpha1::{NodePhase, Workflow},
 };
 use argosy_engine::Command;
@@ -28,7 +29,8 @@ fn play() -> Play {
 fn an_older_spec_never_follows_a_newer_one() {
     for (older, newer) in [((2, ""), (3, "")), ((0, "20"), (0, "30")), ((0, "9"), (0, "10")), ((2, "20"), (2, "30"))] {
         let mut play = play();
-        let base = play.engine.object().clone();
+        let mut base = play.engine.object().clone();
+        base.metadata.annotations.remove(labels::FOLLOWED);
         let mut suspended = versioned(base.clone(), older.0, older.1);
         suspended.spec.suspend = Some(true);
         let resumed = versioned(base.clone(), newer.0, newer.1);
@@ -62,6 +64,32 @@ fn what_came_before_an_edit_is_stepped_by_the_spec_of_then() {
     play.feed(changed(edited, false));
     play.end_pod("wf[0].b", "Succeeded");
     assert_eq!(play.engine.object().spec.suspend, Some(true));
+}
+
+/// The first owner published that it was suspended, and ended; what its successor reads says neither that nor that it ever was.
+#[test]
+fn an_edit_that_was_taken_back_is_adopted_again_by_a_new_owner() {
+    let mut first = play();
+    let before = first.engine.object().clone();
+    let mut suspended = versioned(before.clone(), 2, "20");
+    suspended.spec.suspend = Some(true);
+    let resumed = versioned(before.clone(), 3, "30");
+    let mut second = play();
+    first.feed(changed(suspended.clone(), false));
+    // Nothing of this was written when the second took it up, but the object is the edited one.
+    second.engine = argosy_engine::Workflow::new(second.config.clone(), resumed.clone(), second.sequence);
+    let commands = second.engine.resume(second.now);
+    second.carry_out(commands);
+    let published = second.events.len();
+    second.feed(changed(suspended, false));
+    assert_eq!(second.events.get(published), first.events.last(), "the same event says the same");
+    second.feed(changed(resumed, false));
+    let followed =
+        |event: &StatusChanged| event.workflow_status.as_ref()?.annotations.get(labels::FOLLOWED).cloned()?;
+    let last = second.events.last().and_then(followed).expect("it is told what it follows");
+    assert!(!last.contains("suspend"), "{last}");
+    second.end_pod("wf[0].a", "Succeeded");
+    assert!(second.node("wf[0].b").is_some(), "it goes on");
 }
 
 #[test]
