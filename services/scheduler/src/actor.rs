@@ -1,5 +1,6 @@
 //! One live workflow: the engine's state machine and its place in the log.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) struct WorkflowActor {
     pub last: u64,
     /// Position of the last status published.
     pub published: Position,
+    /// Events of the batch in hand that were stepped.
+    pub stepped: BTreeSet<u64>,
     /// Events stepped since the log was last purged.
     pub unpurged: u64,
     /// Tells apart what is published since the workflow was taken back into service from what was before, in ids; empty
@@ -103,6 +106,7 @@ impl Actor for WorkflowActor {
     /// one may be lost and come again behind newer ones, and a former owner may have taken some.
     async fn handle(&mut self, batch: Vec<Delivery>) -> Result<(), Failure> {
         let newest = batch.iter().map(|delivery| delivery.message.sequence).max().unwrap_or_default();
+        self.stepped.clear();
         let mut backoff = Backoff::short();
         let mut tries = 0;
         let mut reached = self.catch_up_to(newest).await?;
@@ -113,7 +117,12 @@ impl Actor for WorkflowActor {
             tries += 1;
         }
         for delivery in batch {
-            let is_stepped = delivery.message.sequence <= self.last;
+            let sequence = delivery.message.sequence;
+            if self.stepped.contains(&sequence) {
+                delivery.ack().await?;
+                continue;
+            }
+            let is_stepped = sequence <= self.last;
             match read(&self.key, &delivery.message) {
                 Reading::Garbage(why) => poison(&self.shard.context.host, "workflow", delivery, &why).await,
                 Reading::Foreign => {
@@ -259,6 +268,7 @@ impl WorkflowActor {
         metrics::EVENTS.inc();
         self.unpurged += 1;
         self.last = sequence;
+        self.stepped.insert(sequence);
         if says_out_of_service(&observed) {
             // No wish of anybody's. What came of it the object tells, which is looked at next.
             self.is_out_of_service = true;

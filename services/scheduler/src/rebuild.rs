@@ -1,5 +1,6 @@
 //! Builds a workflow from its object and the tail of its log.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ pub(crate) async fn rebuild(
         workflow: Workflow::new(Arc::clone(&shard.context.config), typed, watermark.sequence),
         last: watermark.sequence,
         published: watermark,
+        stepped: BTreeSet::new(),
         unpurged: 0,
         life: taken_back.map(|version| format!(".t{version}")).unwrap_or_default(),
         is_out_of_service: false,

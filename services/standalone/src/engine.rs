@@ -25,7 +25,7 @@ pub struct EngineOptions {
     /// Calls, starts and ends of nodes that one event may cause [default: 2000000]
     #[arg(long, env = "ARGOSY_WORK_PER_EVENT_MAX", value_name = "COUNT")]
     pub work_per_event_max: Option<NonZeroUsize>,
-    /// Steps of all evaluations of expressions because of one event [default: 10000000]
+    /// Steps of all evaluations of expressions because of one event [default: 3000000]
     #[arg(long, env = "ARGOSY_EXPRESSION_STEPS_PER_EVENT_MAX", value_name = "COUNT")]
     pub expression_steps_per_event_max: Option<NonZeroUsize>,
     /// Templates that call each other [default: 100]

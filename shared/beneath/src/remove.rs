@@ -45,10 +45,7 @@ fn remove_tree(parent: &Dir, name: &OsStr) -> io::Result<()> {
         let Some(entry) = now.left.pop() else {
             let emptied = open.pop().map(|open| open.name).unwrap_or_default();
             let above = open.last().map_or(parent, |open| &open.dir);
-            match fs::unlinkat(above.fd(), emptied.as_os_str(), AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(error.into()),
-            }
+            remove_from(above, &emptied, AtFlags::REMOVEDIR)?;
             continue;
         };
         match entry.kind {
@@ -75,16 +72,40 @@ fn remove_tree(parent: &Dir, name: &OsStr) -> io::Result<()> {
 
 /// Opens a directory to empty it. Overlays leave some without permissions; so may the user's programs.
 fn enter(parent: &Dir, name: &OsStr) -> io::Result<Open> {
-    let dir = parent.child(name)?;
-    // refused where it is somebody else's; then removing may be, too
-    let _ = dir.set_mode(0o700);
-    let left = dir.entries()?;
+    let dir = match parent.child(name) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            permit(parent);
+            parent.child(name)?
+        }
+        found => found?,
+    };
+    let left = match dir.entries() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            permit(&dir);
+            dir.entries()?
+        }
+        found => found?,
+    };
     Ok(Open { name: name.to_owned(), dir, left })
 }
 
 fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
-    match fs::unlinkat(dir.fd(), name, AtFlags::empty()) {
+    remove_from(dir, name, AtFlags::empty())
+}
+
+fn remove_from(dir: &Dir, name: &OsStr, flags: AtFlags) -> io::Result<()> {
+    let mut result = fs::unlinkat(dir.fd(), name, flags);
+    if let Err(Errno::ACCESS | Errno::PERM) = result {
+        permit(dir);
+        result = fs::unlinkat(dir.fd(), name, flags);
+    }
+    match result {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Refused where it is somebody else's; then whatever it is for is refused again, and says so.
+fn permit(dir: &Dir) {
+    let _ = dir.set_mode(0o700);
 }

@@ -29,7 +29,7 @@ pub struct Config {
     /// Error. Default: 2,000,000, ten for each node that there may be.
     pub work_per_event_max: usize,
     /// Steps that all evaluations of expressions because of one event may take together. A workflow that wants more ends with
-    /// Error. Default: 10,000,000, ten of the largest there may be; they take less than a second.
+    /// Error. Default: 3,000,000, three of the largest there may be; they take about a fifth of a second.
     pub expression_steps_per_event_max: u64,
     /// Bytes that the inputs and outputs of a workflow's nodes may take together, while it runs. A workflow that wants more
     /// ends with Error. Default: 512 MiB, about 5 KB for each of 100,000 nodes.
@@ -66,7 +66,7 @@ impl Default for Config {
             nodes_max: 200_000,
             nodes_per_event_max: 150_000,
             work_per_event_max: 2_000_000,
-            expression_steps_per_event_max: 10_000_000,
+            expression_steps_per_event_max: 3_000_000,
             values_bytes_max: 512 * 1024 * 1024,
             loop_bytes_max: 256 * 1024 * 1024,
             message_bytes_max: BUS_MESSAGE_BYTES - BUS_HEADROOM_BYTES,

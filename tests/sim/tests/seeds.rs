@@ -49,7 +49,7 @@ fn workflows_under_a_quota_edited_and_retried_end_when_nothing_goes_wrong() {
 }
 
 /// Seeds of the grown world that failed once, by what was wrong, and a few for everything that it has.
-const GROWN_SEEDS: [(&str, &[u64]); 8] = [
+const GROWN_SEEDS: [(&str, &[u64]); 12] = [
     ("nothing was", &[1, 2, 3, 4, 5, 6, 7, 8]),
     ("a pod that its node had ended for being late did not end in this world", &[12]),
     ("a timer that fired while the workflow was suspended was not told to its new owner", &[827]),
@@ -58,6 +58,10 @@ const GROWN_SEEDS: [(&str, &[u64]); 8] = [
     ("a pod was wished for that a shutdown had stopped before the bus was lost", &[1_000_383]),
     ("a pod was created for a wish that its own step took back", &[1_001_106]),
     ("a workflow that was retried from nothing was begun by nobody", &[1_003_497]),
+    ("a new owner wished for a pod that a deadline, long due, took back at once", &[1_002_720]),
+    ("what waited for a lookup was taken to happen when its answer came", &[2_003_287]),
+    ("an edit that was taken back was not adopted by a new owner, who then followed it for ever", &[2_005_904]),
+    ("a node ran again that only a lost bus knew of, which is excused", &[2_001_261, 2_004_451]),
 ];
 
 #[test]

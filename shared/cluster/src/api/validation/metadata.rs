@@ -22,6 +22,9 @@ pub(super) fn check_types(kind: &Kind, old: Option<&Json>, tree: &Json) -> Resul
                 .map_err(|error| wrong("managedFields", error))?;
         }
     }
+    if old.is_some_and(|old| is_unchanged(old, tree)) {
+        return Ok(());
+    }
     for field in ["labels", "annotations"] {
         for (key, value) in metadata.get(field).and_then(Json::as_map).into_iter().flat_map(Map::iter) {
             if value.as_str().is_none() {
@@ -38,8 +41,21 @@ pub(super) fn check_types(kind: &Kind, old: Option<&Json>, tree: &Json) -> Resul
     }
 }
 
-/// That its values are as they should be.
-pub(super) fn check_values(tree: &Json, causes: &mut Causes) {
+/// Whether the metadata is what it was, but for what the server itself counts and the owners of fields.
+fn is_unchanged(old: &Json, tree: &Json) -> bool {
+    const COUNTED: [&str; 3] = ["resourceVersion", "generation", "managedFields"];
+    let members = |tree: &Json| tree.get("metadata").and_then(Json::as_map).cloned().unwrap_or_default();
+    let (old, new) = (members(old), members(tree));
+    let mut is_same = true;
+    old.differences(&new, &mut |key, _, _| is_same &= COUNTED.contains(&key));
+    is_same
+}
+
+/// That its values are as they should be. Those of `old` were looked at.
+pub(super) fn check_values(old: Option<&Json>, tree: &Json, causes: &mut Causes) {
+    if old.is_some_and(|old| is_unchanged(old, tree)) {
+        return;
+    }
     let mut refuse =
         |field: String, value: &str, why: String| causes.push((field, format!("Invalid value: {value:?}: {why}")));
     for (key, value) in members(tree, "labels") {

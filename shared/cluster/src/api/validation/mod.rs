@@ -23,7 +23,7 @@ pub(super) fn check(kind: &Kind, old: Option<&Json>, tree: &Json) -> Result<()> 
     metadata::check_types(kind, old, tree)?;
     typed::check(kind, old, tree)?;
     let mut causes = Causes::new();
-    metadata::check_values(tree, &mut causes);
+    metadata::check_values(old, tree, &mut causes);
     schema(kind, tree, &mut causes);
     data::check(kind, tree, &mut causes);
     // The containers of a pod are there from its beginning; what is updated is its status.
