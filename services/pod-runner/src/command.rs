@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, Preconditions};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::context::{Shard, Urgency};
 use crate::identity::key_of;
 use crate::objects::Objects;
 use crate::observer::{Observation, Observers, PodKey, Question};
-use crate::{metrics, report};
+use crate::{marks, metrics, report};
 
 /// An actor without commands leaves memory after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -202,8 +202,14 @@ impl NodeActor {
                 self.confirm_pod(command, name, *is_check, sequence).await?;
             }
             ClusterCommand::StopPod { name } => return self.stop_pod(command, name, sequence).await,
-            ClusterCommand::DeletePod { name } => _ = objects.delete(&objects.pods(), name).await?,
+            ClusterCommand::DeletePod { name } => return self.delete_pod(command, name).await,
             ClusterCommand::LabelPodCompleted { name } => {
+                if self.may_be_late(delivery, command)
+                    && let Some(pod) = objects.pods().get_metadata_opt(name).await?
+                    && marks::is_of_later_wish(&pod.metadata, command)
+                {
+                    return Ok(Outcome::Done);
+                }
                 let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
                 match objects.pods().patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                     Err(error) if api::answer(&error) != api::Answer::NotFound => return Err(error.into()),
@@ -254,11 +260,17 @@ impl NodeActor {
             (labels::SHARD, &shard),
             (labels::WORKFLOW, &command.workflow),
         ];
-        let Some(labels) = labels_of(&mut manifest) else {
+        let Some(labels) = marks::members_of(&mut manifest, "labels") else {
             self.rejected(delivery, command, "the pod's metadata.labels is no map".to_owned()).await?;
             return Ok(Outcome::Done);
         };
         labels.extend(marks.map(|(label, value)| (label.to_owned(), json!(value))));
+        let wished_at = command.sequence.to_string();
+        let Some(annotations) = marks::members_of(&mut manifest, "annotations") else {
+            self.rejected(delivery, command, "the pod's metadata.annotations is no map".to_owned()).await?;
+            return Ok(Outcome::Done);
+        };
+        annotations.insert(labels::WISHED_AT.to_owned(), json!(wished_at));
         if !self.shard.owned.holds() {
             // The process was paused. Whoever owns the shard now may have carried out what came after this.
             return Err(Error::Failed(argosy_actor::Stopped.into()));
@@ -281,6 +293,9 @@ impl NodeActor {
             report::publish_absent(&self.shard.context, &key, &command.node_id, &why).await?;
             return Ok(Outcome::Done);
         };
+        if marks::is_of_later_wish(&object.metadata, command) {
+            return Ok(Outcome::Done);
+        }
         let seen = Preconditions {
             uid: object.metadata.uid.clone(),
             resource_version: object.metadata.resource_version.clone(),
@@ -292,7 +307,7 @@ impl NodeActor {
                 report::publish_absent(&self.shard.context, &key, &command.node_id, &why).await?;
                 return Ok(Outcome::Done);
             }
-            if has_ended(&pod) {
+            if marks::has_ended(&pod) {
                 self.tell(&key, &pod, &why).await?;
                 return Ok(Outcome::Done);
             }
@@ -307,6 +322,29 @@ impl NodeActor {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Deletes the pod, unless it came of a later wish.
+    async fn delete_pod(&self, command: &CommandMessage, name: &str) -> Result<Outcome, Error> {
+        let objects = self.objects(command);
+        let Some(pod) = objects.pods().get_metadata_opt(name).await? else { return Ok(Outcome::Done) };
+        if marks::is_of_later_wish(&pod.metadata, command) {
+            return Ok(Outcome::Done);
+        }
+        let seen = Preconditions { uid: pod.metadata.uid, resource_version: None };
+        match objects.delete_as_seen(&objects.pods(), name, seen).await {
+            Err(error) if !matches!(api::answer(&error), api::Answer::Conflict | api::Answer::NotFound) => {
+                Err(error.into())
+            }
+            // Gone; or another pod has come, of a later wish.
+            Ok(()) | Err(_) => Ok(Outcome::Done),
+        }
+    }
+
+    /// Whether commands that were uttered after it may have been carried out.
+    fn may_be_late(&self, delivery: &Delivery, command: &CommandMessage) -> bool {
+        let age = self.shard.context.host.clock.now().duration_since(command.at);
+        delivery.message.deliveries > 1 || age >= FRESH
     }
 
     /// Whether a later command, which waits behind this one, ends the pod of this name.
@@ -432,11 +470,6 @@ impl NodeActor {
     }
 }
 
-fn has_ended(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
-}
-
 fn urgency_of(command: &ClusterCommand) -> Urgency {
     match command {
         ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } => Urgency::Create,
@@ -459,10 +492,4 @@ fn workflow_key(command: &CommandMessage) -> WorkflowKey {
 
 fn pod_key(command: &CommandMessage, name: &str) -> PodKey {
     PodKey { workflow: workflow_key(command), pod: name.to_owned() }
-}
-
-/// The labels of a manifest, made when there are none; `None` when the manifest is no object's.
-fn labels_of(manifest: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
-    let metadata = manifest.as_object_mut()?.entry("metadata").or_insert_with(|| json!({}));
-    metadata.as_object_mut()?.entry("labels").or_insert_with(|| json!({})).as_object_mut()
 }

@@ -287,6 +287,7 @@ impl WorkflowActor {
             workflow: &self.key,
             shard: self.shard.number,
             epoch: self.shard.epoch,
+            sequence,
             id: format!("{sequence}{}", self.life),
             at,
         };
@@ -442,7 +443,8 @@ impl WorkflowActor {
         let at = self.shard.context.host.clock.now();
         let id = format!("c{}.{}.{}", self.shard.epoch, self.last, at.as_second());
         let commands = self.workflow.confirm_pods(is_check);
-        let cause = Cause { workflow: &self.key, shard: self.shard.number, epoch: self.shard.epoch, id, at };
+        let (shard, epoch, sequence) = (self.shard.number, self.shard.epoch, self.last);
+        let cause = Cause { workflow: &self.key, shard, epoch, sequence, id, at };
         let mut out = Outgoing::default();
         out.add(&cause, commands, &mut self.published);
         self.send(out).await

@@ -15,6 +15,7 @@ use crate::metrics;
 
 /// Requests under way at once, for a shard.
 const CONCURRENT: usize = 16;
+const TOO_LARGE: &str = "it is larger than a message of the bus may be, 1 MiB; split it";
 
 pub(crate) struct Lookups {
     host: Host,
@@ -36,8 +37,8 @@ impl Lookups {
         self.tasks.spawn(async move {
             let look = async {
                 let _permit = permits.acquire().await;
-                let object = get(&client, &key).await;
-                if let Err(error) = host.report(&workflow, id, Observed::LookedUp { key, object }).await {
+                let found = get(&client, &key).await;
+                if let Err(error) = tell(&host, &workflow, id, key, found).await {
                     metrics::POISON.inc();
                     tracing::error!(
                         workflow.uid = workflow.uid,
@@ -55,20 +56,39 @@ impl Lookups {
     }
 }
 
-/// The object; `None` when there is none that we may see.
-async fn get(client: &kube::Client, key: &LookupKey) -> Option<Value> {
+/// Tells what was found; of what is too large for a message, that.
+async fn tell(
+    host: &Host,
+    workflow: &WorkflowKey,
+    id: String,
+    key: LookupKey,
+    found: Result<Option<Value>, String>,
+) -> Result<(), argosy_bus::Error> {
+    let answer = |object, refused| Observed::LookedUp { key: key.clone(), object, refused };
+    let (object, refused) = match found {
+        Ok(object) => (object, String::new()),
+        Err(refused) => (None, refused),
+    };
+    match host.report(workflow, id.clone(), answer(object, refused)).await {
+        Err(error) if error.is_too_large() => host.report(workflow, id, answer(None, TOO_LARGE.to_owned())).await,
+        told => told,
+    }
+}
+
+/// The object; `None` when there is none by that name. Errors: why it cannot be had.
+async fn get(client: &kube::Client, key: &LookupKey) -> Result<Option<Value>, String> {
     let api = api_of(client, key);
     let mut backoff = Backoff::short();
     loop {
         match api.get_opt(&key.name).await {
-            Ok(None) => return None,
+            Ok(None) => return Ok(None),
             Ok(Some(mut object)) => {
                 object.metadata.managed_fields = None;
-                let mut object = api::to_json(&object).ok()?;
+                let mut object = api::to_json(&object).map_err(|error| error.to_string())?;
                 if let Some(wanted) = &key.data_key {
                     keep_only(&mut object, wanted);
                 }
-                return Some(object);
+                return Ok(Some(object));
             }
             Err(error) if api::answer(&error) == api::Answer::Transient => {
                 tracing::warn!(lookup = ?key, error = &error as &dyn std::error::Error, "lookup not answered, trying again");
@@ -76,7 +96,7 @@ async fn get(client: &kube::Client, key: &LookupKey) -> Option<Value> {
             }
             Err(error) => {
                 tracing::warn!(lookup = ?key, error = &error as &dyn std::error::Error, "lookup refused");
-                return None;
+                return Err(api::message(&error));
             }
         }
     }
@@ -103,5 +123,41 @@ fn api_of(client: &kube::Client, key: &LookupKey) -> Api<DynamicObject> {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
             Api::namespaced_with(client.clone(), &key.namespace, &resource)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argosy_actor::Clock;
+    use argosy_api::message::ObservedMessage;
+    use argosy_bus::{Bus as _, Stream, memory::Memory, subject};
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_too_large_for_a_message_is_told_to_be() {
+        let bus = Arc::new(Memory::new());
+        let host = Host { bus: bus.clone(), clock: Clock::system(), holder: "t".into(), shards: 1 };
+        let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
+        let key = LookupKey {
+            kind: LookupKind::WorkflowTemplate,
+            namespace: "ns".into(),
+            name: "large".into(),
+            data_key: None,
+        };
+        for (id, bytes) in [("1", 10), ("2", 2 << 20)] {
+            let object = json!({"spec": {"entrypoint": "x".repeat(bytes)}});
+            tell(&host, &workflow, id.to_owned(), key.clone(), Ok(Some(object))).await.expect("told");
+        }
+        let told = bus.read(Stream::Observed, &subject::of_stream(Stream::Observed), 0, 10).await.expect("readable");
+        let answers: Vec<(bool, String)> = told
+            .iter()
+            .map(|message| match serde_json::from_slice::<ObservedMessage>(&message.payload).expect("ours").body {
+                Observed::LookedUp { object, refused, .. } => (object.is_some(), refused),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(answers, [(true, String::new()), (false, TOO_LARGE.to_owned())]);
     }
 }

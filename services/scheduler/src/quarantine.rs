@@ -55,7 +55,7 @@ pub(crate) async fn give_up(
     };
     // One that was taken back into service has a newer event, and may be given up again.
     let id = format!("quarantine.{}.{newest}", shard.epoch);
-    let cause = Cause { workflow: key, shard: shard.number, epoch: shard.epoch, id, at };
+    let cause = Cause { workflow: key, shard: shard.number, epoch: shard.epoch, sequence: newest, id, at };
     let mut out = Outgoing::default();
     // It names none before it: it must get through though something before it never did.
     let mut published = if newest > written.sequence { Position::default() } else { written };

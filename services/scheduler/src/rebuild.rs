@@ -112,7 +112,8 @@ fn resume(actor: &mut WorkflowActor, out: &mut Outgoing) {
     actor.tell_bugs();
     // Each owner asks anew: what its predecessor asked for may have got lost since.
     let id = format!("r{}.{}.{}", actor.shard.epoch, actor.last, at.as_second());
-    let cause = Cause { workflow: &actor.key, shard: actor.shard.number, epoch: actor.shard.epoch, id, at };
+    let (shard, epoch, sequence) = (actor.shard.number, actor.shard.epoch, actor.last);
+    let cause = Cause { workflow: &actor.key, shard, epoch, sequence, id, at };
     out.add(&cause, commands, &mut actor.published);
 }
 

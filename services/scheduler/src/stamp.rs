@@ -33,6 +33,8 @@ pub(crate) struct Cause<'a> {
     pub workflow: &'a WorkflowKey,
     pub shard: u16,
     pub epoch: u64,
+    /// How far the log was stepped.
+    pub sequence: u64,
     /// First part of the ids: the sequence, or what stands for it.
     pub id: String,
     pub at: Timestamp,
@@ -59,6 +61,7 @@ impl Outgoing {
                         schema: SCHEMA,
                         at: cause.at,
                         epoch: cause.epoch,
+                        sequence: cause.sequence,
                         namespace,
                         workflow: name,
                         workflow_uid: uid,
@@ -230,7 +233,14 @@ mod tests {
     #[test]
     fn equal_steps_give_equal_ids() {
         let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
-        let cause = || Cause { workflow: &workflow, shard: 0, epoch: 1, id: "7".into(), at: Timestamp::UNIX_EPOCH };
+        let cause = || Cause {
+            workflow: &workflow,
+            shard: 0,
+            epoch: 1,
+            sequence: 7,
+            id: "7".into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
         let commands = || {
             let status = StatusChanged { observed_sequence: 7, ..StatusChanged::default() };
             let stop = argosy_api::message::ClusterCommand::StopPod { name: "p".into() };

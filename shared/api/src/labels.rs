@@ -30,6 +30,8 @@ pub const DISPLAY_NAME: &str = "workflows.argoproj.io/display-name";
 
 /// On pods: the uid of their workflow. Argosy's own.
 pub const WORKFLOW_UID: &str = "argosy.io/workflow-uid";
+/// On pods: how far the log of their workflow was stepped when they were wished for. Argosy's own.
+pub const WISHED_AT: &str = "argosy.io/wished-at";
 /// On pods: the shard of their workflow. Argosy's own.
 pub const SHARD: &str = "argosy.io/shard";
 /// On workflows: the last OBSERVED sequence folded into the status, a digest of the status that was written with it, and

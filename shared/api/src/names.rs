@@ -55,3 +55,54 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, versi
     let number = node_id.strip_prefix(self::node_id(workflow, node).as_str()).unwrap_or_default();
     format!("{prefix}-{}{number}", fnv1a(node))
 }
+
+/// Whether `name` is what [`pod_name`] makes of the rest, without making it.
+pub fn is_pod_name(
+    name: &str,
+    workflow: &str,
+    node: &str,
+    template: &str,
+    node_id: &str,
+    version: PodNameVersion,
+) -> bool {
+    if version == PodNameVersion::V1 || workflow == node || workflow.len() + 1 + template.len() > PREFIX_BYTES_MAX {
+        return name == pod_name(workflow, node, template, node_id, version);
+    }
+    let mut buffer = itoa::Buffer::new();
+    let hash = buffer.format(fnv1a(node));
+    let of_node = node_id.strip_prefix(workflow).and_then(|rest| rest.strip_prefix('-')?.strip_prefix(hash));
+    let number = of_node.unwrap_or_default();
+    let rest = name.strip_prefix(workflow).and_then(|rest| match template {
+        "" => Some(rest),
+        template => rest.strip_prefix('-')?.strip_prefix(template),
+    });
+    let hashed = rest.and_then(|rest| rest.strip_prefix('-')?.strip_prefix(hash));
+    hashed == Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_known_without_being_made() {
+        let long = "w".repeat(240);
+        for workflow in ["w", "w-1", "", long.as_str()] {
+            for node in ["w", "w.a", "w(0)", "w-1.é"] {
+                for template in ["", "t", "t-1"] {
+                    let id = node_id(workflow, node);
+                    for id in [id.clone(), numbered_id(&id, 2), "other".to_owned()] {
+                        for version in [PodNameVersion::V1, PodNameVersion::V2] {
+                            let name = pod_name(workflow, node, template, &id, version);
+                            let is = |name: &str| is_pod_name(name, workflow, node, template, &id, version);
+                            assert!(is(&name), "{name}");
+                            for wrong in [format!("{name}0"), format!("x{name}"), name[..name.len() - 1].to_owned()] {
+                                assert!(!is(&wrong), "{wrong} is not {name}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

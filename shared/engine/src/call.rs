@@ -254,12 +254,23 @@ impl Workflow {
     }
 
     pub(crate) fn pod_name_of(&self, node_name: &str, node_id: &str, template: &str) -> String {
-        let version =
-            match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
-                Some("v1") => PodNameVersion::V1,
-                _ => PodNameVersion::V2,
-            };
-        names::pod_name(&self.object.metadata.name, node_name, template, node_id, version)
+        names::pod_name(&self.object.metadata.name, node_name, template, node_id, self.pod_names())
+    }
+
+    /// Whether a pod of this name is the node's.
+    pub(crate) fn is_pod_of(&self, node_id: &str, name: &str) -> bool {
+        self.node(node_id).is_some_and(|node| {
+            let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template);
+            let workflow = &self.object.metadata.name;
+            names::is_pod_name(name, workflow, &node.name, template, &node.id, self.pod_names())
+        })
+    }
+
+    fn pod_names(&self) -> PodNameVersion {
+        match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
+            Some("v1") => PodNameVersion::V1,
+            _ => PodNameVersion::V2,
+        }
     }
 }
 

@@ -28,6 +28,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Library {
     answers: BTreeMap<LookupKey, Option<Value>>,
+    /// Why some could not be had.
+    refusals: BTreeMap<LookupKey, String>,
     asked: BTreeSet<LookupKey>,
     specs: BTreeMap<(bool, String), Arc<WorkflowSpec>>,
     /// Parsed templates, by scope and name.
@@ -123,13 +125,12 @@ impl Library {
 
     /// The value of a key of a ConfigMap. Errors: Argo's text when the map, its label or the key is missing.
     pub fn config_map_value(&self, namespace: &str, name: &str, key: &str) -> Result<String, String> {
-        let found = self.answers.get(&LookupKey {
-            kind: LookupKind::ConfigMap,
-            namespace: namespace.into(),
-            name: name.into(),
-            data_key: None,
-        });
-        let Some(Some(map)) = found else {
+        let map_key =
+            LookupKey { kind: LookupKind::ConfigMap, namespace: namespace.into(), name: name.into(), data_key: None };
+        if let Some(refused) = self.refusals.get(&map_key) {
+            return Err(format!("ConfigMap '{name}' cannot be read: {refused}"));
+        }
+        let Some(Some(map)) = self.answers.get(&map_key) else {
             return Err(format!(
                 "ConfigMap '{name}' does not exist. Please make sure it has the label {}: Parameter to be detectable by the controller",
                 labels::CONFIG_MAP_TYPE
@@ -145,6 +146,14 @@ impl Library {
         }
         let value = map.get("data").and_then(|d| d.get(key)).and_then(Value::as_str);
         value.map(str::to_owned).ok_or_else(|| format!("ConfigMap '{name}' does not have the key '{key}'"))
+    }
+
+    /// What is to be said of a template that is not there.
+    pub fn missing_template(&self, namespace: &str, cluster: bool, name: &str) -> String {
+        match self.refusals.get(&template_key(namespace, cluster, name)) {
+            Some(refused) => format!("cannot be read: {refused}"),
+            None => "not found".to_owned(),
+        }
     }
 
     /// True when the ConfigMap exists and has the key, whatever its labels.
@@ -214,7 +223,7 @@ impl Workflow {
         complete
     }
 
-    pub(crate) fn on_looked_up(&mut self, key: LookupKey, object: Option<Value>) {
+    pub(crate) fn on_looked_up(&mut self, key: LookupKey, object: Option<Value>, refused: String) {
         if self.found_in_cache(&key, &object) || self.library.answers.contains_key(&key) {
             return;
         }
@@ -226,6 +235,9 @@ impl Workflow {
             self.library.specs.insert((cluster, key.name.clone()), Arc::new(template.spec));
         }
         let answered = key.clone();
+        if !refused.is_empty() {
+            self.library.refusals.insert(key.clone(), refused);
+        }
         self.library.answers.insert(key, object);
         if self.stage == crate::workflow::Stage::Preparing {
             self.prepare();
@@ -294,7 +306,11 @@ impl Workflow {
                 (self.library.spec(true, owner), "cluster workflow template", owner.as_str())
             }
         };
-        let Some(spec) = spec else { return Err(format!("{kind} {owner} not found")) };
+        let Some(spec) = spec else {
+            let is_cluster = matches!(scope, TemplateScope::Cluster(_));
+            let why = self.library.missing_template(&self.object.metadata.namespace, is_cluster, owner);
+            return Err(format!("{kind} {owner} {why}"));
+        };
         let template = spec
             .templates
             .iter()

@@ -228,7 +228,7 @@ impl Workflow {
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
         // The node may have ended while the report was under way.
         let Some(frame) = self.live(&pod.node_id) else { return self.on_stray_pod(pod) };
-        if self.pod_of(&pod.node_id).is_none_or(|name| name != pod.name) {
+        if !self.is_pod_of(&pod.node_id, &pod.name) {
             // Somebody's pod that carries our node's name.
             return;
         }

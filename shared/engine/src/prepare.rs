@@ -139,7 +139,11 @@ impl Workflow {
             Some(r) => {
                 let kind = if r.cluster_scope { "clusterworkflowtemplates" } else { "workflowtemplates" };
                 let found = self.library.spec(r.cluster_scope, &r.name).cloned();
-                Some(found.ok_or_else(|| Refusal::error(format!("{kind}.argoproj.io \"{}\" not found", r.name)))?)
+                let missing = || {
+                    let why = self.library.missing_template(&self.object.metadata.namespace, r.cluster_scope, &r.name);
+                    Refusal::error(format!("{kind}.argoproj.io \"{}\" {why}", r.name))
+                };
+                Some(found.ok_or_else(missing)?)
             }
         };
         let defaults = self.config.workflow_defaults.as_ref();

@@ -111,7 +111,7 @@ impl Workflow {
     /// bus. One that still runs is ended, one that has ended is marked as dealt with.
     pub(crate) fn on_stray_pod(&mut self, pod: &PodSummary) {
         let Some(node) = self.node(&pod.node_id) else { return self.on_unknown_pod(pod) };
-        if self.pod_of(&pod.node_id).is_none_or(|name| name != pod.name) {
+        if !self.is_pod_of(&pod.node_id, &pod.name) {
             // Somebody's pod that carries our node's name.
             return;
         }

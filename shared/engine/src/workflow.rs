@@ -277,7 +277,7 @@ impl Workflow {
             // Whoever hosts the workflow puts the object in its place.
             Observed::WorkflowReferenced { .. } => {}
             Observed::TimerFired { key } => self.on_timer(&key),
-            Observed::LookedUp { key, object } => self.on_looked_up(key, object),
+            Observed::LookedUp { key, object, refused } => self.on_looked_up(key, object, refused),
         }
     }
 

@@ -104,7 +104,9 @@ impl Driver {
                     }
                 }
             }
-            Command::Lookup(key) => self.due.push_front(Due::Body(Observed::LookedUp { key, object: None })),
+            Command::Lookup(key) => {
+                self.due.push_front(Due::Body(Observed::LookedUp { key, object: None, refused: String::new() }))
+            }
             Command::Cluster { .. } | Command::ArmTimer { .. } | Command::DisarmTimer { .. } => {}
         }
     }

@@ -233,7 +233,7 @@ impl World {
             match command {
                 Command::Lookup(key) => {
                     let object = self.objects.get(&LookupKey { data_key: None, ..key.clone() }).cloned();
-                    self.feed(name, Observed::LookedUp { key, object })?;
+                    self.feed(name, Observed::LookedUp { key, object, refused: String::new() })?;
                 }
                 Command::Cluster { command: ClusterCommand::CreatePod { manifest }, .. } => {
                     let manifest = manifest.to_value();

@@ -13,6 +13,9 @@ pub struct CommandMessage {
     pub schema: u32,
     pub at: Timestamp,
     pub epoch: u64,
+    /// How far the log was stepped when it was uttered. What is uttered of one node has this order, whatever becomes of
+    /// deliveries.
+    pub sequence: u64,
     pub namespace: String,
     pub workflow: String,
     pub workflow_uid: String,

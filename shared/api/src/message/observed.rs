@@ -39,11 +39,14 @@ pub enum Observed {
     PodNotCreated { node_id: String, reason: NotCreated },
     /// A timer that the engine armed is due.
     TimerFired { key: String },
-    /// The answer to a lookup; `object` is absent when there is none by that name.
+    /// The answer to a lookup; `object` is absent when there is none by that name, or when it cannot be had.
     LookedUp {
         key: LookupKey,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         object: Option<Value>,
+        /// Why it cannot be had, though it may be there; empty otherwise.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        refused: String,
     },
 }
 

@@ -174,7 +174,7 @@ impl Play {
             Next::Lookup => {
                 let Some(key) = self.lookups.pop_front() else { return };
                 let object = answer(&key);
-                self.feed(Observed::LookedUp { key, object });
+                self.feed(Observed::LookedUp { key, object, refused: String::new() });
             }
             Next::Timer(key) => {
                 let Some(due) = self.timers.remove(&key) else { return };

@@ -28,7 +28,7 @@ fn run(mode: Option<TemplateReferencing>, object: Workflow) -> Play {
 
 fn answer(play: &mut Play, args: &str) {
     while let Some(key) = play.lookups.pop_front() {
-        play.feed(Observed::LookedUp { key, object: Some(template(args)) });
+        play.feed(Observed::LookedUp { key, object: Some(template(args)), refused: String::new() });
     }
 }
 

@@ -136,3 +136,21 @@ fn the_pod_of_a_boundary_that_ended_in_error_gives_its_place_back_after_a_restar
     play.run();
     assert_eq!(play.phase(), "Succeeded", "its last tasks have succeeded");
 }
+
+#[test]
+fn a_template_that_cannot_be_had_ends_its_workflow_and_says_why() {
+    let refused = "workflowtemplates.argoproj.io \"t\" is forbidden";
+    let step = json!({"name": "s", "templateRef": {"name": "t", "template": "x"}});
+    let specs = [
+        json!({"workflowTemplateRef": {"name": "t"}}),
+        json!({"entrypoint": "main", "templates": [{"name": "main", "steps": [[step]]}]}),
+    ];
+    for spec in specs {
+        let mut play = Play::of(spec);
+        while let Some(key) = play.lookups.pop_front() {
+            play.feed(Observed::LookedUp { key, object: None, refused: refused.to_owned() });
+        }
+        assert!(["Error", "Failed"].contains(&play.phase().as_ref()), "{}", play.phase());
+        assert!(play.message().contains(refused), "{}", play.message());
+    }
+}

@@ -214,7 +214,10 @@ impl World<'_> {
                 Command::Lookup(key) => {
                     let whole = LookupKey { data_key: None, ..key.clone() };
                     let object = self.options.documents.get(&whole).cloned();
-                    self.schedule(SignedDuration::ZERO, Due::Fact(Observed::LookedUp { key, object }));
+                    self.schedule(
+                        SignedDuration::ZERO,
+                        Due::Fact(Observed::LookedUp { key, object, refused: String::new() }),
+                    );
                 }
                 Command::Publish(changed) => {
                     if self.options.fold {
