@@ -77,15 +77,17 @@ pub(crate) async fn rebuild(
     if !is_new {
         resume(&mut actor, &mut out);
     }
-    let mut knows_object = replay(&mut actor, &mut out).await?;
-    knows_object |= tell_due(&mut actor, &mut out).await?;
+    let knows_object = replay(&mut actor, &mut out).await?;
     // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
     let is_cut_off = watermark.sequence <= shard.base_sequence;
     if (is_cut_off || is_ending) && !knows_object && !actor.workflow.is_completed() {
         let is_foreign = sight::is_foreign(&object);
         let host = &shard.context.host;
         host.publish(vec![sight::workflow_changed(host, key, object, is_foreign)]).await?;
+        replay(&mut actor, &mut out).await?;
     }
+    tell_due(&mut actor, &mut out).await?;
+    // All that is known has been stepped: what was wished for meanwhile and taken back need not be carried out.
     out.messages.retain(|message| is_still_wished(&actor.workflow, message));
     actor.send(out).await?;
     actor.check_at = actor.next_check();
@@ -139,10 +141,9 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, F
 }
 
 /// Timers that came due while nobody was there are told, and what follows from them is stepped, before anything is wished
-/// for: a deadline that has passed takes back the pods that would be asked for again. Says whether the object was in the log.
-async fn tell_due(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, Failure> {
+/// for: a deadline that has passed takes back the pods that would be asked for again.
+async fn tell_due(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Failure> {
     let host = actor.shard.context.host.clone();
-    let mut knows_object = false;
     for _ in 0..DUE_ROUNDS {
         let now = host.clock.now();
         let due = out.timers.iter().filter(|(_, due)| **due <= now);
@@ -151,9 +152,9 @@ async fn tell_due(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool,
             break;
         }
         host.publish(reports).await?;
-        knows_object |= replay(actor, out).await?;
+        replay(actor, out).await?;
     }
-    Ok(knows_object)
+    Ok(())
 }
 
 /// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for

@@ -116,6 +116,10 @@ impl crate::validate::Templates for Library {
     fn get(&self, cluster: bool, name: &str) -> Option<Arc<WorkflowSpec>> {
         self.specs.get(&(cluster, name.to_owned())).cloned()
     }
+
+    fn why_missing(&self, cluster: bool, name: &str) -> String {
+        self.missing_template(cluster, name)
+    }
 }
 
 impl Library {
@@ -149,9 +153,10 @@ impl Library {
     }
 
     /// What is to be said of a template that is not there.
-    pub fn missing_template(&self, namespace: &str, cluster: bool, name: &str) -> String {
-        match self.refusals.get(&template_key(namespace, cluster, name)) {
-            Some(refused) => format!("cannot be read: {refused}"),
+    pub fn missing_template(&self, cluster: bool, name: &str) -> String {
+        let kind = template_key("", cluster, name).kind;
+        match self.refusals.iter().find(|(key, _)| key.kind == kind && key.name == name) {
+            Some((_, refused)) => format!("cannot be read: {refused}"),
             None => "not found".to_owned(),
         }
     }
@@ -308,7 +313,7 @@ impl Workflow {
         };
         let Some(spec) = spec else {
             let is_cluster = matches!(scope, TemplateScope::Cluster(_));
-            let why = self.library.missing_template(&self.object.metadata.namespace, is_cluster, owner);
+            let why = self.library.missing_template(is_cluster, owner);
             return Err(format!("{kind} {owner} {why}"));
         };
         let template = spec

@@ -18,6 +18,7 @@ impl Workflow {
     /// Source: Argo `checkParallelism`.
     pub(crate) fn hold_back(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
         if self.is_suspended() || !self.has_room() {
+            self.memo.forget(&call);
             self.held_by_workflow.push_back(call);
             return None;
         }
@@ -25,6 +26,7 @@ impl Workflow {
             && !self.boundary_has_room(boundary)
             && let Some(id) = self.frame(boundary).map(|frame| frame.call.id.clone())
         {
+            self.memo.forget(&call);
             self.held_by_boundary.entry(id).or_default().push_back(call);
             return None;
         }

@@ -57,6 +57,12 @@ impl Memo {
         self.waiting.values().flatten()
     }
 
+    /// The call is held back: its cache is asked again when it is its turn. A new owner would not know the answer from before,
+    /// and somebody may have saved something since.
+    pub fn forget(&mut self, call: &Call) {
+        self.found.remove(&call.id);
+    }
+
     /// What caches were asked for.
     pub fn asked(&self) -> impl Iterator<Item = &LookupKey> {
         self.waiting.keys()

@@ -140,7 +140,7 @@ impl Workflow {
                 let kind = if r.cluster_scope { "clusterworkflowtemplates" } else { "workflowtemplates" };
                 let found = self.library.spec(r.cluster_scope, &r.name).cloned();
                 let missing = || {
-                    let why = self.library.missing_template(&self.object.metadata.namespace, r.cluster_scope, &r.name);
+                    let why = self.library.missing_template(r.cluster_scope, &r.name);
                     Refusal::error(format!("{kind}.argoproj.io \"{}\" {why}", r.name))
                 };
                 Some(found.ok_or_else(missing)?)

@@ -169,7 +169,12 @@ impl<'a> Walker<'a> {
         self.learn_globals(reference);
         let home = Home::Other { cluster: reference.cluster_scope, name: reference.name.clone() };
         let Some(template) = self.find(&home, &reference.template) else {
-            self.say(format!("template reference {}.{} not found", reference.name, reference.template));
+            let TemplateRef { name, template, cluster_scope } = reference;
+            let why = match self.templates.get(*cluster_scope, name) {
+                Some(_) => "not found".to_owned(),
+                None => self.templates.why_missing(*cluster_scope, name),
+            };
+            self.say(format!("template reference {name}.{template} {why}"));
             return None;
         };
         self.enter(&home, &template, arguments, is_exit);

@@ -26,6 +26,11 @@ use spec::Subject;
 pub trait Templates {
     /// The spec of a WorkflowTemplate, or of a ClusterWorkflowTemplate when `cluster` is true.
     fn get(&self, cluster: bool, name: &str) -> Option<Arc<WorkflowSpec>>;
+
+    /// What is to be said of one that `get` does not have.
+    fn why_missing(&self, _cluster: bool, _name: &str) -> String {
+        "not found".to_owned()
+    }
 }
 
 /// How strict to be.

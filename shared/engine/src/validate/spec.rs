@@ -37,7 +37,8 @@ pub(super) fn check(
             Some(found) => Some(found),
             None => {
                 let kind = if r.cluster_scope { "clusterworkflowtemplates" } else { "workflowtemplates" };
-                return single(format!("{kind}.argoproj.io \"{}\" not found", r.name));
+                let why = templates.why_missing(r.cluster_scope, &r.name);
+                return single(format!("{kind}.argoproj.io \"{}\" {why}", r.name));
             }
         },
     };

@@ -140,10 +140,14 @@ fn the_pod_of_a_boundary_that_ended_in_error_gives_its_place_back_after_a_restar
 #[test]
 fn a_template_that_cannot_be_had_ends_its_workflow_and_says_why() {
     let refused = "workflowtemplates.argoproj.io \"t\" is forbidden";
-    let step = json!({"name": "s", "templateRef": {"name": "t", "template": "x"}});
+    let reference = json!({"name": "t", "template": "x"});
+    let late = json!({"name": "{{workflow.parameters.t}}", "template": "x"});
     let specs = [
         json!({"workflowTemplateRef": {"name": "t"}}),
-        json!({"entrypoint": "main", "templates": [{"name": "main", "steps": [[step]]}]}),
+        json!({"entrypoint": "main", "templates": [
+            {"name": "main", "steps": [[{"name": "s", "templateRef": reference}]]}]}),
+        json!({"entrypoint": "main", "arguments": {"parameters": [{"name": "t", "value": "t"}]}, "templates": [
+            {"name": "main", "steps": [[{"name": "s", "templateRef": late}]]}]}),
     ];
     for spec in specs {
         let mut play = Play::of(spec);
