@@ -34,6 +34,8 @@ const CREATE_TRIES: u32 = 6;
 /// An older wish may have been followed by its opposite already. Much less than a lease lasts, so that a younger one is of
 /// the scheduler that owns the shard.
 const FRESH: SignedDuration = SignedDuration::from_secs(1);
+/// A wish that waited longer may have its opposite waiting behind it.
+const WAITED: SignedDuration = SignedDuration::from_millis(100);
 /// Commands of one node read at once.
 const PAGE: usize = 16;
 
@@ -153,7 +155,7 @@ impl NodeActor {
         let mut beat_at = Instant::now() + HEARTBEAT;
         let is_create = matches!(command.body, ClusterCommand::CreatePod { .. });
         for tries in 1_u32.. {
-            let why = match self.carry_out(delivery, command).await {
+            let why = match self.carry_out(delivery, command, tries > 1).await {
                 Ok(Outcome::Done) => return Ok(()),
                 Ok(Outcome::Later(why)) => why.to_owned(),
                 Err(Error::Failed(error)) => return Err(error),
@@ -191,13 +193,20 @@ impl NodeActor {
         Ok(())
     }
 
-    async fn carry_out(&self, delivery: &Delivery, command: &CommandMessage) -> Result<Outcome, Error> {
+    async fn carry_out(
+        &self,
+        delivery: &Delivery,
+        command: &CommandMessage,
+        is_repeat: bool,
+    ) -> Result<Outcome, Error> {
         metrics::COMMANDS.with_label_values(&[command.body.kind()]).inc();
         let objects = self.objects(command);
         let sequence = delivery.message.sequence;
-        let _permit = self.shard.context.turn(urgency_of(&command.body)).await;
+        let _permit = self.shard.context.turn(Urgency::of(&command.body)).await;
         match &command.body {
-            ClusterCommand::CreatePod { manifest } => return self.create_pod(delivery, command, manifest).await,
+            ClusterCommand::CreatePod { manifest } => {
+                return self.create_pod(delivery, command, manifest, is_repeat).await;
+            }
             ClusterCommand::ConfirmPod { name, is_check } => {
                 self.confirm_pod(command, name, *is_check, sequence).await?;
             }
@@ -234,6 +243,7 @@ impl NodeActor {
         delivery: &Delivery,
         command: &CommandMessage,
         manifest: &Manifest,
+        is_repeat: bool,
     ) -> Result<Outcome, Error> {
         let name = manifest.pod_name();
         if delivery.message.deliveries > 1 {
@@ -241,11 +251,11 @@ impl NodeActor {
             return Ok(Outcome::Done);
         }
         let age = self.shard.context.host.clock.now().duration_since(command.at);
+        if (is_repeat || age >= WAITED) && self.is_taken_back(delivery, name).await? {
+            metrics::STALE.inc();
+            return Ok(Outcome::Done);
+        }
         if age >= FRESH {
-            if self.is_taken_back(delivery, name).await? {
-                metrics::STALE.inc();
-                return Ok(Outcome::Done);
-            }
             let shard = self.shard.owned.shard;
             if command.epoch < self.shard.schedulers.epoch(&self.shard.context.host, shard).await? {
                 // Its scheduler has a successor, whose commands may have been carried out before.
@@ -467,18 +477,6 @@ impl NodeActor {
             self.shard.context.host.report(&workflow_key(command), id, body).await?;
         }
         Ok(())
-    }
-}
-
-fn urgency_of(command: &ClusterCommand) -> Urgency {
-    match command {
-        ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } => Urgency::Create,
-        ClusterCommand::ConfirmPod { .. }
-        | ClusterCommand::StopPod { .. }
-        | ClusterCommand::DeletePod { .. }
-        | ClusterCommand::LabelPodCompleted { .. }
-        | ClusterCommand::SaveCacheEntry { .. }
-        | ClusterCommand::DeleteObject { .. } => Urgency::Other,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argosy_actor::{Host, Owned, TokenBucket};
+use argosy_api::message::ClusterCommand;
 use argosy_bus::{Stream, subject};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -50,6 +51,20 @@ pub(crate) enum Urgency {
     Create,
     /// It ends something, or looks at it.
     Other,
+}
+
+impl Urgency {
+    pub fn of(command: &ClusterCommand) -> Self {
+        match command {
+            ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } => Self::Create,
+            ClusterCommand::ConfirmPod { .. }
+            | ClusterCommand::StopPod { .. }
+            | ClusterCommand::DeletePod { .. }
+            | ClusterCommand::LabelPodCompleted { .. }
+            | ClusterCommand::SaveCacheEntry { .. }
+            | ClusterCommand::DeleteObject { .. } => Self::Other,
+        }
+    }
 }
 
 /// What all shards share.

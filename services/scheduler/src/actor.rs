@@ -331,7 +331,8 @@ impl WorkflowActor {
     }
 
     /// Publishes, then arms timers and looks things up.
-    pub async fn send(&self, out: Outgoing) -> Result<(), Failure> {
+    pub async fn send(&self, mut out: Outgoing) -> Result<(), Failure> {
+        out.settle();
         let span = tracing::debug_span!("publish", workflow.uid = self.key.uid, messages = out.messages.len());
         match self.shard.outbox.publish(out.messages.clone()).instrument(span).await {
             Ok(()) => {}

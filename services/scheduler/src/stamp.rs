@@ -2,12 +2,12 @@
 //! what its message is about, not where it came in the step: an owner that has the state from the object may come upon the
 //! nodes in another order than one that has seen them come.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use argosy_actor::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use argosy_api::ArcStr;
 use argosy_api::digest::{self, Position};
-use argosy_api::message::{CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
+use argosy_api::message::{ClusterCommand, CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
 use jiff::Timestamp;
@@ -20,6 +20,10 @@ pub const PART_BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     pub messages: Vec<Publish>,
+    /// Ids of the messages that wish for a pod, by the pod's name.
+    wishes: HashMap<String, String>,
+    /// Ids of those that were taken back.
+    taken_back: HashSet<String>,
     /// Latest due of each key.
     pub timers: BTreeMap<String, Timestamp>,
     /// Keys of timers that are not wanted any more.
@@ -54,6 +58,7 @@ impl Outgoing {
             *before += 1;
             match command {
                 Command::Cluster { node_id, command } => {
+                    self.note(&command, &id);
                     let WorkflowKey { uid, namespace, name } = cause.workflow.clone();
                     let node_id = node_id.to_string();
                     let subject = subject::Command { shard: cause.shard, uid: uid.clone(), node: node_id.clone() };
@@ -88,6 +93,32 @@ impl Outgoing {
                     self.messages.extend(events(cause, &id, *status, previous, *published));
                 }
             }
+        }
+    }
+}
+
+impl Outgoing {
+    /// Leaves out the wishes that were taken back before they were sent.
+    pub fn settle(&mut self) {
+        let taken_back = std::mem::take(&mut self.taken_back);
+        if !taken_back.is_empty() {
+            self.messages.retain(|message| !taken_back.contains(&message.id));
+        }
+    }
+
+    fn note(&mut self, command: &ClusterCommand, id: &str) {
+        match command {
+            ClusterCommand::CreatePod { manifest } => {
+                self.wishes.insert(manifest.pod_name().to_owned(), id.to_owned());
+            }
+            ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => {
+                self.taken_back.extend(self.wishes.remove(name));
+            }
+            ClusterCommand::ConfirmPod { .. }
+            | ClusterCommand::LabelPodCompleted { .. }
+            | ClusterCommand::CreateObject { .. }
+            | ClusterCommand::SaveCacheEntry { .. }
+            | ClusterCommand::DeleteObject { .. } => {}
         }
     }
 }
@@ -228,6 +259,29 @@ mod tests {
         assert_eq!(list[2..], children);
         let nodes: ChangedNodes = parts.into_iter().flat_map(|part| part.nodes).collect();
         assert_eq!(nodes, status.nodes);
+    }
+
+    #[test]
+    fn a_wish_that_is_taken_back_before_it_is_sent_is_not_sent() {
+        let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
+        let mut out = Outgoing::default();
+        let of = |node: &str, command| Command::Cluster { node_id: node.into(), command };
+        let create = |node: &str| {
+            let manifest =
+                serde_json::from_value(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": node}}));
+            of(node, ClusterCommand::CreatePod { manifest: manifest.expect("a manifest") })
+        };
+        let stop = |node: &str| of(node, ClusterCommand::StopPod { name: node.into() });
+        for (id, commands) in
+            [("1", vec![create("a"), create("b")]), ("2", vec![stop("a")]), ("3", vec![create("a"), stop("c")])]
+        {
+            let (id, at) = (id.to_owned(), Timestamp::UNIX_EPOCH);
+            let cause = Cause { workflow: &workflow, shard: 0, epoch: 1, sequence: 7, id, at };
+            out.add(&cause, commands, &mut Position::step(3));
+        }
+        out.settle();
+        let ids: Vec<_> = out.messages.iter().map(|message| message.id.as_str()).collect();
+        assert_eq!(ids, ["u:1:createPod.b", "u:2:stopPod.a", "u:3:createPod.a", "u:3:stopPod.c"]);
     }
 
     #[test]
