@@ -133,7 +133,7 @@ impl Workflow {
     }
 
     /// Takes away the nodes that came with the event in hand, with all that speaks of them.
-    fn drop_new_nodes(&mut self) {
+    pub(crate) fn drop_new_nodes(&mut self) {
         let kept = self.budget.published;
         for node in self.object.status.nodes.split_off(kept) {
             self.uncount(&node);

@@ -136,6 +136,7 @@ impl Workflow {
             "global outputs and templates in the status take {bytes} bytes, of {limit} at most. {}",
             size::ADVICE
         );
+        self.drop_new_nodes();
         self.complete(WorkflowPhase::Error, &message);
     }
 

@@ -314,8 +314,9 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         // A refused pod is wished for again and again; an edit, a retry and a sick neighbour have work of their own.
         let crowded = if grown.quota.is_some() { 4 * played.len() } else { 0 };
         mishaps += (crowded + 2 * grown.edits.len() + 10 * grown.sick.len()) as u64;
-        // A cache of memoized outputs is looked for, made and written; a retry does all again.
-        mishaps += plan.workflows.len() as u64 * if grown.retries { 3 } else { 1 };
+        // A cache of memoized outputs is looked for, made and written, each of its own; a retry does all again.
+        let caches = plan.workflows.iter().filter(|case| case.memoizes()).count();
+        mishaps += (plan.workflows.len() + caches) as u64 * if grown.retries { 3 } else { 1 };
     }
     broken.lock().extend(check::budget(to_api, plan.workflows.len() as u64, played.len() as u64, mishaps));
     let broken = std::mem::take(&mut *broken.lock());

@@ -271,3 +271,19 @@ fn expressions_of_one_event_share_a_budget() {
     play.run();
     assert_eq!(play.phase(), "Succeeded", "{}", play.message());
 }
+
+#[test]
+fn a_status_that_no_message_can_hold_ends_its_workflow_without_the_nodes_it_was_about_to_add() {
+    let main = json!({"name": "main", "steps": [[{"name": "a", "template": "pod"}]]});
+    let large = json!({"name": "large", "container": {"image": "i", "command": ["c"], "args": ["x".repeat(20_000)]}});
+    let spec = json!({"entrypoint": "main", "templates": [main, pod_template(), large]});
+    let config = Config { message_bytes_max: 16_000, ..Config::default() };
+    let mut play = Play::new(object(json!({"workflowTemplateRef": {"name": "t"}})), config);
+    while let Some(key) = play.lookups.pop_front() {
+        let template = json!({"metadata": {"name": "t"}, "spec": spec.clone()});
+        play.feed(Observed::LookedUp { key, object: Some(template), refused: String::new() });
+    }
+    assert_eq!(play.phase(), "Error");
+    assert!(play.message().contains("--message-bytes-max"), "{}", play.message());
+    assert!(play.engine.object().status.nodes.is_empty() && play.pods.is_empty(), "nothing of it is begun");
+}
