@@ -337,6 +337,7 @@ fn folded(object: &Workflow, events: &[Message]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::played;
 
     #[tokio::test(start_paused = true)]
     async fn an_object_past_the_limit_is_found() {
@@ -344,22 +345,6 @@ mod tests {
         assert_eq!(Watch::default().see(object.clone(), Instant::now()), Vec::<String>::new());
         object.status.message = "x".repeat(OBJECT_BYTES_MAX);
         assert!(Watch::default().see(object, Instant::now())[0].starts_with("S13"));
-    }
-
-    fn played(uid: &str, created: Instant, ended: Option<Instant>) -> Played {
-        Played {
-            node_id: "n".to_owned(),
-            node_name: "w.n".to_owned(),
-            namespace: "argo".to_owned(),
-            name: "p".to_owned(),
-            workflow_uid: "w".to_owned(),
-            service_account: String::new(),
-            generation: 0,
-            uid: uid.to_owned(),
-            created,
-            ended,
-            gone: None,
-        }
     }
 
     #[tokio::test(start_paused = true)]

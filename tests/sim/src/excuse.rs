@@ -75,22 +75,7 @@ mod tests {
     use argosy_api::v1alpha1::{NodePhase, NodeStatus};
 
     use super::*;
-
-    fn played(uid: &str, created: Instant, ended: Option<Instant>) -> Played {
-        Played {
-            node_id: "n".to_owned(),
-            node_name: "w.n".to_owned(),
-            namespace: "argo".to_owned(),
-            name: "p".to_owned(),
-            workflow_uid: "w".to_owned(),
-            service_account: String::new(),
-            generation: 0,
-            uid: uid.to_owned(),
-            created,
-            ended,
-            gone: None,
-        }
-    }
+    use crate::node::played;
 
     #[tokio::test(start_paused = true)]
     async fn only_a_creation_that_was_late_is_excused_and_only_if_its_pod_goes() {

@@ -42,6 +42,24 @@ pub struct Played {
     pub gone: Option<Instant>,
 }
 
+/// A pod of the node `n` of the workflow `w`.
+#[cfg(test)]
+pub fn played(uid: &str, created: Instant, ended: Option<Instant>) -> Played {
+    Played {
+        node_id: "n".to_owned(),
+        node_name: "w.n".to_owned(),
+        namespace: "argo".to_owned(),
+        name: "p".to_owned(),
+        workflow_uid: "w".to_owned(),
+        service_account: String::new(),
+        generation: 0,
+        uid: uid.to_owned(),
+        created,
+        ended,
+        gone: None,
+    }
+}
+
 /// All pods that ever were, by uid.
 pub type Pods = Arc<Mutex<BTreeMap<String, Played>>>;
 
