@@ -229,7 +229,7 @@ impl Workflow {
     }
 
     pub(crate) fn on_looked_up(&mut self, key: LookupKey, object: Option<Value>, refused: String) {
-        if self.found_in_cache(&key, &object) || self.library.answers.contains_key(&key) {
+        if self.found_in_cache(&key, &object, &refused) || self.library.answers.contains_key(&key) {
             return;
         }
         let cluster = key.kind == LookupKind::ClusterWorkflowTemplate;

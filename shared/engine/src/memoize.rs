@@ -33,8 +33,8 @@ use crate::{
 pub(crate) struct Memo {
     /// Calls that wait for the answer to a lookup.
     waiting: BTreeMap<LookupKey, Vec<Arc<Call>>>,
-    /// What was found for calls, by the id of their node.
-    found: HashMap<ArcStr, Option<Value>>,
+    /// What was found for calls, or why the cache cannot be read, by the id of their node.
+    found: HashMap<ArcStr, Result<Option<Value>, String>>,
     /// What this workflow has saved, by cache and key.
     saved: HashMap<(String, String), Entry>,
 }
@@ -83,7 +83,10 @@ impl Workflow {
         let entry = match self.memo.saved.get(&place) {
             Some(entry) => Some(entry.clone()),
             None => match self.memo.found.remove(&call.id) {
-                Some(map) => read(map.as_ref(), &status)?,
+                Some(Ok(map)) => read(map.as_ref(), &status)?,
+                Some(Err(refused)) => {
+                    return Err(format!("ConfigMap '{}' cannot be read: {refused}", status.cache_name));
+                }
                 None => {
                     self.ask(call, &status);
                     return Ok(true);
@@ -123,11 +126,12 @@ impl Workflow {
         waiting.push(call.clone());
     }
 
-    /// Gives an answer to the calls that wait for it; false when none does.
-    pub(crate) fn found_in_cache(&mut self, key: &LookupKey, object: &Option<Value>) -> bool {
+    /// Gives an answer to the calls that wait for it, `refused` where there is none; false when no call waits.
+    pub(crate) fn found_in_cache(&mut self, key: &LookupKey, object: &Option<Value>, refused: &str) -> bool {
         let Some(calls) = self.memo.waiting.remove(key) else { return false };
         for call in calls {
-            self.memo.found.insert(call.id.clone(), object.clone());
+            let found = if refused.is_empty() { Ok(object.clone()) } else { Err(refused.to_owned()) };
+            self.memo.found.insert(call.id.clone(), found);
             self.work.push_back(Work::Call(call));
         }
         true

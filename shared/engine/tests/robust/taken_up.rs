@@ -158,3 +158,17 @@ fn a_template_that_cannot_be_had_ends_its_workflow_and_says_why() {
         assert!(play.message().contains(refused), "{}", play.message());
     }
 }
+
+#[test]
+fn a_cache_that_cannot_be_read_is_the_error_of_its_call() {
+    let mut play = Play::of(json!({"entrypoint": "main", "templates": [
+        {"name": "main", "steps": [[{"name": "kept", "template": "kept"}]]},
+        {"name": "kept", "memoize": {"key": "k", "cache": {"configMap": {"name": "c"}}},
+         "container": {"image": "i", "command": ["c"]}}]}));
+    let key = play.lookups.pop_front().expect("its cache is asked for");
+    play.feed(Observed::LookedUp { key, object: None, refused: "configmaps \"c\" is forbidden".to_owned() });
+    let kept = play.node("wf[0].kept").expect("it has a node");
+    assert_eq!(kept.phase.to_string(), "Error");
+    assert_eq!(kept.message, "ConfigMap 'c' cannot be read: configmaps \"c\" is forbidden");
+    assert_eq!(play.phase(), "Failed");
+}
