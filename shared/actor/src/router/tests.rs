@@ -21,6 +21,8 @@ struct World {
     poked: Mutex<Vec<u32>>,
     /// Keys whose actors fail whatever they are sent, until they are put out of service.
     sick: Mutex<Vec<u32>>,
+    /// Keys whose actors cannot be built: that panics each time, until they are put out of service.
+    unbuildable: Mutex<Vec<u32>>,
     quarantined: Mutex<Vec<(u32, u32, String)>>,
 }
 
@@ -87,6 +89,7 @@ impl Factory for Echoes {
         self.0.built.lock().push(*key);
         let idle_at = Instant::now() + Duration::from_secs(10);
         let is_there = *key != 404 && !self.0.quarantined.lock().iter().any(|(quarantined, ..)| quarantined == key);
+        assert!(!is_there || !self.0.unbuildable.lock().contains(key), "what is stored makes no actor");
         Ok(is_there.then(|| Echo { key: *key, world: Arc::clone(&self.0), idle_at }))
     }
 
@@ -223,6 +226,24 @@ async fn an_actor_that_fails_again_and_again_is_put_out_of_service_and_no_other_
     let refused = world.refused.lock().clone();
     assert!(!refused.is_empty() && refused.len() < 20, "what comes later is refused: {refused:?}");
     assert_eq!(world.seen.lock().iter().filter(|(key, _)| *key == 2).count(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_whose_build_panics_each_time_is_put_out_of_service_and_no_other_notices() {
+    let (world, router, _stop) = start();
+    world.unbuildable.lock().push(1);
+    for n in 0..20 {
+        router.offer(&1, 100 + n).expect("not stopped");
+        router.offer(&2, 100 + n).expect("not stopped");
+        settle().await;
+        assert_eq!(world.seen.lock().iter().filter(|(key, _)| *key == 2).count(), n as usize + 1, "at once");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    let reason = "panic: what is stored makes no actor".to_owned();
+    assert_eq!(*world.quarantined.lock(), [(1, FAILURES_MAX, reason)]);
+    // Nothing was lost: what waited for it, too, went where messages for nobody go.
+    assert_eq!(*world.refused.lock(), (100..120).collect::<Vec<_>>());
+    assert_eq!((router.failures(), router.keys()), (u64::from(FAILURES_MAX), vec![2]));
 }
 
 #[tokio::test(start_paused = true)]
