@@ -24,14 +24,13 @@ pub(crate) fn key_of(host: &Host, pod: &Pod) -> Option<(PodKey, String)> {
 mod tests {
     use std::sync::Arc;
 
-    use argosy_actor::Clock;
     use serde_json::{Value, json};
 
     use super::*;
 
     fn key(pod: &Value) -> Option<PodKey> {
         let bus = Arc::new(argosy_bus::memory::Memory::new());
-        let host = Host { bus, clock: Clock::system(), holder: "t".into(), shards: 1 };
+        let host = Host::new(bus, "t", 1);
         key_of(&host, &serde_json::from_value(pod.clone()).expect("a pod")).map(|(key, _)| key)
     }
 

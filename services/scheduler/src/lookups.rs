@@ -128,7 +128,6 @@ fn api_of(client: &kube::Client, key: &LookupKey) -> Api<DynamicObject> {
 
 #[cfg(test)]
 mod tests {
-    use argosy_actor::Clock;
     use argosy_api::message::ObservedMessage;
     use argosy_bus::{Bus as _, Stream, memory::Memory, subject};
     use serde_json::json;
@@ -138,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_large_for_a_message_is_told_to_be() {
         let bus = Arc::new(Memory::new());
-        let host = Host { bus: bus.clone(), clock: Clock::system(), holder: "t".into(), shards: 1 };
+        let host = Host::new(bus.clone(), "t", 1);
         let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
         let key = LookupKey {
             kind: LookupKind::WorkflowTemplate,

@@ -141,7 +141,7 @@ mod tests {
     fn timers() -> (Arc<argosy_bus::memory::Memory>, Clock, Timers) {
         let bus = Arc::new(argosy_bus::memory::Memory::new());
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().expect("a timestamp"));
-        let timers = Timers::new(Host { bus: bus.clone(), clock, holder: "t".into(), shards: 1 });
+        let timers = Timers::new(Host { clock, ..Host::new(bus.clone(), "t", 1) });
         (bus, clock, timers)
     }
 

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Clock, Failure, Host};
+use argosy_actor::{Backoff, Failure, Host};
 use argosy_bus::nats::{self, Prefix};
 use argosy_bus::{Bus, Class};
 use argosy_engine::Config;
+use argosy_telemetry::Health;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -149,11 +149,12 @@ pub async fn run_role(
     let client = kube::Client::try_from(client)?;
     let mut config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
     engine.apply(&mut config);
-    let ready = Arc::new(AtomicBool::new(false));
+    let health = Health::default();
+    let bus_part = health.part("bus", "a server that answers");
     let mut tasks = JoinSet::new();
     if let Some(address) = connect.metrics_listen {
-        let (ready, shutdown) = (Arc::clone(&ready), shutdown.clone());
-        let serve = argosy_telemetry::serve(address, ready, async move { shutdown.cancelled().await });
+        let (health, shutdown) = (health.clone(), shutdown.clone());
+        let serve = argosy_telemetry::serve(address, health, async move { shutdown.cancelled().await });
         tasks.spawn(async move { serve.await.map_err(Failure::from) });
     }
     let bus = tokio::select! {
@@ -161,11 +162,9 @@ pub async fn run_role(
         () = shutdown.cancelled() => return join(tasks, &shutdown).await,
         bus = open_bus(connect) => bus?,
     };
-    spawn(&mut tasks, role, &host(bus, connect.shards), &client, config, &shutdown);
-    ready.store(true, Ordering::Relaxed);
-    let result = join(tasks, &shutdown).await;
-    ready.store(false, Ordering::Relaxed);
-    result
+    spawn(&mut tasks, role, &Host { health, ..host(bus, connect.shards) }, &client, config, &shutdown);
+    bus_part.is_ready();
+    join(tasks, &shutdown).await
 }
 
 async fn open_bus(connect: &Connect) -> Result<Arc<dyn Bus>, NoBus> {
@@ -209,7 +208,7 @@ pub async fn run_all(
 
 /// A host with a name of its own.
 pub(crate) fn host(bus: Arc<dyn Bus>, shards: u16) -> Host {
-    Host { bus, clock: Clock::system(), holder: uuid::Uuid::new_v4().to_string(), shards: shards.max(1) }
+    Host::new(bus, uuid::Uuid::new_v4().to_string(), shards.max(1))
 }
 
 fn spawn(

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use argosy_actor::{Clock, Host};
+use argosy_actor::Host;
 use argosy_engine::Config;
 use argosy_standalone::{Handle, Options, ServiceOptions, Standalone, run_all};
 use k8s_openapi::api::core::v1::Pod;
@@ -147,7 +147,7 @@ impl Services {
     async fn start(url: &str, client: kube::Client, name: &str) -> Result<Self> {
         let options = argosy_bus::nats::Options { prefix: "team-b".parse()?, ..Default::default() };
         let bus = argosy_bus::open(url, options).await?;
-        let host = Host { bus, clock: Clock::system(), holder: name.to_owned(), shards: 4 };
+        let host = Host::new(bus, name, 4);
         let stop = CancellationToken::new();
         let ending = stop.clone();
         let task =

@@ -70,7 +70,7 @@ impl World {
     }
 
     fn start(&self, holder: &str) -> (CancellationToken, JoinHandle<()>) {
-        let host = Host { bus: self.bus.clone(), clock: self.clock, holder: holder.to_owned(), shards: 2 };
+        let host = Host { clock: self.clock, ..Host::new(self.bus.clone(), holder, 2) };
         let (client, stop) = (self.server.client("argo"), CancellationToken::new());
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {

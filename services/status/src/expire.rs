@@ -37,7 +37,6 @@ async fn once(host: &Host, shard: u16, keep: Duration) -> Result<(), Error> {
 mod tests {
     use std::sync::Arc;
 
-    use argosy_actor::Clock;
     use argosy_bus::{Bus as _, ConsumerSpec, Publish, memory::Memory};
 
     use super::*;
@@ -45,7 +44,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn old_events_go_unless_they_are_not_folded_yet() {
         let bus = Arc::new(Memory::new());
-        let host = Host { bus: bus.clone(), clock: Clock::system(), holder: "t".into(), shards: 1 };
+        let host = Host::new(bus.clone(), "t", 1);
         let publish = |id: &str| {
             let subject = subject::Event { shard: 0, namespace: "ns".into(), uid: "u".into(), kind: "changed".into() };
             bus.publish(Publish::new(Stream::Events, subject.to_string(), id, id.to_owned()))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use argosy_actor::offload;
-use argosy_actor::{Clock, HEADER_POSITION, HEADER_PREVIOUS, Host, WorkflowKey, api, sight};
+use argosy_actor::{HEADER_POSITION, HEADER_PREVIOUS, Host, WorkflowKey, api, sight};
 use argosy_api::labels;
 use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow};
@@ -81,7 +81,7 @@ impl World {
         options.object_bytes_max = object_bytes_max.or(options.object_bytes_max);
         let chaos: Arc<dyn Chaos> = plan.clone();
         let bus = Memory::with_options(memory::Options { chaos: Some(chaos), stream_bytes_max, ..Default::default() });
-        let host = Host { bus: Arc::new(bus), clock: Clock::system(), holder: "t".into(), shards: 1 };
+        let host = Host::new(Arc::new(bus), "t", 1);
         Self { server: Server::new(options), host, plan, published: BTreeMap::new() }
     }
 

@@ -6,6 +6,7 @@ use argosy_actor::aside::{Ended, aside, is_long};
 use argosy_actor::{Backoff, Host, WorkflowKey, api, sight};
 use argosy_api::message::Observed;
 use argosy_bus::Publish;
+use argosy_telemetry::Part;
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher::{self, Event};
@@ -62,18 +63,19 @@ impl Service {
     /// Errors: a bug in what is published; all else is tried again.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let mut seen = Seen::default();
+        let health = self.host.health.part("watcher", "a list of all workflows");
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                result = self.watch(&mut seen, &mut backoff) => result?,
+                result = self.watch(&mut seen, &mut backoff, &health) => result?,
             }
         }
     }
 
-    /// Lists and watches until the next full list is due.
-    async fn watch(&self, seen: &mut Seen, backoff: &mut Backoff) -> Result<(), Error> {
+    /// Lists and watches until the next full list is due. Ready when the first list is published.
+    async fn watch(&self, seen: &mut Seen, backoff: &mut Backoff, health: &Part) -> Result<(), Error> {
         let api: Api<DynamicObject> = match &self.options.watch_namespace {
             Some(namespace) => api::workflows(&self.client, namespace),
             None => api::all_workflows(&self.client),
@@ -89,10 +91,11 @@ impl Service {
             };
             let Some(chunk) = chunk else { return Ok(()) };
             let mut notes = Notes { host: self.host.clone(), seen: std::mem::take(seen), reports: Vec::new() };
-            let mut failed = false;
+            let (mut failed, mut listed) = (false, false);
             for event in chunk {
                 match event {
                     Ok(event) => {
+                        listed |= matches!(event, Event::InitDone);
                         let is_long = object_of(&event).is_some_and(|object| is_long(&object.data));
                         let note = move || {
                             notes.note(event);
@@ -112,6 +115,9 @@ impl Service {
             }
             *seen = notes.seen;
             self.publish(notes.reports).await?;
+            if listed {
+                health.is_ready();
+            }
             if failed {
                 backoff.wait().await;
             } else {

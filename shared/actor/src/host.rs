@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
 use argosy_bus::{Ack, Bus, Class, Error, Message, Publish, Stream, shard_of, subject};
+use argosy_telemetry::Health;
 
 use crate::{Backoff, Clock};
 
@@ -41,9 +42,16 @@ pub struct Host {
     pub holder: String,
     /// Number of shards of the installation; fixed for its life.
     pub shards: u16,
+    /// What services say of themselves.
+    pub health: Health,
 }
 
 impl Host {
+    /// A host on `bus` for the incarnation `holder`, by the clock of the machine.
+    pub fn new(bus: Arc<dyn Bus>, holder: impl Into<String>, shards: u16) -> Self {
+        Self { bus, clock: Clock::system(), holder: holder.into(), shards, health: Health::default() }
+    }
+
     /// The shard of a workflow.
     pub fn shard_of(&self, uid: &str) -> u16 {
         shard_of(uid, self.shards)

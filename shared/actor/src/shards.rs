@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_bus::{Error, Lease};
+use argosy_telemetry::Part;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinSet};
@@ -85,12 +86,13 @@ impl Until {
 /// What is done for a shard while it is owned; ends soon after `leave` or `stop` was cancelled.
 pub type Work = Arc<dyn Fn(Owned) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send + Sync>;
 
-/// Owns its share of the shards for `role`, and runs `work` for each, until `shutdown`.
+/// Owns its share of the shards for `role`, and runs `work` for each, until `shutdown`. Tells the host's health under that name:
+/// a replica is ready while it owns a shard, or when none is left for it.
 ///
 /// Errors: a panic within `work`; all else is logged and tried again.
 pub async fn own_shards(
     host: &Host,
-    role: &str,
+    role: &'static str,
     settings: &Settings,
     shutdown: CancellationToken,
     work: Work,
@@ -119,9 +121,13 @@ pub async fn own_shards(
     owner.leave_all().await.map_err(Failure::from)
 }
 
+/// What a replica without a shard waits for.
+const NO_SHARD: &str = "a shard of its own";
+
 struct Owner {
     host: Host,
-    role: String,
+    health: Part,
+    role: &'static str,
     ttl: Duration,
     work: Work,
     /// Our announcement.
@@ -151,10 +157,22 @@ fn share(shards: u16, members: usize, rank: usize) -> Share {
 }
 
 impl Owner {
-    fn new(host: Host, role: &str, ttl: Duration, work: Work) -> Self {
+    fn new(host: Host, role: &'static str, ttl: Duration, work: Work) -> Self {
         let share = share(host.shards.max(1), 1, 0);
         let (held, resting, tasks) = (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
-        Self { host, role: role.to_owned(), ttl, work, member: None, share, held, resting, tasks }
+        let health = host.health.part(role, NO_SHARD);
+        Self { host, health, role, ttl, work, member: None, share, held, resting, tasks }
+    }
+
+    /// Says how this replica is, after a turn that did or did not hear of the bus.
+    fn tell(&self, heard: bool) {
+        self.health.turns();
+        if self.held.is_empty() && self.share.count > 0 {
+            self.health.waits_for(NO_SHARD);
+        } else if heard {
+            // Its leases hold for so long.
+            self.health.is_ready_for(self.ttl);
+        }
     }
 
     /// Looks around once, and takes or gives what the share asks for.
@@ -165,7 +183,9 @@ impl Owner {
             self.give();
             self.take().await
         };
-        if let Err(error) = done.await {
+        let result = done.await;
+        self.tell(result.is_ok());
+        if let Err(error) = result {
             // Who cannot be heard of for long loses its leases, here and there.
             tracing::warn!(role = self.role, error = &error as &dyn std::error::Error, "shards not shared out");
         }
@@ -216,7 +236,7 @@ impl Owner {
         if self.held.len() >= self.share.count {
             return Ok(());
         }
-        let taken = self.host.bus.held(&self.role).await?;
+        let taken = self.host.bus.held(self.role).await?;
         let shards = self.host.shards.max(1);
         let order = (0..shards).map(|n| (self.share.from + n) % shards);
         for shard in order.collect::<Vec<_>>() {

@@ -1,11 +1,13 @@
 //! Logs, traces and metrics: set up once per process, the same names everywhere.
 
 pub mod attr;
+mod health;
 mod http;
 mod logs;
 pub mod metrics;
 pub mod propagate;
 
+pub use health::{HANGS_AFTER, Health, Part};
 pub use http::serve;
 pub use logs::{Format, Guard, Options, init};
 

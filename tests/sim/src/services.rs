@@ -142,7 +142,7 @@ impl Replica {
         shutdown: CancellationToken,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
         let bus = GatedBus { bus: Arc::clone(&self.bus), gate: Arc::clone(gate) };
-        let host = Host { bus: Arc::new(bus), clock: self.clock, holder: gate.name.clone(), shards: self.shards };
+        let host = Host { clock: self.clock, ..Host::new(Arc::new(bus), gate.name.clone(), self.shards) };
         let client = gated_client(&self.server, gate);
         let role = self.role;
         async move {

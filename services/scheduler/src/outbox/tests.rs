@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use argosy_actor::Clock;
 use argosy_bus::{Bus as _, memory::Memory};
 
 use super::*;
@@ -8,7 +7,7 @@ use super::*;
 const TTL: Duration = Duration::from_secs(10);
 
 async fn own(bus: &Arc<Memory>, holder: &str) -> (Host, Owned) {
-    let host = Host { bus: bus.clone(), clock: Clock::system(), holder: holder.into(), shards: 1 };
+    let host = Host::new(bus.clone(), holder, 1);
     let lease = bus.acquire("scheduler-0", holder, TTL).await.expect("the bus answers").expect("the lease is free");
     let clock = host.clock;
     (host, Owned::new(0, lease, clock))

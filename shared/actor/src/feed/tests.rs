@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{Actor, Clock, Next};
+use crate::{Actor, Next};
 
 /// Takes what it is sent and answers nothing.
 struct Idler(Vec<Delivery>);
@@ -49,7 +49,7 @@ async fn start(
     consumer: &'static str,
     route: fn(Delivery) -> Routed<Idlers>,
 ) -> (Host, CancellationToken, tokio::task::JoinHandle<()>) {
-    let host = Host { bus: Arc::new(Memory::new()), clock: Clock::system(), holder: "me".into(), shards: 1 };
+    let host = Host::new(Arc::new(Memory::new()), "me", 1);
     let lease = host.bus.acquire("it", "me", Duration::from_secs(600)).await.expect("a bus").expect("a lease");
     let owned = Owned::new(0, lease, host.clock);
     let leave = owned.leave.clone();
@@ -105,7 +105,7 @@ async fn poison_is_kept_before_it_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_the_bus_did_not_take_is_kept_by_its_id() {
-    let host = Host { bus: Arc::new(Memory::new()), clock: Clock::system(), holder: "me".into(), shards: 1 };
+    let host = Host::new(Arc::new(Memory::new()), "me", 1);
     for id in ["a", "b"] {
         crate::keep_unsent(&host, &observed("u", id), "too large").await;
     }

@@ -3,10 +3,9 @@ use std::sync::Arc;
 use argosy_bus::memory::{Chaos, Memory, Options, PublishFault};
 
 use super::*;
-use crate::Clock;
 
 fn host(bus: Memory) -> Host {
-    Host { bus: Arc::new(bus), clock: Clock::system(), holder: "t".into(), shards: 4 }
+    Host::new(Arc::new(bus), "t", 4)
 }
 
 fn key() -> WorkflowKey {

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use argosy_bus::memory::Memory;
+use argosy_bus::{Bus as _, memory::Memory};
+use argosy_telemetry::Health;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::Clock;
 
 const SHARDS: u16 = 16;
 
@@ -17,12 +17,13 @@ struct World {
 
 /// A replica of a role whose work takes `finish` to end after it was asked to leave.
 struct Replica {
+    health: Health,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), Failure>>,
 }
 
 fn start(bus: &Arc<Memory>, world: &Arc<World>, name: &str, finish: Duration) -> Replica {
-    let host = Host { bus: bus.clone(), clock: Clock::system(), holder: name.to_owned(), shards: SHARDS };
+    let host = Host::new(bus.clone(), name, SHARDS);
     let (world, name, shutdown) = (Arc::clone(world), name.to_owned(), CancellationToken::new());
     let work: Work = Arc::new(move |owned: Owned| {
         let (world, name) = (Arc::clone(&world), name.clone());
@@ -40,9 +41,9 @@ fn start(bus: &Arc<Memory>, world: &Arc<World>, name: &str, finish: Duration) ->
             Ok(())
         })
     });
-    let stop = shutdown.clone();
+    let (stop, health) = (shutdown.clone(), host.health.clone());
     let task = tokio::spawn(async move { own_shards(&host, "role", &Settings::default(), stop, work).await });
-    Replica { shutdown, task }
+    Replica { health, shutdown, task }
 }
 
 struct Gone(Arc<World>, u16, String);
@@ -136,4 +137,33 @@ async fn a_lost_bus_is_shared_out_anew() {
     world.until(&[8, 8]).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((world.counts(), &*world.doubled.lock()), (vec![8, 8], &Vec::<String>::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_is_ready_when_it_owns_a_shard_or_none_is_left_for_it() {
+    let (bus, world) = (Arc::new(Memory::new()), Arc::new(World::default()));
+    let mut taken = Vec::new();
+    for shard in 0..SHARDS {
+        let name = format!("role.{shard}");
+        taken.extend(bus.acquire(&name, "somebody", Duration::from_secs(3600)).await.expect("reachable"));
+    }
+    let a = start(&bus, &world, "a", Duration::ZERO);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(a.health.not_ready(), ["role: waits for a shard of its own"]);
+    assert_eq!(a.health.hanging(), [""; 0], "it looks again and again");
+    for lease in taken {
+        bus.release(lease).await.expect("reachable");
+    }
+    world.until(&[16]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(a.health.not_ready(), [""; 0]);
+    let others: Vec<Replica> = ('b'..='q').map(|name| start(&bus, &world, &name.to_string(), Duration::ZERO)).collect();
+    world.until(&[1; 16]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for replica in &others {
+        assert_eq!(replica.health.not_ready(), [""; 0], "a spare one is ready, too");
+    }
+    a.shutdown.cancel();
+    a.task.await.expect("joined").expect("ends well");
+    assert_eq!(a.health.not_ready(), ["role: waits for its process to end"]);
 }

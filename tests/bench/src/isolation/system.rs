@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, anyhow};
-use argosy_actor::{Clock, Failure, Host, api};
+use argosy_actor::{Failure, Host, api};
 use argosy_bus::{Bus, memory::Memory};
 use argosy_cluster::api::{Options, Server};
 use argosy_engine::Config;
@@ -76,7 +76,7 @@ impl System {
         };
         let (server, webhook) = (Server::new(Options::default()), Arc::<Webhook>::default());
         let stop = CancellationToken::new();
-        let host = Host { bus, clock: Clock::system(), holder: "bench".to_owned(), shards: SHARDS };
+        let host = Host::new(bus, "bench", SHARDS);
         let (client, ending) = (webhook.client(&server, "argo"), stop.clone());
         let services = async move { run_all(&host, &client, Config::default(), options(), ending).await };
         Ok(Self {
