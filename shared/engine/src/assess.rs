@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowStep};
 
-use crate::{Workflow, bugs::bug, frame::FrameId, steps::continues_on};
+use crate::{Workflow, frame::FrameId, state::bug, steps::continues_on};
 
 impl Workflow {
     /// The phase that follows from the targets. A task that did not run inherits from the branch it is on, where

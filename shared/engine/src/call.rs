@@ -10,12 +10,12 @@ use argosy_api::{
 
 use crate::{
     Workflow,
-    bugs::bug,
     frame::{Body, Child, Frame, FrameId, Parent, Retry},
     library::TemplateScope,
     nodes::{set, set_text},
     size,
-    workflow::Work,
+    state::Work,
+    state::bug,
 };
 
 /// A call of a template: by an entry point, a step, a task, a hook or a retry.
@@ -83,7 +83,7 @@ impl Workflow {
         }
         let known = self.node(&call.id).map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
-            self.work.push_back(Work::Fulfilled(call.parent.clone()));
+            self.agenda.push(Work::Fulfilled(call.parent.clone()));
             return;
         }
         if known.is_none() {
@@ -131,15 +131,15 @@ impl Workflow {
     }
 
     fn try_make(&mut self, call: &Arc<Call>) -> Result<(), String> {
-        if call.depth > self.config.depth_max {
+        if call.depth > self.plan.config().depth_max {
             return Err(format!(
                 "Maximum recursion depth exceeded: {} calls below each other. Templates that call themselves need a condition that \
                  ends the recursion; an operator can raise the limit with --depth-max",
-                self.config.depth_max
+                self.plan.config().depth_max
             ));
         }
         let (compiled, scope) = self.resolve_template(&call.step, &call.scope)?;
-        let strategy = compiled.template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref());
+        let strategy = compiled.template.retry_strategy.as_deref().or(self.plan.spec().retry_strategy.as_ref());
         let retried = strategy.is_some() && call.attempt.is_none();
         let template = self.instantiate(call, &compiled, retried)?;
         self.check_inputs(call, &template)?;
@@ -186,7 +186,7 @@ impl Workflow {
     pub(crate) fn room_for_values(&self, name: &str) -> usize {
         // Name and display name, and a message.
         let others = size::bound(name).saturating_mul(2) + size::bound_of_message() + size::NODE_AROUND;
-        self.config.message_bytes_max.saturating_sub(others)
+        self.plan.config().message_bytes_max.saturating_sub(others)
     }
 
     /// Creates the call's node, with its inputs, and a frame for it.
@@ -201,7 +201,7 @@ impl Workflow {
         // It may have been there before this state was: its hooks that have begun are taken up with it.
         let has_begun = |key: &String| self.has_node(&format!("{}.hooks.{key}", call.name));
         if self.node(&call.id).is_some() && call.step.hooks.keys().any(has_begun) {
-            self.work.push_back(Work::Changed(call.parent.clone()));
+            self.agenda.push(Work::Changed(call.parent.clone()));
         }
         let node_id = self.create_called(call, kind, phase, "");
         if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
@@ -230,7 +230,7 @@ impl Workflow {
             self.set_live(&ended.call.id, None);
             self.disarm(&ended.call.id);
             self.memorize(&ended);
-            self.work.push_back(Work::Fulfilled(ended.call.parent.clone()));
+            self.agenda.push(Work::Fulfilled(ended.call.parent.clone()));
         }
     }
 
@@ -244,7 +244,7 @@ impl Workflow {
             }
             Parent::Child { frame, child } => self.child_errored(*frame, *child, message),
             parent @ (Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. }) => {
-                self.work.push_back(Work::Fulfilled(parent.clone()));
+                self.agenda.push(Work::Fulfilled(parent.clone()));
             }
         }
     }

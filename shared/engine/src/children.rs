@@ -8,7 +8,6 @@ use argosy_template::{Scope, tags::Layered, when};
 
 use crate::{
     Workflow,
-    bugs::bug,
     call::Call,
     expand::Item,
     expressions,
@@ -17,7 +16,8 @@ use crate::{
     nodes::{NewNode, set, set_text},
     scope::LocalScope,
     size,
-    workflow::Work,
+    state::Work,
+    state::bug,
 };
 
 impl Frame {
@@ -83,7 +83,7 @@ impl Workflow {
         }
         let one =
             WorkflowStep { with_items: Vec::new(), with_param: String::new(), with_sequence: None, ..step.clone() };
-        let (bytes, limit) = (size::of(&one).saturating_mul(items), self.config.loop_bytes_max);
+        let (bytes, limit) = (size::of(&one).saturating_mul(items), self.plan.config().loop_bytes_max);
         if bytes <= limit {
             return Ok(());
         }
@@ -107,19 +107,19 @@ impl Workflow {
         let verdict = if call.step.when.is_empty() {
             Ok(true)
         } else {
-            when::evaluate_within(&call.step.when, &self.config.limits).map_err(|e| e.to_string())
+            when::evaluate_within(&call.step.when, &self.plan.config().limits).map_err(|e| e.to_string())
         };
         match verdict {
             Ok(true) => Ok(Some(call)),
             Ok(false) => {
                 let message = format!("when '{}' evaluated false", call.step.when);
                 self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, &message);
-                self.work.push_back(Work::Fulfilled(call.parent.clone()));
+                self.agenda.push(Work::Fulfilled(call.parent.clone()));
                 Ok(None)
             }
             Err(message) => {
                 self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
-                self.work.push_back(Work::Fulfilled(call.parent.clone()));
+                self.agenda.push(Work::Fulfilled(call.parent.clone()));
                 Err(message)
             }
         }
@@ -129,7 +129,7 @@ impl Workflow {
     pub(crate) fn add_empty_loop(&mut self, frame: FrameId, step: Arc<WorkflowStep>, name: &str, node_name: ArcStr) {
         if let Some(call) = self.enlist(frame, Item { name: name.into(), step }, node_name, 0) {
             self.create_called(&call, NodeType::Skipped, NodePhase::Skipped, EMPTY_LOOP);
-            self.work.push_back(Work::Fulfilled(call.parent.clone()));
+            self.agenda.push(Work::Fulfilled(call.parent.clone()));
         }
     }
 
@@ -348,7 +348,7 @@ impl Workflow {
                 let call = owner.children().and_then(|c| c.list.get(child)).and_then(|state| state.call.as_ref());
                 let Some(id) = call.map(|call| call.id.clone()) else { return };
                 self.fail_node(&id, message);
-                self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
+                self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}
         }
@@ -358,7 +358,7 @@ impl Workflow {
     pub(crate) fn fail_node(&mut self, id: &ArcStr, message: &str) {
         let Some(node) = self.node(id) else { return };
         if node.phase.is_fulfilled() {
-            if node.finished_at == Some(Time::new(self.now)) {
+            if node.finished_at == Some(Time::new(self.clock.now())) {
                 self.update_node(id, |n| set(&mut n.phase, NodePhase::Error) | set_text(&mut n.message, message));
             }
             return;
@@ -424,10 +424,10 @@ impl Workflow {
             hooks.open += 1;
         }
         match resolved {
-            Ok(_) => self.work.push_back(Work::Call(Arc::new(call))),
+            Ok(_) => self.agenda.push(Work::Call(Arc::new(call))),
             Err(message) => {
                 self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
-                self.work.push_back(Work::Fulfilled(call.parent));
+                self.agenda.push(Work::Fulfilled(call.parent));
             }
         }
     }

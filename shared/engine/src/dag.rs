@@ -8,7 +8,6 @@ use foldhash::fast::RandomState;
 
 use crate::{
     Workflow,
-    bugs::bug,
     call::Call,
     children::EMPTY_LOOP,
     dag_steps::{is_step_of, step_of},
@@ -19,7 +18,8 @@ use crate::{
     nodes::{NewNode, set_text},
     outputs::results_wanted,
     size,
-    workflow::Work,
+    state::Work,
+    state::bug,
 };
 
 /// Indices of tasks.
@@ -201,7 +201,7 @@ impl Workflow {
             // A DAG without tasks has nothing to wait for, and succeeds, as in Argo.
             self.finish_dag(frame);
         }
-        self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
+        self.agenda.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
         Ok(())
     }
 
@@ -288,7 +288,7 @@ impl Workflow {
             bug!(self, &call.id, "the group of a loop is no child");
             return None;
         };
-        self.work.push_back(Work::Changed(call.parent.clone()));
+        self.agenda.push(Work::Changed(call.parent.clone()));
         Some(child)
     }
 
@@ -419,7 +419,7 @@ impl Workflow {
             let items = children.iter().filter_map(|id| self.node(id)).filter(|n| !hooked(n)).map(|n| n.phase);
             let failed = items.rev().find(|p| p.is_failed_or_error());
             self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
-            return self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
+            return self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
         }
         self.task_settled(frame, task);
     }
@@ -451,7 +451,7 @@ impl Workflow {
         if !is_sound {
             bug!(self, "", "task {task} settled twice, or had not begun");
         }
-        self.work.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
+        self.agenda.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
         if over {
             self.finish_dag(frame);
         }
@@ -484,7 +484,7 @@ impl Workflow {
             Body::Dag(_) => {
                 let message = format!("task '{name}' errored: {message}");
                 self.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
-                self.work.push_back(Work::Fulfilled(Parent::Child { frame, child }));
+                self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}
         }

@@ -9,12 +9,12 @@ use argosy_api::{
 };
 
 use crate::{
-    Command, Workflow,
+    Workflow,
     frame::Body,
     nodes::{set, set_text},
     prepare::Refusal,
     size,
-    workflow::Stage,
+    state::Stage,
 };
 
 /// The age of an object, next to that of the one that was adopted before.
@@ -49,8 +49,8 @@ impl Age {
 impl Workflow {
     pub(crate) fn on_object(&mut self, object: api::Workflow, status_edited: bool) {
         let age = Age::of(&object.metadata, &self.object.metadata);
-        self.stop_ahead = false;
-        match self.stage {
+        self.life.set_stop_ahead(false);
+        match self.life.stage() {
             // Nothing of the log is in the state yet: it begins with what the log says, even where the object that the state
             // was built from has been edited since. That edit has its own place in the log.
             Stage::New => {
@@ -83,7 +83,7 @@ impl Workflow {
 
     /// The object cannot be read as it is now. What has begun goes on by what the object said before; what has not cannot.
     pub(crate) fn on_unreadable(&mut self, error: &str) {
-        match self.stage {
+        match self.life.stage() {
             Stage::New => self.reject(&Refusal::error(format!("cannot read the workflow: {error}"))),
             Stage::Preparing | Stage::Held | Stage::Running | Stage::Exiting => self.set_spec_error(Some(error)),
             Stage::Done => {}
@@ -96,12 +96,11 @@ impl Workflow {
 
     /// `argo retry`: the same object, with nodes taken away and phases set back.
     fn restart(&mut self, object: api::Workflow) {
-        let (config, watermark, now) = (self.config.clone(), self.watermark, self.now);
-        let bugs = std::mem::take(&mut self.bugs);
-        *self = Self { bugs, ..Self::new(config, object, watermark) };
+        let (config, watermark, now) = (self.plan.config().clone(), self.watermark, self.clock.now());
+        *self = Self::with_bugs(config, object, watermark, self.bugs.clone());
         self.set_now(now);
         self.open_budget(true);
-        self.rebuilding = true;
+        self.life.set_rebuilding(true);
         if self.object.status.phase != api::WorkflowPhase::Unknown {
             self.record_followed();
         }
@@ -119,12 +118,12 @@ impl Workflow {
         let spec = &self.object.spec;
         if spec.parallelism != before.parallelism {
             let parallelism = spec.parallelism;
-            std::sync::Arc::make_mut(&mut self.spec).parallelism = parallelism;
+            self.plan.set_parallelism(parallelism);
             self.freed.insert(ArcStr::new());
         }
         if self.object.spec.active_deadline_seconds != before.active_deadline_seconds {
             let secs = self.object.spec.active_deadline_seconds;
-            std::sync::Arc::make_mut(&mut self.spec).active_deadline_seconds = secs;
+            self.plan.set_deadline_secs(secs);
             self.arm_workflow_deadline();
         }
         if let Some(stored) = object_stored {
@@ -137,12 +136,11 @@ impl Workflow {
         if let Err(refusal) = self.check_restrictions() {
             return self.reject(&refusal);
         }
-        if self.object.spec.shutdown != self.shutdown_done && !self.object.spec.shutdown.is_empty() {
-            self.shutdown_done.clone_from(&self.object.spec.shutdown);
+        if self.life.begin_shutdown(&self.object.spec.shutdown) {
             self.on_shutdown();
         }
         if !self.is_suspended() {
-            if self.stage == Stage::Held {
+            if self.life.is(Stage::Held) {
                 self.enter();
             }
             self.freed.insert(ArcStr::new());
@@ -152,8 +150,8 @@ impl Workflow {
     /// Only that its `suspend` was lifted or set, where users may not change what comes from a template.
     fn adopt_stored_spec(&mut self, stored: api::WorkflowSpec) {
         match &mut self.object.status.stored_workflow_template_spec {
-            Some(ours) if self.config.restrictions.is_some() => ours.suspend = stored.suspend,
-            None if self.config.restrictions.is_some() => {}
+            Some(ours) if self.plan.config().restrictions.is_some() => ours.suspend = stored.suspend,
+            None if self.plan.config().restrictions.is_some() => {}
             ours => *ours = Some(stored),
         }
     }
@@ -201,7 +199,7 @@ impl Workflow {
     /// Stop and Terminate end what runs; Stop spares exit handlers.
     fn on_shutdown(&mut self) {
         let strategy = self.object.spec.shutdown.clone();
-        if self.stage == Stage::Held {
+        if self.life.is(Stage::Held) {
             return self.complete(api::WorkflowPhase::Failed, &format!("Stopped with strategy '{strategy}'"));
         }
         let spare_exit = strategy != "Terminate";
@@ -224,10 +222,7 @@ impl Workflow {
                 }
                 Some((NodeType::Pod, NodePhase::Pending)) => {
                     if let Some(name) = self.pod_of(&id) {
-                        self.commands.push(Command::Cluster {
-                            node_id: id.clone(),
-                            command: ClusterCommand::DeletePod { name },
-                        });
+                        self.agenda.wish_cluster(id.clone(), ClusterCommand::DeletePod { name });
                     }
                     self.update_node(&id, |n| set(&mut n.task_result_synced, Some(true)));
                     self.mark(&id, NodePhase::Failed, Some(&format!("workflow shutdown with strategy: {strategy}")));
@@ -251,7 +246,7 @@ impl Workflow {
     }
 
     pub(crate) fn on_deleted(&mut self) {
-        if self.stage != Stage::Done {
+        if !self.life.is_done() {
             self.complete(api::WorkflowPhase::Failed, "the workflow was deleted");
         }
     }

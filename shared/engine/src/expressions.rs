@@ -2,11 +2,11 @@
 
 use argosy_template::{
     Scope,
-    expr::{self, Env, Program},
+    expr::{self, Program},
 };
 use serde_json::Value;
 
-use crate::variables::Globals;
+use crate::state::Globals;
 
 /// The environment of an expression: the variables, dotted names unfolded to maps.
 pub(crate) fn environment(scope: &dyn Scope) -> Value {
@@ -14,19 +14,10 @@ pub(crate) fn environment(scope: &dyn Scope) -> Value {
     expr::expand(scope.keys().filter_map(value))
 }
 
-/// With Argo's functions, and what the event in hand may use.
-pub(crate) fn env<'a>(environment: &'a Value, globals: &'a Globals) -> Env<'a> {
-    Env::new(environment)
-        .with_functions()
-        .with_now(globals.now)
-        .with_limits(globals.limits)
-        .with_allowance(&globals.allowance)
-}
-
 /// The boolean that the expression gives, with Argo's functions. Errors: as text, as they stand in messages; those of
 /// the evaluation name the expression, as in Argo's.
 pub(crate) fn eval_bool(text: &str, environment: &Value, globals: &Globals) -> Result<bool, String> {
-    let result = Program::compile(text).and_then(|program| program.run_bool(&env(environment, globals)));
+    let result = Program::compile(text).and_then(|program| program.run_bool(&globals.env(environment)));
     result.map_err(|error| match error {
         expr::Error::Run { .. } | expr::Error::Limit { .. } => {
             format!("unable to evaluate expression '{text}': {error}")
@@ -48,7 +39,7 @@ pub(crate) fn eval_text(text: &str, environment: &Value, globals: &Globals) -> R
 }
 
 fn run(text: &str, environment: &Value, globals: &Globals) -> Result<expr::Value, String> {
-    let result = Program::compile(text).and_then(|program| program.run(&env(environment, globals)));
+    let result = Program::compile(text).and_then(|program| program.run(&globals.env(environment)));
     let value = result.map_err(|e| e.to_string())?;
     if value.is_nil() {
         return Err(format!("failed to evaluate expression {}", Value::from(text)));
@@ -64,7 +55,8 @@ mod tests {
 
     #[test]
     fn now_is_the_moment_of_the_event() {
-        let at = Globals { now: "2026-01-02T03:04:05Z".parse().expect("a time"), ..Globals::default() };
+        let mut at = Globals::default();
+        at.set_now("2026-01-02T03:04:05Z".parse().expect("a time"));
         assert_eq!(eval("sprig.date('2006', 'no date')", &json!({}), &at), Ok(json!("2026")));
         assert_eq!(eval_bool("now().Year() == 2026", &json!({}), &at), Ok(true));
     }

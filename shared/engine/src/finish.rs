@@ -12,15 +12,15 @@ use argosy_template::tags;
 use serde_json::{Value, json};
 
 use crate::{
-    Command, Workflow,
-    bugs::{bug, count_down},
+    Workflow,
     call::Call,
     expressions,
     frame::{Body, FrameId, Parent},
     library::TemplateScope,
     nodes::set,
     publish::Field,
-    workflow::{Stage, Work},
+    state::bug,
+    state::{Stage, Work},
 };
 
 impl Workflow {
@@ -74,13 +74,13 @@ impl Workflow {
     }
 
     pub(crate) fn entry_fulfilled(&mut self) {
-        if self.stage != Stage::Running {
+        if !self.life.is(Stage::Running) {
             return;
         }
-        self.stage = Stage::Exiting;
-        self.globals.values.insert("workflow.status".to_owned(), self.implied_phase().to_string());
+        self.life.enter(Stage::Exiting);
+        self.globals.set("status", self.implied_phase().to_string());
         self.start_workflow_hooks();
-        if self.hooks_open == 0 {
+        if !self.life.has_open_hooks() {
             self.start_exit_handler();
         }
     }
@@ -105,13 +105,13 @@ impl Workflow {
 
     /// Begins the workflow's hooks whose expression holds now.
     pub(crate) fn start_workflow_hooks(&mut self) {
-        let spec = self.spec.clone();
+        let spec = self.plan.spec().clone();
         if spec.hooks.keys().all(|key| key == "exit") {
             return;
         }
-        self.globals.values.entry("workflow.status".to_owned()).or_insert_with(|| WorkflowPhase::Running.to_string());
+        self.globals.set_default("status", || WorkflowPhase::Running.to_string());
         for (key, hook) in spec.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
-            if self.hooks_begun.contains(key) {
+            if self.life.has_hook_begun(key) {
                 continue;
             }
             let name = arcstr::format!("{}.hooks.{key}", self.object.metadata.name);
@@ -127,8 +127,7 @@ impl Workflow {
                     continue;
                 }
             }
-            self.hooks_begun.insert(key.clone());
-            self.hooks_open += 1;
+            self.life.hook_begins(key);
             self.call_hook(name, hook, Parent::WorkflowHook(key.clone()));
         }
     }
@@ -149,7 +148,7 @@ impl Workflow {
         };
         let mut value = crate::publish::json(&step);
         // The workflow's own arguments are data; they were settled with its variables.
-        let rendered = step.arguments != self.spec.arguments
+        let rendered = step.arguments != self.plan.spec().arguments
             && tags::render_value(&mut value, &self.globals, &tags::Options::once()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
         let call = Call {
@@ -165,20 +164,22 @@ impl Workflow {
             depth: 0,
             attempt: None,
         };
-        self.work.push_back(Work::Call(Arc::new(call)));
+        self.agenda.push(Work::Call(Arc::new(call)));
     }
 
     pub(crate) fn workflow_hook_fulfilled(&mut self) {
-        count_down!(self, self.hooks_open, "");
-        if self.hooks_open == 0 && self.stage == Stage::Exiting {
+        if !self.life.hook_ends() {
+            bug!(self, "", "a hook of the workflow ends, and none is open");
+        }
+        if !self.life.has_open_hooks() && self.life.is(Stage::Exiting) {
             self.start_exit_handler();
         }
     }
 
     fn start_exit_handler(&mut self) {
-        let hook = self.spec.hooks.get("exit").cloned().or_else(|| {
-            let template = self.spec.on_exit.clone();
-            let arguments = self.spec.arguments.clone();
+        let hook = self.plan.spec().hooks.get("exit").cloned().or_else(|| {
+            let template = self.plan.spec().on_exit.clone();
+            let arguments = self.plan.spec().arguments.clone();
             (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
         });
         self.set_exit_variables();
@@ -193,15 +194,15 @@ impl Workflow {
     }
 
     fn set_exit_variables(&mut self) {
-        let seconds = self.object.status.started_at.map_or(0.0, |t| self.now.duration_since(t.0).as_secs_f64());
+        let seconds = self.object.status.started_at.map_or(0.0, |t| self.clock.now().duration_since(t.0).as_secs_f64());
         let nodes = self.object.status.nodes.unordered();
         let mut failed: Vec<&NodeStatus> = nodes.filter(|n| n.phase.is_failed_or_error()).collect();
         failed.sort_by(|a, b| a.id.cmp(&b.id));
         let failed: Vec<Value> = failed.into_iter().map(|n| self.failure_of(n)).collect();
         let failures = if failed.is_empty() { "null".to_owned() } else { Value::Array(failed).to_string() };
-        self.globals.values.insert("workflow.status".to_owned(), self.implied_phase().to_string());
-        self.globals.values.insert("workflow.duration".to_owned(), format!("{seconds:.6}"));
-        self.globals.values.insert("workflow.failures".to_owned(), Value::String(failures).to_string());
+        self.globals.set("status", self.implied_phase().to_string());
+        self.globals.set("duration", format!("{seconds:.6}"));
+        self.globals.set("failures", Value::String(failures).to_string());
     }
 
     fn failure_of(&self, node: &NodeStatus) -> Value {
@@ -216,7 +217,7 @@ impl Workflow {
     }
 
     pub(crate) fn exit_fulfilled(&mut self) {
-        if self.stage == Stage::Exiting {
+        if self.life.is(Stage::Exiting) {
             self.conclude();
         }
     }
@@ -241,25 +242,23 @@ impl Workflow {
 
     /// The workflow ends: whatever of it still runs ends too.
     pub(crate) fn complete(&mut self, phase: WorkflowPhase, message: &str) {
-        if self.stage == Stage::Done {
+        if self.life.is_done() {
             return;
         }
         // No pod comes of a wish of this very step.
-        let creates =
-            |command: &Command| matches!(command, Command::Cluster { command: ClusterCommand::CreatePod { .. }, .. });
-        self.commands.retain(|command| !creates(command));
+        self.agenda.drop_new_pods();
         for id in self.live_pods().into_iter().chain(self.orphans()) {
             self.stop_pod(&id);
         }
-        self.stage = Stage::Done;
+        self.life.enter(Stage::Done);
         self.frames.clear();
         self.live.clear();
-        self.work.clear();
+        self.agenda.drop_work();
         self.held_by_workflow.clear();
         self.held_by_boundary.clear();
         self.timers.clear();
         self.set_phase(phase, message);
-        self.object.status.finished_at = Some(Time::new(self.now));
+        self.object.status.finished_at = Some(Time::new(self.clock.now()));
         self.delta.fields.insert(Field::FinishedAt);
         if self.object.status.conditions.iter().any(|c| c.r#type == "PodRunning") {
             self.set_condition("PodRunning", "False");
@@ -287,7 +286,7 @@ impl Workflow {
 
     /// Claims made from templates go with a workflow that succeeded, or with any, as `volumeClaimGC` says.
     fn delete_claims(&mut self, phase: WorkflowPhase) {
-        let strategy = self.spec.volume_claim_gc.as_ref().map_or("", |gc| gc.strategy.as_str());
+        let strategy = self.plan.spec().volume_claim_gc.as_ref().map_or("", |gc| gc.strategy.as_str());
         if phase != WorkflowPhase::Succeeded && strategy != "OnWorkflowCompletion" {
             return;
         }
@@ -306,7 +305,7 @@ impl Workflow {
                 resource_kind: "PersistentVolumeClaim".into(),
                 name,
             };
-            self.commands.push(Command::Cluster { node_id: self.object.metadata.name.as_str().into(), command });
+            self.agenda.wish_cluster(self.object.metadata.name.as_str().into(), command);
         }
         self.delta.fields.insert(Field::Claims);
     }

@@ -69,13 +69,13 @@ impl Workflow {
         let Followed { generation, resource_version, shutdown, suspend, parallelism, active_deadline_seconds } =
             recorded;
         let spec = &mut self.object.spec;
-        self.stop_ahead = shutdown.is_empty() && !spec.shutdown.is_empty();
+        self.life.set_stop_ahead(shutdown.is_empty() && !spec.shutdown.is_empty());
         spec.shutdown = shutdown;
         (spec.suspend, spec.parallelism) = (suspend, parallelism);
         spec.active_deadline_seconds = active_deadline_seconds;
         let metadata = &mut self.object.metadata;
         (metadata.generation, metadata.resource_version) = (generation, resource_version);
-        self.spec = std::sync::Arc::new(self.object.spec.clone());
+        self.plan.draft(self.object.spec.clone());
     }
 
     fn recorded_followed(&self) -> Option<Followed> {

@@ -20,8 +20,8 @@ use crate::{
     pod::Shape,
     publish::{self, json},
     references::{References, template_key},
+    state::{Stage, Work},
     tagged::{mentions_tags, mentions_tags_and_outputs},
-    workflow::Work,
 };
 
 /// Answers to lookups, and templates by name.
@@ -201,7 +201,7 @@ impl Workflow {
     pub(crate) fn look_up(&mut self) -> bool {
         let mut references = References::new(&self.object.metadata.namespace);
         let is_stored = self.object.status.stored_workflow_template_spec.is_some();
-        if !(is_stored && self.config.restrictions.is_none())
+        if !(is_stored && self.plan.config().restrictions.is_none())
             && let Some(reference) = &self.object.spec.workflow_template_ref
         {
             references.template_named(reference.cluster_scope, &reference.name);
@@ -222,7 +222,7 @@ impl Workflow {
             }
             complete = false;
             if self.library.asked.insert(key.clone()) {
-                self.commands.push(Command::Lookup(key));
+                self.agenda.wish(Command::Lookup(key));
             }
         }
         complete
@@ -244,11 +244,11 @@ impl Workflow {
             self.library.refusals.insert(key.clone(), refused);
         }
         self.library.answers.insert(key, object);
-        if self.stage == crate::workflow::Stage::Preparing {
+        if self.life.is(Stage::Preparing) {
             self.prepare();
         }
         let parked = self.library.parked.remove(&answered).unwrap_or_default();
-        self.work.extend(parked.into_iter().map(Work::Call));
+        self.agenda.extend(parked.into_iter().map(Work::Call));
     }
 
     /// Keeps the call until the template it refers to has been looked up; answers it when there is nothing to wait for.
@@ -261,7 +261,7 @@ impl Workflow {
             return Some(call);
         }
         if self.library.asked.insert(key.clone()) {
-            self.commands.push(Command::Lookup(key.clone()));
+            self.agenda.wish(Command::Lookup(key.clone()));
         }
         self.library.parked.entry(key).or_default().push(call);
         None
@@ -305,7 +305,7 @@ impl Workflow {
             return Ok(Arc::new(template.clone()));
         }
         let (spec, kind, owner) = match scope {
-            TemplateScope::Local => (Some(&self.spec), "workflow", self.object.metadata.name.as_str()),
+            TemplateScope::Local => (Some(self.plan.spec()), "workflow", self.object.metadata.name.as_str()),
             TemplateScope::Namespaced(owner) => (self.library.spec(false, owner), "workflow template", owner.as_str()),
             TemplateScope::Cluster(owner) => {
                 (self.library.spec(true, owner), "cluster workflow template", owner.as_str())
@@ -325,7 +325,7 @@ impl Workflow {
     }
 
     fn with_defaults(&self, template: &Arc<Template>) -> Result<Arc<Template>, String> {
-        match &self.spec.template_defaults {
+        match &self.plan.spec().template_defaults {
             Some(defaults) => {
                 crate::ops::merge::template_defaults(defaults, template).map(Arc::new).map_err(|e| e.to_string())
             }

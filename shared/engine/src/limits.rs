@@ -9,7 +9,7 @@ use crate::{
     Behavior, Workflow,
     call::{Call, Kind, kind_of},
     frame::FrameId,
-    workflow::Work,
+    state::Work,
 };
 
 impl Workflow {
@@ -46,15 +46,15 @@ impl Workflow {
         {
             // The call is counted when it is made; the next one is looked at after that.
             self.freed.insert(ArcStr::new());
-            self.work.push_back(Work::Call(call));
+            self.agenda.push(Work::Call(call));
         }
-        !self.work.is_empty()
+        !self.agenda.is_idle()
     }
 
     /// Gives the next call of a boundary its turn, if there is room. It is looked at again after that: not every call
     /// becomes active, and one that does not would take its slot along.
     fn release_of_boundary(&mut self, boundary: ArcStr) {
-        let refills = self.behaves(Behavior::RefilledParallelism);
+        let refills = self.life.behaves(Behavior::RefilledParallelism);
         if refills && !self.live(&boundary).is_some_and(|frame| self.boundary_has_room(frame)) {
             return;
         }
@@ -65,7 +65,7 @@ impl Workflow {
             self.held_by_boundary.remove(&boundary);
         }
         if let Some(call) = next {
-            self.work.push_back(Work::Call(call));
+            self.agenda.push(Work::Call(call));
             if refills {
                 self.freed.insert(boundary);
             }
@@ -74,7 +74,7 @@ impl Workflow {
 
     /// Whether the workflow's parallelism lets a call begin.
     pub(crate) fn has_room(&self) -> bool {
-        self.spec.parallelism.is_none_or(|limit| self.active_pods < limit)
+        self.plan.spec().parallelism.is_none_or(|limit| self.active_pods < limit)
     }
 
     /// Whether a Steps or DAG node lets a call begin: its parallelism is not used up, and it is not about to fail.
@@ -133,7 +133,7 @@ impl Workflow {
             Ok(Kind::Unsupported(_)) | Err(_) => NodeType::Skipped,
         };
         self.create_called(call, kind, NodePhase::Failed, message);
-        self.work.push_back(Work::Fulfilled(call.parent.clone()));
+        self.agenda.push(Work::Fulfilled(call.parent.clone()));
     }
 
     /// Ends every call that waits for its turn.

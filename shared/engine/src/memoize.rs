@@ -25,7 +25,7 @@ use crate::{
     frame::Frame,
     nodes::{set, set_text},
     publish,
-    workflow::Work,
+    state::Work,
 };
 
 /// What is known of caches.
@@ -121,7 +121,7 @@ impl Workflow {
         };
         let waiting = self.memo.waiting.entry(key.clone()).or_default();
         if waiting.is_empty() {
-            self.commands.push(Command::Lookup(key));
+            self.agenda.wish(Command::Lookup(key));
         }
         waiting.push(call.clone());
     }
@@ -132,7 +132,7 @@ impl Workflow {
         for call in calls {
             let found = if refused.is_empty() { Ok(object.clone()) } else { Err(refused.to_owned()) };
             self.memo.found.insert(call.id.clone(), found);
-            self.work.push_back(Work::Call(call));
+            self.agenda.push(Work::Call(call));
         }
         true
     }
@@ -144,7 +144,7 @@ impl Workflow {
         let nanos = duration::parse(max_age).map_err(|e| format!("memoize.maxAge: {e}"))?;
         let Some(created) = entry.creation_timestamp else { return Ok(true) };
         let until = created.0.checked_add(SignedDuration::from_nanos(nanos));
-        Ok(until.is_ok_and(|until| self.now > until))
+        Ok(until.is_ok_and(|until| self.clock.now() > until))
     }
 
     /// The node of a call that need not be made.
@@ -168,8 +168,8 @@ impl Workflow {
                 | (node.r#type.executes() && set_text(&mut node.progress, &progress))
         });
         self.lift_outputs(&id, template);
-        self.save(&id, &status, Entry { last_hit_timestamp: Some(Time::new(self.now)), ..entry });
-        self.work.push_back(Work::Fulfilled(call.parent.clone()));
+        self.save(&id, &status, Entry { last_hit_timestamp: Some(Time::new(self.clock.now())), ..entry });
+        self.agenda.push(Work::Fulfilled(call.parent.clone()));
     }
 
     /// Marks the node of a call that is made although it could have been in the cache.
@@ -208,7 +208,7 @@ impl Workflow {
             key: status.key.clone(),
             entry: publish::text(&entry),
         };
-        self.commands.push(Command::Cluster { node_id: node_id.into(), command });
+        self.agenda.wish_cluster(node_id.into(), command);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use argosy_api::v1alpha1::{Arguments, WorkflowSpec};
 use argosy_template::expr::{Program, Value};
 
-use crate::{Workflow, expressions, prepare::Refusal, variables::Globals};
+use crate::{Workflow, expressions, prepare::Refusal, state::Globals};
 
 /// Texts of a spec that are not rendered with it: values of arguments, which are data, and arguments of hooks, which are
 /// rendered when the hook begins.
@@ -28,9 +28,9 @@ impl Apart {
     /// Gives the spec its arguments back, parameters with the values that the variables have.
     pub fn put_back(self, spec: &mut WorkflowSpec, globals: &Globals) {
         for (parameter, before) in spec.arguments.parameters.iter_mut().zip(self.arguments.parameters) {
-            let settled = globals.values.get(&format!("workflow.parameters.{}", before.name));
-            parameter.value = before.value.map(|value| settled.map_or(value, |text| text.as_str().into()));
-            parameter.default = before.default.map(|value| settled.map_or(value, |text| text.as_str().into()));
+            let settled = globals.value(&format!("workflow.parameters.{}", before.name));
+            parameter.value = before.value.map(|value| settled.map_or(value, Into::into));
+            parameter.default = before.default.map(|value| settled.map_or(value, Into::into));
         }
         for (key, arguments) in self.hooks {
             if let Some(hook) = spec.hooks.get_mut(&key) {
@@ -49,17 +49,17 @@ impl Workflow {
     /// Errors, in Argo's words: a label's value that Kubernetes refuses, an expression that cannot be evaluated or gives no
     /// text.
     pub(crate) fn apply_metadata(&mut self) -> Result<(), Refusal> {
-        let Some(metadata) = self.spec.workflow_metadata.clone() else { return Ok(()) };
+        let Some(metadata) = self.plan.spec().workflow_metadata.clone() else { return Ok(()) };
         for (name, value) in &metadata.labels {
             check_label(value).map_err(|why| {
                 Refusal::error(format!("invalid label value {} for label {}: {why}", quoted(value), quoted(name)))
             })?;
             self.set_label(name, value);
-            self.globals.values.insert(format!("workflow.labels.{name}"), value.clone());
+            self.globals.set(&format!("labels.{name}"), value.clone());
         }
         for (name, value) in &metadata.annotations {
             self.set_annotation(name, value);
-            self.globals.values.insert(format!("workflow.annotations.{name}"), value.clone());
+            self.globals.set(&format!("annotations.{name}"), value.clone());
         }
         let environment = expressions::environment(&self.globals);
         for (name, from) in &metadata.labels_from {
@@ -71,7 +71,7 @@ impl Workflow {
     }
 
     fn label_from(&self, name: &str, expression: &str, environment: &serde_json::Value) -> Result<String, String> {
-        let env = expressions::env(environment, &self.globals);
+        let env = self.globals.env(environment);
         let uncompiled = |e| format!("failed to compile function for expression {}: {e}", quoted(expression));
         let program = Program::compile(expression).map_err(uncompiled)?;
         program.check(&env).map_err(uncompiled)?;

@@ -9,7 +9,7 @@ use argosy_api::{
     v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, TemplateRef, Time, WorkflowStep},
 };
 
-use crate::{Workflow, bugs::bug, library::TemplateScope, size};
+use crate::{Workflow, library::TemplateScope, size, state::bug};
 
 /// Nodes below each other that are looked through for those at which a node ends.
 const OUTBOUND_DEPTH_MAX: usize = 256;
@@ -54,7 +54,7 @@ impl Workflow {
 
     /// Creates a node, which must not exist yet.
     pub(crate) fn create_node(&mut self, new: NewNode<'_>) {
-        let now = Time::new(self.now);
+        let now = Time::new(self.clock.now());
         let node = NodeStatus {
             display_name: self.display_name(&new),
             id: new.id,
@@ -120,7 +120,7 @@ impl Workflow {
 
     /// Sets phase and message; an end gets its moment. A fulfilled node keeps its phase (S2).
     pub(crate) fn mark(&mut self, id: &str, phase: NodePhase, message: Option<&str>) {
-        let now = Time::new(self.now);
+        let now = Time::new(self.clock.now());
         self.update_node(id, |node| enter(node, phase, message, now));
     }
 

@@ -124,7 +124,7 @@ impl Workflow {
         if changed {
             self.delta.fields.insert(Field::Outputs);
             if let Some(outputs) = &self.object.status.outputs {
-                self.globals.values.extend(variables::output_variables(outputs));
+                self.globals.extend(variables::output_variables(outputs));
             }
         }
     }

@@ -16,9 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    Command, Workflow,
+    Workflow,
     args::{input_variables, pod_variables},
-    bugs::bug,
     call::Call,
     frame::{Body, FrameId},
     library::{Compiled, Likeness},
@@ -26,8 +25,9 @@ use crate::{
     pod::{self, Limit, PodInput, Shape},
     publish::json,
     size,
-    timers::Timer,
-    workflow::Work,
+    state::Timer,
+    state::Work,
+    state::bug,
 };
 
 impl Workflow {
@@ -38,14 +38,14 @@ impl Workflow {
         compiled: &Arc<Compiled>,
     ) -> Result<(), String> {
         let known = self.node(&call.id).map(|n| (n.phase, n.started_at));
-        let started = known.and_then(|(_, started)| started).map_or(self.now, |t| t.0);
+        let started = known.and_then(|(_, started)| started).map_or(self.clock.now(), |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
         // Under a shutdown a node that waits for its pod is not given one any more: it may have had one, and lost it to that.
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
         let is_up = self.node(&call.id).is_some_and(|node| node.daemoned == Some(true) && has_pod);
         // About to be stopped, its pod may have been already, and its end be lost with the bus: it is asked after first.
-        let is_asked_after = has_pod || needs_pod && known.is_some() && self.stop_ahead;
+        let is_asked_after = has_pod || needs_pod && known.is_some() && self.life.is_stop_ahead();
         let manifest = if needs_pod && !is_asked_after {
             Some(self.pod_manifest(call, &template, compiled, deadline)?)
         } else {
@@ -67,13 +67,13 @@ impl Workflow {
             self.arm(Timer::Deadline, &node_id, due);
         }
         if let Some(manifest) = manifest {
-            self.commands.push(Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } });
+            self.agenda.wish_cluster(node_id, ClusterCommand::CreatePod { manifest });
         } else if is_asked_after {
             self.confirm_pod(&node_id, false);
         }
         if is_up {
             // Those who depend on it have begun, and what the log says of them comes before the answer about its pod.
-            self.work.push_back(Work::Fulfilled(call.parent.clone()));
+            self.agenda.push(Work::Fulfilled(call.parent.clone()));
         }
         Ok(())
     }
@@ -90,9 +90,9 @@ impl Workflow {
             node_id: call.id.clone(),
             node_name: call.name.clone(),
             pod_name: pod_name.clone(),
-            limit: Limit::of(template, deadline, self.time_of_day),
+            limit: Limit::of(template, deadline, self.clock.time_of_day()),
             template: compiled.text_of(template),
-            bytes_max: self.config.message_bytes_max,
+            bytes_max: self.plan.config().message_bytes_max,
             scope: None,
         };
         let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
@@ -117,7 +117,7 @@ impl Workflow {
             is_limited,
         };
         let boundary = call.boundary.and_then(|b| self.frame(b));
-        if call.step.inline.is_some() || self.spec_tagged || boundary.is_some_and(|f| pod::places(&f.template)) {
+        if call.step.inline.is_some() || self.plan.is_tagged() || boundary.is_some_and(|f| pod::places(&f.template)) {
             return None;
         }
         if let Some(known) = self.library.shapes.get(&likeness) {
@@ -132,13 +132,13 @@ impl Workflow {
 
     fn pod_tree(&self, call: &Call, template: &Template, is_limited: bool, pod_name: &str) -> Result<Value, String> {
         // The workflow's part of the pod may name the template's inputs. It is rendered by itself: the template is already.
-        let spec = if self.spec_tagged {
+        let spec = if self.plan.is_tagged() {
             Cow::Owned(self.spec_of_pod(template, pod_name)?)
         } else {
-            Cow::Borrowed(&*self.spec)
+            Cow::Borrowed(self.plan.spec().as_ref())
         };
         let input = PodInput {
-            config: &self.config,
+            config: self.plan.config(),
             workflow: &self.object,
             spec: &spec,
             template,
@@ -151,8 +151,11 @@ impl Workflow {
     }
 
     fn spec_of_pod(&self, template: &Template, pod_name: &str) -> Result<WorkflowSpec, String> {
-        let spec =
-            WorkflowSpec { templates: Vec::new(), arguments: Default::default(), ..WorkflowSpec::clone(&self.spec) };
+        let spec = WorkflowSpec {
+            templates: Vec::new(),
+            arguments: Default::default(),
+            ..WorkflowSpec::clone(self.plan.spec())
+        };
         let mut value = json(&spec);
         tags::render_value(&mut value, &pod_variables(template, pod_name), &tags::Options::once())
             .map_err(|e| e.to_string())?;
@@ -179,7 +182,7 @@ impl Workflow {
 
     /// Whether the timer of the workflow's deadline, which is yet to come, does for this pod.
     fn ends_with_workflow(&self, call: &Call, due: Timestamp) -> bool {
-        !call.on_exit && self.deadline().is_some_and(|whole| whole <= due && self.now < whole)
+        !call.on_exit && self.deadline().is_some_and(|whole| whole <= due && self.clock.now() < whole)
     }
 
     /// A containerSet has a node per container, below the pod's.
@@ -253,7 +256,7 @@ impl Workflow {
             Some(problem) => (NodePhase::Error, problem.clone()),
             None => (phase, message),
         };
-        let now = Time::new(self.now);
+        let now = Time::new(self.clock.now());
         let mut resources = std::mem::take(&mut self.resources);
         let host = self.texts.shared(&pod.host_node_name);
         self.update_node(&id, |node| {
@@ -293,10 +296,10 @@ impl Workflow {
         if phase.is_fulfilled() {
             self.lift_outputs(&id, &template);
             let name = pod.name.clone();
-            self.commands.push(Command::Cluster { node_id: id, command: ClusterCommand::LabelPodCompleted { name } });
+            self.agenda.wish_cluster(id, ClusterCommand::LabelPodCompleted { name });
             self.end_frame(frame);
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
-            self.work.push_back(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
+            self.agenda.push(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });
         }
     }
 

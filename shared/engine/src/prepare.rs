@@ -12,16 +12,16 @@ use argosy_template::tags;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Command, TemplateReferencing, Workflow,
+    Behavior, TemplateReferencing, Workflow,
     call::Call,
     frame::Parent,
     library::TemplateScope,
     metadata,
     ops::{merge, submit},
     publish::{self, Field},
+    state::{Stage, Work},
     tagged::mentions_tags,
     validate, variables,
-    workflow::{Stage, Work},
 };
 
 /// Why a workflow ends before its first node.
@@ -43,7 +43,7 @@ impl Refusal {
 impl Workflow {
     /// Looks up what the spec names; once all is known, begins, or goes on.
     pub(crate) fn prepare(&mut self) {
-        self.stage = Stage::Preparing;
+        self.life.enter(Stage::Preparing);
         self.distrust_stored_templates();
         if !self.look_up() {
             return;
@@ -53,17 +53,18 @@ impl Workflow {
         if let Err(refusal) = outcome {
             return self.reject(&refusal);
         }
-        if self.rebuilding || self.object.status.phase == WorkflowPhase::Running && !self.object.status.nodes.is_empty()
+        if self.life.is_rebuilding()
+            || self.object.status.phase == WorkflowPhase::Running && !self.object.status.nodes.is_empty()
         {
             self.recount_nodes();
         }
         self.enter();
-        self.rebuilding = false;
+        self.life.set_rebuilding(false);
     }
 
     pub(crate) fn reject(&mut self, refusal: &Refusal) {
         if self.object.status.started_at.is_none() {
-            self.object.status.started_at = Some(Time::new(self.now));
+            self.object.status.started_at = Some(Time::new(self.clock.now()));
             self.delta.fields.insert(Field::StartedAt);
         }
         self.complete(refusal.phase, &refusal.message);
@@ -72,7 +73,7 @@ impl Workflow {
     fn admit(&mut self) -> Result<(), Refusal> {
         self.settle_spec()?;
         let options =
-            validate::Options { workflow_defaults: self.config.workflow_defaults.clone(), ..Default::default() };
+            validate::Options { workflow_defaults: self.plan.config().workflow_defaults.clone(), ..Default::default() };
         let problems = validate::workflow(&self.judged(), &self.library, &options);
         if let Some(problem) = problems.first() {
             return Err(Refusal::failed(format!("invalid spec: {problem}")));
@@ -80,12 +81,13 @@ impl Workflow {
         self.apply_metadata()?;
         self.find_artifact_repository()?;
         self.check_locks()?;
-        self.object.status.started_at = Some(Time::new(self.now));
+        self.object.status.started_at = Some(Time::new(self.clock.now()));
         self.delta.fields.insert(Field::StartedAt);
         self.set_phase(WorkflowPhase::Running, "");
         self.set_label(labels::COMPLETED, "false");
         self.set_annotation(labels::POD_NAME_FORMAT, "v2");
-        self.record_behavior();
+        self.life.begin_by_latest();
+        self.set_annotation(labels::BEHAVIOR, &Behavior::LATEST.to_string());
         self.record_followed();
         self.create_claims();
         Ok(())
@@ -111,9 +113,9 @@ impl Workflow {
         let mut spec = self.merged_spec()?;
         // Templates get the variables when they are called, and hooks their arguments.
         let templates = std::mem::take(&mut spec.templates);
-        self.spec = Arc::new(spec.clone());
-        self.globals.values =
-            variables::globals(self).map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?;
+        self.plan.draft(spec.clone());
+        let globals = variables::globals(self);
+        self.globals.replace(globals.map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?);
         let apart = metadata::Apart::take(&mut spec);
         if mentions_tags(&spec) {
             let mut value = publish::json(&spec);
@@ -121,15 +123,15 @@ impl Workflow {
                 .map_err(|e| Refusal::error(e.to_string()))?;
             spec = api::from_value(value).map_err(|e| Refusal::error(e.to_string()))?;
         }
-        self.spec_tagged = mentions_tags(&spec);
+        let is_tagged = mentions_tags(&spec);
         apart.put_back(&mut spec, &self.globals);
-        self.spec = Arc::new(WorkflowSpec { templates, ..spec });
+        self.plan.settle(WorkflowSpec { templates, ..spec }, is_tagged);
         self.library.forget_templates();
         Ok(())
     }
 
     fn merged_spec(&mut self) -> Result<WorkflowSpec, Refusal> {
-        if self.config.restrictions.is_none()
+        if self.plan.config().restrictions.is_none()
             && let Some(stored) = &self.object.status.stored_workflow_template_spec
         {
             return Ok(stored.clone());
@@ -146,10 +148,10 @@ impl Workflow {
                 Some(found.ok_or_else(missing)?)
             }
         };
-        let defaults = self.config.workflow_defaults.as_ref();
+        let defaults = self.plan.config().workflow_defaults.as_ref();
         let spec = merge::effective_spec(defaults, template.as_deref(), &self.object.spec)
             .map_err(|e| Refusal::error(e.to_string()))?;
-        if self.config.restrictions == Some(TemplateReferencing::Secure) {
+        if self.plan.config().restrictions == Some(TemplateReferencing::Secure) {
             self.check_unchanged(&spec)?;
         }
         if template.is_some() && self.object.status.stored_workflow_template_spec.as_ref() != Some(&spec) {
@@ -162,7 +164,7 @@ impl Workflow {
     /// Under `workflowRestrictions`, that the workflow comes from a template, and says nothing beside that which could change
     /// what its pods are. Source: Argo `setExecWorkflow`; texts are Argo's.
     pub(crate) fn check_restrictions(&self) -> Result<(), Refusal> {
-        if self.config.restrictions.is_none() {
+        if self.plan.config().restrictions.is_none() {
             return Ok(());
         }
         if self.object.spec.workflow_template_ref.is_none() {
@@ -195,7 +197,7 @@ impl Workflow {
     /// Under `workflowRestrictions` nothing counts that the status says of templates: whoever may edit the workflow may edit
     /// that. They are found anew where they come from.
     fn distrust_stored_templates(&mut self) {
-        if self.config.restrictions.is_some() {
+        if self.plan.config().restrictions.is_some() {
             self.object.status.stored_templates.clear();
             if self.object.status.phase == WorkflowPhase::Unknown {
                 self.object.status.stored_workflow_template_spec = None;
@@ -204,7 +206,7 @@ impl Workflow {
     }
 
     fn find_artifact_repository(&self) -> Result<(), Refusal> {
-        let Some(reference) = &self.spec.artifact_repository_ref else { return Ok(()) };
+        let Some(reference) = &self.plan.spec().artifact_repository_ref else { return Ok(()) };
         let map = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
         if self.library.has_config_map_key(&self.object.metadata.namespace, map, &reference.key) {
             return Ok(());
@@ -216,26 +218,24 @@ impl Workflow {
     }
 
     fn check_locks(&self) -> Result<(), Refusal> {
-        let Some(synchronization) = &self.spec.synchronization else { return Ok(()) };
+        let Some(synchronization) = &self.plan.spec().synchronization else { return Ok(()) };
         let problem = self.lock_problem(synchronization);
         Err(Refusal::failed(format!("Failed to acquire the synchronization lock. {problem}")))
     }
 
     fn create_claims(&mut self) {
-        if self.spec.volume_claim_templates.is_empty() || !self.object.status.persistent_volume_claims.is_empty() {
+        if self.plan.spec().volume_claim_templates.is_empty() || !self.object.status.persistent_volume_claims.is_empty()
+        {
             return;
         }
         let meta = &self.object.metadata;
-        for template in &self.spec.volume_claim_templates {
+        for template in &self.plan.spec().volume_claim_templates {
             // Validation has refused those that are none.
             let Some((claim, manifest)) = claim_of(template, meta) else { continue };
             let volume =
                 json!({"name": claim, "persistentVolumeClaim": {"claimName": format!("{}-{claim}", meta.name)}});
             self.object.status.persistent_volume_claims.push(volume);
-            self.commands.push(Command::Cluster {
-                node_id: meta.name.as_str().into(),
-                command: ClusterCommand::CreateObject { manifest },
-            });
+            self.agenda.wish_cluster(meta.name.as_str().into(), ClusterCommand::CreateObject { manifest });
         }
         self.delta.fields.insert(Field::Claims);
     }
@@ -244,14 +244,14 @@ impl Workflow {
     pub(crate) fn enter(&mut self) {
         self.arm_workflow_deadline();
         if self.is_suspended() && self.object.status.nodes.is_empty() {
-            self.stage = Stage::Held;
+            self.life.enter(Stage::Held);
             return;
         }
-        self.stage = Stage::Running;
+        self.life.enter(Stage::Running);
         self.start_workflow_hooks();
         let entry = WorkflowStep {
-            template: self.spec.entrypoint.clone(),
-            arguments: self.spec.arguments.clone(),
+            template: self.plan.spec().entrypoint.clone(),
+            arguments: self.plan.spec().arguments.clone(),
             ..Default::default()
         };
         let name = ArcStr::from(self.object.metadata.name.as_str());
@@ -268,13 +268,13 @@ impl Workflow {
             depth: 0,
             attempt: None,
         };
-        self.work.push_back(Work::Call(Arc::new(call)));
+        self.agenda.push(Work::Call(Arc::new(call)));
     }
 
     /// The moment after which the workflow has run too long. Source: Argo, `startedAt` + `activeDeadlineSeconds`.
     pub(crate) fn deadline(&self) -> Option<jiff::Timestamp> {
         let started = self.object.status.started_at?;
-        let secs = self.spec.active_deadline_seconds?;
+        let secs = self.plan.spec().active_deadline_seconds?;
         started.0.checked_add(jiff::SignedDuration::from_secs(secs)).ok()
     }
 
@@ -284,7 +284,7 @@ impl Workflow {
             self.count(node);
             self.note_id(&node.name, &node.id);
             self.recall_saved(node);
-            self.recount_values(node);
+            self.budget.recount_values(node);
             if !node.children.is_empty() {
                 self.untold.insert(node.id.clone());
             }

@@ -120,7 +120,7 @@ impl Workflow {
             return;
         }
         let bytes: usize = changed.iter().map(|field| size::of(&self.field(*field).1)).sum();
-        let limit = self.config.message_bytes_max;
+        let limit = self.plan.config().message_bytes_max;
         if bytes <= limit {
             return;
         }
@@ -165,7 +165,7 @@ impl Workflow {
         let meta = &self.object.metadata;
         Some(StatusChanged {
             schema: SCHEMA,
-            at: self.now,
+            at: self.clock.now(),
             namespace: meta.namespace.clone(),
             workflow: meta.name.clone(),
             workflow_uid: meta.uid.clone(),

@@ -9,13 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Workflow,
-    bugs::bug,
     call::{Attempt, Call},
     expressions,
     frame::{Body, FrameId, Parent},
     nodes::{set, set_text},
-    timers::Timer,
-    workflow::Work,
+    state::Timer,
+    state::Work,
+    state::bug,
 };
 
 /// What follows an attempt that has ended.
@@ -28,7 +28,7 @@ enum Verdict {
 impl Workflow {
     fn strategy(&self, frame: FrameId) -> Option<RetryStrategy> {
         let template = &self.frame(frame)?.template;
-        template.retry_strategy.as_deref().or(self.spec.retry_strategy.as_ref()).cloned()
+        template.retry_strategy.as_deref().or(self.plan.spec().retry_strategy.as_ref()).cloned()
     }
 
     /// Begins the next attempt, or takes up the last one of a rebuilt workflow.
@@ -51,7 +51,7 @@ impl Workflow {
         call.parent = Parent::Attempt { frame };
         call.attempt = Some(Box::new(Attempt { variables }));
         self.update_node(&node_id, |n| set_text(&mut n.message, ""));
-        self.work.push_back(Work::Call(Arc::new(call)));
+        self.agenda.push(Work::Call(Arc::new(call)));
     }
 
     /// Ids of the attempts of a retry node, in order; hooks are left out. Told by their names `node(k)`, as not every
@@ -86,7 +86,7 @@ impl Workflow {
                     | set(&mut n.phase, NodePhase::Running)
             });
             if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
-                self.work.push_back(Work::Fulfilled(parent));
+                self.agenda.push(Work::Fulfilled(parent));
             }
             return;
         }
@@ -130,8 +130,8 @@ impl Workflow {
             return Verdict::End(last.phase, format!("Stopped with strategy '{}'", self.object.spec.shutdown));
         }
         if let Some(deadline) = self.deadline()
-            && self.now > deadline
-            && !self.rebuilding
+            && self.clock.now() > deadline
+            && !self.life.is_rebuilding()
             && !call.on_exit
         {
             return Verdict::End(last.phase, format!("retry exceeded workflow deadline {deadline}"));
@@ -186,19 +186,19 @@ impl Workflow {
             first_start.0.checked_add(SignedDuration::from_nanos(nanos)).ok()
         };
         let limit = if backoff.max_duration.is_empty() { None } else { until(&backoff.max_duration) };
-        if limit.is_some_and(|limit| self.now > limit) && !self.rebuilding {
+        if limit.is_some_and(|limit| self.clock.now() > limit) && !self.life.is_rebuilding() {
             return Some(Verdict::End(last.phase, "Max duration limit exceeded".to_owned()));
         }
         let wait = match backoff_wait(backoff, attempts.len()) {
             Ok(wait) => wait,
             Err(error) => return Some(Verdict::End(NodePhase::Error, error)),
         };
-        let due = last.finished_at.map_or(self.now, |t| t.0).checked_add(wait).unwrap_or(self.now);
+        let due = last.finished_at.map_or(self.clock.now(), |t| t.0).checked_add(wait).unwrap_or(self.clock.now());
         if limit.is_some_and(|limit| due > limit) {
             return Some(Verdict::End(last.phase, "Backoff would exceed max duration limit".to_owned()));
         }
         // Who takes the workflow up decides nothing by the time at which it does: its timer brings the decision into the log.
-        (self.rebuilding || self.now < due)
+        (self.life.is_rebuilding() || self.clock.now() < due)
             .then(|| Verdict::Wait(due, format!("Backoff for {}", duration::human(wait.as_secs()))))
     }
 }

@@ -7,14 +7,14 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 
 use crate::{
     Workflow,
-    bugs::bug,
     call::Call,
     expand::Failure,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
     nodes::NewNode,
     outputs::results_wanted,
-    workflow::Work,
+    state::Work,
+    state::bug,
 };
 
 /// A Steps node that runs.
@@ -126,7 +126,7 @@ impl Workflow {
             for item in items {
                 let name = arcstr::format!("{group_name}.{}", item.name);
                 let call = self.add_child(frame, item, name, 0)?;
-                self.work.extend(call.map(Work::Call));
+                self.agenda.extend(call.map(Work::Call));
             }
         }
         Ok(())
@@ -222,7 +222,7 @@ impl Workflow {
             let message = group.message.clone();
             self.end_steps(frame, NodePhase::Failed, &message);
         } else {
-            self.work.push_back(Work::Group { frame, index: next });
+            self.agenda.push(Work::Group { frame, index: next });
         }
     }
 

@@ -11,8 +11,8 @@ use crate::{
     call::Call,
     frame::Body,
     nodes::{set, set_text},
-    timers::Timer,
-    workflow::Work,
+    state::Timer,
+    state::Work,
 };
 
 impl Workflow {
@@ -29,14 +29,14 @@ impl Workflow {
         self.begin(call, NodeType::Suspend, NodePhase::Running, template, Body::Leaf);
         let node_id = call.id.clone();
         // It runs, which hooks may wait for.
-        self.work.push_back(Work::Changed(call.parent.clone()));
+        self.agenda.push(Work::Changed(call.parent.clone()));
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
             self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));
         }
         if let Some(nanos) = wait {
-            let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.now, |t| t.0);
-            let due = started.checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(self.now);
+            let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.clock.now(), |t| t.0);
+            let due = started.checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(self.clock.now());
             self.arm(Timer::Suspend, &node_id, due);
         }
         Ok(())

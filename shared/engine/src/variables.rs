@@ -1,65 +1,24 @@
 //! The variables `workflow.*`. Source: Argo `setGlobalParameters`, `docs/variables.md`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::{Outputs, Parameter};
 use argosy_template::{
-    Limits, Scope,
-    limits::Allowance,
     strftime,
     tags::{self, Options},
 };
-use jiff::Timestamp;
 
 use crate::Workflow;
 
 /// Conversions of a creation time that have a variable of their own.
 const CONVERSIONS: [char; 16] = ['B', 'b', 'm', 'A', 'a', 'd', 'H', 'I', 'M', 'S', 'Y', 'y', 'p', 'Z', 'z', 'L'];
 
-/// The variables `workflow.*`, but those that depend on a node, and the moment that expressions take for now.
-#[derive(Debug, Default)]
-pub(crate) struct Globals {
-    pub values: BTreeMap<String, String>,
-    /// Of the event in hand, so that a replay gives the same.
-    pub now: Timestamp,
-    /// What an evaluation may use.
-    pub limits: Limits,
-    /// What all evaluations of the event in hand may use.
-    pub allowance: Allowance,
-}
-
-impl Scope for Globals {
-    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        Scope::get(&self.values, name)
-    }
-
-    fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
-        Scope::keys(&self.values)
-    }
-
-    fn keys_under<'s>(&'s self, root: &'s str) -> Box<dyn Iterator<Item = &'s str> + 's> {
-        self.values.keys_under(root)
-    }
-
-    fn now(&self) -> Option<Timestamp> {
-        Some(self.now)
-    }
-
-    fn limits(&self) -> Limits {
-        self.limits
-    }
-
-    fn allowance(&self) -> Option<&Allowance> {
-        Some(&self.allowance)
-    }
-}
-
 /// All variables that are known from the start, and the outputs lifted so far.
 ///
 /// Errors: a parameter whose ConfigMap cannot be read.
 pub(crate) fn globals(workflow: &Workflow) -> Result<BTreeMap<String, String>, String> {
     let meta = &workflow.object.metadata;
-    let spec = &workflow.spec;
+    let spec = workflow.plan.spec();
     let mut vars = BTreeMap::new();
     let mut set = |key: &str, value: String| vars.insert(format!("workflow.{key}"), value);
     set("name", meta.name.clone());
@@ -107,7 +66,7 @@ pub(crate) fn globals(workflow: &Workflow) -> Result<BTreeMap<String, String>, S
 
 fn parameters(workflow: &Workflow) -> Result<Vec<(String, String)>, String> {
     let mut found = Vec::new();
-    for parameter in &workflow.spec.arguments.parameters {
+    for parameter in &workflow.plan.spec().arguments.parameters {
         let reference = parameter.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref());
         let value = match (&parameter.value, reference) {
             (Some(value), _) => value.to_string(),

@@ -13,7 +13,7 @@ use crate::{
     Workflow,
     call::Call,
     frame::{Body, Frame},
-    workflow::Stage,
+    state::Stage,
 };
 
 /// Something from outside that a live workflow waits for.
@@ -78,12 +78,12 @@ impl Workflow {
     /// Never empty for a live workflow. Costs a look at each live node: for a reminder or a person, not for each event.
     pub fn waits(&self) -> Vec<Wait> {
         let mut waits = Vec::new();
-        if self.stage == Stage::Done {
+        if self.life.is_done() {
             return waits;
         }
         waits.extend(self.open_lookups().into_iter().map(Wait::Lookup));
         waits.extend(self.timers.armed().into_iter().map(|(key, due)| Wait::Timer { key, due }));
-        if self.stage == Stage::Held {
+        if self.life.is(Stage::Held) {
             waits.push(Wait::Start);
         }
         waits.extend(self.frames.iter().flatten().filter_map(|frame| self.wait_of(frame)));
@@ -117,7 +117,7 @@ impl Workflow {
     /// Calls that are held back, each with the reason as it is now.
     fn held(&self) -> impl Iterator<Item = (&std::sync::Arc<Call>, Hold)> {
         let of_workflow = self.held_by_workflow.iter().map(|call| {
-            let limit = self.spec.parallelism.unwrap_or_default();
+            let limit = self.plan.spec().parallelism.unwrap_or_default();
             (call, if self.is_suspended() { Hold::Suspended } else { Hold::WorkflowParallelism { limit } })
         });
         let mut boundaries: Vec<_> = self.held_by_boundary.iter().collect();
@@ -144,11 +144,11 @@ impl Workflow {
     /// bug, but for workflows that go by an older [`crate::Behavior`], and is not mended here.
     pub fn overlooked(&self) -> Vec<Overlooked> {
         let mut found = Vec::new();
-        if self.stage == Stage::Done {
+        if self.life.is_done() {
             return found;
         }
-        if !self.work.is_empty() {
-            found.push(Overlooked::Work { pieces: self.work.len() });
+        if !self.agenda.is_idle() {
+            found.push(Overlooked::Work { pieces: self.agenda.pieces() });
         }
         if self.waits().is_empty() {
             found.push(Overlooked::Nothing);

@@ -9,18 +9,15 @@ use jiff::SignedDuration;
 
 use crate::{
     Command, Workflow,
-    bugs::bug,
     frame::{Body, FrameId},
     nodes::set,
-    timers::Timer,
-    workflow::Stage,
+    state::bug,
+    state::{Stray, Timer},
 };
 
 /// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
 const POD_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
 const POD_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
-/// Pods of unknown nodes that are remembered.
-const STRAYS_MAX: usize = 10_000;
 
 impl Workflow {
     /// Asks how the pods of all open nodes are. `is_check`: whoever watches them should have told already; nodes that say why
@@ -33,7 +30,7 @@ impl Workflow {
                 self.confirm_pod(&id, is_check);
             }
         }
-        std::mem::take(&mut self.commands)
+        self.agenda.take_commands()
     }
 
     fn open_pods(&self) -> impl Iterator<Item = ArcStr> {
@@ -46,7 +43,7 @@ impl Workflow {
     pub(crate) fn confirm_pod(&mut self, node_id: &ArcStr, is_check: bool) {
         if let Some(name) = self.pod_of(node_id) {
             let command = ClusterCommand::ConfirmPod { name, is_check };
-            self.commands.push(Command::Cluster { node_id: node_id.clone(), command });
+            self.agenda.wish_cluster(node_id.clone(), command);
         }
     }
 
@@ -64,9 +61,9 @@ impl Workflow {
                 // Its owner sees why it waits.
                 self.mark(node_id, NodePhase::Pending, Some(message));
                 let waited =
-                    self.node(node_id).and_then(|node| node.started_at).map(|at| self.now.duration_since(at.0));
+                    self.node(node_id).and_then(|node| node.started_at).map(|at| self.clock.now().duration_since(at.0));
                 let pause = waited.unwrap_or_default().clamp(POD_PAUSE_MIN, POD_PAUSE_MAX);
-                let due = self.now.checked_add(pause).unwrap_or(self.now);
+                let due = self.clock.now().checked_add(pause).unwrap_or(self.clock.now());
                 self.arm(Timer::Refused, &id, due);
             }
         }
@@ -90,14 +87,14 @@ impl Workflow {
         }
         let wish = self.resolve_template(&call.step, &call.scope).and_then(|(compiled, _)| {
             let template = self.instantiate(&call, &compiled, false)?;
-            let started = self.node(&call.id).and_then(|node| node.started_at).map_or(self.now, |at| at.0);
+            let started = self.node(&call.id).and_then(|node| node.started_at).map_or(self.clock.now(), |at| at.0);
             let deadline = self.pod_deadline(&call, &template, started)?;
             self.pod_manifest(&call, &template, &compiled, deadline)
         });
         match wish {
             Ok(manifest) => {
                 let command = ClusterCommand::CreatePod { manifest };
-                self.commands.push(Command::Cluster { node_id: call.id.clone(), command });
+                self.agenda.wish_cluster(call.id.clone(), command);
             }
             Err(message) => {
                 self.mark(&call.id, NodePhase::Error, Some(&message));
@@ -115,7 +112,7 @@ impl Workflow {
             // Somebody's pod that carries our node's name.
             return;
         }
-        if !node.phase.is_fulfilled() && self.stage != Stage::Done {
+        if !node.phase.is_fulfilled() && !self.life.is_done() {
             return self.on_orphaned_pod(pod);
         }
         if !pod.deleted && !pod.deleting {
@@ -161,17 +158,17 @@ impl Workflow {
     /// While the workflow runs, the node may be about to come; when it does not, the pod ends with the workflow.
     fn on_unknown_pod(&mut self, pod: &PodSummary) {
         if pod.deleted || pod.deleting {
-            self.strays.remove(&pod.name);
-        } else if self.stage == Stage::Done {
+            self.strays.forget(&pod.name);
+        } else if self.life.is_done() {
             self.end_stray(self.own_id(), pod.name.clone(), has_ended(pod));
-        } else if self.strays.len() < STRAYS_MAX {
-            self.strays.insert(pod.name.clone(), Stray { node_id: pod.node_id.clone(), has_ended: has_ended(pod) });
+        } else {
+            self.strays.see(&pod.name, Stray { node_id: pod.node_id.clone(), has_ended: has_ended(pod) });
         }
     }
 
     /// The workflow has ended: so do the pods whose nodes never came.
     pub(crate) fn end_strays(&mut self) {
-        for (name, stray) in std::mem::take(&mut self.strays) {
+        for (name, stray) in self.strays.take() {
             if self.node(&stray.node_id).is_none() {
                 self.end_stray(self.own_id(), name, stray.has_ended);
             }
@@ -181,20 +178,13 @@ impl Workflow {
     fn end_stray(&mut self, node_id: ArcStr, name: String, has_ended: bool) {
         let command =
             if has_ended { ClusterCommand::LabelPodCompleted { name } } else { ClusterCommand::StopPod { name } };
-        self.commands.push(Command::Cluster { node_id, command });
+        self.agenda.wish_cluster(node_id, command);
     }
 
     /// What a pod says of its node may be anything: wishes for one whose node is not known go under the workflow's own name.
     fn own_id(&self) -> ArcStr {
         self.object.metadata.name.as_str().into()
     }
-}
-
-/// A pod whose node is not known.
-#[derive(Debug)]
-pub(crate) struct Stray {
-    node_id: String,
-    has_ended: bool,
 }
 
 fn has_ended(pod: &PodSummary) -> bool {

@@ -1,7 +1,7 @@
 //! The state of one workflow, and the loop that takes a step.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -14,43 +14,35 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use crate::{
-    Command, Config, Event,
-    budget::Budget,
-    bugs::Bugs,
+    Bug, Command, Config, Event,
     call::Call,
-    frame::{Frame, FrameId, Live, Parent},
+    frame::{Frame, Live},
     library::Library,
     nodes::BoundaryCount,
     progress::{Progress, Resources},
     publish::Delta,
-    texts::Texts,
-    timers::Timers,
-    variables::Globals,
-    wishes::Stray,
+    state::{Agenda, Budget, Bugs, Clock, Globals, Life, Plan, Stage, Strays, Texts, Timers, Work},
 };
 
 /// One workflow: the object that everyone sees, and what is derived from it.
 #[derive(Debug)]
 pub struct Workflow {
-    pub(crate) config: Arc<Config>,
-    pub(crate) object: api::Workflow,
-    /// What the workflow runs by: its own spec, over the referenced template's, over the defaults.
-    pub(crate) spec: Arc<api::WorkflowSpec>,
-    pub(crate) watermark: u64,
-    /// The moment of the event in hand. What is decided depends on no other.
-    pub(crate) now: Timestamp,
-    /// The time of day, as far as known: past `now` while the workflow is taken up. For what a pod is told of the time that it
-    /// has left.
-    pub(crate) time_of_day: Timestamp,
-    pub(crate) stage: Stage,
-    pub(crate) library: Library,
+    pub(crate) plan: Plan,
     pub(crate) globals: Globals,
+    pub(crate) clock: Clock,
+    pub(crate) life: Life,
+    pub(crate) agenda: Agenda,
+    pub(crate) budget: Budget,
+    pub(crate) timers: Timers,
+    pub(crate) strays: Strays,
+    pub(crate) bugs: Bugs,
+    pub(crate) object: api::Workflow,
+    pub(crate) watermark: u64,
+    pub(crate) library: Library,
     pub(crate) frames: Vec<Option<Box<Frame>>>,
     pub(crate) live: Live,
     /// Nodes that became daemons, by their boundary.
     pub(crate) daemons: HashMap<ArcStr, Vec<ArcStr>>,
-    pub(crate) work: VecDeque<Work>,
-    pub(crate) commands: Vec<Command>,
     pub(crate) delta: Delta,
     /// Ids of nodes that are going to be, with their names.
     pub(crate) claimed: HashMap<ArcStr, ArcStr, RandomState>,
@@ -60,8 +52,6 @@ pub struct Workflow {
     pub(crate) memo: crate::memoize::Memo,
     /// Nodes that were there before this was: they have children that this has not published.
     pub(crate) untold: HashSet<ArcStr>,
-    /// Events that came while lookups were under way.
-    pub(crate) backlog: VecDeque<Event>,
     pub(crate) counts: HashMap<ArcStr, BoundaryCount>,
     /// Pods that are Pending or Running.
     pub(crate) active_pods: i64,
@@ -75,58 +65,6 @@ pub struct Workflow {
     pub(crate) held_by_boundary: HashMap<ArcStr, VecDeque<Arc<Call>>>,
     /// Boundaries with a slot that came free in this step.
     pub(crate) freed: BTreeSet<ArcStr>,
-    /// The frame's body is being rebuilt from nodes that exist.
-    pub(crate) rebuilding: bool,
-    /// The shutdown that was carried out since the state was built: one that the object asks for already when it is built
-    /// from it is carried out when its event comes, as before.
-    pub(crate) shutdown_done: String,
-    /// The object that the state was built from asks for a shutdown that the log has not come to.
-    pub(crate) stop_ahead: bool,
-    /// Hooks of the workflow that have begun, by key.
-    pub(crate) hooks_begun: BTreeSet<String>,
-    pub(crate) hooks_open: usize,
-    /// The spec besides its templates has tags that only a pod's inputs can fill.
-    pub(crate) spec_tagged: bool,
-    pub(crate) timers: Timers,
-    /// Pods whose nodes are not known, by name.
-    pub(crate) strays: BTreeMap<String, Stray>,
-    /// The number of the last [`crate::Behavior`] that the workflow goes by.
-    pub(crate) behavior: u32,
-    /// What the event in hand may still cost.
-    pub(crate) budget: Budget,
-    /// About the bytes of the inputs and outputs of all nodes.
-    pub(crate) values_bytes: usize,
-    pub(crate) bugs: Bugs,
-}
-
-/// Where a workflow is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// No event yet.
-    New,
-    /// Waits for the objects that its spec names.
-    Preparing,
-    /// `spec.suspend` was set before the start.
-    Held,
-    Running,
-    /// The entry node has ended; workflow hooks and the exit handler run.
-    Exiting,
-    Done,
-}
-
-/// What is to be done within the step, in order.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// The node of a frame, or a node without one, is fulfilled: tell who waits for it.
-    Fulfilled(Parent),
-    /// A child of a composite changed without ending: its hooks may fire.
-    Changed(Parent),
-    /// A call that had to wait has its turn.
-    Call(Arc<Call>),
-    /// Tasks of a DAG whose dependencies are all settled.
-    Task { frame: FrameId, task: usize },
-    /// The next group of a Steps node.
-    Group { frame: FrameId, index: usize },
 }
 
 impl Workflow {
@@ -134,24 +72,27 @@ impl Workflow {
     ///
     /// `object` is as the API has it, status included; a workflow that nobody has begun has an empty status.
     pub fn new(config: Arc<Config>, object: api::Workflow, watermark: u64) -> Self {
-        let globals = Globals { limits: config.limits, ..Globals::default() };
+        Self::with_bugs(config, object, watermark, Bugs::default())
+    }
+
+    /// As [`Workflow::new`]; bugs are noted in `bugs`.
+    pub(crate) fn with_bugs(config: Arc<Config>, object: api::Workflow, watermark: u64, bugs: Bugs) -> Self {
         let mut workflow = Self {
-            config,
-            spec: Arc::new(object.spec.clone()),
+            globals: Globals::new(config.limits),
+            plan: Plan::new(config, object.spec.clone()),
+            clock: Clock::default(),
+            life: Life::of(&object),
+            agenda: Agenda::default(),
+            budget: Budget::default(),
+            timers: Timers::default(),
+            strays: Strays::default(),
+            bugs,
             watermark,
-            now: Timestamp::UNIX_EPOCH,
-            time_of_day: Timestamp::UNIX_EPOCH,
-            stage: Stage::New,
             library: Library::default(),
-            globals,
             frames: Vec::new(),
             live: Live::default(),
             daemons: HashMap::new(),
-            spec_tagged: false,
-            work: VecDeque::new(),
-            commands: Vec::new(),
             delta: Delta::default(),
-            backlog: VecDeque::new(),
             counts: HashMap::new(),
             active_pods: 0,
             running_pods: 0,
@@ -160,27 +101,13 @@ impl Workflow {
             held_by_workflow: VecDeque::new(),
             held_by_boundary: HashMap::new(),
             freed: BTreeSet::new(),
-            rebuilding: false,
-            shutdown_done: String::new(),
-            hooks_begun: BTreeSet::new(),
-            hooks_open: 0,
             claimed: HashMap::default(),
             renumbered: HashMap::new(),
             texts: Texts::default(),
             memo: crate::memoize::Memo::default(),
             untold: HashSet::new(),
-            timers: Timers::default(),
-            stop_ahead: false,
-            strays: BTreeMap::new(),
-            behavior: Self::recorded_behavior(&object),
-            budget: Budget::default(),
-            values_bytes: 0,
-            bugs: Bugs::default(),
             object,
         };
-        if workflow.object.status.phase.is_completed() {
-            workflow.stage = Stage::Done;
-        }
         workflow.set_now(latest_moment(&workflow.object.status));
         workflow
     }
@@ -197,7 +124,7 @@ impl Workflow {
 
     /// True once the workflow has ended. Then none of its timers is wanted any more.
     pub fn is_completed(&self) -> bool {
-        self.stage == Stage::Done
+        self.life.is_done()
     }
 
     /// Every wish that may have been lost with the former owner. To be called once, after [`Workflow::new`] on an
@@ -206,16 +133,16 @@ impl Workflow {
     /// `at` is the time of day. Nothing is decided by it: what the log holds behind the watermark comes first, and must find the
     /// workflow as it was.
     pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
-        self.time_of_day = at;
+        self.clock.set_time_of_day(at);
         self.open_budget(true);
-        if self.stage == Stage::New && self.object.status.phase != api::WorkflowPhase::Unknown {
+        if self.life.is(Stage::New) && self.object.status.phase != api::WorkflowPhase::Unknown {
             self.follow_recorded();
-            self.rebuilding = true;
+            self.life.set_rebuilding(true);
             self.prepare();
             self.drain();
-            self.rebuilding = self.stage == Stage::Preparing;
+            self.life.set_rebuilding(self.life.is(Stage::Preparing));
         }
-        if !matches!(self.stage, Stage::New | Stage::Preparing | Stage::Done) {
+        if !matches!(self.life.stage(), Stage::New | Stage::Preparing | Stage::Done) {
             self.confirm_orphans();
         }
         self.take_commands(self.watermark)
@@ -226,31 +153,31 @@ impl Workflow {
         if event.sequence <= self.watermark {
             return Vec::new();
         }
-        if self.stage == Stage::Preparing
+        if self.life.is(Stage::Preparing)
             && !matches!(event.body, Observed::LookedUp { .. } | Observed::WorkflowDeleted)
         {
-            self.backlog.push_back(event);
+            self.agenda.put_off(event);
             return Vec::new();
         }
         let Event { sequence, at, .. } = event;
         // What was asked anew of a workflow that goes on is answered late: what waited for it happened before.
-        let is_late_answer = self.stage == Stage::Preparing && self.rebuilding;
+        let is_late_answer = self.life.is(Stage::Preparing) && self.life.is_rebuilding();
         if !is_late_answer {
             self.set_now(at);
         }
         self.watermark = sequence;
-        self.open_budget(self.rebuilding);
+        self.open_budget(self.life.is_rebuilding());
         self.apply(event.body);
         self.drain();
-        while self.stage != Stage::Preparing
-            && let Some(event) = self.backlog.pop_front()
+        while !self.life.is(Stage::Preparing)
+            && let Some(event) = self.agenda.next_put_off()
         {
             self.set_now(event.at);
-            self.open_budget(self.rebuilding);
+            self.open_budget(self.life.is_rebuilding());
             self.apply(event.body);
             self.drain();
         }
-        if self.stage != Stage::Preparing {
+        if !self.life.is(Stage::Preparing) {
             self.set_now(at);
         }
         // One change, whatever was waiting: a workflow that is taken up between two would miss the second, as the events of
@@ -258,12 +185,16 @@ impl Workflow {
         self.take_commands(sequence)
     }
 
-    /// The moment of the event in hand. It never goes back, although events are stamped by several clocks: a node must not
-    /// end before it began.
+    /// The bugs that were noticed since the last call, and how many more there were than are kept (64). For the host to log
+    /// and count after each step.
+    pub fn take_bugs(&mut self) -> (Vec<Bug>, u64) {
+        self.bugs.take()
+    }
+
+    /// Sets the moment of the event in hand, for whatever asks for it.
     pub(crate) fn set_now(&mut self, at: Timestamp) {
-        self.now = self.now.max(at);
-        self.time_of_day = self.time_of_day.max(self.now);
-        self.globals.now = self.now;
+        self.clock.advance(at);
+        self.globals.set_now(self.clock.now());
     }
 
     fn apply(&mut self, body: Observed) {
@@ -284,7 +215,7 @@ impl Workflow {
     /// Works until nothing is left to be done without a further event, or the workflow has used up its budget.
     pub(crate) fn drain(&mut self) {
         loop {
-            while let Some(work) = self.work.pop_front() {
+            while let Some(work) = self.agenda.next() {
                 match work {
                     Work::Fulfilled(parent) => self.child_fulfilled(parent),
                     Work::Changed(parent) => self.child_changed(parent),
@@ -305,7 +236,7 @@ impl Workflow {
     fn take_commands(&mut self, sequence: u64) -> Vec<Command> {
         self.check_fields();
         self.finish_status();
-        let mut commands = std::mem::take(&mut self.commands);
+        let mut commands = self.agenda.take_commands();
         if let Some(changed) = self.take_delta(sequence) {
             commands.push(Command::Publish(Box::new(StatusChanged { last: true, ..changed })));
         }

@@ -1,0 +1,27 @@
+//! The owners of a workflow's state. Each keeps one part of it, with the rules that this part obeys, behind methods; none
+//! knows of the workflow as a whole, or of what is decided by it.
+
+mod agenda;
+mod behaviors;
+mod budget;
+mod bugs;
+mod clock;
+mod globals;
+mod life;
+mod plan;
+mod strays;
+mod texts;
+mod timers;
+
+pub(crate) use agenda::{Agenda, Work};
+pub use behaviors::Behavior;
+pub(crate) use budget::{Budget, Exceeded};
+pub use bugs::Bug;
+pub(crate) use bugs::{Bugs, bug};
+pub(crate) use clock::Clock;
+pub(crate) use globals::Globals;
+pub(crate) use life::{Life, Stage};
+pub(crate) use plan::Plan;
+pub(crate) use strays::{Stray, Strays};
+pub(crate) use texts::Texts;
+pub(crate) use timers::{Fired, Timer, Timers};
