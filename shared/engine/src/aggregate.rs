@@ -42,7 +42,7 @@ pub(crate) fn variable(items: &[&NodeStatus], rest: &str) -> Option<String> {
                     Some(parameters.iter().filter_map(|p| Some((p.name.as_str(), p.value.as_deref()?))).collect())
                 })
                 .collect();
-            Some(crate::publish::json(&maps).to_string())
+            Some(crate::json::json(&maps).to_string())
         }
         _ => {
             let name = rest.strip_prefix("outputs.parameters.")?;
@@ -78,7 +78,7 @@ pub fn list(values: &[&str]) -> String {
     let structured = |value: &&str| raw(value).filter(|json| json.starts_with(['{', '[']));
     match values.iter().map(structured).collect::<Option<Vec<String>>>() {
         Some(raw) => joined(&raw),
-        None => crate::publish::json(&values).to_string(),
+        None => crate::json::json(&values).to_string(),
     }
 }
 

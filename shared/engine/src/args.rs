@@ -8,7 +8,7 @@ use argosy_template::{
     tags::{self, Layered, Options, Scope, Tag},
 };
 
-use crate::{Workflow, call::Call, deferred, library::Compiled, publish::json, tagged::mentions_tags};
+use crate::{Workflow, call::Call, deferred, json::json, library::Compiled, tagged::mentions_tags};
 
 /// Inputs with their values, and which of these are the template's own text rather than data that was passed.
 struct Bound {
@@ -108,7 +108,7 @@ impl Workflow {
             let options = Options::lenient();
             let name = tags::render(&key.name, &self.globals, &options).map_err(|e| e.to_string())?;
             let key_text = tags::render(&key.key, &self.globals, &options).map_err(|e| e.to_string())?;
-            let read = self.library.config_map_value(&self.object.metadata.namespace, &name, &key_text);
+            let read = self.library.config_map_value(self.book.namespace(), &name, &key_text);
             parameter.value = match (read, &from.default) {
                 (Ok(value), _) => {
                     is_own = false;

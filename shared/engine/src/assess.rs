@@ -20,11 +20,11 @@ impl Workflow {
             .iter()
             .map(|t| (dag.tasks[*t].step.as_ref(), self.task_id(frame, &dag.tasks[*t].name)))
             .collect();
-        let all_ran = targets.iter().all(|(_, id)| self.phase_of(id).is_completed());
+        let all_ran = targets.iter().all(|(_, id)| self.book.phase_of(id).is_completed());
         let inherited = if all_ran { HashMap::new() } else { self.phases_on_branches(&owner.call.id) };
         let mut result = NodePhase::Succeeded;
         for (step, id) in &targets {
-            let own = self.phase_of(id);
+            let own = self.book.phase_of(id);
             let phase = if own.is_completed() { Some(own) } else { inherited.get(id.as_str()).copied() };
             match phase {
                 Some(phase) if phase.is_failed_or_error() && !continues_on(step, phase) => {
@@ -44,14 +44,14 @@ impl Workflow {
     fn phases_on_branches(&self, root: &str) -> HashMap<&str, NodePhase> {
         let mut worst: HashMap<&str, NodePhase> = HashMap::new();
         let mut seen: HashSet<(&str, NodePhase)> = HashSet::new();
-        let roots = self.node(root).map(|n| n.children.as_slice()).unwrap_or_default();
+        let roots = self.book.node(root).map(|n| n.children.as_slice()).unwrap_or_default();
         let mut queue: VecDeque<(&str, NodePhase)> =
             roots.iter().map(|id| (id.as_str(), NodePhase::Succeeded)).collect();
         while let Some((id, inherited)) = queue.pop_front() {
             if !seen.insert((id, inherited)) {
                 continue;
             }
-            let Some(node) = self.node(id) else { continue };
+            let Some(node) = self.book.node(id) else { continue };
             let branch = if node.phase.is_completed() { node.phase } else { inherited };
             let known = worst.entry(id).or_insert(branch);
             if !known.is_failed_or_error() {
@@ -67,9 +67,9 @@ impl Workflow {
 
     /// What follows a retry node: the children of its last attempt, and hooks.
     fn after_retry<'a>(&'a self, node: &'a NodeStatus) -> Vec<&'a str> {
-        let hooked = |id: &&ArcStr| self.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
+        let hooked = |id: &&ArcStr| self.book.node(id).is_some_and(|n| n.node_flag.as_ref().is_some_and(|f| f.hooked));
         let hooks = node.children.iter().filter(hooked);
-        let last = self.attempts_of(&node.id).last().and_then(|id| self.node(id));
+        let last = self.attempts_of(&node.id).last().and_then(|id| self.book.node(id));
         last.into_iter().flat_map(|last| &last.children).chain(hooks).map(ArcStr::as_str).collect()
     }
 }

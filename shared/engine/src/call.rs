@@ -12,10 +12,8 @@ use crate::{
     Workflow,
     frame::{Body, Child, Frame, FrameId, Parent, Retry},
     library::TemplateScope,
-    nodes::{set, set_text},
     size,
-    state::Work,
-    state::bug,
+    state::{Work, bug, set, set_text},
 };
 
 /// A call of a template: by an entry point, a step, a task, a hook or a retry.
@@ -58,11 +56,11 @@ impl Workflow {
 
     /// The frame of a node that is live.
     pub(crate) fn live(&self, node_id: &str) -> Option<FrameId> {
-        self.live.get(self.place_of(node_id)?)
+        self.live.get(self.book.place_of(node_id)?)
     }
 
     pub(crate) fn set_live(&mut self, node_id: &str, frame: Option<FrameId>) {
-        if let Some(place) = self.place_of(node_id) {
+        if let Some(place) = self.book.place_of(node_id) {
             self.live.set(place, frame);
         }
     }
@@ -81,7 +79,7 @@ impl Workflow {
         if self.is_orphan(&call) {
             return self.drop_orphan(&call);
         }
-        let known = self.node(&call.id).map(|n| n.phase);
+        let known = self.book.node(&call.id).map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
             self.agenda.push(Work::Fulfilled(call.parent.clone()));
             return;
@@ -171,7 +169,7 @@ impl Workflow {
         if template.inputs.parameters.is_empty() && template.inputs.artifacts.is_empty() {
             return Ok(());
         }
-        if self.node(&call.id).is_none() {
+        if self.book.node(&call.id).is_none() {
             self.count_values(size::of_inputs(&template.inputs))?;
         }
         let limit = self.room_for_values(&call.name);
@@ -199,17 +197,17 @@ impl Workflow {
         body: Body,
     ) -> FrameId {
         // It may have been there before this state was: its hooks that have begun are taken up with it.
-        let has_begun = |key: &String| self.has_node(&format!("{}.hooks.{key}", call.name));
-        if self.node(&call.id).is_some() && call.step.hooks.keys().any(has_begun) {
+        let has_begun = |key: &String| self.book.has_node(&format!("{}.hooks.{key}", call.name));
+        if self.book.node(&call.id).is_some() && call.step.hooks.keys().any(has_begun) {
             self.agenda.push(Work::Changed(call.parent.clone()));
         }
         let node_id = self.create_called(call, kind, phase, "");
         if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
             let inputs = template.inputs.clone();
-            self.update_node(&node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(Box::new(inputs))));
+            self.book.update_node(&node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(Box::new(inputs))));
         }
         if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
-            self.update_node(&node_id, |n| set_text(&mut n.display_name, text));
+            self.book.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
         self.note_miss(call, &template);
         let frame = FrameId::try_from(self.frames.len()).expect("no machine holds that many frames");
@@ -250,28 +248,33 @@ impl Workflow {
     }
 
     pub(crate) fn pod_name(&self, call: &Call) -> String {
-        self.pod_name_of(&call.name, &call.id, Self::template_label(&call.step))
+        self.pod_name_of(&call.name, &call.id, template_label(&call.step))
     }
 
     pub(crate) fn pod_name_of(&self, node_name: &str, node_id: &str, template: &str) -> String {
-        names::pod_name(&self.object.metadata.name, node_name, template, node_id, self.pod_names())
+        names::pod_name(self.book.name(), node_name, template, node_id, self.pod_names())
     }
 
     /// Whether a pod of this name is the node's.
     pub(crate) fn is_pod_of(&self, node_id: &str, name: &str) -> bool {
-        self.node(node_id).is_some_and(|node| {
+        self.book.node(node_id).is_some_and(|node| {
             let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template);
-            let workflow = &self.object.metadata.name;
+            let workflow = self.book.name();
             names::is_pod_name(name, workflow, &node.name, template, &node.id, self.pod_names())
         })
     }
 
     fn pod_names(&self) -> PodNameVersion {
-        match self.object.metadata.annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
+        match self.book.meta().annotations.get(argosy_api::labels::POD_NAME_FORMAT).map(String::as_str) {
             Some("v1") => PodNameVersion::V1,
             _ => PodNameVersion::V2,
         }
     }
+}
+
+/// The name of the template that a step calls, as it stands in the names of pods.
+fn template_label(step: &WorkflowStep) -> &str {
+    step.template_ref.as_ref().map_or(&step.template, |reference| &reference.template)
 }
 
 /// What executes a template.

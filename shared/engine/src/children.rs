@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, Time, WorkflowStep};
+use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, WorkflowStep};
 use argosy_template::{Scope, tags::Layered, when};
 
 use crate::{
@@ -13,11 +13,9 @@ use crate::{
     expressions,
     frame::{Body, Child, Children, Frame, FrameId, Parent},
     library::TemplateScope,
-    nodes::{NewNode, set, set_text},
     scope::LocalScope,
     size,
-    state::Work,
-    state::bug,
+    state::{NewNode, Work, bug, set, set_text},
 };
 
 impl Frame {
@@ -135,7 +133,7 @@ impl Workflow {
 
     /// Adds a child to a frame; answers the call that it stands for.
     pub(crate) fn enlist(&mut self, frame: FrameId, item: Item, node_name: ArcStr, task: usize) -> Option<Arc<Call>> {
-        let id = self.claim_id(&node_name);
+        let id = self.book.claim_id(&node_name);
         let Some(owner) = self.frame(frame) else {
             bug!(self, &id, "a child is added to a node that has no frame");
             return None;
@@ -164,7 +162,7 @@ impl Workflow {
     /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
     pub(crate) fn create_called(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> ArcStr {
         let id = call.id.clone();
-        if self.node(&id).is_some() {
+        if self.book.node(&id).is_some() {
             return id;
         }
         let scope = self.scope_label(&call.scope);
@@ -182,7 +180,7 @@ impl Workflow {
             message,
         });
         for parent in self.graph_parents(&call.parent) {
-            self.link(parent, &id);
+            self.book.link(parent, &id);
         }
         id
     }
@@ -193,15 +191,15 @@ impl Workflow {
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => Vec::new(),
             Parent::Attempt { frame } => {
                 let owner = self.frame(*frame).map(|f| &f.call.id);
-                self.places_of(owner).collect()
+                self.book.places_of(owner).collect()
             }
             Parent::ChildHook { frame, child } => {
                 let owner = self.frame(*frame).and_then(Frame::children).and_then(|c| c.get(*child));
                 let call = owner.and_then(|c| c.call.as_ref());
-                self.places_of(call.map(|call| &call.id)).collect()
+                self.book.places_of(call.map(|call| &call.id)).collect()
             }
             Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
-                Some(Body::Steps(steps)) => self.places_of([&steps.group_id]).collect(),
+                Some(Body::Steps(steps)) => self.book.places_of([&steps.group_id]).collect(),
                 Some(Body::Dag(dag)) => match dag.children.get(*child) {
                     Some(child) => self.task_parents(*frame, child.task),
                     None => Vec::new(),
@@ -288,7 +286,7 @@ impl Workflow {
         let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.get(child));
         // It has been released before.
         let Some(call) = state.and_then(|state| state.call.as_ref()) else { return };
-        if self.phase_of(&call.id).is_fulfilled()
+        if self.book.phase_of(&call.id).is_fulfilled()
             && let Some(state) = self.child_mut(frame, child)
         {
             state.call = None;
@@ -305,7 +303,7 @@ impl Workflow {
         }
         let call = call.clone();
         let (step, node_name) = (&call.step, &call.name);
-        let Some(phase) = self.node(&call.id).map(|n| n.phase) else {
+        let Some(phase) = self.book.node(&call.id).map(|n| n.phase) else {
             return bug!(self, &call.id, "a child changed that has no node");
         };
         if phase.is_completed() {
@@ -356,10 +354,10 @@ impl Workflow {
 
     /// The node is in error, whatever it does. One that ended in this very step, so that nobody knows of it yet, ends so.
     pub(crate) fn fail_node(&mut self, id: &ArcStr, message: &str) {
-        let Some(node) = self.node(id) else { return };
+        let Some(node) = self.book.node(id) else { return };
         if node.phase.is_fulfilled() {
-            if node.finished_at == Some(Time::new(self.clock.now())) {
-                self.update_node(id, |n| set(&mut n.phase, NodePhase::Error) | set_text(&mut n.message, message));
+            if node.finished_at == Some(self.time()) {
+                self.book.update_node(id, |n| set(&mut n.phase, NodePhase::Error) | set_text(&mut n.message, message));
             }
             return;
         }
@@ -387,7 +385,7 @@ impl Workflow {
             return;
         }
         // One that has a node has begun, whether or not its time would be now: the workflow may be taken up anew.
-        let holds = if self.has_node(&name) { Ok(true) } else { self.hook_holds_for(frame, key, hook, &name) };
+        let holds = if self.book.has_node(&name) { Ok(true) } else { self.hook_holds_for(frame, key, hook, &name) };
         match holds {
             Ok(true) => {}
             Ok(false) => return,
@@ -401,7 +399,7 @@ impl Workflow {
         };
         let step = Arc::new(step);
         let resolved = self.resolve_step(frame, &step);
-        let id = self.claim_id(&name);
+        let id = self.book.claim_id(&name);
         let Some(owner) = self.frame(frame) else {
             return bug!(self, &id, "a hook begins in a node that has no frame");
         };

@@ -15,11 +15,9 @@ use crate::{
     expand::Item,
     frame::{Body, Children, FrameId, Parent},
     library::TemplateScope,
-    nodes::{NewNode, set_text},
     outputs::results_wanted,
     size,
-    state::Work,
-    state::bug,
+    state::{NewNode, Work, bug, set_text},
 };
 
 /// Indices of tasks.
@@ -232,7 +230,7 @@ impl Workflow {
         let task = self.dag(frame).and_then(|dag| dag.tasks.get(*dag.by_name.get(name)?));
         match task {
             Some(task) if !task.node_id.is_empty() => task.node_id.clone(),
-            Some(_) | None => self.id_of(&self.task_name(frame, name)),
+            Some(_) | None => self.book.id_of(&self.task_name(frame, name)),
         }
     }
 
@@ -246,8 +244,8 @@ impl Workflow {
         state.state = State::Begun;
         let (task_name, step) = (state.name.clone(), state.step.clone());
         let name = self.task_name(frame, &task_name);
-        let id = self.claim_id(&name);
-        let known = self.phase_of(&id);
+        let id = self.book.claim_id(&name);
+        let known = self.book.phase_of(&id);
         if let Some(state) = self.dag_mut(frame).and_then(|d| d.tasks.get_mut(task)) {
             state.node_id = id;
         }
@@ -307,7 +305,7 @@ impl Workflow {
         };
         let result = |index: usize| {
             let dependency = &dag.tasks[task.dependencies[index]];
-            let node = || self.node(&dependency.node_id).map(|node| self.task_result(node, dag.about_items));
+            let node = || self.book.node(&dependency.node_id).map(|node| self.task_result(node, dag.about_items));
             dependency.result.or_else(node).unwrap_or_default()
         };
         task.condition.holds(&result)
@@ -316,7 +314,7 @@ impl Workflow {
     /// `about_items`: also what some conditions say of the items of a loop.
     fn task_result(&self, node: &NodeStatus, about_items: bool) -> TaskResult {
         let items: Vec<NodePhase> = match node.r#type {
-            NodeType::TaskGroup if about_items => node.children.iter().map(|c| self.phase_of(c)).collect(),
+            NodeType::TaskGroup if about_items => node.children.iter().map(|c| self.book.phase_of(c)).collect(),
             _ => Vec::new(),
         };
         TaskResult {
@@ -346,8 +344,8 @@ impl Workflow {
         phase: NodePhase,
         message: &str,
     ) {
-        let id = self.id_of(name);
-        if self.node(&id).is_some() {
+        let id = self.book.id_of(name);
+        if self.book.node(&id).is_some() {
             return;
         }
         let Some((owner, dag)) = self.frame(frame).zip(self.dag(frame)) else {
@@ -370,7 +368,7 @@ impl Workflow {
             message,
         });
         for parent in parents {
-            self.link(parent, &id);
+            self.book.link(parent, &id);
         }
     }
 
@@ -384,13 +382,13 @@ impl Workflow {
             return Vec::new();
         };
         if task.group.is_some() {
-            return self.places_of([&self.task_id(frame, &task.name)]).collect();
+            return self.book.places_of([&self.task_id(frame, &task.name)]).collect();
         }
         if task.dependencies.is_empty() {
-            return self.places_of([&owner.call.id]).collect();
+            return self.book.places_of([&owner.call.id]).collect();
         }
-        let place = |task: &Task| task.place.map(|place| place as usize).or_else(|| self.place_of(&task.node_id));
-        self.outbound(task.dependencies.iter().filter_map(|d| place(&dag.tasks[*d])))
+        let place = |task: &Task| task.place.map(|place| place as usize).or_else(|| self.book.place_of(&task.node_id));
+        self.book.outbound(task.dependencies.iter().filter_map(|d| place(&dag.tasks[*d])))
     }
 
     /// An item of the task, or the task itself, has settled.
@@ -414,9 +412,9 @@ impl Workflow {
         }
         if let Some(child) = group {
             let id = self.task_id(frame, &name);
-            let children = self.node(&id).map(|n| n.children.as_slice()).unwrap_or_default();
+            let children = self.book.node(&id).map(|n| n.children.as_slice()).unwrap_or_default();
             let hooked = |n: &NodeStatus| n.node_flag.as_ref().is_some_and(|f| f.hooked);
-            let items = children.iter().filter_map(|id| self.node(id)).filter(|n| !hooked(n)).map(|n| n.phase);
+            let items = children.iter().filter_map(|id| self.book.node(id)).filter(|n| !hooked(n)).map(|n| n.phase);
             let failed = items.rev().find(|p| p.is_failed_or_error());
             self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
             return self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
@@ -426,8 +424,8 @@ impl Workflow {
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
         let Some(dag) = self.dag(frame) else { return bug!(self, "", "a task settles in a node that has no frame") };
-        let place = self.place_of(&dag.tasks[task].node_id);
-        let node = place.and_then(|place| self.object.status.nodes.at(place)).filter(|node| node.phase.is_fulfilled());
+        let place = self.book.place_of(&dag.tasks[task].node_id);
+        let node = place.and_then(|place| self.book.node_at(place)).filter(|node| node.phase.is_fulfilled());
         let result = node.map(|node| self.task_result(node, dag.about_items));
         let Some(dag) = self.dag_mut(frame) else {
             return bug!(self, "", "a task settles in a node that has no frame");
@@ -466,7 +464,7 @@ impl Workflow {
         }
         let Some(dag) = self.dag(frame) else { return bug!(self, "", "a DAG ends that has no frame") };
         let targets: Vec<ArcStr> = dag.targets.iter().map(|t| self.task_id(frame, &dag.tasks[*t].name)).collect();
-        let outbound = self.ids_at(&self.outbound(self.places_of(&targets)));
+        let outbound = self.book.ids_at(&self.book.outbound(self.book.places_of(&targets)));
         self.end_composite(frame, phase, "", outbound);
     }
 
@@ -483,7 +481,7 @@ impl Workflow {
             }
             Body::Dag(_) => {
                 let message = format!("task '{name}' errored: {message}");
-                self.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
+                self.book.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
                 self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}

@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use crate::{
     Workflow,
     frame::Body,
-    nodes::set,
-    state::bug,
-    state::{Fired, Stage, Timer},
+    state::{Fired, Stage, Timer, bug, set},
 };
 
 /// Message of what ran out of time without having a pod that runs.
@@ -51,11 +49,11 @@ impl Workflow {
     fn on_pod_deadline(&mut self, node_id: &str) {
         // The node may have ended while the timer's report was under way.
         let Some(frame) = self.live(node_id) else { return };
-        if self.phase_of(node_id) != NodePhase::Pending {
+        if self.book.phase_of(node_id) != NodePhase::Pending {
             return;
         }
         self.stop_pod(node_id);
-        self.update_node(node_id, |n| set(&mut n.task_result_synced, Some(true)));
+        self.book.update_node(node_id, |n| set(&mut n.task_result_synced, Some(true)));
         self.mark(node_id, NodePhase::Failed, Some(EXCEEDED));
         self.end_frame(frame);
     }
@@ -65,7 +63,7 @@ impl Workflow {
             return;
         }
         for id in self.live_leaves() {
-            if self.node(&id).is_some_and(|n| n.r#type == NodeType::Pod) {
+            if self.book.node(&id).is_some_and(|n| n.r#type == NodeType::Pod) {
                 self.on_pod_deadline(&id);
             }
             self.end_suspend(&id, NodePhase::Failed, EXCEEDED);
@@ -83,7 +81,7 @@ impl Workflow {
 
     /// The name of a pod node's pod.
     pub(crate) fn pod_of(&self, node_id: &str) -> Option<String> {
-        let node = self.node(node_id)?;
+        let node = self.book.node(node_id)?;
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template);
         Some(self.pod_name_of(&node.name, &node.id, template))
     }

@@ -1,7 +1,5 @@
 //! Edits of the object by others: its creation, shutdown, suspend and resume, nodes set by hand, a retry.
 
-use std::collections::BTreeMap;
-
 use arcstr::ArcStr;
 use argosy_api::{
     message::ClusterCommand,
@@ -11,10 +9,9 @@ use argosy_api::{
 use crate::{
     Workflow,
     frame::Body,
-    nodes::{set, set_text},
     prepare::Refusal,
     size,
-    state::Stage,
+    state::{Stage, set, set_text},
 };
 
 /// The age of an object, next to that of the one that was adopted before.
@@ -48,33 +45,27 @@ impl Age {
 
 impl Workflow {
     pub(crate) fn on_object(&mut self, object: api::Workflow, status_edited: bool) {
-        let age = Age::of(&object.metadata, &self.object.metadata);
+        let age = Age::of(&object.metadata, self.book.meta());
         self.life.set_stop_ahead(false);
         match self.life.stage() {
             // Nothing of the log is in the state yet: it begins with what the log says, even where the object that the state
             // was built from has been edited since. That edit has its own place in the log.
             Stage::New => {
-                if !status_edited {
-                    let status = std::mem::take(&mut self.object.status);
-                    self.object = object;
-                    self.object.status = status;
-                } else {
-                    self.object = object;
-                }
+                self.book.begin_with(object, status_edited);
                 self.prepare();
             }
             Stage::Done if age == Age::Newer && status_edited && !object.status.phase.is_completed() => {
                 self.restart(object);
             }
             Stage::Done if age == Age::Older => {}
-            Stage::Done => self.adopt_metadata(object),
+            Stage::Done => self.book.set_metadata(object.metadata),
             Stage::Preparing | Stage::Held | Stage::Running | Stage::Exiting => {
                 if status_edited {
                     self.adopt_nodes(&object, age);
                 }
                 if age != Age::Older {
                     self.adopt_spec(object);
-                    self.record_followed();
+                    self.book.record_followed();
                 }
                 self.obey_spec();
             }
@@ -85,24 +76,20 @@ impl Workflow {
     pub(crate) fn on_unreadable(&mut self, error: &str) {
         match self.life.stage() {
             Stage::New => self.reject(&Refusal::error(format!("cannot read the workflow: {error}"))),
-            Stage::Preparing | Stage::Held | Stage::Running | Stage::Exiting => self.set_spec_error(Some(error)),
+            Stage::Preparing | Stage::Held | Stage::Running | Stage::Exiting => self.book.set_spec_error(Some(error)),
             Stage::Done => {}
         }
     }
 
-    fn adopt_metadata(&mut self, object: api::Workflow) {
-        self.object.metadata = object.metadata;
-    }
-
     /// `argo retry`: the same object, with nodes taken away and phases set back.
     fn restart(&mut self, object: api::Workflow) {
-        let (config, watermark, now) = (self.plan.config().clone(), self.watermark, self.clock.now());
+        let (config, watermark, now) = (self.plan.config().clone(), self.book.watermark(), self.clock.now());
         *self = Self::with_bugs(config, object, watermark, self.bugs.clone());
         self.set_now(now);
         self.open_budget(true);
         self.life.set_rebuilding(true);
-        if self.object.status.phase != api::WorkflowPhase::Unknown {
-            self.record_followed();
+        if self.book.status().phase != api::WorkflowPhase::Unknown {
+            self.book.record_followed();
         }
         // One that begins anew is recorded when it is admitted: until then nothing of it is published, so that a new owner finds
         // the event that has it begin.
@@ -112,22 +99,18 @@ impl Workflow {
     /// Of a running workflow, these members of the spec may change: shutdown, suspend, the deadline, parallelism.
     fn adopt_spec(&mut self, object: api::Workflow) {
         let object_stored = object.status.stored_workflow_template_spec.clone();
-        let before = std::mem::replace(&mut self.object.spec, object.spec);
-        self.adopt_labels(object.metadata);
-        self.set_spec_error(None);
-        let spec = &self.object.spec;
-        if spec.parallelism != before.parallelism {
-            let parallelism = spec.parallelism;
+        let before = self.book.adopt(object.metadata, object.spec);
+        let (parallelism, secs) = (self.book.spec().parallelism, self.book.spec().active_deadline_seconds);
+        if parallelism != before.parallelism {
             self.plan.set_parallelism(parallelism);
-            self.freed.insert(ArcStr::new());
+            self.book.look_for_room(ArcStr::new());
         }
-        if self.object.spec.active_deadline_seconds != before.active_deadline_seconds {
-            let secs = self.object.spec.active_deadline_seconds;
+        if secs != before.active_deadline_seconds {
             self.plan.set_deadline_secs(secs);
             self.arm_workflow_deadline();
         }
         if let Some(stored) = object_stored {
-            self.adopt_stored_spec(stored);
+            self.book.adopt_stored_spec(stored, self.plan.config().restrictions.is_some());
         }
     }
 
@@ -136,43 +119,22 @@ impl Workflow {
         if let Err(refusal) = self.check_restrictions() {
             return self.reject(&refusal);
         }
-        if self.life.begin_shutdown(&self.object.spec.shutdown) {
+        if self.life.begin_shutdown(&self.book.spec().shutdown) {
             self.on_shutdown();
         }
         if !self.is_suspended() {
             if self.life.is(Stage::Held) {
                 self.enter();
             }
-            self.freed.insert(ArcStr::new());
+            self.book.look_for_room(ArcStr::new());
         }
-    }
-
-    /// Only that its `suspend` was lifted or set, where users may not change what comes from a template.
-    fn adopt_stored_spec(&mut self, stored: api::WorkflowSpec) {
-        match &mut self.object.status.stored_workflow_template_spec {
-            Some(ours) if self.plan.config().restrictions.is_some() => ours.suspend = stored.suspend,
-            None if self.plan.config().restrictions.is_some() => {}
-            ours => *ours = Some(stored),
-        }
-    }
-
-    fn adopt_labels(&mut self, metadata: api::ObjectMeta) {
-        use argosy_api::labels;
-        let before = std::mem::replace(&mut self.object.metadata, metadata);
-        let kept = |ours: &[&str], of: &BTreeMap<String, String>| -> Vec<(String, String)> {
-            ours.iter().filter_map(|key| Some(((*key).to_owned(), of.get(*key)?.clone()))).collect()
-        };
-        // An edit may be of an object to which these had not been written yet.
-        self.object.metadata.labels.extend(kept(&[labels::PHASE, labels::COMPLETED], &before.labels));
-        let annotations = kept(&[labels::POD_NAME_FORMAT, labels::BEHAVIOR, labels::FOLLOWED], &before.annotations);
-        self.object.metadata.annotations.extend(annotations);
     }
 
     /// Suspend nodes that were resumed or set by hand.
     /// An older object tells only of ends: what else it says has been said anew since.
     fn adopt_nodes(&mut self, object: &api::Workflow, age: Age) {
         for (id, edited) in &object.status.nodes {
-            let Some(node) = self.node(id) else { continue };
+            let Some(node) = self.book.node(id) else { continue };
             if node.r#type != NodeType::Suspend || node.phase.is_fulfilled() || edited == node {
                 continue;
             }
@@ -185,7 +147,7 @@ impl Workflow {
             }
             let (outputs, message, display) =
                 (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
-            self.update_node(id, |n| {
+            self.book.update_node(id, |n| {
                 set(&mut n.outputs, outputs)
                     | set_text(&mut n.message, &size::cut(&message))
                     | set_text(&mut n.display_name, &size::cut(&display))
@@ -198,7 +160,7 @@ impl Workflow {
 
     /// Stop and Terminate end what runs; Stop spares exit handlers.
     fn on_shutdown(&mut self) {
-        let strategy = self.object.spec.shutdown.clone();
+        let strategy = self.book.spec().shutdown.clone();
         if self.life.is(Stage::Held) {
             return self.complete(api::WorkflowPhase::Failed, &format!("Stopped with strategy '{strategy}'"));
         }
@@ -216,7 +178,7 @@ impl Workflow {
                 self.on_backoff_over_if_waiting(&id);
                 continue;
             }
-            match self.node(&id).map(|n| (n.r#type, n.phase)) {
+            match self.book.node(&id).map(|n| (n.r#type, n.phase)) {
                 Some((NodeType::Suspend, _)) => {
                     self.end_suspend(&id, NodePhase::Failed, &format!("Stopped with strategy '{strategy}'"))
                 }
@@ -224,7 +186,7 @@ impl Workflow {
                     if let Some(name) = self.pod_of(&id) {
                         self.agenda.wish_cluster(id.clone(), ClusterCommand::DeletePod { name });
                     }
-                    self.update_node(&id, |n| set(&mut n.task_result_synced, Some(true)));
+                    self.book.update_node(&id, |n| set(&mut n.task_result_synced, Some(true)));
                     self.mark(&id, NodePhase::Failed, Some(&format!("workflow shutdown with strategy: {strategy}")));
                     if let Some(frame) = self.live(&id) {
                         self.end_frame(frame);
@@ -239,7 +201,7 @@ impl Workflow {
 
     /// A retry node between two attempts does not get the next one.
     fn on_backoff_over_if_waiting(&mut self, id: &str) {
-        let waiting = self.attempts_of(id).last().is_some_and(|last| self.phase_of(last).is_fulfilled());
+        let waiting = self.attempts_of(id).last().is_some_and(|last| self.book.phase_of(last).is_fulfilled());
         if waiting {
             self.on_backoff_over(id);
         }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     items::{LoopItem, list_error},
-    publish::json,
+    json::json,
     tagged::mentions_tags,
 };
 

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use argosy_api::{
-    labels,
     message::ClusterCommand,
-    v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeStatus, NodeType, Time, WorkflowPhase, WorkflowStep},
+    v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeStatus, NodeType, WorkflowPhase, WorkflowStep},
 };
 use argosy_template::tags;
 use serde_json::{Value, json};
@@ -17,10 +16,7 @@ use crate::{
     expressions,
     frame::{Body, FrameId, Parent},
     library::TemplateScope,
-    nodes::set,
-    publish::Field,
-    state::bug,
-    state::{Stage, Work},
+    state::{Stage, Work, bug, set},
 };
 
 impl Workflow {
@@ -29,7 +25,7 @@ impl Workflow {
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else {
             return bug!(self, "", "a Steps or DAG node ends that has no frame");
         };
-        self.set_outbound(&node_id, outbound);
+        self.book.set_outbound(&node_id, outbound);
         self.mark(&node_id, phase, Some(message));
         self.stop_daemons(&node_id);
         self.close_boundary(frame);
@@ -48,14 +44,14 @@ impl Workflow {
 
     /// Daemons end with their boundary, as successes.
     fn stop_daemons(&mut self, boundary: &str) {
-        for id in self.daemons.remove(boundary).unwrap_or_default() {
-            if self.node(&id).and_then(|n| n.daemoned) != Some(true) {
+        for id in self.book.take_daemons(boundary) {
+            if self.book.node(&id).and_then(|n| n.daemoned) != Some(true) {
                 continue;
             }
-            if self.node(&id).is_some_and(|n| n.r#type == NodeType::Pod) {
+            if self.book.node(&id).is_some_and(|n| n.r#type == NodeType::Pod) {
                 self.stop_pod(&id);
             }
-            self.update_node(&id, |n| {
+            self.book.update_node(&id, |n| {
                 let is_leaf = n.r#type.executes();
                 let progress = crate::pods::completed(&n.progress);
                 set(&mut n.daemoned, None)
@@ -86,9 +82,9 @@ impl Workflow {
     }
 
     fn entry(&self) -> Option<&NodeStatus> {
-        let entry = self.node(&self.object.metadata.name);
+        let entry = self.book.node(self.book.name());
         if entry.is_none() {
-            bug!(self, &self.object.metadata.name, "the workflow ends without an entry node");
+            bug!(self, self.book.name(), "the workflow ends without an entry node");
         }
         entry
     }
@@ -114,15 +110,15 @@ impl Workflow {
             if self.life.has_hook_begun(key) {
                 continue;
             }
-            let name = arcstr::format!("{}.hooks.{key}", self.object.metadata.name);
+            let name = arcstr::format!("{}.hooks.{key}", self.book.name());
             // As for the hooks of steps and tasks.
-            let holds = if self.has_node(&name) { Ok(true) } else { self.hook_holds(hook) };
+            let holds = if self.book.has_node(&name) { Ok(true) } else { self.hook_holds(hook) };
             match holds {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(message) => {
                     // Before the entry node is there, nothing can be in error; the hook is judged again when that ends.
-                    let entry = self.id_of(&self.object.metadata.name);
+                    let entry = self.book.id_of(self.book.name());
                     self.fail_node(&entry, &message);
                     continue;
                 }
@@ -146,13 +142,13 @@ impl Workflow {
             arguments: hook.arguments.clone(),
             ..Default::default()
         };
-        let mut value = crate::publish::json(&step);
+        let mut value = crate::json::json(&step);
         // The workflow's own arguments are data; they were settled with its variables.
         let rendered = step.arguments != self.plan.spec().arguments
             && tags::render_value(&mut value, &self.globals, &tags::Options::once()).is_ok();
         let step = if rendered { argosy_api::v1alpha1::from_value(value).unwrap_or(step) } else { step };
         let call = Call {
-            id: self.claim_id(&name),
+            id: self.book.claim_id(&name),
             name,
             step_name: ArcStr::new(),
             step: Arc::new(step),
@@ -183,9 +179,9 @@ impl Workflow {
             (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
         });
         self.set_exit_variables();
-        let Some(hook) = hook.filter(|_| self.object.spec.shutdown != "Terminate") else { return self.conclude() };
+        let Some(hook) = hook.filter(|_| self.book.spec().shutdown != "Terminate") else { return self.conclude() };
         match self.hook_holds(&hook) {
-            Ok(true) => self.call_hook(arcstr::format!("{}.onExit", self.object.metadata.name), &hook, Parent::OnExit),
+            Ok(true) => self.call_hook(arcstr::format!("{}.onExit", self.book.name()), &hook, Parent::OnExit),
             Ok(false) => self.conclude(),
             Err(message) => {
                 self.complete(WorkflowPhase::Error, &format!("error in exit template execution : {message}"))
@@ -194,8 +190,8 @@ impl Workflow {
     }
 
     fn set_exit_variables(&mut self) {
-        let seconds = self.object.status.started_at.map_or(0.0, |t| self.clock.now().duration_since(t.0).as_secs_f64());
-        let nodes = self.object.status.nodes.unordered();
+        let seconds = self.book.status().started_at.map_or(0.0, |t| self.clock.now().duration_since(t.0).as_secs_f64());
+        let nodes = self.book.nodes().unordered();
         let mut failed: Vec<&NodeStatus> = nodes.filter(|n| n.phase.is_failed_or_error()).collect();
         failed.sort_by(|a, b| a.id.cmp(&b.id));
         let failed: Vec<Value> = failed.into_iter().map(|n| self.failure_of(n)).collect();
@@ -225,11 +221,11 @@ impl Workflow {
     fn conclude(&mut self) {
         let phase = self.implied_phase();
         let entry_message = self.entry().map(|n| n.message.clone()).unwrap_or_default();
-        let exit = self.node(&self.id_of(&format!("{}.onExit", self.object.metadata.name))).cloned();
+        let exit = self.book.node(&self.book.id_of(&format!("{}.onExit", self.book.name()))).cloned();
         let message = match phase {
             WorkflowPhase::Succeeded => ArcStr::new(),
-            _ if !self.object.spec.shutdown.is_empty() => {
-                arcstr::format!("Stopped with strategy '{}'", self.object.spec.shutdown)
+            _ if !self.book.spec().shutdown.is_empty() => {
+                arcstr::format!("Stopped with strategy '{}'", self.book.spec().shutdown)
             }
             _ => entry_message,
         };
@@ -257,31 +253,15 @@ impl Workflow {
         self.held_by_workflow.clear();
         self.held_by_boundary.clear();
         self.timers.clear();
-        self.set_phase(phase, message);
-        self.object.status.finished_at = Some(Time::new(self.clock.now()));
-        self.delta.fields.insert(Field::FinishedAt);
-        if self.object.status.conditions.iter().any(|c| c.r#type == "PodRunning") {
-            self.set_condition("PodRunning", "False");
-        }
-        self.set_condition("Completed", "True");
-        self.set_label(labels::COMPLETED, "true");
-        self.settle_progress();
-        self.sum_resources();
+        let now = self.time();
+        self.book.finish(phase, message, now);
         self.delete_claims(phase);
         self.end_strays();
-        self.delta.completed = true;
     }
 
     fn live_pods(&self) -> Vec<ArcStr> {
         let ids = self.frames.iter().flatten().map(|frame| &frame.call.id);
-        ids.filter(|id| self.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect()
-    }
-
-    fn sum_resources(&mut self) {
-        if !self.resources.sum.is_empty() {
-            self.object.status.resources_duration = self.resources.sum.clone();
-            self.delta.fields.insert(Field::ResourcesDuration);
-        }
+        ids.filter(|id| self.book.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect()
     }
 
     /// Claims made from templates go with a workflow that succeeded, or with any, as `volumeClaimGC` says.
@@ -290,11 +270,7 @@ impl Workflow {
         if phase != WorkflowPhase::Succeeded && strategy != "OnWorkflowCompletion" {
             return;
         }
-        let claims = std::mem::take(&mut self.object.status.persistent_volume_claims);
-        if claims.is_empty() {
-            return;
-        }
-        for claim in &claims {
+        for claim in self.book.take_claims() {
             let name = claim
                 .pointer("/persistentVolumeClaim/claimName")
                 .and_then(Value::as_str)
@@ -305,8 +281,7 @@ impl Workflow {
                 resource_kind: "PersistentVolumeClaim".into(),
                 name,
             };
-            self.agenda.wish_cluster(self.object.metadata.name.as_str().into(), command);
+            self.agenda.wish_cluster(self.book.name().into(), command);
         }
-        self.delta.fields.insert(Field::Claims);
     }
 }

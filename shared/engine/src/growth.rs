@@ -2,25 +2,20 @@
 
 use argosy_api::v1alpha1::WorkflowPhase;
 
-use crate::{Workflow, state::Exceeded};
+use crate::{Workflow, size, state::Exceeded};
 
 impl Workflow {
     /// A new event is taken in hand. `takes_up`: a workflow that was begun is taken up, which costs work for all its nodes.
     pub(crate) fn open_budget(&mut self, takes_up: bool) {
-        self.budget.open(self.nodes_wanted(), self.object.status.nodes.len(), takes_up);
+        self.budget.open(self.book.nodes_wanted(), self.book.nodes().len(), takes_up);
         self.globals.allow(if takes_up { u64::MAX } else { self.plan.config().expression_steps_per_event_max });
-    }
-
-    /// Nodes that there are, and that were promised.
-    fn nodes_wanted(&self) -> usize {
-        self.object.status.nodes.len() + self.claimed.len()
     }
 
     /// Notes it when the workflow has more nodes than it may, `more` of which are yet to come.
     ///
     /// Errors: the limit that is exceeded, in words. The workflow ends before its next piece of work.
     pub(crate) fn check_nodes(&self, more: usize) -> Result<(), String> {
-        self.budget.check_nodes(self.nodes_wanted().saturating_add(more), self.plan.config())
+        self.budget.check_nodes(self.book.nodes_wanted().saturating_add(more), self.plan.config())
     }
 
     /// Counts bytes of inputs and outputs that a node is about to have.
@@ -47,22 +42,21 @@ impl Workflow {
     }
 
     /// Takes away the nodes that came with the event in hand, with all that speaks of them.
-    pub(crate) fn drop_new_nodes(&mut self) {
-        let kept = self.budget.published();
-        for node in self.object.status.nodes.split_off(kept) {
-            self.uncount(&node);
-        }
-        for (parent, children) in std::mem::take(&mut self.delta.parents) {
-            if let Some(node) = self.object.status.nodes.at_mut(parent) {
-                node.children.truncate(children);
-            }
-        }
-        let nodes = &self.object.status.nodes;
-        self.delta.nodes.retain(|id| nodes.contains_key(id));
-        self.delta.outbound.retain(|id| nodes.contains_key(id));
-        let workflow = &self.object.metadata.name;
+    fn drop_new_nodes(&mut self) {
+        self.book.drop_new_nodes(self.budget.published());
+        let (nodes, workflow) = (self.book.nodes(), self.book.name());
         self.agenda.drop_wishes_of(|node_id| !nodes.contains_key(node_id) && node_id != workflow);
-        self.claimed.clear();
-        self.untold.retain(|id| nodes.contains_key(id));
+    }
+
+    /// Ends the workflow when what the step put into its status outside the nodes does not fit into a message.
+    pub(crate) fn check_fields(&mut self) {
+        let limit = self.plan.config().message_bytes_max;
+        let Some(bytes) = self.book.drop_large_fields(limit) else { return };
+        let message = format!(
+            "global outputs and templates in the status take {bytes} bytes, of {limit} at most. {}",
+            size::ADVICE
+        );
+        self.drop_new_nodes();
+        self.complete(WorkflowPhase::Error, &message);
     }
 }

@@ -1,7 +1,7 @@
 //! The objects that a workflow refers to: found before it starts, so that no decision waits for the API.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, OnceLock},
 };
 
@@ -17,8 +17,8 @@ use crate::{
     Command, Workflow,
     call::Call,
     deferred,
+    json::{self, json},
     pod::Shape,
-    publish::{self, json},
     references::{References, template_key},
     state::{Stage, Work},
     tagged::{mentions_tags, mentions_tags_and_outputs},
@@ -77,7 +77,7 @@ impl Compiled {
 
     /// JSON text of the template of a call, which may be this one as it is.
     pub fn text_of(&self, called: &Arc<Template>) -> ArcStr {
-        let text = || ArcStr::from(publish::text(called));
+        let text = || ArcStr::from(json::text(called));
         if Arc::ptr_eq(called, &self.template) { self.text.get_or_init(text).clone() } else { text() }
     }
 
@@ -183,11 +183,6 @@ impl Library {
 }
 
 impl Workflow {
-    /// The name in `templateScope` of the workflow's own templates: none when all of them come from a template.
-    pub(crate) fn local_name(&self) -> &str {
-        if self.object.spec.workflow_template_ref.is_some() { "" } else { &self.object.metadata.name }
-    }
-
     /// The lookups that have no answer yet.
     pub(crate) fn open_lookups(&self) -> Vec<LookupKey> {
         let open = |key: &&LookupKey| !self.library.answers.contains_key(key);
@@ -199,19 +194,19 @@ impl Workflow {
 
     /// Asks for what is still unknown; true when there is nothing to wait for.
     pub(crate) fn look_up(&mut self) -> bool {
-        let mut references = References::new(&self.object.metadata.namespace);
-        let is_stored = self.object.status.stored_workflow_template_spec.is_some();
+        let mut references = References::new(self.book.namespace());
+        let is_stored = self.book.status().stored_workflow_template_spec.is_some();
         if !(is_stored && self.plan.config().restrictions.is_none())
-            && let Some(reference) = &self.object.spec.workflow_template_ref
+            && let Some(reference) = &self.book.spec().workflow_template_ref
         {
             references.template_named(reference.cluster_scope, &reference.name);
         }
-        if let Some(reference) = &self.object.spec.artifact_repository_ref {
+        if let Some(reference) = &self.book.spec().artifact_repository_ref {
             let name = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
             references.config_map(name);
         }
-        references.spec(&self.object.spec);
-        if let Some(stored) = &self.object.status.stored_workflow_template_spec {
+        references.spec(self.book.spec());
+        if let Some(stored) = &self.book.status().stored_workflow_template_spec {
             references.spec(stored);
         }
         self.library.specs.values().for_each(|spec| references.spec(spec));
@@ -254,9 +249,9 @@ impl Workflow {
     /// Keeps the call until the template it refers to has been looked up; answers it when there is nothing to wait for.
     pub(crate) fn park(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
         let Some(reference) = &call.step.template_ref else { return Some(call) };
-        let key = template_key(&self.object.metadata.namespace, reference.cluster_scope, &reference.name);
+        let key = template_key(self.book.namespace(), reference.cluster_scope, &reference.name);
         let stored = TemplateScope::of(reference).label("");
-        let stored = self.object.status.stored_templates.contains_key(&format!("{stored}/{}", reference.template));
+        let stored = self.book.status().stored_templates.contains_key(&format!("{stored}/{}", reference.template));
         if stored || self.library.answers.contains_key(&key) {
             return Some(call);
         }
@@ -289,23 +284,20 @@ impl Workflow {
         }
         let template = Arc::new(Compiled::new(self.find_template(&scope, name)?));
         if scope != TemplateScope::Local {
-            let stored = format!("{}/{name}", scope.label(self.local_name()));
-            if let Entry::Vacant(entry) = self.object.status.stored_templates.entry(stored) {
-                entry.insert(template.template.as_ref().clone());
-                self.delta.fields.insert(crate::publish::Field::StoredTemplates);
-            }
+            let stored = format!("{}/{name}", scope.label(self.book.local_name()));
+            self.book.store_template(stored, &template.template);
         }
         self.library.templates.insert(key, template.clone());
         Ok((template, scope))
     }
 
     pub(crate) fn find_template(&self, scope: &TemplateScope, name: &str) -> Result<Arc<Template>, String> {
-        let stored = format!("{}/{name}", scope.label(self.local_name()));
-        if let Some(template) = self.object.status.stored_templates.get(&stored) {
+        let stored = format!("{}/{name}", scope.label(self.book.local_name()));
+        if let Some(template) = self.book.status().stored_templates.get(&stored) {
             return Ok(Arc::new(template.clone()));
         }
         let (spec, kind, owner) = match scope {
-            TemplateScope::Local => (Some(self.plan.spec()), "workflow", self.object.metadata.name.as_str()),
+            TemplateScope::Local => (Some(self.plan.spec()), "workflow", self.book.name()),
             TemplateScope::Namespaced(owner) => (self.library.spec(false, owner), "workflow template", owner.as_str()),
             TemplateScope::Cluster(owner) => {
                 (self.library.spec(true, owner), "cluster workflow template", owner.as_str())

@@ -35,7 +35,7 @@ impl Workflow {
 
     /// Gives free slots to the calls that wait for them. True when there is work again.
     pub(crate) fn release_held(&mut self) -> bool {
-        let freed = std::mem::take(&mut self.freed);
+        let freed = self.book.take_freed();
         for boundary in freed.into_iter().filter(|boundary| !boundary.is_empty()) {
             self.check_fail_fast(&boundary);
             self.release_of_boundary(boundary);
@@ -45,7 +45,7 @@ impl Workflow {
             && let Some(call) = self.held_by_workflow.pop_front()
         {
             // The call is counted when it is made; the next one is looked at after that.
-            self.freed.insert(ArcStr::new());
+            self.book.look_for_room(ArcStr::new());
             self.agenda.push(Work::Call(call));
         }
         !self.agenda.is_idle()
@@ -67,14 +67,14 @@ impl Workflow {
         if let Some(call) = next {
             self.agenda.push(Work::Call(call));
             if refills {
-                self.freed.insert(boundary);
+                self.book.look_for_room(boundary);
             }
         }
     }
 
     /// Whether the workflow's parallelism lets a call begin.
     pub(crate) fn has_room(&self) -> bool {
-        self.plan.spec().parallelism.is_none_or(|limit| self.active_pods < limit)
+        self.plan.spec().parallelism.is_none_or(|limit| self.book.active_pods() < limit)
     }
 
     /// Whether a Steps or DAG node lets a call begin: its parallelism is not used up, and it is not about to fail.
@@ -84,14 +84,14 @@ impl Workflow {
         if frame.template.parallelism.is_none() && frame.template.fail_fast.is_none() {
             return true;
         }
-        let counts = self.counts_of(&frame.call.id);
+        let counts = self.book.counts_of(&frame.call.id);
         let failing = frame.template.fail_fast == Some(true) && counts.unsuccessful > 0;
         !failing && frame.template.parallelism.is_none_or(|limit| counts.active < limit)
     }
 
     /// A template with `failFast: true` fails once a child has failed and no pod of it is active.
     pub(crate) fn check_fail_fast(&mut self, boundary: &str) {
-        let counts = self.counts_of(boundary);
+        let counts = self.book.counts_of(boundary);
         if counts.unsuccessful == 0 || counts.active_pods > 0 {
             return;
         }
@@ -104,13 +104,13 @@ impl Workflow {
 
     /// True while `spec.suspend` holds new nodes back.
     pub(crate) fn is_suspended(&self) -> bool {
-        let stored = self.object.status.stored_workflow_template_spec.as_ref();
-        self.object.spec.suspend == Some(true) || stored.is_some_and(|spec| spec.suspend == Some(true))
+        let stored = self.book.status().stored_workflow_template_spec.as_ref();
+        self.book.spec().suspend == Some(true) || stored.is_some_and(|spec| spec.suspend == Some(true))
     }
 
     /// True when the workflow is being shut down and the call is not exempt.
     pub(crate) fn is_stopping(&self, call: &Call) -> bool {
-        match self.object.spec.shutdown.as_str() {
+        match self.book.spec().shutdown.as_str() {
             "" => false,
             "Terminate" => true,
             _ => !call.on_exit,
@@ -119,7 +119,7 @@ impl Workflow {
 
     /// The node of a call that comes too late, under shutdown.
     pub(crate) fn refuse_call(&mut self, call: &Call) {
-        let strategy = self.object.spec.shutdown.clone();
+        let strategy = self.book.spec().shutdown.clone();
         let message = format!("workflow shutdown with strategy: {strategy}");
         self.refuse(call, &message);
     }
@@ -151,7 +151,7 @@ impl Workflow {
 
     /// Why the locks cannot be taken.
     pub(crate) fn lock_problem(&self, synchronization: &Synchronization) -> String {
-        let namespace = &self.object.metadata.namespace;
+        let namespace = self.book.namespace();
         for semaphore in &synchronization.semaphores {
             let Some(key) = &semaphore.config_map_key_ref else { continue };
             if !self.library.has_config_map_key(namespace, &key.name, &key.key) {

@@ -23,9 +23,8 @@ use crate::{
     Command, Workflow,
     call::{Call, Kind, kind_of},
     frame::Frame,
-    nodes::{set, set_text},
-    publish,
-    state::Work,
+    json,
+    state::{Work, set, set_text},
 };
 
 /// What is known of caches.
@@ -63,6 +62,13 @@ impl Memo {
         self.found.remove(&call.id);
     }
 
+    /// Takes up what a node of a rebuilt workflow has saved.
+    pub fn recall(&mut self, node: &NodeStatus) {
+        if let Some((status, entry)) = remembered(node) {
+            self.saved.insert((status.cache_name, status.key), entry);
+        }
+    }
+
     /// What caches were asked for.
     pub fn asked(&self) -> impl Iterator<Item = &LookupKey> {
         self.waiting.keys()
@@ -75,7 +81,7 @@ impl Workflow {
     /// Errors: a key or cache that cannot be used.
     pub(crate) fn recall(&mut self, call: &Arc<Call>, template: &Template) -> Result<bool, String> {
         let Some(memoize) = &template.memoize else { return Ok(false) };
-        if call.attempt.is_some() || self.node(&call.id).is_some() {
+        if call.attempt.is_some() || self.book.node(&call.id).is_some() {
             return Ok(false);
         }
         let status = status_of(memoize)?;
@@ -115,7 +121,7 @@ impl Workflow {
     fn ask(&mut self, call: &Arc<Call>, status: &MemoizationStatus) {
         let key = LookupKey {
             kind: LookupKind::ConfigMap,
-            namespace: self.object.metadata.namespace.clone(),
+            namespace: self.book.meta().namespace.clone(),
             name: status.cache_name.clone(),
             data_key: Some(status.key.clone()),
         };
@@ -160,7 +166,7 @@ impl Workflow {
         let inputs = Some(template.inputs.clone()).filter(|inputs| *inputs != Default::default()).map(Box::new);
         let outputs = entry.outputs.clone().map(Box::new);
         let hit = Box::new(MemoizationStatus { hit: true, ..status.clone() });
-        self.update_node(&id, |node| {
+        self.book.update_node(&id, |node| {
             let progress = crate::pods::completed(&node.progress);
             set(&mut node.inputs, inputs)
                 | set(&mut node.outputs, outputs)
@@ -168,7 +174,7 @@ impl Workflow {
                 | (node.r#type.executes() && set_text(&mut node.progress, &progress))
         });
         self.lift_outputs(&id, template);
-        self.save(&id, &status, Entry { last_hit_timestamp: Some(Time::new(self.clock.now())), ..entry });
+        self.save(&id, &status, Entry { last_hit_timestamp: Some(self.time()), ..entry });
         self.agenda.push(Work::Fulfilled(call.parent.clone()));
     }
 
@@ -178,7 +184,7 @@ impl Workflow {
             && call.attempt.is_none()
             && let Ok(status) = status_of(memoize)
         {
-            self.update_node(&call.id, |n| {
+            self.book.update_node(&call.id, |n| {
                 n.memoization_status.is_none() && set(&mut n.memoization_status, Some(Box::new(status)))
             });
         }
@@ -190,23 +196,16 @@ impl Workflow {
             return;
         }
         // One that failed, or that was in the cache already, is not kept.
-        let Some((status, entry)) = self.node(&ended.call.id).and_then(remembered) else { return };
+        let Some((status, entry)) = self.book.node(&ended.call.id).and_then(remembered) else { return };
         self.memo.saved.insert((status.cache_name.clone(), status.key.clone()), entry.clone());
         self.save(&ended.call.id, &status, entry);
-    }
-
-    /// Takes up what a node of a rebuilt workflow has saved.
-    pub(crate) fn recall_saved(&mut self, node: &NodeStatus) {
-        if let Some((status, entry)) = remembered(node) {
-            self.memo.saved.insert((status.cache_name, status.key), entry);
-        }
     }
 
     fn save(&mut self, node_id: &str, status: &MemoizationStatus, entry: Entry) {
         let command = ClusterCommand::SaveCacheEntry {
             config_map: status.cache_name.clone(),
             key: status.key.clone(),
-            entry: publish::text(&entry),
+            entry: json::text(&entry),
         };
         self.agenda.wish_cluster(node_id.into(), command);
     }

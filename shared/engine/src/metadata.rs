@@ -54,17 +54,17 @@ impl Workflow {
             check_label(value).map_err(|why| {
                 Refusal::error(format!("invalid label value {} for label {}: {why}", quoted(value), quoted(name)))
             })?;
-            self.set_label(name, value);
+            self.book.set_label(name, value);
             self.globals.set(&format!("labels.{name}"), value.clone());
         }
         for (name, value) in &metadata.annotations {
-            self.set_annotation(name, value);
+            self.book.set_annotation(name, value);
             self.globals.set(&format!("annotations.{name}"), value.clone());
         }
         let environment = expressions::environment(&self.globals);
         for (name, from) in &metadata.labels_from {
             let value = self.label_from(name, &from.expression, &environment).map_err(Refusal::error)?;
-            self.set_label(name, &value);
+            self.book.set_label(name, &value);
         }
         // Whatever else of the spec names a label or an annotation.
         self.settle_spec()

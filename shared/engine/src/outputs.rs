@@ -9,9 +9,8 @@ use crate::{
     call::Call,
     expressions,
     frame::{Body, FrameId, Parent},
-    nodes::set,
-    publish::Field,
     scope::LocalScope,
+    state::set,
     variables,
 };
 
@@ -39,7 +38,7 @@ impl Workflow {
             return Err(problem);
         }
         if outputs != Outputs::default() {
-            self.update_node(&id, |n| set(&mut n.outputs, Some(Box::new(outputs))));
+            self.book.update_node(&id, |n| set(&mut n.outputs, Some(Box::new(outputs))));
             // Argo lifts the outputs of steps, and of a DAG only those of its tasks.
             if !template.steps.is_empty() {
                 self.lift_outputs(&id, &template);
@@ -87,7 +86,7 @@ impl Workflow {
 
     /// Copies outputs with a global name to the workflow; the last writer wins.
     pub(crate) fn lift_outputs(&mut self, node_id: &str, template: &Template) {
-        let outputs = self.node(node_id).and_then(|n| n.outputs.as_ref());
+        let outputs = self.book.node(node_id).and_then(|n| n.outputs.as_ref());
         let named = outputs.filter(|outputs| !outputs.parameters.is_empty() || !outputs.artifacts.is_empty());
         let Some(outputs) = named.cloned() else { return };
         let global =
@@ -100,9 +99,7 @@ impl Workflow {
                 parameter.global_name.clone()
             };
             let Some(value) = parameter.value.clone().filter(|_| !name.is_empty()) else { continue };
-            let list = &mut self.object.status.outputs.get_or_insert_default().parameters;
-            list.retain(|p| p.name != name);
-            list.push(Parameter { name, value: Some(value), ..Default::default() });
+            self.book.lift_parameter(Parameter { name, value: Some(value), ..Default::default() });
             changed = true;
         }
         for artifact in &outputs.artifacts {
@@ -116,16 +113,12 @@ impl Workflow {
             if name.is_empty() || !crate::args::has_location(artifact) {
                 continue;
             }
-            let list = &mut self.object.status.outputs.get_or_insert_default().artifacts;
-            list.retain(|a| a.name != name);
-            list.push(Artifact { name, global_name: String::new(), path: String::new(), ..artifact.clone() });
+            let lifted = Artifact { name, global_name: String::new(), path: String::new(), ..artifact.clone() };
+            self.book.lift_artifact(lifted);
             changed = true;
         }
-        if changed {
-            self.delta.fields.insert(Field::Outputs);
-            if let Some(outputs) = &self.object.status.outputs {
-                self.globals.extend(variables::output_variables(outputs));
-            }
+        if changed && let Some(outputs) = &self.book.status().outputs {
+            self.globals.extend(variables::output_variables(outputs));
         }
     }
 
@@ -144,7 +137,7 @@ impl Workflow {
 
 /// Names of steps and tasks whose result a template mentions.
 pub(crate) fn results_wanted(template: &Template) -> Vec<String> {
-    let text = crate::publish::text(template);
+    let text = crate::json::text(template);
     let mut names = Vec::new();
     for prefix in ["steps", "tasks"] {
         for (at, _) in text.match_indices(prefix) {

@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 use arcstr::{ArcStr, literal};
 use argosy_api::{
     message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
-    v1alpha1::{self as api, NodePhase, NodeType, Outputs, Template, Time, WorkflowSpec},
+    v1alpha1::{self as api, NodePhase, NodeType, Outputs, Template, WorkflowSpec},
 };
 use argosy_template::{
     Scope, duration,
@@ -20,14 +20,11 @@ use crate::{
     args::{input_variables, pod_variables},
     call::Call,
     frame::{Body, FrameId},
+    json::json,
     library::{Compiled, Likeness},
-    nodes::{self, set, set_text},
     pod::{self, Limit, PodInput, Shape},
-    publish::json,
     size,
-    state::Timer,
-    state::Work,
-    state::bug,
+    state::{NewNode, Timer, Work, bug, enter, set, set_text},
 };
 
 impl Workflow {
@@ -37,13 +34,13 @@ impl Workflow {
         template: Arc<Template>,
         compiled: &Arc<Compiled>,
     ) -> Result<(), String> {
-        let known = self.node(&call.id).map(|n| (n.phase, n.started_at));
+        let known = self.book.node(&call.id).map(|n| (n.phase, n.started_at));
         let started = known.and_then(|(_, started)| started).map_or(self.clock.now(), |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
         // Under a shutdown a node that waits for its pod is not given one any more: it may have had one, and lost it to that.
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
-        let is_up = self.node(&call.id).is_some_and(|node| node.daemoned == Some(true) && has_pod);
+        let is_up = self.book.node(&call.id).is_some_and(|node| node.daemoned == Some(true) && has_pod);
         // About to be stopped, its pod may have been already, and its end be lost with the bus: it is asked after first.
         let is_asked_after = has_pod || needs_pod && known.is_some() && self.life.is_stop_ahead();
         let manifest = if needs_pod && !is_asked_after {
@@ -139,7 +136,7 @@ impl Workflow {
         };
         let input = PodInput {
             config: self.plan.config(),
-            workflow: &self.object,
+            workflow: self.book.object(),
             spec: &spec,
             template,
             boundary: call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref()),
@@ -196,11 +193,11 @@ impl Workflow {
         let scope = self.scope_label(&scope);
         for container in &set.containers {
             let name = arcstr::format!("{pod_name}.{}", container.container.name);
-            let id = self.id_of(&name);
-            if self.node(&id).is_some() {
+            let id = self.book.id_of(&name);
+            if self.book.node(&id).is_some() {
                 continue;
             }
-            self.create_node(crate::nodes::NewNode {
+            self.create_node(NewNode {
                 id: id.clone(),
                 name,
                 step_name: None,
@@ -214,10 +211,10 @@ impl Workflow {
             });
             let parents: Vec<ArcStr> = match container.dependencies.as_slice() {
                 [] => vec![pod_id.clone()],
-                names => names.iter().map(|name| self.id_of(&format!("{pod_name}.{name}"))).collect(),
+                names => names.iter().map(|name| self.book.id_of(&format!("{pod_name}.{name}"))).collect(),
             };
-            let places: Vec<usize> = self.places_of(&parents).collect();
-            places.into_iter().for_each(|parent| self.link(parent, &id));
+            let places: Vec<usize> = self.book.places_of(&parents).collect();
+            places.into_iter().for_each(|parent| self.book.link(parent, &id));
         }
     }
 
@@ -235,7 +232,7 @@ impl Workflow {
             // Somebody's pod that carries our node's name.
             return;
         }
-        if pod.deleted && pod.uid.is_empty() && self.phase_of(&pod.node_id) == NodePhase::Pending {
+        if pod.deleted && pod.uid.is_empty() && self.book.phase_of(&pod.node_id) == NodePhase::Pending {
             // There is no such pod, and nobody has ever seen one.
             return self.wish_pod_anew(frame);
         }
@@ -245,7 +242,7 @@ impl Workflow {
         let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else {
             return bug!(self, &pod.node_id, "a live node has no frame");
         };
-        if pod.phase == "Pending" && !pod.deleted && self.phase_of(&id) == NodePhase::Running {
+        if pod.phase == "Pending" && !pod.deleted && self.book.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.
             return;
         }
@@ -256,10 +253,9 @@ impl Workflow {
             Some(problem) => (NodePhase::Error, problem.clone()),
             None => (phase, message),
         };
-        let now = Time::new(self.clock.now());
-        let mut resources = std::mem::take(&mut self.resources);
-        let host = self.texts.shared(&pod.host_node_name);
-        self.update_node(&id, |node| {
+        let now = self.time();
+        let host = self.book.shared_text(&pod.host_node_name);
+        self.book.update_pod(&id, |node, resources| {
             let mut changed = false;
             if !host.is_empty() {
                 changed |= set(&mut node.host_node_name, host);
@@ -268,7 +264,7 @@ impl Workflow {
                 changed |= set_text(&mut node.pod_ip, &pod.pod_ip);
             }
             if let Some(progress) = &pod.progress
-                && crate::progress::parse(progress).is_some()
+                && crate::state::parse_progress(progress).is_some()
             {
                 changed |= set_text(&mut node.progress, progress);
             }
@@ -288,11 +284,10 @@ impl Workflow {
             } else if daemoned {
                 changed |= set(&mut node.daemoned, Some(true));
             }
-            changed | nodes::enter(node, phase, Some(&message), now)
+            changed | enter(node, phase, Some(&message), now)
         });
-        self.resources = resources;
         self.follow_containers(pod, phase, &template);
-        self.set_condition("PodRunning", if self.running_pods > 0 { "True" } else { "False" });
+        self.book.set_condition("PodRunning", if self.book.has_running_pods() { "True" } else { "False" });
         if phase.is_fulfilled() {
             self.lift_outputs(&id, &template);
             let name = pod.name.clone();
@@ -306,7 +301,7 @@ impl Workflow {
     /// Why a node cannot have these outputs: it would not fit into a message of the bus, or they are too much for the
     /// workflow. Counts them.
     pub(crate) fn outputs_problem(&mut self, id: &str, outputs: Option<&Outputs>) -> Option<String> {
-        let (outputs, node) = (outputs?, self.node(id)?);
+        let (outputs, node) = (outputs?, self.book.node(id)?);
         let whole = self.room_for_values(&node.name);
         let inputs = node.inputs.as_deref();
         let fits = size::outputs_fit_beside(outputs, inputs, whole);
@@ -332,7 +327,7 @@ impl Workflow {
                 (phase, message, false)
             }
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
-            "Running" if daemon && !pod.ready => (self.phase_of(&pod.node_id), String::new(), false),
+            "Running" if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
             "Running" => (NodePhase::Running, String::new(), daemon),
             _ => (NodePhase::Pending, pending_reason(pod), false),
         }
@@ -342,12 +337,12 @@ impl Workflow {
         if template.container_set.is_none() {
             return;
         }
-        let Some(name) = self.node(&pod.node_id).map(|n| n.name.clone()) else {
+        let Some(name) = self.book.node(&pod.node_id).map(|n| n.name.clone()) else {
             return bug!(self, &pod.node_id, "a live node is not in the status");
         };
         for container in &pod.containers {
-            let id = self.id_of(&format!("{name}.{}", container.name));
-            let Some(node) = self.node(&id) else { continue };
+            let id = self.book.id_of(&format!("{name}.{}", container.name));
+            let Some(node) = self.book.node(&id) else { continue };
             if node.phase.is_fulfilled() {
                 continue;
             }
@@ -358,7 +353,7 @@ impl Workflow {
             };
             let message = if phase == NodePhase::Failed { container_text(container) } else { String::new() };
             if phase == NodePhase::Succeeded {
-                self.update_node(&id, |n| {
+                self.book.update_node(&id, |n| {
                     let progress = completed(&n.progress);
                     set(&mut n.progress, progress)
                 });

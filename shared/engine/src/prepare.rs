@@ -6,7 +6,7 @@ use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::ClusterCommand,
-    v1alpha1::{self as api, NodeFlag, Time, WorkflowPhase, WorkflowSpec, WorkflowStep},
+    v1alpha1::{self as api, NodeFlag, WorkflowPhase, WorkflowSpec, WorkflowStep},
 };
 use argosy_template::tags;
 use serde_json::{Map, Value, json};
@@ -15,10 +15,10 @@ use crate::{
     Behavior, TemplateReferencing, Workflow,
     call::Call,
     frame::Parent,
+    json,
     library::TemplateScope,
     metadata,
     ops::{merge, submit},
-    publish::{self, Field},
     state::{Stage, Work},
     tagged::mentions_tags,
     validate, variables,
@@ -49,12 +49,12 @@ impl Workflow {
             return;
         }
         let outcome =
-            if self.object.status.phase == WorkflowPhase::Unknown { self.admit() } else { self.settle_spec() };
+            if self.book.status().phase == WorkflowPhase::Unknown { self.admit() } else { self.settle_spec() };
         if let Err(refusal) = outcome {
             return self.reject(&refusal);
         }
         if self.life.is_rebuilding()
-            || self.object.status.phase == WorkflowPhase::Running && !self.object.status.nodes.is_empty()
+            || self.book.status().phase == WorkflowPhase::Running && !self.book.nodes().is_empty()
         {
             self.recount_nodes();
         }
@@ -63,9 +63,9 @@ impl Workflow {
     }
 
     pub(crate) fn reject(&mut self, refusal: &Refusal) {
-        if self.object.status.started_at.is_none() {
-            self.object.status.started_at = Some(Time::new(self.clock.now()));
-            self.delta.fields.insert(Field::StartedAt);
+        if self.book.status().started_at.is_none() {
+            let now = self.time();
+            self.book.start(now);
         }
         self.complete(refusal.phase, &refusal.message);
     }
@@ -81,14 +81,14 @@ impl Workflow {
         self.apply_metadata()?;
         self.find_artifact_repository()?;
         self.check_locks()?;
-        self.object.status.started_at = Some(Time::new(self.clock.now()));
-        self.delta.fields.insert(Field::StartedAt);
-        self.set_phase(WorkflowPhase::Running, "");
-        self.set_label(labels::COMPLETED, "false");
-        self.set_annotation(labels::POD_NAME_FORMAT, "v2");
+        let now = self.time();
+        self.book.start(now);
+        self.book.set_phase(WorkflowPhase::Running, "");
+        self.book.set_label(labels::COMPLETED, "false");
+        self.book.set_annotation(labels::POD_NAME_FORMAT, "v2");
         self.life.begin_by_latest();
-        self.set_annotation(labels::BEHAVIOR, &Behavior::LATEST.to_string());
-        self.record_followed();
+        self.book.set_annotation(labels::BEHAVIOR, &Behavior::LATEST.to_string());
+        self.book.record_followed();
         self.create_claims();
         Ok(())
     }
@@ -96,14 +96,14 @@ impl Workflow {
     /// The workflow as it is validated. One that is retried runs by the spec that it began with, so that its template is not
     /// asked for again: it may have changed, or be gone.
     fn judged(&self) -> Cow<'_, api::Workflow> {
-        let reference = self.object.spec.workflow_template_ref.as_ref();
-        match (&self.object.status.stored_workflow_template_spec, reference) {
+        let reference = self.book.spec().workflow_template_ref.as_ref();
+        match (&self.book.status().stored_workflow_template_spec, reference) {
             (Some(stored), Some(r)) if self.library.spec(r.cluster_scope, &r.name).is_none() => {
-                let mut judged = self.object.clone();
+                let mut judged = self.book.object().clone();
                 judged.spec = WorkflowSpec { workflow_template_ref: None, ..stored.clone() };
                 Cow::Owned(judged)
             }
-            _ => Cow::Borrowed(&self.object),
+            _ => Cow::Borrowed(self.book.object()),
         }
     }
 
@@ -118,7 +118,7 @@ impl Workflow {
         self.globals.replace(globals.map_err(|e| Refusal::failed(format!("failed to set global parameters: {e}")))?);
         let apart = metadata::Apart::take(&mut spec);
         if mentions_tags(&spec) {
-            let mut value = publish::json(&spec);
+            let mut value = json::json(&spec);
             tags::render_value(&mut value, &self.globals, &tags::Options::once())
                 .map_err(|e| Refusal::error(e.to_string()))?;
             spec = api::from_value(value).map_err(|e| Refusal::error(e.to_string()))?;
@@ -132,11 +132,11 @@ impl Workflow {
 
     fn merged_spec(&mut self) -> Result<WorkflowSpec, Refusal> {
         if self.plan.config().restrictions.is_none()
-            && let Some(stored) = &self.object.status.stored_workflow_template_spec
+            && let Some(stored) = &self.book.status().stored_workflow_template_spec
         {
             return Ok(stored.clone());
         }
-        let template = match &self.object.spec.workflow_template_ref {
+        let template = match &self.book.spec().workflow_template_ref {
             None => None,
             Some(r) => {
                 let kind = if r.cluster_scope { "clusterworkflowtemplates" } else { "workflowtemplates" };
@@ -149,14 +149,13 @@ impl Workflow {
             }
         };
         let defaults = self.plan.config().workflow_defaults.as_ref();
-        let spec = merge::effective_spec(defaults, template.as_deref(), &self.object.spec)
+        let spec = merge::effective_spec(defaults, template.as_deref(), self.book.spec())
             .map_err(|e| Refusal::error(e.to_string()))?;
         if self.plan.config().restrictions == Some(TemplateReferencing::Secure) {
             self.check_unchanged(&spec)?;
         }
-        if template.is_some() && self.object.status.stored_workflow_template_spec.as_ref() != Some(&spec) {
-            self.object.status.stored_workflow_template_spec = Some(spec.clone());
-            self.delta.fields.insert(Field::StoredSpec);
+        if template.is_some() {
+            self.book.store_spec(&spec);
         }
         Ok(spec)
     }
@@ -167,23 +166,23 @@ impl Workflow {
         if self.plan.config().restrictions.is_none() {
             return Ok(());
         }
-        if self.object.spec.workflow_template_ref.is_none() {
+        if self.book.spec().workflow_template_ref.is_none() {
             return Err(Refusal::error(
                 "workflows must use workflowTemplateRef to be executed when the controller is in reference mode"
                     .to_owned(),
             ));
         }
-        submit::check_restrictions(&self.object.spec).map_err(|e| Refusal::error(e.to_string()))
+        submit::check_restrictions(self.book.spec()).map_err(|e| Refusal::error(e.to_string()))
     }
 
     /// That what the workflow began with is what its template says now. What may be edited of a running workflow does not
     /// count. Source: Argo `setStoredWfSpec`.
     fn check_unchanged(&self, now: &WorkflowSpec) -> Result<(), Refusal> {
-        let Some(stored) = &self.object.status.stored_workflow_template_spec else { return Ok(()) };
+        let Some(stored) = &self.book.status().stored_workflow_template_spec else { return Ok(()) };
         let fixed = |spec: &WorkflowSpec| {
             let spec =
                 WorkflowSpec { shutdown: String::new(), suspend: None, active_deadline_seconds: None, ..spec.clone() };
-            publish::json(&spec)
+            json::json(&spec)
         };
         if fixed(stored) == fixed(now) {
             return Ok(());
@@ -198,17 +197,14 @@ impl Workflow {
     /// that. They are found anew where they come from.
     fn distrust_stored_templates(&mut self) {
         if self.plan.config().restrictions.is_some() {
-            self.object.status.stored_templates.clear();
-            if self.object.status.phase == WorkflowPhase::Unknown {
-                self.object.status.stored_workflow_template_spec = None;
-            }
+            self.book.distrust_stored();
         }
     }
 
     fn find_artifact_repository(&self) -> Result<(), Refusal> {
         let Some(reference) = &self.plan.spec().artifact_repository_ref else { return Ok(()) };
         let map = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
-        if self.library.has_config_map_key(&self.object.metadata.namespace, map, &reference.key) {
+        if self.library.has_config_map_key(self.book.namespace(), map, &reference.key) {
             return Ok(());
         }
         Err(Refusal::error(format!(
@@ -224,26 +220,26 @@ impl Workflow {
     }
 
     fn create_claims(&mut self) {
-        if self.plan.spec().volume_claim_templates.is_empty() || !self.object.status.persistent_volume_claims.is_empty()
+        if self.plan.spec().volume_claim_templates.is_empty() || !self.book.status().persistent_volume_claims.is_empty()
         {
             return;
         }
-        let meta = &self.object.metadata;
+        let meta = self.book.meta();
+        let mut volumes = Vec::new();
         for template in &self.plan.spec().volume_claim_templates {
             // Validation has refused those that are none.
             let Some((claim, manifest)) = claim_of(template, meta) else { continue };
-            let volume =
-                json!({"name": claim, "persistentVolumeClaim": {"claimName": format!("{}-{claim}", meta.name)}});
-            self.object.status.persistent_volume_claims.push(volume);
+            let volume = serde_json::json!({"name": claim, "persistentVolumeClaim": {"claimName": format!("{}-{claim}", meta.name)}});
+            volumes.push(volume);
             self.agenda.wish_cluster(meta.name.as_str().into(), ClusterCommand::CreateObject { manifest });
         }
-        self.delta.fields.insert(Field::Claims);
+        self.book.add_claims(volumes);
     }
 
     /// Starts the entry template, unless the workflow is suspended; takes up what runs already.
     pub(crate) fn enter(&mut self) {
         self.arm_workflow_deadline();
-        if self.is_suspended() && self.object.status.nodes.is_empty() {
+        if self.is_suspended() && self.book.nodes().is_empty() {
             self.life.enter(Stage::Held);
             return;
         }
@@ -254,9 +250,9 @@ impl Workflow {
             arguments: self.plan.spec().arguments.clone(),
             ..Default::default()
         };
-        let name = ArcStr::from(self.object.metadata.name.as_str());
+        let name = ArcStr::from(self.book.name());
         let call = Call {
-            id: self.claim_id(&name),
+            id: self.book.claim_id(&name),
             name,
             step_name: ArcStr::new(),
             step: Arc::new(entry),
@@ -273,24 +269,17 @@ impl Workflow {
 
     /// The moment after which the workflow has run too long. Source: Argo, `startedAt` + `activeDeadlineSeconds`.
     pub(crate) fn deadline(&self) -> Option<jiff::Timestamp> {
-        let started = self.object.status.started_at?;
+        let started = self.book.status().started_at?;
         let secs = self.plan.spec().active_deadline_seconds?;
         started.0.checked_add(jiff::SignedDuration::from_secs(secs)).ok()
     }
 
     fn recount_nodes(&mut self) {
-        let nodes = std::mem::take(&mut self.object.status.nodes);
-        for node in nodes.values() {
-            self.count(node);
-            self.note_id(&node.name, &node.id);
-            self.recall_saved(node);
-            self.budget.recount_values(node);
-            if !node.children.is_empty() {
-                self.untold.insert(node.id.clone());
-            }
-        }
-        self.freed.clear();
-        self.object.status.nodes = nodes;
+        let (memo, budget) = (&mut self.memo, &mut self.budget);
+        self.book.recount(|node| {
+            memo.recall(node);
+            budget.recount_values(node);
+        });
     }
 }
 

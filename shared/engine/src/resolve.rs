@@ -17,7 +17,7 @@ use crate::{
     Workflow,
     expand::{self, Failure, Item, Loop},
     frame::{Body, Frame, FrameId},
-    publish::json,
+    json::json,
     scope::LocalScope,
 };
 

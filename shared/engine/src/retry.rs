@@ -12,10 +12,7 @@ use crate::{
     call::{Attempt, Call},
     expressions,
     frame::{Body, FrameId, Parent},
-    nodes::{set, set_text},
-    state::Timer,
-    state::Work,
-    state::bug,
+    state::{Timer, Work, bug, set, set_text},
 };
 
 /// What follows an attempt that has ended.
@@ -46,11 +43,11 @@ impl Workflow {
         state.attempts = number + 1;
         let variables = self.attempt_variables(&attempts[..number], number);
         call.name = arcstr::format!("{}({number})", call.name);
-        call.id = self.claim_id(&call.name);
+        call.id = self.book.claim_id(&call.name);
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
         call.attempt = Some(Box::new(Attempt { variables }));
-        self.update_node(&node_id, |n| set_text(&mut n.message, ""));
+        self.book.update_node(&node_id, |n| set_text(&mut n.message, ""));
         self.agenda.push(Work::Call(Arc::new(call)));
     }
 
@@ -58,15 +55,19 @@ impl Workflow {
     /// version of Argo flagged them.
     pub(crate) fn attempts_of(&self, retry: &str) -> Vec<ArcStr> {
         // Of a workflow that was edited, or retried by another version, the node may be of another kind than its template.
-        let Some(node) = self.node(retry).filter(|n| n.r#type == NodeType::Retry) else { return Vec::new() };
+        let Some(node) = self.book.node(retry).filter(|n| n.r#type == NodeType::Retry) else { return Vec::new() };
         let number = |name: &str| {
             name.strip_prefix(node.name.as_str())?.strip_prefix('(')?.strip_suffix(')')?.parse::<usize>().ok()
         };
-        node.children.iter().filter(|id| self.node(id).is_some_and(|n| number(&n.name).is_some())).cloned().collect()
+        node.children
+            .iter()
+            .filter(|id| self.book.node(id).is_some_and(|n| number(&n.name).is_some()))
+            .cloned()
+            .collect()
     }
 
     fn attempt_variables(&self, before: &[ArcStr], number: usize) -> BTreeMap<String, String> {
-        let last = before.last().and_then(|id| self.node(id));
+        let last = before.last().and_then(|id| self.book.node(id));
         let mut variables = last_retry(last, ("0", "0", ""));
         variables.insert("retries".to_owned(), number.to_string());
         variables
@@ -76,11 +77,11 @@ impl Workflow {
     pub(crate) fn attempt_fulfilled(&mut self, frame: FrameId) {
         // A daemon ends with its boundary, maybe in the step in which its pod does.
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
-        let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.node(id)).cloned() else {
+        let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.book.node(id)).cloned() else {
             return bug!(self, &node_id, "an attempt ends of a node that has none");
         };
         if last.daemoned == Some(true) && !last.phase.is_fulfilled() {
-            self.update_node(&node_id, |n| {
+            self.book.update_node(&node_id, |n| {
                 set(&mut n.daemoned, Some(true))
                     | set_text(&mut n.pod_ip, &last.pod_ip)
                     | set(&mut n.phase, NodePhase::Running)
@@ -92,15 +93,16 @@ impl Workflow {
         }
         match self.judge(frame, &node_id, &last) {
             Verdict::Again => {
-                self.update_node(&node_id, |n| set(&mut n.daemoned, None));
+                self.book.update_node(&node_id, |n| set(&mut n.daemoned, None));
                 self.next_attempt(frame);
             }
             Verdict::Wait(due, message) => {
-                self.update_node(&node_id, |n| set_text(&mut n.message, &message));
+                self.book.update_node(&node_id, |n| set_text(&mut n.message, &message));
                 self.arm(Timer::Retry, &node_id, due);
             }
             Verdict::End(phase, message) => {
-                self.update_node(&node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
+                self.book
+                    .update_node(&node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
                 self.mark(&node_id, phase, Some(&message));
                 self.end_frame(frame);
             }
@@ -109,7 +111,7 @@ impl Workflow {
 
     pub(crate) fn on_backoff_over(&mut self, node_id: &str) {
         // A timer may fire twice, or after a new owner has gone on without it: then the next attempt is under way.
-        let has_ended = |id: &ArcStr| self.phase_of(id).is_fulfilled();
+        let has_ended = |id: &ArcStr| self.book.phase_of(id).is_fulfilled();
         if let Some(frame) = self.live(node_id)
             && matches!(self.frame(frame).map(|f| &f.body), Some(Body::Retry(_)))
             && self.attempts_of(node_id).last().is_some_and(has_ended)
@@ -127,7 +129,7 @@ impl Workflow {
             return Verdict::End(last.phase, last.message.to_string());
         };
         if self.is_stopping(call) {
-            return Verdict::End(last.phase, format!("Stopped with strategy '{}'", self.object.spec.shutdown));
+            return Verdict::End(last.phase, format!("Stopped with strategy '{}'", self.book.spec().shutdown));
         }
         if let Some(deadline) = self.deadline()
             && self.clock.now() > deadline
@@ -174,13 +176,13 @@ impl Workflow {
     }
 
     fn frame_inputs(&self, call: &Call) -> BTreeMap<String, String> {
-        let inputs = self.node(&call.id).and_then(|n| n.inputs.clone()).unwrap_or_default();
+        let inputs = self.book.node(&call.id).and_then(|n| n.inputs.clone()).unwrap_or_default();
         crate::args::input_variables(&inputs, &Default::default())
     }
 
     /// The wait before the next attempt, or why there is none; nothing when it is over.
     fn backoff(&self, backoff: &Backoff, attempts: &[ArcStr], last: &NodeStatus) -> Option<Verdict> {
-        let first_start = attempts.first().and_then(|id| self.node(id)?.started_at)?;
+        let first_start = attempts.first().and_then(|id| self.book.node(id)?.started_at)?;
         let until = |text: &str| -> Option<Timestamp> {
             let nanos = duration::parse(text).ok()?;
             first_start.0.checked_add(SignedDuration::from_nanos(nanos)).ok()

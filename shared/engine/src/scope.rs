@@ -22,8 +22,8 @@ use crate::{
     args::{has_location, input_variables},
     expressions,
     frame::{Body, FrameId},
+    json::json,
     library::TemplateScope,
-    publish::json,
 };
 
 /// The variables inside a Steps or DAG frame: its inputs, and what its steps or tasks have brought so far.
@@ -124,7 +124,7 @@ impl Workflow {
         match &owner.body {
             Body::Steps(steps) => {
                 let group = format!("{}[{}]", owner.call.name, steps.group_of.get(step)?);
-                Some((self.id_of(&format!("{group}.{step}")), self.id_of(&group)))
+                Some((self.book.id_of(&format!("{group}.{step}")), self.book.id_of(&group)))
             }
             Body::Dag(dag) => {
                 dag.by_name.get(step)?;
@@ -137,12 +137,12 @@ impl Workflow {
 
     /// The items of a step's loop that exist, in the order of their index.
     fn items_of(&self, holder: &str, step: &str) -> Vec<&NodeStatus> {
-        let Some(holder) = self.node(holder) else { return Vec::new() };
+        let Some(holder) = self.book.node(holder) else { return Vec::new() };
         let mut items: Vec<(usize, &NodeStatus)> = holder
             .children
             .iter()
             .filter_map(|id| {
-                let node = self.node(id)?;
+                let node = self.book.node(id)?;
                 Some((aggregate::index_of(&node.display_name, &node.name, step)?, node))
             })
             .collect();
@@ -153,7 +153,7 @@ impl Workflow {
     fn step_variable(&self, frame: FrameId, name: &str) -> Option<String> {
         let (step, rest) = split(name)?;
         let (id, holder) = self.step_node(frame, step)?;
-        match self.node(&id) {
+        match self.book.node(&id) {
             Some(node) if node.r#type == NodeType::TaskGroup => {
                 aggregate::variable(&self.items_of(&holder, step), rest).or_else(|| node_variable(node, rest))
             }
@@ -166,8 +166,8 @@ impl Workflow {
     fn step_variables(&self, frame: FrameId, step: &str) -> Vec<String> {
         let Some((id, holder)) = self.step_node(frame, step) else { return Vec::new() };
         let prefix = self.step_prefix(frame);
-        let mut found = self.node(&id).map(node_variables).unwrap_or_default();
-        if self.node(&id).is_some_and(|n| matches!(n.phase, NodePhase::Skipped | NodePhase::Omitted)) {
+        let mut found = self.book.node(&id).map(node_variables).unwrap_or_default();
+        if self.book.node(&id).is_some_and(|n| matches!(n.phase, NodePhase::Skipped | NodePhase::Omitted)) {
             found.extend(self.declared_outputs(frame, step));
         }
         found.extend(aggregate::variables(&self.items_of(&holder, step)));
@@ -199,7 +199,7 @@ impl Workflow {
     /// True when `name` is an output of a step that was skipped or omitted, and has no default.
     pub(crate) fn is_absent(&self, frame: FrameId, name: &str) -> bool {
         let Some((step, rest)) = split(name) else { return false };
-        let node = self.step_node(frame, step).and_then(|(id, _)| self.node(&id));
+        let node = self.step_node(frame, step).and_then(|(id, _)| self.book.node(&id));
         let skipped = node.is_some_and(|n| matches!(n.phase, NodePhase::Skipped | NodePhase::Omitted));
         skipped && rest.starts_with("outputs.") && self.step_variable(frame, name).is_none()
     }
@@ -252,12 +252,12 @@ impl Workflow {
             return self.frame(frame)?.template.inputs.artifacts.iter().find(|a| a.name == input).cloned();
         }
         if let Some(output) = name.strip_prefix("workflow.outputs.artifacts.") {
-            return named(&self.object.status.outputs.as_ref()?.artifacts, output);
+            return named(&self.book.status().outputs.as_ref()?.artifacts, output);
         }
         let (step, rest) = split(name)?;
         let artifact = rest.strip_prefix("outputs.artifacts.")?;
         let (id, _) = self.step_node(frame, step)?;
-        named(&self.node(&id)?.outputs.as_ref()?.artifacts, artifact)
+        named(&self.book.node(&id)?.outputs.as_ref()?.artifacts, artifact)
     }
 
     fn artifact_by_expression(&self, frame: FrameId, text: &str) -> Result<Artifact, String> {
@@ -266,7 +266,7 @@ impl Workflow {
         let mut environment = expressions::environment(&layered);
         let prefix = self.step_prefix(frame);
         for step in self.step_names(frame) {
-            let Some(node) = self.step_node(frame, &step).and_then(|(id, _)| self.node(&id)) else { continue };
+            let Some(node) = self.step_node(frame, &step).and_then(|(id, _)| self.book.node(&id)) else { continue };
             for artifact in node.outputs.iter().flat_map(|o| &o.artifacts) {
                 put(&mut environment, &[prefix, &step, "outputs", "artifacts", &artifact.name], json(artifact));
             }

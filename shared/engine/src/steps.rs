@@ -11,10 +11,8 @@ use crate::{
     expand::Failure,
     frame::{Body, Children, Frame, FrameId},
     library::TemplateScope,
-    nodes::NewNode,
     outputs::results_wanted,
-    state::Work,
-    state::bug,
+    state::{NewNode, Work, bug},
 };
 
 /// A Steps node that runs.
@@ -86,7 +84,7 @@ impl Workflow {
         let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
         let Some(group) = template.steps.get(index) else { return self.finish_steps(frame) };
         let name = self.group_name(frame, index);
-        let known = self.phase_of(&self.id_of(&name));
+        let known = self.book.phase_of(&self.book.id_of(&name));
         let group_id = self.create_group(frame, index, &name);
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         steps.current = index;
@@ -147,8 +145,8 @@ impl Workflow {
 
     /// The group's node, below the node itself or below all at which the group before ended.
     fn create_group(&mut self, frame: FrameId, index: usize, name: &ArcStr) -> ArcStr {
-        let id = self.id_of(name);
-        if self.node(&id).is_some() {
+        let id = self.book.id_of(name);
+        if self.book.node(&id).is_some() {
             return id;
         }
         let Some(owner) = self.frame(frame) else {
@@ -157,12 +155,12 @@ impl Workflow {
         };
         let (boundary, scope) = (owner.call.id.clone(), owner.inner_scope());
         let parents: Vec<usize> = if index == 0 {
-            self.places_of([&boundary]).collect()
+            self.book.places_of([&boundary]).collect()
         } else {
-            let before = self.id_of(&self.group_name(frame, index - 1));
-            match self.node(&before).map(|n| n.children.as_slice()) {
-                None | Some([]) => self.places_of([&before]).collect(),
-                Some(children) => self.outbound(self.places_of(children)),
+            let before = self.book.id_of(&self.group_name(frame, index - 1));
+            match self.book.node(&before).map(|n| n.children.as_slice()) {
+                None | Some([]) => self.book.places_of([&before]).collect(),
+                Some(children) => self.book.outbound(self.book.places_of(children)),
             }
         };
         let scope = self.scope_label(&scope);
@@ -179,7 +177,7 @@ impl Workflow {
             message: "",
         });
         for parent in parents {
-            self.link(parent, &id);
+            self.book.link(parent, &id);
         }
         id
     }
@@ -191,7 +189,7 @@ impl Workflow {
         let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
             let mut calls = children.list.iter().filter_map(|child| child.call.as_ref());
             let unforgiven = calls.find(|call| {
-                let phase = self.phase_of(&call.id);
+                let phase = self.book.phase_of(&call.id);
                 phase.is_failed_or_error() && !continues_on(&call.step, phase)
             });
             unforgiven.map(|call| call.id.clone())
@@ -215,7 +213,7 @@ impl Workflow {
     fn group_done(&mut self, frame: FrameId) {
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         let (group_id, next) = (steps.group_id.clone(), steps.current + 1);
-        let Some(group) = self.node(&group_id) else {
+        let Some(group) = self.book.node(&group_id) else {
             return bug!(self, &group_id, "a group that ends has no node");
         };
         if group.phase.is_failed_or_error() {
@@ -247,8 +245,8 @@ impl Workflow {
             return Vec::new();
         };
         let group_id = steps.group_id.clone();
-        let children = self.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
-        self.ids_at(&self.outbound(self.places_of(children)))
+        let children = self.book.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
+        self.book.ids_at(&self.book.outbound(self.book.places_of(children)))
     }
 }
 

@@ -10,9 +10,7 @@ use crate::{
     Workflow,
     call::Call,
     frame::Body,
-    nodes::{set, set_text},
-    state::Timer,
-    state::Work,
+    state::{Timer, Work, set, set_text},
 };
 
 impl Workflow {
@@ -32,10 +30,10 @@ impl Workflow {
         self.agenda.push(Work::Changed(call.parent.clone()));
         if !supplied.is_empty() {
             let outputs = Outputs { parameters: supplied, ..Default::default() };
-            self.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));
+            self.book.update_node(&node_id, |n| n.outputs.is_none() && set(&mut n.outputs, Some(Box::new(outputs))));
         }
         if let Some(nanos) = wait {
-            let started = self.node(&node_id).and_then(|n| n.started_at).map_or(self.clock.now(), |t| t.0);
+            let started = self.book.node(&node_id).and_then(|n| n.started_at).map_or(self.clock.now(), |t| t.0);
             let due = started.checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(self.clock.now());
             self.arm(Timer::Suspend, &node_id, due);
         }
@@ -48,14 +46,14 @@ impl Workflow {
 
     /// Ends a suspend node that still waits.
     pub(crate) fn end_suspend(&mut self, node_id: &str, phase: NodePhase, message: &str) {
-        if self.node(node_id).is_none_or(|n| n.r#type != NodeType::Suspend) {
+        if self.book.node(node_id).is_none_or(|n| n.r#type != NodeType::Suspend) {
             return;
         }
         // It may have ended while the report of its timer was under way.
         let Some(frame) = self.live(node_id) else { return };
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);
-            self.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
+            self.book.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
         }
         self.mark(node_id, phase, (!message.is_empty()).then_some(message));
         if let Some(template) = self.frame(frame).map(|f| f.template.clone()) {
@@ -65,7 +63,7 @@ impl Workflow {
     }
 
     fn fill_supplied_defaults(&mut self, node_id: &str) {
-        self.update_node(node_id, |n| {
+        self.book.update_node(node_id, |n| {
             let mut changed = false;
             for parameter in n.outputs.iter_mut().flat_map(|o| &mut o.parameters) {
                 let default = parameter.value_from.as_ref().and_then(|from| from.default.clone());

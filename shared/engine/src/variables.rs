@@ -17,7 +17,7 @@ const CONVERSIONS: [char; 16] = ['B', 'b', 'm', 'A', 'a', 'd', 'H', 'I', 'M', 'S
 ///
 /// Errors: a parameter whose ConfigMap cannot be read.
 pub(crate) fn globals(workflow: &Workflow) -> Result<BTreeMap<String, String>, String> {
-    let meta = &workflow.object.metadata;
+    let meta = workflow.book.meta();
     let spec = workflow.plan.spec();
     let mut vars = BTreeMap::new();
     let mut set = |key: &str, value: String| vars.insert(format!("workflow.{key}"), value);
@@ -51,14 +51,14 @@ pub(crate) fn globals(workflow: &Workflow) -> Result<BTreeMap<String, String>, S
     set("parameters", json.clone());
     set("parameters.json", json);
     for (kind, map) in [("labels", &meta.labels), ("annotations", &meta.annotations)] {
-        let text = crate::publish::json(map).to_string();
+        let text = crate::json::json(map).to_string();
         set(kind, text.clone());
         set(&format!("{kind}.json"), text);
         for (key, value) in map {
             set(&format!("{kind}.{key}"), value.clone());
         }
     }
-    if let Some(outputs) = &workflow.object.status.outputs {
+    if let Some(outputs) = &workflow.book.status().outputs {
         vars.extend(output_variables(outputs));
     }
     Ok(vars)
@@ -71,7 +71,7 @@ fn parameters(workflow: &Workflow) -> Result<Vec<(String, String)>, String> {
         let value = match (&parameter.value, reference) {
             (Some(value), _) => value.to_string(),
             (None, Some(key)) => {
-                let namespace = &workflow.object.metadata.namespace;
+                let namespace = workflow.book.namespace();
                 let read = workflow.library.config_map_value(namespace, &key.name, &key.key);
                 let default = parameter.value_from.as_ref().and_then(|from| from.default.as_ref());
                 match (read, default) {
@@ -140,7 +140,7 @@ fn parameters_json(parameters: &[(String, String)]) -> String {
         .iter()
         .map(|(name, value)| Parameter { name: name.clone(), value: Some(value.as_str().into()), ..Default::default() })
         .collect();
-    crate::publish::json(&list).to_string()
+    crate::json::json(&list).to_string()
 }
 
 /// `workflow.outputs.*` for the outputs of the workflow.

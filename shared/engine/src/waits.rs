@@ -100,7 +100,7 @@ impl Workflow {
         if !matches!(frame.body, Body::Leaf) {
             return None;
         }
-        let node = self.node(&frame.call.id)?;
+        let node = self.book.node(&frame.call.id)?;
         let node_id = node.id.clone();
         match node.r#type {
             NodeType::Suspend if self.timers.has(&node_id) => None,
@@ -131,7 +131,8 @@ impl Workflow {
 
     fn boundary_hold(&self, node_id: &ArcStr) -> Hold {
         let template = self.live(node_id).and_then(|f| self.frame(f)).map(|f| &f.template);
-        let fails = template.is_some_and(|t| t.fail_fast == Some(true)) && self.counts_of(node_id).unsuccessful > 0;
+        let fails =
+            template.is_some_and(|t| t.fail_fast == Some(true)) && self.book.counts_of(node_id).unsuccessful > 0;
         if fails {
             return Hold::FailFast { node_id: node_id.clone() };
         }
@@ -170,7 +171,7 @@ impl Workflow {
                 Hold::TemplateParallelism { node_id, .. } => {
                     self.live(node_id).is_none_or(|f| self.boundary_has_room(f))
                 }
-                Hold::FailFast { node_id } => self.counts_of(node_id).active_pods == 0,
+                Hold::FailFast { node_id } => self.book.counts_of(node_id).active_pods == 0,
             };
             if is_open {
                 found.push(Overlooked::Call { node_id: call.id.clone(), why });
@@ -187,7 +188,7 @@ impl Workflow {
     fn overlooked_in(&self, frame: &Frame, waiting: &HashSet<&str>, found: &mut Vec<Overlooked>) {
         let node_id = || frame.call.id.clone();
         // A daemon that is up has a frame, and is fulfilled for those who depend on it; its phase is Running.
-        let has_ended = self.phase_of(&frame.call.id).is_fulfilled();
+        let has_ended = self.book.phase_of(&frame.call.id).is_fulfilled();
         let is_over = match &frame.body {
             Body::Leaf => {
                 let waits = frame.template.suspend.as_ref().is_some_and(|s| !s.duration.is_empty());
@@ -197,11 +198,11 @@ impl Workflow {
                 false
             }
             Body::Retry(_) => {
-                let last = self.attempts_of(&frame.call.id).last().map(|id| self.phase_of(id));
+                let last = self.attempts_of(&frame.call.id).last().map(|id| self.book.phase_of(id));
                 last.is_some_and(NodePhase::is_fulfilled) && !self.timers.has(&frame.call.id) && {
                     // The next attempt may be held back.
                     let next = format!("{}({})", frame.call.name, self.attempts_of(&frame.call.id).len());
-                    !waiting.contains(self.id_of(&next).as_str())
+                    !waiting.contains(self.book.id_of(&next).as_str())
                 }
             }
             Body::Steps(steps) => steps.children.open == 0,
@@ -215,7 +216,7 @@ impl Workflow {
         }
         for child in frame.children().into_iter().flat_map(|children| &children.list) {
             let Some(call) = child.call.as_ref().filter(|_| !child.settled) else { continue };
-            match self.node(&call.id).map(|node| node.phase) {
+            match self.book.node(&call.id).map(|node| node.phase) {
                 None if !waiting.contains(call.id.as_str()) => {
                     found.push(Overlooked::LostCall { node_id: call.id.clone() });
                 }

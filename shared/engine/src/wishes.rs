@@ -10,9 +10,7 @@ use jiff::SignedDuration;
 use crate::{
     Command, Workflow,
     frame::{Body, FrameId},
-    nodes::set,
-    state::bug,
-    state::{Stray, Timer},
+    state::{Stray, Timer, bug, set},
 };
 
 /// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
@@ -26,7 +24,7 @@ impl Workflow {
         let open: Vec<ArcStr> = self.open_pods().collect();
         for id in open {
             let waits = |node: &NodeStatus| node.phase == NodePhase::Pending && !node.message.is_empty();
-            if !is_check || !self.node(&id).is_some_and(waits) {
+            if !is_check || !self.book.node(&id).is_some_and(waits) {
                 self.confirm_pod(&id, is_check);
             }
         }
@@ -35,9 +33,9 @@ impl Workflow {
 
     fn open_pods(&self) -> impl Iterator<Item = ArcStr> {
         let leaves = self.frames.iter().flatten().filter(|frame| matches!(frame.body, Body::Leaf));
-        leaves
-            .map(|frame| frame.call.id.clone())
-            .filter(|id| self.node(id).is_some_and(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled()))
+        leaves.map(|frame| frame.call.id.clone()).filter(|id| {
+            self.book.node(id).is_some_and(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled())
+        })
     }
 
     pub(crate) fn confirm_pod(&mut self, node_id: &ArcStr, is_check: bool) {
@@ -51,7 +49,7 @@ impl Workflow {
     pub(crate) fn on_pod_not_created(&mut self, node_id: &str, reason: &NotCreated) {
         // The node may have ended, or have got its pod, while the wish was under way.
         let Some(frame) = self.live(node_id) else { return };
-        if self.phase_of(node_id) != NodePhase::Pending {
+        if self.book.phase_of(node_id) != NodePhase::Pending {
             return;
         }
         let id = ArcStr::from(node_id);
@@ -60,8 +58,11 @@ impl Workflow {
             NotCreated::Refused { message } => {
                 // Its owner sees why it waits.
                 self.mark(node_id, NodePhase::Pending, Some(message));
-                let waited =
-                    self.node(node_id).and_then(|node| node.started_at).map(|at| self.clock.now().duration_since(at.0));
+                let waited = self
+                    .book
+                    .node(node_id)
+                    .and_then(|node| node.started_at)
+                    .map(|at| self.clock.now().duration_since(at.0));
                 let pause = waited.unwrap_or_default().clamp(POD_PAUSE_MIN, POD_PAUSE_MAX);
                 let due = self.clock.now().checked_add(pause).unwrap_or(self.clock.now());
                 self.arm(Timer::Refused, &id, due);
@@ -72,7 +73,7 @@ impl Workflow {
     /// The time has come to wish again for a pod that was refused for a while.
     pub(crate) fn on_pod_due(&mut self, node_id: &str) {
         if let Some(frame) = self.live(node_id)
-            && self.phase_of(node_id) == NodePhase::Pending
+            && self.book.phase_of(node_id) == NodePhase::Pending
         {
             self.wish_pod_anew(frame);
         }
@@ -87,7 +88,7 @@ impl Workflow {
         }
         let wish = self.resolve_template(&call.step, &call.scope).and_then(|(compiled, _)| {
             let template = self.instantiate(&call, &compiled, false)?;
-            let started = self.node(&call.id).and_then(|node| node.started_at).map_or(self.clock.now(), |at| at.0);
+            let started = self.book.node(&call.id).and_then(|node| node.started_at).map_or(self.clock.now(), |at| at.0);
             let deadline = self.pod_deadline(&call, &template, started)?;
             self.pod_manifest(&call, &template, &compiled, deadline)
         });
@@ -107,7 +108,7 @@ impl Workflow {
     /// way when the node ended, or its end was asked for and the asking got lost, or what its node had come to was lost with the
     /// bus. One that still runs is ended, one that has ended is marked as dealt with.
     pub(crate) fn on_stray_pod(&mut self, pod: &PodSummary) {
-        let Some(node) = self.node(&pod.node_id) else { return self.on_unknown_pod(pod) };
+        let Some(node) = self.book.node(&pod.node_id) else { return self.on_unknown_pod(pod) };
         if !self.is_pod_of(&pod.node_id, &pod.name) {
             // Somebody's pod that carries our node's name.
             return;
@@ -133,7 +134,7 @@ impl Workflow {
         let message = if pod.deleted && !has_ended(pod) { "pod deleted" } else { &pod.message };
         self.mark(&pod.node_id, phase, Some(message));
         if phase.is_fulfilled() {
-            self.update_node(&pod.node_id, |node| set(&mut node.task_result_synced, Some(true)));
+            self.book.update_node(&pod.node_id, |node| set(&mut node.task_result_synced, Some(true)));
             if !pod.deleted {
                 self.end_stray(pod.node_id.as_str().into(), pod.name.clone(), true);
             }
@@ -148,7 +149,7 @@ impl Workflow {
     }
 
     pub(crate) fn orphans(&self) -> Vec<ArcStr> {
-        let nodes = self.object.status.nodes.unordered();
+        let nodes = self.book.nodes().unordered();
         let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled());
         let mut orphans: Vec<ArcStr> = open.map(|node| node.id.clone()).filter(|id| self.live(id).is_none()).collect();
         orphans.sort_unstable();
@@ -169,7 +170,7 @@ impl Workflow {
     /// The workflow has ended: so do the pods whose nodes never came.
     pub(crate) fn end_strays(&mut self) {
         for (name, stray) in self.strays.take() {
-            if self.node(&stray.node_id).is_none() {
+            if self.book.node(&stray.node_id).is_none() {
                 self.end_stray(self.own_id(), name, stray.has_ended);
             }
         }
@@ -183,7 +184,7 @@ impl Workflow {
 
     /// What a pod says of its node may be anything: wishes for one whose node is not known go under the workflow's own name.
     fn own_id(&self) -> ArcStr {
-        self.object.metadata.name.as_str().into()
+        self.book.name().into()
     }
 }
 

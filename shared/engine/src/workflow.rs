@@ -1,16 +1,12 @@
 //! The state of one workflow, and the loop that takes a step.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
 use arcstr::ArcStr;
-use argosy_api::{
-    message::{Observed, StatusChanged},
-    v1alpha1 as api,
-};
-use foldhash::fast::RandomState;
+use argosy_api::{message::Observed, v1alpha1 as api};
 use jiff::Timestamp;
 
 use crate::{
@@ -18,10 +14,7 @@ use crate::{
     call::Call,
     frame::{Frame, Live},
     library::Library,
-    nodes::BoundaryCount,
-    progress::{Progress, Resources},
-    publish::Delta,
-    state::{Agenda, Budget, Bugs, Clock, Globals, Life, Plan, Stage, Strays, Texts, Timers, Work},
+    state::{Agenda, Book, Budget, Bugs, Clock, Globals, Life, Plan, Stage, Strays, Timers, Work},
 };
 
 /// One workflow: the object that everyone sees, and what is derived from it.
@@ -36,35 +29,15 @@ pub struct Workflow {
     pub(crate) timers: Timers,
     pub(crate) strays: Strays,
     pub(crate) bugs: Bugs,
-    pub(crate) object: api::Workflow,
-    pub(crate) watermark: u64,
+    pub(crate) book: Book,
     pub(crate) library: Library,
     pub(crate) frames: Vec<Option<Box<Frame>>>,
     pub(crate) live: Live,
-    /// Nodes that became daemons, by their boundary.
-    pub(crate) daemons: HashMap<ArcStr, Vec<ArcStr>>,
-    pub(crate) delta: Delta,
-    /// Ids of nodes that are going to be, with their names.
-    pub(crate) claimed: HashMap<ArcStr, ArcStr, RandomState>,
-    /// Ids that do not follow from the node's name alone, by name.
-    pub(crate) renumbered: HashMap<ArcStr, ArcStr>,
-    pub(crate) texts: Texts,
     pub(crate) memo: crate::memoize::Memo,
-    /// Nodes that were there before this was: they have children that this has not published.
-    pub(crate) untold: HashSet<ArcStr>,
-    pub(crate) counts: HashMap<ArcStr, BoundaryCount>,
-    /// Pods that are Pending or Running.
-    pub(crate) active_pods: i64,
-    /// Pods that are Running.
-    pub(crate) running_pods: i64,
-    pub(crate) progress: Progress,
-    pub(crate) resources: Resources,
     /// Calls that wait for the workflow's parallelism.
     pub(crate) held_by_workflow: VecDeque<Arc<Call>>,
     /// Calls that wait for the parallelism of their boundary, by its node id.
     pub(crate) held_by_boundary: HashMap<ArcStr, VecDeque<Arc<Call>>>,
-    /// Boundaries with a slot that came free in this step.
-    pub(crate) freed: BTreeSet<ArcStr>,
 }
 
 impl Workflow {
@@ -86,40 +59,27 @@ impl Workflow {
             budget: Budget::default(),
             timers: Timers::default(),
             strays: Strays::default(),
-            bugs,
-            watermark,
+            bugs: bugs.clone(),
             library: Library::default(),
             frames: Vec::new(),
             live: Live::default(),
-            daemons: HashMap::new(),
-            delta: Delta::default(),
-            counts: HashMap::new(),
-            active_pods: 0,
-            running_pods: 0,
-            progress: Progress::default(),
-            resources: Resources::default(),
             held_by_workflow: VecDeque::new(),
             held_by_boundary: HashMap::new(),
-            freed: BTreeSet::new(),
-            claimed: HashMap::default(),
-            renumbered: HashMap::new(),
-            texts: Texts::default(),
             memo: crate::memoize::Memo::default(),
-            untold: HashSet::new(),
-            object,
+            book: Book::new(object, watermark, bugs),
         };
-        workflow.set_now(latest_moment(&workflow.object.status));
+        workflow.set_now(latest_moment(workflow.book.status()));
         workflow
     }
 
     /// The object, status and all, as it is after the last step.
     pub fn object(&self) -> &api::Workflow {
-        &self.object
+        self.book.object()
     }
 
     /// The last OBSERVED sequence that is in the state.
     pub fn watermark(&self) -> u64 {
-        self.watermark
+        self.book.watermark()
     }
 
     /// True once the workflow has ended. Then none of its timers is wanted any more.
@@ -135,8 +95,11 @@ impl Workflow {
     pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
         self.clock.set_time_of_day(at);
         self.open_budget(true);
-        if self.life.is(Stage::New) && self.object.status.phase != api::WorkflowPhase::Unknown {
-            self.follow_recorded();
+        if self.life.is(Stage::New) && self.book.status().phase != api::WorkflowPhase::Unknown {
+            if let Some(is_stop_ahead) = self.book.follow_recorded() {
+                self.life.set_stop_ahead(is_stop_ahead);
+                self.plan.draft(self.book.spec().clone());
+            }
             self.life.set_rebuilding(true);
             self.prepare();
             self.drain();
@@ -145,12 +108,12 @@ impl Workflow {
         if !matches!(self.life.stage(), Stage::New | Stage::Preparing | Stage::Done) {
             self.confirm_orphans();
         }
-        self.take_commands(self.watermark)
+        self.take_commands()
     }
 
     /// Takes one step. Events come in the order of their sequence; one that is not past the watermark changes nothing.
     pub fn step(&mut self, event: Event) -> Vec<Command> {
-        if event.sequence <= self.watermark {
+        if event.sequence <= self.book.watermark() {
             return Vec::new();
         }
         if self.life.is(Stage::Preparing)
@@ -165,7 +128,7 @@ impl Workflow {
         if !is_late_answer {
             self.set_now(at);
         }
-        self.watermark = sequence;
+        self.book.set_watermark(sequence);
         self.open_budget(self.life.is_rebuilding());
         self.apply(event.body);
         self.drain();
@@ -182,7 +145,7 @@ impl Workflow {
         }
         // One change, whatever was waiting: a workflow that is taken up between two would miss the second, as the events of
         // both are at or before the watermark of the first.
-        self.take_commands(sequence)
+        self.take_commands()
     }
 
     /// The bugs that were noticed since the last call, and how many more there were than are kept (64). For the host to log
@@ -233,13 +196,10 @@ impl Workflow {
         }
     }
 
-    fn take_commands(&mut self, sequence: u64) -> Vec<Command> {
+    fn take_commands(&mut self) -> Vec<Command> {
         self.check_fields();
-        self.finish_status();
         let mut commands = self.agenda.take_commands();
-        if let Some(changed) = self.take_delta(sequence) {
-            commands.push(Command::Publish(Box::new(StatusChanged { last: true, ..changed })));
-        }
+        commands.extend(self.book.take_changes(self.clock.now()).map(|changed| Command::Publish(Box::new(changed))));
         commands
     }
 }

@@ -6,6 +6,8 @@
 mod budgets;
 #[path = "robust/edits.rs"]
 mod edits;
+#[path = "robust/ids.rs"]
+mod ids;
 #[path = "robust/mutated.rs"]
 mod mutated;
 #[path = "robust/parallelism.rs"]

@@ -23,7 +23,7 @@ fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
         include_result: true,
         is_limited: limit.is_some(),
     })?;
-    let text = crate::publish::text(&template);
+    let text = crate::json::text(&template);
     Ok(Shape::of_substituted(shared).manifest(one_pod(&text, limit, None)).expect("no tags").to_value())
 }
 
@@ -177,7 +177,7 @@ fn a_pod_built_from_a_template_with_tags_is_the_one_built_after_substitution() {
     let (workflow, with_tags) = tagged(text);
     let (_, substituted) = tagged(&text.replace("{{p}}", r#"it \"is\""#).replace("{{ q }}", "{{p}}"));
     let shape = Shape::of_tagged(tree(&workflow, &with_tags)).expect("tags only in plain places");
-    let template = crate::publish::text(&substituted);
+    let template = crate::json::text(&substituted);
     let whole = Shape::of_substituted(tree(&workflow, &substituted)).manifest(one_pod(&template, None, None));
     let scope = Layered::new([&first as &dyn Scope, &second]);
     let made = shape.manifest(one_pod(&template, None, Some(&scope)));

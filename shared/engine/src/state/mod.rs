@@ -3,6 +3,7 @@
 
 mod agenda;
 mod behaviors;
+mod book;
 mod budget;
 mod bugs;
 mod clock;
@@ -15,6 +16,7 @@ mod timers;
 
 pub(crate) use agenda::{Agenda, Work};
 pub use behaviors::Behavior;
+pub(crate) use book::{Book, NewNode, enter, progress::parse as parse_progress, set, set_text};
 pub(crate) use budget::{Budget, Exceeded};
 pub use bugs::Bug;
 pub(crate) use bugs::{Bugs, bug};

@@ -14,7 +14,7 @@ use super::{
     names, outputs, scope,
     scope::Scope,
 };
-use crate::{depends::Depends, publish, tagged::mentions_tags};
+use crate::{depends::Depends, json, tagged::mentions_tags};
 
 impl Walker<'_> {
     pub(super) fn dag(
@@ -70,7 +70,7 @@ impl Walker<'_> {
         }
         // What is known of a task while it runs, and once it is over: of those that anything speaks of.
         let mut over = Scope::default();
-        let text = if mentions_tags(template) { publish::text(template) } else { String::new() };
+        let text = if mentions_tags(template) { json::text(template) } else { String::new() };
         let spoken_of: BTreeSet<&str> = scope::tags(&text).filter_map(|tag| task_of(tag.trim())).collect();
         for name in spoken_of {
             if let Some(target) = order.index.get(name).map(|task| &called[*task]) {

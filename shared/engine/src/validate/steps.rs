@@ -10,11 +10,11 @@ use super::{
     names, outputs,
     scope::{self, Scope},
 };
-use crate::{publish, tagged::mentions_tags};
+use crate::{json, tagged::mentions_tags};
 
 impl Walker<'_> {
     pub(super) fn steps(&mut self, home: &Home, template: &Template, scope: &mut Scope, is_exit: bool) {
-        let text = if mentions_tags(template) { publish::text(template) } else { String::new() };
+        let text = if mentions_tags(template) { json::text(template) } else { String::new() };
         let spoken_of: BTreeSet<&str> = scope::tags(&text).filter_map(|tag| step_of(tag.trim())).collect();
         let mut seen = BTreeSet::new();
         for (index, group) in template.steps.iter().enumerate() {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::NodeStatus;
 
-use crate::{Workflow, below::Below, nodes::set};
+use super::{Book, below::Below, set};
 
 /// The sum over all nodes that execute, kept as they change.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Progress {
+pub(super) struct Progress {
     done: u128,
     total: u128,
 }
@@ -24,10 +24,15 @@ impl Progress {
 /// What all pods have taken, in resource-seconds by resource, kept as they change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resources {
-    pub sum: BTreeMap<String, i64>,
+    sum: BTreeMap<String, i64>,
 }
 
 impl Resources {
+    /// None when no pod has told of any.
+    pub fn sum(&self) -> Option<&BTreeMap<String, i64>> {
+        (!self.sum.is_empty()).then_some(&self.sum)
+    }
+
     pub fn change(&mut self, before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) {
         for (resource, amount) in after {
             let sum = self.sum.entry(resource.clone()).or_insert(0);
@@ -47,21 +52,21 @@ impl std::fmt::Display for Progress {
 }
 
 /// What a node that executes adds to the sum; nothing for others.
-pub(crate) fn of_leaf(node: &NodeStatus) -> (u64, u64) {
+pub fn of_leaf(node: &NodeStatus) -> (u64, u64) {
     if node.r#type.executes() { parse(&node.progress).unwrap_or((0, 1)) } else { (0, 0) }
 }
 
 /// `N/M` with `N ≤ M` and `M > 0`.
-pub(crate) fn parse(text: &str) -> Option<(u64, u64)> {
+pub fn parse(text: &str) -> Option<(u64, u64)> {
     let (done, total) = text.split_once('/')?;
     let (done, total) = (done.parse().ok()?, total.parse().ok()?);
     (done <= total && total > 0).then_some((done, total))
 }
 
-impl Workflow {
+impl Book {
     /// Sets the progress of every node that only holds others, once it is final: the sum over all that execute
     /// below it. "Below" follows the children, hence also what comes after a group, as in Argo.
-    pub(crate) fn settle_progress(&mut self) {
+    pub(super) fn settle_progress(&mut self) {
         let sums = Below::new(&self.object.status.nodes, of_leaf, |node| !node.r#type.executes()).sums();
         for (id, (done, total)) in sums {
             if total > 0 {

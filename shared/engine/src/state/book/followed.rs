@@ -3,7 +3,7 @@
 use argosy_api::{labels, v1alpha1 as api};
 use serde::{Deserialize, Serialize};
 
-use crate::Workflow;
+use super::Book;
 
 /// Kept in the annotation [`labels::FOLLOWED`], which goes out with the status. A workflow is rebuilt from an object that may
 /// have been edited past its watermark; what the log holds from there up to the edit is stepped by this, as it was the first
@@ -49,9 +49,9 @@ impl Followed {
     }
 }
 
-impl Workflow {
+impl Book {
     /// Records what the object asks for now, unless that is recorded already.
-    pub(crate) fn record_followed(&mut self) {
+    pub fn record_followed(&mut self) {
         let now = Followed::of(&self.object);
         if self.recorded_followed().is_some_and(|recorded| recorded.is_same_edit(&now)) {
             return;
@@ -64,18 +64,20 @@ impl Workflow {
     /// The object as it was when it was last obeyed, its version included: an edit that was taken back again since is in the
     /// log nevertheless, and is adopted as it was before. A record that cannot be read is somebody's edit: then the object's own
     /// counts.
-    pub(crate) fn follow_recorded(&mut self) {
-        let Some(recorded) = self.recorded_followed() else { return };
+    ///
+    /// Answers whether the object asks for a shutdown that the record does not know of; none where there is no record.
+    pub fn follow_recorded(&mut self) -> Option<bool> {
+        let recorded = self.recorded_followed()?;
         let Followed { generation, resource_version, shutdown, suspend, parallelism, active_deadline_seconds } =
             recorded;
         let spec = &mut self.object.spec;
-        self.life.set_stop_ahead(shutdown.is_empty() && !spec.shutdown.is_empty());
+        let is_stop_ahead = shutdown.is_empty() && !spec.shutdown.is_empty();
         spec.shutdown = shutdown;
         (spec.suspend, spec.parallelism) = (suspend, parallelism);
         spec.active_deadline_seconds = active_deadline_seconds;
         let metadata = &mut self.object.metadata;
         (metadata.generation, metadata.resource_version) = (generation, resource_version);
-        self.plan.draft(self.object.spec.clone());
+        Some(is_stop_ahead)
     }
 
     fn recorded_followed(&self) -> Option<Followed> {

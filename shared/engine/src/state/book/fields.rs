@@ -1,0 +1,208 @@
+//! Members of the object besides its nodes.
+
+use argosy_api::{
+    labels,
+    v1alpha1::{self as api, Condition, Template, WorkflowPhase, WorkflowSpec},
+};
+use serde_json::Value;
+
+use super::Book;
+use crate::{json::json, size};
+
+/// Members of `status` besides its nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Field {
+    Phase,
+    StartedAt,
+    FinishedAt,
+    Message,
+    Progress,
+    Outputs,
+    Conditions,
+    StoredTemplates,
+    StoredSpec,
+    Claims,
+    ResourcesDuration,
+}
+
+impl Book {
+    pub fn set_label(&mut self, key: &str, value: &str) {
+        if self.object.metadata.labels.get(key).is_none_or(|old| old != value) {
+            self.object.metadata.labels.insert(key.to_owned(), value.to_owned());
+            self.changes.label(key, value);
+        }
+    }
+
+    pub fn set_annotation(&mut self, key: &str, value: &str) {
+        if self.object.metadata.annotations.get(key).is_none_or(|old| old != value) {
+            self.object.metadata.annotations.insert(key.to_owned(), value.to_owned());
+            self.changes.annotation(key, value);
+        }
+    }
+
+    pub fn set_phase(&mut self, phase: WorkflowPhase, message: &str) {
+        let status = &mut self.object.status;
+        if status.phase != phase {
+            status.phase = phase;
+            self.changes.field(Field::Phase);
+        }
+        let message = size::cut(message);
+        if status.message != message {
+            status.message = message.into_owned();
+            self.changes.field(Field::Message);
+        }
+        self.set_label(labels::PHASE, phase.as_str());
+    }
+
+    pub fn set_condition(&mut self, kind: &str, status: &str) {
+        let conditions = &mut self.object.status.conditions;
+        match conditions.iter_mut().find(|c| c.r#type == kind) {
+            Some(condition) if condition.status == status => return,
+            Some(condition) => condition.status = status.to_owned(),
+            None => {
+                conditions.push(Condition { r#type: kind.to_owned(), status: status.to_owned(), ..Default::default() })
+            }
+        }
+        self.changes.field(Field::Conditions);
+    }
+
+    /// Says in a condition what is wrong with the spec as it was edited; nothing when it is right again.
+    pub fn set_spec_error(&mut self, error: Option<&str>) {
+        const KIND: &str = "SpecError";
+        let conditions = &mut self.object.status.conditions;
+        let before = conditions.iter().position(|c| c.r#type == KIND);
+        let condition = error.map(|error| Condition {
+            r#type: KIND.to_owned(),
+            status: "True".to_owned(),
+            message: format!("{error}. The workflow goes on by its spec before that edit"),
+        });
+        match (before, condition) {
+            (None, None) => return,
+            (Some(index), None) => _ = conditions.remove(index),
+            (Some(index), Some(condition)) if conditions[index] == condition => return,
+            (Some(index), Some(condition)) => conditions[index] = condition,
+            (None, Some(condition)) => conditions.push(condition),
+        }
+        self.changes.field(Field::Conditions);
+    }
+
+    /// The workflow begins, or ends before it could.
+    pub fn start(&mut self, now: api::Time) {
+        self.object.status.started_at = Some(now);
+        self.changes.field(Field::StartedAt);
+    }
+
+    /// The workflow has ended: nothing changes in it any more that is published.
+    pub fn finish(&mut self, phase: WorkflowPhase, message: &str, now: api::Time) {
+        self.set_phase(phase, message);
+        self.object.status.finished_at = Some(now);
+        self.changes.field(Field::FinishedAt);
+        if self.object.status.conditions.iter().any(|c| c.r#type == "PodRunning") {
+            self.set_condition("PodRunning", "False");
+        }
+        self.set_condition("Completed", "True");
+        self.set_label(labels::COMPLETED, "true");
+        self.settle_progress();
+        if let Some(sum) = self.counters.resources().sum() {
+            self.object.status.resources_duration = sum.clone();
+            self.changes.field(Field::ResourcesDuration);
+        }
+        self.changes.completed();
+    }
+
+    /// Adds an output of the workflow; the last one of a name counts.
+    pub fn lift_parameter(&mut self, parameter: api::Parameter) {
+        let list = &mut self.object.status.outputs.get_or_insert_default().parameters;
+        list.retain(|p| p.name != parameter.name);
+        list.push(parameter);
+        self.changes.field(Field::Outputs);
+    }
+
+    /// Adds an output of the workflow; the last one of a name counts.
+    pub fn lift_artifact(&mut self, artifact: api::Artifact) {
+        let list = &mut self.object.status.outputs.get_or_insert_default().artifacts;
+        list.retain(|a| a.name != artifact.name);
+        list.push(artifact);
+        self.changes.field(Field::Outputs);
+    }
+
+    /// Volumes of claims that the workflow makes.
+    pub fn add_claims(&mut self, volumes: Vec<Value>) {
+        self.object.status.persistent_volume_claims.extend(volumes);
+        self.changes.field(Field::Claims);
+    }
+
+    /// Volumes of the claims that the workflow made. It has none any more.
+    pub fn take_claims(&mut self) -> Vec<Value> {
+        let claims = std::mem::take(&mut self.object.status.persistent_volume_claims);
+        if !claims.is_empty() {
+            self.changes.field(Field::Claims);
+        }
+        claims
+    }
+
+    /// Keeps a template from elsewhere, unless there is one under that key: it may change there, or go.
+    pub fn store_template(&mut self, key: String, template: &Template) {
+        if let std::collections::btree_map::Entry::Vacant(entry) = self.object.status.stored_templates.entry(key) {
+            entry.insert(template.clone());
+            self.changes.field(Field::StoredTemplates);
+        }
+    }
+
+    /// Keeps the spec that the workflow runs by.
+    pub fn store_spec(&mut self, spec: &WorkflowSpec) {
+        if self.object.status.stored_workflow_template_spec.as_ref() != Some(spec) {
+            self.object.status.stored_workflow_template_spec = Some(spec.clone());
+            self.changes.field(Field::StoredSpec);
+        }
+    }
+
+    /// Forgets the templates that the status holds, which somebody may have edited; of a workflow that nobody has begun also the
+    /// spec.
+    pub fn distrust_stored(&mut self) {
+        self.object.status.stored_templates.clear();
+        if self.object.status.phase == WorkflowPhase::Unknown {
+            self.object.status.stored_workflow_template_spec = None;
+        }
+    }
+
+    /// Takes back what the step put into the status outside the nodes, where it does not fit into a message of `limit` bytes.
+    /// Answers the bytes that it takes then.
+    pub fn drop_large_fields(&mut self, limit: usize) -> Option<usize> {
+        const LARGE: [Field; 3] = [Field::Outputs, Field::StoredTemplates, Field::StoredSpec];
+        let changed: Vec<Field> = LARGE.into_iter().filter(|field| self.changes.has_field(*field)).collect();
+        let bytes: usize = changed.iter().map(|field| size::of(&self.field(*field).1)).sum();
+        if bytes <= limit {
+            return None;
+        }
+        for field in changed {
+            self.changes.drop_field(field);
+            match field {
+                Field::Outputs => self.object.status.outputs = None,
+                Field::StoredTemplates => self.object.status.stored_templates.clear(),
+                _ => self.object.status.stored_workflow_template_spec = None,
+            }
+        }
+        Some(bytes)
+    }
+
+    pub(super) fn field(&self, field: Field) -> (String, Value) {
+        let status = &self.object.status;
+        let (name, value) = match field {
+            Field::Phase => ("phase", json(&status.phase)),
+            Field::StartedAt => ("startedAt", json(&status.started_at)),
+            Field::FinishedAt => ("finishedAt", json(&status.finished_at)),
+            // An empty text would stay in the object: null takes the member away.
+            Field::Message if status.message.is_empty() => ("message", Value::Null),
+            Field::Message => ("message", json(&status.message)),
+            Field::Progress => ("progress", json(&status.progress)),
+            Field::Outputs => ("outputs", json(&status.outputs)),
+            Field::Conditions => ("conditions", json(&status.conditions)),
+            Field::StoredTemplates => ("storedTemplates", json(&status.stored_templates)),
+            Field::StoredSpec => ("storedWorkflowTemplateSpec", json(&status.stored_workflow_template_spec)),
+            Field::Claims => ("persistentVolumeClaims", json(&status.persistent_volume_claims)),
+            Field::ResourcesDuration => ("resourcesDuration", json(&status.resources_duration)),
+        };
+        (name.to_owned(), value)
+    }
+}
