@@ -8,7 +8,7 @@ use argosy_template::{
     tags::{self, Layered, Options, Scope, Tag},
 };
 
-use crate::{Workflow, call::Call, deferred, json::json, library::Compiled, tagged::mentions_tags};
+use crate::{Workflow, deferred, json::json, library::Compiled, state::Call, tagged::mentions_tags};
 
 /// Inputs with their values, and which of these are the template's own text rather than data that was passed.
 struct Bound {

@@ -5,7 +5,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowStep};
 
-use crate::{Workflow, frame::FrameId, state::bug, steps::continues_on};
+use crate::{
+    Workflow,
+    state::{FrameId, bug},
+    steps::continues_on,
+};
 
 impl Workflow {
     /// The phase that follows from the targets. A task that did not run inherits from the branch it is on, where
@@ -15,11 +19,8 @@ impl Workflow {
             bug!(self, "", "a DAG ends that has no frame");
             return NodePhase::Error;
         };
-        let targets: Vec<(&WorkflowStep, ArcStr)> = dag
-            .targets
-            .iter()
-            .map(|t| (dag.tasks[*t].step.as_ref(), self.task_id(frame, &dag.tasks[*t].name)))
-            .collect();
+        let targets: Vec<(&WorkflowStep, ArcStr)> =
+            dag.targets().map(|task| (task.step().as_ref(), self.task_id(frame, task.name()))).collect();
         let all_ran = targets.iter().all(|(_, id)| self.book.phase_of(id).is_completed());
         let inherited = if all_ran { HashMap::new() } else { self.phases_on_branches(&owner.call.id) };
         let mut result = NodePhase::Succeeded;

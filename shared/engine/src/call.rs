@@ -1,68 +1,30 @@
 //! Calling a template: find it, put its inputs in, and begin a node of its kind.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use argosy_api::{
     names::{self, PodNameVersion},
-    v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowPhase, WorkflowStep},
+    v1alpha1::{NodePhase, NodeType, Template, WorkflowPhase, WorkflowStep},
 };
 
 use crate::{
-    Workflow,
-    frame::{Body, Child, Frame, FrameId, Parent, Retry},
-    library::TemplateScope,
-    size,
-    state::{Work, bug, set, set_text},
+    Workflow, size,
+    state::{Body, Call, Child, Frame, FrameId, Parent, Retry, Work, bug, set, set_text},
 };
-
-/// A call of a template: by an entry point, a step, a task, a hook or a retry.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    /// Name of the node to be, and its id.
-    pub name: ArcStr,
-    pub id: ArcStr,
-    /// Name of the step, with the item of a loop; empty for entry points and hooks.
-    pub step_name: ArcStr,
-    /// Names the template, and carries the arguments, resolved. Has no name, so that steps that differ in nothing else
-    /// can share one.
-    pub step: Arc<WorkflowStep>,
-    /// The Steps or DAG frame around it.
-    pub boundary: Option<FrameId>,
-    pub scope: TemplateScope,
-    pub parent: Parent,
-    pub flag: NodeFlag,
-    /// Part of an exit handler.
-    pub on_exit: bool,
-    pub depth: usize,
-    /// Set for an attempt of a retry.
-    pub attempt: Option<Box<Attempt>>,
-}
-
-/// Which attempt, and the variables about the one before.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Attempt {
-    pub variables: BTreeMap<String, String>,
-}
 
 impl Workflow {
     pub(crate) fn frame(&self, id: FrameId) -> Option<&Frame> {
-        self.frames.get(id as usize)?.as_deref()
+        self.frames.get(id)
     }
 
     pub(crate) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
-        self.frames.get_mut(id as usize)?.as_deref_mut()
+        self.frames.get_mut(id)
     }
 
     /// The frame of a node that is live.
     pub(crate) fn live(&self, node_id: &str) -> Option<FrameId> {
-        self.live.get(self.book.place_of(node_id)?)
-    }
-
-    pub(crate) fn set_live(&mut self, node_id: &str, frame: Option<FrameId>) {
-        if let Some(place) = self.book.place_of(node_id) {
-            self.live.set(place, frame);
-        }
+        self.frames.at(self.book.place_of(node_id)?)
     }
 
     pub(crate) fn boundary_id(&self, call: &Call) -> ArcStr {
@@ -210,10 +172,8 @@ impl Workflow {
             self.book.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
         self.note_miss(call, &template);
-        let frame = FrameId::try_from(self.frames.len()).expect("no machine holds that many frames");
-        self.set_live(&node_id, Some(frame));
-        self.frames.push(Some(Box::new(Frame { call: call.clone(), template, is_seen: false, body })));
-        frame
+        let place = self.book.place_of(&node_id);
+        self.frames.begin(place, Frame { call: call.clone(), template, is_seen: false, body })
     }
 
     fn begin_retry(&mut self, call: &Arc<Call>, template: Arc<Template>) -> Result<(), String> {
@@ -224,8 +184,7 @@ impl Workflow {
 
     /// The frame has nothing left to do.
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
-        if let Some(ended) = self.frames.get_mut(frame as usize).and_then(Option::take) {
-            self.set_live(&ended.call.id, None);
+        if let Some(ended) = self.frames.end(frame) {
             self.disarm(&ended.call.id);
             self.memorize(&ended);
             self.agenda.push(Work::Fulfilled(ended.call.parent.clone()));

@@ -8,42 +8,12 @@ use argosy_template::{Scope, tags::Layered, when};
 
 use crate::{
     Workflow,
-    call::Call,
     expand::Item,
     expressions,
-    frame::{Body, Child, Children, Frame, FrameId, Parent},
-    library::TemplateScope,
     scope::LocalScope,
     size,
-    state::{NewNode, Work, bug, set, set_text},
+    state::{Body, Call, Child, Children, Frame, FrameId, NewNode, Parent, Work, bug, set, set_text},
 };
-
-impl Frame {
-    pub fn children(&self) -> Option<&Children> {
-        match &self.body {
-            Body::Steps(steps) => Some(&steps.children),
-            Body::Dag(dag) => Some(&dag.children),
-            Body::Leaf | Body::Retry(_) => None,
-        }
-    }
-
-    pub fn children_mut(&mut self) -> Option<&mut Children> {
-        match &mut self.body {
-            Body::Steps(steps) => Some(&mut steps.children),
-            Body::Dag(dag) => Some(&mut dag.children),
-            Body::Leaf | Body::Retry(_) => None,
-        }
-    }
-
-    /// Where the names of templates in this template are looked up.
-    pub fn inner_scope(&self) -> TemplateScope {
-        match &self.body {
-            Body::Steps(steps) => steps.scope.clone(),
-            Body::Dag(dag) => dag.scope.clone(),
-            Body::Leaf | Body::Retry(_) => self.call.scope.clone(),
-        }
-    }
-}
 
 /// Items of a loop up to which its size is not looked at: no step is larger than an object of the API may be.
 const SMALL_LOOP: usize = 64;
@@ -199,8 +169,8 @@ impl Workflow {
                 self.book.places_of(call.map(|call| &call.id)).collect()
             }
             Parent::Child { frame, child } => match self.frame(*frame).map(|f| &f.body) {
-                Some(Body::Steps(steps)) => self.book.places_of([&steps.group_id]).collect(),
-                Some(Body::Dag(dag)) => match dag.children.get(*child) {
+                Some(Body::Steps(steps)) => self.book.places_of([steps.group_id()]).collect(),
+                Some(Body::Dag(dag)) => match dag.children().get(*child) {
                     Some(child) => self.task_parents(*frame, child.task),
                     None => Vec::new(),
                 },
@@ -263,16 +233,13 @@ impl Workflow {
         }
         state.settled = true;
         let task = state.task;
-        let open = self.frame_mut(frame).and_then(Frame::children_mut).and_then(|children| {
-            children.open = children.open.checked_sub(1)?;
-            Some(children.open)
-        });
-        if open.is_none() {
+        let is_counted = self.frame_mut(frame).and_then(Frame::children_mut).is_some_and(Children::count_off);
+        if !is_counted {
             bug!(self, "", "a child settles in a node that has none open");
         }
         let Some(owner) = self.frame(frame) else { return };
         match &owner.body {
-            Body::Steps(steps) if steps.children.open == 0 && !steps.starting => self.finish_group(frame),
+            Body::Steps(steps) if steps.is_group_over() => self.finish_group(frame),
             Body::Dag(_) => {
                 self.release_call(frame, child);
                 self.task_child_settled(frame, task, child);
@@ -343,7 +310,7 @@ impl Workflow {
         match &owner.body {
             Body::Steps(_) => self.group_errored(frame, message),
             Body::Dag(_) => {
-                let call = owner.children().and_then(|c| c.list.get(child)).and_then(|state| state.call.as_ref());
+                let call = owner.children().and_then(|c| c.list().get(child)).and_then(|state| state.call.as_ref());
                 let Some(id) = call.map(|call| call.id.clone()) else { return };
                 self.fail_node(&id, message);
                 self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));

@@ -9,8 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     Workflow,
-    frame::Body,
-    state::{Fired, Stage, Timer, bug, set},
+    state::{Body, Fired, Stage, Timer, bug, set},
 };
 
 /// Message of what ran out of time without having a pod that runs.
@@ -88,7 +87,7 @@ impl Workflow {
 
     /// Pods and suspends that have not ended and do not belong to an exit handler.
     pub(crate) fn live_leaves(&self) -> Vec<ArcStr> {
-        let frames = self.frames.iter().flatten().filter(|f| matches!(f.body, Body::Leaf) && !f.call.on_exit);
+        let frames = self.frames.iter().filter(|f| matches!(f.body, Body::Leaf) && !f.call.on_exit);
         frames.map(|f| f.call.id.clone()).collect()
     }
 }

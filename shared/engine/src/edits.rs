@@ -8,10 +8,9 @@ use argosy_api::{
 
 use crate::{
     Workflow,
-    frame::Body,
     prepare::Refusal,
     size,
-    state::{Stage, set, set_text},
+    state::{Body, Stage, set, set_text},
 };
 
 /// The age of an object, next to that of the one that was adopted before.
@@ -168,7 +167,6 @@ impl Workflow {
         let leaves: Vec<(ArcStr, bool)> = self
             .frames
             .iter()
-            .flatten()
             .filter(|f| !matches!(f.body, Body::Steps(_) | Body::Dag(_)))
             .filter(|f| !spare_exit || !f.call.on_exit)
             .map(|f| (f.call.id.clone(), matches!(f.body, Body::Retry(_))))

@@ -11,12 +11,8 @@ use argosy_template::tags;
 use serde_json::{Value, json};
 
 use crate::{
-    Workflow,
-    call::Call,
-    expressions,
-    frame::{Body, FrameId, Parent},
-    library::TemplateScope,
-    state::{Stage, Work, bug, set},
+    Workflow, expressions,
+    state::{Body, Call, FrameId, Parent, Stage, TemplateScope, Work, bug, set},
 };
 
 impl Workflow {
@@ -36,7 +32,7 @@ impl Workflow {
     pub(crate) fn fail_fast(&mut self, frame: FrameId) {
         const MESSAGE: &str = "template has failed or errored children and failFast enabled";
         if let Some(Body::Steps(steps)) = self.frame(frame).map(|f| &f.body) {
-            let group = steps.group_id.clone();
+            let group = steps.group_id().clone();
             self.mark(&group, NodePhase::Failed, Some(MESSAGE));
         }
         self.end_composite(frame, NodePhase::Failed, MESSAGE, Vec::new());
@@ -60,11 +56,8 @@ impl Workflow {
             });
             self.mark(&id, NodePhase::Succeeded, Some(""));
             if let Some(frame) = self.live(&id) {
-                self.set_live(&id, None);
                 self.disarm(&id);
-                if let Some(slot) = self.frames.get_mut(frame as usize) {
-                    *slot = None;
-                }
+                self.frames.end(frame);
             }
         }
     }
@@ -248,10 +241,8 @@ impl Workflow {
         }
         self.life.enter(Stage::Done);
         self.frames.clear();
-        self.live.clear();
         self.agenda.drop_work();
-        self.held_by_workflow.clear();
-        self.held_by_boundary.clear();
+        self.held.clear();
         self.timers.clear();
         let now = self.time();
         self.book.finish(phase, message, now);
@@ -260,7 +251,7 @@ impl Workflow {
     }
 
     fn live_pods(&self) -> Vec<ArcStr> {
-        let ids = self.frames.iter().flatten().map(|frame| &frame.call.id);
+        let ids = self.frames.iter().map(|frame| &frame.call.id);
         ids.filter(|id| self.book.node(id).is_some_and(|n| n.r#type == NodeType::Pod)).cloned().collect()
     }
 

@@ -9,18 +9,16 @@ use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::{LookupKey, LookupKind},
-    v1alpha1::{self as api, Template, TemplateRef, WorkflowSpec, WorkflowStep},
+    v1alpha1::{self as api, Template, WorkflowSpec, WorkflowStep},
 };
 use serde_json::Value;
 
 use crate::{
-    Command, Workflow,
-    call::Call,
-    deferred,
+    Command, Workflow, deferred,
     json::{self, json},
     pod::Shape,
     references::{References, template_key},
-    state::{Stage, Work},
+    state::{Call, Stage, TemplateScope, Work},
     tagged::{mentions_tags, mentions_tags_and_outputs},
 };
 
@@ -36,7 +34,7 @@ pub(crate) struct Library {
     templates: HashMap<(TemplateScope, String), Arc<Compiled>>,
     /// What the pods of a parsed template have in common, if that can be told. As long-lived as `templates`, which keeps
     /// the addresses of the templates taken.
-    pub shapes: HashMap<Likeness, Option<Shape>>,
+    shapes: HashMap<Likeness, Option<Shape>>,
     /// Calls that wait for a template whose name was only known late.
     parked: BTreeMap<LookupKey, Vec<Arc<Call>>>,
 }
@@ -84,31 +82,6 @@ impl Compiled {
     /// Once called, it may speak of the results of its own steps or tasks.
     pub fn may_want_results(&self) -> bool {
         self.mentions_outputs || self.tagged
-    }
-}
-
-/// Where a template's name is looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum TemplateScope {
-    /// The workflow's own templates.
-    Local,
-    Namespaced(ArcStr),
-    Cluster(ArcStr),
-}
-
-impl TemplateScope {
-    fn of(reference: &TemplateRef) -> Self {
-        let name = ArcStr::from(reference.name.as_str());
-        if reference.cluster_scope { Self::Cluster(name) } else { Self::Namespaced(name) }
-    }
-
-    /// As it stands in `templateScope` of a node.
-    pub fn label(&self, workflow: &str) -> String {
-        match self {
-            Self::Local => format!("local/{workflow}"),
-            Self::Namespaced(name) => format!("namespaced/{name}"),
-            Self::Cluster(name) => format!("cluster/{name}"),
-        }
     }
 }
 
@@ -174,6 +147,15 @@ impl Library {
     /// Calls that wait for a template.
     pub fn parked_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
         self.parked.values().flatten()
+    }
+
+    /// What the pods of a template have in common, once that was found out.
+    pub fn shape(&self, likeness: &Likeness) -> Option<&Option<Shape>> {
+        self.shapes.get(likeness)
+    }
+
+    pub fn keep_shape(&mut self, likeness: Likeness, shape: Option<Shape>) {
+        self.shapes.insert(likeness, shape);
     }
 
     pub fn forget_templates(&mut self) {

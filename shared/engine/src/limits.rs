@@ -1,15 +1,14 @@
 //! Limits on what runs at a time, and what happens to calls that may not begin.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
     Behavior, Workflow,
-    call::{Call, Kind, kind_of},
-    frame::FrameId,
-    state::Work,
+    call::{Kind, kind_of},
+    state::{Call, FrameId, Work},
 };
 
 impl Workflow {
@@ -19,7 +18,7 @@ impl Workflow {
     pub(crate) fn hold_back(&mut self, call: Arc<Call>) -> Option<Arc<Call>> {
         if self.is_suspended() || !self.has_room() {
             self.memo.forget(&call);
-            self.held_by_workflow.push_back(call);
+            self.held.hold_for_workflow(call);
             return None;
         }
         if let Some(boundary) = call.boundary
@@ -27,7 +26,7 @@ impl Workflow {
             && let Some(id) = self.frame(boundary).map(|frame| frame.call.id.clone())
         {
             self.memo.forget(&call);
-            self.held_by_boundary.entry(id).or_default().push_back(call);
+            self.held.hold_for_boundary(id, call);
             return None;
         }
         Some(call)
@@ -42,7 +41,7 @@ impl Workflow {
         }
         if self.has_room()
             && !self.is_suspended()
-            && let Some(call) = self.held_by_workflow.pop_front()
+            && let Some(call) = self.held.next_of_workflow()
         {
             // The call is counted when it is made; the next one is looked at after that.
             self.book.look_for_room(ArcStr::new());
@@ -58,13 +57,7 @@ impl Workflow {
         if refills && !self.live(&boundary).is_some_and(|frame| self.boundary_has_room(frame)) {
             return;
         }
-        // Nothing is held back.
-        let Some(queue) = self.held_by_boundary.get_mut(&boundary) else { return };
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            self.held_by_boundary.remove(&boundary);
-        }
-        if let Some(call) = next {
+        if let Some(call) = self.held.next_of_boundary(&boundary) {
             self.agenda.push(Work::Call(call));
             if refills {
                 self.book.look_for_room(boundary);
@@ -138,13 +131,7 @@ impl Workflow {
 
     /// Ends every call that waits for its turn.
     pub(crate) fn refuse_held(&mut self, message: &str) {
-        let mut calls: Vec<Arc<Call>> = self.held_by_workflow.drain(..).collect();
-        let mut queues: Vec<_> = self.held_by_boundary.drain().collect();
-        queues.sort_by(|a, b| a.0.cmp(&b.0));
-        calls.extend(queues.into_iter().flat_map(|(_, queue)| queue));
-        let (exempt, ended): (Vec<_>, Vec<_>) = calls.into_iter().partition(|c| c.on_exit);
-        self.held_by_workflow.extend(exempt);
-        for call in ended {
+        for call in self.held.take(|call| call.on_exit) {
             self.refuse(&call, message);
         }
     }
@@ -167,15 +154,7 @@ impl Workflow {
     /// Drops the calls that wait in a boundary that has ended.
     pub(crate) fn close_boundary(&mut self, frame: FrameId) {
         let id = self.frame(frame).map(|f| f.call.id.clone());
-        let mut dropped = id.and_then(|id| self.held_by_boundary.remove(&id)).unwrap_or_default();
-        let is_inside = |call: &Arc<Call>| call.boundary == Some(frame);
-        if self.held_by_workflow.iter().any(is_inside) {
-            let held = std::mem::take(&mut self.held_by_workflow);
-            let (inside, others): (VecDeque<_>, VecDeque<_>) = held.into_iter().partition(is_inside);
-            dropped.extend(inside);
-            self.held_by_workflow = others;
-        }
-        for call in dropped {
+        for call in self.held.take_of_boundary(frame, id.as_deref()) {
             self.drop_orphan(&call);
         }
     }

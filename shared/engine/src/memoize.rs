@@ -21,10 +21,9 @@ use serde_json::Value;
 
 use crate::{
     Command, Workflow,
-    call::{Call, Kind, kind_of},
-    frame::Frame,
+    call::{Kind, kind_of},
     json,
-    state::{Work, set, set_text},
+    state::{Call, Frame, Work, set, set_text},
 };
 
 /// What is known of caches.

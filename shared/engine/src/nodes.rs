@@ -3,7 +3,10 @@
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, Time};
 
-use crate::{Workflow, library::TemplateScope, state::NewNode};
+use crate::{
+    Workflow,
+    state::{NewNode, TemplateScope},
+};
 
 impl Workflow {
     /// The moment of the event in hand, as it stands in nodes.

@@ -5,12 +5,9 @@ use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template, Wo
 use argosy_template::{Layered, Scope};
 
 use crate::{
-    Workflow,
-    call::Call,
-    expressions,
-    frame::{Body, FrameId, Parent},
+    Workflow, expressions,
     scope::LocalScope,
-    state::set,
+    state::{Body, Call, FrameId, Parent, set},
     variables,
 };
 
@@ -128,8 +125,8 @@ impl Workflow {
         let Some(owner) = call.boundary.and_then(|b| self.frame(b)) else { return false };
         let name = call.step_name.split('(').next().unwrap_or_default();
         match &owner.body {
-            Body::Steps(steps) => steps.results_wanted.iter().any(|wanted| wanted == name),
-            Body::Dag(dag) => dag.results_wanted.iter().any(|wanted| wanted == name),
+            Body::Steps(steps) => steps.wants_result(name),
+            Body::Dag(dag) => dag.wants_result(name),
             Body::Leaf | Body::Retry(_) => false,
         }
     }

@@ -18,13 +18,11 @@ use serde_json::Value;
 use crate::{
     Workflow,
     args::{input_variables, pod_variables},
-    call::Call,
-    frame::{Body, FrameId},
     json::json,
     library::{Compiled, Likeness},
     pod::{self, Limit, PodInput, Shape},
     size,
-    state::{NewNode, Timer, Work, bug, enter, set, set_text},
+    state::{Body, Call, FrameId, NewNode, Timer, Work, bug, enter, set, set_text},
 };
 
 impl Workflow {
@@ -117,13 +115,13 @@ impl Workflow {
         if call.step.inline.is_some() || self.plan.is_tagged() || boundary.is_some_and(|f| pod::places(&f.template)) {
             return None;
         }
-        if let Some(known) = self.library.shapes.get(&likeness) {
+        if let Some(known) = self.library.shape(&likeness) {
             return known.clone();
         }
         // What is wrong with the template shows when it is built with its inputs.
         let tree = || self.pod_tree(call, &compiled.template, is_limited, "").ok();
         let shape = if pod::is_shapely(&compiled.template) { tree().and_then(Shape::of_tagged) } else { None };
-        self.library.shapes.insert(likeness, shape.clone());
+        self.library.keep_shape(likeness, shape.clone());
         shape
     }
 

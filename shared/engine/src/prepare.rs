@@ -12,14 +12,9 @@ use argosy_template::tags;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Behavior, TemplateReferencing, Workflow,
-    call::Call,
-    frame::Parent,
-    json,
-    library::TemplateScope,
-    metadata,
+    Behavior, TemplateReferencing, Workflow, json, metadata,
     ops::{merge, submit},
-    state::{Stage, Work},
+    state::{Call, Parent, Stage, TemplateScope, Work},
     tagged::mentions_tags,
     validate, variables,
 };

@@ -16,9 +16,9 @@ use argosy_template::{
 use crate::{
     Workflow,
     expand::{self, Failure, Item, Loop},
-    frame::{Body, Frame, FrameId},
     json::json,
     scope::LocalScope,
+    state::{Body, Frame, FrameId},
 };
 
 impl Workflow {

@@ -8,11 +8,8 @@ use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Workflow,
-    call::{Attempt, Call},
-    expressions,
-    frame::{Body, FrameId, Parent},
-    state::{Timer, Work, bug, set, set_text},
+    Workflow, expressions,
+    state::{Attempt, Body, Call, FrameId, Parent, Timer, Work, bug, set, set_text},
 };
 
 /// What follows an attempt that has ended.

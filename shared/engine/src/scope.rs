@@ -21,9 +21,8 @@ use crate::{
     Workflow, aggregate,
     args::{has_location, input_variables},
     expressions,
-    frame::{Body, FrameId},
     json::json,
-    library::TemplateScope,
+    state::{Body, FrameId, TemplateScope},
 };
 
 /// The variables inside a Steps or DAG frame: its inputs, and what its steps or tasks have brought so far.
@@ -103,8 +102,8 @@ impl Workflow {
     /// Names of the steps or tasks of a frame.
     fn step_names(&self, frame: FrameId) -> Vec<String> {
         let mut names: Vec<String> = match self.frame(frame).map(|f| &f.body) {
-            Some(Body::Steps(steps)) => steps.group_of.keys().cloned().collect(),
-            Some(Body::Dag(dag)) => dag.by_name.keys().map(ToString::to_string).collect(),
+            Some(Body::Steps(steps)) => steps.names().cloned().collect(),
+            Some(Body::Dag(dag)) => dag.names().map(ToString::to_string).collect(),
             Some(Body::Leaf | Body::Retry(_)) | None => Vec::new(),
         };
         names.sort();
@@ -123,11 +122,11 @@ impl Workflow {
         let owner = self.frame(frame)?;
         match &owner.body {
             Body::Steps(steps) => {
-                let group = format!("{}[{}]", owner.call.name, steps.group_of.get(step)?);
+                let group = format!("{}[{}]", owner.call.name, steps.group_of(step)?);
                 Some((self.book.id_of(&format!("{group}.{step}")), self.book.id_of(&group)))
             }
             Body::Dag(dag) => {
-                dag.by_name.get(step)?;
+                dag.task_named(step)?;
                 let id = self.task_id(frame, step);
                 Some((id.clone(), id))
             }

@@ -1,40 +1,16 @@
 //! Steps: groups one after another, the steps of a group side by side.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep};
 
 use crate::{
     Workflow,
-    call::Call,
     expand::Failure,
-    frame::{Body, Children, Frame, FrameId},
-    library::TemplateScope,
     outputs::results_wanted,
-    state::{NewNode, Work, bug},
+    state::{Body, Call, Frame, FrameId, NewNode, Steps, TemplateScope, Work, bug},
 };
-
-/// A Steps node that runs.
-#[derive(Debug)]
-pub(crate) struct Steps {
-    /// Where the steps' templates are looked up.
-    pub scope: TemplateScope,
-    /// Index of the group that runs.
-    pub current: usize,
-    /// Node id of that group.
-    pub group_id: ArcStr,
-    /// The steps of that group.
-    pub children: Children,
-    /// The group's steps are being added: it cannot be over yet.
-    pub starting: bool,
-    /// The group in which each step is.
-    pub group_of: HashMap<String, usize>,
-    /// Steps whose result the template mentions.
-    pub results_wanted: Vec<String>,
-    /// The last step that was begun, for others to share.
-    last: Option<Arc<WorkflowStep>>,
-}
 
 impl Workflow {
     pub(crate) fn begin_steps(
@@ -44,21 +20,8 @@ impl Workflow {
         scope: TemplateScope,
         may_want_results: bool,
     ) -> Result<(), String> {
-        let steps = template
-            .steps
-            .iter()
-            .enumerate()
-            .flat_map(|(i, group)| group.steps.iter().map(move |s| (s.name.clone(), i)));
-        let body = Steps {
-            scope,
-            current: 0,
-            group_id: ArcStr::new(),
-            children: Children::default(),
-            starting: false,
-            group_of: steps.collect(),
-            results_wanted: if may_want_results { results_wanted(&template) } else { Vec::new() },
-            last: None,
-        };
+        let results_wanted = if may_want_results { results_wanted(&template) } else { Vec::new() };
+        let body = Steps::new(&template, scope, results_wanted);
         let frame = self.begin(call, NodeType::Steps, NodePhase::Running, template, Body::Steps(Box::new(body)));
         self.start_group(frame, 0);
         Ok(())
@@ -87,10 +50,7 @@ impl Workflow {
         let known = self.book.phase_of(&self.book.id_of(&name));
         let group_id = self.create_group(frame, index, &name);
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
-        steps.current = index;
-        steps.group_id = group_id;
-        steps.children.begin_group();
-        steps.starting = true;
+        steps.begin_group(index, group_id);
         if known.is_fulfilled() {
             return self.group_done(frame);
         }
@@ -98,8 +58,7 @@ impl Workflow {
             return self.group_errored(frame, &message);
         }
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
-        steps.starting = false;
-        if steps.children.open == 0 {
+        if steps.end_of_steps() {
             self.finish_group(frame);
         }
     }
@@ -137,10 +96,7 @@ impl Workflow {
             bug!(self, "", "a Steps node that runs has no frame");
             return Arc::new(nameless);
         };
-        match &steps.last {
-            Some(last) if **last == nameless => last.clone(),
-            Some(_) | None => steps.last.insert(Arc::new(nameless)).clone(),
-        }
+        steps.shared(nameless)
     }
 
     /// The group's node, below the node itself or below all at which the group before ended.
@@ -185,9 +141,9 @@ impl Workflow {
     /// All steps of the group have settled: it succeeded unless one failed that may not.
     pub(crate) fn finish_group(&mut self, frame: FrameId) {
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
-        let group_id = steps.group_id.clone();
+        let group_id = steps.group_id().clone();
         let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
-            let mut calls = children.list.iter().filter_map(|child| child.call.as_ref());
+            let mut calls = children.list().iter().filter_map(|child| child.call.as_ref());
             let unforgiven = calls.find(|call| {
                 let phase = self.book.phase_of(&call.id);
                 phase.is_failed_or_error() && !continues_on(&call.step, phase)
@@ -203,7 +159,7 @@ impl Workflow {
 
     /// A step could not be resolved or begun: the group is in error, and the steps node fails with its message.
     pub(crate) fn group_errored(&mut self, frame: FrameId, message: &str) {
-        let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id.clone()) else {
+        let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id().clone()) else {
             return bug!(self, "", "a Steps node that runs has no frame");
         };
         self.mark(&group_id, NodePhase::Error, Some(message));
@@ -212,7 +168,7 @@ impl Workflow {
 
     fn group_done(&mut self, frame: FrameId) {
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
-        let (group_id, next) = (steps.group_id.clone(), steps.current + 1);
+        let (group_id, next) = (steps.group_id().clone(), steps.current() + 1);
         let Some(group) = self.book.node(&group_id) else {
             return bug!(self, &group_id, "a group that ends has no node");
         };
@@ -244,7 +200,7 @@ impl Workflow {
             bug!(self, "", "a Steps node that runs has no frame");
             return Vec::new();
         };
-        let group_id = steps.group_id.clone();
+        let group_id = steps.group_id().clone();
         let children = self.book.node(&group_id).map(|n| n.children.as_slice()).unwrap_or_default();
         self.book.ids_at(&self.book.outbound(self.book.places_of(children)))
     }

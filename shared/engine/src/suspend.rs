@@ -8,9 +8,7 @@ use jiff::SignedDuration;
 
 use crate::{
     Workflow,
-    call::Call,
-    frame::Body,
-    state::{Timer, Work, set, set_text},
+    state::{Body, Call, Timer, Work, set, set_text},
 };
 
 impl Workflow {

@@ -11,9 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     Workflow,
-    call::Call,
-    frame::{Body, Frame},
-    state::Stage,
+    state::{Body, Call, Children, Frame, Stage},
 };
 
 /// Something from outside that a live workflow waits for.
@@ -86,7 +84,7 @@ impl Workflow {
         if self.life.is(Stage::Held) {
             waits.push(Wait::Start);
         }
-        waits.extend(self.frames.iter().flatten().filter_map(|frame| self.wait_of(frame)));
+        waits.extend(self.frames.iter().filter_map(|frame| self.wait_of(frame)));
         let held = self.held().map(|(call, why)| (call.clone(), why));
         waits.extend(held.map(|(call, why)| Wait::Call {
             node_id: call.id.clone(),
@@ -116,13 +114,11 @@ impl Workflow {
 
     /// Calls that are held back, each with the reason as it is now.
     fn held(&self) -> impl Iterator<Item = (&std::sync::Arc<Call>, Hold)> {
-        let of_workflow = self.held_by_workflow.iter().map(|call| {
+        let of_workflow = self.held.of_workflow().map(|call| {
             let limit = self.plan.spec().parallelism.unwrap_or_default();
             (call, if self.is_suspended() { Hold::Suspended } else { Hold::WorkflowParallelism { limit } })
         });
-        let mut boundaries: Vec<_> = self.held_by_boundary.iter().collect();
-        boundaries.sort_by(|a, b| a.0.cmp(b.0));
-        let of_boundaries = boundaries.into_iter().flat_map(|(node_id, queue)| {
+        let of_boundaries = self.held.of_boundaries().into_iter().flat_map(|(node_id, queue)| {
             let why = self.boundary_hold(node_id);
             queue.iter().map(move |call| (call, why.clone()))
         });
@@ -156,7 +152,7 @@ impl Workflow {
         }
         self.overlooked_calls(&mut found);
         let known: HashSet<&str> = self.waiting_calls().map(|call| call.id.as_str()).collect();
-        for frame in self.frames.iter().flatten() {
+        for frame in self.frames.iter() {
             self.overlooked_in(frame, &known, &mut found);
         }
         found
@@ -181,8 +177,7 @@ impl Workflow {
 
     /// Calls that wait for room or for the answer to a lookup.
     fn waiting_calls(&self) -> impl Iterator<Item = &std::sync::Arc<Call>> {
-        let held = self.held_by_boundary.values().flatten();
-        self.held_by_workflow.iter().chain(held).chain(self.memo.waiting_calls()).chain(self.library.parked_calls())
+        self.held.calls().chain(self.memo.waiting_calls()).chain(self.library.parked_calls())
     }
 
     fn overlooked_in(&self, frame: &Frame, waiting: &HashSet<&str>, found: &mut Vec<Overlooked>) {
@@ -205,7 +200,7 @@ impl Workflow {
                     !waiting.contains(self.book.id_of(&next).as_str())
                 }
             }
-            Body::Steps(steps) => steps.children.open == 0,
+            Body::Steps(steps) => steps.children().open() == 0,
             Body::Dag(dag) => {
                 found.extend(dag.overlooked_tasks().map(|task| Overlooked::Task { node_id: node_id(), task }));
                 dag.is_over()
@@ -214,7 +209,7 @@ impl Workflow {
         if has_ended || is_over {
             found.push(Overlooked::Ended { node_id: node_id() });
         }
-        for child in frame.children().into_iter().flat_map(|children| &children.list) {
+        for child in frame.children().into_iter().flat_map(Children::list) {
             let Some(call) = child.call.as_ref().filter(|_| !child.settled) else { continue };
             match self.book.node(&call.id).map(|node| node.phase) {
                 None if !waiting.contains(call.id.as_str()) => {

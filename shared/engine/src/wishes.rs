@@ -9,8 +9,7 @@ use jiff::SignedDuration;
 
 use crate::{
     Command, Workflow,
-    frame::{Body, FrameId},
-    state::{Stray, Timer, bug, set},
+    state::{Body, FrameId, Stray, Timer, bug, set},
 };
 
 /// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
@@ -32,7 +31,7 @@ impl Workflow {
     }
 
     fn open_pods(&self) -> impl Iterator<Item = ArcStr> {
-        let leaves = self.frames.iter().flatten().filter(|frame| matches!(frame.body, Body::Leaf));
+        let leaves = self.frames.iter().filter(|frame| matches!(frame.body, Body::Leaf));
         leaves.map(|frame| frame.call.id.clone()).filter(|id| {
             self.book.node(id).is_some_and(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled())
         })

@@ -1,20 +1,14 @@
 //! The state of one workflow, and the loop that takes a step.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use arcstr::ArcStr;
 use argosy_api::{message::Observed, v1alpha1 as api};
 use jiff::Timestamp;
 
 use crate::{
     Bug, Command, Config, Event,
-    call::Call,
-    frame::{Frame, Live},
     library::Library,
-    state::{Agenda, Book, Budget, Bugs, Clock, Globals, Life, Plan, Stage, Strays, Timers, Work},
+    state::{Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Life, Plan, Stage, Strays, Timers, Work},
 };
 
 /// One workflow: the object that everyone sees, and what is derived from it.
@@ -31,13 +25,9 @@ pub struct Workflow {
     pub(crate) bugs: Bugs,
     pub(crate) book: Book,
     pub(crate) library: Library,
-    pub(crate) frames: Vec<Option<Box<Frame>>>,
-    pub(crate) live: Live,
+    pub(crate) frames: Frames,
+    pub(crate) held: Held,
     pub(crate) memo: crate::memoize::Memo,
-    /// Calls that wait for the workflow's parallelism.
-    pub(crate) held_by_workflow: VecDeque<Arc<Call>>,
-    /// Calls that wait for the parallelism of their boundary, by its node id.
-    pub(crate) held_by_boundary: HashMap<ArcStr, VecDeque<Arc<Call>>>,
 }
 
 impl Workflow {
@@ -61,10 +51,8 @@ impl Workflow {
             strays: Strays::default(),
             bugs: bugs.clone(),
             library: Library::default(),
-            frames: Vec::new(),
-            live: Live::default(),
-            held_by_workflow: VecDeque::new(),
-            held_by_boundary: HashMap::new(),
+            frames: Frames::default(),
+            held: Held::default(),
             memo: crate::memoize::Memo::default(),
             book: Book::new(object, watermark, bugs),
         };

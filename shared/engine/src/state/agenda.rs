@@ -5,11 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use arcstr::ArcStr;
 use argosy_api::message::ClusterCommand;
 
-use crate::{
-    Command, Event,
-    call::Call,
-    frame::{FrameId, Parent},
-};
+use super::{Call, FrameId, Parent};
+use crate::{Command, Event};
 
 /// What is to be done within the step, in order.
 #[derive(Debug)]

@@ -1,34 +1,13 @@
-//! Frames: what the engine knows about a live node besides its status.
+//! What the engine knows about a live node besides its status.
 
 use std::sync::Arc;
 
 use argosy_api::v1alpha1::Template;
 
-use crate::{call::Call, dag::Dag, steps::Steps};
+use super::{Call, Dag, Steps, TemplateScope};
 
 /// Index of a frame in the workflow.
 pub(crate) type FrameId = u32;
-
-/// The frames of nodes, by the places of the nodes in the status: nodes are never taken from it while the workflow runs.
-#[derive(Debug, Default)]
-pub(crate) struct Live(Vec<Option<FrameId>>);
-
-impl Live {
-    pub fn get(&self, place: usize) -> Option<FrameId> {
-        self.0.get(place).copied().flatten()
-    }
-
-    pub fn set(&mut self, place: usize, frame: Option<FrameId>) {
-        if self.0.len() <= place {
-            self.0.resize(place + 1, None);
-        }
-        self.0[place] = frame;
-    }
-
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-}
 
 /// A live node.
 #[derive(Debug)]
@@ -40,6 +19,33 @@ pub(crate) struct Frame {
     /// Of a pod: a report has told of it.
     pub is_seen: bool,
     pub body: Body,
+}
+
+impl Frame {
+    pub fn children(&self) -> Option<&Children> {
+        match &self.body {
+            Body::Steps(steps) => Some(steps.children()),
+            Body::Dag(dag) => Some(dag.children()),
+            Body::Leaf | Body::Retry(_) => None,
+        }
+    }
+
+    pub fn children_mut(&mut self) -> Option<&mut Children> {
+        match &mut self.body {
+            Body::Steps(steps) => Some(steps.children_mut()),
+            Body::Dag(dag) => Some(dag.children_mut()),
+            Body::Leaf | Body::Retry(_) => None,
+        }
+    }
+
+    /// Where the names of templates in this template are looked up.
+    pub fn inner_scope(&self) -> TemplateScope {
+        match &self.body {
+            Body::Steps(steps) => steps.scope().clone(),
+            Body::Dag(dag) => dag.scope().clone(),
+            Body::Leaf | Body::Retry(_) => self.call.scope.clone(),
+        }
+    }
 }
 
 /// What kind of node it is.
@@ -106,12 +112,12 @@ impl Child {
     }
 }
 
-/// Children of a Steps or DAG frame.
+/// Children of a Steps or DAG frame, in the order in which they began. As many are open as have begun and not settled.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    pub list: Vec<Child>,
+    list: Vec<Child>,
     /// Begun and not settled.
-    pub open: usize,
+    open: usize,
     /// How many there were in the groups of steps before: children are numbered through, so that a daemon that ends late is
     /// not taken for a step of the group that runs by then.
     first: usize,
@@ -136,6 +142,23 @@ impl Children {
     pub fn push(&mut self, child: Child) {
         self.list.push(child);
         self.open += 1;
+    }
+
+    /// Those of the group that runs.
+    pub fn list(&self) -> &[Child] {
+        &self.list
+    }
+
+    /// Children that have begun and not settled.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// A child has settled. False when none was open.
+    pub fn count_off(&mut self) -> bool {
+        let rest = self.open.checked_sub(1);
+        self.open = rest.unwrap_or_default();
+        rest.is_some()
     }
 
     /// Makes room for the next group.
