@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argosy_actor::{Host, WorkflowKey, api, compressed, offload};
+use argosy_actor::{WorkflowKey, api, compressed, offload};
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_api::v1alpha1::Workflow;
 use argosy_bus::{Bus as _, Stream, subject};
@@ -32,7 +32,7 @@ fn spec() -> Value {
 }
 
 async fn read(world: &World, key: &WorkflowKey) -> Workflow {
-    let host = Host::new(world.bus.clone(), "reader", 2);
+    let host = world.host("reader");
     let object = world.workflows().get(&key.name).await.expect("it exists");
     let whole = offload::resolve(&host, &world.server.client("argo"), key, object).await;
     api::read_workflow(whole.expect("its nodes are there").expect("it exists")).await.expect("readable")

@@ -3,6 +3,7 @@
 mod full;
 mod large;
 mod world;
+mod wrong;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -34,8 +34,12 @@ impl World {
         Self { bus: Arc::new(Memory::with_options(options)), ..Self::new() }
     }
 
+    pub fn host(&self, holder: &str) -> Host {
+        Host { clock: self.clock, ..Host::new(self.bus.clone(), holder, 2) }
+    }
+
     pub fn start(&self, holder: &str) -> (CancellationToken, JoinHandle<()>) {
-        let host = Host { clock: self.clock, ..Host::new(self.bus.clone(), holder, 2) };
+        let host = self.host(holder);
         let (client, stop) = (self.server.client("argo"), CancellationToken::new());
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
@@ -91,7 +95,11 @@ impl World {
     }
 
     pub async fn end_pods(&self, exit_code: i32) {
-        for pod in self.pods().list(&ListParams::default()).await.expect("listed") {
+        self.end_pods_of(&self.pods(), exit_code).await;
+    }
+
+    pub async fn end_pods_of(&self, pods: &Api<Pod>, exit_code: i32) {
+        for pod in pods.list(&ListParams::default()).await.expect("listed") {
             if pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending") {
                 continue;
             }
@@ -104,7 +112,7 @@ impl World {
             let status =
                 json!({"status": {"phase": phase, "containerStatuses": [ended("main", exit_code), ended("wait", 0)]}});
             let name = pod.metadata.name.expect("pods have names");
-            self.pods().patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
+            pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
         }
     }
 
