@@ -2,6 +2,7 @@
 
 mod full;
 mod large;
+mod requests;
 mod world;
 mod wrong;
 
@@ -143,6 +144,21 @@ async fn an_object_that_is_no_workflow_ends_with_the_reason() {
     let workflow = world.until("odd", "Error", None).await;
     let message = workflow["status"]["message"].as_str().expect("a message");
     assert!(message.contains("not an object"), "{message}");
+    stop.cancel();
+    task.await.expect("joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_outputs_are_lost_ends_and_says_so() {
+    let world = World::new();
+    let (stop, task) = world.start("a");
+    world.submit("lost", json!([container("main")])).await;
+    world.until("lost", "Running", None).await;
+    let report = json!({"taskResult": "that-is-not-there"}).to_string();
+    world.end_pod(&world.pods(), "lost", 0, &report).await;
+    let workflow = world.until("lost", "Error", None).await;
+    let message = workflow["status"]["nodes"]["lost"]["message"].as_str().expect("a message");
+    assert!(message.contains("outputs are lost") && message.contains("that-is-not-there"), "{message}");
     stop.cancel();
     task.await.expect("joined");
 }

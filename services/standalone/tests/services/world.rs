@@ -39,13 +39,14 @@ impl World {
     }
 
     pub fn start(&self, holder: &str) -> (CancellationToken, JoinHandle<()>) {
-        let host = self.host(holder);
+        self.start_on(self.host(holder), ServiceOptions::default())
+    }
+
+    pub fn start_on(&self, host: Host, options: ServiceOptions) -> (CancellationToken, JoinHandle<()>) {
         let (client, stop) = (self.server.client("argo"), CancellationToken::new());
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
-            run_all(&host, &client, Config::default(), ServiceOptions::default(), shutdown)
-                .await
-                .expect("services end well");
+            run_all(&host, &client, Config::default(), options, shutdown).await.expect("services end well");
         });
         (stop, task)
     }
@@ -103,17 +104,22 @@ impl World {
             if pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending") {
                 continue;
             }
-            let ended = |name: &str, code: i32| {
-                let state = json!({"terminated": {"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
-                    "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z"}});
-                json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
-            };
-            let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
-            let status =
-                json!({"status": {"phase": phase, "containerStatuses": [ended("main", exit_code), ended("wait", 0)]}});
             let name = pod.metadata.name.expect("pods have names");
-            pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
+            self.end_pod(pods, &name, exit_code, "").await;
         }
+    }
+
+    /// The pod ends, and its `wait` container leaves a report.
+    pub async fn end_pod(&self, pods: &Api<Pod>, name: &str, exit_code: i32, report: &str) {
+        let ended = |name: &str, code: i32, message: &str| {
+            let state = json!({"terminated": {"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
+                "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z", "message": message}});
+            json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
+        };
+        let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
+        let containers = json!([ended("main", exit_code, ""), ended("wait", 0, report)]);
+        let status = json!({"status": {"phase": phase, "containerStatuses": containers}});
+        pods.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
     }
 
     pub async fn ids(&self, stream: Stream) -> Vec<String> {
