@@ -172,3 +172,26 @@ fn a_cache_that_cannot_be_read_is_the_error_of_its_call() {
     assert_eq!(kept.message, "ConfigMap 'c' cannot be read: configmaps \"c\" is forbidden");
     assert_eq!(play.phase(), "Failed");
 }
+
+#[test]
+fn an_exit_handler_that_runs_under_a_terminate_is_waited_for_after_a_restart_too() {
+    let spec = json!({"entrypoint": "main", "onExit": "leave", "templates": [
+        {"name": "main", "container": {"image": "i", "command": ["c"]}},
+        {"name": "leave", "container": {"image": "i", "command": ["c"]}}]});
+    let ends = [false, true].map(|restarts| {
+        let mut play = Play::of(spec.clone());
+        play.end_pod("wf", "Succeeded");
+        play.end_pod("wf.onExit", "Running");
+        let mut edited = play.engine.object().clone();
+        edited.spec.shutdown = "Terminate".into();
+        play.feed(changed(edited, false));
+        if restarts {
+            play.restart();
+        }
+        assert_eq!(play.phase(), "Running", "its exit handler has not ended");
+        play.end_pod("wf.onExit", "Failed");
+        let status = &play.engine.object().status;
+        (status.phase.to_string(), status.message.clone(), status.nodes.clone())
+    });
+    assert_eq!(ends[0], ends[1]);
+}
