@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use super::{Error, jq, jsonpath};
+use super::error::Error;
+use super::{jq, jsonpath};
 use crate::Limits;
 
 /// The subcommand of the executable that evaluates a filter.
