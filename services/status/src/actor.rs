@@ -17,8 +17,8 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::context::Context;
 use crate::projection::{Applied, OBJECT_BYTES_MAX, Outside, Place, Sizes, StatusProjection};
-use crate::service::Context;
 use crate::{metrics, quarantine};
 
 /// Deliveries after which an event is folded although one before it never came.

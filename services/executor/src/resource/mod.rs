@@ -14,9 +14,8 @@ mod object;
 mod output;
 mod wait;
 
-
 use argosy_api::v1alpha1::ResourceTemplate;
-use argosy_artifacts::{Place, Store, place_of};
+use argosy_artifacts::{Place, place_of};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
