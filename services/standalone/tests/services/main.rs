@@ -3,6 +3,7 @@
 mod full;
 mod large;
 mod requests;
+mod threads;
 mod unreadable;
 mod world;
 mod wrong;
