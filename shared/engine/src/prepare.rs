@@ -58,7 +58,6 @@ impl Workflow {
             self.recount_nodes();
         }
         self.enter();
-        self.rebuilding = false;
     }
 
     pub(crate) fn reject(&mut self, refusal: &Refusal) {

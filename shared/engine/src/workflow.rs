@@ -75,7 +75,7 @@ pub struct Workflow {
     pub(crate) held_by_boundary: HashMap<ArcStr, VecDeque<Arc<Call>>>,
     /// Boundaries with a slot that came free in this step.
     pub(crate) freed: BTreeSet<ArcStr>,
-    /// The frame's body is being rebuilt from nodes that exist.
+    /// The state is being rebuilt from nodes that exist: nothing is decided by the time at which that is done.
     pub(crate) rebuilding: bool,
     /// The shutdown that was carried out since the state was built: one that the object asks for already when it is built
     /// from it is carried out when its event comes, as before.
@@ -242,6 +242,7 @@ impl Workflow {
         self.open_budget(self.rebuilding);
         self.apply(event.body);
         self.drain();
+        self.rebuilding &= self.stage == Stage::Preparing;
         while self.stage != Stage::Preparing
             && let Some(event) = self.backlog.pop_front()
         {

@@ -195,3 +195,33 @@ fn an_exit_handler_that_runs_under_a_terminate_is_waited_for_after_a_restart_too
     });
     assert_eq!(ends[0], ends[1]);
 }
+
+#[test]
+fn an_attempt_that_is_held_back_when_its_wait_is_over_begins_after_a_restart_as_before() {
+    let spec = json!({"entrypoint": "main", "templates": [{"name": "main",
+        "retryStrategy": {"limit": 3, "backoff": {"duration": "2"}}, "container": {"image": "i", "command": ["c"]}}]});
+    let ends = [false, true].map(|restarts| {
+        let mut play = Play::of(spec.clone());
+        play.end_pod("wf(0)", "Failed");
+        assert_eq!(play.node("wf").map(|node| node.message.as_str()), Some("Backoff for 2 seconds"));
+        let suspend = |play: &Play, on: bool| {
+            let mut edited = play.engine.object().clone();
+            edited.spec.suspend = on.then_some(true);
+            changed(edited, false)
+        };
+        play.feed(suspend(&play, true));
+        let (fires, due) = play.timers.pop_first().expect("it waits");
+        play.now = due;
+        play.feed(Observed::TimerFired { key: fires.clone() });
+        play.feed(Observed::TimerFired { key: fires });
+        assert!(play.node("wf(1)").is_none(), "it is suspended");
+        if restarts {
+            play.restart();
+        }
+        play.feed(suspend(&play, false));
+        assert!(play.node("wf(1)").is_some(), "it goes on, restarted: {restarts}");
+        play.run();
+        (play.phase(), play.engine.object().status.nodes.clone())
+    });
+    assert_eq!(ends[0], ends[1]);
+}
