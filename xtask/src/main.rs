@@ -2,6 +2,7 @@
 
 mod bans;
 mod crates;
+mod imports;
 mod lines;
 mod metrics;
 
@@ -22,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Checks what the compiler does not: who depends on whom, sizes of files, words that must not stay, names of metrics
+    /// Checks what the compiler does not: who depends on whom, circles of imports, sizes of files, words that must not stay, names of metrics
     Tidy,
 }
 
@@ -51,6 +52,7 @@ fn tidy(root: &Path) -> Result<Vec<String>> {
     let mut found = crates::impure(root)?;
     found.extend(crates::forbidden_edges(root)?);
     found.extend(bans::missing(root)?);
+    found.extend(imports::circles(root)?);
     found.extend(lines::complaints(root)?);
     found.extend(metrics::unknown(root)?);
     Ok(found)

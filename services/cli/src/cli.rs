@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     channel::{self, say},
@@ -125,7 +125,7 @@ impl Cli {
             Command::Node(command) => command.run(connect).await,
             Command::Template(command) => command.run(connect).await,
             Command::ClusterTemplate(command) => command.run(connect).await,
-            Command::Completion(command) => command.run(),
+            Command::Completion(command) => command.run(Cli::command()),
             Command::Version(command) => command.run(),
         }
     }

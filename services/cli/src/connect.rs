@@ -13,7 +13,7 @@ use kube::{
 use crate::{
     failure::Failure,
     reach::{self, Running},
-    terminal,
+    state, terminal,
 };
 
 /// Where help shows the flags below.
@@ -143,24 +143,11 @@ async fn used(kubeconfig: Kubeconfig, path: &Path, options: &KubeConfigOptions) 
     Ok(config.with_context(|| format!("use {}", path.display()))?)
 }
 
-/// Where Argosy keeps small things between runs: `$XDG_STATE_HOME/argosy`, else `~/.local/state/argosy`; `None` where
-/// neither `XDG_STATE_HOME` nor `HOME` is set, as what all users share is no place for it.
-pub fn state_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
-    Some(base?.join("argosy"))
-}
-
-/// Where a running `argosy dev` leaves its kubeconfig for the other commands.
-pub fn dev_kubeconfig() -> Option<PathBuf> {
-    Some(state_dir()?.join("kubeconfig"))
-}
-
 /// The kubeconfig that a running `argosy dev` has left.
 ///
 /// Errors: it, or its folder, belongs to somebody else, or others may write to it: a kubeconfig can run programs.
 fn of_dev() -> Result<Option<(PathBuf, String)>, Failure> {
-    let (Some(dir), Some(path)) = (state_dir(), dev_kubeconfig()) else { return Ok(None) };
+    let (Some(dir), Some(path)) = (state::dir(), state::dev_kubeconfig()) else { return Ok(None) };
     if !path.exists() {
         return Ok(None);
     }

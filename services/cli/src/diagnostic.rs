@@ -126,12 +126,3 @@ pub fn report(diagnostics: &[Diagnostic]) {
         say!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
     }
 }
-
-/// `Err` with all of them where one is an error; otherwise warnings are reported and forgotten.
-pub fn settle(diagnostics: Vec<Diagnostic>) -> Result<(), crate::failure::Failure> {
-    if diagnostics.iter().all(|diagnostic| diagnostic.warning) {
-        report(&diagnostics);
-        return Ok(());
-    }
-    Err(crate::failure::Failure::Input(diagnostics))
-}

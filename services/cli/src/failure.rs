@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::{channel::say, diagnostic::Diagnostic, terminal};
+use crate::{
+    channel::say,
+    diagnostic::{self, Diagnostic},
+    terminal,
+};
 
 /// The exit code of what SIGINT ended.
 const INTERRUPTED: u8 = 130;
@@ -65,7 +69,7 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match self {
             Self::Input(diagnostics) => {
-                crate::diagnostic::report(&diagnostics);
+                diagnostic::report(&diagnostics);
                 ExitCode::from(2)
             }
             Self::Usage(text) => {
@@ -98,6 +102,15 @@ fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// `Err` with all of them where one is an error; otherwise warnings are reported and forgotten.
+pub fn settle(diagnostics: Vec<Diagnostic>) -> Result<(), Failure> {
+    if diagnostics.iter().all(|diagnostic| diagnostic.warning) {
+        diagnostic::report(&diagnostics);
+        return Ok(());
+    }
+    Err(Failure::Input(diagnostics))
 }
 
 #[cfg(test)]

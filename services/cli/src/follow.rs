@@ -71,7 +71,7 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = View::new(client.clone(), target, options);
+    let mut view = View::new(client.clone(), target, options.show, options.filter.clone(), options.argosy.clone());
     let mut changes: SelectAll<Changes> =
         created.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
     let mut latest = created.iter().map(objects::readable).collect::<Result<Vec<Workflow>, _>>()?;

@@ -22,6 +22,7 @@ mod reach;
 pub mod render;
 mod run;
 pub mod schema;
+mod state;
 mod suggest;
 mod tails;
 mod terminal;

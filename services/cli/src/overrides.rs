@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    diagnostic::{self, Diagnostic},
-    failure::Failure,
+    diagnostic::Diagnostic,
+    failure::{self, Failure},
     load,
 };
 
@@ -92,7 +92,7 @@ fn parameter_file(path: &str) -> Result<Vec<String>, Failure> {
             pairs.insert(name.clone(), text);
         }
     }
-    diagnostic::settle(problems)?;
+    failure::settle(problems)?;
     Ok(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 

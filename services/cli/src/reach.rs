@@ -10,7 +10,7 @@ use argosy_cluster::private;
 use kube::config::Kubeconfig;
 use tokio::net::TcpStream;
 
-use crate::connect::state_dir;
+use crate::state;
 
 /// How long a server of this machine may take to take a connection.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -89,7 +89,7 @@ pub async fn is_live(kubeconfig: &str) -> bool {
 }
 
 fn dir() -> Option<PathBuf> {
-    Some(state_dir()?.join("runs"))
+    Some(state::dir()?.join("runs"))
 }
 
 /// The workflow in the name of a file.

@@ -7,6 +7,7 @@
 
 pub mod data;
 mod embedded;
+mod error;
 mod init;
 pub mod layout;
 mod limits;
@@ -17,6 +18,8 @@ mod work;
 mod wrapper;
 
 pub use embedded::Embedded;
+pub use error::Error;
+pub(crate) use error::refused;
 pub use init::{Inputs, stage};
 pub use limits::{BadLimit, Limits};
 pub use outputs::{Gathered, Gatherer};
@@ -33,121 +36,3 @@ pub fn dispatch() -> Option<std::process::ExitCode> {
 
 /// Exit code of a container whose executor failed, as opposed to the user's command.
 pub const FAILED: i32 = 64;
-
-/// Why the executor failed. The text becomes the container's termination message.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A variable of the environment is missing or cannot be read.
-    #[error("environment variable {name} is missing or malformed")]
-    Environment {
-        /// Its name.
-        name: &'static str,
-    },
-    /// The template cannot be read.
-    #[error("read the template: {source}")]
-    Template {
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A file cannot be read or written; the text is Go's, as users of Argo know it.
-    #[error("{}", go_text(path, source))]
-    File {
-        /// Its path, as the containers see it.
-        path: String,
-        /// What the host says.
-        source: std::io::Error,
-    },
-    /// An output is there, and is not taken.
-    #[error("output {kind} {name}: {path}: {what}")]
-    Output {
-        /// `parameter` or `artifact`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-        /// The path, as the container sees it.
-        path: String,
-        /// Why.
-        what: String,
-    },
-    /// All outputs together are too large.
-    #[error("the outputs have {bytes} bytes as JSON, the limit is {bytes_max}{raise}")]
-    Outputs {
-        /// Their size.
-        bytes: u64,
-        /// The limit.
-        bytes_max: u64,
-        /// How it is raised.
-        raise: &'static str,
-    },
-    /// The executor's own code failed.
-    #[error("a bug in the executor ended it: {text}")]
-    Panic {
-        /// What it said.
-        text: String,
-    },
-    /// An artifact cannot be loaded or saved.
-    #[error("artifact {name} failed to {action}: {source}")]
-    Artifact {
-        /// Its name.
-        name: String,
-        /// `load` or `save`.
-        action: &'static str,
-        /// Why.
-        source: argosy_artifacts::Error,
-    },
-    /// Another container, which this one waits for, failed.
-    #[error("dependency \"{name}\" exited with non-zero code: {code}")]
-    Dependency {
-        /// Its name.
-        name: String,
-        /// Its exit code.
-        code: i32,
-    },
-    /// The user's command cannot be run.
-    #[error("failed to find name in PATH: {text}")]
-    Command {
-        /// Why, as Go's `os/exec` says it.
-        text: String,
-    },
-    /// The process of the user's command cannot be made.
-    #[error("failed to start the command: {text}")]
-    Start {
-        /// Why.
-        text: String,
-    },
-    /// The outputs are too large for a message, and a WorkflowTaskResult cannot be made.
-    #[error("report the outputs: {source}")]
-    Report {
-        /// What the API server says.
-        source: Box<kube::Error>,
-    },
-    /// A `resource` template fails.
-    #[error(transparent)]
-    Resource(#[from] resource::Error),
-    /// A `data` template fails.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// A word of the command line that this build does not know.
-    #[error("{word} templates are not supported yet in this build")]
-    Unsupported {
-        /// The word.
-        word: String,
-    },
-}
-
-fn go_text(path: &str, error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => format!("open {path}: no such file or directory"),
-        std::io::ErrorKind::PermissionDenied => format!("open {path}: permission denied"),
-        _ => format!("open {path}: {error}"),
-    }
-}
-
-/// What is said of an output that is there and not taken; `None` for any other error.
-pub(crate) fn refused(error: &std::io::Error) -> Option<String> {
-    use argosy_beneath::Refusal;
-    Some(match argosy_beneath::refusal(error)? {
-        refusal @ Refusal::TooLarge { .. } => format!("{refusal}{}", limits::RAISE_OUTPUTS),
-        refusal => refusal.to_string(),
-    })
-}

@@ -21,8 +21,9 @@ use tokio::time::Instant;
 
 use crate::context::{Shard, Urgency};
 use crate::identity::key_of;
+use crate::known::PodKey;
 use crate::objects::Objects;
-use crate::observer::{Observation, Observers, PodKey, Question};
+use crate::observer::{Observation, Observers, Question};
 use crate::{marks, metrics, report};
 
 /// An actor without commands leaves memory after this.

@@ -1,6 +1,5 @@
 //! What the parts of the pod-runner share.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argosy_actor::{Host, Owned, TokenBucket};
@@ -9,7 +8,7 @@ use argosy_bus::{Stream, subject};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::observer::PodKey;
+use crate::known::KnownPods;
 
 /// Settings of the pod-runner; each has a default.
 #[derive(Clone, Debug, clap::Args)]
@@ -137,30 +136,3 @@ impl Schedulers {
 
 /// Claims read at once.
 const CLAIMS: usize = 64;
-
-/// The pods that are there, as far as the watch has told: their uids.
-#[derive(Default)]
-pub(crate) struct KnownPods(Mutex<BTreeMap<PodKey, String>>);
-
-impl KnownPods {
-    pub fn insert(&self, key: PodKey, uid: String) {
-        self.0.lock().insert(key, uid);
-    }
-
-    pub fn remove(&self, key: &PodKey) {
-        self.0.lock().remove(key);
-    }
-
-    /// Whether the watch has told of the pod, and will tell of what becomes of it.
-    pub fn contains(&self, key: &PodKey) -> bool {
-        self.0.lock().contains_key(key)
-    }
-
-    /// Those that are not in a whole list are no more: removes and gives them.
-    pub fn retain(&self, listed: &BTreeMap<PodKey, String>) -> Vec<PodKey> {
-        let mut known = self.0.lock();
-        let gone: Vec<PodKey> = known.keys().filter(|key| !listed.contains_key(key)).cloned().collect();
-        gone.iter().for_each(|key| _ = known.remove(key));
-        gone
-    }
-}

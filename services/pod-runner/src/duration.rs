@@ -30,7 +30,8 @@ pub fn resources_duration(pod: &Pod, now: Timestamp) -> BTreeMap<String, i64> {
                 _ => 1.0,
             };
             // Whole seconds per container, as in Argo.
-            *total.entry(resource).or_insert(0) += (seconds as f64 * quantity / unit) as i64;
+            let total = total.entry(resource).or_insert(0_i64);
+            *total = total.saturating_add((seconds as f64 * quantity / unit) as i64);
         }
     }
     total
@@ -125,5 +126,21 @@ mod tests {
         let three =
             pod(json!({"requests": {"cpu": "2000m"}, "limits": {"nvidia.com/gpu": "1"}}), "2024-01-01T00:03:00Z");
         assert_eq!(of(&three), json!({"cpu": 360, "memory": 180, "nvidia.com/gpu": 180}));
+    }
+
+    #[test]
+    fn what_no_machine_has_is_counted_as_much_as_can_be() {
+        let ended = |name: &str| {
+            let state = json!({"terminated": {"exitCode": 0, "startedAt": "2024-01-01T00:00:00Z",
+                "finishedAt": "2024-01-01T01:00:00Z"}});
+            json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state})
+        };
+        let huge = json!({"requests": {"cpu": "99999999E", "memory": "1e300", "storage": "-1e300", "gpu": "NaN"}});
+        let containers = ["main", "wait", "more"].map(|name| json!({"name": name, "resources": huge}));
+        let pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": {"containers": containers},
+            "status": {"containerStatuses": [ended("main"), ended("wait"), ended("more")]}}))
+        .expect("a pod");
+        let expected = json!({"cpu": i64::MAX, "memory": i64::MAX, "storage": i64::MIN, "gpu": 0});
+        assert_eq!(json!(resources_duration(&pod, Timestamp::UNIX_EPOCH)), expected);
     }
 }

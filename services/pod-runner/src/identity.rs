@@ -4,7 +4,7 @@ use argosy_actor::{Host, WorkflowKey};
 use argosy_api::labels;
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::observer::PodKey;
+use crate::known::PodKey;
 
 /// The workflow of a pod of ours, and the pod's own uid: its controller is a Workflow, its labels say the same, and it stands
 /// in the shard that they name. `None` for anybody else's pod, whatever its labels say.

@@ -5,6 +5,7 @@ mod command;
 mod context;
 mod duration;
 mod identity;
+mod known;
 mod marks;
 mod metrics;
 mod objects;

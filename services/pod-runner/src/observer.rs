@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use argosy_actor::{Actor, Backoff, Factory, Failure, Next, WorkflowKey};
+use argosy_actor::{Actor, Backoff, Factory, Failure, Next};
 use argosy_api::labels;
 use argosy_api::message::PodSummary;
 use async_trait::async_trait;
@@ -11,15 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::context::Shard;
+use crate::known::PodKey;
 use crate::metrics;
 use crate::report;
-
-/// Names a pod.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PodKey {
-    pub workflow: WorkflowKey,
-    pub pod: String,
-}
 
 /// A look at a pod.
 pub(crate) enum Observation {

@@ -10,8 +10,8 @@ use kube::api::{Api, DynamicObject};
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::known::PodKey;
 use crate::metrics;
-use crate::observer::PodKey;
 use crate::summary::{Report, summarize};
 
 /// A task result is written before its pod ends; only a slow replica of the API can lack it for a while.

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{Commands, Inbound, NodeKey};
-use crate::context::{Context, KnownPods, Options, Shard};
+use crate::context::{Context, Options, Shard};
+use crate::known::KnownPods;
 use crate::observer::Observers;
 use crate::watch;
 

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use crate::context::Shard;
 use crate::identity::key_of;
+use crate::known::PodKey;
 use crate::metrics;
-use crate::observer::{Observation, Observers, PodKey};
+use crate::observer::{Observation, Observers};
 
 /// An observer whose mailbox is full is offered an observation again after this.
 const FULL_PAUSE: Duration = Duration::from_millis(20);

@@ -465,7 +465,7 @@ impl WorkflowActor {
         Ok(())
     }
 
-    async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
+    pub async fn purge(&self, up_to: u64) -> Result<(), argosy_bus::Error> {
         let host = &self.shard.context.host;
         host.bus.purge(Stream::Observed, &host.observed_subject(&self.key.uid), up_to).await
     }

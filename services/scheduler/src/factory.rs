@@ -1,6 +1,7 @@
 //! Builds the actors of workflows, says what becomes of messages for workflows that are gone, and puts those out of service
 //! that fail again and again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use argosy_actor::{Factory, Failure, WorkflowKey, api};
@@ -10,12 +11,14 @@ use async_trait::async_trait;
 
 use crate::actor::WorkflowActor;
 use crate::context::Shard;
-use crate::{quarantine, rebuild};
+use crate::{metrics, quarantine, rebuild};
 
 /// Events that wait for one workflow; past that they are read from the log. Less than the shard's consumer hands out.
 const MAILBOX: usize = 1024;
 /// Messages of a log read at once.
 const PAGE: usize = 512;
+/// Workflows that the messages of one log may name; it is of one, and each of the others costs a look.
+const PLACES_MAX: usize = 32;
 /// A log that names no object is kept for so long: its workflow may still be on its way.
 const UNCLAIMED_MAX: std::time::Duration = std::time::Duration::from_secs(3600);
 
@@ -27,14 +30,15 @@ impl Actors {
         Self(shard)
     }
 
-    /// Where the workflow may be: as a watch has it, as the log has it from those who report objects, and as its newest
-    /// message says. Whether it is there the API tells.
+    /// Where the workflow may be: as a watch has it, as the log has it from those who report objects, and as its other
+    /// messages say, of which a pod elsewhere may have caused some. Whether it is there the API tells.
     async fn places(&self, uid: &str) -> Result<Vec<WorkflowKey>, Failure> {
         let mut places: Vec<WorkflowKey> = self.0.context.unfinished.find(uid).into_iter().collect();
         let log = read_log(&self.0, uid).await?;
         places.extend(log.object);
-        places.extend(log.newest);
-        places.dedup();
+        places.extend(log.others);
+        let mut seen = BTreeSet::new();
+        places.retain(|place| seen.insert(place.clone()));
         Ok(places)
     }
 }
@@ -44,8 +48,8 @@ impl Actors {
 struct Log {
     /// As the reports of the object say.
     object: Option<WorkflowKey>,
-    /// As the newest message says, which may be anybody's.
-    newest: Option<WorkflowKey>,
+    /// As its other messages say, which may be anybody's: each once, in the order of the log.
+    others: Vec<WorkflowKey>,
 }
 
 async fn read_log(shard: &Shard, uid: &str) -> Result<Log, argosy_bus::Error> {
@@ -56,7 +60,7 @@ async fn read_log(shard: &Shard, uid: &str) -> Result<Log, argosy_bus::Error> {
         let Some(newest) = page.last() else { return Ok(log) };
         after = newest.sequence;
         for message in &page {
-            let key = WorkflowKey::of_observed(message);
+            let Some(key) = WorkflowKey::of_observed(message) else { continue };
             let is_object = serde_json::from_slice::<ObservedMessage>(&message.payload).is_ok_and(|observed| {
                 matches!(
                     observed.body,
@@ -64,9 +68,15 @@ async fn read_log(shard: &Shard, uid: &str) -> Result<Log, argosy_bus::Error> {
                 )
             });
             if is_object {
-                log.object.clone_from(&key);
+                log.object = Some(key);
+            } else if !log.others.contains(&key) {
+                if log.others.len() == PLACES_MAX {
+                    metrics::PLACES_DROPPED.inc();
+                    tracing::warn!(workflow.uid = uid, place = ?key, "messages of one log name too many workflows");
+                    continue;
+                }
+                log.others.push(key);
             }
-            log.newest = key;
         }
     }
 }
@@ -98,10 +108,8 @@ impl Factory for Actors {
                 shard.timers.forget(&key);
                 api::get(client, &key).await?.is_none()
             }
-            Log { object: None, newest: None } => false,
-            Log { object: None, newest: Some(_) } => {
-                host.bus.older_than(Stream::Observed, &subject, UNCLAIMED_MAX).await? >= newest
-            }
+            Log { object: None, others } if others.is_empty() => false,
+            Log { object: None, .. } => host.bus.older_than(Stream::Observed, &subject, UNCLAIMED_MAX).await? >= newest,
         };
         if is_over {
             host.bus.purge(Stream::Observed, &subject, newest).await?;

@@ -26,6 +26,9 @@ pub(crate) static WATCH_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
 pub(crate) static FOREIGN: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_scheduler_foreign_total", "Events that named a workflow by its uid but not its namespace and name")
 });
+pub(crate) static PLACES_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_scheduler_places_dropped_total", "Messages of a log that names more workflows than are looked for")
+});
 pub(crate) static REMINDER_FOUND: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters(
         "argosy_scheduler_reminder_found_total",

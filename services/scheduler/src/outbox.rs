@@ -45,7 +45,7 @@ impl Outbox {
         let subject = subject::Event::claim(owned.shard);
         let id = format!("claim:{}:{}", owned.shard, owned.lease.epoch);
         task.refresh().await?;
-        let claim = Publish::new(Stream::Events, subject.to_string(), id, Vec::new());
+        let claim = Publish::new(Stream::Events, subject.to_string(), id, Vec::new()).urgent();
         task.append_events(vec![claim]).await?;
         Ok((Self { sender }, task))
     }

@@ -82,11 +82,11 @@ pub(crate) async fn rebuild(
     let is_cut_off = watermark.sequence <= shard.base_sequence;
     if (is_cut_off || is_ending) && !knows_object && !actor.workflow.is_completed() {
         let is_foreign = sight::is_foreign(&object);
-        let host = &shard.context.host;
-        host.publish(vec![sight::workflow_changed(host, key, object, is_foreign)]).await?;
+        let report = sight::workflow_changed(&shard.context.host, key, object, is_foreign);
+        tell(&actor, watermark, vec![report]).await?;
         replay(&mut actor, &mut out).await?;
     }
-    tell_due(&mut actor, &mut out).await?;
+    tell_due(&mut actor, watermark, &mut out).await?;
     // All that is known has been stepped: what was wished for meanwhile and taken back need not be carried out.
     out.messages.retain(|message| is_still_wished(&actor.workflow, message));
     actor.send(out).await?;
@@ -142,7 +142,7 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, F
 
 /// Timers that came due while nobody was there are told, and what follows from them is stepped, before anything is wished
 /// for: a deadline that has passed takes back the pods that would be asked for again.
-async fn tell_due(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), Failure> {
+async fn tell_due(actor: &mut WorkflowActor, written: Position, out: &mut Outgoing) -> Result<(), Failure> {
     let host = actor.shard.context.host.clone();
     for _ in 0..DUE_ROUNDS {
         let now = host.clock.now();
@@ -151,10 +151,16 @@ async fn tell_due(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<(), F
         if reports.is_empty() {
             break;
         }
-        host.publish(reports).await?;
+        tell(actor, written, reports).await?;
         replay(actor, out).await?;
     }
     Ok(())
+}
+
+/// Tells the log. All logs together may be full, and wait for their owners to make room: so what the object has goes first.
+async fn tell(actor: &WorkflowActor, written: Position, reports: Vec<Publish>) -> Result<(), argosy_bus::Error> {
+    actor.purge(written.sequence).await?;
+    actor.shard.context.host.publish(reports).await.map(|_| ())
 }
 
 /// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for

@@ -31,10 +31,12 @@ impl Service {
             let context = Arc::clone(&shards);
             Box::pin(shard::work(context, owned)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         });
+        let namespace = context.options.scheduler_namespace.as_deref();
+        let follow = unfinished::follow(&context.unfinished, &context.client, namespace);
         tokio::select! {
             biased;
             result = own_shards(&context.host, "scheduler", &settings, shutdown, work) => result,
-            () = unfinished::follow(&context) => Ok(()),
+            () = follow => Ok(()),
         }
     }
 }

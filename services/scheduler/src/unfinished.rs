@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::context::Context;
 use crate::metrics;
 
 /// From one full list to the next, which finds what a watch may have missed.
@@ -102,17 +101,17 @@ fn key_of(object: &PartialObjectMeta<DynamicObject>) -> Option<WorkflowKey> {
     })
 }
 
-/// Watches for ever.
-pub(crate) async fn follow(context: &Context) {
+/// Keeps `unfinished` up to date with the workflows of `namespace`, or of all; for ever.
+pub(crate) async fn follow(unfinished: &Unfinished, client: &kube::Client, namespace: Option<&str>) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
     loop {
-        until_relist(context, &mut backoff).await;
+        until_relist(unfinished, client.clone(), namespace, &mut backoff).await;
     }
 }
 
-async fn until_relist(context: &Context, backoff: &mut Backoff) {
-    let (client, kind) = (context.client.clone(), api::argo_kind("Workflow"));
-    let workflows: Api<PartialObjectMeta<DynamicObject>> = match &context.options.scheduler_namespace {
+async fn until_relist(unfinished: &Unfinished, client: kube::Client, namespace: Option<&str>, backoff: &mut Backoff) {
+    let kind = api::argo_kind("Workflow");
+    let workflows: Api<PartialObjectMeta<DynamicObject>> = match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &kind),
         None => Api::all_with(client, &kind),
     };
@@ -129,7 +128,7 @@ async fn until_relist(context: &Context, backoff: &mut Backoff) {
         match event {
             None => return,
             Some(Ok(event)) => {
-                context.unfinished.note(event);
+                unfinished.note(event);
                 backoff.reset();
             }
             Some(Err(error)) => {

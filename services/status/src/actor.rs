@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::aside::{aside, json_bytes};
+use argosy_actor::aside::{LONG_BYTES, aside, json_bytes};
 use argosy_actor::offload::{self, Offload as _, Whole};
 use argosy_actor::{
     Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, Next, WorkflowKey, api, sight,
@@ -17,8 +17,8 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::context::Context;
 use crate::projection::{Applied, OBJECT_BYTES_MAX, Outside, Place, Sizes, StatusProjection};
-use crate::service::Context;
 use crate::{metrics, quarantine};
 
 /// Deliveries after which an event is folded although one before it never came.
@@ -371,7 +371,9 @@ impl ProjectionActor {
     /// The patch, and what must be kept before it is written.
     async fn patch(&mut self) -> Result<(Value, Option<Outside>), Failure> {
         let mut projection = std::mem::take(&mut self.projection);
-        let is_long = projection.is_long();
+        // A few nodes may be large, and come all at once.
+        let told_bytes: usize = self.pending.values().map(|delivery| delivery.message.payload.len()).sum();
+        let is_long = projection.is_long() || told_bytes > LONG_BYTES;
         let make = move || {
             let patch = projection.patch();
             (projection, patch)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use argosy_actor::Host;
 use argosy_bus::{Error, Stream, subject};
 
+use crate::context::consumer_of;
 use crate::metrics;
-use crate::service::consumer_of;
 
 /// Drops the old events of a shard from time to time; for ever.
 pub(crate) async fn expire(host: &Host, shard: u16, keep: Duration) {

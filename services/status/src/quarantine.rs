@@ -7,8 +7,8 @@ use argosy_bus::Quarantined;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::context::Context;
 use crate::metrics;
-use crate::service::Context;
 
 /// Longest reason that is written, in characters.
 const REASON_MAX: usize = 2048;

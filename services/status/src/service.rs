@@ -1,4 +1,4 @@
-//! Options, and the consumer of EVENTS.
+//! The consumer of EVENTS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,61 +11,13 @@ use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Inbound, Projections};
+use crate::context::{Context, Options, consumer_of};
 use crate::{expire, unnamed};
 
 /// What a former owner took and did not write comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Events that wait for their write, per shard.
 const PENDING_MAX: usize = 16_384;
-
-/// Settings of the status service; each has a default.
-#[derive(Clone, Debug, clap::Args)]
-#[group(skip)]
-pub struct Options {
-    /// Seconds that a shard stays with an owner that no longer answers.
-    #[arg(long, default_value_t = 10)]
-    pub status_lease_secs: u64,
-    /// Least milliseconds between two writes of one workflow; its first change and its end are written at once.
-    #[arg(long, default_value_t = 150)]
-    pub status_interval_ms: u64,
-    /// Writes per second for all workflows together.
-    #[arg(long, default_value_t = 100)]
-    pub status_writes_per_sec: u32,
-    /// Hours that EVENTS are kept for subscribers, once they are in the object.
-    #[arg(long, default_value_t = 168)]
-    pub events_keep_hours: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { status_lease_secs: 10, status_interval_ms: 150, status_writes_per_sec: 100, events_keep_hours: 168 }
-    }
-}
-
-/// What the projections share.
-pub(crate) struct Context {
-    pub host: Host,
-    pub client: kube::Client,
-    pub options: Options,
-    pub budget: TokenBucket,
-}
-
-impl Context {
-    /// After so long without news a projection leaves memory.
-    pub fn idle(&self) -> Duration {
-        Duration::from_secs(60)
-    }
-
-    /// How old an event must be to be dropped.
-    pub fn events_keep(&self) -> Duration {
-        Duration::from_secs(self.options.events_keep_hours.saturating_mul(3600))
-    }
-
-    /// Least time between two writes. Compressed nodes are written whole, so less often.
-    pub fn interval(&self, is_compressed: bool) -> Duration {
-        Duration::from_millis(self.options.status_interval_ms) * if is_compressed { 10 } else { 1 }
-    }
-}
 
 /// The status service.
 pub struct Service {
@@ -110,11 +62,6 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
     stop.cancel();
     router.join().await;
     result
-}
-
-/// Name of the durable consumer of a shard.
-pub(crate) fn consumer_of(shard: u16) -> String {
-    format!("status-{shard}")
 }
 
 fn route(delivery: Delivery) -> Routed<Projections> {

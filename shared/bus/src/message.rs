@@ -106,8 +106,8 @@ pub struct Publish {
     pub urgent: bool,
 }
 
-/// One part in so many of a stream that has a limit of bytes is kept for urgent messages: claims, ends, and whatever lets
-/// something be purged. Others are refused as `Full` when they would reach into it. On NATS the limit is looked at about once
+/// One part in so many of a stream that has a limit of bytes is kept for urgent messages: claims to shards, ends of pods and
+/// workflows, timers. Others are refused as `Full` when they would reach into it. On NATS the limit is looked at about once
 /// a second, so a burst may reach into the reserve.
 pub const RESERVE_PART: u64 = 16;
 

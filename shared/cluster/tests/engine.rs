@@ -61,7 +61,8 @@ fn make_image(program: &str, busybox: &Path) -> Result<()> {
         std::fs::create_dir_all(root.join(name))?;
     }
     std::fs::copy(busybox, root.join("bin/busybox"))?;
-    let applets = ["sh", "cat", "echo", "sleep", "true", "id", "test", "mkdir", "tail", "hostname", "wc", "touch"];
+    let applets =
+        ["sh", "cat", "echo", "sleep", "true", "id", "test", "mkdir", "ln", "tail", "hostname", "wc", "touch"];
     for name in applets {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
     }
@@ -232,6 +233,35 @@ async fn manifests_are_followed(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// What one container lays in a volume leads no mount of another out of it.
+async fn links_in_volumes_lead_nowhere(world: &World) -> Result<()> {
+    let host = TempDir::new()?;
+    std::fs::write(host.path().join("secret"), "HOST-ONLY-SECRET")?;
+    let script = "ln -s \"$HOST\" /v/dir; ln -s \"$HOST/secret\" /v/file; ln -s ../../../../../../../../../.. /v/up";
+    let init = json!({"name": "init", "image": IMAGE, "command": ["sh", "-c", script],
+        "env": [{"name": "HOST", "value": host.path()}], "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+    let up = format!("up{}", host.path().display());
+    for (name, sub_path) in [("dir", "dir"), ("below-dir", "dir/secret"), ("file", "file"), ("up", &up)] {
+        let main = json!({"name": "main", "image": IMAGE, "command": ["sh", "-c", "cat /m /m/secret; touch /m/new; true"],
+            "volumeMounts": [{"name": "v", "mountPath": "/m", "subPath": sub_path}]});
+        let spec = json!({"initContainers": [init], "volumes": [{"name": "v", "emptyDir": {}}], "containers": [main]});
+        world.create(name, spec).await?;
+        world.until(name, |pod| ended(pod) || waits(pod)).await?;
+        let log = world.log(name, "main").await.unwrap_or_default();
+        ensure!(!log.contains("HOST-ONLY-SECRET"), "{name}: {log}");
+        world.pods().delete(name, &DeleteParams::default().grace_period(0)).await?;
+    }
+    ensure!(std::fs::read_dir(host.path())?.count() == 1, "something came out");
+    world.no_containers().await
+}
+
+/// Whether the main container cannot be made.
+fn waits(pod: &Pod) -> bool {
+    let statuses = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
+    let mut waiting = statuses.filter_map(|c| c.state.as_ref()?.waiting.as_ref());
+    waiting.any(|waiting| waiting.message.is_some())
+}
+
 async fn containers_are_stopped(world: &World) -> Result<()> {
     let sleeper = |script: &str| json!([{"name": "main", "image": IMAGE, "command": ["sh", "-c", script]}]);
     let listens = sleeper("trap 'exit 7' TERM; touch /tmp/ready; sleep 600 & wait");
@@ -351,6 +381,7 @@ async fn pods_run_in_a_container_engine() -> Result<()> {
     let world = World::start(engine, false).await?;
     ends_are_told(&world).await.context("ends_are_told")?;
     manifests_are_followed(&world).await.context("manifests_are_followed")?;
+    links_in_volumes_lead_nowhere(&world).await.context("links_in_volumes_lead_nowhere")?;
     containers_are_stopped(&world).await.context("containers_are_stopped")?;
     readiness_is_probed_inside(&world).await.context("readiness_is_probed_inside")?;
     images_that_cannot_be_had_are_told(&world).await.context("images_that_cannot_be_had_are_told")?;

@@ -172,9 +172,14 @@ impl Workflow {
             (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
         });
         self.set_exit_variables();
-        let Some(hook) = hook.filter(|_| self.book.spec().shutdown != "Terminate") else { return self.conclude() };
-        match self.hook_holds(&hook) {
-            Ok(true) => self.call_hook(arcstr::format!("{}.onExit", self.book.name()), &hook, Parent::OnExit),
+        let name = arcstr::format!("{}.onExit", self.book.name());
+        // One that has begun is waited for, also when it would not begin any more.
+        let has_begun = self.book.has_node(&name);
+        let Some(hook) = hook.filter(|_| has_begun || self.book.spec().shutdown != "Terminate") else {
+            return self.conclude();
+        };
+        match if has_begun { Ok(true) } else { self.hook_holds(&hook) } {
+            Ok(true) => self.call_hook(name, &hook, Parent::OnExit),
             Ok(false) => self.conclude(),
             Err(message) => {
                 self.complete(WorkflowPhase::Error, &format!("error in exit template execution : {message}"))

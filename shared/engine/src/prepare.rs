@@ -54,7 +54,6 @@ impl Workflow {
             self.recount_nodes();
         }
         self.enter();
-        self.life.set_rebuilding(false);
     }
 
     pub(crate) fn reject(&mut self, refusal: &Refusal) {

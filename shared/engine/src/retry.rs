@@ -44,7 +44,10 @@ impl Workflow {
         call.flag = NodeFlag { retried: true, ..Default::default() };
         call.parent = Parent::Attempt { frame };
         call.attempt = Some(Box::new(Attempt { variables }));
-        self.book.update_node(&node_id, |n| set_text(&mut n.message, ""));
+        // Without the message whoever takes the workflow up knows that the wait is over, also while the attempt is held back.
+        if !rebuilt {
+            self.book.update_node(&node_id, |n| set_text(&mut n.message, ""));
+        }
         self.agenda.push(Work::Call(Arc::new(call)));
     }
 
@@ -107,9 +110,10 @@ impl Workflow {
     }
 
     pub(crate) fn on_backoff_over(&mut self, node_id: &str) {
-        // A timer may fire twice, or after a new owner has gone on without it: then the next attempt is under way.
+        // A timer may fire twice, or after a new owner has gone on without it: then the next attempt is under way or held back.
         let has_ended = |id: &ArcStr| self.book.phase_of(id).is_fulfilled();
         if let Some(frame) = self.live(node_id)
+            && self.book.node(node_id).is_some_and(|node| !node.message.is_empty())
             && matches!(self.frame(frame).map(|f| &f.body), Some(Body::Retry(_)))
             && self.attempts_of(node_id).last().is_some_and(has_ended)
         {
@@ -137,7 +141,7 @@ impl Workflow {
         }
         let attempts = self.attempts_of(node_id);
         if let Some(backoff) = &strategy.backoff
-            && let Some(verdict) = self.backoff(backoff, &attempts, last)
+            && let Some(verdict) = self.backoff(node_id, backoff, &attempts, last)
         {
             return verdict;
         }
@@ -178,7 +182,7 @@ impl Workflow {
     }
 
     /// The wait before the next attempt, or why there is none; nothing when it is over.
-    fn backoff(&self, backoff: &Backoff, attempts: &[ArcStr], last: &NodeStatus) -> Option<Verdict> {
+    fn backoff(&self, node_id: &str, backoff: &Backoff, attempts: &[ArcStr], last: &NodeStatus) -> Option<Verdict> {
         let first_start = attempts.first().and_then(|id| self.book.node(id)?.started_at)?;
         let until = |text: &str| -> Option<Timestamp> {
             let nanos = duration::parse(text).ok()?;
@@ -196,9 +200,14 @@ impl Workflow {
         if limit.is_some_and(|limit| due > limit) {
             return Some(Verdict::End(last.phase, "Backoff would exceed max duration limit".to_owned()));
         }
-        // Who takes the workflow up decides nothing by the time at which it does: its timer brings the decision into the log.
-        (self.life.is_rebuilding() || self.clock.now() < due)
-            .then(|| Verdict::Wait(due, format!("Backoff for {}", duration::human(wait.as_secs()))))
+        let message = format!("Backoff for {}", duration::human(wait.as_secs()));
+        // Who takes the workflow up decides nothing by the time at which it does: its timer brings the decision into the log,
+        // unless it did before.
+        let waits = match self.life.is_rebuilding() {
+            true => self.book.node(node_id).is_some_and(|node| node.message == message),
+            false => self.clock.now() < due,
+        };
+        waits.then_some(Verdict::Wait(due, message))
     }
 }
 

@@ -120,6 +120,9 @@ impl Workflow {
         self.open_budget(self.life.is_rebuilding());
         self.apply(event.body);
         self.drain();
+        if !self.life.is(Stage::Preparing) {
+            self.life.set_rebuilding(false);
+        }
         while !self.life.is(Stage::Preparing)
             && let Some(event) = self.agenda.next_put_off()
         {

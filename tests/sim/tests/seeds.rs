@@ -49,7 +49,7 @@ fn workflows_under_a_quota_edited_and_retried_end_when_nothing_goes_wrong() {
 }
 
 /// Seeds of the grown world that failed once, by what was wrong, and a few for everything that it has.
-const GROWN_SEEDS: [(&str, &[u64]); 15] = [
+const GROWN_SEEDS: [(&str, &[u64]); 18] = [
     ("nothing was", &[1, 2, 3, 4, 5, 6, 7, 8]),
     ("a pod that its node had ended for being late did not end in this world", &[12]),
     ("a timer that fired while the workflow was suspended was not told to its new owner", &[827]),
@@ -64,6 +64,9 @@ const GROWN_SEEDS: [(&str, &[u64]); 15] = [
     ("a stop of a pod before the retry was delivered again, and ended the pod after it", &[2_003_200, 2_003_777]),
     ("what a memoized call had found was kept while it waited, where a new owner had to look", &[2_003_803]),
     ("a shutdown that only the object told of took back a wish that had been sent", &[2_004_183]),
+    ("a copy of a pod in another namespace hid a pod that had outlived its workflow", &[3_010_594]),
+    ("a new owner did not wait for an exit handler that ran when its workflow was terminated", &[3_012_084]),
+    ("a retry whose wait was over while it was suspended waited again under a new owner", &[4_005_132]),
     ("a node ran again that only a lost bus knew of, which is excused", &[2_001_261, 2_004_451]),
 ];
 

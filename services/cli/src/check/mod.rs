@@ -4,6 +4,8 @@ mod culprit;
 mod expressions;
 pub mod locate;
 mod naming;
+mod problems;
+mod purpose;
 mod references;
 pub mod refusal;
 mod values;
@@ -14,6 +16,8 @@ use argosy_api::v1alpha1::{self as v1, API_VERSION, WorkflowSpec};
 use argosy_engine::validate;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use purpose::Purpose;
 
 use crate::{
     diagnostic::Diagnostic,
@@ -64,15 +68,6 @@ impl validate::Templates for Library {
     fn get(&self, cluster: bool, name: &str) -> Option<Arc<WorkflowSpec>> {
         if cluster { self.cluster.get(name).cloned() } else { self.namespaced.get(name).cloned() }
     }
-}
-
-/// What is to be done with the documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Workflows are about to be created: all arguments must be there.
-    Run,
-    /// The documents are checked for their own sake.
-    Lint,
 }
 
 /// How documents are checked.
@@ -217,7 +212,9 @@ fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Dia
     };
     let spec_path = if document.kind() == "CronWorkflow" { "spec.workflowSpec" } else { "spec" };
     match found {
-        Ok(problems) => problems.iter().flat_map(|problem| locate::diagnostics(document, spec_path, problem)).collect(),
+        Ok(problems) => {
+            problems.iter().flat_map(|problem| problems::diagnostics(document, spec_path, problem)).collect()
+        }
         Err((path, message)) => vec![locate::at(document, &path, message)],
     }
 }

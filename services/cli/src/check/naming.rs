@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::Purpose;
+use super::purpose::Purpose;
 use crate::{diagnostic::Diagnostic, load::Document};
 
 /// Lower-case RFC 1123 subdomains.

@@ -1,9 +1,9 @@
 //! `argosy completion`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{cli::Cli, failure::Outcome, output};
+use crate::{failure::Outcome, output};
 
 /// Print the completion script of a shell: source <(argosy completion bash)
 #[derive(Args, Debug)]
@@ -13,9 +13,10 @@ pub struct Completion {
 }
 
 impl Completion {
-    pub fn run(self) -> Outcome {
+    /// Prints the script for `cli`, the whole command line.
+    pub fn run(self, mut cli: Command) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "argosy", &mut script);
+        clap_complete::generate(self.shell, &mut cli, "argosy", &mut script);
         output::print_exact(&String::from_utf8_lossy(&script));
         Ok(())
     }

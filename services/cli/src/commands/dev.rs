@@ -8,11 +8,11 @@ use clap::Args;
 
 use crate::{
     channel::say,
-    connect::{dev_kubeconfig, state_dir},
     ending::Ending,
     failure::{Failure, Outcome},
     output,
     run::{Extent, RuntimeFlags, start},
+    state,
 };
 
 /// Run the whole system here until Ctrl-C: a Kubernetes API for kubectl and the other commands, and what runs workflows
@@ -38,12 +38,12 @@ impl Dev {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
             without_services: self.without_services,
         };
-        let shared = dev_kubeconfig();
+        let shared = state::dev_kubeconfig();
         if shared.is_none() && self.runtime.data_dir.is_none() {
             let text = "there is no place for the kubeconfig: set HOME or XDG_STATE_HOME, or use --data-dir";
             return Err(Failure::Usage(text.to_owned()));
         }
-        if let Some(dir) = state_dir() {
+        if let Some(dir) = state::dir() {
             private::dir(&dir).context("keep the kubeconfig")?;
         }
         let mut ending = Ending::listen()?;

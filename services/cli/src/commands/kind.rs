@@ -1,18 +1,14 @@
 //! `create`, `get`, `list`, `update`, `delete`, `lint` for a kind of template.
 
-use argosy_api::v1alpha1 as v1;
 use clap::{Args, Subcommand};
-use kube::{
-    Client,
-    api::{DeleteParams, ListParams},
-};
+use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 
 use crate::{
-    check::{self, Library, Purpose, Rules},
+    check::{self, Purpose, Rules},
     connect::Connect,
-    diagnostic::{self, Diagnostic},
-    failure::Outcome,
+    diagnostic::Diagnostic,
+    failure::{self, Outcome},
     load, objects,
     output::{self, Output},
     render::{Style, human, table::table},
@@ -117,13 +113,13 @@ pub async fn run(kind: &str, action: Action, connect: &Connect) -> Outcome {
 async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> Outcome {
     let (mut documents, mut problems) = load::files(&files.files);
     let connection = connect.open().await?;
-    let library = library(&connection.client, &connection.namespace).await;
+    let library = super::library::of_cluster(&connection.client, &connection.namespace).await;
     let rules = Rules { library: &library, purpose: Purpose::Lint, strict: files.strict };
     problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
     problems.extend(documents.iter().filter(|document| document.kind() != kind).map(|document| {
         Diagnostic::of_source(&document.source, format!("expected a {kind}, found a {}", document.kind()))
     }));
-    diagnostic::settle(problems)?;
+    failure::settle(problems)?;
     let mut values = Vec::new();
     for document in documents {
         let object = if replace {
@@ -181,28 +177,4 @@ fn show(values: &[Value], output: Option<Output>) -> Outcome {
         output::print(&lines);
     }
     Ok(())
-}
-
-/// The templates that the API server has; what cannot be listed is unknown.
-pub async fn library(client: &Client, namespace: &str) -> Library {
-    let mut library = Library::default();
-    for (kind, cluster) in [("WorkflowTemplate", false), ("ClusterWorkflowTemplate", true)] {
-        let listed = objects::api(client, kind, Some(namespace)).list(&ListParams::default()).await;
-        let items = match listed {
-            Ok(listed) => listed.items,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, kind, "templates cannot be listed");
-                continue;
-            }
-        };
-        for object in items {
-            let Ok(value) = objects::value(&object) else {
-                continue;
-            };
-            if let Ok(template) = v1::from_value::<v1::WorkflowTemplate>(value) {
-                library.add(cluster, &template.metadata.name, template.spec);
-            }
-        }
-    }
-    library
 }

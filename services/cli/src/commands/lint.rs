@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::kind;
+use super::library;
 use crate::{
     channel::say,
     check::{self, Library, Purpose, Rules},
-    connect::{Connect, dev_kubeconfig},
+    connect::Connect,
     diagnostic,
     failure::{Failure, Outcome},
-    load, output, terminal,
+    load, output, state, terminal,
 };
 
 /// Check files; all mistakes at once, each with its line
@@ -100,13 +100,13 @@ impl Lint {
     async fn library(&self, connect: &Connect) -> Library {
         let named = connect.kubeconfig.is_some()
             || std::env::var_os("KUBECONFIG").is_some()
-            || dev_kubeconfig().is_some_and(|path| path.exists());
+            || state::dev_kubeconfig().is_some_and(|path| path.exists());
         if self.offline || !named {
             return Library::default();
         }
         let ask = async {
             let connection = connect.open().await.ok()?;
-            Some(kind::library(&connection.client, &connection.namespace).await)
+            Some(library::of_cluster(&connection.client, &connection.namespace).await)
         };
         match tokio::time::timeout(CLUSTER, ask).await {
             Ok(Some(library)) => library,

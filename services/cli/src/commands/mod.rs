@@ -7,6 +7,7 @@ pub mod dev;
 pub mod edit;
 pub mod get;
 pub mod kind;
+mod library;
 pub mod lint;
 pub mod list;
 pub mod logs;

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use super::{Afterwards, select::Selectors};
 use crate::{
     connect::Connect,
-    diagnostic,
-    failure::{Failure, Outcome},
+    failure::{self, Failure, Outcome},
     objects,
     output::{self, Output},
     parameters::Known,
@@ -48,8 +47,8 @@ impl Resubmit {
             let object = objects::get(client, namespace, &name).await?;
             let old = objects::workflow(&object)?;
             if !self.parameter.is_empty() {
-                let library = super::kind::library(client, namespace).await;
-                diagnostic::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
+                let library = super::library::of_cluster(client, namespace).await;
+                failure::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
             }
             let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
             let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())

@@ -9,8 +9,7 @@ use kube::{Api, api::DeleteParams};
 use super::{Afterwards, edit::edit, select::Selectors};
 use crate::{
     connect::Connect,
-    diagnostic,
-    failure::{Failure, Outcome},
+    failure::{self, Failure, Outcome},
     objects,
     output::{self, Output},
     parameters::Known,
@@ -58,8 +57,8 @@ impl Retry {
             let object = objects::get(client, namespace, name).await?;
             let mut planned = objects::workflow(&object)?;
             if !self.parameter.is_empty() {
-                let library = super::kind::library(client, namespace).await;
-                diagnostic::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
+                let library = super::library::of_cluster(client, namespace).await;
+                failure::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
             }
             let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(error.into()))?;

@@ -7,8 +7,8 @@ use super::{Afterwards, Steps};
 use crate::{
     check::{self, Purpose, Rules},
     connect::{Connect, Connection},
-    diagnostic::{self, Diagnostic},
-    failure::{Failure, Outcome},
+    diagnostic::Diagnostic,
+    failure::{self, Failure, Outcome},
     load, objects,
     output::{self, Output},
     overrides::{self, Overrides},
@@ -56,15 +56,15 @@ impl Submit {
         let values = match (&self.from, &connection) {
             (Some(from), Some(connection)) => {
                 let mut value = from_object(connection, from).await?;
-                let library = super::kind::library(&connection.client, &connection.namespace).await;
-                diagnostic::settle(Known::of([&value], &library).warnings(&options.parameters))?;
+                let library = super::library::of_cluster(&connection.client, &connection.namespace).await;
+                failure::settle(Known::of([&value], &library).warnings(&options.parameters))?;
                 overrides::apply(&mut value, &options).map_err(Failure::Usage)?;
                 vec![value]
             }
             _ => {
                 let (mut documents, mut problems) = load::files(&self.files);
                 let library = match &connection {
-                    Some(connection) => super::kind::library(&connection.client, &connection.namespace).await,
+                    Some(connection) => super::library::of_cluster(&connection.client, &connection.namespace).await,
                     None => check::Library::default(),
                 };
                 let mut all = library.clone();
@@ -86,7 +86,7 @@ impl Submit {
                         ..Diagnostic::of_source(&document.source, format!("a {} cannot be submitted", document.kind()))
                     }
                 }));
-                diagnostic::settle(problems)?;
+                failure::settle(problems)?;
                 workflows.into_iter().map(|document| document.value).collect()
             }
         };

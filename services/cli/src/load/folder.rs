@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Document, bytes_max, read, text};
+use super::document::{Document, bytes_max, read, text};
 use crate::diagnostic::Diagnostic;
 
 /// The YAML and JSON files in `dir` and below it, by name. Data directories of Argosy are left out.

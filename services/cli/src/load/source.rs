@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// Most bytes of one file unless `ARGOSY_FILE_BYTES_MAX` says otherwise. An API server takes 1.5 MB an object.
+pub const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+
 /// One file (or standard input) as read.
 #[derive(Debug)]
 pub struct Source {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     scalar,
-    source::{Parts, Place},
+    source::{FILE_BYTES_MAX, Parts, Place},
 };
 
 /// Deepest nesting; serde_json's own limit is 128.
@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 100;
 /// Most values that aliases may add: an alias bomb doubles with every line, an honest file does not come near.
 const ALIASED_NODES_MAX: usize = 100_000;
 /// Most bytes of texts and keys that anchors and aliases may copy, whatever the file itself may have.
-const COPIED_BYTES_MAX: usize = super::FILE_BYTES_MAX as usize;
+const COPIED_BYTES_MAX: usize = FILE_BYTES_MAX as usize;
 
 /// A mistake in the text; the place is in bytes of the document.
 #[derive(Debug)]

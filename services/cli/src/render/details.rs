@@ -1,7 +1,6 @@
 //! `argosy get`: the facts of one workflow, then its tree.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::{Parameter, Workflow};
 use jiff::Timestamp;
@@ -63,7 +62,7 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     }
     fact("Progress:", &status.progress);
     if !status.resources_duration.is_empty() {
-        fact("ResourcesDuration:", &resources(&status.resources_duration));
+        fact("ResourcesDuration:", &human::resources(&status.resources_duration));
     }
     let mut parameters = |title: &str, parameters: &[Parameter]| {
         let given: Vec<_> =
@@ -100,17 +99,4 @@ pub fn ending(workflow: &Workflow, style: Style) -> String {
         message if message.is_empty() => format!("{name} {}\n", state(workflow, style)),
         message => format!("{name} {}: {}\n", state(workflow, style), terminal::line(&message)),
     }
-}
-
-/// `0s*(1 cpu),4s*(100Mi memory)`.
-pub fn resources(durations: &BTreeMap<String, i64>) -> String {
-    let one = |(name, seconds): (&String, &i64)| {
-        let amount = match name.as_str() {
-            "memory" => "100Mi",
-            "storage" | "ephemeral-storage" => "10Gi",
-            _ => "1",
-        };
-        format!("{}*({amount} {name})", human::short(*seconds))
-    };
-    durations.iter().map(one).collect::<Vec<_>>().join(",")
 }

@@ -1,5 +1,7 @@
 //! Durations and moments in words, as Argo's CLI has them.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Two units at most: `10 hours 0 minutes`, `20 seconds`.
@@ -54,6 +56,19 @@ fn ago(seconds: i64) -> String {
         _ => (seconds / 86_400, "day"),
     };
     format!("{} ago", plural(count, unit))
+}
+
+/// `0s*(1 cpu),4s*(100Mi memory)`.
+pub fn resources(durations: &BTreeMap<String, i64>) -> String {
+    let one = |(name, seconds): (&String, &i64)| {
+        let amount = match name.as_str() {
+            "memory" => "100Mi",
+            "storage" | "ephemeral-storage" => "10Gi",
+            _ => "1",
+        };
+        format!("{}*({amount} {name})", short(*seconds))
+    };
+    durations.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

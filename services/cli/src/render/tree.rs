@@ -273,5 +273,5 @@ fn artifacts(node: &NodeStatus) -> String {
 
 /// `1s*(1 cpu),4s*(100Mi memory)`.
 fn resources(node: &NodeStatus) -> String {
-    super::details::resources(&node.resources_duration)
+    human::resources(&node.resources_duration)
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Runtime;
-use crate::{channel::say, connect::state_dir, failure::Failure};
+use crate::{channel::say, failure::Failure, state};
 
 /// Where help shows the flags below.
 const HEADING: &str = "The system that runs workflows";
@@ -131,7 +131,7 @@ fn repository() -> ArtifactRepository {
 
 /// Says on the first run of this user that processes are no isolation.
 fn warn_once() {
-    let marker = state_dir().map(|dir| dir.join("process-runtime-warned"));
+    let marker = state::dir().map(|dir| dir.join("process-runtime-warned"));
     if marker.as_ref().is_some_and(|marker| marker.exists()) {
         return;
     }
@@ -139,7 +139,7 @@ fn warn_once() {
         "note: steps run as processes of this machine with your rights; that is no isolation.\n      \
          Run only workflows that you would run as scripts. (Said once.)"
     );
-    let (Some(dir), Some(marker)) = (state_dir(), marker) else { return };
+    let (Some(dir), Some(marker)) = (state::dir(), marker) else { return };
     if let Err(error) = private::dir(&dir).and_then(|()| private::write(&marker, "")) {
         tracing::debug!(%error, "cannot remember that the note was shown");
     }

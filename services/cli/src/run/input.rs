@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     channel::say,
     check::{self, Library, Purpose, Rules, refusal},
-    diagnostic::{self, Diagnostic},
-    failure::Failure,
+    diagnostic::Diagnostic,
+    failure::{self, Failure},
     load::{self, Document},
     objects, overrides,
     parameters::Known,
@@ -58,7 +58,7 @@ pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) 
         |document: &Document| document.value.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
     let namespace = namespace.map(str::to_owned).or_else(|| documents.iter().find_map(named));
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
-    if let Err(failure) = diagnostic::settle(problems) {
+    if let Err(failure) = failure::settle(problems) {
         let workflows = refusal::refused(&documents, &namespace, Timestamp::now());
         return Err(Box::new(Refused { failure, workflows }));
     }

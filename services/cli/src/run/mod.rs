@@ -13,7 +13,7 @@ pub use embedded::{Extent, RuntimeFlags, start};
 use serde_json::Value;
 
 use crate::{
-    connect::{Connect, dev_kubeconfig},
+    connect::Connect,
     duration,
     ending::Ending,
     failure::{Failure, Outcome},
@@ -23,6 +23,7 @@ use crate::{
     overrides::Overrides,
     reach::{self, Listed},
     render::tree::Filter,
+    state,
     tails::{self, Tails},
     view::Show,
 };
@@ -137,7 +138,7 @@ impl Run {
 /// How others call the command line so that it comes to this run.
 async fn call(connect: &Connect, listed: Option<&Listed>) -> String {
     let is_found = std::env::var_os("KUBECONFIG").is_none()
-        && !dev_kubeconfig().is_some_and(|path| path.exists())
+        && !state::dev_kubeconfig().is_some_and(|path| path.exists())
         && reach::running().await.is_ok_and(|runs| runs.len() == 1);
     let kubeconfig = listed.filter(|_| !is_found).map(|listed| listed.path().to_owned());
     Connect { kubeconfig, no_color: connect.no_color, ..Connect::default() }.command()

@@ -8,7 +8,7 @@ use std::{
 use argosy_api::v1alpha1::{NodePhase, Workflow};
 use jiff::Timestamp;
 
-use super::Target;
+use super::target::Target;
 use crate::{
     render::{
         Style, Width, elapsed, human, state,

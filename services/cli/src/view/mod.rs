@@ -3,47 +3,23 @@
 mod live;
 mod logs;
 mod plain;
+mod target;
 mod waiting;
 
-use std::{io::IsTerminal, time::Duration};
+use std::time::Duration;
 
 use argosy_api::v1alpha1::Workflow;
 use kube::Client;
 
-use crate::{
-    channel::{self, say},
-    follow::Options,
-    terminal,
-};
+use crate::{channel::say, render::tree::Filter, terminal};
 
 use live::Live;
 use logs::Tails;
 use plain::Plain;
+pub use target::Target;
 
 /// Shortest time between two drawings of the tree.
 pub const REDRAW: Duration = Duration::from_millis(100);
-
-/// Where the view is shown.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    stderr: bool,
-    terminal: bool,
-    color: bool,
-}
-
-impl Target {
-    /// Standard output, or standard error.
-    pub fn pick(stderr: bool, no_color: bool) -> Self {
-        let terminal = if stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let color = terminal && !no_color && std::env::var_os("NO_COLOR").is_none();
-        Self { stderr, terminal: terminal && !dumb, color }
-    }
-
-    fn write(self, text: &str) {
-        if self.stderr { channel::err(text) } else { channel::out(text) }
-    }
-}
 
 /// What is shown of workflows on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +51,8 @@ pub struct View {
 }
 
 impl View {
-    /// A view on `target` of what is asked for.
-    pub fn new(client: Client, target: Target, options: &Options) -> Self {
-        let (show, filter) = (options.show, options.filter.clone());
+    /// A view on `target` of the nodes that `filter` has; `argosy` is how a user calls the command line.
+    pub fn new(client: Client, target: Target, show: Show, filter: Filter, argosy: String) -> Self {
         let kind = match show {
             Show::Progress if target.terminal => Kind::Live(Live::new(target, filter)),
             Show::Progress | Show::ProgressAndLogs => Kind::Plain(Plain::new(target, filter)),
@@ -85,7 +60,7 @@ impl View {
         };
         let logs = matches!(show, Show::Logs | Show::ProgressAndLogs) || matches!(kind, Kind::Live(_));
         let tails = logs.then(|| Tails::new(client));
-        Self { target, kind, tails, argosy: options.argosy.clone(), hints: Vec::new() }
+        Self { target, kind, tails, argosy, hints: Vec::new() }
     }
 
     /// The workflows as they are now.

@@ -6,7 +6,7 @@ use argosy_api::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::Target;
+use super::target::Target;
 use crate::{
     render::{Style, elapsed, human, icon, named, order::Order, tree::Filter},
     terminal,

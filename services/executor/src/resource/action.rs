@@ -9,9 +9,11 @@ use kube::runtime::watcher::watch_object;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error::{Error, MANIFEST};
 use super::flags::Flags;
+use super::job::Job;
 use super::kinds::{self, Found};
-use super::{Error, Job, MANIFEST, object};
+use super::object;
 
 /// Where `kubectl apply` notes what was applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

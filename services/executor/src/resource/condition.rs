@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::Error;
+use super::error::Error;
 
 /// When a resource has become what the template waits for, or never will.
 #[derive(Debug, Default)]

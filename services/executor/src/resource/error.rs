@@ -1,6 +1,7 @@
 //! Why a resource template fails, in the words of `kubectl` and Argo.
 
-use super::MANIFEST;
+/// Where `kubectl` would have read the manifest from, as its messages name it.
+pub(super) const MANIFEST: &str = "/tmp/manifest.yaml";
 
 /// Why a resource template fails. The text becomes the step's message.
 #[derive(Debug, thiserror::Error)]

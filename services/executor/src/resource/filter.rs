@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use super::{Error, jq, jsonpath};
+use super::error::Error;
+use super::{jq, jsonpath};
 use crate::Limits;
 
 /// The subcommand of the executable that evaluates a filter.
@@ -140,7 +141,7 @@ async fn ask(executable: &Path, request: &Request) -> io::Result<Answer> {
     };
     let patience = Duration::from_secs(request.cpu_secs_max.saturating_mul(u64::from(PATIENCE)));
     let Ok(talked) = tokio::time::timeout(patience, talk).await else {
-        return Ok(Answer::Failure(format!("it took more than {} s", patience.as_secs())));
+        return Ok(Answer::Failure(format!("it took more than {} s; {RAISE}", patience.as_secs())));
     };
     let (out, said, status) = talked?;
     if status.success() {
@@ -149,16 +150,15 @@ async fn ask(executable: &Path, request: &Request) -> io::Result<Answer> {
     Ok(Answer::Failure(why(request, &said, status)))
 }
 
+const RAISE: &str = "set ARGOSY_FILTER_CPU_SECONDS_MAX where Argosy runs to allow more";
+
 /// Why the process died.
 fn why(request: &Request, said: &[u8], status: std::process::ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     let said = String::from_utf8_lossy(said);
     let signal = status.signal().and_then(rustix::process::Signal::from_named_raw);
     if signal == Some(rustix::process::Signal::XCPU) || signal == Some(rustix::process::Signal::KILL) {
-        return format!(
-            "it took more than {} s of processor time; set ARGOSY_FILTER_CPU_SECONDS_MAX where Argosy runs to allow more",
-            request.cpu_secs_max
-        );
+        return format!("it took more than {} s of processor time; {RAISE}", request.cpu_secs_max);
     }
     if said.contains("overflowed its stack") {
         return format!("it calls itself too deeply: it needs more than {STACK} bytes of stack");

@@ -1,6 +1,6 @@
 //! The flags and names that a template gives as for `kubectl`.
 
-use super::Error;
+use super::error::Error;
 
 /// What was given.
 #[derive(Debug, Default, PartialEq, Eq)]

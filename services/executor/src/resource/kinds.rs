@@ -5,7 +5,7 @@ use kube::Client;
 use kube::core::ApiResource;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::error::Error;
 
 /// A resource of the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

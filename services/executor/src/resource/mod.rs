@@ -6,6 +6,7 @@ mod condition;
 mod error;
 mod filter;
 mod flags;
+mod job;
 mod jq;
 mod jsonpath;
 mod kinds;
@@ -13,50 +14,20 @@ mod object;
 mod output;
 mod wait;
 
-use std::path::Path;
-
-use argosy_api::v1alpha1::{ResourceTemplate, Template};
-use argosy_artifacts::{Place, Store, place_of};
-use kube::Client;
+use argosy_api::v1alpha1::ResourceTemplate;
+use argosy_artifacts::{Place, place_of};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::Limits;
-use crate::layout::Layout;
 use crate::limits::{MANIFEST_BYTES_MAX, OWN_BYTES_MAX};
 use crate::work::blocking;
 use action::{Action, Doing, Target};
 use condition::Conditions;
 pub use error::Error;
+use error::MANIFEST;
 pub use filter::{COMMAND as FILTER_COMMAND, main as filter_main};
 use flags::Flags;
-
-/// Where `kubectl` would have read the manifest from, as its messages name it.
-const MANIFEST: &str = "/tmp/manifest.yaml";
-
-/// All that a resource template needs.
-pub struct Job<'a> {
-    /// A client of the API server.
-    pub client: &'a Client,
-    /// Namespace of the pod: where objects without a namespace are.
-    pub namespace: &'a str,
-    /// The substituted template.
-    pub template: &'a Template,
-    /// For the owner reference.
-    pub workflow: &'a str,
-    /// For the owner reference.
-    pub workflow_uid: &'a str,
-    /// Where a manifest that is an artifact is kept.
-    pub store: &'a dyn Store,
-    /// Where the executor's containers meet.
-    pub layout: &'a Layout,
-    /// How much is taken.
-    pub limits: Limits,
-    /// The program whose `main` begins with [`dispatch`](crate::dispatch).
-    pub executable: &'a Path,
-    /// Appends a line to the container's log.
-    pub log: &'a (dyn Fn(&str) + Sync),
-}
+pub use job::Job;
 
 impl Job<'_> {
     /// Acts, waits for the conditions, and leaves the output parameters for `wait`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Error;
+use super::error::Error;
 
 /// Sets the owners of an object.
 /// Errors: `NoObject`.

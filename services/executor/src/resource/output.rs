@@ -4,8 +4,10 @@ use argosy_api::v1alpha1::ValueFrom;
 use serde_json::Value;
 
 use super::action::Target;
+use super::error::Error;
 use super::filter::{self, Language};
-use super::{Error, Job, jsonpath};
+use super::job::Job;
+use super::jsonpath;
 
 /// Leaves the value of each output parameter in the volume. Without an object there are only defaults.
 /// Errors: `JsonPath`, `Jq`, `JqRun`, `Refused`; those of the file system.

@@ -8,7 +8,8 @@ use kube::runtime::watcher::{self, watch_object};
 
 use super::action::Target;
 use super::condition::Conditions;
-use super::{Error, Job};
+use super::error::Error;
+use super::job::Job;
 
 /// Waits until the object fulfills the conditions. Without a success condition it is done at the first look.
 /// Errors: `Failed`, `Deleted`, `Watch` when the API server refuses.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use argosy_actor::WorkflowKey;
+use kube::api::{Patch, PatchParams};
 
 use crate::world::{SOON, World};
 
@@ -63,4 +64,21 @@ async fn a_log_whose_own_object_is_gone_goes() {
     let _scheduler = world.start("b");
     tokio::time::sleep(SOON).await;
     assert_eq!((world.ids(&gone).await.len(), world.unacknowledged().await), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_outlived_its_workflow_ends_though_copies_of_it_report_after_it() {
+    let world = World::new();
+    let victim = world.submit("victim", serde_json::json!({})).await;
+    let failed = serde_json::json!({"status": {"phase": "Failed", "finishedAt": "2026-01-01T00:00:00Z"},
+        "metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}});
+    world.workflows().patch("victim", &PatchParams::default(), &Patch::Merge(&failed)).await.expect("patched");
+    // With the bus goes who reported the object; nothing but reports of pods leads to it.
+    world.bus.lose(1 << 30);
+    for namespace in ["argo", "evil", "more-evil"] {
+        world.look_at_pod(&WorkflowKey { namespace: namespace.into(), ..victim.clone() }, namespace).await;
+    }
+    let _scheduler = world.start("a");
+    tokio::time::sleep(SOON).await;
+    assert_eq!((world.wishes(&victim).await, world.unacknowledged().await), (vec!["stopPod"], 0));
 }

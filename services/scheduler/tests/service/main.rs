@@ -5,5 +5,6 @@ mod end;
 mod foreign;
 mod leave;
 mod newer;
+mod purge;
 mod unanswered;
 mod world;

@@ -97,8 +97,17 @@ impl World {
 
     /// The log is told that the pod of a workflow's only node looks like this.
     pub async fn pod(&self, key: &WorkflowKey, phase: &str) {
+        self.tell_pod(key, phase, phase).await;
+    }
+
+    /// The log is told, once more, that the pod of a workflow's only node runs.
+    pub async fn look_at_pod(&self, key: &WorkflowKey, look: &str) {
+        self.tell_pod(key, "Running", look).await;
+    }
+
+    async fn tell_pod(&self, key: &WorkflowKey, phase: &str, id: &str) {
         let body = Observed::PodChanged { pod: Box::new(pod(&key.name, phase)) };
-        self.host.report(key, format!("{}:pod:{phase}", key.uid), body).await.expect("published");
+        self.host.report(key, format!("{}:pod:{id}", key.uid), body).await.expect("published");
     }
 
     pub async fn log(&self, key: &WorkflowKey) -> Vec<Message> {

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::age::human_duration;
 use super::json::Json;
 use super::kinds::Kind;
 use super::object::Object;
 use super::pod_columns;
-use super::table::human_duration;
 
 /// One column: how to fill it from an object at a time.
 pub(crate) struct Column {

@@ -131,7 +131,10 @@ impl Api {
     async fn resource(&self, call: Call, target: &Target) -> Result<Response> {
         let verb = verb(&call, target)?;
         let fault = match &self.faults {
-            Some(faults) => faults.on_request(verb, call.uri.path()),
+            Some(faults) => {
+                faults.on_arrival(verb, &call.uri, &call.headers);
+                faults.on_request(verb, call.uri.path())
+            }
             None => Fault::None,
         };
         match fault {
@@ -139,6 +142,10 @@ impl Api {
             Fault::ConflictOnce => return Err(Failure::modified(target.kind, target.name())),
             Fault::Refuse503 => {
                 return Err(Failure::unavailable("the server is not ready (planned)"));
+            }
+            Fault::Forbid => {
+                let kind = target.kind.qualified();
+                return Err(Failure::forbidden(format!("{kind} is forbidden: the user cannot {verb} it (planned)")));
             }
             Fault::QuotaConflict => {
                 if verb == "create" && target.kind.flavor == Flavor::Pod {

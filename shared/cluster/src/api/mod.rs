@@ -9,6 +9,7 @@
 
 mod access;
 mod admission;
+mod age;
 mod byte_cache;
 mod columns;
 mod deletion;

@@ -178,3 +178,22 @@ pub(crate) async fn bind(api: &Api, call: &Call, target: &Target) -> Result<Resp
         &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_that_nobody_can_have_is_as_large_as_can_be() {
+        let of = |value: serde_json::Value, total| share(&value.into(), total);
+        assert_eq!([of(json!("50%"), 3), of(json!(2), 3), of(json!("0%"), 3)], [2, 2, 0]);
+        let most = usize::MAX.div_ceil(100);
+        assert_eq!(of(json!("18446744073709551615%"), 2), most);
+        assert_eq!(of(json!("100%"), usize::MAX), most);
+        // None is a share: as in a budget that says nothing.
+        for none in [json!("99999999999999999999%"), json!("-1%"), json!("%"), json!("many"), json!(-1), json!([1])] {
+            assert_eq!(of(none.clone(), 3), 0, "{none}");
+        }
+        assert_eq!(of(json!(u64::MAX), 3), 0, "more than a whole number of the API has");
+    }
+}

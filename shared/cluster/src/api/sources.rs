@@ -1,5 +1,6 @@
 //! What the server takes from outside: the time, unique ids, and planned faults.
 
+use http::{HeaderMap, Uri};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -62,12 +63,19 @@ pub enum Fault {
     QuotaConflict,
     /// Refused with 503 before anything is done.
     Refuse503,
+    /// Refused with 403 before anything is done, as where a right is missing.
+    Forbid,
     /// A watch that ends right after it began; other verbs are not affected.
     DropWatch,
 }
 
 /// Plans faults, for tests.
 pub trait Faults: Send + Sync {
+    /// A request as it came, before its fault is asked for. `verb` is as in [`Faults::on_request`].
+    fn on_arrival(&self, verb: &str, uri: &Uri, headers: &HeaderMap) {
+        let _ = (verb, uri, headers);
+    }
+
     /// The fault of a request. `verb` is the Kubernetes verb, such as `list` or `patch`.
     fn on_request(&self, verb: &str, path: &str) -> Fault {
         let _ = (verb, path);

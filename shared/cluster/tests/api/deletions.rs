@@ -149,4 +149,11 @@ async fn a_disruption_budget_stops_eviction() {
     pods.evict("p", &EvictParams::default()).await.expect("evicted");
     assert!(pods.get("p").await.expect("ending").metadata.deletion_timestamp.is_some());
     assert_eq!(code(pods.evict("q", &EvictParams::default()).await), 429);
+    // More than there can be is more than there are.
+    let most = Patch::Merge(json!({"spec": {"minAvailable": "18446744073709551615%"}}));
+    budgets.patch("b", &PatchParams::default(), &most).await.expect("patched");
+    assert_eq!(code(pods.evict("q", &EvictParams::default()).await), 429);
+    let none = Patch::Merge(json!({"spec": {"minAvailable": null, "maxUnavailable": "18446744073709551615%"}}));
+    budgets.patch("b", &PatchParams::default(), &none).await.expect("patched");
+    pods.evict("q", &EvictParams::default()).await.expect("evicted");
 }

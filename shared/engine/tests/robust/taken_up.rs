@@ -172,3 +172,56 @@ fn a_cache_that_cannot_be_read_is_the_error_of_its_call() {
     assert_eq!(kept.message, "ConfigMap 'c' cannot be read: configmaps \"c\" is forbidden");
     assert_eq!(play.phase(), "Failed");
 }
+
+#[test]
+fn an_exit_handler_that_runs_under_a_terminate_is_waited_for_after_a_restart_too() {
+    let spec = json!({"entrypoint": "main", "onExit": "leave", "templates": [
+        {"name": "main", "container": {"image": "i", "command": ["c"]}},
+        {"name": "leave", "container": {"image": "i", "command": ["c"]}}]});
+    let ends = [false, true].map(|restarts| {
+        let mut play = Play::of(spec.clone());
+        play.end_pod("wf", "Succeeded");
+        play.end_pod("wf.onExit", "Running");
+        let mut edited = play.engine.object().clone();
+        edited.spec.shutdown = "Terminate".into();
+        play.feed(changed(edited, false));
+        if restarts {
+            play.restart();
+        }
+        assert_eq!(play.phase(), "Running", "its exit handler has not ended");
+        play.end_pod("wf.onExit", "Failed");
+        let status = &play.engine.object().status;
+        (status.phase.to_string(), status.message.clone(), status.nodes.clone())
+    });
+    assert_eq!(ends[0], ends[1]);
+}
+
+#[test]
+fn an_attempt_that_is_held_back_when_its_wait_is_over_begins_after_a_restart_as_before() {
+    let spec = json!({"entrypoint": "main", "templates": [{"name": "main",
+        "retryStrategy": {"limit": 3, "backoff": {"duration": "2"}}, "container": {"image": "i", "command": ["c"]}}]});
+    let ends = [false, true].map(|restarts| {
+        let mut play = Play::of(spec.clone());
+        play.end_pod("wf(0)", "Failed");
+        assert_eq!(play.node("wf").map(|node| node.message.as_str()), Some("Backoff for 2 seconds"));
+        let suspend = |play: &Play, on: bool| {
+            let mut edited = play.engine.object().clone();
+            edited.spec.suspend = on.then_some(true);
+            changed(edited, false)
+        };
+        play.feed(suspend(&play, true));
+        let (fires, due) = play.timers.pop_first().expect("it waits");
+        play.now = due;
+        play.feed(Observed::TimerFired { key: fires.clone() });
+        play.feed(Observed::TimerFired { key: fires });
+        assert!(play.node("wf(1)").is_none(), "it is suspended");
+        if restarts {
+            play.restart();
+        }
+        play.feed(suspend(&play, false));
+        assert!(play.node("wf(1)").is_some(), "it goes on, restarted: {restarts}");
+        play.run();
+        (play.phase(), play.engine.object().status.nodes.clone())
+    });
+    assert_eq!(ends[0], ends[1]);
+}

@@ -52,7 +52,8 @@ impl Folded {
         let nodes = &object.status.nodes;
         for id in nodes.keys().chain(self.nodes.keys().filter(|id| !nodes.contains_key(id))) {
             if nodes.get(id) != self.nodes.get(id) {
-                found.push(format!("S7: node {id} is not the fold of the events"));
+                let fields = fields_that_differ(nodes.get(id), self.nodes.get(id)).join(", ");
+                found.push(format!("S7: node {id} is not the fold of the events: {fields}"));
             }
         }
         let fields = status.as_object().unwrap_or(&empty);
@@ -63,6 +64,17 @@ impl Folded {
         }
         found
     }
+}
+
+/// The fields of a node that are not as the events say, each with both values.
+fn fields_that_differ(node: Option<&NodeStatus>, folded: Option<&NodeStatus>) -> Vec<String> {
+    let (node, folded) = (json!(node), json!(folded));
+    let empty = Map::new();
+    let (node, folded) = (node.as_object().unwrap_or(&empty), folded.as_object().unwrap_or(&empty));
+    let keys = node.keys().chain(folded.keys().filter(|key| !node.contains_key(*key)));
+    let text = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+    let differ = keys.filter(|key| node.get(*key) != folded.get(*key));
+    differ.map(|key| format!("{key} is {}, the events say {}", text(node.get(key)), text(folded.get(key)))).collect()
 }
 
 /// Equal, where an absent member of the fold may be an empty one.

@@ -7,6 +7,7 @@
 mod delta;
 mod files;
 mod frame;
+mod unreadable;
 mod writer;
 
 use std::io;
@@ -58,7 +59,8 @@ pub enum OpenError {
 /// Reads a data directory and starts its writer.
 pub(super) fn open(dir: &Path, signals: &Arc<Signals>, log_bytes_max: u64) -> Result<(State, Log), OpenError> {
     let lock = files::lock(dir)?;
-    let (revision, objects) = files::read(dir)?;
+    let (revision, mut objects) = files::read(dir)?;
+    unreadable::set_aside(dir, &mut objects)?;
     let state = State::restored(revision, objects.into_values());
     let log = Log::start(dir, lock, revision, state.objects.clone(), Arc::clone(signals), log_bytes_max)?;
     Ok((state, log))

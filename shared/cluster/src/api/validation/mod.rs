@@ -20,8 +20,7 @@ type Causes = Vec<(String, String)>;
 ///
 /// Errors: 400 where something has the wrong type, 422 where it has a wrong value.
 pub(super) fn check(kind: &Kind, old: Option<&Json>, tree: &Json) -> Result<()> {
-    metadata::check_types(kind, old, tree)?;
-    typed::check(kind, old, tree)?;
+    check_readable(kind, old, tree)?;
     let mut causes = Causes::new();
     metadata::check_values(old, tree, &mut causes);
     schema(kind, tree, &mut causes);
@@ -36,6 +35,14 @@ pub(super) fn check(kind: &Kind, old: Option<&Json>, tree: &Json) -> Result<()> 
     let name = tree.str_at(&["metadata", "name"]).unwrap_or("");
     let causes: Vec<(&str, String)> = causes.iter().map(|(field, why)| (field.as_str(), why.clone())).collect();
     Err(Failure::invalid(kind, name, &causes))
+}
+
+/// Checks a whole object, new or the new form of `old`: that every client can read it.
+///
+/// Errors: 400 where something has the wrong type.
+pub(super) fn check_readable(kind: &Kind, old: Option<&Json>, tree: &Json) -> Result<()> {
+    metadata::check_types(kind, old, tree)?;
+    typed::check(kind, old, tree)
 }
 
 /// Checks what a client sent, before the server adds to it: that its metadata can be read.

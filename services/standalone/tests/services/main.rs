@@ -1,21 +1,23 @@
 //! All services on the memory bus and the in-process API, in virtual time, with a node that only says how pods ended.
 
+mod full;
+mod large;
+mod requests;
+mod threads;
+mod unreadable;
+mod world;
+mod wrong;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use argosy_actor::{Clock, Host};
 use argosy_api::labels;
-use argosy_bus::memory::{self, AckFault, Chaos, DeliverFault, Memory, PublishFault};
+use argosy_bus::memory::{self, AckFault, Chaos, DeliverFault, PublishFault};
 use argosy_bus::{Bus as _, Message, Publish, Stream, subject};
-use argosy_cluster::api::{Options, Server};
-use argosy_engine::Config;
-use argosy_standalone::{ServiceOptions, run_all};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, container};
 
 /// Plants faults, and keeps each command that was published, by id.
 #[derive(Default)]
@@ -51,98 +53,6 @@ impl Chaos for Faults {
     fn on_ack(&self, message: &Message) -> AckFault {
         if self.doubling && message.deliveries <= 1 { AckFault::Lost } else { AckFault::None }
     }
-}
-
-struct World {
-    server: Server,
-    bus: Arc<Memory>,
-    clock: Clock,
-}
-
-impl World {
-    fn new() -> Self {
-        Self { server: Server::new(Options::default()), bus: Arc::new(Memory::new()), clock: Clock::system() }
-    }
-
-    fn with_faults(faults: Arc<Faults>) -> Self {
-        let options = memory::Options { chaos: Some(faults), ..memory::Options::default() };
-        Self { bus: Arc::new(Memory::with_options(options)), ..Self::new() }
-    }
-
-    fn start(&self, holder: &str) -> (CancellationToken, JoinHandle<()>) {
-        let host = Host { clock: self.clock, ..Host::new(self.bus.clone(), holder, 2) };
-        let (client, stop) = (self.server.client("argo"), CancellationToken::new());
-        let shutdown = stop.clone();
-        let task = tokio::spawn(async move {
-            run_all(&host, &client, Config::default(), ServiceOptions::default(), shutdown)
-                .await
-                .expect("services end well");
-        });
-        (stop, task)
-    }
-
-    fn workflows(&self) -> Api<DynamicObject> {
-        argosy_actor::api::workflows(&self.server.client("argo"), "argo")
-    }
-
-    fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.server.client("argo"), "argo")
-    }
-
-    async fn submit(&self, name: &str, templates: Value) {
-        let workflow = json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name, "namespace": "argo"},
-            "spec": {"entrypoint": "main", "templates": templates},
-        });
-        let object = serde_json::from_value(workflow).expect("an object");
-        self.workflows().create(&PostParams::default(), &object).await.expect("created");
-    }
-
-    async fn workflow(&self, name: &str) -> Value {
-        argosy_actor::api::to_json(&self.workflows().get(name).await.expect("it exists")).expect("JSON")
-    }
-
-    /// Waits for a phase, ending pods with `exit_code` meanwhile.
-    async fn until(&self, name: &str, phase: &str, exit_code: Option<i32>) -> Value {
-        for _ in 0..6000 {
-            let workflow = self.workflow(name).await;
-            if workflow["status"]["phase"] == phase {
-                return workflow;
-            }
-            if let Some(exit_code) = exit_code {
-                self.end_pods(exit_code).await;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{name} is not {phase}: {:#}", self.workflow(name).await);
-    }
-
-    async fn end_pods(&self, exit_code: i32) {
-        for pod in self.pods().list(&ListParams::default()).await.expect("listed") {
-            if pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending") {
-                continue;
-            }
-            let ended = |name: &str, code: i32| {
-                let state = json!({"terminated": {"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
-                    "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z"}});
-                json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
-            };
-            let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
-            let status =
-                json!({"status": {"phase": phase, "containerStatuses": [ended("main", exit_code), ended("wait", 0)]}});
-            let name = pod.metadata.name.expect("pods have names");
-            self.pods().patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("patched");
-        }
-    }
-
-    async fn ids(&self, stream: Stream) -> Vec<String> {
-        let messages = self.bus.read(stream, &subject::of_stream(stream), 0, 1000).await.expect("readable");
-        messages.into_iter().map(|message| message.id).collect()
-    }
-}
-
-fn container(name: &str) -> Value {
-    json!({"name": name, "container": {"image": "busybox", "command": ["true"]}})
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,10 +150,25 @@ async fn an_object_that_is_no_workflow_ends_with_the_reason() {
     task.await.expect("joined");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_outputs_are_lost_ends_and_says_so() {
+    let world = World::new();
+    let (stop, task) = world.start("a");
+    world.submit("lost", json!([container("main")])).await;
+    world.until("lost", "Running", None).await;
+    let report = json!({"taskResult": "that-is-not-there"}).to_string();
+    world.end_pod(&world.pods(), "lost", 0, &report).await;
+    let workflow = world.until("lost", "Error", None).await;
+    let message = workflow["status"]["nodes"]["lost"]["message"].as_str().expect("a message");
+    assert!(message.contains("outputs are lost") && message.contains("that-is-not-there"), "{message}");
+    stop.cancel();
+    task.await.expect("joined");
+}
+
 /// Two steps at once, then a third, under `faults`: what the scheduler wished for, with how often.
 async fn wishes(faults: Faults) -> BTreeMap<String, usize> {
     let faults = Arc::new(faults);
-    let world = World::with_faults(Arc::clone(&faults));
+    let world = World::with(memory::Options { chaos: Some(faults.clone()), ..memory::Options::default() });
     let steps = json!({"name": "main", "steps": [
         [{"name": "a", "template": "work"}, {"name": "b", "template": "work"}], [{"name": "c", "template": "work"}],
     ]});

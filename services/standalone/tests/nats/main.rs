@@ -1,6 +1,10 @@
-//! The whole system over a real NATS server: the shipped examples, each to its end; and a server that loses everything.
+//! The whole system over a real NATS server: the shipped examples, each to its end; a server that loses everything; a
+//! workflow larger than a message; and a replica that freezes.
 //!
 //! Skipped where no `nats-server` is found, unless `ARGOSY_REQUIRE_NATS=1`.
+
+mod contested;
+mod large;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -257,6 +261,8 @@ async fn all() -> Result<ExitCode> {
     };
     examples_run(&binary).await?;
     a_lost_server(&binary).await?;
+    large::a_large_workflow_is_resumed(&binary).await?;
+    contested::what_a_frozen_replica_had_in_hand_is_not_done_twice(&binary).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,8 @@
 //! `data` templates: lists artifacts, and transforms the list by expressions.
 //! Source: Argo `workflow/data`, `workflow/executor/data.go`, `docs/data-sourcing-and-transformation.md`.
 
+mod error;
+
 use argosy_api::v1alpha1::{ArtifactLocation, Template, TransformationStep};
 use argosy_artifacts::{Place, Store, place_of};
 use argosy_template::expr::{Env, Program};
@@ -8,32 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Limits;
 use crate::work::blocking;
-
-/// Why a data template fails. The text becomes the step's message.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Not a template of this kind, or one without a source.
-    #[error("no data source was provided")]
-    NoSource,
-    /// The artifacts cannot be listed.
-    #[error("list the artifacts: {source}")]
-    List {
-        /// Why.
-        source: argosy_artifacts::Error,
-    },
-    /// An expression is wrong.
-    #[error("{source}")]
-    Expression {
-        /// Why.
-        source: Box<argosy_template::expr::Error>,
-    },
-    /// An expression gives what JSON cannot hold.
-    #[error("the expression {expression} gives no JSON")]
-    NoJson {
-        /// Its text.
-        expression: String,
-    },
-}
+pub use error::Error;
 
 /// The result of a data template: JSON.
 /// Errors: see [`Error`].

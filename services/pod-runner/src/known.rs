@@ -1,0 +1,40 @@
+//! The pods that a watch has told of.
+
+use std::collections::BTreeMap;
+
+use argosy_actor::WorkflowKey;
+use parking_lot::Mutex;
+
+/// Names a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PodKey {
+    pub workflow: WorkflowKey,
+    pub pod: String,
+}
+
+/// The pods that are there, as far as the watch has told: their uids.
+#[derive(Default)]
+pub(crate) struct KnownPods(Mutex<BTreeMap<PodKey, String>>);
+
+impl KnownPods {
+    pub fn insert(&self, key: PodKey, uid: String) {
+        self.0.lock().insert(key, uid);
+    }
+
+    pub fn remove(&self, key: &PodKey) {
+        self.0.lock().remove(key);
+    }
+
+    /// Whether the watch has told of the pod, and will tell of what becomes of it.
+    pub fn contains(&self, key: &PodKey) -> bool {
+        self.0.lock().contains_key(key)
+    }
+
+    /// Those that are not in a whole list are no more: removes and gives them.
+    pub fn retain(&self, listed: &BTreeMap<PodKey, String>) -> Vec<PodKey> {
+        let mut known = self.0.lock();
+        let gone: Vec<PodKey> = known.keys().filter(|key| !listed.contains_key(key)).cloned().collect();
+        gone.iter().for_each(|key| _ = known.remove(key));
+        gone
+    }
+}
