@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use argosy_actor::{Backoff, Failure, Host};
 use argosy_bus::nats::{self, Prefix};
-use argosy_bus::{Bus, Class};
+use argosy_bus::{Bus, Class, Stream};
 use argosy_engine::Config;
-use argosy_telemetry::Health;
+use argosy_telemetry::{Health, Part};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -135,6 +135,9 @@ struct NoBus {
     source: argosy_bus::Error,
 }
 
+/// A bus that answered is taken to be there for so long.
+const BUS_ANSWERS: Duration = Duration::from_secs(12);
+
 /// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs one role
 /// until `shutdown`; `engine` is for the scheduler. A NATS server that does not answer yet is waited for, so that everything may be started in any order.
 ///
@@ -162,9 +165,28 @@ pub async fn run_role(
         () = shutdown.cancelled() => return join(tasks, &shutdown).await,
         bus = open_bus(connect) => bus?,
     };
+    if connect.metrics_listen.is_some() {
+        tasks.spawn(watch_bus(Arc::clone(&bus), bus_part, shutdown.clone()));
+    }
     spawn(&mut tasks, role, &Host { health, ..host(bus, connect.shards) }, &client, config, &shutdown);
-    bus_part.is_ready();
     join(tasks, &shutdown).await
+}
+
+/// Says whether the bus answers, until `shutdown`.
+async fn watch_bus(bus: Arc<dyn Bus>, part: Part, shutdown: CancellationToken) -> Result<(), Failure> {
+    loop {
+        let asked = async {
+            if bus.origin(Stream::Observed).await.is_ok() {
+                part.is_ready_for(BUS_ANSWERS);
+            }
+            tokio::time::sleep(BUS_ANSWERS / 4).await;
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            () = asked => {}
+        }
+    }
 }
 
 async fn open_bus(connect: &Connect) -> Result<Arc<dyn Bus>, NoBus> {

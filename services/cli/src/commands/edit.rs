@@ -64,8 +64,19 @@ fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<
         let text = compressed::encode(&nodes).map_err(anyhow::Error::from)?;
         status.insert("compressedNodes".to_owned(), json!(text));
     }
-    patch["metadata"]["resourceVersion"] = json!(object.metadata.resource_version);
+    patch["metadata"] = match is_order(&patch) {
+        true => json!({"uid": object.metadata.uid}),
+        false => json!({"resourceVersion": object.metadata.resource_version}),
+    };
     Ok(Some(patch))
+}
+
+/// Whether the patch says no more than to stop, suspend or go on: that holds whatever else changes meanwhile, and must reach
+/// a workflow that changes all the time. Source: Argo's own patches of these have no precondition.
+fn is_order(patch: &Value) -> bool {
+    let is_alone = patch.as_object().is_some_and(|members| members.keys().eq(["spec"]));
+    let spec = patch["spec"].as_object();
+    is_alone && spec.is_some_and(|spec| spec.keys().all(|member| member == "shutdown" || member == "suspend"))
 }
 
 #[cfg(test)]
@@ -96,7 +107,7 @@ mod tests {
     #[test]
     fn of_nodes_that_are_kept_elsewhere_only_the_rest_can_be_changed() {
         let object: DynamicObject = serde_json::from_value(json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "resourceVersion": "7"},
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "uid": "u", "resourceVersion": "7"},
             "status": {"phase": "Running", "offloadNodeStatusVersion": "fnv:1"},
         }))
         .expect("an object");
@@ -105,7 +116,7 @@ mod tests {
         let mut stopped = before.clone();
         stopped.spec.shutdown = "Stop".into();
         let patched = patch(&object, &before, &stopped).expect("writable").expect("they differ");
-        assert_eq!(patched, json!({"metadata": {"resourceVersion": "7"}, "spec": {"shutdown": "Stop"}}));
+        assert_eq!(patched, json!({"metadata": {"uid": "u"}, "spec": {"shutdown": "Stop"}}));
         let mut retried = before.clone();
         retried.status.message = "m".into();
         assert!(patch(&object, &before, &retried).is_err());

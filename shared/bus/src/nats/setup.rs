@@ -142,7 +142,7 @@ fn kept_or_raised(found: &Config, ours: Config) -> Result<Config, Error> {
     let lossy = found.discard != ours.discard
         || found.retention != ours.retention
         || found.max_age != ours.max_age
-        || found.max_messages_per_subject != ours.max_messages_per_subject;
+        || limit(found.max_messages_per_subject) != limit(ours.max_messages_per_subject);
     if lossy {
         tracing::error!(
             stream = ours.name,
@@ -163,6 +163,11 @@ fn kept_or_raised(found: &Config, ours: Config) -> Result<Config, Error> {
         );
     }
     Ok(wanted)
+}
+
+/// A limit of a stream as a number that can be compared: servers write -1 or 0 for none.
+fn limit(limit: i64) -> i64 {
+    limit.max(0)
 }
 
 /// The limit that is there, or ours when that is larger. -1 is no limit when it is there, and no wish when it is ours.
