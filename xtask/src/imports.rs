@@ -282,7 +282,7 @@ fn told(circle: &[String], edges: &BTreeMap<String, BTreeSet<String>>) -> String
     circle.iter().map(|file| format!("{file} (names {})", names(file))).collect::<Vec<_>>().join(", ")
 }
 
-/// Groups of files each of which leads to each other of its group. Source: Tarjan's strongly connected components.
+/// Groups of files each of which leads to each other of its group: the strongly connected components, by what each reaches.
 fn components(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
         let mut seen: BTreeSet<&String> = BTreeSet::new();

@@ -64,10 +64,11 @@ fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<
         let text = compressed::encode(&nodes).map_err(anyhow::Error::from)?;
         status.insert("compressedNodes".to_owned(), json!(text));
     }
-    patch["metadata"] = match is_order(&patch) {
-        true => json!({"uid": object.metadata.uid}),
-        false => json!({"resourceVersion": object.metadata.resource_version}),
-    };
+    if is_order(&patch) {
+        patch["metadata"]["uid"] = json!(object.metadata.uid);
+    } else {
+        patch["metadata"]["resourceVersion"] = json!(object.metadata.resource_version);
+    }
     Ok(Some(patch))
 }
 
@@ -104,6 +105,27 @@ mod tests {
         let nodes: Value = serde_json::from_slice(&compressed::decode(text).expect("gzip")).expect("JSON");
         assert_eq!((&nodes["w"]["message"], changed["status"].get("nodes")), (&json!("m"), None));
     }
+
+    #[test]
+    fn labels_are_written_with_the_rest() {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+            "metadata": {"name": "w", "uid": "u", "resourceVersion": "7", "labels": {"done": "true"}},
+        }))
+        .expect("an object");
+        let before = objects::readable(&object).expect("readable");
+        let mut after = before.clone();
+        after.spec.shutdown = "Stop".into();
+        after.metadata.labels.remove("done");
+        after.metadata.labels.insert("by".to_owned(), "me".to_owned());
+        let patched = patch(&object, &before, &after).expect("writable").expect("they differ");
+        let labels = json!({"done": null, "by": "me"});
+        assert_eq!(
+            patched,
+            json!({"metadata": {"resourceVersion": "7", "labels": labels}, "spec": {"shutdown": "Stop"}})
+        );
+    }
+
     #[test]
     fn of_nodes_that_are_kept_elsewhere_only_the_rest_can_be_changed() {
         let object: DynamicObject = serde_json::from_value(json!({
