@@ -10,7 +10,35 @@ fn fnv1a(text: &str) -> u32 {
 ///
 /// Source: Argo `Workflow.NodeID`.
 pub fn node_id(workflow: &str, node: &str) -> String {
-    if workflow == node { workflow.to_owned() } else { format!("{workflow}-{}", fnv1a(node)) }
+    if workflow == node { workflow.to_owned() } else { joined(&[workflow], fnv1a(node), "") }
+}
+
+/// Whether `id` is what [`node_id`] makes of the rest, without making it.
+pub fn is_node_id(id: &str, workflow: &str, node: &str) -> bool {
+    if workflow == node {
+        return id == workflow;
+    }
+    behind_hash(id, workflow, itoa::Buffer::new().format(fnv1a(node))) == Some("")
+}
+
+/// What follows the hash in a node's id; none when the id does not begin with the workflow's name and the hash.
+fn behind_hash<'i>(id: &'i str, workflow: &str, hash: &str) -> Option<&'i str> {
+    id.strip_prefix(workflow)?.strip_prefix('-')?.strip_prefix(hash)
+}
+
+/// The parts and the hash with hyphens between them, and what follows the hash. Names are made for every node: in one piece.
+fn joined(parts: &[&str], hash: u32, behind: &str) -> String {
+    let mut buffer = itoa::Buffer::new();
+    let hash = buffer.format(hash);
+    let bytes = parts.iter().map(|part| part.len() + 1).sum::<usize>() + hash.len() + behind.len();
+    let mut text = String::with_capacity(bytes);
+    for part in parts {
+        text.push_str(part);
+        text.push('-');
+    }
+    text.push_str(hash);
+    text.push_str(behind);
+    text
 }
 
 /// The id of a further node, the `number`th, whose name hashes as that of the node `id`. Differs: Argo takes it for the
@@ -41,6 +69,15 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, versi
     if workflow == node {
         return workflow.to_owned();
     }
+    let hash = fnv1a(node);
+    // The number behind the id of a node whose name hashes as another's.
+    let number = behind_hash(node_id, workflow, itoa::Buffer::new().format(hash)).unwrap_or_default();
+    if template.is_empty() && workflow.len() <= PREFIX_BYTES_MAX {
+        return joined(&[workflow], hash, number);
+    }
+    if workflow.len() + 1 + template.len() <= PREFIX_BYTES_MAX {
+        return joined(&[workflow, template], hash, number);
+    }
     let mut prefix = workflow.to_owned();
     if !template.is_empty() {
         prefix.push('-');
@@ -50,10 +87,7 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, versi
     while !prefix.is_char_boundary(end) {
         end -= 1;
     }
-    prefix.truncate(end);
-    // The number behind the id of a node whose name hashes as another's.
-    let number = node_id.strip_prefix(self::node_id(workflow, node).as_str()).unwrap_or_default();
-    format!("{prefix}-{}{number}", fnv1a(node))
+    joined(&[&prefix[..end]], hash, number)
 }
 
 /// Whether `name` is what [`pod_name`] makes of the rest, without making it.
@@ -70,8 +104,7 @@ pub fn is_pod_name(
     }
     let mut buffer = itoa::Buffer::new();
     let hash = buffer.format(fnv1a(node));
-    let of_node = node_id.strip_prefix(workflow).and_then(|rest| rest.strip_prefix('-')?.strip_prefix(hash));
-    let number = of_node.unwrap_or_default();
+    let number = behind_hash(node_id, workflow, hash).unwrap_or_default();
     let rest = name.strip_prefix(workflow).and_then(|rest| match template {
         "" => Some(rest),
         template => rest.strip_prefix('-')?.strip_prefix(template),
@@ -91,6 +124,8 @@ mod tests {
             for node in ["w", "w.a", "w(0)", "w-1.é"] {
                 for template in ["", "t", "t-1"] {
                     let id = node_id(workflow, node);
+                    assert!(is_node_id(&id, workflow, node), "{id}");
+                    assert!(!is_node_id(&numbered_id(&id, 2), workflow, node) && !is_node_id("", workflow, "other"));
                     for id in [id.clone(), numbered_id(&id, 2), "other".to_owned()] {
                         for version in [PodNameVersion::V1, PodNameVersion::V2] {
                             let name = pod_name(workflow, node, template, &id, version);

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{Template, WorkflowStep};
+use foldhash::fast::RandomState;
 
 use super::{Children, TemplateScope};
 
@@ -22,7 +23,7 @@ pub(crate) struct Steps {
     /// The group's steps are being added.
     starting: bool,
     /// The group in which each step is.
-    group_of: HashMap<String, usize>,
+    group_of: HashMap<String, usize, RandomState>,
     /// Steps whose result the template mentions.
     results_wanted: Vec<String>,
     /// The last step that was begun, for others to share.

@@ -4,14 +4,17 @@ use argosy_api::v1alpha1::*;
 
 use super::names;
 
-/// What is wrong with arguments that stand at `place` (`spec.` or `templates.t.steps[0].s.`), in themselves.
+/// What is wrong with arguments that stand at `place` (`spec` or `templates.t.steps[0].s`), in themselves.
 pub(super) fn check(place: &str, arguments: &Arguments, needs_values: bool) -> Vec<String> {
+    if arguments.parameters.is_empty() && arguments.artifacts.is_empty() {
+        return Vec::new();
+    }
     let parameters = arguments.parameters.iter().map(|p| p.name.as_str());
     let artifacts = arguments.artifacts.iter().map(|a| a.name.as_str());
-    let mut problems = names::list(&format!("{place}arguments.parameters"), parameters, false);
-    problems.extend(names::list(&format!("{place}arguments.artifacts"), artifacts, false));
+    let mut problems = names::list(&format!("{place}.arguments.parameters"), parameters, false);
+    problems.extend(names::list(&format!("{place}.arguments.artifacts"), artifacts, false));
     for parameter in &arguments.parameters {
-        let at = format!("{place}arguments.{}", parameter.name);
+        let at = format!("{place}.arguments.{}", parameter.name);
         if let Some(from) = &parameter.value_from {
             if !is_allowed_source(from) {
                 problems.push(format!("{at}.valueFrom only allows: default, configMapKeyRef and supplied"));
@@ -27,7 +30,7 @@ pub(super) fn check(place: &str, arguments: &Arguments, needs_values: bool) -> V
     for artifact in &arguments.artifacts {
         let given = !artifact.from.is_empty() || !artifact.from_expression.is_empty() || has_key(&artifact.location);
         if !given && needs_values && !artifact.optional {
-            problems.push(format!("{place}arguments.{}.from, artifact location, or key is required", artifact.name));
+            problems.push(format!("{place}.arguments.{}.from, artifact location, or key is required", artifact.name));
         }
     }
     problems

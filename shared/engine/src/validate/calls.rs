@@ -1,11 +1,12 @@
 //! The walk: from call to call through steps and DAGs down to the templates that do work.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use argosy_api::v1alpha1::*;
+use foldhash::fast::RandomState;
 
 use super::{
     Problem, Templates, arguments, containers, kinds, metrics, names, outputs,
@@ -32,17 +33,17 @@ pub(super) struct Walker<'a> {
     /// Nothing calls the entry point yet, so that its inputs may lack arguments.
     is_library: bool,
     path: Vec<String>,
-    seen: BTreeSet<(Home, String, bool)>,
+    /// Templates that were looked at, each as called by an exit handler or not.
+    seen: HashMap<Home, HashSet<String, RandomState>, RandomState>,
+    seen_on_exit: HashMap<Home, HashSet<String, RandomState>, RandomState>,
     refs_seen: BTreeSet<(bool, String)>,
     /// Templates found, with the defaults under them.
-    found: HashMap<(Home, String), Option<Arc<Template>>>,
+    found: HashMap<Home, HashMap<String, Option<Arc<Template>>, RandomState>, RandomState>,
     pub problems: Vec<Problem>,
 }
 
 /// What a step and a task have in common.
 pub(super) struct Call<'a> {
-    /// `templates.t.steps[0].s` or `templates.t.tasks.s`.
-    pub place: String,
     pub arguments: &'a Arguments,
     pub template: &'a str,
     pub reference: Option<&'a TemplateRef>,
@@ -68,9 +69,10 @@ impl<'a> Walker<'a> {
             is_lenient,
             is_library,
             path: Vec::new(),
-            seen: BTreeSet::new(),
+            seen: HashMap::default(),
+            seen_on_exit: HashMap::default(),
             refs_seen: BTreeSet::new(),
-            found: HashMap::new(),
+            found: HashMap::default(),
             problems: Vec::new(),
         };
         for template in &spec.templates {
@@ -99,8 +101,7 @@ impl<'a> Walker<'a> {
     }
 
     fn find(&mut self, home: &Home, name: &str) -> Option<Arc<Template>> {
-        let key = (home.clone(), name.to_owned());
-        if let Some(found) = self.found.get(&key) {
+        if let Some(found) = self.found.get(home).and_then(|found| found.get(name)) {
             return found.clone();
         }
         let other;
@@ -113,7 +114,7 @@ impl<'a> Walker<'a> {
         };
         let template = spec.and_then(|spec| spec.templates.iter().find(|t| t.name == name));
         let found = template.map(|template| self.with_defaults(template));
-        self.found.insert(key, found.clone());
+        self.found.entry(home.clone()).or_default().insert(name.to_owned(), found.clone());
         found
     }
 
@@ -199,19 +200,33 @@ impl<'a> Walker<'a> {
         for missing in arguments::missing(template, arguments, is_lenient).into_iter().filter(|_| !inputs_are_open) {
             self.say(format!("templates.{} {missing}", template.name));
         }
-        if template.name.is_empty() || self.seen.insert((home.clone(), template.name.clone(), is_exit)) {
+        if template.name.is_empty() || self.is_first_look(home, &template.name, is_exit) {
             self.body(home, template, is_exit);
         }
+    }
+
+    fn has_seen(&self, home: &Home, name: &str, is_exit: bool) -> bool {
+        let seen = if is_exit { &self.seen_on_exit } else { &self.seen };
+        seen.get(home).is_some_and(|names| names.contains(name))
+    }
+
+    /// From now on the template has been looked at. Answers whether it had not been before.
+    fn is_first_look(&mut self, home: &Home, name: &str, is_exit: bool) -> bool {
+        if self.has_seen(home, name, is_exit) {
+            return false;
+        }
+        let seen = if is_exit { &mut self.seen_on_exit } else { &mut self.seen };
+        seen.entry(home.clone()).or_default().insert(name.to_owned())
     }
 
     /// Looks at the local templates that nobody calls. They may be meant for exit handlers.
     pub fn walk_rest(&mut self) {
         let spec = self.spec;
         for template in &spec.templates {
-            let called = |exit| self.seen.contains(&(Home::Local, template.name.clone(), exit));
+            let called = |exit| self.has_seen(&Home::Local, &template.name, exit);
             if !called(false) && !called(true) {
                 let template = self.with_defaults(template);
-                self.seen.insert((Home::Local, template.name.clone(), true));
+                self.is_first_look(&Home::Local, &template.name, true);
                 self.body(&Home::Local, &template, true);
             }
         }

@@ -50,8 +50,8 @@ impl Walker<'_> {
         let order = self.order(&place, &dag.tasks);
         let mut called: Vec<Option<Arc<Template>>> = Vec::with_capacity(dag.tasks.len());
         for task in &dag.tasks {
+            let at = format!("{place}.tasks.{}", task.name);
             let call = Call {
-                place: format!("{place}.tasks.{}", task.name),
                 arguments: &task.arguments,
                 template: &task.template,
                 reference: task.template_ref.as_ref(),
@@ -61,9 +61,9 @@ impl Walker<'_> {
                 sequence: task.with_sequence.as_ref(),
                 loops: loops(&task.with_items, &task.with_param, task.with_sequence.as_ref()),
             };
-            self.check_hooks(&call.place, call.hooks);
-            self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
-            self.step_in(call.place.clone());
+            self.check_hooks(&at, call.hooks);
+            self.say_all(arguments::check(&at, call.arguments, true));
+            self.step_in(at);
             let target = self.follow(home, &call, is_exit);
             self.step_out();
             called.push(target);

@@ -54,7 +54,7 @@ pub(super) fn check(
     let mut walker =
         Walker::new(&spec, templates, globals(subject, metadata, &spec), !needs_values, *subject == Subject::Template);
     walker.say_all(names::list("spec.templates", spec.templates.iter().map(|t| t.name.as_str()), true));
-    walker.say_all(arguments::check("spec.", &spec.arguments, needs_values));
+    walker.say_all(arguments::check("spec", &spec.arguments, needs_values));
     walker.say_all(settings(&spec));
     walker.say_all(containers::volumes("spec.volumes", &spec.volumes, "/name"));
     walker.say_all(containers::volumes("spec.volumeClaimTemplates", &spec.volume_claim_templates, "/metadata/name"));

@@ -1,8 +1,9 @@
 //! Steps templates: each group sees what the groups before it gave.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use argosy_api::v1alpha1::*;
+use foldhash::fast::RandomState;
 
 use super::{
     arguments,
@@ -14,13 +15,14 @@ use crate::{json, tagged::mentions_tags};
 
 impl Walker<'_> {
     pub(super) fn steps(&mut self, home: &Home, template: &Template, scope: &mut Scope, is_exit: bool) {
-        let text = if mentions_tags(template) { json::text(template) } else { String::new() };
+        let has_tags = mentions_tags(template);
+        let text = if has_tags { json::text(template) } else { String::new() };
         let spoken_of: BTreeSet<&str> = scope::tags(&text).filter_map(|tag| step_of(tag.trim())).collect();
-        let mut seen = BTreeSet::new();
+        let mut seen: HashSet<&str, RandomState> = HashSet::default();
         for (index, group) in template.steps.iter().enumerate() {
             let mut called = Vec::with_capacity(group.steps.len());
+            let group_place = format!("templates.{}.steps[{index}]", template.name);
             for step in &group.steps {
-                let group_place = format!("templates.{}.steps[{index}]", template.name);
                 if !step.name.contains("{{") {
                     if let Some(wrong) = names::template_name(&step.name) {
                         self.say(format!("{group_place}.name {wrong}"));
@@ -28,8 +30,8 @@ impl Walker<'_> {
                         self.say(format!("{group_place}.name '{}' is not unique", step.name));
                     }
                 }
+                let place = [group_place.as_str(), step.name.as_str()].join(".");
                 let call = Call {
-                    place: format!("{group_place}.{}", step.name),
                     arguments: &step.arguments,
                     template: &step.template,
                     reference: step.template_ref.as_ref(),
@@ -39,13 +41,15 @@ impl Walker<'_> {
                     sequence: step.with_sequence.as_ref(),
                     loops: loops(&step.with_items, &step.with_param, step.with_sequence.as_ref()),
                 };
-                self.check_hooks(&call.place, call.hooks);
-                self.say_all(arguments::check(&format!("{}.", call.place), call.arguments, true));
-                self.step_in(call.place.clone());
-                let has_more = !step.hooks.is_empty() || step.inline.is_some();
-                let own = has_more.then(|| WorkflowStep { hooks: BTreeMap::new(), inline: None, ..step.clone() });
-                let is_local = |name: &str| scope.has(name) || call.loops > 0 && is_item(name);
-                self.check_tags(&is_local, own.as_ref().unwrap_or(step), "");
+                self.check_hooks(&place, call.hooks);
+                self.say_all(arguments::check(&place, call.arguments, true));
+                self.step_in(place);
+                if has_tags {
+                    let has_more = !step.hooks.is_empty() || step.inline.is_some();
+                    let own = has_more.then(|| WorkflowStep { hooks: BTreeMap::new(), inline: None, ..step.clone() });
+                    let is_local = |name: &str| scope.has(name) || call.loops > 0 && is_item(name);
+                    self.check_tags(&is_local, own.as_ref().unwrap_or(step), "");
+                }
                 let target = self.follow(home, &call, is_exit);
                 self.step_out();
                 called.push((step.name.as_str(), target));

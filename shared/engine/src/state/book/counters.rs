@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType};
+use foldhash::fast::RandomState;
 
 use super::{
     Book,
@@ -26,7 +27,7 @@ pub(crate) struct BoundaryCount {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// By the node id of the Steps or DAG node.
-    boundaries: HashMap<ArcStr, BoundaryCount>,
+    boundaries: HashMap<ArcStr, BoundaryCount, RandomState>,
     /// Pods that are Pending or Running.
     active_pods: i64,
     /// Pods that are Running.
@@ -34,7 +35,7 @@ pub(super) struct Counters {
     progress: Progress,
     resources: Resources,
     /// Nodes that became daemons, by their boundary.
-    daemons: HashMap<ArcStr, Vec<ArcStr>>,
+    daemons: HashMap<ArcStr, Vec<ArcStr>, RandomState>,
     /// Boundaries with a slot that came free; the empty id stands for the workflow.
     freed: BTreeSet<ArcStr>,
 }

@@ -20,7 +20,7 @@ pub(super) struct Ids {
     /// Ids of nodes that are going to be, with their names.
     claimed: HashMap<ArcStr, ArcStr, RandomState>,
     /// Ids that do not follow from the node's name alone, by name.
-    renumbered: HashMap<ArcStr, ArcStr>,
+    renumbered: HashMap<ArcStr, ArcStr, RandomState>,
 }
 
 impl Ids {
@@ -55,7 +55,7 @@ impl Ids {
 
     /// Remembers an id that does not follow from the name alone.
     pub fn note(&mut self, node_name: &ArcStr, id: &ArcStr, workflow: &str) {
-        if names::node_id(workflow, node_name) != *id.as_str() {
+        if !names::is_node_id(id, workflow, node_name) {
             self.renumbered.insert(node_name.clone(), id.clone());
         }
     }

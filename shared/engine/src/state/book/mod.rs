@@ -15,6 +15,7 @@ use std::collections::HashSet;
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1 as api;
+use foldhash::fast::RandomState;
 
 pub(crate) use self::nodes::{NewNode, enter, set, set_text};
 use self::{changes::Changes, counters::Counters, ids::Ids};
@@ -31,7 +32,7 @@ pub(crate) struct Book {
     /// What the step in hand has changed.
     changes: Changes,
     /// Nodes that there were before this state was built: they have children that it has not published.
-    untold: HashSet<ArcStr>,
+    untold: HashSet<ArcStr, RandomState>,
     ids: Ids,
     counters: Counters,
     texts: Texts,
@@ -46,7 +47,7 @@ impl Book {
             object,
             watermark,
             changes: Changes::default(),
-            untold: HashSet::new(),
+            untold: HashSet::default(),
             ids: Ids::default(),
             counters: Counters::default(),
             texts: Texts::default(),
