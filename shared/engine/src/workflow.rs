@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use crate::{
     Bug, Command, Config, Event,
-    library::Library,
-    state::{Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Life, Plan, Stage, Strays, Timers, Work},
+    state::{
+        Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Life, Plan, Stage, Strays, Timers, Work,
+        library::Library,
+    },
 };
 
 /// One workflow: the object that everyone sees, and what is derived from it.
@@ -27,7 +29,7 @@ pub struct Workflow {
     pub(crate) library: Library,
     pub(crate) frames: Frames,
     pub(crate) held: Held,
-    pub(crate) memo: crate::memoize::Memo,
+    pub(crate) memo: crate::flow::memoize::Memo,
 }
 
 impl Workflow {
@@ -53,7 +55,7 @@ impl Workflow {
             library: Library::default(),
             frames: Frames::default(),
             held: Held::default(),
-            memo: crate::memoize::Memo::default(),
+            memo: crate::flow::memoize::Memo::default(),
             book: Book::new(object, watermark, bugs),
         };
         workflow.set_now(latest_moment(workflow.book.status()));

@@ -14,6 +14,7 @@ mod frame;
 mod frames;
 mod globals;
 mod held;
+pub(crate) mod library;
 mod life;
 mod plan;
 mod steps;

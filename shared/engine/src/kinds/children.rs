@@ -7,12 +7,9 @@ use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, Workflo
 use argosy_template::{Scope, tags::Layered, when};
 
 use crate::{
-    Workflow,
-    expand::Item,
-    expressions,
-    scope::LocalScope,
-    size,
+    Workflow, size,
     state::{Body, Call, Child, Children, Frame, FrameId, NewNode, Parent, Work, bug, set, set_text},
+    values::{expand::Item, expressions, scope::LocalScope},
 };
 
 /// Items of a loop up to which its size is not looked at: no step is larger than an object of the API may be.

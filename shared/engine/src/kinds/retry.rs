@@ -8,8 +8,9 @@ use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Workflow, expressions,
+    Workflow,
     state::{Attempt, Body, Call, FrameId, Parent, Timer, Work, bug, set, set_text},
+    values::expressions,
 };
 
 /// What follows an attempt that has ended.
@@ -178,7 +179,7 @@ impl Workflow {
 
     fn frame_inputs(&self, call: &Call) -> BTreeMap<String, String> {
         let inputs = self.book.node(&call.id).and_then(|n| n.inputs.clone()).unwrap_or_default();
-        crate::args::input_variables(&inputs, &Default::default())
+        crate::values::args::input_variables(&inputs, &Default::default())
     }
 
     /// The wait before the next attempt, or why there is none; nothing when it is over.

@@ -8,7 +8,7 @@ use argosy_api::{
 
 use crate::{
     Workflow,
-    prepare::Refusal,
+    flow::prepare::Refusal,
     size,
     state::{Body, Stage, set, set_text},
 };

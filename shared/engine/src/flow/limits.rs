@@ -7,7 +7,7 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
     Behavior, Workflow,
-    call::{Kind, kind_of},
+    kinds::call::{Kind, kind_of},
     state::{Call, FrameId, Work},
 };
 

@@ -20,9 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Command, Workflow,
-    call::{Kind, kind_of},
-    json,
+    Command, Workflow, json,
+    kinds::call::{Kind, kind_of},
     state::{Call, Frame, Work, set, set_text},
 };
 
@@ -166,7 +165,7 @@ impl Workflow {
         let outputs = entry.outputs.clone().map(Box::new);
         let hit = Box::new(MemoizationStatus { hit: true, ..status.clone() });
         self.book.update_node(&id, |node| {
-            let progress = crate::pods::completed(&node.progress);
+            let progress = crate::kinds::pod::completed(&node.progress);
             set(&mut node.inputs, inputs)
                 | set(&mut node.outputs, outputs)
                 | set(&mut node.memoization_status, Some(hit))

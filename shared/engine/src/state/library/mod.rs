@@ -1,5 +1,8 @@
 //! The objects that a workflow refers to: found before it starts, so that no decision waits for the API.
 
+pub(crate) mod deferred;
+pub(crate) mod references;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, OnceLock},
@@ -14,11 +17,13 @@ use argosy_api::{
 use serde_json::Value;
 
 use crate::{
-    Command, Workflow, deferred,
+    Command, Workflow,
     json::{self, json},
     pod::Shape,
-    references::{References, template_key},
-    state::{Call, Stage, TemplateScope, Work},
+    state::{
+        Call, Stage, TemplateScope, Work,
+        library::references::{References, template_key},
+    },
     tagged::{mentions_tags, mentions_tags_and_outputs},
 };
 

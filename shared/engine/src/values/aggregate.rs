@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus};
 use serde_json::value::RawValue;
 
-use crate::items;
+use crate::values::items;
 
 /// The index of an item of `step`, from its name `…step(INDEX:description)`.
 pub(crate) fn index_of(display_name: &str, name: &str, step: &str) -> Option<usize> {

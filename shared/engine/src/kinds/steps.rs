@@ -7,9 +7,8 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 
 use crate::{
     Workflow,
-    expand::Failure,
-    outputs::results_wanted,
     state::{Body, Call, Frame, FrameId, NewNode, Steps, TemplateScope, Work, bug},
+    values::{expand::Failure, outputs::results_wanted},
 };
 
 impl Workflow {

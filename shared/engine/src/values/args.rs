@@ -8,7 +8,12 @@ use argosy_template::{
     tags::{self, Layered, Options, Scope, Tag},
 };
 
-use crate::{Workflow, deferred, json::json, library::Compiled, state::Call, tagged::mentions_tags};
+use crate::{
+    Workflow,
+    json::json,
+    state::{Call, library::Compiled, library::deferred},
+    tagged::mentions_tags,
+};
 
 /// Inputs with their values, and which of these are the template's own text rather than data that was passed.
 struct Bound {
@@ -54,7 +59,7 @@ impl Workflow {
     pub(crate) fn locals(&self, call: &Call, template: &Template, retried: bool) -> BTreeMap<String, String> {
         let mut locals = call.attempt.as_ref().map(|a| a.variables.clone()).unwrap_or_default();
         locals.insert("node.name".to_owned(), call.name.to_string());
-        if !retried && matches!(crate::call::kind_of(template), crate::call::Kind::Pod) {
+        if !retried && matches!(crate::kinds::call::kind_of(template), crate::kinds::call::Kind::Pod) {
             locals.insert("pod.name".to_owned(), self.pod_name(call));
         }
         if !call.step_name.is_empty() {

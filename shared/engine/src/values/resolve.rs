@@ -15,10 +15,12 @@ use argosy_template::{
 
 use crate::{
     Workflow,
-    expand::{self, Failure, Item, Loop},
     json::json,
-    scope::LocalScope,
     state::{Body, Frame, FrameId},
+    values::{
+        expand::{self, Failure, Item, Loop},
+        scope::LocalScope,
+    },
 };
 
 impl Workflow {

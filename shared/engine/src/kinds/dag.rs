@@ -7,12 +7,11 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeStatus, NodeType, Template};
 
 use crate::{
     Workflow,
-    children::EMPTY_LOOP,
     depends::TaskResult,
-    expand::Item,
-    outputs::results_wanted,
+    kinds::children::EMPTY_LOOP,
     size,
     state::{Body, Call, CountedOff, Dag, FrameId, NewNode, Parent, Settled, Task, TemplateScope, Work, bug, set_text},
+    values::{expand::Item, outputs::results_wanted},
 };
 
 /// A message about a reference, which Argo introduces in steps only.

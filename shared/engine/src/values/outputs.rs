@@ -5,10 +5,9 @@ use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template, Wo
 use argosy_template::{Layered, Scope};
 
 use crate::{
-    Workflow, expressions,
-    scope::LocalScope,
+    Workflow,
     state::{Body, Call, FrameId, Parent, set},
-    variables,
+    values::{expressions, scope::LocalScope, variables},
 };
 
 impl Workflow {
@@ -107,7 +106,7 @@ impl Workflow {
             } else {
                 artifact.global_name.clone()
             };
-            if name.is_empty() || !crate::args::has_location(artifact) {
+            if name.is_empty() || !crate::values::args::has_location(artifact) {
                 continue;
             }
             let lifted = Artifact { name, global_name: String::new(), path: String::new(), ..artifact.clone() };

@@ -12,11 +12,14 @@ use argosy_template::tags;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Behavior, TemplateReferencing, Workflow, json, metadata,
+    Behavior, TemplateReferencing, Workflow,
+    flow::metadata,
+    json,
     ops::{merge, submit},
     state::{Call, Parent, Stage, TemplateScope, Work},
     tagged::mentions_tags,
-    validate, variables,
+    validate,
+    values::variables,
 };
 
 /// Why a workflow ends before its first node.

@@ -18,11 +18,14 @@ use argosy_template::{
 use serde_json::Value;
 
 use crate::{
-    Workflow, aggregate,
-    args::{has_location, input_variables},
-    expressions,
+    Workflow,
     json::json,
     state::{Body, FrameId, TemplateScope},
+    values::{
+        aggregate,
+        args::{has_location, input_variables},
+        expressions,
+    },
 };
 
 /// The variables inside a Steps or DAG frame: its inputs, and what its steps or tasks have brought so far.

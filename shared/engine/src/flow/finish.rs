@@ -11,8 +11,9 @@ use argosy_template::tags;
 use serde_json::{Value, json};
 
 use crate::{
-    Workflow, expressions,
+    Workflow,
     state::{Body, Call, FrameId, Parent, Stage, TemplateScope, Work, bug, set},
+    values::expressions,
 };
 
 impl Workflow {
@@ -49,7 +50,7 @@ impl Workflow {
             }
             self.book.update_node(&id, |n| {
                 let is_leaf = n.r#type.executes();
-                let progress = crate::pods::completed(&n.progress);
+                let progress = crate::kinds::pod::completed(&n.progress);
                 set(&mut n.daemoned, None)
                     | (is_leaf && set(&mut n.progress, progress))
                     | (is_leaf && set(&mut n.task_result_synced, Some(true)))

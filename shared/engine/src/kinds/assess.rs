@@ -7,8 +7,8 @@ use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowStep};
 
 use crate::{
     Workflow,
+    kinds::steps::continues_on,
     state::{FrameId, bug},
-    steps::continues_on,
 };
 
 impl Workflow {

@@ -15,9 +15,9 @@ use argosy_template::{
 use serde_json::Value;
 
 use crate::{
-    items::{LoopItem, list_error},
     json::json,
     tagged::mentions_tags,
+    values::items::{LoopItem, list_error},
 };
 
 /// A step of a loop, or one without a loop.

@@ -17,12 +17,15 @@ use serde_json::Value;
 
 use crate::{
     Workflow,
-    args::{input_variables, pod_variables},
     json::json,
-    library::{Compiled, Likeness},
     pod::{self, Limit, PodInput, Shape},
     size,
-    state::{Body, Call, FrameId, NewNode, Timer, Work, bug, enter, set, set_text},
+    state::{
+        Body, Call, FrameId, NewNode, Timer, Work, bug, enter,
+        library::{Compiled, Likeness},
+        set, set_text,
+    },
+    values::args::{input_variables, pod_variables},
 };
 
 impl Workflow {

@@ -1,0 +1,13 @@
+//! The workflow as a whole: how it begins, goes on, is changed from outside and ends.
+
+pub(crate) mod due;
+pub(crate) mod edits;
+pub(crate) mod finish;
+pub(crate) mod growth;
+pub(crate) mod limits;
+pub(crate) mod memoize;
+pub(crate) mod metadata;
+pub(crate) mod nodes;
+pub(crate) mod prepare;
+pub(crate) mod waits;
+pub(crate) mod wishes;
