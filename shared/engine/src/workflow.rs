@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::{
     Bug, Command, Config, Event,
     state::{
-        Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Life, Plan, Stage, Strays, Timers, Work,
-        library::Library,
+        Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Library, Life, Memo, Plan, Stage, Strays, Timers,
+        Work,
     },
 };
 
@@ -29,7 +29,7 @@ pub struct Workflow {
     pub(crate) library: Library,
     pub(crate) frames: Frames,
     pub(crate) held: Held,
-    pub(crate) memo: crate::flow::memoize::Memo,
+    pub(crate) memo: Memo,
 }
 
 impl Workflow {
@@ -55,7 +55,7 @@ impl Workflow {
             library: Library::default(),
             frames: Frames::default(),
             held: Held::default(),
-            memo: crate::flow::memoize::Memo::default(),
+            memo: Memo::default(),
             book: Book::new(object, watermark, bugs),
         };
         workflow.set_now(latest_moment(workflow.book.status()));

@@ -8,7 +8,7 @@ use argosy_api::{
 
 use crate::{
     Workflow,
-    flow::prepare::Refusal,
+    flow::refusal::Refusal,
     size,
     state::{Body, Stage, set, set_text},
 };

@@ -50,7 +50,7 @@ impl Workflow {
             }
             self.book.update_node(&id, |n| {
                 let is_leaf = n.r#type.executes();
-                let progress = crate::kinds::pod::completed(&n.progress);
+                let progress = crate::state::completed(&n.progress);
                 set(&mut n.daemoned, None)
                     | (is_leaf && set(&mut n.progress, progress))
                     | (is_leaf && set(&mut n.task_result_synced, Some(true)))

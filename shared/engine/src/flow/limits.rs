@@ -7,8 +7,7 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
 
 use crate::{
     Behavior, Workflow,
-    kinds::call::{Kind, kind_of},
-    state::{Call, FrameId, Work},
+    state::{Call, FrameId, Work, kind_of},
 };
 
 impl Workflow {
@@ -118,13 +117,8 @@ impl Workflow {
     }
 
     fn refuse(&mut self, call: &Call, message: &str) {
-        let kind = match self.resolve_template(&call.step, &call.scope).map(|(c, _)| kind_of(&c.template)) {
-            Ok(Kind::Pod) => NodeType::Pod,
-            Ok(Kind::Suspend) => NodeType::Suspend,
-            Ok(Kind::Steps) => NodeType::Steps,
-            Ok(Kind::Dag) => NodeType::Dag,
-            Ok(Kind::Unsupported(_)) | Err(_) => NodeType::Skipped,
-        };
+        let found = self.resolve_template(&call.step, &call.scope);
+        let kind = found.map_or(NodeType::Skipped, |(compiled, _)| kind_of(&compiled.template).node_type());
         self.create_called(call, kind, NodePhase::Failed, message);
         self.agenda.push(Work::Fulfilled(call.parent.clone()));
     }

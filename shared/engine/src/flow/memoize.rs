@@ -3,75 +3,25 @@
 //! A cache is a ConfigMap, an entry the JSON text of one key of its data. It is read anew for each call, as others write
 //! it too; what this workflow saves it knows by itself. Source: Argo docs/memoization.md; inventory §8, row 21.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use arcstr::ArcStr;
 use argosy_api::{
     labels,
     message::{ClusterCommand, LookupKey, LookupKind},
-    v1alpha1::{MemoizationStatus, Memoize, NodePhase, NodeStatus, NodeType, Outputs, Template, Time},
+    v1alpha1::{MemoizationStatus, Memoize, NodePhase, Template},
 };
 use argosy_template::duration;
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Command, Workflow, json,
-    kinds::call::{Kind, kind_of},
-    state::{Call, Frame, Work, set, set_text},
+    Command, Workflow, json, size,
+    state::{
+        Call, Frame, Work, completed, kind_of,
+        memo::{Entry, remembered},
+        set, set_text,
+    },
 };
-
-/// What is known of caches.
-#[derive(Debug, Default)]
-pub(crate) struct Memo {
-    /// Calls that wait for the answer to a lookup.
-    waiting: BTreeMap<LookupKey, Vec<Arc<Call>>>,
-    /// What was found for calls, or why the cache cannot be read, by the id of their node.
-    found: HashMap<ArcStr, Result<Option<Value>, String>>,
-    /// What this workflow has saved, by cache and key.
-    saved: HashMap<(String, String), Entry>,
-}
-
-/// What a cache holds under one key.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Entry {
-    #[serde(rename = "nodeID", alias = "NodeID")]
-    node_id: String,
-    #[serde(alias = "Outputs")]
-    outputs: Option<Outputs>,
-    creation_timestamp: Option<Time>,
-    last_hit_timestamp: Option<Time>,
-}
-
-impl Memo {
-    /// Calls that wait for what a cache holds.
-    pub fn waiting_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
-        self.waiting.values().flatten()
-    }
-
-    /// The call is held back: its cache is asked again when it is its turn. A new owner would not know the answer from before,
-    /// and somebody may have saved something since.
-    pub fn forget(&mut self, call: &Call) {
-        self.found.remove(&call.id);
-    }
-
-    /// Takes up what a node of a rebuilt workflow has saved.
-    pub fn recall(&mut self, node: &NodeStatus) {
-        if let Some((status, entry)) = remembered(node) {
-            self.saved.insert((status.cache_name, status.key), entry);
-        }
-    }
-
-    /// What caches were asked for.
-    pub fn asked(&self) -> impl Iterator<Item = &LookupKey> {
-        self.waiting.keys()
-    }
-}
 
 impl Workflow {
     /// True when the call need not be made: its node has the outputs of an earlier one, or the cache was asked for them.
@@ -83,10 +33,9 @@ impl Workflow {
             return Ok(false);
         }
         let status = status_of(memoize)?;
-        let place = (status.cache_name.clone(), status.key.clone());
-        let entry = match self.memo.saved.get(&place) {
+        let entry = match self.memo.saved(&status) {
             Some(entry) => Some(entry.clone()),
-            None => match self.memo.found.remove(&call.id) {
+            None => match self.memo.take_found(call) {
                 Some(Ok(map)) => read(map.as_ref(), &status)?,
                 Some(Err(refused)) => {
                     return Err(format!("ConfigMap '{}' cannot be read: {refused}", status.cache_name));
@@ -101,17 +50,17 @@ impl Workflow {
         if self.is_too_old(&entry, &memoize.max_age)? {
             return Ok(false);
         }
-        let room = self.room_for_values(&call.name).saturating_sub(crate::size::of(&template.inputs));
+        let room = self.room_for_values(&call.name).saturating_sub(size::of(&template.inputs));
         if let Some(outputs) = &entry.outputs
-            && !crate::size::outputs_fit(outputs, room)
+            && !size::outputs_fit(outputs, room)
         {
             return Err(format!(
                 "the outputs in cache '{}' take more than the {room} bytes that they may. {}",
                 status.cache_name,
-                crate::size::ADVICE
+                size::ADVICE
             ));
         }
-        self.count_values(entry.outputs.as_ref().map_or(0, crate::size::of_outputs))?;
+        self.count_values(entry.outputs.as_ref().map_or(0, size::of_outputs))?;
         self.hit(call, template, status, entry);
         Ok(true)
     }
@@ -123,21 +72,16 @@ impl Workflow {
             name: status.cache_name.clone(),
             data_key: Some(status.key.clone()),
         };
-        let waiting = self.memo.waiting.entry(key.clone()).or_default();
-        if waiting.is_empty() {
+        if self.memo.wait(&key, call.clone()) {
             self.agenda.wish(Command::Lookup(key));
         }
-        waiting.push(call.clone());
     }
 
     /// Gives an answer to the calls that wait for it, `refused` where there is none; false when no call waits.
     pub(crate) fn found_in_cache(&mut self, key: &LookupKey, object: &Option<Value>, refused: &str) -> bool {
-        let Some(calls) = self.memo.waiting.remove(key) else { return false };
-        for call in calls {
-            let found = if refused.is_empty() { Ok(object.clone()) } else { Err(refused.to_owned()) };
-            self.memo.found.insert(call.id.clone(), found);
-            self.agenda.push(Work::Call(call));
-        }
+        let answer = if refused.is_empty() { Ok(object.clone()) } else { Err(refused.to_owned()) };
+        let Some(calls) = self.memo.found(key, &answer) else { return false };
+        self.agenda.extend(calls.into_iter().map(Work::Call));
         true
     }
 
@@ -153,19 +97,12 @@ impl Workflow {
 
     /// The node of a call that need not be made.
     fn hit(&mut self, call: &Arc<Call>, template: &Template, status: MemoizationStatus, entry: Entry) {
-        let kind = match kind_of(template) {
-            Kind::Pod => NodeType::Pod,
-            Kind::Suspend => NodeType::Suspend,
-            Kind::Steps => NodeType::Steps,
-            Kind::Dag => NodeType::Dag,
-            Kind::Unsupported(_) => NodeType::Skipped,
-        };
-        let id = self.create_called(call, kind, NodePhase::Succeeded, "");
+        let id = self.create_called(call, kind_of(template).node_type(), NodePhase::Succeeded, "");
         let inputs = Some(template.inputs.clone()).filter(|inputs| *inputs != Default::default()).map(Box::new);
         let outputs = entry.outputs.clone().map(Box::new);
         let hit = Box::new(MemoizationStatus { hit: true, ..status.clone() });
         self.book.update_node(&id, |node| {
-            let progress = crate::kinds::pod::completed(&node.progress);
+            let progress = completed(&node.progress);
             set(&mut node.inputs, inputs)
                 | set(&mut node.outputs, outputs)
                 | set(&mut node.memoization_status, Some(hit))
@@ -195,7 +132,7 @@ impl Workflow {
         }
         // One that failed, or that was in the cache already, is not kept.
         let Some((status, entry)) = self.book.node(&ended.call.id).and_then(remembered) else { return };
-        self.memo.saved.insert((status.cache_name.clone(), status.key.clone()), entry.clone());
+        self.memo.save(&status, entry.clone());
         self.save(&ended.call.id, &status, entry);
     }
 
@@ -207,18 +144,6 @@ impl Workflow {
         };
         self.agenda.wish_cluster(node_id.into(), command);
     }
-}
-
-/// The entry that a node stands for, if it ended well and was not in the cache before.
-fn remembered(node: &NodeStatus) -> Option<(MemoizationStatus, Entry)> {
-    let status = node.memoization_status.as_deref().filter(|status| !status.hit)?.clone();
-    let entry = Entry {
-        node_id: node.id.to_string(),
-        outputs: node.outputs.as_deref().cloned(),
-        creation_timestamp: node.finished_at,
-        last_hit_timestamp: node.finished_at,
-    };
-    (node.phase == NodePhase::Succeeded).then_some((status, entry))
 }
 
 /// Where a memoized call looks. Source: Argo's pattern of keys, `^[a-zA-Z0-9][-a-zA-Z0-9]*$`.

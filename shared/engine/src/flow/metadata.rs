@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use argosy_api::v1alpha1::{Arguments, WorkflowSpec};
 use argosy_template::expr::{Program, Value};
 
-use crate::{Workflow, flow::prepare::Refusal, state::Globals, values::expressions};
+use crate::{Workflow, flow::refusal::Refusal, state::Globals, values::expressions};
 
 /// Texts of a spec that are not rendered with it: values of arguments, which are data, and arguments of hooks, which are
 /// rendered when the hook begins.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Behavior, TemplateReferencing, Workflow,
-    flow::metadata,
+    flow::{metadata, refusal::Refusal},
     json,
     ops::{merge, submit},
     state::{Call, Parent, Stage, TemplateScope, Work},
@@ -21,22 +21,6 @@ use crate::{
     validate,
     values::variables,
 };
-
-/// Why a workflow ends before its first node.
-pub(crate) struct Refusal {
-    phase: WorkflowPhase,
-    message: String,
-}
-
-impl Refusal {
-    pub fn failed(message: String) -> Self {
-        Self { phase: WorkflowPhase::Failed, message }
-    }
-
-    pub fn error(message: String) -> Self {
-        Self { phase: WorkflowPhase::Error, message }
-    }
-}
 
 impl Workflow {
     /// Looks up what the spec names; once all is known, begins, or goes on.

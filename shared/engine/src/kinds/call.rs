@@ -10,7 +10,7 @@ use argosy_api::{
 
 use crate::{
     Workflow, size,
-    state::{Body, Call, Child, Frame, FrameId, Parent, Retry, Work, bug, set, set_text},
+    state::{Body, Call, Child, Frame, FrameId, Kind, Parent, Retry, Work, bug, kind_of, set, set_text},
 };
 
 impl Workflow {
@@ -234,34 +234,4 @@ impl Workflow {
 /// The name of the template that a step calls, as it stands in the names of pods.
 fn template_label(step: &WorkflowStep) -> &str {
     step.template_ref.as_ref().map_or(&step.template, |reference| &reference.template)
-}
-
-/// What executes a template.
-pub(crate) enum Kind {
-    Pod,
-    Suspend,
-    Steps,
-    Dag,
-    Unsupported(&'static str),
-}
-
-/// The kind, by Argo's precedence when several are set (validation rejects that).
-pub(crate) fn kind_of(template: &Template) -> Kind {
-    if template.container.is_some() || template.container_set.is_some() {
-        Kind::Pod
-    } else if !template.steps.is_empty() {
-        Kind::Steps
-    } else if template.dag.is_some() {
-        Kind::Dag
-    } else if template.script.is_some() || template.resource.is_some() || template.data.is_some() {
-        Kind::Pod
-    } else if template.suspend.is_some() {
-        Kind::Suspend
-    } else if template.http.is_some() {
-        Kind::Unsupported("http")
-    } else if template.plugin.is_some() {
-        Kind::Unsupported("plugin")
-    } else {
-        Kind::Unsupported("empty")
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use arcstr::{ArcStr, literal};
+use arcstr::ArcStr;
 use argosy_api::{
     message::{ClusterCommand, ContainerSummary, Manifest, PodSummary},
     v1alpha1::{self as api, NodePhase, NodeType, Outputs, Template, WorkflowSpec},
@@ -21,7 +21,7 @@ use crate::{
     pod::{self, Limit, PodInput, Shape},
     size,
     state::{
-        Body, Call, FrameId, NewNode, Timer, Work, bug, enter,
+        Body, Call, FrameId, NewNode, Timer, Work, bug, completed, enter,
         library::{Compiled, Likeness},
         set, set_text,
     },
@@ -367,14 +367,6 @@ impl Workflow {
 /// Nothing that is looked at after the pod has begun can have inputs in it: the template need not be kept with them.
 fn needs_no_inputs(template: &Template) -> bool {
     template.outputs == Outputs::default() && template.container_set.is_none() && template.memoize.is_none()
-}
-
-/// `0/3` becomes `3/3`.
-pub(crate) fn completed(progress: &str) -> ArcStr {
-    match progress.split_once('/').map_or("1", |(_, total)| total) {
-        "1" => literal!("1/1"),
-        total => arcstr::format!("{total}/{total}"),
-    }
 }
 
 /// What the pod reported, with the exit code of `main`.

@@ -14,8 +14,10 @@ mod frame;
 mod frames;
 mod globals;
 mod held;
+mod kind;
 pub(crate) mod library;
 mod life;
+pub(crate) mod memo;
 mod plan;
 mod steps;
 mod strays;
@@ -24,7 +26,11 @@ mod timers;
 
 pub(crate) use agenda::{Agenda, Work};
 pub use behaviors::Behavior;
-pub(crate) use book::{Book, NewNode, enter, progress::parse as parse_progress, set, set_text};
+pub(crate) use book::{
+    Book, NewNode, enter,
+    progress::{completed, parse as parse_progress},
+    set, set_text,
+};
 pub(crate) use budget::{Budget, Exceeded};
 pub use bugs::Bug;
 pub(crate) use bugs::{Bugs, bug};
@@ -35,7 +41,10 @@ pub(crate) use frame::{Body, Child, Children, Frame, FrameId, Parent, Retry};
 pub(crate) use frames::Frames;
 pub(crate) use globals::Globals;
 pub(crate) use held::Held;
+pub(crate) use kind::{Kind, kind_of};
+pub(crate) use library::Library;
 pub(crate) use life::{Life, Stage};
+pub(crate) use memo::Memo;
 pub(crate) use plan::Plan;
 pub(crate) use steps::Steps;
 pub(crate) use strays::{Stray, Strays};

@@ -11,7 +11,7 @@ use argosy_template::{
 use crate::{
     Workflow,
     json::json,
-    state::{Call, library::Compiled, library::deferred},
+    state::{Call, Kind, kind_of, library::Compiled, library::deferred},
     tagged::mentions_tags,
 };
 
@@ -59,7 +59,7 @@ impl Workflow {
     pub(crate) fn locals(&self, call: &Call, template: &Template, retried: bool) -> BTreeMap<String, String> {
         let mut locals = call.attempt.as_ref().map(|a| a.variables.clone()).unwrap_or_default();
         locals.insert("node.name".to_owned(), call.name.to_string());
-        if !retried && matches!(crate::kinds::call::kind_of(template), crate::kinds::call::Kind::Pod) {
+        if !retried && matches!(kind_of(template), Kind::Pod) {
             locals.insert("pod.name".to_owned(), self.pod_name(call));
         }
         if !call.step_name.is_empty() {

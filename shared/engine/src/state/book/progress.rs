@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arcstr::{ArcStr, literal};
 use argosy_api::v1alpha1::NodeStatus;
 
 use super::{Book, below::Below, set};
@@ -67,6 +68,14 @@ pub fn parse(text: &str) -> Option<(u64, u64)> {
     let (done, total) = text.split_once('/')?;
     let (done, total) = (done.parse().ok()?, total.parse().ok()?);
     (done <= total && total > 0).then_some((done, total))
+}
+
+/// `0/3` becomes `3/3`.
+pub fn completed(progress: &str) -> ArcStr {
+    match progress.split_once('/').map_or("1", |(_, total)| total) {
+        "1" => literal!("1/1"),
+        total => arcstr::format!("{total}/{total}"),
+    }
 }
 
 impl Book {
