@@ -3,7 +3,11 @@
 use argosy_api::v1alpha1::*;
 use serde_json::{Map, Value, json};
 
-use super::{Error, INIT, MAIN, PodInput, WAIT, environment, volumes};
+use super::{
+    environment,
+    input::{Error, INIT, MAIN, PodInput, WAIT},
+    volumes,
+};
 
 /// Path of the wrapper, which `init` puts into `var-run-argo`.
 const WRAPPER: &str = "/var/run/argo/argoexec";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Own, PodInput};
+use super::{input::PodInput, shape::Own};
 
 /// The variables of container `name`; the template as JSON only for those that read it. It may be long: the kernel takes
 /// at most 128 KiB per variable.

@@ -6,6 +6,7 @@
 
 mod containers;
 mod environment;
+mod input;
 mod placement;
 mod shape;
 mod volumes;
@@ -13,61 +14,13 @@ mod volumes;
 use argosy_api::{labels, v1alpha1::*};
 use serde_json::{Map, Value, json};
 
+pub use input::{Error, INIT, MAIN, PodInput, WAIT};
 pub(crate) use placement::places;
 use shape::Own;
 pub(crate) use shape::is_shapely;
 pub use shape::{Limit, Pod, Shape};
 
-use crate::{
-    Config,
-    ops::strategic::{self, Schema},
-};
-
-/// Name of the container that runs a container or a script template.
-pub const MAIN: &str = "main";
-/// Name of the container that gathers outputs.
-pub const WAIT: &str = "wait";
-/// Name of the container that stages inputs.
-pub const INIT: &str = "init";
-
-/// All that the pods of one template are made of. What is each pod's own is in its [`Pod`].
-#[derive(Clone, Copy, Debug)]
-pub struct PodInput<'a> {
-    pub config: &'a Config,
-    /// For name, namespace and uid.
-    pub workflow: &'a Workflow,
-    /// The effective spec: the workflow's, with its template's and the defaults merged under it.
-    pub spec: &'a WorkflowSpec,
-    /// Fully substituted: inputs have values, artifacts have locations. Or with all its tags, see [`Shape::of_tagged`].
-    pub template: &'a Template,
-    /// The steps or dag template that calls; its nodeSelector, affinity and tolerations stand in for missing ones.
-    pub boundary: Option<&'a Template>,
-    /// The pod belongs to an exit handler.
-    pub on_exit: bool,
-    /// Standard output of `main` becomes `outputs.result`.
-    pub include_result: bool,
-    /// The pod must have ended by a moment that is its own.
-    pub is_limited: bool,
-}
-
-/// Why there is no pod: all of these are mistakes in the workflow.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("template {template} has no kind that runs in a pod")]
-    NotAPod { template: String },
-    #[error("volume '{name}' not found in workflow spec")]
-    UnknownVolume { name: String },
-    #[error("podSpecPatch is neither YAML nor JSON: {text}")]
-    PatchSyntax {
-        text: String,
-        #[source]
-        source: Box<serde_saphyr::Error>,
-    },
-    #[error("podSpecPatch is not a map: {text}")]
-    PatchNotAMap { text: String },
-    #[error("write the template of the pod")]
-    Encode(#[from] serde_json::Error),
-}
+use crate::ops::strategic::{self, Schema};
 
 /// Builds the manifest of the template's pods, with a mark wherever something of a pod's own stands.
 ///

@@ -3,7 +3,7 @@
 use argosy_api::v1alpha1::Template;
 use serde_json::{Map, Value, json};
 
-use super::PodInput;
+use super::input::PodInput;
 
 /// Whether the pods of a steps or dag template depend on it for where they run.
 pub(crate) fn places(boundary: &Template) -> bool {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Config;
 
 fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
     let workflow: Workflow = from_value(workflow).expect("the test's workflow fits");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use argosy_api::v1alpha1::*;
 use serde_json::{Value, json};
 
-use super::{Error, PodInput};
+use super::input::{Error, PodInput};
 
 /// Where the executor's containers see the file system of `main`.
 const MAIN_FILES: &str = "/mainctrfs";

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodeFlag, TemplateRef, WorkflowStep};
 
-use super::{FrameId, Parent};
+/// Index of a frame in the workflow.
+pub(crate) type FrameId = u32;
+
 /// A call of a template: by an entry point, a step, a task, a hook or a retry.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -27,6 +29,23 @@ pub(crate) struct Call {
     pub depth: usize,
     /// Set for an attempt of a retry.
     pub attempt: Option<Box<Attempt>>,
+}
+
+/// Who waits for a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// The workflow itself: the entry node.
+    Entry,
+    /// The workflow's exit handler.
+    OnExit,
+    /// A hook of the workflow, by its key.
+    WorkflowHook(String),
+    /// The child at this index of a Steps or DAG frame.
+    Child { frame: FrameId, child: usize },
+    /// A hook of that child.
+    ChildHook { frame: FrameId, child: usize },
+    /// An attempt.
+    Attempt { frame: FrameId },
 }
 
 /// Which attempt, and the variables about the one before.

@@ -6,10 +6,7 @@ use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType};
 use foldhash::fast::RandomState;
 
-use super::{
-    Book,
-    progress::{self, Progress, Resources},
-};
+use super::progress::{self, Progress, Resources};
 
 /// What goes on inside a Steps or DAG node, for its limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +76,34 @@ impl Counters {
         }
     }
 
+    /// What goes on inside a Steps or DAG node.
+    pub fn of(&self, boundary: &str) -> BoundaryCount {
+        self.boundaries.get(boundary).copied().unwrap_or_default()
+    }
+
+    pub fn active_pods(&self) -> i64 {
+        self.active_pods
+    }
+
+    pub fn has_running_pods(&self) -> bool {
+        self.running_pods > 0
+    }
+
+    /// The nodes of a boundary that became daemons, once.
+    pub fn take_daemons(&mut self, boundary: &str) -> Vec<ArcStr> {
+        self.daemons.remove(boundary).unwrap_or_default()
+    }
+
+    /// There may be room again in the boundary.
+    pub fn free(&mut self, boundary: ArcStr) {
+        self.freed.insert(boundary);
+    }
+
+    /// Where there may be room again since the last call.
+    pub fn take_freed(&mut self) -> BTreeSet<ArcStr> {
+        std::mem::take(&mut self.freed)
+    }
+
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -95,38 +120,6 @@ impl Counters {
     /// Nothing waits for what came free so far.
     pub fn forget_freed(&mut self) {
         self.freed.clear();
-    }
-}
-
-impl Book {
-    /// What goes on inside a Steps or DAG node.
-    pub fn counts_of(&self, boundary: &str) -> BoundaryCount {
-        self.counters.boundaries.get(boundary).copied().unwrap_or_default()
-    }
-
-    /// Pods that are Pending or Running.
-    pub fn active_pods(&self) -> i64 {
-        self.counters.active_pods
-    }
-
-    /// Whether any pod is Running.
-    pub fn has_running_pods(&self) -> bool {
-        self.counters.running_pods > 0
-    }
-
-    /// The nodes of a boundary that became daemons. Asked for once, when they end.
-    pub fn take_daemons(&mut self, boundary: &str) -> Vec<ArcStr> {
-        self.counters.daemons.remove(boundary).unwrap_or_default()
-    }
-
-    /// There may be room again: in the boundary of this node id, or in the workflow where that is empty.
-    pub fn look_for_room(&mut self, boundary: ArcStr) {
-        self.counters.freed.insert(boundary);
-    }
-
-    /// Where there may be room again since the last call, in the order of ids; the empty one stands for the workflow.
-    pub fn take_freed(&mut self) -> BTreeSet<ArcStr> {
-        std::mem::take(&mut self.counters.freed)
     }
 }
 

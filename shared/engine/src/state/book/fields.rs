@@ -6,24 +6,8 @@ use argosy_api::{
 };
 use serde_json::Value;
 
-use super::Book;
+use super::{Book, changes::Field};
 use crate::{json::json, size};
-
-/// Members of `status` besides its nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Field {
-    Phase,
-    StartedAt,
-    FinishedAt,
-    Message,
-    Progress,
-    Outputs,
-    Conditions,
-    StoredTemplates,
-    StoredSpec,
-    Claims,
-    ResourcesDuration,
-}
 
 impl Book {
     pub fn set_label(&mut self, key: &str, value: &str) {

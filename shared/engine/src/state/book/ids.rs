@@ -11,8 +11,6 @@ use argosy_api::{
 };
 use foldhash::fast::RandomState;
 
-use super::Book;
-
 /// Ids that are not to be told from the nodes that there are: those that were promised, and those that have a number. The
 /// same name always gets the same id, and no two names do.
 #[derive(Debug, Default)]
@@ -24,7 +22,8 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    fn of(&self, node_name: &str, workflow: &str, nodes: &Nodes) -> ArcStr {
+    /// The id of a node by that name: of the one there is, or of one that is about to be.
+    pub fn of(&self, node_name: &str, workflow: &str, nodes: &Nodes) -> ArcStr {
         if let Some(id) = self.renumbered.get(node_name) {
             return id.clone();
         }
@@ -41,7 +40,7 @@ impl Ids {
     }
 
     /// A node that is going to be created gets that id, and no other.
-    fn claim(&mut self, node_name: &ArcStr, id: &ArcStr, workflow: &str) {
+    pub fn claim(&mut self, node_name: &ArcStr, id: &ArcStr, workflow: &str) {
         self.note(node_name, id, workflow);
         self.claimed.insert(id.clone(), node_name.clone());
     }
@@ -68,31 +67,5 @@ impl Ids {
     /// Nothing that was promised comes about any more.
     pub fn drop_claims(&mut self) {
         self.claimed.clear();
-    }
-}
-
-impl Book {
-    /// Whether there is a node of this name.
-    pub fn has_node(&self, node_name: &str) -> bool {
-        self.node(&self.id_of(node_name)).is_some_and(|node| node.name == node_name)
-    }
-
-    /// The id of the node by that name: of the one there is, or of one that is about to be.
-    pub fn id_of(&self, node_name: &str) -> ArcStr {
-        self.ids.of(node_name, &self.object.metadata.name, &self.object.status.nodes)
-    }
-
-    /// The same, for a node that is going to be created: from now on no other name gets that id.
-    pub fn claim_id(&mut self, node_name: &ArcStr) -> ArcStr {
-        let id = self.id_of(node_name);
-        if self.node(&id).is_none() {
-            self.ids.claim(node_name, &id, &self.object.metadata.name);
-        }
-        id
-    }
-
-    /// Nodes that there are, and that were promised.
-    pub fn nodes_wanted(&self) -> usize {
-        self.object.status.nodes.len() + self.ids.claims()
     }
 }

@@ -8,8 +8,11 @@ mod fields;
 mod followed;
 mod graph;
 mod ids;
+mod names;
 mod nodes;
 pub(crate) mod progress;
+mod publish;
+mod sums;
 
 use std::collections::HashSet;
 

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use arcstr::{ArcStr, literal};
 use argosy_api::v1alpha1::NodeStatus;
 
-use super::{Book, below::Below, set};
-
 /// The sum over all nodes that execute, kept as they change.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
@@ -75,18 +73,5 @@ pub fn completed(progress: &str) -> ArcStr {
     match progress.split_once('/').map_or("1", |(_, total)| total) {
         "1" => literal!("1/1"),
         total => arcstr::format!("{total}/{total}"),
-    }
-}
-
-impl Book {
-    /// Sets the progress of every node that only holds others, once it is final: the sum over all that execute
-    /// below it. "Below" follows the children, hence also what comes after a group, as in Argo.
-    pub(super) fn settle_progress(&mut self) {
-        let sums = Below::new(&self.object.status.nodes, of_leaf, |node| !node.r#type.executes()).sums();
-        for (id, (done, total)) in sums {
-            if total > 0 {
-                self.update_node(&id, |n| set(&mut n.progress, arcstr::format!("{done}/{total}")));
-            }
-        }
     }
 }
