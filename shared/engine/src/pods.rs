@@ -62,7 +62,7 @@ impl Workflow {
             self.arm(Timer::Deadline, &node_id, due);
         }
         if let Some(manifest) = manifest {
-            self.agenda.wish_cluster(node_id, ClusterCommand::CreatePod { manifest });
+            self.agenda.wish_cluster(node_id, ClusterCommand::CreatePod { manifest, not_before: self.life.ended_at() });
         } else if is_asked_after {
             self.confirm_pod(&node_id, false);
         }
@@ -229,6 +229,9 @@ impl Workflow {
         if !self.is_pod_of(&pod.node_id, &pod.name) {
             // Somebody's pod that carries our node's name.
             return;
+        }
+        if self.is_of_before(pod) {
+            return self.on_earlier_pod(frame, pod);
         }
         if pod.deleted && pod.uid.is_empty() && self.book.phase_of(&pod.node_id) == NodePhase::Pending {
             // There is no such pod, and nobody has ever seen one.
