@@ -203,7 +203,7 @@ impl NodeActor {
         metrics::COMMANDS.with_label_values(&[command.body.kind()]).inc();
         let objects = self.objects(command);
         let sequence = delivery.message.sequence;
-        let _permit = self.shard.context.turn(Urgency::of(&command.body)).await;
+        let _permit = self.shard.context.turn(Urgency::of(&command.body), &command.workflow_uid).await;
         match &command.body {
             ClusterCommand::CreatePod { manifest, not_before } => {
                 return self.create_pod(delivery, command, (manifest, *not_before), is_repeat).await;

@@ -42,6 +42,9 @@ async fn wishes_that_a_quota_refuses_hold_up_no_other_workflow_of_the_shard() {
             ],
         )
         .await;
+    // Its turn comes when those are handed out that the consumer did not have room for, and not behind all of them.
+    tokio::time::sleep(SOON).await;
+    assert!(world.pods(&free).get_opt("new").await.expect("answered").is_some());
     // As many turns as there are wishes, at 300 each second, and the time that a pod has to end.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let pods = world.pods(&free).list(&ListParams::default()).await.expect("listed");
