@@ -14,7 +14,7 @@ use argosy_bus::{Delivery, Stream};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{Patch, PatchParams, Preconditions};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -203,10 +203,10 @@ impl NodeActor {
         metrics::COMMANDS.with_label_values(&[command.body.kind()]).inc();
         let objects = self.objects(command);
         let sequence = delivery.message.sequence;
-        let _permit = self.shard.context.turn(Urgency::of(&command.body)).await;
+        let _permit = self.shard.context.turn(Urgency::of(&command.body), &command.workflow_uid).await;
         match &command.body {
-            ClusterCommand::CreatePod { manifest } => {
-                return self.create_pod(delivery, command, manifest, is_repeat).await;
+            ClusterCommand::CreatePod { manifest, not_before } => {
+                return self.create_pod(delivery, command, (manifest, *not_before), is_repeat).await;
             }
             ClusterCommand::ConfirmPod { name, is_check } => {
                 self.confirm_pod(command, name, *is_check, sequence).await?;
@@ -243,7 +243,7 @@ impl NodeActor {
         &self,
         delivery: &Delivery,
         command: &CommandMessage,
-        manifest: &Manifest,
+        (manifest, not_before): (&Manifest, u64),
         is_repeat: bool,
     ) -> Result<Outcome, Error> {
         let name = manifest.pod_name();
@@ -290,7 +290,7 @@ impl NodeActor {
         match objects.create(&objects.pods(), &manifest).await {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => {
-                self.exists(&objects.pods(), delivery, command, name, error).await
+                self.exists(&objects, delivery, command, (name, not_before), error).await
             }
             Err(error) => Err(error.into()),
         }
@@ -301,7 +301,7 @@ impl NodeActor {
         let (objects, key, why) = (self.objects(command), pod_key(command, name), format!("stop:{sequence}"));
         let Some(object) = objects.pods().get_opt(name).await? else {
             // Nobody else would say so of a pod that never was.
-            report::publish_absent(&self.shard.context, &key, &command.node_id, &why).await?;
+            report::publish_absent(&self.shard.context, &key, command, &why).await?;
             return Ok(Outcome::Done);
         };
         if marks::is_of_later_wish(&object.metadata, command) {
@@ -315,7 +315,7 @@ impl NodeActor {
         if let Ok(pod) = object.try_parse::<Pod>() {
             if key_of(&self.shard.context.host, &pod).is_none_or(|(its, _)| its != key) {
                 // Somebody else's pod by that name.
-                report::publish_absent(&self.shard.context, &key, &command.node_id, &why).await?;
+                report::publish_absent(&self.shard.context, &key, command, &why).await?;
                 return Ok(Outcome::Done);
             }
             if marks::has_ended(&pod) {
@@ -342,14 +342,8 @@ impl NodeActor {
         if marks::is_of_later_wish(&pod.metadata, command) {
             return Ok(Outcome::Done);
         }
-        let seen = Preconditions { uid: pod.metadata.uid, resource_version: None };
-        match objects.delete_as_seen(&objects.pods(), name, seen).await {
-            Err(error) if !matches!(api::answer(&error), api::Answer::Conflict | api::Answer::NotFound) => {
-                Err(error.into())
-            }
-            // Gone; or another pod has come, of a later wish.
-            Ok(()) | Err(_) => Ok(Outcome::Done),
-        }
+        objects.delete_pod(name, pod.metadata.uid).await?;
+        Ok(Outcome::Done)
     }
 
     /// Whether commands that were uttered after it may have been carried out.
@@ -382,16 +376,16 @@ impl NodeActor {
         }
     }
 
-    /// A pod of that name exists: ours, another's, or one about to go.
+    /// A pod of that name exists: ours, another's, one of before a retry, or one about to go.
     async fn exists(
         &self,
-        pods: &Api<DynamicObject>,
+        objects: &Objects,
         delivery: &Delivery,
         command: &CommandMessage,
-        name: &str,
+        (name, not_before): (&str, u64),
         error: kube::Error,
     ) -> Result<Outcome, Error> {
-        let Some(pod) = pods.get_opt(name).await? else {
+        let Some(pod) = objects.pods().get_opt(name).await? else {
             return Ok(Outcome::Later("a pod of that name has just gone"));
         };
         if pod.metadata.deletion_timestamp.is_some() {
@@ -399,12 +393,17 @@ impl NodeActor {
         }
         let (host, key) = (&self.shard.context.host, pod_key(command, name));
         match pod.try_parse::<Pod>() {
-            Ok(pod) if key_of(host, &pod).is_some_and(|(its, _)| its == key) => {
+            Ok(pod) if key_of(host, &pod).is_none_or(|(its, _)| its != key) => Err(error.into()),
+            Ok(pod) if marks::wished_at(&pod.metadata).is_some_and(|at| at < not_before) => {
+                objects.delete_pod(name, pod.metadata.uid).await?;
+                Ok(Outcome::Later("a pod of before the retry is about to go"))
+            }
+            Ok(pod) => {
                 // Whoever wishes for it anew may not know how far it is: a lost bus forgets what was reported before.
                 self.tell(&key, &pod, &format!("exists:{}", delivery.message.sequence)).await?;
                 Ok(Outcome::Done)
             }
-            Ok(_) | Err(_) => Err(error.into()),
+            Err(_) => Err(error.into()),
         }
     }
 
@@ -425,7 +424,7 @@ impl NodeActor {
             Some(pod) if key_of(&context.host, &pod).is_some_and(|(its, _)| its == key) => {
                 self.tell(&key, &pod, &why).await?;
             }
-            Some(_) | None => report::publish_absent(context, &key, &command.node_id, &why).await?,
+            Some(_) | None => report::publish_absent(context, &key, command, &why).await?,
         }
         Ok(())
     }

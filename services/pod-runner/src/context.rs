@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use argosy_actor::{Host, Owned, TokenBucket};
+use argosy_actor::{Host, Owned, TokenBucket, Turns};
 use argosy_api::message::ClusterCommand;
 use argosy_bus::{Stream, subject};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::known::KnownPods;
 
@@ -26,7 +26,8 @@ pub struct Options {
     /// Requests to the API under way at once; as many again that end or look at something do not wait for them.
     #[arg(long, default_value_t = 64)]
     pub pod_requests_max: usize,
-    /// Requests to the API per second. Those that create something wait for their turn, all others only use turns up.
+    /// Requests to the API per second. Those that create something wait for their turn, workflow by workflow; all others only
+    /// use turns up.
     #[arg(long, default_value_t = 300)]
     pub pod_requests_per_sec: u32,
 }
@@ -71,32 +72,29 @@ pub(crate) struct Context {
     pub host: Host,
     pub client: kube::Client,
     pub options: Options,
-    creates: Semaphore,
-    others: Semaphore,
+    creates: Turns,
+    others: Arc<Semaphore>,
     rate: TokenBucket,
 }
 
 impl Context {
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
-        let permits = || Semaphore::new(options.pod_requests_max.max(1));
+        let creates = Turns::new(options.pod_requests_max);
+        let others = Arc::new(Semaphore::new(options.pod_requests_max.max(1)));
         let rate = TokenBucket::new(options.pod_requests_per_sec);
-        Self { creates: permits(), others: permits(), rate, host, client, options }
+        Self { creates, others, rate, host, client, options }
     }
 
-    /// Waits for the turn to ask something of the API.
-    pub async fn turn(&self, urgency: Urgency) -> Option<SemaphorePermit<'_>> {
-        let permits = match urgency {
-            Urgency::Create => {
-                self.rate.take().await;
-                &self.creates
-            }
+    /// Waits for the turn to ask something of the API. Workflows that want to create something take turns.
+    pub async fn turn(&self, urgency: Urgency, workflow_uid: &str) -> Option<OwnedSemaphorePermit> {
+        match urgency {
+            Urgency::Create => self.creates.take(workflow_uid, &self.rate).await,
             Urgency::Other => {
                 self.rate.take_at_once();
-                &self.others
+                // It is never closed.
+                Arc::clone(&self.others).acquire_owned().await.ok()
             }
-        };
-        // It is never closed.
-        permits.acquire().await.ok()
+        }
     }
 }
 

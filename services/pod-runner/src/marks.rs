@@ -14,11 +14,15 @@ pub(crate) fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
+/// How far the log was stepped when the pod was wished for, if it says so.
+pub(crate) fn wished_at(pod: &ObjectMeta) -> Option<u64> {
+    pod.annotations.as_ref()?.get(labels::WISHED_AT)?.parse().ok()
+}
+
 /// Whether the pod came of a wish that was uttered after the command: a node of a workflow that is retried has another pod of
 /// the same name, and a command may be delivered again, or late, when that is there already.
 pub(crate) fn is_of_later_wish(pod: &ObjectMeta, command: &CommandMessage) -> bool {
-    let wished_at = pod.annotations.as_ref().and_then(|all| all.get(labels::WISHED_AT));
-    let is_later = wished_at.and_then(|text| text.parse::<u64>().ok()).is_some_and(|at| at > command.sequence);
+    let is_later = wished_at(pod).is_some_and(|at| at > command.sequence);
     if is_later {
         metrics::STALE.inc();
     }

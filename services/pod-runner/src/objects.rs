@@ -71,6 +71,15 @@ impl Objects {
         objects.delete(name, &parameters).await.map(|_| ())
     }
 
+    /// Deletes this very pod. It may be gone, and another have come of a later wish.
+    pub async fn delete_pod(&self, name: &str, uid: Option<String>) -> Result<(), kube::Error> {
+        let seen = Preconditions { uid, resource_version: None };
+        match self.delete_as_seen(&self.pods(), name, seen).await {
+            Err(error) if !matches!(api::answer(&error), api::Answer::Conflict | api::Answer::NotFound) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Puts an entry into a cache, which is made when there is none. False when another is making it: to be tried again.
     pub async fn save_cache_entry(&self, config_map: &str, key: &str, entry: &str) -> Result<bool, kube::Error> {
         let maps = self.of_kind("v1", "ConfigMap");

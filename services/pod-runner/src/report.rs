@@ -4,7 +4,7 @@ use std::hash::Hasher as _;
 use std::time::Duration;
 
 use argosy_actor::{Backoff, Failure, api};
-use argosy_api::message::{Observed, PodSummary};
+use argosy_api::message::{CommandMessage, Observed, PodSummary};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject};
 use tokio::time::Instant;
@@ -78,10 +78,15 @@ pub(crate) async fn publish_gone(context: &Context, key: &PodKey, last: &PodSumm
     append(context, key, id, PodSummary { deleted: true, ready: false, ..last.clone() }).await
 }
 
-/// Appends that there is no such pod; whether there ever was one, nobody here knows.
-pub(crate) async fn publish_absent(context: &Context, key: &PodKey, node_id: &str, why: &str) -> Result<(), Failure> {
-    let summary =
-        PodSummary { node_id: node_id.to_owned(), name: key.pod.clone(), deleted: true, ..PodSummary::default() };
+/// Appends that there is no such pod as the command is about; whether there ever was one, nobody here knows.
+pub(crate) async fn publish_absent(
+    context: &Context,
+    key: &PodKey,
+    command: &CommandMessage,
+    why: &str,
+) -> Result<(), Failure> {
+    let (node_id, name, wished_at) = (command.node_id.clone(), key.pod.clone(), command.sequence);
+    let summary = PodSummary { node_id, name, wished_at, deleted: true, ..PodSummary::default() };
     append(context, key, format!("{}:pod:{}:absent:{why}", key.workflow.uid, key.pod), summary).await
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use serde::Deserialize;
 
-use crate::duration::resources_duration;
+use crate::{duration::resources_duration, marks};
 
 /// The container that reports a step's results.
 const WAIT: &str = "wait";
@@ -41,6 +41,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
         node_id: annotation(labels::NODE_ID).unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
+        wished_at: marks::wished_at(meta).unwrap_or_default(),
         phase,
         reason: status.reason.clone().unwrap_or_default(),
         message: status.message.clone().unwrap_or_default(),

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Host, Owned, Router, WorkflowKey};
+use argosy_actor::{Failure, Host, Owned, PODS_LISTED, Router, WorkflowKey};
 use argosy_bus::{Stream, subject};
 use tokio::time::Instant;
 
-use crate::context::Shard;
+use crate::context::{Shard, consumer_of};
 use crate::factory::Actors;
 use crate::metrics;
 
@@ -67,10 +67,13 @@ pub(crate) async fn run(shard: &Shard, owned: &Owned, router: &Router<Actors>) -
 async fn collect_logs(host: &Host, shard: u16, router: &Router<Actors>) -> Result<(), Failure> {
     let live: BTreeSet<String> = router.keys().into_iter().collect();
     for subject in host.bus.subjects(Stream::Observed, &subject::Observed::of_shard(shard)).await? {
-        if let Ok(subject) = subject.parse::<subject::Observed>()
-            && !live.contains(&subject.uid)
-        {
-            router.touch(&subject.uid)?;
+        let Ok(log) = subject.parse::<subject::Observed>() else { continue };
+        if log.uid == PODS_LISTED {
+            // No workflow's: what was dealt with is of no more use.
+            let settled = host.bus.settled(Stream::Observed, &consumer_of(shard)).await?;
+            host.bus.purge(Stream::Observed, &subject, settled).await?;
+        } else if !live.contains(&log.uid) {
+            router.touch(&log.uid)?;
         }
     }
     Ok(())

@@ -54,10 +54,10 @@ struct Log {
 
 async fn read_log(shard: &Shard, uid: &str) -> Result<Log, argosy_bus::Error> {
     let host = &shard.context.host;
-    let (subject, mut after, mut log) = (host.observed_subject(uid), 0, Log::default());
+    let (subject, mut after, mut log, mut dropped) = (host.observed_subject(uid), 0, Log::default(), 0_u64);
     loop {
         let page = host.bus.read(Stream::Observed, &subject, after, PAGE).await?;
-        let Some(newest) = page.last() else { return Ok(log) };
+        let Some(newest) = page.last() else { break };
         after = newest.sequence;
         for message in &page {
             let Some(key) = WorkflowKey::of_observed(message) else { continue };
@@ -70,15 +70,19 @@ async fn read_log(shard: &Shard, uid: &str) -> Result<Log, argosy_bus::Error> {
             if is_object {
                 log.object = Some(key);
             } else if !log.others.contains(&key) {
-                if log.others.len() == PLACES_MAX {
-                    metrics::PLACES_DROPPED.inc();
-                    tracing::warn!(workflow.uid = uid, place = ?key, "messages of one log name too many workflows");
-                    continue;
+                if log.others.len() < PLACES_MAX {
+                    log.others.push(key);
+                } else {
+                    dropped += 1;
                 }
-                log.others.push(key);
             }
         }
     }
+    if dropped > 0 {
+        metrics::PLACES_DROPPED.inc_by(dropped);
+        tracing::warn!(workflow.uid = uid, dropped, "messages of one log name too many workflows");
+    }
+    Ok(log)
 }
 
 #[async_trait]

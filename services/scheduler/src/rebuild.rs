@@ -78,15 +78,16 @@ pub(crate) async fn rebuild(
         resume(&mut actor, &mut out);
     }
     let knows_object = replay(&mut actor, &mut out).await?;
+    let mut written = Some(watermark.sequence);
     // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
     let is_cut_off = watermark.sequence <= shard.base_sequence;
     if (is_cut_off || is_ending) && !knows_object && !actor.workflow.is_completed() {
         let is_foreign = sight::is_foreign(&object);
         let report = sight::workflow_changed(&shard.context.host, key, object, is_foreign);
-        tell(&actor, watermark, vec![report]).await?;
+        tell(&actor, &mut written, vec![report]).await?;
         replay(&mut actor, &mut out).await?;
     }
-    tell_due(&mut actor, watermark, &mut out).await?;
+    tell_due(&mut actor, &mut written, &mut out).await?;
     // All that is known has been stepped: what was wished for meanwhile and taken back need not be carried out.
     out.messages.retain(|message| is_still_wished(&actor.workflow, message));
     actor.send(out).await?;
@@ -142,7 +143,7 @@ async fn replay(actor: &mut WorkflowActor, out: &mut Outgoing) -> Result<bool, F
 
 /// Timers that came due while nobody was there are told, and what follows from them is stepped, before anything is wished
 /// for: a deadline that has passed takes back the pods that would be asked for again.
-async fn tell_due(actor: &mut WorkflowActor, written: Position, out: &mut Outgoing) -> Result<(), Failure> {
+async fn tell_due(actor: &mut WorkflowActor, written: &mut Option<u64>, out: &mut Outgoing) -> Result<(), Failure> {
     let host = actor.shard.context.host.clone();
     for _ in 0..DUE_ROUNDS {
         let now = host.clock.now();
@@ -157,9 +158,16 @@ async fn tell_due(actor: &mut WorkflowActor, written: Position, out: &mut Outgoi
     Ok(())
 }
 
-/// Tells the log. All logs together may be full, and wait for their owners to make room: so what the object has goes first.
-async fn tell(actor: &WorkflowActor, written: Position, reports: Vec<Publish>) -> Result<(), argosy_bus::Error> {
-    actor.purge(written.sequence).await?;
+/// Tells the log. All logs together may be full, and wait for their owners to make room: so what is written to the object goes
+/// first, once.
+async fn tell(
+    actor: &WorkflowActor,
+    written: &mut Option<u64>,
+    reports: Vec<Publish>,
+) -> Result<(), argosy_bus::Error> {
+    if let Some(written) = written.take() {
+        actor.purge(written).await?;
+    }
     actor.shard.context.host.publish(reports).await.map(|_| ())
 }
 

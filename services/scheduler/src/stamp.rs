@@ -108,7 +108,7 @@ impl Outgoing {
 
     fn note(&mut self, command: &ClusterCommand, id: &str) {
         match command {
-            ClusterCommand::CreatePod { manifest } => {
+            ClusterCommand::CreatePod { manifest, .. } => {
                 self.wishes.insert(manifest.pod_name().to_owned(), id.to_owned());
             }
             ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => {
@@ -269,7 +269,7 @@ mod tests {
         let create = |node: &str| {
             let manifest =
                 serde_json::from_value(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": node}}));
-            of(node, ClusterCommand::CreatePod { manifest: manifest.expect("a manifest") })
+            of(node, ClusterCommand::CreatePod { manifest: manifest.expect("a manifest"), not_before: 0 })
         };
         let stop = |node: &str| of(node, ClusterCommand::StopPod { name: node.into() });
         for (id, commands) in

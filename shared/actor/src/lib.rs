@@ -18,6 +18,7 @@ mod router;
 mod set_aside;
 mod shards;
 pub mod sight;
+mod turns;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
@@ -31,3 +32,4 @@ pub use rate::TokenBucket;
 pub use router::{Actor, FAILURES_MAX, Factory, Inbound, MessageOf, Next, Offer, Router, Stopped};
 pub use set_aside::{keep, keep_unsent, poison};
 pub use shards::{Owned, Settings, Work, own_shards};
+pub use turns::Turns;

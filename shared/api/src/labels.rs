@@ -37,6 +37,9 @@ pub const SHARD: &str = "argosy.io/shard";
 /// On workflows: the last OBSERVED sequence folded into the status, a digest of the status that was written with it, and
 /// the workflow's uid, as `<sequence>:<digest>:<uid>`. Argosy's own.
 pub const WATERMARK: &str = "argosy.io/watermark";
+/// On workflows that have ended: how far the log was stepped when they last did, and the workflow's uid, as
+/// `<sequence>:<uid>`. It stays when the workflow is retried: what was wished for before is of no node of now. Argosy's own.
+pub const ENDED_AT: &str = "argosy.io/ended-at";
 /// On workflows: "true" when the workflow was put out of service because it cannot be run. Argosy's own.
 pub const QUARANTINED: &str = "argosy.io/quarantined";
 /// On workflows: why it was put out of service. Argosy's own.
@@ -52,4 +55,5 @@ pub const FOLLOWED: &str = "argosy.io/followed-spec";
 /// What the status service writes among a workflow's labels, beside those that its `workflowMetadata` asks for.
 pub const BESIDE_STATUS: [&str; 3] = [PHASE, COMPLETED, QUARANTINED];
 /// What the status service writes among a workflow's annotations, beside those that its `workflowMetadata` asks for.
-pub const ANNOTATIONS_BESIDE_STATUS: [&str; 5] = [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, QUARANTINE_REASON];
+pub const ANNOTATIONS_BESIDE_STATUS: [&str; 6] =
+    [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, ENDED_AT, QUARANTINE_REASON];

@@ -16,6 +16,8 @@ mod parallelism;
 mod play;
 #[path = "robust/restrictions.rs"]
 mod restrictions;
+#[path = "robust/retried.rs"]
+mod retried;
 #[path = "robust/taken_up.rs"]
 mod taken_up;
 #[path = "robust/timers.rs"]

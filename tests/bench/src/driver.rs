@@ -91,7 +91,7 @@ impl Driver {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } } => {
+            Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest, .. } } => {
                 let name = ArcStr::from(manifest.pod_name());
                 self.due.push_back(Due::Running(node_id.clone(), name.clone()));
                 self.due.push_back(Due::Succeeded(node_id, name));

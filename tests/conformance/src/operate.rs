@@ -235,7 +235,7 @@ impl World {
                     let object = self.objects.get(&LookupKey { data_key: None, ..key.clone() }).cloned();
                     self.feed(name, Observed::LookedUp { key, object, refused: String::new() })?;
                 }
-                Command::Cluster { command: ClusterCommand::CreatePod { manifest }, .. } => {
+                Command::Cluster { command: ClusterCommand::CreatePod { manifest, .. }, .. } => {
                     let manifest = manifest.to_value();
                     let node = manifest
                         .pointer("/metadata/annotations/workflows.argoproj.io~1node-name")

@@ -65,6 +65,7 @@ const GROWN_SEEDS: [(&str, &[u64]); 18] = [
     ("what a memoized call had found was kept while it waited, where a new owner had to look", &[2_003_803]),
     ("a shutdown that only the object told of took back a wish that had been sent", &[2_004_183]),
     ("a copy of a pod in another namespace hid a pod that had outlived its workflow", &[3_010_594]),
+    ("a late report of the pod before a retry was taken for the new one's", &[4_004_182]),
     ("a new owner did not wait for an exit handler that ran when its workflow was terminated", &[3_012_084]),
     ("a retry whose wait was over while it was suspended waited again under a new owner", &[4_005_132]),
     ("a node ran again that only a lost bus knew of, which is excused", &[2_001_261, 2_004_451]),

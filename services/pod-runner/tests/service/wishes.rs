@@ -6,7 +6,7 @@ use argosy_api::message::{ClusterCommand, NotCreated, Observed};
 use kube::api::{DynamicObject, ListParams, PostParams};
 use serde_json::json;
 
-use crate::world::{SOON, World, create};
+use crate::world::{SOON, World, create, not_before};
 
 /// More than are handed out at once.
 const MANY: usize = 4200;
@@ -42,6 +42,9 @@ async fn wishes_that_a_quota_refuses_hold_up_no_other_workflow_of_the_shard() {
             ],
         )
         .await;
+    // Its turn comes when those are handed out that the consumer did not have room for, and not behind all of them.
+    tokio::time::sleep(SOON).await;
+    assert!(world.pods(&free).get_opt("new").await.expect("answered").is_some());
     // As many turns as there are wishes, at 300 each second, and the time that a pod has to end.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let pods = world.pods(&free).list(&ListParams::default()).await.expect("listed");
@@ -73,6 +76,53 @@ async fn wishes_that_waited_are_carried_out_without_a_look_at_their_workflow() {
     assert_eq!((count("create"), count("get")), (PODS, 0), "one request for each pod");
     assert!(asked.iter().all(|(_, path)| !path.contains("/workflows")), "it knows pods only");
     assert_eq!(world.undone().await, 0);
+    stop.cancel();
+    task.await.expect("joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_before_a_retry_makes_room_and_passes_for_no_other() {
+    let world = World::new();
+    let key = world.workflow("w", "argo").await;
+    let (stop, task) = world.start();
+    world.pod(&key, "p").await;
+    world.end(&key, "p", json!({})).await;
+    tokio::time::sleep(SOON).await;
+    let old = world.ends(&key).await.pop().expect("it is told how it ended");
+    assert_eq!(old.wished_at, 1);
+
+    let again = |sequence: u64| [("p".to_owned(), not_before(sequence, create(&key, "p")))];
+    world.wish_at(&key, 8, Duration::ZERO, again(7)).await;
+    tokio::time::sleep(SOON).await;
+    let pod = world.pods(&key).get("p").await.expect("a pod");
+    assert_ne!(pod.metadata.uid, Some(old.uid), "it is another one");
+    let told = world.log(&key).await;
+    let is_refused = |body: &Observed| matches!(body, Observed::PodNotCreated { .. } | Observed::PodRejected { .. });
+    assert!(!told.iter().any(is_refused), "{told:?}");
+
+    // The same wish once more, and one of the same life: the pod is the one that is wished for.
+    for sequence in [9, 10] {
+        world.wish_at(&key, sequence, Duration::ZERO, again(7)).await;
+    }
+    tokio::time::sleep(SOON).await;
+    assert_eq!(world.pods(&key).get("p").await.expect("a pod").metadata.uid, pod.metadata.uid);
+    let Some(Observed::PodChanged { pod: last }) = world.log(&key).await.pop() else { panic!("it is told how it is") };
+    assert_eq!((Some(last.uid), last.wished_at), (pod.metadata.uid, 8));
+    assert_eq!(world.undone().await, 0);
+    stop.cancel();
+    task.await.expect("joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_there_is_no_pod_is_said_with_the_time_of_the_question() {
+    let world = World::new();
+    let key = world.workflow("w", "argo").await;
+    let (stop, task) = world.start();
+    let confirm = ClusterCommand::ConfirmPod { name: "p".into(), is_check: false };
+    world.wish_at(&key, 5, Duration::ZERO, [("p".to_owned(), confirm)]).await;
+    tokio::time::sleep(SOON).await;
+    let told: Vec<_> = world.ends(&key).await.iter().map(|pod| (pod.deleted, pod.wished_at)).collect();
+    assert_eq!(told, [(true, 5)]);
     stop.cancel();
     task.await.expect("joined");
 }

@@ -99,19 +99,30 @@ impl World {
         age: Duration,
         wishes: impl IntoIterator<Item = (String, ClusterCommand)>,
     ) {
+        self.wish_at(key, 1, age, wishes).await;
+    }
+
+    /// As [`World::wish`]; the scheduler had stepped the log so far.
+    pub async fn wish_at(
+        &self,
+        key: &WorkflowKey,
+        sequence: u64,
+        age: Duration,
+        wishes: impl IntoIterator<Item = (String, ClusterCommand)>,
+    ) {
         let message = |(node, body): (String, ClusterCommand)| {
             let command = CommandMessage {
                 schema: SCHEMA,
                 at: self.host.clock.now() - age,
                 epoch: 1,
-                sequence: 1,
+                sequence,
                 namespace: key.namespace.clone(),
                 workflow: key.name.clone(),
                 workflow_uid: key.uid.clone(),
                 node_id: node.clone(),
                 body,
             };
-            let id = format!("{}:{node}:{}", key.uid, command.body.kind());
+            let id = format!("{}:{sequence}:{node}:{}", key.uid, command.body.kind());
             let subject = subject::Command { shard: 0, uid: key.uid.clone(), node };
             Publish::new(Stream::Commands, subject.to_string(), id, serde_json::to_vec(&command).expect("JSON"))
         };
@@ -177,5 +188,16 @@ pub fn create(key: &WorkflowKey, name: &str) -> ClusterCommand {
 
 /// A wish for a pod with this manifest.
 pub fn create_of(manifest: Value) -> ClusterCommand {
-    ClusterCommand::CreatePod { manifest: serde_json::from_value::<Manifest>(manifest).expect("any value is one") }
+    ClusterCommand::CreatePod {
+        manifest: serde_json::from_value::<Manifest>(manifest).expect("any value is one"),
+        not_before: 0,
+    }
+}
+
+/// The same wish, for a pod that was wished for at `sequence` or later.
+pub fn not_before(sequence: u64, wish: ClusterCommand) -> ClusterCommand {
+    match wish {
+        ClusterCommand::CreatePod { manifest, .. } => ClusterCommand::CreatePod { manifest, not_before: sequence },
+        other => other,
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use argosy_actor::WorkflowKey;
+use argosy_actor::{PODS_LISTED, WorkflowKey};
 use argosy_api::digest::Watermark;
 use argosy_api::labels;
+use argosy_bus::{Bus as _, Stream, subject};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -47,4 +48,21 @@ async fn the_log_of_a_live_workflow_goes_as_far_as_it_is_written_and_no_further(
     tokio::time::sleep(SOON).await;
     let left = sequences(&world, &key).await;
     assert_eq!((left[0], left.len()), (all[4], 1 + 136));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_tells_of_listed_pods_is_no_workflows_log_and_goes() {
+    let world = World::new();
+    let _scheduler = world.start("a");
+    tokio::time::sleep(SOON).await;
+    let nobody = WorkflowKey { uid: PODS_LISTED.into(), namespace: String::new(), name: String::new() };
+    let subject = subject::Observed { shard: 0, uid: PODS_LISTED.into() }.to_string();
+    let mut listed = world.host.observed(&nobody, format!("{PODS_LISTED}:0:1"), Vec::new());
+    listed.subject.clone_from(&subject);
+    world.host.publish(vec![listed]).await.expect("published");
+    tokio::time::sleep(SOON).await;
+    assert_eq!(world.unacknowledged().await, 0);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let log = world.bus.read(Stream::Observed, &subject, 0, 10).await.expect("readable");
+    assert_eq!(log, [], "it is looked for hourly");
 }

@@ -68,7 +68,10 @@ async fn wish(world: &World, key: &WorkflowKey, host: &Host, epoch: u64, pod: &s
         workflow: key.name.clone(),
         workflow_uid: key.uid.clone(),
         node_id: pod.to_owned(),
-        body: ClusterCommand::CreatePod { manifest: serde_json::from_value(manifest).expect("a manifest") },
+        body: ClusterCommand::CreatePod {
+            manifest: serde_json::from_value(manifest).expect("a manifest"),
+            not_before: 0,
+        },
     };
     let subject = subject::Command { shard: host.shard_of(&key.uid), uid: key.uid.clone(), node: pod.to_owned() };
     let payload = serde_json::to_vec(&wish).expect("JSON");

@@ -29,8 +29,13 @@ pub struct CommandMessage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ClusterCommand {
-    /// The pod should exist. `AlreadyExists` with our uid label is success.
-    CreatePod { manifest: Manifest },
+    /// The pod should exist, of this wish or of one that was uttered at `not_before` of the log or later. An older pod by that
+    /// name is of before a retry, and goes first.
+    CreatePod {
+        manifest: Manifest,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        not_before: u64,
+    },
     /// How the pod is should be told if nobody watches it, or that it is gone. Changes nothing. `is_check`: everything has been
     /// told already, unless there is a bug.
     ConfirmPod { name: String, is_check: bool },
@@ -63,4 +68,8 @@ impl ClusterCommand {
             Self::DeleteObject { .. } => "deleteObject",
         }
     }
+}
+
+fn is_zero(sequence: &u64) -> bool {
+    *sequence == 0
 }

@@ -90,6 +90,10 @@ pub struct PodSummary {
     pub node_id: String,
     pub name: String,
     pub uid: String,
+    /// How far the log was stepped when the pod was wished for; of a pod that is not there, when it was asked after. 0 where
+    /// nothing says so.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wished_at: u64,
     /// Kubernetes' pod phase: Pending, Running, Succeeded, Failed, Unknown.
     pub phase: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -141,4 +145,8 @@ pub struct ContainerSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
     pub ready: bool,
+}
+
+fn is_zero(sequence: &u64) -> bool {
+    *sequence == 0
 }

@@ -33,6 +33,15 @@ const MESSAGE_MAX: usize = 4096;
 /// So much of the log becomes the termination message with `FallbackToLogsOnError`. Bytes and lines; the kubelet's.
 const FALLBACK_MAX: (usize, usize) = (2048, 80);
 
+/// Files of a container's directory that tell the next life of the node when it began and how it ended.
+const BEGUN: &str = "begun.json";
+const ENDED: &str = "ended.json";
+
+/// Whether the container of this directory has begun, or ended.
+pub fn has_begun(dir: &Path) -> bool {
+    [BEGUN, ENDED].iter().any(|file| dir.join(file).exists())
+}
+
 /// How a container is made to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Stops {
@@ -80,7 +89,7 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
     let inside = matches!(claimed, Some((_, Claim::Inside)));
     let builtin = claimed.map(|(builtin, _)| builtin);
     let dir = pod.container_dir(name);
-    let ended_file = dir.join("ended.json");
+    let ended_file = dir.join(ENDED);
     if pod.node.outlive
         && let Ok(Some(ended)) = spec::read_json::<Ended>(&ended_file)
     {
@@ -90,7 +99,7 @@ async fn live(pod: &Arc<PodRun>, container: &Container, stops: &Stops) -> Option
     let Some(env) = prepare(pod, container, inside, stops).await else {
         return never_started(pod, container);
     };
-    let begun_file = dir.join("begun.json");
+    let begun_file = dir.join(BEGUN);
     let mut started_at = Timestamp::now();
     if pod.node.outlive {
         match spec::read_json::<Timestamp>(&begun_file) {
@@ -126,7 +135,9 @@ fn never_started(pod: &PodRun, container: &Container) -> Option<Ended> {
 }
 
 /// Environment and files; waits for configuration that is missing. `None` when told to stop meanwhile.
+/// One that an earlier life of the node has begun is there to be stopped, so only its death ends the preparation.
 async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stops) -> Option<BTreeMap<String, String>> {
+    let has_begun = pod.has_begun(&container.name);
     loop {
         let prepared = async {
             let env = env::environment(&pod.node.client, &pod.pod, &pod.node.name, container).await;
@@ -137,7 +148,7 @@ async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stop
         let prepared = tokio::select! {
             biased;
             prepared = prepared => prepared,
-            () = stops.term.cancelled() => return None,
+            () = stops.term.cancelled(), if !has_begun => return None,
             () = stops.kill.cancelled() => return None,
         };
         match prepared {
@@ -149,7 +160,7 @@ async fn prepare(pod: &PodRun, container: &Container, inside: bool, stops: &Stop
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
-            () = stops.term.cancelled() => return None,
+            () = stops.term.cancelled(), if !has_begun => return None,
             () = stops.kill.cancelled() => return None,
         }
     }

@@ -238,18 +238,20 @@ impl PodRun {
     }
 
     async fn sequence(self: &Arc<Self>) {
+        let Some(spec) = &self.pod.spec else { return };
+        // What an earlier life of the node has begun is followed to its end, also when the pod is about to go.
+        let has_begun = spec.init_containers.iter().flatten().chain(&spec.containers).any(|c| self.has_begun(&c.name));
         // held until nothing of the pod runs any more
         let _place = tokio::select! {
             place = self.node.backend.place() => place,
-            () = self.stopping.cancelled() => return,
+            () = self.stopping.cancelled(), if !has_begun => return,
         };
         if !self.make_volumes().await {
             return;
         }
-        let Some(spec) = &self.pod.spec else { return };
         let mut sidecars = JoinSet::new();
         for init in spec.init_containers.iter().flatten() {
-            if self.stopping.is_cancelled() {
+            if !self.may_run(&init.name) {
                 break;
             }
             if is_sidecar(init) {
@@ -267,18 +269,26 @@ impl PodRun {
                 }
             }
         }
-        if !self.stopping.is_cancelled() {
-            let mut mains = JoinSet::new();
-            for main in &spec.containers {
-                mains.spawn(container::run(self.clone(), main.clone()));
-            }
-            while let Some(ended) = mains.join_next().await {
-                if let Err(error) = ended {
-                    tracing::error!(%error, pod = %self.name(), "a container's task died");
-                }
+        let mut mains = JoinSet::new();
+        for main in spec.containers.iter().filter(|main| self.may_run(&main.name)) {
+            mains.spawn(container::run(self.clone(), main.clone()));
+        }
+        while let Some(ended) = mains.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, pod = %self.name(), "a container's task died");
             }
         }
         self.finish_sidecars(sidecars).await;
+    }
+
+    /// Nothing new begins in a pod that is being stopped.
+    fn may_run(&self, container: &str) -> bool {
+        !self.is_stopping() || self.has_begun(container)
+    }
+
+    /// Whether an earlier life of the node has begun the container, or ended it.
+    pub fn has_begun(&self, container: &str) -> bool {
+        self.node.outlive && container::has_begun(&self.container_dir(container))
     }
 
     async fn finish_sidecars(&self, mut sidecars: JoinSet<Option<Ended>>) {

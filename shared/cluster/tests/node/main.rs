@@ -15,6 +15,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerStateTerminated, PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::runtime::wait::await_condition;
+use kube::runtime::watcher::Event;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -340,6 +341,47 @@ async fn a_restarted_node_takes_over_what_runs() -> Result<()> {
     let world = World { server, client, node, dir, stop, task };
     let pod = world.until("long", ended).await?;
     assert_eq!(terminated(&pod, "main").map(|t| t.exit_code), Some(5));
+    assert_eq!(std::fs::read_to_string(count.join("f"))?, "run\n");
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_restarted_node_stops_what_runs_of_a_pod_that_was_deleted_meanwhile() -> Result<()> {
+    let world = World::start(true, Runtime::Process).await?;
+    let count = world.dir.path().join("count");
+    std::fs::create_dir(&count)?;
+    let script = "trap 'exit 7' TERM; echo run >> /count/f; sleep 60 & wait";
+    world
+        .create(
+            "long",
+            json!({"volumes": [{"name": "host", "hostPath": {"path": count}}],
+        "containers": [{"name": "main", "command": ["sh", "-c", script], "volumeMounts": [{"name": "host", "mountPath": "/count"}]}]}),
+        )
+        .await?;
+    world.until("long", running).await?;
+    while !count.join("f").exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.stop.cancel();
+    let World { server, client, dir, task, .. } = world;
+    task.await?;
+    // the last look at a deleted pod is how it ended
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    let mut events = kube::runtime::watcher(pods.clone(), Default::default()).boxed();
+    while !matches!(events.next().await, Some(Ok(Event::InitDone))) {}
+    pods.delete("long", &DeleteParams::default()).await?;
+    let node = node(&server, dir.path().to_owned(), true, Runtime::Process).await?;
+    let (stop, task) = run(&node);
+    let world = World { server, client, node, dir, stop, task };
+    let last = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            if let Some(Ok(Event::Delete(pod))) = events.next().await {
+                return pod;
+            }
+        }
+    });
+    let last = last.await?;
+    assert_eq!((phase(&last), terminated(&last, "main").map(|t| t.exit_code)), ("Failed", Some(7)));
     assert_eq!(std::fs::read_to_string(count.join("f"))?, "run\n");
     world.end().await
 }

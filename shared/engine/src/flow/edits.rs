@@ -83,7 +83,9 @@ impl Workflow {
     /// `argo retry`: the same object, with nodes taken away and phases set back.
     fn restart(&mut self, object: api::Workflow) {
         let (config, watermark, now) = (self.plan.config().clone(), self.book.watermark(), self.clock.now());
+        let ended_at = self.life.ended_at();
         *self = Self::with_bugs(config, object, watermark, self.bugs.clone());
+        self.life.has_ended_at(ended_at);
         self.set_now(now);
         self.open_budget(true);
         self.life.set_rebuilding(true);

@@ -246,6 +246,8 @@ impl Workflow {
             self.stop_pod(&id);
         }
         self.life.enter(Stage::Done);
+        self.life.has_ended_at(self.book.watermark());
+        self.book.record_end(self.life.ended_at());
         self.frames.clear();
         self.agenda.drop_work();
         self.held.clear();

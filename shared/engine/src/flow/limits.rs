@@ -111,9 +111,13 @@ impl Workflow {
 
     /// The node of a call that comes too late, under shutdown.
     pub(crate) fn refuse_call(&mut self, call: &Call) {
-        let strategy = self.book.spec().shutdown.clone();
-        let message = format!("workflow shutdown with strategy: {strategy}");
+        let message = self.shutdown_message();
         self.refuse(call, &message);
+    }
+
+    /// What a node says that the shutdown ended.
+    pub(crate) fn shutdown_message(&self) -> String {
+        format!("workflow shutdown with strategy: {}", self.book.spec().shutdown)
     }
 
     fn refuse(&mut self, call: &Call, message: &str) {

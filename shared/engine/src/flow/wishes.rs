@@ -93,13 +93,27 @@ impl Workflow {
         });
         match wish {
             Ok(manifest) => {
-                let command = ClusterCommand::CreatePod { manifest };
+                let command = ClusterCommand::CreatePod { manifest, not_before: self.life.ended_at() };
                 self.agenda.wish_cluster(call.id.clone(), command);
             }
             Err(message) => {
                 self.mark(&call.id, NodePhase::Error, Some(&message));
                 self.end_frame(frame);
             }
+        }
+    }
+
+    /// Whether the pod was wished for before the workflow ended and was retried.
+    pub(crate) fn is_of_before(&self, pod: &PodSummary) -> bool {
+        pod.wished_at > 0 && pod.wished_at < self.life.ended_at()
+    }
+
+    /// A pod of before a retry has the name of a live node's. Whoever told of it may have been held up for long, so nothing
+    /// that it says is of the node of now. It may be all that an asking after the node's pod has found, though.
+    pub(crate) fn on_earlier_pod(&mut self, frame: FrameId, pod: &PodSummary) {
+        let is_seen = self.frame(frame).is_some_and(|frame| frame.is_seen);
+        if !is_seen && !pod.deleting && self.book.phase_of(&pod.node_id) == NodePhase::Pending {
+            self.wish_pod_anew(frame);
         }
     }
 

@@ -65,7 +65,7 @@ impl Workflow {
             self.arm(Timer::Deadline, &node_id, due);
         }
         if let Some(manifest) = manifest {
-            self.agenda.wish_cluster(node_id, ClusterCommand::CreatePod { manifest });
+            self.agenda.wish_cluster(node_id, ClusterCommand::CreatePod { manifest, not_before: self.life.ended_at() });
         } else if is_asked_after {
             self.confirm_pod(&node_id, false);
         }
@@ -233,6 +233,9 @@ impl Workflow {
             // Somebody's pod that carries our node's name.
             return;
         }
+        if self.is_of_before(pod) {
+            return self.on_earlier_pod(frame, pod);
+        }
         if pod.deleted && pod.uid.is_empty() && self.book.phase_of(&pod.node_id) == NodePhase::Pending {
             // There is no such pod, and nobody has ever seen one.
             return self.wish_pod_anew(frame);
@@ -240,14 +243,15 @@ impl Workflow {
         if let Some(state) = self.frame_mut(frame) {
             state.is_seen = true;
         }
-        let Some((id, template)) = self.frame(frame).map(|f| (f.call.id.clone(), f.template.clone())) else {
+        let Some((call, template)) = self.frame(frame).map(|f| (f.call.clone(), f.template.clone())) else {
             return bug!(self, &pod.node_id, "a live node has no frame");
         };
+        let id = call.id.clone();
         if pod.phase == "Pending" && !pod.deleted && self.book.phase_of(&id) == NodePhase::Running {
             // A look that a newer one overtook: pods do not go back.
             return;
         }
-        let (phase, message, daemoned) = self.assess(pod, &template);
+        let (phase, message, daemoned) = self.assess(pod, &template, &call);
         let outputs = pod.outputs.as_ref().filter(|_| phase.is_fulfilled());
         let too_large = self.outputs_problem(&id, outputs);
         let (phase, message) = match &too_large {
@@ -315,7 +319,7 @@ impl Workflow {
     }
 
     /// Phase, message and whether it is a daemon that is up.
-    fn assess(&self, pod: &PodSummary, template: &Template) -> (NodePhase, String, bool) {
+    fn assess(&self, pod: &PodSummary, template: &Template, call: &Call) -> (NodePhase, String, bool) {
         let daemon = template.daemon == Some(true);
         if !pod.report_error.is_empty() {
             return (NodePhase::Error, pod.report_error.clone(), false);
@@ -327,6 +331,8 @@ impl Workflow {
                 let (phase, message) = failure(pod, template);
                 (phase, message, false)
             }
+            // Nobody has seen how it ended, as who watches it was away just then; but it was asked to.
+            _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_message(), false),
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
             "Running" if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
             "Running" => (NodePhase::Running, String::new(), daemon),

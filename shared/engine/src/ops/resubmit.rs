@@ -39,7 +39,14 @@ pub fn resubmit(
         ObjectMeta { namespace: old.namespace.clone(), annotations: old.annotations.clone(), ..ObjectMeta::default() };
     metadata.generate_name =
         if old.generate_name.is_empty() { format!("{}-", old.name) } else { old.generate_name.clone() };
-    for ours in [labels::WATERMARK, labels::BEHAVIOR, labels::FOLLOWED, labels::QUARANTINE_REASON, labels::TAKEN_BACK] {
+    for ours in [
+        labels::WATERMARK,
+        labels::BEHAVIOR,
+        labels::FOLLOWED,
+        labels::ENDED_AT,
+        labels::QUARANTINE_REASON,
+        labels::TAKEN_BACK,
+    ] {
         metadata.annotations.remove(ours);
     }
     metadata.labels = old.labels.clone();

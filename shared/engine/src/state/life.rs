@@ -37,6 +37,8 @@ pub(crate) struct Life {
     /// Hooks of the workflow that have begun, by key.
     hooks_begun: BTreeSet<String>,
     hooks_open: usize,
+    /// How far the log was stepped when the workflow last ended; 0 when it never has.
+    ended_at: u64,
     /// The number of the last [`Behavior`] that the workflow goes by.
     behavior: u32,
 }
@@ -51,6 +53,7 @@ impl Life {
             stop_ahead: false,
             hooks_begun: BTreeSet::new(),
             hooks_open: 0,
+            ended_at: recorded_end(object),
             behavior: recorded_behavior(object),
         }
     }
@@ -122,6 +125,17 @@ impl Life {
         self.hooks_open > 0
     }
 
+    /// How far the log was stepped when the workflow last ended; 0 when it never has. What was wished for before is of no node
+    /// that is live now, though a retry has given one its name.
+    pub fn ended_at(&self) -> u64 {
+        self.ended_at
+    }
+
+    /// The workflow has ended at this sequence; an earlier one than is known changes nothing.
+    pub fn has_ended_at(&mut self, sequence: u64) {
+        self.ended_at = self.ended_at.max(sequence);
+    }
+
     /// Whether the workflow goes by this change.
     pub fn behaves(&self, behavior: Behavior) -> bool {
         self.behavior >= behavior as u32
@@ -140,4 +154,11 @@ fn recorded_behavior(object: &api::Workflow) -> u32 {
         None => 0,
         Some(text) => text.parse().unwrap_or(Behavior::LATEST),
     }
+}
+
+/// The end in the object's annotation, unless it is another workflow's.
+fn recorded_end(object: &api::Workflow) -> u64 {
+    let recorded = object.metadata.annotations.get(labels::ENDED_AT).and_then(|text| text.split_once(':'));
+    let ours = recorded.filter(|(_, uid)| *uid == object.metadata.uid);
+    ours.and_then(|(sequence, _)| sequence.parse().ok()).unwrap_or_default()
 }

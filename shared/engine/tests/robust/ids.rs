@@ -15,7 +15,7 @@ use argosy_engine::{Command, Event, Workflow};
 /// Pods that are to be created, by node id.
 fn pods(commands: &[Command]) -> BTreeMap<ArcStr, String> {
     let pod = |command: &Command| match command {
-        Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest } } => {
+        Command::Cluster { node_id, command: ClusterCommand::CreatePod { manifest, .. } } => {
             Some((node_id.clone(), manifest.pod_name().to_owned()))
         }
         _ => None,

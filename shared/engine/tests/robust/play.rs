@@ -129,7 +129,7 @@ impl Play {
 
     fn cluster(&mut self, node_id: &str, command: &ClusterCommand) {
         match command {
-            ClusterCommand::CreatePod { manifest } => {
+            ClusterCommand::CreatePod { manifest, .. } => {
                 assert!(!self.engine.is_completed(), "a pod for {node_id} after the end");
                 self.pods.entry(manifest.pod_name().to_owned()).or_insert((node_id.to_owned(), "Pending"));
             }

@@ -1,7 +1,7 @@
 //! Pods that the workflow does not know, as after the bus was lost with all that its nodes had come to; and what a workflow
 //! that is taken up anew must know by itself.
 
-use argosy_api::message::{ClusterCommand, Observed};
+use argosy_api::message::{ClusterCommand, Observed, PodSummary};
 use argosy_engine::Command;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -224,4 +224,25 @@ fn an_attempt_that_is_held_back_when_its_wait_is_over_begins_after_a_restart_as_
         (play.phase(), play.engine.object().status.nodes.clone())
     });
     assert_eq!(ends[0], ends[1]);
+}
+
+#[test]
+fn a_pod_that_a_shutdown_ended_unseen_was_ended_by_the_shutdown() {
+    for (strategy, phase, message) in [
+        ("", "Error", "pod deleted"),
+        ("Stop", "Failed", "workflow shutdown with strategy: Stop"),
+        ("Terminate", "Failed", "workflow shutdown with strategy: Terminate"),
+    ] {
+        let mut play =
+            Play::of(json!({"entrypoint": "main", "templates": [{"name": "main", "container": {"image": "i"}}]}));
+        play.happen(Next::Pod("wf".into()), false, |_| None);
+        let mut edited = play.engine.object().clone();
+        edited.spec.shutdown = strategy.into();
+        play.feed(changed(edited, false));
+        let absent = PodSummary { node_id: "wf".into(), name: "wf".into(), deleted: true, ..PodSummary::default() };
+        play.feed(Observed::PodChanged { pod: Box::new(absent) });
+        let node = play.node("wf").expect("its node");
+        assert_eq!((node.phase.to_string().as_str(), node.message.as_str()), (phase, message), "{strategy}");
+        assert_eq!(play.phase(), phase);
+    }
 }

@@ -230,7 +230,7 @@ impl World<'_> {
 
     fn cluster(&mut self, node_id: &str, command: ClusterCommand, object: &Object) {
         match command {
-            ClusterCommand::CreatePod { manifest } => self.create_pod(node_id, &manifest.to_value(), object),
+            ClusterCommand::CreatePod { manifest, .. } => self.create_pod(node_id, &manifest.to_value(), object),
             ClusterCommand::StopPod { name } => self.stop_pod(&name),
             ClusterCommand::DeletePod { name } => {
                 if let Some(pod) = self.pods.get(&name) {

@@ -17,6 +17,12 @@ impl Book {
         }
     }
 
+    /// Records that the workflow has ended when the log was stepped so far.
+    pub fn record_end(&mut self, sequence: u64) {
+        let text = format!("{sequence}:{}", self.object.metadata.uid);
+        self.set_annotation(labels::ENDED_AT, &text);
+    }
+
     pub fn set_annotation(&mut self, key: &str, value: &str) {
         if self.object.metadata.annotations.get(key).is_none_or(|old| old != value) {
             self.object.metadata.annotations.insert(key.to_owned(), value.to_owned());
