@@ -1,19 +1,14 @@
 //! What happens when timers are due.
 
 use arcstr::ArcStr;
-use argosy_api::{
-    message::ClusterCommand,
-    v1alpha1::{NodePhase, NodeType},
-};
+use argosy_api::v1alpha1::NodeType;
 use jiff::Timestamp;
 
 use crate::{
     Workflow,
-    state::{Body, Fired, Stage, Timer, bug, set},
+    kinds::{EXCEEDED, pod::PodEvent, retry::RetryEvent, suspend::SuspendEvent},
+    state::{Body, Fired, Stage, Timer},
 };
-
-/// Message of what ran out of time without having a pod that runs.
-pub(crate) const EXCEEDED: &str = "Step exceeded its deadline";
 
 impl Workflow {
     /// Arms the timer of a node, or moves it.
@@ -36,25 +31,12 @@ impl Workflow {
         match self.timers.fire(key, self.clock.now()) {
             Fired::Early(command) => self.agenda.wish(command),
             Fired::WorkflowDeadline => self.on_workflow_deadline(),
-            Fired::OfNode(Timer::Deadline, node_id) => self.on_pod_deadline(node_id),
-            Fired::OfNode(Timer::Suspend, node_id) => self.on_suspend_over(node_id),
-            Fired::OfNode(Timer::Retry, node_id) => self.on_backoff_over(node_id),
-            Fired::OfNode(Timer::Refused, node_id) => self.on_pod_due(node_id),
+            Fired::OfNode(Timer::Deadline, node_id) => self.on_pod_event(node_id, PodEvent::Deadline),
+            Fired::OfNode(Timer::Suspend, node_id) => self.on_suspend_event(node_id, SuspendEvent::TimeOver),
+            Fired::OfNode(Timer::Retry, node_id) => self.on_retry_event(node_id, RetryEvent::BackoffOver),
+            Fired::OfNode(Timer::Refused, node_id) => self.on_pod_event(node_id, PodEvent::PauseOver),
             Fired::Nobodys => {}
         }
-    }
-
-    /// A pod that never ran is given up here; one that runs is ended by its own `activeDeadlineSeconds`.
-    fn on_pod_deadline(&mut self, node_id: &str) {
-        // The node may have ended while the timer's report was under way.
-        let Some(frame) = self.live(node_id) else { return };
-        if self.book.phase_of(node_id) != NodePhase::Pending {
-            return;
-        }
-        self.stop_pod(node_id);
-        self.book.update_node(node_id, |n| set(&mut n.task_result_synced, Some(true)));
-        self.mark(node_id, NodePhase::Failed, Some(EXCEEDED));
-        self.end_frame(frame);
     }
 
     fn on_workflow_deadline(&mut self) {
@@ -63,26 +45,11 @@ impl Workflow {
         }
         for id in self.live_leaves() {
             if self.book.node(&id).is_some_and(|n| n.r#type == NodeType::Pod) {
-                self.on_pod_deadline(&id);
+                self.on_pod_event(&id, PodEvent::Deadline);
             }
-            self.end_suspend(&id, NodePhase::Failed, EXCEEDED);
+            self.on_suspend_event(&id, SuspendEvent::Deadline);
         }
         self.refuse_held(EXCEEDED);
-    }
-
-    /// Asks for the end of a node's pod.
-    pub(crate) fn stop_pod(&mut self, node_id: &str) {
-        let Some(name) = self.pod_of(node_id) else {
-            return bug!(self, node_id, "a pod is stopped of a node that is not in the status");
-        };
-        self.agenda.wish_cluster(node_id.into(), ClusterCommand::StopPod { name });
-    }
-
-    /// The name of a pod node's pod.
-    pub(crate) fn pod_of(&self, node_id: &str) -> Option<String> {
-        let node = self.book.node(node_id)?;
-        let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template);
-        Some(self.pod_name_of(&node.name, &node.id, template))
     }
 
     /// Pods and suspends that have not ended and do not belong to an exit handler.

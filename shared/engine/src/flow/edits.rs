@@ -1,14 +1,12 @@
 //! Edits of the object by others: its creation, shutdown, suspend and resume, nodes set by hand, a retry.
 
 use arcstr::ArcStr;
-use argosy_api::{
-    message::ClusterCommand,
-    v1alpha1::{self as api, NodePhase, NodeType},
-};
+use argosy_api::v1alpha1::{self as api, NodeType};
 
 use crate::{
     Workflow,
     flow::refusal::Refusal,
+    kinds::{pod::PodEvent, retry::RetryEvent, suspend::SuspendEvent},
     size,
     state::{Body, Stage, set, set_text},
 };
@@ -140,7 +138,7 @@ impl Workflow {
                 continue;
             }
             if let Some(problem) = self.outputs_problem(id, edited.outputs.as_deref()) {
-                self.end_suspend(id, NodePhase::Error, &problem);
+                self.on_suspend_event(id, SuspendEvent::Unfit { message: &problem });
                 continue;
             }
             if age == Age::Older && !edited.phase.is_fulfilled() {
@@ -154,7 +152,7 @@ impl Workflow {
                     | set_text(&mut n.display_name, &size::cut(&display))
             });
             if edited.phase.is_fulfilled() {
-                self.end_suspend(id, edited.phase, "");
+                self.on_suspend_event(id, SuspendEvent::Set(edited.phase));
             }
         }
     }
@@ -173,38 +171,19 @@ impl Workflow {
             .filter(|f| !spare_exit || !f.call.on_exit)
             .map(|f| (f.call.id.clone(), matches!(f.body, Body::Retry(_))))
             .collect();
-        for (id, retry) in leaves {
-            if retry {
-                self.on_backoff_over_if_waiting(&id);
+        let (stopped, message) = (format!("Stopped with strategy '{strategy}'"), self.shutdown_message());
+        for (id, is_retry) in leaves {
+            if is_retry {
+                self.on_retry_event(&id, RetryEvent::Shutdown);
                 continue;
             }
-            match self.book.node(&id).map(|n| (n.r#type, n.phase)) {
-                Some((NodeType::Suspend, _)) => {
-                    self.end_suspend(&id, NodePhase::Failed, &format!("Stopped with strategy '{strategy}'"))
-                }
-                Some((NodeType::Pod, NodePhase::Pending)) => {
-                    if let Some(name) = self.pod_of(&id) {
-                        self.agenda.wish_cluster(id.clone(), ClusterCommand::DeletePod { name });
-                    }
-                    self.book.update_node(&id, |n| set(&mut n.task_result_synced, Some(true)));
-                    self.mark(&id, NodePhase::Failed, Some(&format!("workflow shutdown with strategy: {strategy}")));
-                    if let Some(frame) = self.live(&id) {
-                        self.end_frame(frame);
-                    }
-                }
-                Some((NodeType::Pod, _)) => self.stop_pod(&id),
+            match self.book.node(&id).map(|n| n.r#type) {
+                Some(NodeType::Suspend) => self.on_suspend_event(&id, SuspendEvent::Shutdown { message: &stopped }),
+                Some(NodeType::Pod) => self.on_pod_event(&id, PodEvent::Shutdown { message: &message }),
                 Some(_) | None => {}
             }
         }
-        self.refuse_held(&format!("workflow shutdown with strategy: {strategy}"));
-    }
-
-    /// A retry node between two attempts does not get the next one.
-    fn on_backoff_over_if_waiting(&mut self, id: &str) {
-        let waiting = self.attempts_of(id).last().is_some_and(|last| self.book.phase_of(last).is_fulfilled());
-        if waiting {
-            self.on_backoff_over(id);
-        }
+        self.refuse_held(&message);
     }
 
     pub(crate) fn on_deleted(&mut self) {

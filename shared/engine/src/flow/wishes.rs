@@ -1,20 +1,15 @@
-//! Wishes for pods that were uttered before: asking after them, uttering them anew, and ending pods that nobody wishes for.
+//! Pods that were wished for before: asking after them, and ending those that nobody wishes for.
 
 use arcstr::ArcStr;
 use argosy_api::{
-    message::{ClusterCommand, NotCreated, PodSummary},
+    message::{ClusterCommand, PodSummary},
     v1alpha1::{NodePhase, NodeStatus, NodeType},
 };
-use jiff::SignedDuration;
 
 use crate::{
     Command, Workflow,
-    state::{Body, FrameId, Stray, Timer, bug, set},
+    state::{Body, Stray, set},
 };
-
-/// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
-const POD_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
-const POD_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 impl Workflow {
     /// Asks how the pods of all open nodes are. `is_check`: whoever watches them should have told already; nodes that say why
@@ -41,79 +36,6 @@ impl Workflow {
         if let Some(name) = self.pod_of(node_id) {
             let command = ClusterCommand::ConfirmPod { name, is_check };
             self.agenda.wish_cluster(node_id.clone(), command);
-        }
-    }
-
-    /// A wish for a pod came back: a node that still waits for its pod wishes for it anew, at once or later.
-    pub(crate) fn on_pod_not_created(&mut self, node_id: &str, reason: &NotCreated) {
-        // The node may have ended, or have got its pod, while the wish was under way.
-        let Some(frame) = self.live(node_id) else { return };
-        if self.book.phase_of(node_id) != NodePhase::Pending {
-            return;
-        }
-        let id = ArcStr::from(node_id);
-        match reason {
-            NotCreated::Redelivered => self.wish_pod_anew(frame),
-            NotCreated::Refused { message } => {
-                // Its owner sees why it waits.
-                self.mark(node_id, NodePhase::Pending, Some(message));
-                let waited = self
-                    .book
-                    .node(node_id)
-                    .and_then(|node| node.started_at)
-                    .map(|at| self.clock.now().duration_since(at.0));
-                let pause = waited.unwrap_or_default().clamp(POD_PAUSE_MIN, POD_PAUSE_MAX);
-                let due = self.clock.now().checked_add(pause).unwrap_or(self.clock.now());
-                self.arm(Timer::Refused, &id, due);
-            }
-        }
-    }
-
-    /// The time has come to wish again for a pod that was refused for a while.
-    pub(crate) fn on_pod_due(&mut self, node_id: &str) {
-        if let Some(frame) = self.live(node_id)
-            && self.book.phase_of(node_id) == NodePhase::Pending
-        {
-            self.wish_pod_anew(frame);
-        }
-    }
-
-    pub(crate) fn wish_pod_anew(&mut self, frame: FrameId) {
-        let Some(call) = self.frame(frame).map(|f| f.call.clone()) else {
-            return bug!(self, "", "a live node has no frame");
-        };
-        if self.is_stopping(&call) {
-            return;
-        }
-        let wish = self.resolve_template(&call.step, &call.scope).and_then(|(compiled, _)| {
-            let template = self.instantiate(&call, &compiled, false)?;
-            let started = self.book.node(&call.id).and_then(|node| node.started_at).map_or(self.clock.now(), |at| at.0);
-            let deadline = self.pod_deadline(&call, &template, started)?;
-            self.pod_manifest(&call, &template, &compiled, deadline)
-        });
-        match wish {
-            Ok(manifest) => {
-                let command = ClusterCommand::CreatePod { manifest, not_before: self.life.ended_at() };
-                self.agenda.wish_cluster(call.id.clone(), command);
-            }
-            Err(message) => {
-                self.mark(&call.id, NodePhase::Error, Some(&message));
-                self.end_frame(frame);
-            }
-        }
-    }
-
-    /// Whether the pod was wished for before the workflow ended and was retried.
-    pub(crate) fn is_of_before(&self, pod: &PodSummary) -> bool {
-        pod.wished_at > 0 && pod.wished_at < self.life.ended_at()
-    }
-
-    /// A pod of before a retry has the name of a live node's. Whoever told of it may have been held up for long, so nothing
-    /// that it says is of the node of now. It may be all that an asking after the node's pod has found, though.
-    pub(crate) fn on_earlier_pod(&mut self, frame: FrameId, pod: &PodSummary) {
-        let is_seen = self.frame(frame).is_some_and(|frame| frame.is_seen);
-        if !is_seen && !pod.deleting && self.book.phase_of(&pod.node_id) == NodePhase::Pending {
-            self.wish_pod_anew(frame);
         }
     }
 

@@ -8,3 +8,6 @@ pub(crate) mod pod;
 pub(crate) mod retry;
 pub(crate) mod steps;
 pub(crate) mod suspend;
+
+/// Message of what ran out of time without having a pod that runs.
+pub(crate) const EXCEEDED: &str = "Step exceeded its deadline";

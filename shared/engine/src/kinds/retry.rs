@@ -1,4 +1,4 @@
-//! Retries. Source: Argo `processNodeRetries`; inventory §8, rows 7 to 9.
+//! Retry nodes: attempts one after another. Source: Argo `processNodeRetries`; inventory §8, rows 7 to 9.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,6 +12,39 @@ use crate::{
     state::{Attempt, Body, Call, FrameId, Parent, Timer, Work, bug, set, set_text},
     values::expressions,
 };
+
+/// What happens to a retry node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RetryEvent {
+    /// Its attempt is a daemon, and is up.
+    AttemptUp,
+    AttemptEnded,
+    /// The wait before the next attempt is over. Its timer may fire twice, or after a new owner has gone on without it: then
+    /// the next attempt is under way or held back.
+    BackoffOver,
+    /// The workflow is being shut down.
+    Shutdown,
+}
+
+/// What follows for the node.
+#[derive(Debug, PartialEq)]
+enum Reaction {
+    Nothing,
+    /// The node is up, as its attempt is.
+    Up,
+    /// The attempt that has ended decides: again, later, or the end.
+    Judge,
+}
+
+/// `waits`: the last attempt has ended, and the next one is yet to come.
+fn react(waits: bool, event: RetryEvent) -> Reaction {
+    match (waits, event) {
+        (_, RetryEvent::AttemptUp) => Reaction::Up,
+        (_, RetryEvent::AttemptEnded) => Reaction::Judge,
+        (true, RetryEvent::BackoffOver | RetryEvent::Shutdown) => Reaction::Judge,
+        (false, RetryEvent::BackoffOver | RetryEvent::Shutdown) => Reaction::Nothing,
+    }
+}
 
 /// What follows an attempt that has ended.
 enum Verdict {
@@ -74,51 +107,69 @@ impl Workflow {
         variables
     }
 
-    /// An attempt is fulfilled: again, later, or the end.
+    /// An attempt is fulfilled.
     pub(crate) fn attempt_fulfilled(&mut self, frame: FrameId) {
         // A daemon ends with its boundary, maybe in the step in which its pod does.
         let Some(node_id) = self.frame(frame).map(|f| f.call.id.clone()) else { return };
-        let Some(last) = self.attempts_of(&node_id).last().and_then(|id| self.book.node(id)).cloned() else {
+        let Some(last) = self.last_attempt(&node_id) else {
             return bug!(self, &node_id, "an attempt ends of a node that has none");
         };
-        if last.daemoned == Some(true) && !last.phase.is_fulfilled() {
-            self.book.update_node(&node_id, |n| {
-                set(&mut n.daemoned, Some(true))
-                    | set_text(&mut n.pod_ip, &last.pod_ip)
-                    | set(&mut n.phase, NodePhase::Running)
-            });
-            if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
-                self.agenda.push(Work::Fulfilled(parent));
-            }
-            return;
-        }
-        match self.judge(frame, &node_id, &last) {
-            Verdict::Again => {
-                self.book.update_node(&node_id, |n| set(&mut n.daemoned, None));
-                self.next_attempt(frame);
-            }
-            Verdict::Wait(due, message) => {
-                self.book.update_node(&node_id, |n| set_text(&mut n.message, &message));
-                self.arm(Timer::Retry, &node_id, due);
-            }
-            Verdict::End(phase, message) => {
-                self.book
-                    .update_node(&node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
-                self.mark(&node_id, phase, Some(&message));
-                self.end_frame(frame);
-            }
+        let is_up = last.daemoned == Some(true) && !last.phase.is_fulfilled();
+        let event = if is_up { RetryEvent::AttemptUp } else { RetryEvent::AttemptEnded };
+        self.follow_attempt(frame, &node_id, &last, event);
+    }
+
+    /// What is told of the node, not of its attempt.
+    pub(crate) fn on_retry_event(&mut self, node_id: &str, event: RetryEvent) {
+        // The node may have ended meanwhile.
+        let Some(frame) = self.live(node_id) else { return };
+        if let Some(Body::Retry(_)) = self.frame(frame).map(|f| &f.body)
+            && let Some(last) = self.last_attempt(node_id)
+        {
+            self.follow_attempt(frame, node_id, &last, event);
         }
     }
 
-    pub(crate) fn on_backoff_over(&mut self, node_id: &str) {
-        // A timer may fire twice, or after a new owner has gone on without it: then the next attempt is under way or held back.
-        let has_ended = |id: &ArcStr| self.book.phase_of(id).is_fulfilled();
-        if let Some(frame) = self.live(node_id)
-            && self.book.node(node_id).is_some_and(|node| !node.message.is_empty())
-            && matches!(self.frame(frame).map(|f| &f.body), Some(Body::Retry(_)))
-            && self.attempts_of(node_id).last().is_some_and(has_ended)
-        {
-            self.attempt_fulfilled(frame);
+    fn last_attempt(&self, node_id: &str) -> Option<NodeStatus> {
+        self.attempts_of(node_id).last().and_then(|id| self.book.node(id)).cloned()
+    }
+
+    fn follow_attempt(&mut self, frame: FrameId, node_id: &str, last: &NodeStatus, event: RetryEvent) {
+        let waits = last.phase.is_fulfilled() && self.book.node(node_id).is_some_and(|node| !node.message.is_empty());
+        match react(waits, event) {
+            Reaction::Nothing => {}
+            Reaction::Up => self.retry_is_up(frame, node_id, last),
+            Reaction::Judge => self.judge_attempt(frame, node_id, last),
+        }
+    }
+
+    fn retry_is_up(&mut self, frame: FrameId, node_id: &str, last: &NodeStatus) {
+        self.book.update_node(node_id, |n| {
+            set(&mut n.daemoned, Some(true))
+                | set_text(&mut n.pod_ip, &last.pod_ip)
+                | set(&mut n.phase, NodePhase::Running)
+        });
+        if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
+            self.agenda.push(Work::Fulfilled(parent));
+        }
+    }
+
+    fn judge_attempt(&mut self, frame: FrameId, node_id: &str, last: &NodeStatus) {
+        match self.judge(frame, node_id, last) {
+            Verdict::Again => {
+                self.book.update_node(node_id, |n| set(&mut n.daemoned, None));
+                self.next_attempt(frame);
+            }
+            Verdict::Wait(due, message) => {
+                self.book.update_node(node_id, |n| set_text(&mut n.message, &message));
+                self.arm(Timer::Retry, &ArcStr::from(node_id), due);
+            }
+            Verdict::End(phase, message) => {
+                self.book
+                    .update_node(node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
+                self.mark(node_id, phase, Some(&message));
+                self.end_frame(frame);
+            }
         }
     }
 

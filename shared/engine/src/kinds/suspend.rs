@@ -6,10 +6,37 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Outputs, Template};
 use argosy_template::duration;
 use jiff::SignedDuration;
 
+use super::EXCEEDED;
 use crate::{
     Workflow,
     state::{Body, Call, Timer, Work, set, set_text},
 };
+
+/// What happens to a suspend node, which waits as long as it has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SuspendEvent<'e> {
+    /// It has waited as long as its template says.
+    TimeOver,
+    /// It was resumed, or its phase was set by hand.
+    Set(NodePhase),
+    /// The outputs that somebody gave it cannot be its own.
+    Unfit { message: &'e str },
+    /// The workflow's deadline has passed.
+    Deadline,
+    /// The workflow is being shut down.
+    Shutdown { message: &'e str },
+}
+
+/// How the node ends, with a message where there is something to say.
+fn end_by(event: SuspendEvent<'_>) -> (NodePhase, Option<&str>) {
+    match event {
+        SuspendEvent::TimeOver => (NodePhase::Succeeded, None),
+        SuspendEvent::Set(phase) => (phase, None),
+        SuspendEvent::Unfit { message } => (NodePhase::Error, Some(message)),
+        SuspendEvent::Deadline => (NodePhase::Failed, Some(EXCEEDED)),
+        SuspendEvent::Shutdown { message } => (NodePhase::Failed, Some(message)),
+    }
+}
 
 impl Workflow {
     pub(crate) fn begin_suspend(&mut self, call: &Arc<Call>, template: Arc<Template>) -> Result<(), String> {
@@ -38,22 +65,19 @@ impl Workflow {
         Ok(())
     }
 
-    pub(crate) fn on_suspend_over(&mut self, node_id: &str) {
-        self.end_suspend(node_id, NodePhase::Succeeded, "");
-    }
-
     /// Ends a suspend node that still waits.
-    pub(crate) fn end_suspend(&mut self, node_id: &str, phase: NodePhase, message: &str) {
+    pub(crate) fn on_suspend_event(&mut self, node_id: &str, event: SuspendEvent<'_>) {
         if self.book.node(node_id).is_none_or(|n| n.r#type != NodeType::Suspend) {
             return;
         }
         // It may have ended while the report of its timer was under way.
         let Some(frame) = self.live(node_id) else { return };
+        let (phase, message) = end_by(event);
         if phase == NodePhase::Succeeded {
             self.fill_supplied_defaults(node_id);
             self.book.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
         }
-        self.mark(node_id, phase, (!message.is_empty()).then_some(message));
+        self.mark(node_id, phase, message);
         if let Some(template) = self.frame(frame).map(|f| f.template.clone()) {
             self.lift_outputs(node_id, &template);
         }

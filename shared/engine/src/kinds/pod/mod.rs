@@ -1,0 +1,226 @@
+//! Pod nodes: what can happen to one, and what follows.
+
+mod create;
+mod names;
+mod report;
+
+use arcstr::ArcStr;
+use argosy_api::{
+    message::{ClusterCommand, NotCreated, PodSummary},
+    v1alpha1::NodePhase,
+};
+use jiff::SignedDuration;
+
+use super::EXCEEDED;
+use crate::{
+    Workflow,
+    state::{FrameId, Timer, set},
+};
+
+/// What happens to a pod node that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PodEvent<'e> {
+    /// Its pod is so.
+    Seen(&'e PodSummary),
+    /// A pod of its name is so, which was wished for before the workflow ended and was retried.
+    SeenOfBefore(&'e PodSummary),
+    /// The API refuses its pod for good.
+    Rejected { message: &'e str },
+    /// A wish for its pod came back.
+    NotCreated(&'e NotCreated),
+    /// The pause after a refusal is over.
+    PauseOver,
+    /// Its deadline has passed, or the workflow's.
+    Deadline,
+    /// The workflow is being shut down.
+    Shutdown { message: &'e str },
+}
+
+/// What follows for the node.
+#[derive(Debug, PartialEq)]
+enum Reaction<'e> {
+    Nothing,
+    /// There is such a pod, which is all that is new.
+    Seen,
+    /// The node becomes what its pod is.
+    Follow(&'e PodSummary),
+    /// Its pod is wished for once more.
+    WishAnew,
+    /// Its pod is wished for once more after a while; its owner sees why it waits.
+    Pause {
+        message: &'e str,
+    },
+    /// The node ends, whatever becomes of its pod.
+    End {
+        phase: NodePhase,
+        message: &'e str,
+        pod: Pod,
+    },
+    /// Its pod is to end, and the node with it.
+    StopPod,
+}
+
+/// What becomes of the pod of a node that ends.
+#[derive(Debug, PartialEq)]
+enum Pod {
+    /// There is none.
+    None,
+    Stop,
+    Delete,
+}
+
+/// `is_seen`: a report has told of the node's pod.
+fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'e> {
+    use NodePhase::{Error, Failed, Pending, Running};
+    match (phase, event) {
+        // Whoever told of a pod of before may have been held up for long, so nothing that it says is of the node of now. It may
+        // be all that an asking after the node's pod has found, though.
+        (Pending, PodEvent::SeenOfBefore(pod)) if !is_seen && !pod.deleting => Reaction::WishAnew,
+        (_, PodEvent::SeenOfBefore(_)) => Reaction::Nothing,
+        // There is no such pod, and nobody has ever seen one.
+        (Pending, PodEvent::Seen(pod)) if pod.deleted && pod.uid.is_empty() => Reaction::WishAnew,
+        // A look that a newer one overtook: pods do not go back.
+        (Running, PodEvent::Seen(pod)) if pod.phase == "Pending" && !pod.deleted => Reaction::Seen,
+        (_, PodEvent::Seen(pod)) => Reaction::Follow(pod),
+        (_, PodEvent::Rejected { message }) => Reaction::End { phase: Error, message, pod: Pod::None },
+        (Pending, PodEvent::NotCreated(NotCreated::Redelivered) | PodEvent::PauseOver) => Reaction::WishAnew,
+        (Pending, PodEvent::NotCreated(NotCreated::Refused { message })) => Reaction::Pause { message },
+        // It got its pod while the wish was under way.
+        (_, PodEvent::NotCreated(_) | PodEvent::PauseOver) => Reaction::Nothing,
+        (Pending, PodEvent::Deadline) => Reaction::End { phase: Failed, message: EXCEEDED, pod: Pod::Stop },
+        // A pod that runs is ended by its own `activeDeadlineSeconds`.
+        (_, PodEvent::Deadline) => Reaction::Nothing,
+        (Pending, PodEvent::Shutdown { message }) => Reaction::End { phase: Failed, message, pod: Pod::Delete },
+        (_, PodEvent::Shutdown { .. }) => Reaction::StopPod,
+    }
+}
+
+/// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
+const PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
+const PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+impl Workflow {
+    pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
+        // The node may have ended while the report was under way.
+        let Some(frame) = self.live(&pod.node_id) else { return self.on_stray_pod(pod) };
+        if !self.is_pod_of(&pod.node_id, &pod.name) {
+            // Somebody's pod that carries our node's name.
+            return;
+        }
+        let is_of_before = pod.wished_at > 0 && pod.wished_at < self.life.ended_at();
+        let event = if is_of_before { PodEvent::SeenOfBefore(pod) } else { PodEvent::Seen(pod) };
+        self.follow_event(frame, &pod.node_id, event);
+    }
+
+    pub(crate) fn on_pod_rejected(&mut self, node_id: &str, message: &str) {
+        self.on_pod_event(node_id, PodEvent::Rejected { message });
+    }
+
+    pub(crate) fn on_pod_not_created(&mut self, node_id: &str, reason: &NotCreated) {
+        self.on_pod_event(node_id, PodEvent::NotCreated(reason));
+    }
+
+    pub(crate) fn on_pod_event(&mut self, node_id: &str, event: PodEvent<'_>) {
+        // The node may have ended while it was under way.
+        if let Some(frame) = self.live(node_id) {
+            self.follow_event(frame, node_id, event);
+        }
+    }
+
+    fn follow_event(&mut self, frame: FrameId, node_id: &str, event: PodEvent<'_>) {
+        let is_seen = self.frame(frame).is_some_and(|frame| frame.is_seen);
+        match react(self.book.phase_of(node_id), is_seen, event) {
+            Reaction::Nothing => {}
+            Reaction::Seen => self.note_seen(frame),
+            Reaction::Follow(pod) => {
+                self.note_seen(frame);
+                self.follow_pod(frame, pod);
+            }
+            Reaction::WishAnew => self.wish_pod_anew(frame),
+            Reaction::Pause { message } => self.pause(node_id, message),
+            Reaction::End { phase, message, pod } => self.end_pod(frame, node_id, phase, message, &pod),
+            Reaction::StopPod => self.stop_pod(node_id),
+        }
+    }
+
+    fn note_seen(&mut self, frame: FrameId) {
+        if let Some(frame) = self.frame_mut(frame) {
+            frame.is_seen = true;
+        }
+    }
+
+    fn pause(&mut self, node_id: &str, message: &str) {
+        self.mark(node_id, NodePhase::Pending, Some(message));
+        let now = self.clock.now();
+        let started = self.book.node(node_id).and_then(|node| node.started_at);
+        let waited = started.map(|at| now.duration_since(at.0)).unwrap_or_default();
+        let due = now.checked_add(waited.clamp(PAUSE_MIN, PAUSE_MAX)).unwrap_or(now);
+        self.arm(Timer::Refused, &ArcStr::from(node_id), due);
+    }
+
+    fn end_pod(&mut self, frame: FrameId, node_id: &str, phase: NodePhase, message: &str, pod: &Pod) {
+        match pod {
+            Pod::None => {}
+            Pod::Stop => self.stop_pod(node_id),
+            Pod::Delete => {
+                if let Some(name) = self.pod_of(node_id) {
+                    self.agenda.wish_cluster(node_id.into(), ClusterCommand::DeletePod { name });
+                }
+            }
+        }
+        if *pod != Pod::None {
+            self.book.update_node(node_id, |n| set(&mut n.task_result_synced, Some(true)));
+        }
+        self.mark(node_id, phase, Some(message));
+        self.end_frame(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(phase: &str) -> PodSummary {
+        PodSummary { phase: phase.to_owned(), ..Default::default() }
+    }
+
+    #[test]
+    fn what_happens_to_a_node_that_waits_for_its_pod() {
+        fn at(is_seen: bool, event: PodEvent<'_>) -> String {
+            format!("{:?}", react(NodePhase::Pending, is_seen, event))
+        }
+        let lost = PodSummary { deleted: true, ..pod("") };
+        let gone = PodSummary { deleted: true, uid: "u".to_owned(), ..pod("") };
+        assert_eq!(at(false, PodEvent::Seen(&lost)), "WishAnew");
+        assert!(at(true, PodEvent::Seen(&gone)).starts_with("Follow"));
+        assert!(at(true, PodEvent::Seen(&pod("Pending"))).starts_with("Follow"));
+        assert_eq!(at(false, PodEvent::SeenOfBefore(&pod("Failed"))), "WishAnew");
+        assert_eq!(at(true, PodEvent::SeenOfBefore(&pod("Failed"))), "Nothing");
+        assert_eq!(at(false, PodEvent::SeenOfBefore(&PodSummary { deleting: true, ..pod("Failed") })), "Nothing");
+        assert_eq!(at(false, PodEvent::NotCreated(&NotCreated::Redelivered)), "WishAnew");
+        assert_eq!(at(false, PodEvent::PauseOver), "WishAnew");
+        let refused = NotCreated::Refused { message: "quota".to_owned() };
+        assert_eq!(at(false, PodEvent::NotCreated(&refused)), "Pause { message: \"quota\" }");
+        assert!(at(false, PodEvent::Rejected { message: "no" }).starts_with("End { phase: Error"));
+        assert!(at(false, PodEvent::Deadline).ends_with("pod: Stop }"));
+        assert!(at(false, PodEvent::Shutdown { message: "" }).ends_with("pod: Delete }"));
+    }
+
+    #[test]
+    fn what_happens_to_a_node_whose_pod_runs() {
+        fn at(event: PodEvent<'_>) -> String {
+            format!("{:?}", react(NodePhase::Running, true, event))
+        }
+        assert_eq!(at(PodEvent::Seen(&pod("Pending"))), "Seen");
+        assert!(at(PodEvent::Seen(&pod("Succeeded"))).starts_with("Follow"));
+        assert_eq!(at(PodEvent::SeenOfBefore(&pod("Failed"))), "Nothing");
+        let refused = NotCreated::Refused { message: "quota".to_owned() };
+        for late in [PodEvent::NotCreated(&NotCreated::Redelivered), PodEvent::NotCreated(&refused)] {
+            assert_eq!(at(late), "Nothing");
+        }
+        assert_eq!(at(PodEvent::PauseOver), "Nothing");
+        assert_eq!(at(PodEvent::Deadline), "Nothing");
+        assert_eq!(at(PodEvent::Shutdown { message: "" }), "StopPod");
+        assert!(at(PodEvent::Rejected { message: "no" }).starts_with("End { phase: Error"));
+    }
+}
