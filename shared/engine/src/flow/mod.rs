@@ -4,6 +4,7 @@ pub(crate) mod due;
 pub(crate) mod edits;
 pub(crate) mod finish;
 pub(crate) mod growth;
+pub(crate) mod hooks;
 pub(crate) mod limits;
 pub(crate) mod lookups;
 pub(crate) mod memoize;

@@ -1,63 +1,21 @@
-//! What steps and tasks have in common: their nodes, `when`, hooks.
+//! What steps and tasks have in common: their nodes, `when`, and when they are done.
 
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, WorkflowStep};
-use argosy_template::{Scope, tags::Layered, when};
+use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, WorkflowStep};
+use argosy_template::when;
 
 use crate::{
-    Workflow, size,
-    state::{Body, Call, Child, Children, Frame, FrameId, NewNode, Parent, Work, bug, set, set_text},
-    values::{expand::Item, expressions, scope::LocalScope},
+    Workflow,
+    state::{Body, Call, Child, Children, Frame, FrameId, NewNode, Parent, Work, bug},
+    values::expand::Item,
 };
-
-/// Items of a loop up to which its size is not looked at: no step is larger than an object of the API may be.
-const SMALL_LOOP: usize = 64;
-
-/// Bytes of the name of a step with its item. The node's name, its display name and its pod's annotation have it.
-const ITEM_NAME_BYTES_MAX: usize = 32 * 1024;
 
 /// Message of a loop without items.
 pub(crate) const EMPTY_LOOP: &str = "Skipped, empty params";
 
 impl Workflow {
-    /// Errors: more items than the workflow may have nodes, `before` of which are about to be added already; steps that would
-    /// take more memory than they may; an item whose name is too long.
-    pub(crate) fn check_items(&self, step: &WorkflowStep, items: usize, before: usize) -> Result<(), String> {
-        self.check_nodes(before + items)?;
-        self.check_loop(step, items)
-    }
-
-    /// Errors: an item of the loop has a name that no node can have.
-    pub(crate) fn check_names(unrolled: &[Item]) -> Result<(), String> {
-        match unrolled.iter().find(|item| item.name.len() > ITEM_NAME_BYTES_MAX) {
-            None => Ok(()),
-            Some(item) => Err(format!(
-                "an item of the loop is {} bytes long, of {ITEM_NAME_BYTES_MAX} at most: nodes are named by their items. \
-                 Pass large values as artifacts, and loop over their names",
-                item.name.len()
-            )),
-        }
-    }
-
-    /// Errors: the steps of a loop take more memory than they may, each with the step's arguments.
-    fn check_loop(&self, step: &WorkflowStep, items: usize) -> Result<(), String> {
-        if items < SMALL_LOOP {
-            return Ok(());
-        }
-        let one =
-            WorkflowStep { with_items: Vec::new(), with_param: String::new(), with_sequence: None, ..step.clone() };
-        let (bytes, limit) = (size::of(&one).saturating_mul(items), self.plan.config().loop_bytes_max);
-        if bytes <= limit {
-            return Ok(());
-        }
-        Err(format!(
-            "the steps of this loop take {bytes} bytes, of {limit} at most: {items} items with all arguments. Pass large values \
-             as artifacts; an operator can raise the limit with --loop-bytes-max"
-        ))
-    }
-
     /// Adds a child to a frame. `when` decides whether it is a skipped node, or a call, which is then to be made.
     ///
     /// Errors: a `when` that cannot be evaluated; the child's node has the message.
@@ -216,7 +174,7 @@ impl Workflow {
         }
     }
 
-    fn child_mut(&mut self, frame: FrameId, child: usize) -> Option<&mut Child> {
+    pub(super) fn child_mut(&mut self, frame: FrameId, child: usize) -> Option<&mut Child> {
         self.frame_mut(frame)?.children_mut()?.get_mut(child)
     }
 
@@ -256,146 +214,4 @@ impl Workflow {
             state.call = None;
         }
     }
-
-    /// Begins the hooks of a child whose time has come: each at most once.
-    fn fire_hooks(&mut self, frame: FrameId, child: usize) {
-        let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.get(child));
-        // The boundary may have ended, or the child have settled for good: nothing begins any more.
-        let Some(call) = state.and_then(|state| state.call.as_ref()) else { return };
-        if call.step.hooks.is_empty() && call.step.on_exit.is_empty() {
-            return;
-        }
-        let call = call.clone();
-        let (step, node_name) = (&call.step, &call.name);
-        let Some(phase) = self.book.node(&call.id).map(|n| n.phase) else {
-            return bug!(self, &call.id, "a child changed that has no node");
-        };
-        if phase.is_completed() {
-            let exit = step.hooks.get("exit").cloned().or_else(|| exit_hook(step));
-            if let Some(hook) = exit {
-                self.fire_hook(frame, child, "exit", &hook, arcstr::format!("{node_name}.onExit"));
-            }
-        }
-        if matches!(phase, NodePhase::Skipped | NodePhase::Omitted) {
-            return;
-        }
-        if self.is_item_of_task(frame, child) {
-            return;
-        }
-        for (key, hook) in step.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
-            self.fire_hook(frame, child, key, hook, arcstr::format!("{node_name}.hooks.{key}"));
-        }
-    }
-
-    /// Whether it is time for a hook. Errors: an expression that cannot be evaluated, or is not there.
-    fn hook_holds_for(&self, frame: FrameId, key: &str, hook: &LifecycleHook, name: &str) -> Result<bool, String> {
-        if hook.expression.is_empty() {
-            let needless = key == "exit";
-            return if needless { Ok(true) } else { Err(format!("Expression required for hook {name}")) };
-        }
-        let scope = LocalScope::new(self, frame);
-        let scope = Layered::new([&scope as &dyn Scope, &self.globals]);
-        expressions::eval_bool(&hook.expression, &expressions::environment(&scope), &self.globals)
-    }
-
-    /// A hook that cannot be judged: its step's group is in error, or its task.
-    fn hook_failed(&mut self, frame: FrameId, child: usize, key: &str, message: &str) {
-        if let Some(state) = self.child_mut(frame, child) {
-            state.hooks.get_or_insert_default().begun.push(key.to_owned());
-        }
-        let Some(owner) = self.frame(frame) else { return };
-        match &owner.body {
-            Body::Steps(_) => self.group_errored(frame, message),
-            Body::Dag(_) => {
-                let call = owner.children().and_then(|c| c.list().get(child)).and_then(|state| state.call.as_ref());
-                let Some(id) = call.map(|call| call.id.clone()) else { return };
-                self.fail_node(&id, message);
-                self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
-            }
-            Body::Leaf | Body::Retry(_) => {}
-        }
-    }
-
-    /// The node is in error, whatever it does. One that ended in this very step, so that nobody knows of it yet, ends so.
-    pub(crate) fn fail_node(&mut self, id: &ArcStr, message: &str) {
-        let Some(node) = self.book.node(id) else { return };
-        if node.phase.is_fulfilled() {
-            if node.finished_at == Some(self.time()) {
-                self.book.update_node(id, |n| set(&mut n.phase, NodePhase::Error) | set_text(&mut n.message, message));
-            }
-            return;
-        }
-        let is_pod = node.r#type == NodeType::Pod;
-        let live = self.live(id);
-        match live.and_then(|live| Some((live, &self.frame(live)?.body))) {
-            Some((live, Body::Steps(_) | Body::Dag(_))) => {
-                self.end_composite(live, NodePhase::Error, message, Vec::new());
-            }
-            Some((live, Body::Leaf | Body::Retry(_))) => {
-                if is_pod {
-                    self.stop_pod(id);
-                }
-                self.mark(id, NodePhase::Error, Some(message));
-                self.end_frame(live);
-            }
-            None => self.mark(id, NodePhase::Error, Some(message)),
-        }
-    }
-
-    fn fire_hook(&mut self, frame: FrameId, child: usize, key: &str, hook: &LifecycleHook, name: ArcStr) {
-        let has_begun = |c: &mut Child| c.hooks.as_ref().is_some_and(|hooks| hooks.begun.iter().any(|k| k == key));
-        let begun = self.child_mut(frame, child).is_none_or(has_begun);
-        if begun {
-            return;
-        }
-        // One that has a node has begun, whether or not its time would be now: the workflow may be taken up anew.
-        let holds = if self.book.has_node(&name) { Ok(true) } else { self.hook_holds_for(frame, key, hook, &name) };
-        match holds {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(message) => return self.hook_failed(frame, child, key, &message),
-        }
-        let step = WorkflowStep {
-            template: hook.template.clone(),
-            template_ref: hook.template_ref.clone(),
-            arguments: hook.arguments.clone(),
-            ..Default::default()
-        };
-        let step = Arc::new(step);
-        let resolved = self.resolve_step(frame, &step);
-        let id = self.book.claim_id(&name);
-        let Some(owner) = self.frame(frame) else {
-            return bug!(self, &id, "a hook begins in a node that has no frame");
-        };
-        let call = Call {
-            id,
-            name,
-            step_name: ArcStr::new(),
-            step: resolved.clone().unwrap_or(step),
-            boundary: Some(frame),
-            scope: owner.inner_scope(),
-            parent: Parent::ChildHook { frame, child },
-            flag: NodeFlag { hooked: true, ..Default::default() },
-            on_exit: true,
-            depth: owner.call.depth + 1,
-            attempt: None,
-        };
-        if let Some(state) = self.child_mut(frame, child) {
-            let hooks = state.hooks.get_or_insert_default();
-            hooks.begun.push(key.to_owned());
-            hooks.open += 1;
-        }
-        match resolved {
-            Ok(_) => self.agenda.push(Work::Call(Arc::new(call))),
-            Err(message) => {
-                self.create_called(&call, NodeType::Skipped, NodePhase::Error, &message);
-                self.agenda.push(Work::Fulfilled(call.parent));
-            }
-        }
-    }
-}
-
-/// The older way to name an exit hook.
-fn exit_hook(step: &WorkflowStep) -> Option<LifecycleHook> {
-    (!step.on_exit.is_empty()).then(|| LifecycleHook { template: step.on_exit.clone(), ..Default::default() })
 }

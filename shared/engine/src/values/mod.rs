@@ -5,6 +5,7 @@ pub(crate) mod args;
 pub(crate) mod expand;
 pub(crate) mod expressions;
 pub(crate) mod items;
+pub(crate) mod loops;
 pub(crate) mod outputs;
 pub(crate) mod resolve;
 pub(crate) mod scope;

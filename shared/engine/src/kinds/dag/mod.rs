@@ -1,5 +1,7 @@
 //! DAGs: a task begins when all it depends on has settled; the end of one wakes its dependents and nothing else.
 
+mod assess;
+
 use std::sync::Arc;
 
 use arcstr::ArcStr;
