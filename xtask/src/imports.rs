@@ -25,7 +25,10 @@ const CHECKED: [&str; 2] = ["services", "shared"];
 const KNOWN: [(&str, usize); 4] =
     [("shared/actor", 6), ("shared/bus", 20), ("shared/cluster", 33), ("shared/template", 31)];
 
-/// Complaints about crates whose files import each other in a circle.
+/// Top modules of crates that are built on each other, the lowest first: no file of one names a file of a later one.
+const FLOORS: [(&str, &[&str]); 1] = [("shared/engine", &["state", "workflow", "values", "kinds", "flow"])];
+
+/// Complaints about crates whose files import each other in a circle, or against the order of their floors.
 pub fn circles(root: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut looked_at = 0;
@@ -38,6 +41,8 @@ pub fn circles(root: &Path) -> Result<Vec<String>> {
             let source = Source::read(&path.join("src")).with_context(|| format!("read the modules of {name}"))?;
             looked_at += source.modules.len();
             let edges = source.edges();
+            let floors = FLOORS.iter().find(|(floors, _)| *floors == name).map_or(&[][..], |(_, floors)| floors);
+            found.extend(upward(&edges, floors).into_iter().map(|told| format!("{name}: {told}")));
             let circles = components(&edges);
             let known = KNOWN.iter().find(|(known, _)| *known == name).map_or(0, |(_, files)| *files);
             let files: usize = circles.iter().map(Vec::len).sum();
@@ -275,6 +280,14 @@ impl<'a> Visit<'a> for Reader {
     }
 }
 
+/// Files that name one of a higher floor.
+fn upward(edges: &BTreeMap<String, BTreeSet<String>>, floors: &[&str]) -> Vec<String> {
+    let floor = |file: &str| floors.iter().position(|floor| file.split('/').next() == Some(floor));
+    let pairs = edges.iter().flat_map(|(from, targets)| targets.iter().map(move |to| (from, to)));
+    let up = pairs.filter(|(from, to)| floor(from).zip(floor(to)).is_some_and(|(from, to)| from < to));
+    up.map(|(from, to)| format!("{from} names {to}, which is built on it")).collect()
+}
+
 /// A circle's files, each with those of the circle that it names.
 fn told(circle: &[String], edges: &BTreeMap<String, BTreeSet<String>>) -> String {
     let names =
@@ -355,6 +368,15 @@ mod tests {
         assert_eq!(of(&[("lib.rs", "mod p; mod user;"), parent, user, ("p/c.rs", "pub struct C;")]), [[""; 0]; 0]);
         let user = ("user.rs", "use crate::p; pub struct U; fn g() { p::f(U) }");
         assert_eq!(of(&[("lib.rs", "mod p; mod user;"), parent, user, ("p/c.rs", "pub struct C;")]), [["p", "user"]]);
+    }
+
+    #[test]
+    fn a_file_of_a_higher_floor_is_not_named_from_below() {
+        let name = |from: &str, to: &str| (from.to_owned(), BTreeSet::from([to.to_owned()]));
+        let edges =
+            BTreeMap::from([name("b/x", "a/y"), name("a/y", "b/z"), name("b/z", "other"), name("other", "b/x")]);
+        assert_eq!(upward(&edges, &["a", "b"]), ["a/y names b/z, which is built on it"]);
+        assert_eq!(upward(&edges, &[]), [""; 0]);
     }
 
     #[test]
