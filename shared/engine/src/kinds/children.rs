@@ -6,9 +6,10 @@ use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, WorkflowStep};
 use argosy_template::when;
 
+use super::steps::StepsEvent;
 use crate::{
-    Workflow,
-    state::{Body, Call, Child, Children, Frame, FrameId, NewNode, Parent, Work, bug},
+    Workflow, size,
+    state::{Body, Call, Child, Children, Frame, FrameId, NewNode, Parent, Work, bug, set_text},
     values::expand::Item,
 };
 
@@ -194,12 +195,12 @@ impl Workflow {
         }
         let Some(owner) = self.frame(frame) else { return };
         match &owner.body {
-            Body::Steps(steps) if steps.is_group_over() => self.finish_group(frame),
+            Body::Steps(_) => self.on_steps_event(frame, StepsEvent::StepSettled),
             Body::Dag(_) => {
                 self.release_call(frame, child);
                 self.task_child_settled(frame, task, child);
             }
-            Body::Steps(_) | Body::Leaf | Body::Retry(_) => {}
+            Body::Leaf | Body::Retry(_) => {}
         }
     }
 
@@ -212,6 +213,27 @@ impl Workflow {
             && let Some(state) = self.child_mut(frame, child)
         {
             state.call = None;
+        }
+    }
+
+    /// A step or task could not be begun: its group says why, or its node.
+    pub(crate) fn child_errored(&mut self, frame: FrameId, child: usize, message: &str) {
+        let found = self.frame(frame).and_then(|owner| Some((owner, owner.children()?.get(child)?.call.as_ref()?)));
+        let Some((owner, call)) = found else {
+            return bug!(self, "", "a child could not begin that is not there: {message}");
+        };
+        let (id, name) = (call.id.clone(), call.name.clone());
+        match &owner.body {
+            Body::Steps(_) => {
+                let message = format!("step group deemed errored due to child {name} error: {message}");
+                self.on_steps_event(frame, StepsEvent::StepErrored { message: &message });
+            }
+            Body::Dag(_) => {
+                let message = format!("task '{name}' errored: {message}");
+                self.book.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
+                self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
+            }
+            Body::Leaf | Body::Retry(_) => {}
         }
     }
 }

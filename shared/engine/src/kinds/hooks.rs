@@ -6,6 +6,7 @@ use arcstr::ArcStr;
 use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodePhase, NodeType, WorkflowStep};
 use argosy_template::{Scope, tags::Layered};
 
+use super::steps::StepsEvent;
 use crate::{
     Workflow,
     state::{Body, Call, Child, Frame, FrameId, Parent, Work, bug},
@@ -61,7 +62,7 @@ impl Workflow {
         }
         let Some(owner) = self.frame(frame) else { return };
         match &owner.body {
-            Body::Steps(_) => self.group_errored(frame, message),
+            Body::Steps(_) => self.on_steps_event(frame, StepsEvent::StepErrored { message }),
             Body::Dag(_) => {
                 let call = owner.children().and_then(|c| c.list().get(child)).and_then(|state| state.call.as_ref());
                 let Some(id) = call.map(|call| call.id.clone()) else { return };

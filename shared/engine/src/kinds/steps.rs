@@ -11,7 +11,84 @@ use crate::{
     values::{expand::Failure, outputs::results_wanted},
 };
 
+/// What happens to a Steps node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StepsEvent<'e> {
+    /// It is the turn of the group of this index, or there is none any more.
+    Turn { group: usize },
+    /// All steps of the group have been added.
+    GroupBegun,
+    /// A step of the group has settled.
+    StepSettled,
+    /// A step cannot be resolved, begun or judged.
+    StepErrored { message: &'e str },
+    /// The group's node has ended so.
+    GroupEnded { phase: NodePhase },
+}
+
+/// What follows for the node.
+#[derive(Debug, PartialEq)]
+enum Reaction<'e> {
+    Nothing,
+    BeginGroup(usize),
+    /// The group ends as its steps did.
+    EndGroup,
+    /// The group is in error, and says why.
+    FailGroup {
+        message: &'e str,
+    },
+    NextGroup,
+    /// The node fails, with what its group says.
+    Fail,
+    /// The node succeeds, if its outputs can be told.
+    Finish,
+}
+
+/// `groups`: so many there are. `is_over`: the steps of the group that runs have been added, and have settled.
+fn react(groups: usize, is_over: bool, event: StepsEvent<'_>) -> Reaction<'_> {
+    match (is_over, event) {
+        (_, StepsEvent::Turn { group }) if group < groups => Reaction::BeginGroup(group),
+        (_, StepsEvent::Turn { .. }) => Reaction::Finish,
+        (true, StepsEvent::GroupBegun | StepsEvent::StepSettled) => Reaction::EndGroup,
+        (false, StepsEvent::GroupBegun | StepsEvent::StepSettled) => Reaction::Nothing,
+        (_, StepsEvent::StepErrored { message }) => Reaction::FailGroup { message },
+        (_, StepsEvent::GroupEnded { phase }) if phase.is_failed_or_error() => Reaction::Fail,
+        (_, StepsEvent::GroupEnded { .. }) => Reaction::NextGroup,
+    }
+}
+
 impl Workflow {
+    pub(crate) fn on_steps_event(&mut self, frame: FrameId, event: StepsEvent<'_>) {
+        let Some(owner) = self.frame(frame) else {
+            // It may have ended in the same step (`failFast`), and with it the turn of the next group.
+            return match event {
+                StepsEvent::Turn { .. } => {}
+                StepsEvent::GroupBegun
+                | StepsEvent::StepSettled
+                | StepsEvent::StepErrored { .. }
+                | StepsEvent::GroupEnded { .. } => bug!(self, "", "a Steps node that runs has no frame"),
+            };
+        };
+        let Body::Steps(steps) = &owner.body else { return bug!(self, &owner.call.id, "a node is no Steps node") };
+        match react(owner.template.steps.len(), steps.is_group_over(), event) {
+            Reaction::Nothing => {}
+            Reaction::BeginGroup(index) => self.begin_group_of_steps(frame, index),
+            Reaction::EndGroup => self.end_group(frame),
+            Reaction::FailGroup { message } => self.fail_group(frame, message),
+            Reaction::NextGroup => {
+                let group = steps.current() + 1;
+                self.agenda.push(Work::Group { frame, index: group });
+            }
+            Reaction::Fail => self.fail_steps(frame),
+            Reaction::Finish => self.finish_steps(frame),
+        }
+    }
+
+    /// It is the turn of a group.
+    pub(crate) fn start_group(&mut self, frame: FrameId, index: usize) {
+        self.on_steps_event(frame, StepsEvent::Turn { group: index });
+    }
+
     pub(crate) fn begin_steps(
         &mut self,
         call: &Arc<Call>,
@@ -41,25 +118,23 @@ impl Workflow {
         arcstr::format!("{}[{index}]", owner.call.name)
     }
 
-    pub(crate) fn start_group(&mut self, frame: FrameId, index: usize) {
-        // The node may have ended in the same step (`failFast`).
+    fn begin_group_of_steps(&mut self, frame: FrameId, index: usize) {
         let Some(template) = self.frame(frame).map(|f| f.template.clone()) else { return };
-        let Some(group) = template.steps.get(index) else { return self.finish_steps(frame) };
+        let Some(group) = template.steps.get(index) else { return };
         let name = self.group_name(frame, index);
         let known = self.book.phase_of(&self.book.id_of(&name));
         let group_id = self.create_group(frame, index, &name);
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         steps.begin_group(index, group_id);
         if known.is_fulfilled() {
-            return self.group_done(frame);
+            return self.on_steps_event(frame, StepsEvent::GroupEnded { phase: known });
         }
         if let Err(message) = self.add_steps(frame, &group.steps, &name) {
-            return self.group_errored(frame, &message);
+            return self.on_steps_event(frame, StepsEvent::StepErrored { message: &message });
         }
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
-        if steps.end_of_steps() {
-            self.finish_group(frame);
-        }
+        steps.end_of_steps();
+        self.on_steps_event(frame, StepsEvent::GroupBegun);
     }
 
     fn add_steps(&mut self, frame: FrameId, group: &[WorkflowStep], group_name: &str) -> Result<(), String> {
@@ -138,7 +213,7 @@ impl Workflow {
     }
 
     /// All steps of the group have settled: it succeeded unless one failed that may not.
-    pub(crate) fn finish_group(&mut self, frame: FrameId) {
+    fn end_group(&mut self, frame: FrameId) {
         let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
         let group_id = steps.group_id().clone();
         let failed = self.frame(frame).and_then(Frame::children).and_then(|children| {
@@ -153,30 +228,32 @@ impl Workflow {
             Some(child) => self.mark(&group_id, NodePhase::Failed, Some(&format!("child '{child}' failed"))),
             None => self.mark(&group_id, NodePhase::Succeeded, None),
         }
-        self.group_done(frame);
+        self.group_ended(frame);
     }
 
-    /// A step could not be resolved or begun: the group is in error, and the steps node fails with its message.
-    pub(crate) fn group_errored(&mut self, frame: FrameId, message: &str) {
+    /// The group is in error, and the steps node fails with its message.
+    fn fail_group(&mut self, frame: FrameId, message: &str) {
         let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id().clone()) else {
             return bug!(self, "", "a Steps node that runs has no frame");
         };
         self.mark(&group_id, NodePhase::Error, Some(message));
-        self.group_done(frame);
+        self.group_ended(frame);
     }
 
-    fn group_done(&mut self, frame: FrameId) {
-        let Some(steps) = self.steps_mut(frame) else { return bug!(self, "", "a Steps node that runs has no frame") };
-        let (group_id, next) = (steps.group_id().clone(), steps.current() + 1);
-        let Some(group) = self.book.node(&group_id) else {
+    fn group_ended(&mut self, frame: FrameId) {
+        let Some(group_id) = self.steps_mut(frame).map(|s| s.group_id().clone()) else {
+            return bug!(self, "", "a Steps node that runs has no frame");
+        };
+        let Some(phase) = self.book.node(&group_id).map(|group| group.phase) else {
             return bug!(self, &group_id, "a group that ends has no node");
         };
-        if group.phase.is_failed_or_error() {
-            let message = group.message.clone();
-            self.end_steps(frame, NodePhase::Failed, &message);
-        } else {
-            self.agenda.push(Work::Group { frame, index: next });
-        }
+        self.on_steps_event(frame, StepsEvent::GroupEnded { phase });
+    }
+
+    fn fail_steps(&mut self, frame: FrameId) {
+        let group = self.steps_mut(frame).map(|s| s.group_id().clone());
+        let message = group.and_then(|id| self.book.node(&id)).map(|group| group.message.clone()).unwrap_or_default();
+        self.end_steps(frame, NodePhase::Failed, &message);
     }
 
     fn finish_steps(&mut self, frame: FrameId) {
@@ -209,4 +286,22 @@ impl Workflow {
 pub(crate) fn continues_on(step: &WorkflowStep, phase: NodePhase) -> bool {
     let Some(on) = &step.continue_on else { return false };
     (phase == NodePhase::Failed && on.failed) || (phase == NodePhase::Error && on.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_follow_each_other_until_one_fails_or_none_is_left() {
+        let ended = |phase| react(2, true, StepsEvent::GroupEnded { phase });
+        assert_eq!(react(2, false, StepsEvent::Turn { group: 1 }), Reaction::BeginGroup(1));
+        assert_eq!(react(2, false, StepsEvent::Turn { group: 2 }), Reaction::Finish);
+        assert_eq!(react(2, false, StepsEvent::GroupBegun), Reaction::Nothing);
+        assert_eq!(react(2, false, StepsEvent::StepSettled), Reaction::Nothing);
+        assert_eq!(react(2, true, StepsEvent::GroupBegun), Reaction::EndGroup);
+        assert_eq!(react(2, true, StepsEvent::StepSettled), Reaction::EndGroup);
+        assert_eq!(react(2, false, StepsEvent::StepErrored { message: "m" }), Reaction::FailGroup { message: "m" });
+        assert_eq!([ended(NodePhase::Succeeded), ended(NodePhase::Failed)], [Reaction::NextGroup, Reaction::Fail]);
+    }
 }

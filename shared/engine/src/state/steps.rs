@@ -93,10 +93,9 @@ impl Steps {
         self.starting = true;
     }
 
-    /// All steps of the group have been added. True when none of them is open.
-    pub fn end_of_steps(&mut self) -> bool {
+    /// All steps of the group have been added.
+    pub fn end_of_steps(&mut self) {
         self.starting = false;
-        self.children.open() == 0
     }
 
     /// Whether the group is over: its steps have been added, and have settled.

@@ -11,14 +11,36 @@ use crate::{
     Workflow,
     depends::TaskResult,
     kinds::children::EMPTY_LOOP,
-    size,
-    state::{Body, Call, CountedOff, Dag, FrameId, NewNode, Parent, Settled, Task, TemplateScope, Work, bug, set_text},
+    state::{Body, Call, CountedOff, Dag, FrameId, NewNode, Parent, Settled, Task, TemplateScope, Work, bug},
     values::{expand::Item, outputs::results_wanted},
 };
 
 /// A message about a reference, which Argo introduces in steps only.
 fn plain(message: String) -> String {
     message.strip_prefix("unable to resolve references: ").map(str::to_owned).unwrap_or(message)
+}
+
+/// What comes of a task whose turn it is.
+enum Turn {
+    /// It did not run when it was its turn before.
+    Settled,
+    /// It does not run.
+    Omit,
+    Begin,
+}
+
+/// `known`: the phase of its node, if it had its turn before. `may_run`: whether its condition holds, which is asked but once.
+fn turn(known: NodePhase, may_run: impl FnOnce() -> bool) -> Turn {
+    match known {
+        NodePhase::Skipped | NodePhase::Omitted => Turn::Settled,
+        NodePhase::Unknown if !may_run() => Turn::Omit,
+        NodePhase::Unknown
+        | NodePhase::Pending
+        | NodePhase::Running
+        | NodePhase::Succeeded
+        | NodePhase::Failed
+        | NodePhase::Error => Turn::Begin,
+    }
 }
 
 impl Workflow {
@@ -83,11 +105,12 @@ impl Workflow {
         if let Some(dag) = self.dag_mut(frame) {
             dag.set_node(task, id);
         }
-        if matches!(known, NodePhase::Skipped | NodePhase::Omitted) {
-            return self.task_settled(frame, task);
-        }
-        if known == NodePhase::Unknown && !self.task_may_run(frame, task) {
-            return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
+        match turn(known, || self.task_may_run(frame, task)) {
+            Turn::Settled => return self.task_settled(frame, task),
+            Turn::Omit => {
+                return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
+            }
+            Turn::Begin => {}
         }
         let expanded = self.resolve(frame, &task_name, &step, 0).map_err(|failure| plain(failure.into_message()));
         match expanded {
@@ -275,25 +298,5 @@ impl Workflow {
         let targets: Vec<ArcStr> = dag.targets().map(|task| self.task_id(frame, task.name())).collect();
         let outbound = self.book.ids_at(&self.book.outbound(self.book.places_of(&targets)));
         self.end_composite(frame, phase, "", outbound);
-    }
-
-    /// A task could not be begun: its node says why.
-    pub(crate) fn child_errored(&mut self, frame: FrameId, child: usize, message: &str) {
-        let found = self.frame(frame).and_then(|owner| Some((owner, owner.children()?.get(child)?.call.as_ref()?)));
-        let Some((owner, call)) = found else {
-            return bug!(self, "", "a child could not begin that is not there: {message}");
-        };
-        let (id, name) = (call.id.clone(), call.name.clone());
-        match &owner.body {
-            Body::Steps(_) => {
-                self.group_errored(frame, &format!("step group deemed errored due to child {name} error: {message}"))
-            }
-            Body::Dag(_) => {
-                let message = format!("task '{name}' errored: {message}");
-                self.book.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
-                self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
-            }
-            Body::Leaf | Body::Retry(_) => {}
-        }
     }
 }
