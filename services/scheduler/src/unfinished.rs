@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
 use crate::metrics;
@@ -21,13 +21,14 @@ const RELIST: Duration = Duration::from_secs(300);
 /// The unfinished workflows, by uid.
 pub(crate) struct Unfinished {
     state: Mutex<State>,
-    /// True once a whole list has come in.
-    listed: watch::Sender<bool>,
+    /// Set once a whole list has come in. Wakes those who wait in the order in which they came, as equal seeds need it; a
+    /// watch channel does not.
+    listed: SetOnce<()>,
 }
 
 impl Default for Unfinished {
     fn default() -> Self {
-        Self { state: Mutex::default(), listed: watch::Sender::new(false) }
+        Self { state: Mutex::default(), listed: SetOnce::new() }
     }
 }
 
@@ -47,8 +48,7 @@ struct Known {
 impl Unfinished {
     /// Waits for the first whole list.
     pub async fn listed(&self) {
-        // The sender lives as long as this does, so this ends only when the list has come.
-        _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+        self.listed.wait().await;
     }
 
     /// Where the workflow is, if it is known.
@@ -85,7 +85,8 @@ impl Unfinished {
                 if let Some(listed) = state.listed.take() {
                     state.known = listed;
                     drop(state);
-                    self.listed.send_replace(true);
+                    // Later lists find it set.
+                    _ = self.listed.set(());
                 }
             }
         }

@@ -61,7 +61,7 @@ impl Turns {
         let mut given = self.lines.lock().join(asker);
         tokio::select! {
             biased;
-            permit = &mut given => return permit.ok(),
+            permit = &mut given => permit.ok(),
             _giver = self.giver.lock() => loop {
                 if let Ok(permit) = given.try_recv() {
                     return Some(permit);
