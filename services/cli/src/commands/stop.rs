@@ -1,7 +1,7 @@
 //! `argosy stop` and `argosy terminate`.
 
-use argosy_api::v1alpha1::{NodePhase, Workflow};
-use argosy_engine::ops::suspend::{self, Shutdown};
+use argosy_api::v1alpha1::{NodePhase, Shutdown, Workflow};
+use argosy_engine::ops::suspend;
 use clap::Args;
 use jiff::Timestamp;
 

@@ -23,12 +23,7 @@ use crate::{
     ops::strategic::{self, Schema},
 };
 
-/// Name of the container that runs a container or a script template.
-pub const MAIN: &str = "main";
-/// Name of the container that gathers outputs.
-pub const WAIT: &str = "wait";
-/// Name of the container that stages inputs.
-pub const INIT: &str = "init";
+pub use argosy_api::executor::{INIT, MAIN, WAIT};
 
 /// All that the pods of one template are made of. What is each pod's own is in its [`Pod`].
 #[derive(Clone, Copy, Debug)]
@@ -119,10 +114,7 @@ fn metadata(input: &PodInput<'_>) -> Value {
     annotations.insert(labels::NODE_NAME.to_owned(), json!(Own::NodeName.mark()));
     let default = containers::default_container(input.template);
     annotations.entry("kubectl.kubernetes.io/default-container").or_insert_with(|| json!(default));
-    let owner = json!({
-        "apiVersion": API_VERSION, "kind": "Workflow", "name": workflow.name, "uid": workflow.uid,
-        "controller": true, "blockOwnerDeletion": true,
-    });
+    let owner = WorkflowOwner::controller(&workflow.name, &workflow.uid);
     json!({
         "name": Own::PodName.mark(), "namespace": workflow.namespace,
         "labels": labels, "annotations": annotations, "ownerReferences": [owner],
