@@ -52,6 +52,7 @@ fn root() -> PathBuf {
 fn tidy(root: &Path) -> Result<Vec<String>> {
     let mut found = crates::impure(root)?;
     found.extend(crates::forbidden_edges(root)?);
+    found.extend(crates::apart(root)?);
     found.extend(bans::missing(root)?);
     found.extend(contract::written_out(root)?);
     found.extend(imports::circles(root)?);
