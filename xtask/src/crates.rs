@@ -33,21 +33,54 @@ const IMPURE: [&str; 17] = [
     "uuid",
 ];
 
+/// Crates that must stay apart from others, even through a third one.
+const APART: [(&str, &[&str]); 1] = [("argosy-client", &["argosy-cluster", "argosy-executor", "argosy-engine"])];
+
+/// What crates that have no user in front of them must not name: flags, terminals and exit codes are the command line's.
+const UNSEEN: [(&str, &[&str]); 1] =
+    [("argosy-client", &["anstream", "annotate-snippets", "anyhow", "clap", "tabwriter", "terminal_size"])];
+
 /// Pure crates that depend on something that is not.
 pub fn impure(root: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for package in PURE {
-        let args =
-            ["tree", "--locked", "--offline", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"];
-        let tree = cargo(root, &args)?;
-        let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
-        ensure!(names.contains(package), "`cargo tree -p {package}` does not name {package}");
-        found.extend(impurities(package, &names));
+        found.extend(impurities(package, &dependencies(root, package, None)?));
     }
     Ok(found)
 }
 
-fn impurities(package: &str, dependencies: &BTreeSet<&str>) -> Vec<String> {
+/// Crates that depend on what they must stay apart from.
+pub fn apart(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (package, others) in APART {
+        found.extend(intruders(package, others, &dependencies(root, package, None)?));
+    }
+    for (package, others) in UNSEEN {
+        found.extend(intruders(package, others, &dependencies(root, package, Some("1"))?));
+    }
+    Ok(found)
+}
+
+fn intruders(package: &str, others: &[&str], dependencies: &BTreeSet<String>) -> Vec<String> {
+    let bad = others.iter().filter(|name| dependencies.contains(**name));
+    bad.map(|name| format!("{package} must not depend on {name}")).collect()
+}
+
+/// The names of the crates that a package depends on outside of its tests, at most so deep.
+fn dependencies(root: &Path, package: &str, depth: Option<&str>) -> Result<BTreeSet<String>> {
+    let mut args =
+        vec!["tree", "--locked", "--offline", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"];
+    if let Some(depth) = depth {
+        args.extend(["--depth", depth]);
+    }
+    let tree = cargo(root, &args)?;
+    let names: BTreeSet<String> =
+        tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    ensure!(names.contains(package), "`cargo tree -p {package}` does not name {package}");
+    Ok(names)
+}
+
+fn impurities(package: &str, dependencies: &BTreeSet<String>) -> Vec<String> {
     let bad = IMPURE.iter().filter(|name| dependencies.contains(**name));
     bad.map(|name| format!("{package} must stay pure, but depends on {name}: see `cargo tree -p {package} -i {name}`"))
         .collect()
@@ -98,8 +131,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_crate_that_does_not_stay_apart_is_seen() {
+        let names = ["argosy-client", "clap", "kube"].map(str::to_owned).into();
+        assert_eq!(
+            intruders("argosy-client", &["anstream", "clap"], &names),
+            ["argosy-client must not depend on clap"]
+        );
+    }
+
+    #[test]
     fn an_impure_dependency_is_seen() {
-        let found = impurities("argosy-engine", &BTreeSet::from(["serde", "tokio", "argosy-engine"]));
+        let found = impurities("argosy-engine", &["serde", "tokio", "argosy-engine"].map(str::to_owned).into());
         assert_eq!(
             found,
             ["argosy-engine must stay pure, but depends on tokio: see `cargo tree -p argosy-engine -i tokio`"]

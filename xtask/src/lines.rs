@@ -71,7 +71,8 @@ fn unordered(name: &str, text: &str) -> Vec<String> {
     found
 }
 
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// The Rust files below a folder.
+pub fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
         let entry = entry?;
         let path = entry.path();

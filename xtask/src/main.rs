@@ -1,6 +1,7 @@
 //! Chores of the project: `cargo xtask tidy` (or `cargo run -p xtask -- tidy`).
 
 mod bans;
+mod contract;
 mod crates;
 mod imports;
 mod lines;
@@ -23,7 +24,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Checks what the compiler does not: who depends on whom, circles of imports, sizes of files, words that must not stay, names of metrics
+    /// Checks what the compiler does not: who depends on whom, circles of imports, texts that crates agree on, sizes of files, words that must not stay, names of metrics
     Tidy,
 }
 
@@ -51,7 +52,9 @@ fn root() -> PathBuf {
 fn tidy(root: &Path) -> Result<Vec<String>> {
     let mut found = crates::impure(root)?;
     found.extend(crates::forbidden_edges(root)?);
+    found.extend(crates::apart(root)?);
     found.extend(bans::missing(root)?);
+    found.extend(contract::written_out(root)?);
     found.extend(imports::circles(root)?);
     found.extend(lines::complaints(root)?);
     found.extend(metrics::unknown(root)?);

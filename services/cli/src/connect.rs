@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use argosy_client::{
+    Connection,
+    connect::{Error, Options, Source},
+};
 use argosy_cluster::private;
 use clap::Args;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
 
 use crate::{
     failure::Failure,
@@ -41,14 +41,6 @@ pub struct Connect {
     /// No colours, whatever the output is
     #[arg(long, global = true)]
     pub no_color: bool,
-}
-
-/// A client and the namespace that commands mean when none is named.
-pub struct Connection {
-    /// The client.
-    pub client: Client,
-    /// The namespace.
-    pub namespace: String,
 }
 
 impl Connect {
@@ -94,32 +86,40 @@ impl Connect {
 
     /// Connects as the flags, the environment and the state folder say.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        let options =
-            KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
-        let dev = if self.kubeconfig.is_none() && std::env::var_os("KUBECONFIG").is_none() { of_dev()? } else { None };
-        let config = match (&self.kubeconfig, dev) {
-            (Some(path), _) => {
-                if !path.exists() {
-                    return Err(missing("--kubeconfig", path));
-                }
-                let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("read {}", path.display()))?;
-                used(kubeconfig, path, &options).await?
-            }
-            (None, Some((path, text))) => {
-                let kubeconfig = Kubeconfig::from_yaml(&text).with_context(|| format!("read {}", path.display()))?;
-                used(kubeconfig, &path, &options).await?
-            }
-            (None, None) => of_environment(&options).await?,
+        let options = Options {
+            context: self.context.clone(),
+            cluster: self.cluster.clone(),
+            user: self.user.clone(),
+            namespace: self.namespace.clone(),
         };
-        let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).context("connect to the API server")?;
-        Ok(Connection { client, namespace })
+        Ok(Connection::open(self.source()?, &options).await.map_err(advised)?)
+    }
+
+    /// Where the kubeconfig is that is meant.
+    fn source(&self) -> Result<Source, Failure> {
+        if let Some(path) = &self.kubeconfig {
+            return if path.exists() { Ok(Source::File(path.clone())) } else { Err(missing("--kubeconfig", path)) };
+        }
+        if std::env::var_os("KUBECONFIG").is_none()
+            && let Some((path, text)) = of_dev()?
+        {
+            return Ok(Source::Text { path, text });
+        }
+        of_environment()
     }
 }
 
+const ADVICE: &str = "no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG";
+
+/// The error, with what to do where nothing was named.
+fn advised(error: Error) -> anyhow::Error {
+    let is_unnamed = matches!(error, Error::Environment(_));
+    let error = anyhow::Error::from(error);
+    if is_unnamed { error.context(ADVICE) } else { error }
+}
+
 /// What `$KUBECONFIG` or the user's own kubeconfig says.
-async fn of_environment(options: &KubeConfigOptions) -> Result<Config, Failure> {
-    const ADVICE: &str = "no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG";
+fn of_environment() -> Result<Source, Failure> {
     let named = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty());
     let paths: Vec<PathBuf> = named.iter().flat_map(std::env::split_paths).collect();
     if let Some(path) = paths.first().filter(|_| !paths.iter().any(|path| path.exists())) {
@@ -129,18 +129,13 @@ async fn of_environment(options: &KubeConfigOptions) -> Result<Config, Failure> 
     if paths.is_empty() && !own.is_some_and(|path| path.exists()) {
         return Err(Failure::Other(anyhow::anyhow!(ADVICE)));
     }
-    Ok(Config::from_kubeconfig(options).await.context(ADVICE)?)
+    Ok(Source::Environment)
 }
 
 /// A kubeconfig that somebody named is not there.
 fn missing(flag: &str, path: &Path) -> Failure {
     let advice = "a running `argosy dev` is found without it, and says where its own is";
     Failure::Usage(format!("{flag}: there is no file {}; {advice}", path.display()))
-}
-
-async fn used(kubeconfig: Kubeconfig, path: &Path, options: &KubeConfigOptions) -> Result<Config, Failure> {
-    let config = Config::from_custom_kubeconfig(kubeconfig, options).await;
-    Ok(config.with_context(|| format!("use {}", path.display()))?)
 }
 
 /// The kubeconfig that a running `argosy dev` has left.

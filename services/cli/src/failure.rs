@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use argosy_client::{Warning, chain, edit};
+
 use crate::{
     channel::say,
     diagnostic::{self, Diagnostic},
@@ -56,11 +58,35 @@ impl From<kube::Error> for Failure {
     }
 }
 
+impl From<argosy_client::Error> for Failure {
+    fn from(error: argosy_client::Error) -> Self {
+        match error {
+            argosy_client::Error::Api(error) => error.into(),
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<edit::Error<E>> for Failure {
+    fn from(error: edit::Error<E>) -> Self {
+        match error {
+            edit::Error::Client(error) => error.into(),
+            refused => Self::Other(refused.into()),
+        }
+    }
+}
+
+/// Says on standard error what is worth saying beside an answer.
+pub fn warn(warning: Warning<'_>) {
+    let (name, why) = (terminal::line(warning.workflow), chain(warning.without_nodes));
+    say!("warning: workflow {name}: shown without its nodes: {}", terminal::line(&why));
+}
+
 impl Failure {
     /// All of it in one line.
     pub fn line(&self) -> String {
         match self {
-            Self::Other(error) => terminal::line(&chain(error)).into_owned(),
+            Self::Other(error) => terminal::line(&chain(&**error)).into_owned(),
             other => terminal::line(&other.to_string()).into_owned(),
         }
     }
@@ -83,25 +109,11 @@ impl Failure {
             Self::Reported => ExitCode::from(2),
             Self::Workflow => ExitCode::FAILURE,
             Self::Other(error) => {
-                say!("error: {}", terminal::lines(&chain(&error)));
+                say!("error: {}", terminal::lines(&chain(&*error)));
                 ExitCode::FAILURE
             }
         }
     }
-}
-
-/// The error and its causes, without those that the text before says already.
-fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
 }
 
 /// `Err` with all of them where one is an error; otherwise warnings are reported and forgotten.
@@ -111,15 +123,4 @@ pub fn settle(diagnostics: Vec<Diagnostic>) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Input(diagnostics))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cause_is_said_twice() {
-        let error = anyhow::anyhow!("not found").context("read `f`: not found").context("start");
-        assert_eq!(chain(&error), "start: read `f`: not found");
-    }
 }

@@ -1,22 +1,17 @@
 //! Follows workflows through the API until all have ended, and lets the user stop them.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
-use argosy_api::v1alpha1::Workflow;
-use futures::{Stream, StreamExt, stream::SelectAll};
-use kube::{
-    Client,
-    api::{DynamicObject, Patch, PatchParams},
-    runtime::watcher,
-};
-use serde_json::{Value, json};
+use argosy_api::v1alpha1::Shutdown;
+use argosy_client::Watched;
+use kube::{Client, api::DynamicObject};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    failure::Failure,
-    objects,
+    failure::{Failure, warn},
     render::tree::Filter,
     terminal,
     view::{self, Show, View},
@@ -54,13 +49,6 @@ const INTERRUPTS_MAX: u8 = 2;
 /// How long a terminated workflow may take to say so.
 const TERMINATION: Duration = Duration::from_secs(30);
 
-type Changes = Pin<Box<dyn Stream<Item = (usize, Change)> + Send>>;
-
-enum Change {
-    Now(Box<DynamicObject>),
-    Gone(Box<DynamicObject>),
-}
-
 /// Shows `created` until all have ended; the objects as they ended, in the same order.
 ///
 /// Errors: the API no longer answers; the system ended; the user left.
@@ -72,10 +60,7 @@ pub async fn follow(
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
     let mut view = View::new(client.clone(), target, options.show, options.filter.clone(), options.argosy.clone());
-    let mut changes: SelectAll<Changes> =
-        created.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
-    let mut latest = created.iter().map(objects::readable).collect::<Result<Vec<Workflow>, _>>()?;
-    let mut finals: Vec<Option<Value>> = vec![None; created.len()];
+    let mut watched = Watched::new(client, created, &warn)?;
     let mut interrupts = 0_u8;
     // Listened to from here on: what comes while something else is done is not lost.
     let mut keys = signal(SignalKind::interrupt()).context("listen for signals")?;
@@ -84,28 +69,17 @@ pub async fn follow(
     let deadline = tokio::time::sleep(options.timeout.unwrap_or(Duration::MAX / 4));
     tokio::pin!(deadline);
     let mut late = false;
-    while finals.iter().any(Option::is_none) {
+    while !watched.have_ended() {
         tokio::select! {
-            change = changes.next() => {
-                let Some((index, change)) = change else {
-                    return Err(Failure::Other(anyhow::anyhow!("the API no longer reports changes")));
-                };
-                let (object, gone) = match change {
-                    Change::Now(object) => (object, false),
-                    Change::Gone(object) => (object, true),
-                };
-                let workflow = objects::readable(&object)?;
-                if workflow.status.phase.is_completed() || gone {
-                    finals[index].get_or_insert(objects::shown(&object)?);
-                }
-                latest[index] = workflow;
-                view.update(&latest);
+            changed = watched.changed(&warn) => {
+                changed?;
+                view.update(watched.latest());
             }
-            _ = tick.tick() => view.redraw(&latest),
+            _ = tick.tick() => view.redraw(watched.latest()),
             _ = keys.recv() => {
                 if options.interrupt == Interrupt::Leave {
                     view.leave();
-                    return Err(Failure::Left(left(&options.argosy, &created, &finals)));
+                    return Err(Failure::Left(left(&options.argosy, &watched)));
                 }
                 interrupts += 1;
                 if interrupts > INTERRUPTS_MAX {
@@ -113,7 +87,7 @@ pub async fn follow(
                     return Err(Failure::Left("left before the workflow ended; what ran is ended with this program".to_owned()));
                 }
                 view.notice(said(interrupts));
-                interrupt(client, interrupts, &created, &finals).await?;
+                watched.shut_down(if interrupts == 1 { Shutdown::Stop } else { Shutdown::Terminate }).await?;
             }
             () = &mut deadline => {
                 if late {
@@ -121,14 +95,14 @@ pub async fn follow(
                 }
                 late = true;
                 view.notice("the time is up: terminating");
-                shut_down(client, "Terminate", &created, &finals).await?;
+                watched.shut_down(Shutdown::Terminate).await?;
                 deadline.as_mut().reset(tokio::time::Instant::now() + TERMINATION);
             }
             () = ended.cancelled() => return Err(Failure::Other(anyhow::anyhow!("the system ended before the workflow did"))),
         }
     }
     view.finish().await;
-    Ok(finals.into_iter().flatten().collect())
+    Ok(watched.into_ended())
 }
 
 /// What the user hears of the interrupt `count`.
@@ -140,10 +114,9 @@ fn said(count: u8) -> &'static str {
 }
 
 /// What a user hears who leaves, while what runs goes on.
-fn left(argosy: &str, created: &[DynamicObject], finals: &[Option<Value>]) -> String {
-    let going = created.iter().zip(finals).filter(|(_, ended)| ended.is_none());
-    let names: Vec<_> =
-        going.map(|(object, _)| terminal::word(object.metadata.name.as_deref().unwrap_or_default())).collect();
+fn left(argosy: &str, watched: &Watched) -> String {
+    let name = |object: &DynamicObject| terminal::word(object.metadata.name.as_deref().unwrap_or_default());
+    let names: Vec<_> = watched.going().map(name).collect();
     let [name] = names.as_slice() else {
         let all = names.join(" ");
         return format!(
@@ -152,54 +125,4 @@ fn left(argosy: &str, created: &[DynamicObject], finals: &[Option<Value>]) -> St
         );
     };
     format!("left; {name} goes on\nto come back: {argosy} watch {name}\nto stop it:   {argosy} stop {name}")
-}
-
-/// First: stop. Second: terminate.
-async fn interrupt(
-    client: &Client,
-    count: u8,
-    created: &[DynamicObject],
-    finals: &[Option<Value>],
-) -> Result<(), Failure> {
-    match count {
-        1 => shut_down(client, "Stop", created, finals).await,
-        _ => shut_down(client, "Terminate", created, finals).await,
-    }
-}
-
-async fn shut_down(
-    client: &Client,
-    how: &str,
-    created: &[DynamicObject],
-    finals: &[Option<Value>],
-) -> Result<(), Failure> {
-    for (object, _) in created.iter().zip(finals).filter(|(_, ended)| ended.is_none()) {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
-        let name = object.metadata.name.as_deref().unwrap_or_default();
-        let patch = Patch::Merge(json!({ "spec": { "shutdown": how } }));
-        objects::workflows(client, namespace).patch(name, &PatchParams::default(), &patch).await?;
-    }
-    Ok(())
-}
-
-fn changes_of(client: &Client, index: usize, object: &DynamicObject) -> Changes {
-    let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
-    let name = object.metadata.name.as_deref().unwrap_or_default();
-    let api = objects::workflows(client, namespace);
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let events = watcher::watcher(api, config);
-    let changes = kube::runtime::WatchStreamExt::default_backoff(events).filter_map(move |event| async move {
-        match event {
-            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
-                Some((index, Change::Now(Box::new(object))))
-            }
-            Ok(watcher::Event::Delete(object)) => Some((index, Change::Gone(Box::new(object)))),
-            Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
-            Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "watch of a workflow");
-                None
-            }
-        }
-    });
-    Box::pin(changes)
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, io::IsTerminal};
 
+use argosy_client::read;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::api::DynamicObject;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     channel,
     connect::Connect,
-    failure::Failure,
+    failure::{self, Failure},
     render::{Style, Width, details, tree::Filter},
     terminal,
 };
@@ -69,7 +70,7 @@ pub fn print_exact(text: &str) {
 
 /// As [`objects`], of workflows from the API.
 pub fn listed(objects: &[DynamicObject], output: Option<Output>, connect: &Connect) -> Result<(), Failure> {
-    let values = objects.iter().map(crate::objects::shown).collect::<Result<Vec<_>, _>>()?;
+    let values = objects.iter().map(|object| read::shown(object, &failure::warn)).collect::<Result<Vec<_>, _>>()?;
     self::objects(&values, output, style(connect, output))
 }
 
@@ -104,7 +105,7 @@ pub fn report(values: &[Value], output: Option<Output>, style: Style) -> Result<
 pub fn details(values: &[Value], filter: &Filter, style: Style) -> Result<usize, Failure> {
     let mut lines = 0;
     for (index, value) in values.iter().enumerate() {
-        let workflow = crate::objects::readable_value(value)?;
+        let workflow = read::readable_value(value)?;
         let gap = if index > 0 { "\n" } else { "" };
         let text = format!("{gap}{}", details::details(&workflow, filter, style, Timestamp::now()));
         lines += text.lines().count();
@@ -121,7 +122,7 @@ pub fn remind(values: &[Value], printed: usize, style: Style) -> Result<(), Fail
     }
     print("\n");
     for value in values {
-        print(&details::ending(&crate::objects::readable_value(value)?, style));
+        print(&details::ending(&read::readable_value(value)?, style));
     }
     Ok(())
 }

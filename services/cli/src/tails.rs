@@ -3,16 +3,16 @@
 use std::{collections::HashSet, io::IsTerminal, time::Duration};
 
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase};
+use argosy_client::{
+    order::Order,
+    pods::{self, LogRequest, PodOf},
+    read,
+};
 use futures::TryStreamExt;
 use kube::Client;
 use serde_json::Value;
 
-use crate::{
-    channel, objects,
-    pods::{self, LogRequest, PodOf},
-    render::order::Order,
-    terminal,
-};
+use crate::{channel, terminal};
 
 /// Steps whose logs are shown; of more, those that ended first, as the others often follow from them.
 const STEPS_MAX: usize = 5;
@@ -42,7 +42,7 @@ struct Tail {
 /// Those of finished workflows; `more` says how the user sees more of one.
 pub async fn of(client: &Client, finals: &[Value], more: impl Fn(&str) -> String) -> Vec<Tails> {
     let mut all = Vec::new();
-    for workflow in finals.iter().filter_map(|value| objects::readable_value(value).ok()) {
+    for workflow in finals.iter().filter_map(|value| read::readable_value(value).ok()) {
         all.push(Tails::read(client, &workflow, &more(&workflow.metadata.name)).await);
     }
     all
@@ -56,7 +56,7 @@ impl Tails {
         let mut tails = Vec::new();
         let reading = async {
             for pod in chosen.iter().take(STEPS_MAX) {
-                tails.extend(read(client, workflow, pod).await);
+                tails.extend(read_log(client, workflow, pod).await);
             }
         };
         if tokio::time::timeout(READ, reading).await.is_err() {
@@ -102,7 +102,7 @@ impl Tails {
 }
 
 /// The log of a pod, of those containers that say something.
-async fn read(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<Tail> {
+async fn read_log(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<Tail> {
     let ending = if pod.phase == NodePhase::Succeeded { "" } else { ", which failed," };
     let (mut tails, mut silent) = (Vec::new(), None);
     for log in pod.logs(None) {

@@ -4,6 +4,8 @@ use std::io::{self, BufWriter};
 use std::sync::Arc;
 use std::time::Duration;
 
+use argosy_api::executor::{Part, WRAPPER, environment, paths::VAR_RUN_ARGO};
+use argosy_api::labels;
 use argosy_api::v1alpha1::Template;
 use argosy_artifacts::Store;
 use argosy_beneath::{At, Limits as TreeLimits};
@@ -15,7 +17,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::layout::{Layout, RESULT_MAX, VAR_RUN_ARGO, mains};
+use crate::layout::{Layout, RESULT_MAX, mains};
 use crate::outputs::{Gatherer, progress};
 use crate::report::Reporter;
 use crate::resource::Job;
@@ -23,16 +25,10 @@ use crate::work::blocking;
 use crate::wrapper::duration;
 use crate::{Error, FAILED, Inputs, Limits, Wrapped, data, stage, wrap};
 
-/// How often progress is reported; shorter steps report none. Argo's default of the variable below.
+/// How often progress is reported; shorter steps report none. Argo's default of [`environment::PROGRESS_TICK`].
 const PROGRESS_TICK: Duration = Duration::from_secs(60);
-/// Sets another tick, as a duration of Go's.
-const PROGRESS_TICK_VARIABLE: &str = "ARGO_PROGRESS_PATCH_TICK_DURATION";
 /// Exit code of a container that SIGTERM ended.
 const TERMINATED: i32 = 143;
-/// What the engine puts in front of main containers' commands.
-const WRAPPER: &str = "/var/run/argo/argoexec";
-/// On pods: `N/M` while the step runs.
-const PROGRESS: &str = "workflows.argoproj.io/progress";
 
 /// Runs `init` and `wait` inside the node, and the user's commands without a wrapper process.
 pub struct Embedded {
@@ -40,28 +36,8 @@ pub struct Embedded {
     limits: Limits,
 }
 
-/// The executor's containers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Init,
-    Wait,
-    Main,
-    /// The main container of a `resource` template.
-    Resource,
-    /// The main container of a `data` template.
-    Data,
-}
-
-fn role(container: &Container) -> Option<Role> {
-    let command: Vec<&str> = container.command.iter().flatten().map(String::as_str).collect();
-    match command.as_slice() {
-        ["/argosy", "executor", "init", ..] => Some(Role::Init),
-        ["/argosy", "executor", "wait", ..] => Some(Role::Wait),
-        [WRAPPER, "main", "--", "/argosy", "executor", "resource", ..] => Some(Role::Resource),
-        [WRAPPER, "main", "--", "/argosy", "executor", "data", ..] => Some(Role::Data),
-        [WRAPPER, "main", "--", ..] => Some(Role::Main),
-        _ => None,
-    }
+fn part(container: &Container) -> Option<Part> {
+    Part::of_command(container.command.as_deref().unwrap_or_default())
 }
 
 impl Embedded {
@@ -109,20 +85,20 @@ impl Embedded {
             context.stop(&sidecar.container.name);
         }
         let variable = |name: &str| context.env().get(name).cloned().unwrap_or_default();
-        let (workflow, pod) = (variable("ARGO_WORKFLOW_NAME"), variable("ARGO_POD_NAME"));
+        let (workflow, pod) = (variable(environment::WORKFLOW_NAME), variable(environment::POD_NAME));
         let gatherer = Gatherer {
             template: &template,
             layout: &layout,
             store: &*self.store,
             workflow: &workflow,
             pod: &pod,
-            include_result: variable("ARGO_INCLUDE_SCRIPT_OUTPUT") == "true" || template.data.is_some(),
+            include_result: variable(environment::INCLUDE_SCRIPT_OUTPUT) == "true" || template.data.is_some(),
             limits: self.limits,
         };
         let reporter = Reporter {
-            node_id: variable("ARGO_NODE_ID"),
+            node_id: variable(environment::NODE_ID),
             workflow: workflow.clone(),
-            workflow_uid: variable("ARGO_WORKFLOW_UID"),
+            workflow_uid: variable(environment::WORKFLOW_UID),
             namespace: context.pod().metadata.namespace.clone().unwrap_or_default(),
         };
         let client = context.client().clone();
@@ -147,8 +123,8 @@ impl Embedded {
             client: context.client(),
             namespace: context.pod().metadata.namespace.as_deref().unwrap_or("default"),
             template: &template,
-            workflow: &variable("ARGO_WORKFLOW_NAME"),
-            workflow_uid: &variable("ARGO_WORKFLOW_UID"),
+            workflow: &variable(environment::WORKFLOW_NAME),
+            workflow_uid: &variable(environment::WORKFLOW_UID),
             store: &*self.store,
             layout: &layout,
             limits: self.limits,
@@ -180,19 +156,19 @@ impl Embedded {
 #[async_trait]
 impl Builtin for Embedded {
     fn claims(&self, _: &Pod, container: &Container) -> Option<Claim> {
-        Some(match role(container)? {
-            Role::Init | Role::Wait | Role::Resource | Role::Data => Claim::Inside,
-            Role::Main => Claim::Wrapped,
+        Some(match part(container)? {
+            Part::Init | Part::Wait | Part::Resource | Part::Data => Claim::Inside,
+            Part::Main => Claim::Wrapped,
         })
     }
 
     async fn run(&self, context: Context) -> Outcome {
-        let ended = match role(context.container()) {
-            Some(Role::Init) => self.init(&context).await.map(|()| (0, String::new())),
-            Some(Role::Wait) => self.wait(&context).await,
-            Some(Role::Main) => main(&context, self.limits).await,
-            Some(Role::Resource) => self.resource(&context).await,
-            Some(Role::Data) => self.data(&context).await,
+        let ended = match part(context.container()) {
+            Some(Part::Init) => self.init(&context).await.map(|()| (0, String::new())),
+            Some(Part::Wait) => self.wait(&context).await,
+            Some(Part::Main) => main(&context, self.limits).await,
+            Some(Part::Resource) => self.resource(&context).await,
+            Some(Part::Data) => self.data(&context).await,
             None => Err(Error::Unsupported { word: "unknown".into() }),
         };
         let (exit_code, message) = ended.unwrap_or_else(|error| (FAILED, error.to_string()));
@@ -204,12 +180,12 @@ impl Builtin for Embedded {
 }
 
 async fn main(context: &Context, limits: Limits) -> Result<(i32, String), Error> {
-    // "/var/run/argo/argoexec", "main", "--", then the user's
-    let words = context.argv().get(3..).unwrap_or_default();
-    if let ["/argosy", "executor", word, ..] = words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        return Err(Error::Unsupported { word: (*word).to_owned() });
+    // the wrapper, then the user's
+    let words = context.argv().get(WRAPPER.len()..).unwrap_or_default();
+    if let Some(word) = Part::word(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
+        return Err(Error::Unsupported { word: word.to_owned() });
     }
-    let given = context.container().command.as_ref().is_some_and(|command| command.len() > 3);
+    let given = context.container().command.as_ref().is_some_and(|command| command.len() > WRAPPER.len());
     let argv = match given {
         true => words.to_vec(),
         false => context.image_command(words).await.map_err(|text| Error::Start { text })?,
@@ -251,7 +227,7 @@ impl Wrapped for Main<'_> {
     }
 
     async fn keep_output(&self, layout: &Layout) -> Result<(), Error> {
-        let variable = self.context.env().get("ARGO_INCLUDE_SCRIPT_OUTPUT");
+        let variable = self.context.env().get(environment::INCLUDE_SCRIPT_OUTPUT);
         if variable.is_some_and(|value| value == "true") {
             let path = layout.stdout(self.name());
             let bytes = self.context.stdout(self.name(), RESULT_MAX).await.map_err(layout.error(&path))?;
@@ -278,7 +254,8 @@ async fn keep_logs(context: &Context, layout: &Layout) -> Result<(), Error> {
 }
 
 fn template(context: &Context) -> Result<Template, Error> {
-    let text = context.env().get("ARGO_TEMPLATE").ok_or(Error::Environment { name: "ARGO_TEMPLATE" })?;
+    let name = environment::TEMPLATE;
+    let text = context.env().get(name).ok_or(Error::Environment { name })?;
     serde_json::from_str(text).map_err(|source| Error::Template { source })
 }
 
@@ -292,14 +269,14 @@ async fn watch_progress(context: &Context, layout: &Layout, shown: &mut Option<S
     let meta = &context.pod().metadata;
     let (namespace, name) = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
     let pods: Api<Pod> = Api::namespaced(context.client().clone(), &namespace);
-    let tick = context.env().get(PROGRESS_TICK_VARIABLE).and_then(|text| duration(text));
+    let tick = context.env().get(environment::PROGRESS_TICK).and_then(|text| duration(text));
     let tick = tick.filter(|tick| !tick.is_zero()).unwrap_or(PROGRESS_TICK);
     loop {
         tokio::time::sleep(tick).await;
         let layout = layout.clone();
         let now = blocking(move |_| Ok::<_, Error>(progress(&layout))).await.unwrap_or_default();
         if now.is_some() && now != *shown {
-            let patch = json!({ "metadata": { "annotations": { PROGRESS: now } } });
+            let patch = json!({ "metadata": { "annotations": { labels::PROGRESS: now } } });
             match pods.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                 Ok(_) => *shown = now,
                 Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "cannot show progress"),

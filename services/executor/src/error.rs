@@ -83,6 +83,12 @@ pub enum Error {
         /// Why.
         text: String,
     },
+    /// The outputs cannot be written as JSON.
+    #[error("write the outputs: {source}")]
+    Encode {
+        /// What serde says.
+        source: serde_json::Error,
+    },
     /// The outputs are too large for a message, and a WorkflowTaskResult cannot be made.
     #[error("report the outputs: {source}")]
     Report {

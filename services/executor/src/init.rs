@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use argosy_api::executor::paths::{INPUTS, MAIN_FILES, SCRIPT};
 use argosy_api::v1alpha1::{Artifact, Template};
 use argosy_artifacts::{Place, Store, beside, place, place_of};
 use argosy_beneath::At;
 
-use crate::layout::{INPUTS, Layout, MAIN_FILES, SCRIPT, is_mounted, user_mounts};
+use crate::layout::{Layout, is_mounted, user_mounts};
 use crate::work::blocking;
 use crate::{Error, Limits};
 

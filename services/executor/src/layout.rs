@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use argosy_api::executor::{MAIN, paths::VAR_RUN_ARGO};
 use argosy_api::v1alpha1::Template;
 use argosy_beneath::{At, Dir};
 use serde::{Deserialize, Serialize};
@@ -12,16 +13,6 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::limits::{OWN_BYTES_MAX, PROGRESS_BYTES_MAX};
 
-/// Mount path of the volume in every container.
-pub const VAR_RUN_ARGO: &str = "/var/run/argo";
-/// Where the executor's containers see the volumes of `main`.
-pub const MAIN_FILES: &str = "/mainctrfs";
-/// Where `init` puts the script.
-pub const SCRIPT: &str = "/argo/staging/script";
-/// Where `init` puts input artifacts, by name.
-pub const INPUTS: &str = "/argo/inputs/artifacts";
-/// Name of the container with the outputs.
-pub const MAIN: &str = "main";
 /// Of a script's standard output the end is kept. Bytes.
 pub const RESULT_MAX: usize = 256 * 1024;
 

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use argosy_api::executor::MAIN;
 use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
 use argosy_artifacts::{Archive, Place, Source, Store, place_of};
 
-use crate::layout::{Layout, MAIN, Problem, RESULT_MAX};
+use crate::layout::{Layout, Problem, RESULT_MAX};
 use crate::limits::OWN_BYTES_MAX;
 use crate::{Error, Limits};
 

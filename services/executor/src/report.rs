@@ -1,18 +1,15 @@
 //! `wait`, last half: reports what it gathered.
 
-use std::collections::BTreeMap;
-
+use argosy_api::executor::Report;
 use argosy_api::labels;
+use argosy_api::v1alpha1::{NodeResult, ObjectMeta, WorkflowOwner, WorkflowTaskResult};
 use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::core::ApiResource;
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::limits::RAISE_OUTPUTS;
 use crate::{Error, FAILED, Gathered};
-
-/// A longer message would be cut by the kubelet. Bytes.
-const MESSAGE_MAX: usize = 4096;
 
 /// Who reports.
 #[derive(Clone, Debug)]
@@ -40,59 +37,48 @@ impl Reporter {
             let text: String = gathered.errors.iter().map(|error| format!("{error}; ")).collect();
             return (FAILED, text);
         }
-        let mut message = json!({ "outputs": gathered.outputs });
-        if let Some(progress) = &gathered.progress {
-            message["progress"] = json!(progress);
-        }
-        let text = message.to_string();
-        if text.len() <= MESSAGE_MAX {
+        let report = Report { outputs: Some(gathered.outputs), progress: gathered.progress, task_result: None };
+        let text = match report.to_message() {
+            Ok(text) => text,
+            Err(source) => return (FAILED, Error::Encode { source }.to_string()),
+        };
+        if text.len() <= Report::MESSAGE_BYTES_MAX {
             return (0, text);
         }
         let bytes = text.len() as u64;
         if bytes > bytes_max {
             return (FAILED, Error::Outputs { bytes, bytes_max, raise: RAISE_OUTPUTS }.to_string());
         }
-        match self.task_result(message, client).await {
-            Ok(()) => (0, json!({ "taskResult": self.node_id }).to_string()),
+        let result = NodeResult { outputs: report.outputs, progress: report.progress };
+        let named = Report::in_task_result(&self.node_id).to_message().map_err(|source| Error::Encode { source });
+        match self.task_result(result, client).await.and(named) {
+            Ok(text) => (0, text),
             Err(error) => (FAILED, error.to_string()),
         }
     }
 
-    async fn task_result<F>(&self, content: Value, client: F) -> Result<(), Error>
+    async fn task_result<F>(&self, result: NodeResult, client: F) -> Result<(), Error>
     where
         F: AsyncFnOnce() -> Result<Client, kube::Error>,
     {
         let failed = |source| Error::Report { source: Box::new(source) };
-        let kind = ApiResource {
-            group: "argoproj.io".into(),
-            version: "v1alpha1".into(),
-            api_version: "argoproj.io/v1alpha1".into(),
-            kind: "WorkflowTaskResult".into(),
-            plural: "workflowtaskresults".into(),
-        };
+        let gvk = GroupVersionKind::gvk("argoproj.io", "v1alpha1", WorkflowTaskResult::KIND);
+        let kind = ApiResource::from_gvk_with_plural(&gvk, WorkflowTaskResult::PLURAL);
         let client = client().await.map_err(failed)?;
         let api: Api<DynamicObject> = Api::namespaced_with(client, &self.namespace, &kind);
-        let labels =
-            BTreeMap::from([(labels::WORKFLOW, self.workflow.as_str()), (labels::REPORT_OUTPUTS_COMPLETED, "true")]);
-        let mut object = json!({
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "metadata": {
-                "name": self.node_id,
-                "namespace": self.namespace,
-                "labels": labels,
-                "ownerReferences": [{
-                    "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-                    "name": self.workflow, "uid": self.workflow_uid,
-                }],
-            },
-        });
-        object["outputs"] = content["outputs"].clone();
-        if let Some(progress) = content.get("progress") {
-            object["progress"] = progress.clone();
-        }
+        let labels = [(labels::WORKFLOW, self.workflow.as_str()), (labels::REPORT_OUTPUTS_COMPLETED, "true")];
+        let owner = WorkflowOwner::plain(&self.workflow, &self.workflow_uid);
+        let metadata = ObjectMeta {
+            name: self.node_id.clone(),
+            namespace: self.namespace.clone(),
+            labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            rest: [("ownerReferences".to_owned(), json!([owner]))].into(),
+            ..ObjectMeta::default()
+        };
+        let encoded = serde_json::to_value(WorkflowTaskResult::new(metadata, result));
         // created, or replaced where an earlier run of this node made it
-        let object: DynamicObject = serde_json::from_value(object).map_err(|e| failed(kube::Error::SerdeError(e)))?;
+        let object = encoded.and_then(serde_json::from_value::<DynamicObject>);
+        let object = object.map_err(|e| failed(kube::Error::SerdeError(e)))?;
         match api.create(&Default::default(), &object).await {
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => {
                 let patched = api.patch(&self.node_id, &PatchParams::default(), &Patch::Merge(&object)).await;

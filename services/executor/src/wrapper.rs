@@ -4,13 +4,14 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use argosy_api::executor::MAIN;
 use argosy_api::v1alpha1::{Artifact, ContainerSetRetryStrategy, IntOrString, Template};
 use argosy_artifacts::{Archive, pack};
 use argosy_beneath::{At, Limits as TreeLimits};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::layout::{Layout, MAIN, Problem};
+use crate::layout::{Layout, Problem};
 use crate::work::blocking;
 use crate::{Error, FAILED, Limits, refused};
 

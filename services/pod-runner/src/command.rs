@@ -352,7 +352,7 @@ impl NodeActor {
         delivery.message.deliveries > 1 || age >= FRESH
     }
 
-    /// Whether a later command, which waits behind this one, ends the pod of this name.
+    /// Whether a later command, which waits behind this one, ends the pod of this name, or is about its end.
     async fn is_taken_back(&self, delivery: &Delivery, pod: &str) -> Result<bool, argosy_bus::Error> {
         let (bus, message) = (&self.shard.context.host.bus, &delivery.message);
         let mut after = message.sequence;
@@ -361,10 +361,11 @@ impl NodeActor {
             let Some(newest) = page.last() else { return Ok(false) };
             after = newest.sequence;
             let ends = |body: &ClusterCommand| match body {
-                ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => name == pod,
+                ClusterCommand::StopPod { name }
+                | ClusterCommand::DeletePod { name }
+                | ClusterCommand::LabelPodCompleted { name } => name == pod,
                 ClusterCommand::CreatePod { .. }
                 | ClusterCommand::ConfirmPod { .. }
-                | ClusterCommand::LabelPodCompleted { .. }
                 | ClusterCommand::CreateObject { .. }
                 | ClusterCommand::SaveCacheEntry { .. }
                 | ClusterCommand::DeleteObject { .. } => false,

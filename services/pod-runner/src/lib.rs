@@ -18,4 +18,4 @@ mod watch;
 pub use context::Options;
 pub use duration::resources_duration;
 pub use service::Service;
-pub use summary::{Report, summarize};
+pub use summary::summarize;

@@ -89,7 +89,7 @@ impl Objects {
             Err(error) if api::answer(&error) == api::Answer::NotFound => {}
             Err(error) => return Err(error),
         }
-        let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: "Cache"}});
+        let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: labels::TYPE_CACHE}});
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: entry}});
         match self.create(&maps, &map).await {
             Ok(()) => Ok(true),

@@ -4,7 +4,9 @@ use std::hash::Hasher as _;
 use std::time::Duration;
 
 use argosy_actor::{Backoff, Failure, api};
+use argosy_api::executor::Report;
 use argosy_api::message::{CommandMessage, Observed, PodSummary};
+use argosy_api::v1alpha1::{self as v1, NodeResult, WorkflowTaskResult};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject};
 use tokio::time::Instant;
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::known::PodKey;
 use crate::metrics;
-use crate::summary::{Report, summarize};
+use crate::summary::summarize;
 
 /// A task result is written before its pod ends; only a slow replica of the API can lack it for a while.
 const RESULT_WAIT: Duration = Duration::from_secs(10);
@@ -24,9 +26,9 @@ pub(crate) async fn summary(context: &Context, key: &PodKey, pod: &Pod) -> Resul
     let (mut summary, report) = summarize(pod, context.host.clock.now());
     if let Some(Report { task_result: Some(name), .. }) = report {
         match read_result(context, key, &name).await? {
-            Ok(report) => {
-                summary.outputs = report.outputs.or_else(|| summary.outputs.take());
-                summary.progress = report.progress.or_else(|| summary.progress.take());
+            Ok(result) => {
+                summary.outputs = result.outputs.or_else(|| summary.outputs.take());
+                summary.progress = result.progress.or_else(|| summary.progress.take());
             }
             Err(why) => {
                 tracing::warn!(
@@ -110,16 +112,19 @@ async fn append(context: &Context, key: &PodKey, id: String, summary: PodSummary
     }
 }
 
-/// The report that lies in a WorkflowTaskResult, or why there is none.
-async fn read_result(context: &Context, key: &PodKey, name: &str) -> Result<Result<Report, String>, Failure> {
-    let results: Api<DynamicObject> =
-        Api::namespaced_with(context.client.clone(), &key.workflow.namespace, &api::argo_kind("WorkflowTaskResult"));
+/// What lies in a WorkflowTaskResult, or why there is nothing.
+async fn read_result(context: &Context, key: &PodKey, name: &str) -> Result<Result<NodeResult, String>, Failure> {
+    let results: Api<DynamicObject> = Api::namespaced_with(
+        context.client.clone(),
+        &key.workflow.namespace,
+        &api::argo_kind(WorkflowTaskResult::KIND),
+    );
     let (mut backoff, deadline) = (Backoff::short(), Instant::now() + RESULT_WAIT);
     loop {
         match results.get_opt(name).await {
             Ok(Some(result)) => {
-                let report = argosy_api::v1alpha1::from_value(result.data);
-                return Ok(report.map_err(|error| format!("cannot be read: {error}")));
+                let result = v1::from_value(result.data);
+                return Ok(result.map_err(|error| format!("cannot be read: {error}")));
             }
             Ok(None) if Instant::now() < deadline => {}
             Ok(None) => return Ok(Err("is missing".to_owned())),

@@ -1,30 +1,13 @@
 //! What a pod looks like from outside, cut to what the engine decides from. No IO.
 
+use argosy_api::executor::{Report, WAIT};
 use argosy_api::labels;
 use argosy_api::message::{ContainerSummary, PodSummary};
-use argosy_api::v1alpha1::{NodePhase, Outputs};
+use argosy_api::v1alpha1::NodePhase;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
-use serde::Deserialize;
 
 use crate::{duration::resources_duration, marks};
-
-/// The container that reports a step's results.
-const WAIT: &str = "wait";
-/// On pods: `N/M` while the step runs. Source: Argo `common.AnnotationKeyProgress`.
-const PROGRESS: &str = "workflows.argoproj.io/progress";
-
-/// What the `wait` container leaves as its termination message: the results, or where they are when they are large.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Report {
-    /// Parameters, artifacts, result, exit code.
-    pub outputs: Option<Outputs>,
-    /// `N/M`.
-    pub progress: Option<String>,
-    /// Name of the WorkflowTaskResult that holds the outputs.
-    pub task_result: Option<String>,
-}
 
 /// The summary of a pod, and the report that its `wait` container left. Outputs that lie in a WorkflowTaskResult are not
 /// in the summary.
@@ -55,7 +38,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
         init_containers: self::containers(status.init_container_statuses.as_deref()),
         containers,
         outputs: report.as_ref().and_then(|report| report.outputs.clone()),
-        progress: report.as_ref().and_then(|report| report.progress.clone()).or_else(|| annotation(PROGRESS)),
+        progress: report.as_ref().and_then(|report| report.progress.clone()).or_else(|| annotation(labels::PROGRESS)),
         // While it runs the sum grows by itself, which is no news.
         resources_duration: if has_ended { resources_duration(pod, now) } else { Default::default() },
     };
@@ -65,7 +48,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
 /// The report, taken out of the message of the container that left it.
 fn take_report(containers: &mut [ContainerSummary]) -> Option<Report> {
     let wait = containers.iter_mut().find(|container| container.name == WAIT && container.exit_code.is_some())?;
-    let report = serde_json::from_str(&wait.message).ok()?;
+    let report = Report::of_message(&wait.message)?;
     wait.message.clear();
     Some(report)
 }

@@ -14,8 +14,12 @@ pub const WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
 pub const CLUSTER_WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/cluster-workflow-template";
 /// On resubmitted workflows: the name of the original.
 pub const RESUBMITTED_FROM: &str = "workflows.argoproj.io/resubmitted-from-workflow";
-/// On ConfigMaps: `Parameter`, `Cache` or `SyncLimit`.
+/// On ConfigMaps: [`TYPE_PARAMETER`], [`TYPE_CACHE`] or `SyncLimit`.
 pub const CONFIG_MAP_TYPE: &str = "workflows.argoproj.io/configmap-type";
+/// The type of a ConfigMap with values of parameters.
+pub const TYPE_PARAMETER: &str = "Parameter";
+/// The type of a ConfigMap with memoized outputs.
+pub const TYPE_CACHE: &str = "Cache";
 /// On task results: "true" once the outputs are complete.
 pub const REPORT_OUTPUTS_COMPLETED: &str = "workflows.argoproj.io/report-outputs-completed";
 
@@ -23,6 +27,10 @@ pub const REPORT_OUTPUTS_COMPLETED: &str = "workflows.argoproj.io/report-outputs
 pub const NODE_ID: &str = "workflows.argoproj.io/node-id";
 /// On pods: the node's name.
 pub const NODE_NAME: &str = "workflows.argoproj.io/node-name";
+/// On pods: `N/M` while the step runs.
+pub const PROGRESS: &str = "workflows.argoproj.io/progress";
+/// On workflows: the moment of a schedule that they stand for (RFC 3339).
+pub const SCHEDULED_TIME: &str = "workflows.argoproj.io/scheduled-time";
 /// On workflows: the version of the rule that makes pod names (`v2`).
 pub const POD_NAME_FORMAT: &str = "workflows.argoproj.io/pod-name-format";
 /// On templates: the name that clients show for their nodes.

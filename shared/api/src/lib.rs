@@ -1,6 +1,7 @@
-//! Argo's types and names, and the messages that Argosy's services exchange. Pure: no IO, no clock, no randomness.
+//! Argo's types and names, the messages that Argosy's services exchange, and what they agree on with the executor in a pod. Pure: no IO, no clock, no randomness.
 
 pub mod digest;
+pub mod executor;
 pub mod labels;
 pub mod message;
 pub mod names;

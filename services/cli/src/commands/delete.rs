@@ -1,16 +1,17 @@
 //! `argosy delete`.
 
+use argosy_client::{objects, select::fetch};
 use clap::Args;
 use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::select::{Filters, fetch};
+use super::select::Filters;
 use crate::{
     channel::say,
     connect::Connect,
-    failure::{Failure, Outcome},
-    objects, output,
+    failure::{Failure, Outcome, warn},
+    output,
 };
 
 /// Delete workflows
@@ -61,7 +62,9 @@ impl Delete {
         if self.all || filtered {
             let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
             let now = Timestamp::now();
-            let found = fetch(&connection.client, namespace, &filters.selectors, self.query_chunk_size).await?;
+            let found =
+                fetch(&connection.client, namespace, &filters.selectors.plain(), self.query_chunk_size, &warn).await?;
+            let filters = filters.plain();
             let found = found.into_iter().filter(|(workflow, _)| filters.pass(workflow, now));
             chosen.extend(found.map(|(workflow, _)| (workflow.metadata.namespace, workflow.metadata.name)));
         }

@@ -1,13 +1,13 @@
 //! `argosy get`.
 
+use argosy_client::{objects, read};
 use clap::Args;
 use jiff::Timestamp;
 
 use super::Steps;
 use crate::{
     connect::Connect,
-    failure::Outcome,
-    objects,
+    failure::{Outcome, warn},
     output::{self, Output},
     render::{Style, details::details},
 };
@@ -37,10 +37,10 @@ impl Get {
         for (index, name) in self.names.iter().enumerate() {
             let object = objects::get(&connection.client, &connection.namespace, name).await?;
             if matches!(self.output, Some(Output::Json | Output::Yaml | Output::Name)) {
-                values.push(objects::shown(&object)?);
+                values.push(read::shown(&object, &warn)?);
                 continue;
             }
-            let workflow = objects::readable(&object)?;
+            let workflow = read::readable(&object, &warn)?;
             let gap = if index > 0 { "\n" } else { "" };
             output::print(&format!("{gap}{}", details(&workflow, &filter, style, Timestamp::now())));
         }

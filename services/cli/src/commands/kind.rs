@@ -1,5 +1,6 @@
 //! `create`, `get`, `list`, `update`, `delete`, `lint` for a kind of template.
 
+use argosy_client::{objects, read};
 use clap::{Args, Subcommand};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use crate::{
     connect::Connect,
     diagnostic::Diagnostic,
     failure::{self, Outcome},
-    load, objects,
+    load,
     output::{self, Output},
     render::{Style, human, table::table},
 };
@@ -87,7 +88,7 @@ pub async fn run(kind: &str, action: Action, connect: &Connect) -> Outcome {
             let api = objects::api(&connection.client, kind, Some(&connection.namespace));
             let mut values = Vec::new();
             for name in &names.names {
-                values.push(objects::value(&api.get(name).await?)?);
+                values.push(read::value(&api.get(name).await?)?);
             }
             show(&values, names.output)
         }
@@ -127,7 +128,7 @@ async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> O
         } else {
             objects::create(&connection.client, &connection.namespace, kind, document.value, false).await?
         };
-        values.push(objects::value(&object)?);
+        values.push(read::value(&object)?);
     }
     show(&values, files.output)
 }
@@ -137,7 +138,7 @@ async fn list(kind: &str, listing: &Listing, connect: &Connect) -> Outcome {
     let namespace = (!listing.all_namespaces).then_some(connection.namespace.as_str());
     let params = ListParams { label_selector: listing.selector.clone(), ..ListParams::default() };
     let found = objects::api(&connection.client, kind, namespace).list(&params).await?;
-    let values = found.items.iter().map(objects::value).collect::<Result<Vec<_>, _>>()?;
+    let values = found.items.iter().map(read::value).collect::<Result<Vec<_>, _>>()?;
     if listing.output.is_some_and(|form| form != Output::Wide && form != Output::Short) {
         let whole = if listing.output == Some(Output::Name) { values } else { vec![Value::Array(values)] };
         return output::objects(&whole, listing.output, Style::default());

@@ -1,9 +1,10 @@
 //! The templates of a cluster, for checks.
 
 use argosy_api::v1alpha1 as v1;
+use argosy_client::{objects, read};
 use kube::{Client, api::ListParams};
 
-use crate::{check::Library, objects};
+use crate::check::Library;
 
 /// The templates that the API server has; what cannot be listed is unknown.
 pub async fn of_cluster(client: &Client, namespace: &str) -> Library {
@@ -18,7 +19,7 @@ pub async fn of_cluster(client: &Client, namespace: &str) -> Library {
             }
         };
         for object in items {
-            let Ok(value) = objects::value(&object) else {
+            let Ok(value) = read::value(&object) else {
                 continue;
             };
             if let Ok(template) = v1::from_value::<v1::WorkflowTemplate>(value) {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use argosy_client::select::fetch;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::select::{Filters, fetch};
+use super::select::Filters;
 use crate::{
     connect::Connect,
     duration,
-    failure::Outcome,
+    failure::{Outcome, warn},
     output::{self, Output},
     render::list::{Columns, list},
 };
@@ -44,13 +45,15 @@ impl List {
         let connection = connect.open_running(&[]).await?;
         let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
         let now = Timestamp::now();
-        let mut found = fetch(&connection.client, namespace, &self.filters.selectors, self.chunk_size).await?;
+        let mut found =
+            fetch(&connection.client, namespace, &self.filters.selectors.plain(), self.chunk_size, &warn).await?;
+        let filters = self.filters.plain();
         let young = |at: Timestamp, age: Duration| {
             now.as_second() - at.as_second() < i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
         };
         found.retain(|(workflow, _)| {
             let created = workflow.metadata.creation_timestamp;
-            self.filters.pass(workflow, now)
+            filters.pass(workflow, now)
                 && (!self.running || !workflow.status.phase.is_completed())
                 && self.since.is_none_or(|age| created.is_some_and(|at| young(at.0, age)))
         });

@@ -1,28 +1,24 @@
 //! `argosy logs`.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use argosy_api::v1alpha1::Workflow;
+use argosy_client::{
+    Connection, FollowedLogs, Merged, Next, objects,
+    pods::{self, LogOf, LogRequest, PodOf},
+    read,
+};
 use clap::Args;
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use regex::Regex;
-use tokio::{sync::mpsc, task::JoinSet};
 
 use super::select::Selectors;
 use crate::{
-    channel,
-    connect::{Connect, Connection},
+    channel::{self, say},
+    connect::Connect,
     duration,
-    failure::Outcome,
-    merged::Merged,
-    objects,
-    ordered::{Ordered, timed},
-    output,
-    pods::{self, LogOf, LogRequest, PodOf},
+    failure::{Outcome, warn},
+    output, terminal,
 };
 
 /// Print the logs of a workflow's steps, by time
@@ -67,29 +63,26 @@ pub struct Logs {
     no_prefix: bool,
 }
 
-/// Pause between looks for new pods.
-const POLL: Duration = Duration::from_millis(500);
-/// Pause between looks for lines that have waited for earlier ones.
-const FLUSH: Duration = Duration::from_millis(100);
-/// Lines that may wait to be read.
-const LINES_MAX: usize = 1024;
-
 impl Logs {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let given: Vec<String> = self.workflow.iter().cloned().collect();
         let connection = connect.open_running(&given).await?;
         let names = self.selectors.names(&connection.client, &connection.namespace, &given).await?;
         if self.follow {
-            return self.follow(&connection, &names).await;
+            return self.follow(connection, names).await;
         }
         let mut logs = Vec::new();
         for name in &names {
-            let workflow = objects::readable(&objects::get(&connection.client, &connection.namespace, name).await?)?;
+            let object = objects::get(&connection.client, &connection.namespace, name).await?;
+            let workflow = read::readable(&object, &warn)?;
             logs.extend(self.logs(&workflow));
         }
         let mut merged = Merged::new(&connection, logs, self.request());
-        while let Some((log, line)) = merged.next().await? {
-            self.print(&log.prefix, &line);
+        while let Some(next) = merged.next().await? {
+            match next {
+                Next::Line(log, line) => self.print(&log.prefix, &line),
+                Next::Gone(log) => say!("warning: the logs of {} are gone", terminal::line(&log.pod)),
+            }
             if !channel::is_read() {
                 break;
             }
@@ -107,45 +100,16 @@ impl Logs {
             .collect()
     }
 
-    async fn follow(&self, connection: &Connection, names: &[String]) -> Outcome {
-        let (sender, mut lines) = mpsc::channel::<(String, String)>(LINES_MAX);
-        let (mut ordered, mut flush) = (Ordered::default(), tokio::time::interval(FLUSH));
-        let mut readers = JoinSet::new();
-        let mut followed = HashSet::new();
-        let mut poll = tokio::time::interval(POLL);
-        let mut ended = false;
-        loop {
-            tokio::select! {
-                Some((prefix, line)) = lines.recv() => {
-                    let at = timed(&line).map_or_else(Timestamp::now, |(at, _)| at);
-                    ordered.push(at, (prefix, line), Instant::now());
-                }
-                _ = flush.tick() => self.print_timed(ordered.ready(Instant::now())),
-                Some(_) = readers.join_next() => {}
-                _ = poll.tick(), if !ended => {
-                    ended = true;
-                    for name in names {
-                        let object = match objects::get_opt(&connection.client, &connection.namespace, name).await? {
-                            Some(object) => object,
-                            None if followed.is_empty() => return Err(objects::not_found(name)),
-                            None => continue,
-                        };
-                        let workflow = objects::readable(&object)?;
-                        ended &= workflow.status.phase.is_completed();
-                        for log in self.logs(&workflow) {
-                            if followed.insert((log.pod.clone(), log.container.clone())) {
-                                readers.spawn(read(connection, log, LogRequest { timestamps: true, ..self.request() }, sender.clone()));
-                            }
-                        }
-                    }
-                }
+    async fn follow(&self, connection: Connection, names: Vec<String>) -> Outcome {
+        let mut logs = FollowedLogs::new(connection, names, self.request(), |workflow| self.logs(workflow));
+        while let Some(lines) = logs.next(&warn).await? {
+            for line in lines {
+                self.print(&line.prefix, if self.timestamps { &line.timed } else { line.text() });
             }
-            let is_all = ended && readers.is_empty() && lines.is_empty();
-            if is_all || !channel::is_read() {
+            if !channel::is_read() {
                 break;
             }
         }
-        self.print_timed(ordered.all());
         Ok(())
     }
 
@@ -160,43 +124,10 @@ impl Logs {
         }
     }
 
-    /// Prints lines that have their times in front, with or without.
-    fn print_timed(&self, lines: Vec<(String, String)>) {
-        for (prefix, line) in lines {
-            let text =
-                if self.timestamps { line.as_str() } else { timed(&line).map_or(line.as_str(), |(_, text)| text) };
-            self.print(&prefix, text);
-        }
-    }
-
     fn print(&self, prefix: &str, line: &str) {
         if self.grep.as_ref().is_none_or(|grep| grep.is_match(line)) {
             let prefix = if self.no_prefix { String::new() } else { format!("{prefix}: ") };
             output::print_log(&prefix, line);
-        }
-    }
-}
-
-/// Sends the lines of one log as they come.
-fn read(
-    connection: &Connection,
-    log: LogOf,
-    request: LogRequest,
-    sender: mpsc::Sender<(String, String)>,
-) -> impl Future<Output = ()> + Send + use<> {
-    let (client, namespace) = (connection.client.clone(), connection.namespace.clone());
-    async move {
-        let mut lines = match pods::lines(&client, &namespace, &log, &request).await {
-            Ok(lines) => lines,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, pod = log.pod, "read logs");
-                return;
-            }
-        };
-        while let Ok(Some(line)) = lines.try_next().await {
-            if sender.send((log.prefix.clone(), line)).await.is_err() {
-                return;
-            }
         }
     }
 }

@@ -4,7 +4,6 @@ pub mod cluster_template;
 pub mod completion;
 pub mod delete;
 pub mod dev;
-pub mod edit;
 pub mod get;
 pub mod kind;
 mod library;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::NodePhase;
+use argosy_client::{edit::edit, objects};
 use argosy_engine::ops::{
     selector::NodeSelector,
     suspend::{self, NodeValues},
@@ -10,11 +11,11 @@ use argosy_engine::ops::{
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::{edit::edit, told::Told};
+use super::told::Told;
 use crate::{
     connect::Connect,
-    failure::{Failure, Outcome},
-    objects, output,
+    failure::{Failure, Outcome, warn},
+    output,
 };
 
 /// Set values of suspended steps
@@ -60,7 +61,7 @@ impl Node {
         let values = NodeValues { phase: set.phase, message: set.message, output_parameters };
         let connection = connect.open_running(std::slice::from_ref(&set.name)).await?;
         let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
-        edit(&connection.client, &connection.namespace, &name, |workflow| {
+        edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
             suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now()).map_err(Told::from)
         })
         .await?;

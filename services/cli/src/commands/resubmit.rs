@@ -1,5 +1,6 @@
 //! `argosy resubmit`.
 
+use argosy_client::{objects, read};
 use argosy_engine::ops::resubmit::{self, Resubmit as Options};
 use clap::Args;
 use jiff::Timestamp;
@@ -8,7 +9,6 @@ use super::{Afterwards, select::Selectors};
 use crate::{
     connect::Connect,
     failure::{self, Failure, Outcome},
-    objects,
     output::{self, Output},
     parameters::Known,
     render::tree::Filter,
@@ -45,10 +45,10 @@ impl Resubmit {
         let mut created = Vec::new();
         for name in self.selectors.names(client, namespace, &self.names).await? {
             let object = objects::get(client, namespace, &name).await?;
-            let old = objects::workflow(&object)?;
+            let old = read::workflow(&object)?;
             if !self.parameter.is_empty() {
                 let library = super::library::of_cluster(client, namespace).await;
-                failure::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
+                failure::settle(Known::of([&read::value(&object)?], &library).warnings(&self.parameter))?;
             }
             let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
             let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())

@@ -1,16 +1,16 @@
 //! `argosy retry`.
 
+use argosy_client::{edit::edit, objects, read};
 use argosy_engine::ops::retry::{self, Retry as Options};
 use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::DeleteParams};
 
-use super::{Afterwards, edit::edit, select::Selectors};
+use super::{Afterwards, select::Selectors};
 use crate::{
     connect::Connect,
     failure::{self, Failure, Outcome},
-    objects,
     output::{self, Output},
     parameters::Known,
     render::tree::Filter,
@@ -55,10 +55,10 @@ impl Retry {
         for name in &names {
             // The pods must be gone before the workflow starts again, as their names come back.
             let object = objects::get(client, namespace, name).await?;
-            let mut planned = objects::workflow(&object)?;
+            let mut planned = read::workflow(&object)?;
             if !self.parameter.is_empty() {
                 let library = super::library::of_cluster(client, namespace).await;
-                failure::settle(Known::of([&objects::value(&object)?], &library).warnings(&self.parameter))?;
+                failure::settle(Known::of([&read::value(&object)?], &library).warnings(&self.parameter))?;
             }
             let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(error.into()))?;
@@ -68,7 +68,10 @@ impl Retry {
                     other => _ = other?,
                 }
             }
-            edit(client, namespace, name, |workflow| retry::retry(workflow, &options, None, Timestamp::now())).await?;
+            edit(client, namespace, name, &failure::warn, |workflow| {
+                retry::retry(workflow, &options, None, Timestamp::now())
+            })
+            .await?;
             retried.push(objects::get(client, namespace, name).await?);
         }
         if self.output.is_some() || !self.afterwards.shows() {

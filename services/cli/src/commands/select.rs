@@ -1,19 +1,15 @@
-//! Which workflows a command means.
+//! Flags that say which workflows a command means.
 
 use std::time::Duration;
 
-use argosy_api::{labels, v1alpha1::Workflow};
+use argosy_client::{objects, select};
 use clap::Args;
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::{
-    Client,
-    api::{DynamicObject, ListParams},
-};
-use serde::Deserialize;
-use serde_json::Value;
+use kube::Client;
 
-use crate::{duration, failure::Failure, objects};
+use crate::{
+    duration,
+    failure::{self, Failure},
+};
 
 /// Filters of `list` and `delete`.
 #[derive(Args, Clone, Debug, Default)]
@@ -37,6 +33,19 @@ pub struct Filters {
     pub selectors: Selectors,
 }
 
+impl Filters {
+    /// Those that the API server does not apply.
+    pub fn plain(&self) -> select::Filters {
+        select::Filters {
+            completed: self.completed,
+            phases: self.status.clone(),
+            older: self.older,
+            prefix: self.prefix.clone(),
+            resubmitted: self.resubmitted,
+        }
+    }
+}
+
 /// Selectors that the API applies.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selectors {
@@ -54,6 +63,11 @@ impl Selectors {
         self.selector.is_some() || self.field_selector.is_some()
     }
 
+    /// As the client takes them.
+    pub fn plain(&self) -> select::Selectors {
+        select::Selectors { labels: self.selector.clone(), fields: self.field_selector.clone() }
+    }
+
     /// The names given, or those that the selectors select.
     pub async fn names(&self, client: &Client, namespace: &str, given: &[String]) -> Result<Vec<String>, Failure> {
         if given.is_empty() && !self.any() {
@@ -64,146 +78,9 @@ impl Selectors {
             names.push(objects::name(client, namespace, name).await?);
         }
         if self.any() {
-            let found = fetch(client, Some(namespace), self, None).await?;
+            let found = select::fetch(client, Some(namespace), &self.plain(), None, &failure::warn).await?;
             names.extend(found.into_iter().map(|(workflow, _)| workflow.metadata.name));
         }
         Ok(names)
-    }
-}
-
-/// Workflows with their objects, those still running first, then the latest first.
-///
-/// `chunk` is how many are asked for at once; all where it is none.
-pub async fn fetch(
-    client: &Client,
-    namespace: Option<&str>,
-    selectors: &Selectors,
-    chunk: Option<u32>,
-) -> Result<Vec<(Workflow, Value)>, Failure> {
-    let mut params = ListParams {
-        label_selector: selectors.selector.clone(),
-        field_selector: selectors.field_selector.clone(),
-        limit: chunk,
-        ..ListParams::default()
-    };
-    let api = objects::api(client, "Workflow", namespace);
-    let mut found = Vec::new();
-    loop {
-        let request = kube::core::Request::new(api.resource_url()).list(&params).map_err(anyhow::Error::from)?;
-        let listed: Listed = client.request(request).await?;
-        found.extend(listed.items.into_iter().map(item));
-        params.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
-        if params.continue_token.is_none() {
-            break;
-        }
-    }
-    found.sort_by_key(|(workflow, _)| std::cmp::Reverse(recent(workflow)));
-    Ok(found)
-}
-
-/// A list whose items may be anything: one that cannot be read does not hide the others.
-#[derive(Deserialize)]
-struct Listed {
-    metadata: ListMeta,
-    items: Vec<Value>,
-}
-
-fn item(value: Value) -> (Workflow, Value) {
-    let read = serde_json::from_value::<DynamicObject>(value.clone()).map_err(|error| error.to_string());
-    let read = read.and_then(|mut object| {
-        // Items of a list carry no type of their own.
-        object.types.get_or_insert_with(workflow_type);
-        let value = objects::shown(&object).map_err(|failure| failure.line())?;
-        Ok((objects::readable_value(&value).map_err(|failure| failure.line())?, value))
-    });
-    read.unwrap_or_else(|why| (objects::unreadable(&value, &why), value))
-}
-
-fn workflow_type() -> kube::core::TypeMeta {
-    kube::core::TypeMeta { api_version: argosy_api::v1alpha1::API_VERSION.to_owned(), kind: "Workflow".to_owned() }
-}
-
-fn recent(workflow: &Workflow) -> (bool, Option<argosy_api::v1alpha1::Time>, Option<argosy_api::v1alpha1::Time>) {
-    let status = &workflow.status;
-    (status.finished_at.is_none(), status.finished_at.or(status.started_at), workflow.metadata.creation_timestamp)
-}
-
-impl Filters {
-    /// True when `workflow` passes all that are given.
-    pub fn pass(&self, workflow: &Workflow, now: Timestamp) -> bool {
-        let status = &workflow.status;
-        let ended = status.phase.is_completed();
-        let phase = if status.phase.as_str().is_empty() { "Pending" } else { status.phase.as_str() };
-        let ended_before = |age: Duration| {
-            status
-                .finished_at
-                .is_some_and(|at| now.as_second() - at.0.as_second() > i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
-        };
-        (!self.completed || ended)
-            && (self.status.is_empty() || self.status.iter().any(|wanted| wanted == phase))
-            && self.older.is_none_or(ended_before)
-            && self.prefix.as_ref().is_none_or(|prefix| workflow.metadata.name.starts_with(prefix.as_str()))
-            && (!self.resubmitted || workflow.metadata.labels.contains_key(labels::RESUBMITTED_FROM))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use argosy_api::v1alpha1 as v1;
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn filters_narrow_together() {
-        let value =
-            json!({"metadata": {"name": "a-1"}, "status": {"phase": "Failed", "finishedAt": "2026-01-01T00:00:00Z"}});
-        let workflow: Workflow = v1::from_value(value).expect("a workflow");
-        let now = "2026-01-01T01:00:00Z".parse().expect("a moment");
-        let hour = |hours: u64| Some(Duration::from_secs(hours * 3600 - 1));
-        let all = Filters {
-            completed: true,
-            status: vec!["Failed".into()],
-            older: hour(1),
-            prefix: Some("a-".into()),
-            ..Filters::default()
-        };
-        assert!(all.pass(&workflow, now));
-        for none in [
-            Filters { status: vec!["Succeeded".into()], ..all.clone() },
-            Filters { older: hour(2), ..all.clone() },
-            Filters { prefix: Some("b".into()), ..all.clone() },
-            Filters { resubmitted: true, ..all.clone() },
-        ] {
-            assert!(!none.pass(&workflow, now), "{none:?}");
-        }
-    }
-
-    #[test]
-    fn an_item_that_cannot_be_read_is_named_beside_the_others() {
-        let good = json!({"metadata": {"name": "good"}, "spec": {}, "status": {"phase": "Succeeded"}});
-        let (workflow, value) = item(good.clone());
-        assert_eq!((workflow.metadata.name.as_str(), workflow.status.phase.as_str()), ("good", "Succeeded"));
-        assert_eq!(value["metadata"], good["metadata"]);
-        let odd = [
-            json!({"metadata": {"name": "bad", "labels": "."}, "spec": {}}),
-            json!({"metadata": {"name": "bad", "creationTimestamp": 5}}),
-            json!({"metadata": {"name": "bad", "ownerReferences": [1]}, "status": []}),
-        ];
-        for value in odd {
-            let (workflow, _) = item(value.clone());
-            assert_eq!((workflow.metadata.name.as_str(), workflow.status.phase.as_str()), ("bad", "Error"), "{value}");
-            assert!(workflow.status.message.contains("cannot be read"), "{value}");
-        }
-        // Of these all but the nodes can be read.
-        for nodes in ["garbage", "H4sIAAAAAAAA/4uOBQApu0wNAgAAAA==", ""] {
-            let value = json!({"metadata": {"name": "bad"}, "status": {"phase": "Running", "compressedNodes": nodes}});
-            let (workflow, _) = item(value);
-            assert_eq!(
-                (workflow.metadata.name.as_str(), workflow.status.phase.as_str()),
-                ("bad", "Running"),
-                "{nodes}"
-            );
-        }
     }
 }

@@ -1,12 +1,17 @@
 //! `argosy stop` and `argosy terminate`.
 
-use argosy_api::v1alpha1::{NodePhase, Workflow};
-use argosy_engine::ops::suspend::{self, Shutdown};
+use argosy_api::v1alpha1::{NodePhase, Shutdown, Workflow};
+use argosy_client::edit::edit;
+use argosy_engine::ops::suspend;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{edit::edit, select::Selectors, told::Told};
-use crate::{connect::Connect, failure::Outcome, output};
+use super::{select::Selectors, told::Told};
+use crate::{
+    connect::Connect,
+    failure::{Outcome, warn},
+    output,
+};
 
 /// Stop workflows: nothing new starts, exit handlers run
 #[derive(Args, Debug)]
@@ -83,7 +88,7 @@ async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, d
             output::print(&format!("workflow {name} {} (dry-run)\n", how.done));
             continue;
         }
-        edit(&connection.client, &connection.namespace, &name, |workflow| {
+        edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
             if !how.message.is_empty() && how.selector.is_empty() {
                 end_waiting(workflow, how.message).map_err(Told::from)?;
             }

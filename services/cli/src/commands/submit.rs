@@ -1,15 +1,16 @@
 //! `argosy submit`.
 
+use argosy_client::{Connection, objects, read};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Afterwards, Steps};
 use crate::{
     check::{self, Purpose, Rules},
-    connect::{Connect, Connection},
+    connect::Connect,
     diagnostic::Diagnostic,
     failure::{self, Failure, Outcome},
-    load, objects,
+    load,
     output::{self, Output},
     overrides::{self, Overrides},
     parameters::Known,
@@ -132,7 +133,7 @@ async fn from_object(connection: &Connection, from: &str) -> Result<Value, Failu
         }
         "cronworkflow" | "cronworkflows" | "cwf" | "cronwf" => {
             let cron = objects::api(&connection.client, "CronWorkflow", Some(&connection.namespace)).get(name).await?;
-            let cron = objects::value(&cron)?;
+            let cron = read::value(&cron)?;
             let mut workflow = head(cron.pointer("/spec/workflowSpec").cloned().unwrap_or_default());
             if let Some(metadata) = cron.pointer("/spec/workflowMetadata") {
                 for key in ["labels", "annotations"] {

@@ -1,11 +1,16 @@
 //! `argosy suspend` and `argosy resume`.
 
+use argosy_client::edit::edit;
 use argosy_engine::ops::suspend;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{edit::edit, select::Selectors, told::Told};
-use crate::{connect::Connect, failure::Outcome, output};
+use super::{select::Selectors, told::Told};
+use crate::{
+    connect::Connect,
+    failure::{Outcome, warn},
+    output,
+};
 
 /// Keep workflows from starting more steps
 #[derive(Args, Debug)]
@@ -33,7 +38,8 @@ impl Suspend {
         let connection = connect.open_running(&self.names).await?;
         let selectors = Selectors::default();
         for name in selectors.names(&connection.client, &connection.namespace, &self.names).await? {
-            edit(&connection.client, &connection.namespace, &name, |workflow| suspend::suspend(workflow, None)).await?;
+            edit(&connection.client, &connection.namespace, &name, &warn, |workflow| suspend::suspend(workflow, None))
+                .await?;
             output::print(&format!("workflow {name} suspended\n"));
         }
         Ok(())
@@ -44,7 +50,7 @@ impl Resume {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open_running(&self.names).await?;
         for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
-            edit(&connection.client, &connection.namespace, &name, |workflow| {
+            edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
                 suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now()).map_err(Told::from)
             })
             .await?;

@@ -1,9 +1,10 @@
 //! `argosy wait`.
 
+use argosy_client::objects;
 use clap::Args;
 
 use super::follow_to_end;
-use crate::{connect::Connect, failure::Outcome, objects, render::tree::Filter, view::Show};
+use crate::{connect::Connect, failure::Outcome, render::tree::Filter, view::Show};
 
 /// Wait until workflows have ended; exit code 1 when one did not succeed
 #[derive(Args, Debug)]
@@ -24,7 +25,7 @@ impl Wait {
             match objects::get_opt(&connection.client, &connection.namespace, name).await? {
                 Some(object) => started.push(object),
                 None if self.ignore_not_found => {}
-                None => return Err(objects::not_found(name)),
+                None => return Err(objects::not_found(name).into()),
             }
         }
         follow_to_end(&connection.client, started, Show::Nothing, Filter::default(), connect).await

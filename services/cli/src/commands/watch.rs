@@ -1,12 +1,12 @@
 //! `argosy watch`.
 
+use argosy_client::objects;
 use clap::Args;
 
 use super::{Steps, follow_to_end};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
-    objects,
     view::Show,
 };
 

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use argosy_api::v1alpha1::{Parameter, Workflow};
+use argosy_client::named;
 use jiff::Timestamp;
 
 use super::{
-    Style, Width, elapsed, human, named, state,
+    Style, Width, elapsed, human, state,
     table::table,
     tree::{Filter, tree},
 };

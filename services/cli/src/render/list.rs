@@ -1,10 +1,11 @@
 //! `argosy list`: one line a workflow.
 
 use argosy_api::v1alpha1::{NodePhase, NodeType, Workflow};
+use argosy_client::named;
 use jiff::Timestamp;
 
 use super::{
-    Style, Width, elapsed, human, named, state,
+    Style, Width, elapsed, human, state,
     table::{fitted, table},
 };
 use crate::terminal;

@@ -3,8 +3,6 @@
 pub mod details;
 pub mod human;
 pub mod list;
-pub mod named;
-pub mod order;
 pub mod table;
 pub mod tree;
 

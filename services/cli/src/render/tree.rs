@@ -7,12 +7,12 @@ use argosy_api::{
     names::{PodNameVersion, pod_name},
     v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow},
 };
+use argosy_client::{named, order::Order};
 use argosy_engine::ops::selector::NodeSelector;
 use jiff::Timestamp;
 
 use super::{
-    Style, Width, elapsed, human, icon, named,
-    order::Order,
+    Style, Width, elapsed, human, icon,
     table::{fitted, shown, table},
 };
 use crate::terminal;

@@ -1,5 +1,6 @@
 //! Files to what is created, in its order.
 
+use argosy_client::objects;
 use argosy_engine::ops::submit::SubmitOptions;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use crate::{
     diagnostic::Diagnostic,
     failure::{self, Failure},
     load::{self, Document},
-    objects, overrides,
+    overrides,
     parameters::Known,
     terminal,
 };

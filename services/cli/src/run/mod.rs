@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use argosy_client::objects;
 use clap::{Args, ValueEnum};
 pub use embedded::{Extent, RuntimeFlags, start};
 use serde_json::Value;
@@ -18,7 +19,6 @@ use crate::{
     ending::Ending,
     failure::{Failure, Outcome},
     follow::{self, Interrupt},
-    objects,
     output::{self, Output},
     overrides::Overrides,
     reach::{self, Listed},

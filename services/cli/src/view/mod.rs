@@ -109,8 +109,12 @@ impl View {
     }
 
     fn show_logs(&mut self) {
-        let Some(tails) = &mut self.tails else { return };
-        for line in tails.take() {
+        let lines = self.tails.as_mut().map(Tails::take).unwrap_or_default();
+        self.show_lines(lines);
+    }
+
+    fn show_lines(&mut self, lines: Vec<String>) {
+        for line in lines {
             match &mut self.kind {
                 Kind::Live(live) => live.log(line),
                 Kind::Plain(_) | Kind::Silent if self.target.terminal => {
@@ -131,9 +135,9 @@ impl View {
     /// Shows what is left and clears a live tree.
     pub async fn finish(mut self) {
         if let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
-            tails.drain().await;
+            let last = tails.drain().await;
+            self.show_lines(last);
         }
-        self.show_logs();
         if let Kind::Live(live) = &mut self.kind {
             live.clear();
         }

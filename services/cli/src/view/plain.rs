@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use argosy_api::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase};
+use argosy_client::{named, order::Order};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::target::Target;
 use crate::{
-    render::{Style, elapsed, human, icon, named, order::Order, tree::Filter},
+    render::{Style, elapsed, human, icon, tree::Filter},
     terminal,
 };
 

@@ -14,7 +14,7 @@ mod object;
 mod output;
 mod wait;
 
-use argosy_api::v1alpha1::ResourceTemplate;
+use argosy_api::v1alpha1::{ResourceTemplate, WorkflowOwner};
 use argosy_artifacts::{Place, place_of};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -102,11 +102,7 @@ impl Job<'_> {
 
     /// The workflow becomes the controller of the object.
     fn own(&self, manifest: &mut Value) -> Result<(), Error> {
-        let owners = json!([{
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-            "name": self.workflow, "uid": self.workflow_uid,
-            "controller": true, "blockOwnerDeletion": true,
-        }]);
+        let owners = json!([WorkflowOwner::controller(self.workflow, self.workflow_uid)]);
         object::own(manifest, owners)
     }
 }

@@ -126,3 +126,24 @@ async fn that_there_is_no_pod_is_said_with_the_time_of_the_question() {
     stop.cancel();
     task.await.expect("joined");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_comes_late_brings_back_no_pod_that_has_ended() {
+    let world = World::new();
+    let key = world.workflow("w", "argo").await;
+    let label = |name: &str| ClusterCommand::LabelPodCompleted { name: name.into() };
+    // The scheduler wished for it again, and had learned of its end since; nobody was there to carry out either.
+    world.wish(&key, LATE, [("p".to_owned(), create(&key, "p"))]).await;
+    world.wish_at(&key, 2, LATE, [("p".to_owned(), label("p"))]).await;
+    // That of another pod of the node tells nothing of this one.
+    world.wish(&key, LATE, [("q".to_owned(), create(&key, "q"))]).await;
+    world.wish_at(&key, 2, LATE, [("q".to_owned(), label("another"))]).await;
+    let (stop, task) = world.start();
+    tokio::time::sleep(SOON).await;
+    let pods = world.pods(&key).list(&ListParams::default()).await.expect("listed");
+    let pods: Vec<_> = pods.items.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect();
+    assert_eq!(pods, ["q"]);
+    assert_eq!(world.undone().await, 0);
+    stop.cancel();
+    task.await.expect("joined");
+}

@@ -11,8 +11,10 @@ mod control;
 mod cron;
 mod nodes;
 mod object;
+mod owner;
 mod phase;
 mod status;
+mod task_result;
 mod template;
 mod workflow;
 
@@ -23,8 +25,10 @@ pub use control::*;
 pub use cron::*;
 pub use nodes::Nodes;
 pub use object::*;
+pub use owner::WorkflowOwner;
 pub use phase::{NodePhase, NodeType, WorkflowPhase};
 pub use status::*;
+pub use task_result::{NodeResult, WorkflowTaskResult};
 pub use template::*;
 pub use workflow::*;
 

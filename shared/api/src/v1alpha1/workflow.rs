@@ -239,3 +239,22 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
+
+/// How a workflow is shut down: Argo's `ShutdownStrategy`, in `spec.shutdown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Exit handlers still run.
+    Stop,
+    /// Nothing runs any more.
+    Terminate,
+}
+
+impl Shutdown {
+    /// The text that stands in the object.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "Stop",
+            Self::Terminate => "Terminate",
+        }
+    }
+}

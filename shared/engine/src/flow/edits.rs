@@ -111,6 +111,9 @@ impl Workflow {
         if let Some(stored) = object_stored {
             self.book.adopt_stored_spec(stored, self.plan.config().restrictions.is_some());
         }
+        if self.book.spec().suspend != before.suspend {
+            self.book.store_suspend();
+        }
     }
 
     /// Carries out what the spec asks for by now: a shutdown, or to go on.

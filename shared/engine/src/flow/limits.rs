@@ -97,7 +97,7 @@ impl Workflow {
     /// True while `spec.suspend` holds new nodes back.
     pub(crate) fn is_suspended(&self) -> bool {
         let stored = self.book.status().stored_workflow_template_spec.as_ref();
-        self.book.spec().suspend == Some(true) || stored.is_some_and(|spec| spec.suspend == Some(true))
+        self.book.spec().suspend.or_else(|| stored.and_then(|spec| spec.suspend)) == Some(true)
     }
 
     /// True when the workflow is being shut down and the call is not exempt.

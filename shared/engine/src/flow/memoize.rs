@@ -164,7 +164,7 @@ fn status_of(memoize: &Memoize) -> Result<MemoizationStatus, String> {
 fn read(map: Option<&Value>, status: &MemoizationStatus) -> Result<Option<Entry>, String> {
     let Some(map) = map else { return Ok(None) };
     let label = map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
-    if label != Some("Cache") {
+    if label != Some(labels::TYPE_CACHE) {
         return Err(format!(
             "ConfigMap '{}' needs to have the label {}: Cache to be used as a cache",
             status.cache_name,

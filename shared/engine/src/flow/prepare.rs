@@ -278,10 +278,7 @@ fn claim_of(template: &Value, workflow: &api::ObjectMeta) -> Option<(String, Val
     };
     let claim = metadata.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     labels.insert(labels::WORKFLOW.to_owned(), json!(workflow.name));
-    let owner = json!({
-        "apiVersion": api::API_VERSION, "kind": "Workflow", "name": workflow.name, "uid": workflow.uid,
-        "controller": true, "blockOwnerDeletion": true,
-    });
+    let owner = api::WorkflowOwner::controller(&workflow.name, &workflow.uid);
     metadata.extend([
         ("name".to_owned(), json!(format!("{}-{claim}", workflow.name))),
         ("namespace".to_owned(), json!(workflow.namespace)),

@@ -4,12 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use argosy_api::labels::SCHEDULED_TIME;
 use argosy_api::v1alpha1::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// On workflows: the schedule time they stand for.
-const SCHEDULED_TIME: &str = "workflows.argoproj.io/scheduled-time";
 
 /// Argo's `SubmitOpts`: what the command line and the API set on a submitted workflow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

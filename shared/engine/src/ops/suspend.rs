@@ -43,15 +43,6 @@ pub struct NodeValues {
     pub output_parameters: BTreeMap<String, String>,
 }
 
-/// How a workflow is shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shutdown {
-    /// Exit handlers still run.
-    Stop,
-    /// Nothing runs any more.
-    Terminate,
-}
-
 /// Keeps a workflow from starting more nodes. Errors: [`Error::Completed`].
 pub fn suspend(workflow: &mut Workflow, user: Option<&User>) -> Result<(), Error> {
     refuse_completed(workflow, "suspend")?;
@@ -89,10 +80,7 @@ pub fn shut_down(
     user: Option<&User>,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let word = match how {
-        Shutdown::Stop => "Stop",
-        Shutdown::Terminate => "Terminate",
-    };
+    let word = how.as_str();
     if how == Shutdown::Stop && !selector.is_empty() {
         let values =
             NodeValues { phase: Some(NodePhase::Failed), message: message.to_owned(), ..NodeValues::default() };

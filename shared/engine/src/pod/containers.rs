@@ -1,5 +1,6 @@
 //! The containers of a pod.
 
+use argosy_api::executor::{Part, WRAPPER, paths};
 use argosy_api::v1alpha1::*;
 use serde_json::{Map, Value, json};
 
@@ -8,11 +9,6 @@ use super::{
     input::{Error, INIT, MAIN, PodInput, WAIT},
     volumes,
 };
-
-/// Path of the wrapper, which `init` puts into `var-run-argo`.
-const WRAPPER: &str = "/var/run/argo/argoexec";
-/// Path of the executor in its image.
-const EXECUTOR: &str = "/argosy";
 
 /// The container that clients show first.
 pub(super) fn default_container(template: &Template) -> &str {
@@ -39,9 +35,9 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     let mirrored = mains.iter().find(|c| c.name == MAIN).or(mains.first());
     let mirrored: Vec<Value> = mirrored.map(|c| c.volume_mounts.clone()).unwrap_or_default();
 
-    let executor = |name: &str, word: &str, mounts: Vec<Value>| {
+    let executor = |name: &str, part: Part, mounts: Vec<Value>| {
         json!({
-            "name": name, "image": input.config.executor_image, "command": [EXECUTOR, "executor", word],
+            "name": name, "image": input.config.executor_image, "command": part.words(),
             "env": environment::variables(input, name, true), "volumeMounts": mounts,
         })
     };
@@ -50,11 +46,11 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     let mut wait_mounts = volumes::wait_mounts(&mirrored);
     wait_mounts.extend(secrets.mounts());
 
-    let mut inits = vec![executor(INIT, "init", init_mounts)];
+    let mut inits = vec![executor(INIT, Part::Init, init_mounts)];
     for user in &template.init_containers {
         inits.push(serde_json::to_value(companion(input, user, &mirrored, false))?);
     }
-    let mut containers = vec![executor(WAIT, "wait", wait_mounts)];
+    let mut containers = vec![executor(WAIT, Part::Wait, wait_mounts)];
     for main in &mains {
         containers.push(serde_json::to_value(main)?);
     }
@@ -69,10 +65,10 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
 /// The user's main containers, with nothing of ours in them yet.
 fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
     let template = input.template;
-    let ours = |words: Vec<String>| Container {
+    let ours = |part: Part, argument: String| Container {
         name: MAIN.to_owned(),
         image: input.config.executor_image.clone(),
-        command: [EXECUTOR, "executor"].map(str::to_owned).into_iter().chain(words).collect(),
+        command: part.words().into_iter().map(str::to_owned).chain([argument]).collect(),
         ..Container::default()
     };
     Ok(if let Some(container) = &template.container {
@@ -87,13 +83,13 @@ fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
     } else if let Some(script) = &template.script {
         let mut container = Container { name: MAIN.to_owned(), ..script.container.clone() };
         if !script.source.is_empty() {
-            container.args.push(format!("{}/script", volumes::STAGING_PATH));
+            container.args.push(paths::SCRIPT.to_owned());
         }
         vec![container]
     } else if let Some(resource) = &template.resource {
-        vec![ours(vec!["resource".to_owned(), resource.action.clone()])]
+        vec![ours(Part::Resource, resource.action.clone())]
     } else if let Some(data) = &template.data {
-        vec![ours(vec!["data".to_owned(), serde_json::to_string(data)?])]
+        vec![ours(Part::Data, serde_json::to_string(data)?)]
     } else {
         return Err(Error::NotAPod { template: template.name.clone() });
     })
@@ -101,8 +97,7 @@ fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
 
 /// Puts the wrapper in front of the user's command.
 fn wrap(container: &mut Container) {
-    let wrapper = [WRAPPER, MAIN, "--"].map(str::to_owned);
-    container.command.splice(0..0, wrapper);
+    container.command.splice(0..0, WRAPPER.map(str::to_owned));
 }
 
 /// A sidecar or an init container of the user's.

@@ -1,5 +1,6 @@
 //! The `ARGO_*` variables of the containers.
 
+use argosy_api::executor::{environment, paths};
 use serde_json::{Value, json};
 
 use super::{input::PodInput, shape::Own};
@@ -11,20 +12,20 @@ pub(super) fn variables(input: &PodInput<'_>, name: &str, with_template: bool) -
     let field = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
     let workflow = &input.workflow.metadata;
     let mut env = vec![
-        value("ARGO_CONTAINER_NAME", name),
-        value("ARGO_NODE_ID", &Own::NodeId.mark()),
-        value("ARGO_WORKFLOW_NAME", &workflow.name),
-        value("ARGO_WORKFLOW_UID", &workflow.uid),
-        field("ARGO_POD_NAME", "metadata.name"),
-        field("ARGO_POD_UID", "metadata.uid"),
-        value("ARGO_INCLUDE_SCRIPT_OUTPUT", if input.include_result { "true" } else { "false" }),
-        value("ARGO_PROGRESS_FILE", "/var/run/argo/progress"),
+        value(environment::CONTAINER_NAME, name),
+        value(environment::NODE_ID, &Own::NodeId.mark()),
+        value(environment::WORKFLOW_NAME, &workflow.name),
+        value(environment::WORKFLOW_UID, &workflow.uid),
+        field(environment::POD_NAME, "metadata.name"),
+        field(environment::POD_UID, "metadata.uid"),
+        value(environment::INCLUDE_SCRIPT_OUTPUT, if input.include_result { "true" } else { "false" }),
+        value(environment::PROGRESS_FILE, paths::PROGRESS),
     ];
     if input.is_limited {
-        env.push(value("ARGO_DEADLINE", &Own::Deadline.mark()));
+        env.push(value(environment::DEADLINE, &Own::Deadline.mark()));
     }
     if with_template {
-        env.push(value("ARGO_TEMPLATE", &Own::Template.mark()));
+        env.push(value(environment::TEMPLATE, &Own::Template.mark()));
     }
     env
 }

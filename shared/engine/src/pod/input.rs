@@ -1,15 +1,9 @@
 //! What the pods of a template are made of.
 
+pub use argosy_api::executor::{INIT, MAIN, WAIT};
 use argosy_api::v1alpha1::*;
 
 use crate::Config;
-
-/// Name of the container that runs a container or a script template.
-pub const MAIN: &str = "main";
-/// Name of the container that gathers outputs.
-pub const WAIT: &str = "wait";
-/// Name of the container that stages inputs.
-pub const INIT: &str = "init";
 
 /// All that the pods of one template are made of. What is each pod's own is in its [`Pod`](super::Pod).
 #[derive(Clone, Copy, Debug)]

@@ -72,10 +72,7 @@ fn metadata(input: &PodInput<'_>) -> Value {
     annotations.insert(labels::NODE_NAME.to_owned(), json!(Own::NodeName.mark()));
     let default = containers::default_container(input.template);
     annotations.entry("kubectl.kubernetes.io/default-container").or_insert_with(|| json!(default));
-    let owner = json!({
-        "apiVersion": API_VERSION, "kind": "Workflow", "name": workflow.name, "uid": workflow.uid,
-        "controller": true, "blockOwnerDeletion": true,
-    });
+    let owner = WorkflowOwner::controller(&workflow.name, &workflow.uid);
     json!({
         "name": Own::PodName.mark(), "namespace": workflow.namespace,
         "labels": labels, "annotations": annotations, "ownerReferences": [owner],

@@ -2,22 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use argosy_api::executor::paths;
 use argosy_api::v1alpha1::*;
 use serde_json::{Value, json};
 
 use super::input::{Error, PodInput};
 
-/// Where the executor's containers see the file system of `main`.
-const MAIN_FILES: &str = "/mainctrfs";
-/// Where scripts lie.
-pub(super) const STAGING_PATH: &str = "/argo/staging";
 const SHARED: &str = "var-run-argo";
 const STAGING: &str = "argo-staging";
 const INPUTS: &str = "input-artifacts";
 
 /// `var-run-argo`, which every container has.
 pub(super) fn shared_mount() -> Value {
-    mount(SHARED, "/var/run/argo")
+    mount(SHARED, paths::VAR_RUN_ARGO)
 }
 
 fn mount(name: &str, path: &str) -> Value {
@@ -64,10 +61,10 @@ fn has_staging(template: &Template) -> bool {
 pub(super) fn init_mounts(template: &Template, user_mounts: &[Value]) -> Vec<Value> {
     let mut mounts = vec![shared_mount()];
     if has_staging(template) {
-        mounts.push(mount(STAGING, STAGING_PATH));
+        mounts.push(mount(STAGING, paths::STAGING));
     }
     if staged(template).next().is_some() {
-        mounts.push(mount(INPUTS, "/argo/inputs/artifacts"));
+        mounts.push(mount(INPUTS, paths::INPUTS));
     }
     for artifact in staged(template) {
         if let Some(user) = enclosing(user_mounts, &artifact.path) {
@@ -82,7 +79,7 @@ pub(super) fn main_mounts(template: &Template, own: Vec<Value>) -> Vec<Value> {
     let mut mounts = own.clone();
     add_missing(&mut mounts, &[shared_mount()]);
     if has_staging(template) {
-        add_missing(&mut mounts, &[mount(STAGING, STAGING_PATH)]);
+        add_missing(&mut mounts, &[mount(STAGING, paths::STAGING)]);
     }
     for artifact in staged(template).filter(|a| enclosing(&own, &a.path).is_none()) {
         add_missing(&mut mounts, &[json!({ "name": INPUTS, "mountPath": artifact.path, "subPath": artifact.name })]);
@@ -101,7 +98,7 @@ fn beneath_main_files(mount: &Value) -> Value {
     let mut mirror = mount.clone();
     // What is no map is refused by validation, and by the API at the latest.
     if let Value::Object(members) = &mut mirror {
-        members.insert("mountPath".to_owned(), json!(format!("{MAIN_FILES}{}", text(mount, "mountPath"))));
+        members.insert("mountPath".to_owned(), json!(format!("{}{}", paths::MAIN_FILES, text(mount, "mountPath"))));
     }
     mirror
 }
@@ -146,7 +143,8 @@ impl Secrets {
 
     pub(super) fn mounts(&self) -> impl Iterator<Item = Value> {
         self.0.keys().map(|secret| {
-            json!({ "name": Self::volume_name(secret), "mountPath": format!("/argo/secret/{secret}"), "readOnly": true })
+            let path = format!("{}/{secret}", paths::SECRETS);
+            json!({ "name": Self::volume_name(secret), "mountPath": path, "readOnly": true })
         })
     }
 

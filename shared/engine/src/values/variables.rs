@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use argosy_api::labels;
 use argosy_api::v1alpha1::{Outputs, Parameter};
 use argosy_template::{
     strftime,
@@ -39,7 +40,7 @@ pub(crate) fn globals(workflow: &Workflow) -> Result<BTreeMap<String, String>, S
             set(&format!("creationTimestamp.{conversion}"), strftime::format(&format!("%{conversion}"), &zoned));
         }
     }
-    if let Some(scheduled) = meta.annotations.get("workflows.argoproj.io/scheduled-time") {
+    if let Some(scheduled) = meta.annotations.get(labels::SCHEDULED_TIME) {
         set("scheduledTime", scheduled.clone());
     }
     let parameters = settle(parameters(workflow)?, &vars)?;

@@ -8,7 +8,7 @@ use argosy_api::{
 use argosy_engine::Command;
 use serde_json::json;
 
-use crate::play::{Play, changed, object};
+use crate::play::{Next, Play, changed, object};
 
 fn versioned(mut object: Workflow, generation: i64, version: &str) -> Workflow {
     object.metadata.generation = generation;
@@ -208,4 +208,31 @@ fn a_circle_of_nodes_in_an_edited_status_ends_nobody() {
     _ = play.engine.resume(play.now);
     play.run();
     assert!(play.engine.is_completed());
+}
+
+#[test]
+fn a_workflow_of_a_template_that_was_suspended_before_it_began_is_resumed() {
+    let template = json!({"metadata": {"name": "t"}, "spec": {"entrypoint": "main", "templates": [
+        {"name": "main", "container": {"image": "i", "command": ["c"]}}]}});
+    for resumed in [None, Some(false)] {
+        for restarts in [false, true] {
+            let spec = json!({"suspend": true, "workflowTemplateRef": {"name": "t"}});
+            let mut play = Play::new(versioned(object(spec), 1, "10"), Default::default());
+            play.happen(Next::Lookup, false, |_| Some(template.clone()));
+            assert!(play.pods.is_empty(), "it is held");
+            let mut edited = versioned(play.engine.object().clone(), 2, "20");
+            edited.spec.suspend = resumed;
+            if restarts {
+                // The new owner finds the object edited, and the edit in the log.
+                play.engine = argosy_engine::Workflow::new(play.config.clone(), edited.clone(), play.sequence);
+                let commands = play.engine.resume(play.now);
+                play.carry_out(commands);
+            }
+            play.feed(changed(edited, false));
+            assert_eq!(play.pods.len(), 1, "{resumed:?}, restarts: {restarts}");
+            play.restart();
+            play.run();
+            assert_eq!(play.phase(), "Succeeded");
+        }
+    }
 }

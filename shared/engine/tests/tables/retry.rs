@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow, from_value};
+use argosy_api::v1alpha1::{NodePhase, NodeStatus, Shutdown, Workflow, from_value};
 use argosy_engine::ops::{
     resubmit::{Resubmit, resubmit},
     retry::{Retry, retry},
-    suspend::{self, NodeValues, Shutdown},
+    suspend::{self, NodeValues},
     user::User,
 };
 use jiff::Timestamp;

@@ -5,6 +5,7 @@
 mod kept;
 
 use argosy_api::labels;
+use argosy_client::{Connection, objects, read};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use kube::{
@@ -17,9 +18,8 @@ use serde_json::{Value, json};
 
 use crate::{
     channel::say,
-    connect::{Connect, Connection},
+    connect::Connect,
     failure::{Failure, Outcome},
-    objects,
     output::{self, Output},
     render::{human, table::table},
     terminal,
@@ -244,9 +244,9 @@ fn facts(object: &Value) -> Value {
 
 /// What of the object cannot be read as a workflow today; nothing where all of it can.
 fn unreadable(object: &Value) -> Option<String> {
-    let object = serde_json::from_value(object.clone()).map_err(anyhow::Error::from);
-    let read = object.map_err(Failure::from).and_then(|object| objects::workflow(&object));
-    read.err().map(|failure| failure.line())
+    let object = serde_json::from_value(object.clone()).map_err(argosy_client::Error::from);
+    let read = object.and_then(|object| read::workflow(&object));
+    read.err().map(|error| Failure::from(error).line())
 }
 
 fn describe(object: &Value, now: Timestamp) -> String {

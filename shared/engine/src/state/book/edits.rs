@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use argosy_api::{labels, v1alpha1 as api};
 
-use super::Book;
+use super::{Book, changes::Field};
 
 impl Book {
     /// The object as it was begun with; `with_status`: also the status that it comes with counts.
@@ -38,6 +38,18 @@ impl Book {
         let annotations =
             kept(&[labels::POD_NAME_FORMAT, labels::BEHAVIOR, labels::FOLLOWED, labels::ENDED_AT], &before.annotations);
         self.object.metadata.annotations.extend(annotations);
+    }
+
+    /// Whether the workflow is suspended was edited: the stored spec, which it was merged into, follows. Source: Argo
+    /// `needsStoredWfSpecUpdate`.
+    pub fn store_suspend(&mut self) {
+        let suspend = self.object.spec.suspend;
+        if let Some(stored) = &mut self.object.status.stored_workflow_template_spec
+            && stored.suspend != suspend
+        {
+            stored.suspend = suspend;
+            self.changes.field(Field::StoredSpec);
+        }
     }
 
     /// An edit of the spec that the status holds. `is_restricted`: users may not change what comes from a template, only lift

@@ -114,7 +114,7 @@ impl Library {
         };
         let label =
             map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
-        if label != Some("Parameter") {
+        if label != Some(labels::TYPE_PARAMETER) {
             return Err(format!(
                 "ConfigMap '{name}' needs to have the label {}: Parameter to load parameters",
                 labels::CONFIG_MAP_TYPE

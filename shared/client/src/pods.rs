@@ -1,17 +1,18 @@
 //! The pods of a workflow and their logs.
 
 use argosy_api::{
-    ArcStr, labels,
+    ArcStr,
+    executor::MAIN,
+    labels,
     names::{PodNameVersion, pod_name},
     v1alpha1::{NodePhase, NodeType, Workflow},
 };
 use futures::{AsyncBufReadExt, Stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-
 use kube::{Api, Client, api::LogParams};
 
-use crate::render::{named, order::Order};
+use crate::{named, order::Order};
 
 /// A pod of a workflow.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ impl PodOf {
         };
         match container {
             Some(container) => vec![log(container, self.step.clone())],
-            None if self.containers.is_empty() => vec![log("main", self.step.clone())],
+            None if self.containers.is_empty() => vec![log(MAIN, self.step.clone())],
             None => self.containers.iter().map(|name| log(name, format!("{}/{name}", self.step))).collect(),
         }
     }

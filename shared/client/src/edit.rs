@@ -1,6 +1,6 @@
 //! Changes of a workflow object that others change at the same time.
 
-use argosy_actor::{api, compressed, merge_patch};
+use argosy_actor::{api::offloaded_version, merge_patch};
 use argosy_api::v1alpha1::Workflow;
 use kube::{
     Client,
@@ -8,27 +8,40 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, objects};
+use crate::{Warn, nodes, objects, read};
 
 /// How often a change is tried when another writer was faster.
 const TRIES: usize = 10;
+
+/// A workflow was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error<E: std::error::Error + 'static> {
+    /// The change is refused.
+    #[error(transparent)]
+    Refused(E),
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Client(#[from] crate::Error),
+}
 
 /// Reads the workflow `name`, lets `change` work on it, and writes the difference, unless the object changed meanwhile:
 /// then all of it again.
 ///
 /// Errors: those of `change`; no such workflow; always another writer.
-pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
+pub async fn edit<T, E: std::error::Error + 'static>(
     client: &Client,
     namespace: &str,
     name: &str,
+    warn: Warn<'_>,
     change: impl Fn(&mut Workflow) -> Result<T, E>,
-) -> Result<T, Failure> {
+) -> Result<T, Error<E>> {
     let api = objects::workflows(client, namespace);
     for _ in 0..TRIES {
         let object = objects::get(client, namespace, name).await?;
-        let before = objects::readable(&object)?;
+        let before = read::readable(&object, warn)?;
         let mut after = before.clone();
-        let result = change(&mut after).map_err(anyhow::Error::from)?;
+        let result = change(&mut after).map_err(Error::Refused)?;
         let Some(patch) = patch(&object, &before, &after)? else {
             return Ok(result);
         };
@@ -36,32 +49,31 @@ pub async fn edit<T, E: std::error::Error + Send + Sync + 'static>(
         match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(_) => return Ok(result),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(crate::Error::Api(error).into()),
         }
     }
-    Err(Failure::Other(anyhow::anyhow!("{name} changes all the time: tried {TRIES} times")))
+    Err(crate::Error::Contended { name: name.to_owned(), tries: TRIES }.into())
 }
 
 /// The merge patch that makes `after` of `before`, which was read from `object`; `None` when they are equal.
-fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<Option<Value>, Failure> {
-    let json = |workflow: &Workflow| serde_json::to_value(workflow).map_err(anyhow::Error::from);
+fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<Option<Value>, crate::Error> {
+    let json = |workflow: &Workflow| serde_json::to_value(workflow);
     let patch = merge_patch::diff(&json(before)?, &json(after)?);
     let is_of_spec = patch.as_ref().is_some_and(|patch| patch.get("status").is_none());
-    if api::offloaded_version(object).is_some() && !is_of_spec {
+    if offloaded_version(object).is_some() && !is_of_spec {
         // Seen without its nodes it may look as if there were nothing to do.
-        let text = "nothing changed: its nodes are too large for the object and kept on the bus of Argosy, where this command cannot change them";
-        return Err(Failure::Other(anyhow::anyhow!(text)));
+        return Err(crate::Error::UnchangeableNodes);
     }
     let Some(mut patch) = patch else {
         return Ok(None);
     };
-    if objects::compressed_nodes(object).is_some()
+    if read::compressed_nodes(object).is_some()
         && let Some(status) = patch.get_mut("status").and_then(Value::as_object_mut)
         && status.remove("nodes").is_some()
     {
         // The API has the nodes compressed, so that they are written whole.
-        let nodes = serde_json::to_vec(&after.status.nodes).map_err(anyhow::Error::from)?;
-        let text = compressed::encode(&nodes).map_err(anyhow::Error::from)?;
+        let nodes = serde_json::to_vec(&after.status.nodes)?;
+        let text = nodes::compressed(&nodes)?;
         status.insert("compressedNodes".to_owned(), json!(text));
     }
     if is_order(&patch) {
@@ -82,6 +94,8 @@ fn is_order(patch: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use argosy_actor::compressed;
+
     use super::*;
 
     #[test]
@@ -93,8 +107,8 @@ mod tests {
             "status": {"compressedNodes": encoded},
         }))
         .expect("an object");
-        assert_eq!(objects::value(&object).expect("readable")["status"], json!({"nodes": nodes}));
-        let before = objects::readable(&object).expect("readable");
+        assert_eq!(read::value(&object).expect("readable")["status"], json!({"nodes": nodes}));
+        let before = read::readable(&object, &|_| {}).expect("readable");
         let mut after = before.clone();
         after.status.message = "m".to_owned();
         let unchanged = patch(&object, &before, &after).expect("writable").expect("they differ");
@@ -113,7 +127,7 @@ mod tests {
             "metadata": {"name": "w", "uid": "u", "resourceVersion": "7", "labels": {"done": "true"}},
         }))
         .expect("an object");
-        let before = objects::readable(&object).expect("readable");
+        let before = read::readable(&object, &|_| {}).expect("readable");
         let mut after = before.clone();
         after.spec.shutdown = "Stop".into();
         after.metadata.labels.remove("done");
@@ -133,8 +147,8 @@ mod tests {
             "status": {"phase": "Running", "offloadNodeStatusVersion": "fnv:1"},
         }))
         .expect("an object");
-        assert!(objects::value(&object).is_err(), "whoever needs the nodes hears that they are not there");
-        let before = objects::readable(&object).expect("shown without them");
+        assert!(read::value(&object).is_err(), "whoever needs the nodes hears that they are not there");
+        let before = read::readable(&object, &|_| {}).expect("shown without them");
         let mut stopped = before.clone();
         stopped.spec.shutdown = "Stop".into();
         let patched = patch(&object, &before, &stopped).expect("writable").expect("they differ");

@@ -11,15 +11,21 @@ use jiff::Timestamp;
 use kube::Client;
 
 use crate::{
-    channel::say,
     connect::Connection,
-    failure::Failure,
+    error::Error,
     ordered::timed,
     pods::{self, LogOf, LogRequest},
-    terminal,
 };
 
 type Lines = Pin<Box<dyn Stream<Item = std::io::Result<String>> + Send>>;
+
+/// What comes next of merged logs.
+pub enum Next {
+    /// A line of a log.
+    Line(LogOf, String),
+    /// A log is gone, as its pod was collected.
+    Gone(LogOf),
+}
 
 /// The logs, read as far as their next lines. A log is opened when its turn may have come: as many are open at once as
 /// pods ran at once.
@@ -32,6 +38,7 @@ pub struct Merged {
     waiting: VecDeque<LogOf>,
     open: Vec<(LogOf, Lines)>,
     heads: BinaryHeap<Reverse<(Timestamp, usize, String)>>,
+    gone: VecDeque<LogOf>,
 }
 
 impl Merged {
@@ -45,13 +52,14 @@ impl Merged {
             waiting: logs.into(),
             open: Vec::new(),
             heads: BinaryHeap::new(),
+            gone: VecDeque::new(),
         }
     }
 
-    /// The next line and whose it is.
+    /// The next line and whose it is, or that a log is gone.
     ///
     /// Errors: a log cannot be read, though its pod is there.
-    pub async fn next(&mut self) -> Result<Option<(LogOf, String)>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Next>, Error> {
         let may_be_first = |log: &LogOf, first: &Timestamp| log.since.is_none_or(|since| since <= *first);
         while let Some(log) = self.waiting.front() {
             match self.heads.peek() {
@@ -59,14 +67,17 @@ impl Merged {
                 Some(_) | None => self.open_next().await?,
             }
         }
+        if let Some(log) = self.gone.pop_front() {
+            return Ok(Some(Next::Gone(log)));
+        }
         let Some(Reverse((at, index, line))) = self.heads.pop() else {
             return Ok(None);
         };
         self.advance(index, at).await?;
-        Ok(Some((self.open[index].0.clone(), line)))
+        Ok(Some(Next::Line(self.open[index].0.clone(), line)))
     }
 
-    async fn open_next(&mut self) -> Result<(), Failure> {
+    async fn open_next(&mut self) -> Result<(), Error> {
         let Some(log) = self.waiting.pop_front() else {
             return Ok(());
         };
@@ -78,7 +89,7 @@ impl Merged {
             }
             // Its pod was collected.
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                say!("warning: the logs of {} are gone", terminal::line(&log.pod));
+                self.gone.push_back(log);
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -86,8 +97,8 @@ impl Merged {
     }
 
     /// Reads the next line of an open log; one without a time stands behind the one before it.
-    async fn advance(&mut self, index: usize, before: Timestamp) -> Result<(), Failure> {
-        let Some(line) = self.open[index].1.try_next().await.map_err(anyhow::Error::from)? else {
+    async fn advance(&mut self, index: usize, before: Timestamp) -> Result<(), Error> {
+        let Some(line) = self.open[index].1.try_next().await? else {
             return Ok(());
         };
         let (at, text) = timed(&line).unwrap_or((before, &line));

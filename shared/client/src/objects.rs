@@ -1,0 +1,107 @@
+//! Objects of the API: the kinds that people handle, and the requests for them.
+
+use argosy_api::v1alpha1::API_VERSION;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::Value;
+
+use crate::Error;
+
+/// Stands for the workflow that was created last.
+const LATEST: &str = "@latest";
+
+/// The kinds that people create for their workflows.
+const KINDS: [(&str, &str, &str); 8] = [
+    ("Workflow", "workflows", API_VERSION),
+    ("WorkflowTemplate", "workflowtemplates", API_VERSION),
+    ("ClusterWorkflowTemplate", "clusterworkflowtemplates", API_VERSION),
+    ("CronWorkflow", "cronworkflows", API_VERSION),
+    ("ConfigMap", "configmaps", "v1"),
+    ("Secret", "secrets", "v1"),
+    ("ServiceAccount", "serviceaccounts", "v1"),
+    ("PersistentVolumeClaim", "persistentvolumeclaims", "v1"),
+];
+
+/// True for a kind that [`api`] knows.
+pub fn is_known(kind: &str) -> bool {
+    KINDS.iter().any(|(known, _, _)| *known == kind)
+}
+
+/// The API of `kind`, which must be [known](is_known), in `namespace` (none for cluster-wide kinds and for all).
+pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+    let (kind, plural, version) = KINDS.iter().find(|(known, _, _)| *known == kind).copied().unwrap_or(KINDS[0]);
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    match namespace {
+        Some(namespace) if kind != "ClusterWorkflowTemplate" => {
+            Api::namespaced_with(client.clone(), namespace, &resource)
+        }
+        Some(_) | None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+/// The API of workflows in `namespace`.
+pub fn workflows(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    api(client, "Workflow", Some(namespace))
+}
+
+/// Reads one workflow; `@latest` is the one created last. Errors: there is none.
+pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<DynamicObject, Error> {
+    get_opt(client, namespace, name).await?.ok_or_else(|| not_found(name))
+}
+
+/// That there is no workflow `name`, which may be `@latest`.
+pub fn not_found(name: &str) -> Error {
+    if name == LATEST { Error::NoWorkflow } else { Error::NotFound(name.to_owned()) }
+}
+
+/// As [`get`]; `None` where there is none.
+pub async fn get_opt(client: &Client, namespace: &str, name: &str) -> Result<Option<DynamicObject>, Error> {
+    let api = workflows(client, namespace);
+    if name != LATEST {
+        return Ok(api.get_opt(name).await?);
+    }
+    let all = api.list(&ListParams::default()).await?.items;
+    Ok(all.into_iter().max_by_key(|object| {
+        (object.metadata.creation_timestamp.as_ref().map(|time| time.0), object.metadata.name.clone())
+    }))
+}
+
+/// `@latest` to the name it stands for.
+pub async fn name(client: &Client, namespace: &str, name: &str) -> Result<String, Error> {
+    if name != LATEST {
+        return Ok(name.to_owned());
+    }
+    Ok(get(client, namespace, name).await?.metadata.name.unwrap_or_default())
+}
+
+/// Creates `value`, or replaces what has its name.
+pub async fn apply(client: &Client, namespace: &str, kind: &str, value: Value) -> Result<DynamicObject, Error> {
+    let object: DynamicObject = serde_json::from_value(value)?;
+    let api = api(client, kind, Some(object.metadata.namespace.as_deref().unwrap_or(namespace)));
+    match api.create(&PostParams::default(), &object).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            let name = object.metadata.name.clone().unwrap_or_default();
+            let mut next = object;
+            next.metadata.resource_version = api.get(&name).await?.metadata.resource_version;
+            Ok(api.replace(&name, &PostParams::default(), &next).await?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Creates `value` as it is.
+pub async fn create(
+    client: &Client,
+    namespace: &str,
+    kind: &str,
+    value: Value,
+    dry_run: bool,
+) -> Result<DynamicObject, Error> {
+    let object: DynamicObject = serde_json::from_value(value)?;
+    let api = api(client, kind, Some(object.metadata.namespace.as_deref().unwrap_or(namespace)));
+    Ok(api.create(&PostParams { dry_run, ..PostParams::default() }, &object).await?)
+}
