@@ -1,6 +1,6 @@
 //! What breaks a rule though nobody could have kept it. Each excuse is counted and printed.
 
-use argosy_api::v1alpha1::Workflow;
+use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow};
 use tokio::time::{Duration, Instant};
 
 use crate::{
@@ -16,6 +16,8 @@ pub struct Excused {
     pub late: usize,
     /// They ran again after the loss of a bus that alone knew of them.
     pub again: usize,
+    /// Workflows that are in error as the loss of a bus, which alone knew that their daemon had been stopped, came upon them.
+    pub forgotten: usize,
 }
 
 /// S1, precisely: a creation that was under way when its sender froze or died cannot be recalled, as Kubernetes has no fence
@@ -70,9 +72,26 @@ pub fn again<'a>(
     all - suspects.len()
 }
 
+/// What cannot come back when a bus is lost, either: that a daemon was stopped, as what needed it had ended, if its pod was gone
+/// before that had reached the object. Its node is in error, as that of any daemon whose pod is gone.
+pub fn forgotten(watch: &Watch, pods: &[Played], losses: &[Instant]) -> bool {
+    let object = &watch.last;
+    let is_daemon = |name: &str| object.spec.templates.iter().any(|t| t.daemon == Some(true) && t.name == name);
+    let is_lost = |node: &NodeStatus| {
+        node.phase == NodePhase::Error && node.message == "pod deleted" && is_daemon(&node.template_name)
+    };
+    let is_gone = |node: &NodeStatus, loss: &Instant| {
+        let own = pods.iter().filter(|p| p.workflow_uid == object.metadata.uid && *p.node_id == *node.id);
+        let in_flight = Duration::from_secs(1);
+        own.filter(|p| p.created <= *loss).any(|p| p.gone.is_some_and(|gone| gone <= *loss + in_flight))
+            && !watch.had_ended(&node.id, *loss)
+    };
+    object.status.nodes.values().filter(|node| is_lost(node)).any(|node| losses.iter().any(|loss| is_gone(node, loss)))
+}
+
 #[cfg(test)]
 mod tests {
-    use argosy_api::v1alpha1::{NodePhase, NodeStatus};
+    use argosy_api::v1alpha1::Template;
 
     use super::*;
     use crate::node::played;
@@ -121,5 +140,31 @@ mod tests {
         watch.see(object, start);
         assert!(!judge(&watch, Some(at(5)), &[at(10)]), "the object said so in time");
         assert!(judge(&watch, Some(at(5)), &[at(6)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_ends_in_error_only_if_the_bus_alone_knew_that_it_was_stopped() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let judge = |daemon: Option<bool>, gone: Option<Instant>, losses: &[Instant]| {
+            let mut object = Workflow::default();
+            object.metadata.uid = "w".to_owned();
+            object.spec.templates = vec![Template { name: "t".into(), daemon, ..Template::default() }.into()];
+            let node = NodeStatus {
+                id: "n".into(),
+                template_name: "t".into(),
+                phase: NodePhase::Error,
+                message: "pod deleted".into(),
+                ..NodeStatus::default()
+            };
+            object.status.nodes.insert("n".into(), node);
+            let watch = Watch { last: object, ..Watch::default() };
+            forgotten(&watch, &[Played { gone, ..played("1", at(1), gone) }], losses)
+        };
+        assert!(judge(Some(true), Some(at(5)), &[at(10)]));
+        assert!(!judge(None, Some(at(5)), &[at(10)]), "no daemon");
+        assert!(!judge(Some(true), Some(at(5)), &[]), "no bus was lost");
+        assert!(!judge(Some(true), Some(at(15)), &[at(10)]), "it went later");
+        assert!(!judge(Some(true), None, &[at(10)]), "it is still there");
     }
 }

@@ -158,12 +158,17 @@ fn main() -> Result<ExitCode> {
         }
     }
     println!("{} faults in {:.1} s", tally.faults, tally.started.elapsed().as_secs_f64());
-    let Excused { late, again } = tally.excused;
+    let Excused { late, again, forgotten } = tally.excused;
     if late > 0 {
         println!("{late} pods came late and went again, which Kubernetes cannot prevent");
     }
     if again > 0 {
         println!("{again} nodes ran again after the loss of a bus that alone knew of their pods");
+    }
+    if forgotten > 0 {
+        println!(
+            "{forgotten} daemons were taken for lost after the loss of a bus that alone knew that they had been stopped"
+        );
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(if tally.failed == 0 || cli.report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -192,6 +197,7 @@ impl Tally {
         self.faults += outcome.faults;
         self.excused.late += outcome.excused.late;
         self.excused.again += outcome.excused.again;
+        self.excused.forgotten += outcome.excused.forgotten;
         if outcome.broken.is_empty() {
             self.passed += 1;
             if tell {

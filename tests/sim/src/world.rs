@@ -255,13 +255,17 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let losses = faults.losses();
     let events = if losses.is_empty() { Some(all_events(&bus).await?) } else { None };
     let played: Vec<_> = pods.lock().values().cloned().collect();
+    let mut forgotten = 0;
     for case in &plan.workflows {
         let watch = seen.workflows.get(&place(*case)).with_context(|| format!("workflow {case} was never seen"))?;
         broken.lock().extend(check::in_time(watch, deadlines.of(*case)));
         let alone = alone.get(case).and_then(Option::as_ref).map(|alone| &alone.object);
         let is_alone = plan.terminate.is_none() && watch.generation() == 0;
+        let is_forgotten = excuse::forgotten(watch, &played, &losses);
+        forgotten += usize::from(is_forgotten);
         let reference = match alone.filter(|_| is_alone) {
             None => Reference::None,
+            Some(_) if is_forgotten => Reference::None,
             Some(alone) if case.is_timed() || plan.edits_spec_of(*case) => Reference::Phase(alone),
             // What was lost with the bus and done again finds in its cache what it left there.
             Some(alone) if case.memoizes() && !losses.is_empty() => Reference::Phase(alone),
@@ -291,7 +295,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     guilty.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
     let (guilty, late) = excuse::late(&guilty, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
-    let excused = Excused { late, again };
+    let excused = Excused { late, again, forgotten };
     let uids = uids_of_workflows(&server, plan).await?;
     broken.lock().extend(check::owned(&played, &uids));
     if plan.sick().contains(&Sick::ForeignPod) {

@@ -49,7 +49,7 @@ fn workflows_under_a_quota_edited_and_retried_end_when_nothing_goes_wrong() {
 }
 
 /// Seeds of the grown world that failed once, by what was wrong, and a few for everything that it has.
-const GROWN_SEEDS: [(&str, &[u64]); 19] = [
+const GROWN_SEEDS: [(&str, &[u64]); 22] = [
     ("nothing was", &[1, 2, 3, 4, 5, 6, 7, 8]),
     ("a pod that its node had ended for being late did not end in this world", &[12]),
     ("a timer that fired while the workflow was suspended was not told to its new owner", &[827]),
@@ -65,6 +65,9 @@ const GROWN_SEEDS: [(&str, &[u64]); 19] = [
     ("what a memoized call had found was kept while it waited, where a new owner had to look", &[2_003_803]),
     ("a shutdown that only the object told of took back a wish that had been sent", &[2_004_183]),
     ("a copy of a pod in another namespace hid a pod that had outlived its workflow", &[3_010_594]),
+    ("a workflow of a template that began suspended was not resumed", &[6_003_321]),
+    ("a wish that came late brought back a pod that had ended", &[6_011_845]),
+    ("a daemon was taken for lost that only a lost bus knew to be stopped, which is excused", &[6_003_669]),
     ("a late report of the pod before a retry was taken for the new one's", &[4_004_182]),
     ("a new owner did not wait for an exit handler that ran when its workflow was terminated", &[3_012_084]),
     ("a retry whose wait was over while it was suspended waited again under a new owner", &[4_005_132]),
