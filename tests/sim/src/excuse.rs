@@ -158,7 +158,8 @@ mod tests {
                 ..NodeStatus::default()
             };
             object.status.nodes.insert("n".into(), node);
-            let watch = Watch { last: object, ..Watch::default() };
+            let mut watch = Watch::default();
+            watch.last = object;
             forgotten(&watch, &[Played { gone, ..played("1", at(1), gone) }], losses)
         };
         assert!(judge(Some(true), Some(at(5)), &[at(10)]));
