@@ -89,7 +89,8 @@ pub(crate) async fn rebuild(
     }
     tell_due(&mut actor, &mut written, &mut out).await?;
     // All that is known has been stepped: what was wished for meanwhile and taken back need not be carried out.
-    out.messages.retain(|message| is_still_wished(&actor.workflow, message));
+    let messages = std::mem::take(&mut out.messages);
+    out.messages = messages.into_iter().filter_map(|message| still_wished(&actor.workflow, message)).collect();
     actor.send(out).await?;
     actor.check_at = actor.next_check();
     Ok(Some(actor))
@@ -172,18 +173,28 @@ async fn tell(
 }
 
 /// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for
-/// a while, and the pod may be gone: it must not come back.
-fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
+/// a while, and the pod may be gone: it must not come back. How the pod of one that runs is, is asked instead, as the report of
+/// its beginning may be all that the log has.
+fn still_wished(workflow: &Workflow, message: Publish) -> Option<Publish> {
     if message.stream != Stream::Commands {
-        return true;
+        return Some(message);
     }
     let Ok(command) = serde_json::from_slice::<CommandMessage>(&message.payload) else {
-        return true;
+        return Some(message);
     };
-    match command.body {
-        ClusterCommand::CreatePod { .. } => {
-            let node = workflow.object().status.nodes.get(&command.node_id);
-            node.is_some_and(|node| node.phase == NodePhase::Pending)
+    match &command.body {
+        ClusterCommand::CreatePod { manifest, .. } => {
+            let node = workflow.object().status.nodes.get(&command.node_id)?;
+            if node.phase == NodePhase::Pending {
+                return Some(message);
+            }
+            if node.phase.is_fulfilled() {
+                return None;
+            }
+            let body = ClusterCommand::ConfirmPod { name: manifest.pod_name().to_owned(), is_check: false };
+            let payload =
+                serde_json::to_vec(&CommandMessage { body, ..command }).expect("messages have string keys only");
+            Some(Publish { id: format!("{}.confirm", message.id), payload: payload.into(), ..message })
         }
         ClusterCommand::ConfirmPod { .. }
         | ClusterCommand::StopPod { .. }
@@ -191,6 +202,6 @@ fn is_still_wished(workflow: &Workflow, message: &Publish) -> bool {
         | ClusterCommand::LabelPodCompleted { .. }
         | ClusterCommand::CreateObject { .. }
         | ClusterCommand::SaveCacheEntry { .. }
-        | ClusterCommand::DeleteObject { .. } => true,
+        | ClusterCommand::DeleteObject { .. } => Some(message),
     }
 }

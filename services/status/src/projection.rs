@@ -113,8 +113,8 @@ pub struct StatusProjection {
     changes: Value,
     /// Nodes that were folded and are not written, with the text that the API has.
     dirty: BTreeMap<ArcStr, Option<Box<str>>>,
-    /// Those of them of which only lists grew: the rest of such a node was not said anew.
-    grown: BTreeSet<ArcStr>,
+    /// Those of them of which only lists grew, and which lists: the rest of such a node was not said anew.
+    grown: BTreeMap<ArcStr, BTreeSet<NodeList>>,
     delta: WorkflowDelta,
     form: Form,
     /// The form that the API has; the member of another may stand beside it, where somebody put it.
@@ -332,8 +332,8 @@ impl StatusProjection {
         for (id, change) in std::mem::take(&mut self.pending) {
             if change.node.is_some() {
                 self.grown.remove(&id);
-            } else if !self.dirty.contains_key(&id) {
-                self.grown.insert(id.clone());
+            } else if self.grown.contains_key(&id) || !self.dirty.contains_key(&id) {
+                self.grown.entry(id.clone()).or_default().extend(change.grown.iter().map(|growth| growth.list));
             }
             let before: Option<NodeStatus> = self.nodes.get(&id).and_then(|text| serde_json::from_str(text).ok());
             let mut node = match (change.node, before) {

@@ -1,7 +1,7 @@
 //! An object that changed under the projection.
 
-use argosy_actor::merge_patch::diff;
 use argosy_api::ArcStr;
+use argosy_api::message::NodeList;
 use json_patch::merge;
 use serde_json::Value;
 
@@ -24,9 +24,8 @@ impl StatusProjection {
         if self.is_ahead && !is_behind {
             fresh.position = self.position;
             fresh.is_ahead = true;
-            for (id, before) in &self.dirty {
-                let theirs = fresh.nodes.get(id).map(AsRef::as_ref).filter(|_| self.grown.contains(id));
-                let node = self.rebased(id, before.as_deref(), theirs)?;
+            for id in self.dirty.keys() {
+                let node = self.rebased(id, &fresh)?;
                 fresh.put(id, node);
             }
             fresh.grown = std::mem::take(&mut self.grown);
@@ -40,18 +39,28 @@ impl StatusProjection {
         Ok(())
     }
 
-    /// A node as it is here, or, on top of what others made of it meanwhile, with what changed here.
-    fn rebased(&self, id: &ArcStr, before: Option<&str>, theirs: Option<&str>) -> Result<Option<Value>, Error> {
+    /// A node as it is here; of one of which only lists grew, these, on top of what others made of it meanwhile. A list counts
+    /// as it was told also where it is as it was before: somebody may have taken away of it, as a retry does.
+    fn rebased(&self, id: &ArcStr, fresh: &Self) -> Result<Option<Value>, Error> {
         let Some(ours) = self.nodes.get(id) else {
             return Ok(None);
         };
-        let ours = serde_json::from_str(ours)?;
-        let (Some(before), Some(theirs)) = (before, theirs) else {
+        let mut ours: Value = serde_json::from_str(ours)?;
+        let (Some(lists), Some(theirs)) = (self.grown.get(id), fresh.nodes.get(id)) else {
             return Ok(Some(ours));
         };
-        let mut node = serde_json::from_str(theirs)?;
-        if let Some(change) = diff(&serde_json::from_str(before)?, &ours) {
-            merge(&mut node, &change);
+        let mut node: Value = serde_json::from_str(theirs)?;
+        if let (Value::Object(node), Value::Object(ours)) = (&mut node, &mut ours) {
+            for list in lists {
+                let name = match list {
+                    NodeList::Children => "children",
+                    NodeList::OutboundNodes => "outboundNodes",
+                };
+                match ours.remove(name) {
+                    Some(list) => _ = node.insert(name.to_owned(), list),
+                    None => _ = node.remove(name),
+                }
+            }
         }
         Ok(Some(node))
     }

@@ -223,6 +223,28 @@ fn what_an_edit_took_away_comes_back_with_the_same_value() {
 }
 
 #[test]
+fn a_list_that_an_edit_took_away_comes_back_as_it_was() {
+    let mut object = object(Value::Null, None);
+    let mut fold = StatusProjection::of_object(&object, None).expect("readable");
+    let grown = |sequence, nodes: &[(&str, NodePhase, &str)]| {
+        let growth = Growth { node: "group".into(), list: NodeList::Children, from: 0, ids: vec!["a".into()] };
+        StatusChanged { grown: vec![growth], ..change(sequence, nodes) }
+    };
+    apply(&mut fold, grown(5, &[("group", NodePhase::Failed, "")]), 0, 0, false);
+    write(&mut fold, &mut object);
+    // A retry takes the group's step away, and has the group run again; the step that follows is the same.
+    let group = json!({"id": "group", "name": "group", "phase": "Running", "outboundNodes": ["b"]});
+    object["status"]["nodes"] = json!({ "group": group });
+    object["metadata"]["resourceVersion"] = json!("77");
+    apply(&mut fold, grown(9, &[]), 5, 0, false);
+    fold.rebase(&object, None).expect("readable");
+    write(&mut fold, &mut object);
+    let group = &object["status"]["nodes"]["group"];
+    assert_eq!((&group["children"], &group["phase"]), (&json!(["a"]), &json!("Running")));
+    assert_eq!(group["outboundNodes"], json!(["b"]), "of that list nothing was told");
+}
+
+#[test]
 fn a_large_status_is_compressed_and_stays_so() {
     let mut object = object(json!({"nodes": {"old": {"id": "old", "name": "old", "type": "Pod"}}}), None);
     let mut fold = StatusProjection::of_object(&object, None).expect("readable");

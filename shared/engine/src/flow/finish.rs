@@ -80,6 +80,7 @@ impl Workflow {
         self.life.enter(Stage::Done);
         self.life.has_ended_at(self.book.watermark());
         self.book.record_end(self.life.ended_at());
+        self.book.forget_followed();
         self.frames.clear();
         self.agenda.drop_work();
         self.held.clear();

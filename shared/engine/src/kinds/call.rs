@@ -192,7 +192,21 @@ impl Workflow {
     fn call_failed(&mut self, call: &Call, message: &str) {
         let id = self.create_called(call, NodeType::Skipped, NodePhase::Error, message);
         self.mark(&id, NodePhase::Error, Some(message));
-        match &call.parent {
+        self.caller_learns(&call.parent, message);
+    }
+
+    /// A call comes to a mistake of its author while it runs: as one that could not even begin.
+    pub(crate) fn end_by_mistake(&mut self, frame: FrameId, message: &str) {
+        let Some(ended) = self.frames.end(frame) else {
+            return bug!(self, "", "a call ends that has no frame: {message}");
+        };
+        self.disarm(&ended.call.id);
+        self.mark(&ended.call.id, NodePhase::Error, Some(message));
+        self.caller_learns(&ended.call.parent, message);
+    }
+
+    fn caller_learns(&mut self, parent: &Parent, message: &str) {
+        match parent {
             Parent::Entry => {
                 self.complete(WorkflowPhase::Error, &format!("error in entry template execution: {message}"))
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{Backoff, NodeFlag, NodePhase, NodeStatus, NodeType, RetryStrategy};
+use argosy_api::v1alpha1::{Backoff, IntOrString, NodeFlag, NodePhase, NodeStatus, NodeType, RetryStrategy};
 use argosy_template::{Layered, Scope, duration};
 use jiff::{SignedDuration, Timestamp};
 
@@ -51,6 +51,8 @@ enum Verdict {
     Again,
     Wait(Timestamp, String),
     End(NodePhase, String),
+    /// The strategy itself is wrong.
+    Mistake(String),
 }
 
 impl Workflow {
@@ -164,6 +166,7 @@ impl Workflow {
                 self.book.update_node(node_id, |n| set_text(&mut n.message, &message));
                 self.arm(Timer::Retry, &ArcStr::from(node_id), due);
             }
+            Verdict::Mistake(message) => self.end_by_mistake(frame, &message),
             Verdict::End(phase, message) => {
                 self.book
                     .update_node(node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
@@ -200,9 +203,12 @@ impl Workflow {
         if !policy_allows(&strategy, last) {
             return Verdict::End(last.phase, last.message.to_string());
         }
-        let limit = strategy.limit.as_ref().and_then(|l| l.as_int());
-        if limit.is_some_and(|limit| attempts.len() as i64 > limit) {
-            return Verdict::End(last.phase, "No more retries left".to_owned());
+        match retry_limit(&strategy) {
+            Ok(limit) if limit.is_some_and(|limit| attempts.len() as i64 > i64::from(limit)) => {
+                return Verdict::End(last.phase, "No more retries left".to_owned());
+            }
+            Ok(_) => {}
+            Err(message) => return Verdict::Mistake(message),
         }
         if !strategy.expression.is_empty() {
             match self.evaluate_retry(&strategy.expression, call, last, attempts.len()) {
@@ -261,6 +267,18 @@ impl Workflow {
         };
         waits.then_some(Verdict::Wait(due, message))
     }
+}
+
+/// The limit; none when there is no limit.
+///
+/// Errors: a text that is no number of 32 bits. Source: Argo `intstr.Int32`.
+fn retry_limit(strategy: &RetryStrategy) -> Result<Option<i32>, String> {
+    let number = |limit: &IntOrString| match limit {
+        IntOrString::Int(number) => i32::try_from(*number).ok(),
+        IntOrString::Text(text) => text.parse().ok(),
+    };
+    let Some(limit) = &strategy.limit else { return Ok(None) };
+    number(limit).map(Some).ok_or_else(|| format!("value '{limit}' cannot be resolved to an int"))
 }
 
 /// `duration × factor^(attempts − 1)`, at most `cap`.

@@ -104,3 +104,56 @@ fn an_end_that_is_written_in_another_workflow_does_not_count() {
     play.feed(Observed::PodChanged { pod: Box::new(ended) });
     assert_eq!(play.phase(), "Succeeded");
 }
+
+#[test]
+fn a_new_owner_does_not_judge_a_retried_workflow_by_the_shutdown_of_before() {
+    let mut play = two_pods();
+    let mut stopped = play.engine.object().clone();
+    (stopped.metadata.generation, stopped.metadata.resource_version) = (2, "20".into());
+    stopped.spec.shutdown = "Terminate".into();
+    play.feed(changed(stopped, false));
+    play.run();
+    assert_eq!(play.phase(), "Failed");
+    let mut retried = play.engine.object().clone();
+    (retried.metadata.generation, retried.metadata.resource_version) = (5, "50".into());
+    retry::retry(&mut retried, &retry::Retry::default(), None, play.now).expect("retries");
+    play.pods.clear();
+    // Nobody has stepped the retry when the new owner finds the object.
+    play.engine = Workflow::new(play.config.clone(), retried.clone(), play.sequence);
+    let commands = play.engine.resume(play.now);
+    play.carry_out(commands);
+    play.feed(changed(retried, true));
+    play.run();
+    assert_eq!(play.phase(), "Succeeded", "{}", play.message());
+}
+
+#[test]
+fn a_group_that_is_retried_has_its_steps_again() {
+    for restarts in [false, true] {
+        let spec = json!({"entrypoint": "main", "templates": [
+            {"name": "main", "steps": [[{"name": "a", "template": "pod"}]]},
+            {"name": "pod", "container": {"image": "i", "command": ["c"]}},
+        ]});
+        let mut play = Play::of(spec);
+        let children = |play: &Play| play.node("wf[0]").expect("a group").children.clone();
+        let before = children(&play);
+        let mut stopped = play.engine.object().clone();
+        stopped.spec.shutdown = "Terminate".into();
+        play.feed(changed(stopped, false));
+        play.run();
+        assert_eq!(play.phase(), "Failed");
+        let mut retried = play.engine.object().clone();
+        (retried.metadata.generation, retried.metadata.resource_version) = (5, "50".into());
+        retry::retry(&mut retried, &retry::Retry::default(), None, play.now).expect("retries");
+        play.pods.clear();
+        if restarts {
+            play.engine = Workflow::new(play.config.clone(), retried.clone(), play.sequence);
+            let commands = play.engine.resume(play.now);
+            play.carry_out(commands);
+        }
+        play.feed(changed(retried, true));
+        play.run();
+        assert_eq!(play.phase(), "Succeeded", "{}", play.message());
+        assert_eq!((before.len(), children(&play)), (1, before), "restarts: {restarts}");
+    }
+}

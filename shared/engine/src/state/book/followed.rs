@@ -61,6 +61,13 @@ impl Book {
         }
     }
 
+    /// The workflow has ended: should it be retried, a new owner begins with what the object asks for by then.
+    pub fn forget_followed(&mut self) {
+        if self.object.metadata.annotations.contains_key(labels::FOLLOWED) {
+            self.set_annotation(labels::FOLLOWED, "");
+        }
+    }
+
     /// The object as it was when it was last obeyed, its version included: an edit that was taken back again since is in the
     /// log nevertheless, and is adopted as it was before. A record that cannot be read is somebody's edit: then the object's own
     /// counts.
