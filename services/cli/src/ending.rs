@@ -26,4 +26,14 @@ impl Ending {
             _ = self.hangup.recv() => "SIGHUP",
         }
     }
+
+    /// What `work` comes to; the name of the signal where one comes first. It is looked for whenever the work waits, and
+    /// before it goes on.
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, &'static str> {
+        tokio::select! {
+            biased;
+            name = self.come() => Err(name),
+            done = work => Ok(done),
+        }
+    }
 }

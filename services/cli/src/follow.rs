@@ -65,17 +65,13 @@ pub async fn follow(
     // Listened to from here on: what comes while something else is done is not lost.
     let mut keys = signal(SignalKind::interrupt()).context("listen for signals")?;
     let mut tick = tokio::time::interval(view::REDRAW);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let deadline = tokio::time::sleep(options.timeout.unwrap_or(Duration::MAX / 4));
     tokio::pin!(deadline);
     let mut late = false;
     while !watched.have_ended() {
+        // What ends the loop is looked at first: changes may come faster than they are read.
         tokio::select! {
-            changed = watched.changed(&warn) => {
-                changed?;
-                view.update(watched.latest());
-            }
-            _ = tick.tick() => view.redraw(watched.latest()),
+            biased;
             _ = keys.recv() => {
                 if options.interrupt == Interrupt::Leave {
                     view.leave();
@@ -99,6 +95,15 @@ pub async fn follow(
                 deadline.as_mut().reset(tokio::time::Instant::now() + TERMINATION);
             }
             () = ended.cancelled() => return Err(Failure::Other(anyhow::anyhow!("the system ended before the workflow did"))),
+            _ = tick.tick() => {
+                view.redraw(watched.latest());
+                // Of a drawing that takes long, the next one waits as well, so that changes have their turn.
+                tick.reset();
+            }
+            changed = watched.changed(&warn) => {
+                changed?;
+                view.update(watched.latest());
+            }
         }
     }
     view.finish().await;
@@ -125,4 +130,97 @@ fn left(argosy: &str, watched: &Watched) -> String {
         );
     };
     format!("left; {name} goes on\nto come back: {argosy} watch {name}\nto stop it:   {argosy} stop {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::Command,
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicBool, Ordering::Relaxed},
+            mpsc,
+        },
+    };
+
+    use axum::{Router, body::Body, extract::Request};
+    use futures::stream;
+    use serde_json::json;
+
+    use super::*;
+    use crate::ending::Ending;
+
+    /// Signals are for the whole process: one test at a time listens.
+    static SIGNALS: Mutex<()> = Mutex::new(());
+
+    fn workflow() -> Value {
+        json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {}, "status": { "phase": "Running" },
+            "metadata": { "name": "w", "namespace": "argo", "resourceVersion": "1" } })
+    }
+
+    /// An API of a workflow that never stops changing: there is always one more event. Says when the first was asked for.
+    fn restless(is_watched: Arc<AtomicBool>) -> Client {
+        let serve = move |request: Request| {
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch"));
+            let body = if is_watch {
+                let line = format!("{}\n", json!({ "type": "MODIFIED", "object": workflow() }));
+                let is_watched = Arc::clone(&is_watched);
+                Body::from_stream(stream::repeat_with(move || {
+                    is_watched.store(true, Relaxed);
+                    Ok::<_, std::io::Error>(line.clone())
+                }))
+            } else {
+                let list = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowList",
+                    "metadata": { "resourceVersion": "1" }, "items": [workflow()] });
+                Body::from(list.to_string())
+            };
+            async move { body }
+        };
+        Client::new(Router::new().fallback(serve), "argo")
+    }
+
+    /// How following it ends once the signal has come.
+    fn after(signal: &str, interrupt: Interrupt) -> String {
+        let _alone = SIGNALS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_watched = Arc::new(AtomicBool::new(false));
+        let (client, (told, heard)) = (Arc::clone(&is_watched), mpsc::sync_channel(1));
+        // A thread of its own: a loop that lets nobody have a turn holds no clock of the test.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let end = runtime.block_on(async {
+                let options = Options {
+                    to_stderr: true,
+                    show: Show::Nothing,
+                    filter: Filter::default(),
+                    timeout: None,
+                    no_color: true,
+                    interrupt,
+                    argosy: "argosy".to_owned(),
+                };
+                let mut ending = Ending::listen().expect("signals");
+                let created = vec![serde_json::from_value(workflow()).expect("an object")];
+                let client = restless(client);
+                match ending.or(follow(&client, created, &options, CancellationToken::new())).await {
+                    Err(name) => name.to_owned(),
+                    Ok(Ok(_)) => "it ended".to_owned(),
+                    Ok(Err(failure)) => format!("{failure:?}"),
+                }
+            });
+            _ = told.send(end);
+        });
+        while !is_watched.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let kill = Command::new("kill").args([signal, &std::process::id().to_string()]).status();
+        assert!(kill.is_ok_and(|status| status.success()));
+        heard.recv_timeout(Duration::from_secs(20)).expect("the signal is obeyed")
+    }
+
+    #[test]
+    fn changes_that_never_cease_keep_no_signal_out() {
+        assert_eq!(after("-TERM", Interrupt::Stop), "SIGTERM");
+        assert_eq!(after("-HUP", Interrupt::Stop), "SIGHUP");
+        let left = after("-INT", Interrupt::Leave);
+        assert!(left.contains("left; w goes on"), "{left}");
+    }
 }

@@ -59,6 +59,8 @@ impl<Choose: Fn(&Workflow) -> Vec<LogOf>> FollowedLogs<Choose> {
         }
         loop {
             let mut due = None;
+            // However fast the lines come, whoever waits beside this has a turn.
+            tokio::task::yield_now().await;
             tokio::select! {
                 () = self.logs.wait() => {}
                 _ = self.flush.tick() => due = Some(self.logs.take()),

@@ -81,10 +81,12 @@ impl LiveLogs {
         }
     }
 
-    /// The lines that have come and waited long enough for earlier ones, by time.
+    /// The lines that have come and waited long enough for earlier ones, by time. What the readers add meanwhile is for
+    /// the next call.
     pub fn take(&mut self) -> Vec<Line> {
         let now = Instant::now();
-        while let Ok((at, line)) = self.lines.try_recv() {
+        for _ in 0..LINES_MAX {
+            let Ok((at, line)) = self.lines.try_recv() else { break };
             self.ordered.push(at, line, now);
         }
         self.ordered.ready(now)

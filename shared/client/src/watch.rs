@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use argosy_api::v1alpha1::{Shutdown, Workflow};
-use futures::{Stream, StreamExt, stream::SelectAll};
+use futures::{FutureExt, Stream, StreamExt, stream::SelectAll};
 use kube::{
     Client,
     api::{DynamicObject, Patch, PatchParams},
@@ -18,6 +18,10 @@ use crate::{
 
 type Changes = Pin<Box<dyn Stream<Item = (usize, Change)> + Send>>;
 
+/// Changes that may be left unread because newer ones have come; then the newest is read, so that whoever looks on sees
+/// the workflows move.
+const UNREAD_MAX: usize = 256;
+
 enum Change {
     Now(Box<DynamicObject>),
     Gone(Box<DynamicObject>),
@@ -28,6 +32,10 @@ pub struct Watched {
     client: Client,
     objects: Vec<DynamicObject>,
     changes: SelectAll<Changes>,
+    /// The newest change of each workflow that is not read yet.
+    unread: Vec<Option<Change>>,
+    /// How many changes have come since one was read.
+    waiting: usize,
     latest: Vec<Workflow>,
     /// Those that have ended or are gone, as they were then.
     ended: Vec<Option<Value>>,
@@ -41,16 +49,50 @@ impl Watched {
         let changes = objects.iter().enumerate().map(|(index, object)| changes_of(client, index, object)).collect();
         let latest = objects.iter().map(|object| read::readable(object, warn)).collect::<Result<_, _>>()?;
         let ended = vec![None; objects.len()];
-        Ok(Self { client: client.clone(), objects, changes, latest, ended })
+        let unread = objects.iter().map(|_| None).collect();
+        Ok(Self { client: client.clone(), objects, changes, unread, waiting: 0, latest, ended })
     }
 
-    /// Waits for the next change. May be given up at any time.
+    /// Waits for the next changes; of several of one workflow that have come, only the newest is read. Lets others have
+    /// their turn before each one, however many have come: a signal is not kept waiting. May be given up at any time.
     ///
     /// Errors: the API no longer answers; the workflow can no longer be read.
     pub async fn changed(&mut self, warn: Warn<'_>) -> Result<(), Error> {
-        let Some((index, change)) = self.changes.next().await else {
-            return Err(Error::WatchEnded);
-        };
+        loop {
+            tokio::task::yield_now().await;
+            let next = if self.waiting == 0 {
+                self.changes.next().await
+            } else if self.waiting < UNREAD_MAX {
+                self.changes.next().now_or_never().flatten()
+            } else {
+                None
+            };
+            match next {
+                Some((index, change)) => self.take(index, change),
+                None if self.waiting == 0 => return Err(Error::WatchEnded),
+                None => break,
+            }
+        }
+        self.waiting = 0;
+        for index in 0..self.unread.len() {
+            if let Some(change) = self.unread[index].take() {
+                self.read(index, change, warn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a change until it is read, in place of an older one. What comes after a workflow is gone is of another one
+    /// with its name.
+    fn take(&mut self, index: usize, change: Change) {
+        self.waiting += 1;
+        let unread = &mut self.unread[index];
+        if !matches!(unread, Some(Change::Gone(_))) {
+            *unread = Some(change);
+        }
+    }
+
+    fn read(&mut self, index: usize, change: Change, warn: Warn<'_>) -> Result<(), Error> {
         let (object, is_gone) = match change {
             Change::Now(object) => (object, false),
             Change::Gone(object) => (object, true),
@@ -120,4 +162,78 @@ fn changes_of(client: &Client, index: usize, object: &DynamicObject) -> Changes 
         }
     });
     Box::pin(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    use futures::stream;
+
+    use super::*;
+
+    fn object(number: usize, phase: &str) -> Box<DynamicObject> {
+        let object = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": { "name": "w" },
+            "spec": {}, "status": { "phase": phase, "message": number.to_string() } });
+        Box::new(serde_json::from_value(object).expect("an object"))
+    }
+
+    /// A workflow whose changes are there at once, and no others come.
+    fn watched(changes: impl Stream<Item = Change> + Send + 'static) -> Watched {
+        let client = Client::new(axum::Router::new(), "argo");
+        let mut watched = Watched::new(&client, vec![*object(0, "Running")], &|_| {}).expect("a workflow");
+        watched.changes.clear();
+        watched.changes.push(Box::pin(changes.map(|change| (0, change))));
+        watched
+    }
+
+    fn message(watched: &Watched) -> &str {
+        &watched.latest()[0].status.message
+    }
+
+    #[tokio::test]
+    async fn changes_that_are_always_there_keep_nobody_waiting() {
+        let given = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&given);
+        let mut watched = watched(stream::iter(0..100_000).map(move |number| {
+            count.fetch_add(1, Relaxed);
+            Change::Now(object(number, "Running"))
+        }));
+        // A task of its own has its turn only where the other one waits, as what brings signals does.
+        let signal = tokio::spawn(async {});
+        let followed = async { while watched.changed(&|_| {}).await.is_ok() {} };
+        tokio::select! {
+            biased;
+            signal = signal => signal.expect("it came"),
+            () = followed => panic!("all {} changes came before the signal", given.load(Relaxed)),
+        }
+        assert!(given.load(Relaxed) < 10, "{} changes came before the signal", given.load(Relaxed));
+    }
+
+    #[tokio::test]
+    async fn of_changes_that_wait_the_newest_is_read() {
+        let mut watched = watched(stream::iter(1..=UNREAD_MAX + 7).map(|number| {
+            let phase = if number == 3 { "Succeeded" } else { "Running" };
+            Change::Now(object(number, phase))
+        }));
+        watched.changed(&|_| {}).await.expect("changes");
+        assert_eq!(message(&watched), UNREAD_MAX.to_string());
+        assert!(!watched.have_ended(), "an older one was read");
+        watched.changed(&|_| {}).await.expect("changes");
+        assert_eq!(message(&watched), (UNREAD_MAX + 7).to_string());
+        watched.changed(&|_| {}).await.expect_err("no more come");
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_not_taken_for_what_has_its_name() {
+        let changes =
+            [Change::Now(object(1, "Running")), Change::Gone(object(2, "Running")), Change::Now(object(3, "Running"))];
+        let mut watched = watched(stream::iter(changes));
+        watched.changed(&|_| {}).await.expect("changes");
+        assert!(watched.have_ended());
+        assert_eq!(watched.into_ended()[0]["status"]["message"], "2");
+    }
 }

@@ -84,10 +84,10 @@ impl Run {
         // Other commands of this user reach it while it runs.
         let extent = Extent { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), without_services: false };
         let system = start(&self.runtime, extent).await?;
-        let result = tokio::select! {
-            result = self.in_system(connect, &system, plan) => result,
-            name = ending.come() => Err(Failure::Other(anyhow::anyhow!("ended by {name} before the workflow"))),
-        };
+        let result = ending
+            .or(self.in_system(connect, &system, plan))
+            .await
+            .unwrap_or_else(|name| Err(Failure::Other(anyhow::anyhow!("ended by {name} before the workflow"))));
         let ended = system.shutdown().await;
         let (finals, tails) = result?;
         if let Err(error) = ended {
