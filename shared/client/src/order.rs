@@ -26,16 +26,31 @@ impl<'a> Order<'a> {
     pub fn new(workflow: &'a Workflow) -> Self {
         let levels = levels(workflow);
         let holders = holders(workflow);
-        let (mut ends, mut depths) = (levels.clone(), HashMap::new());
-        for id in workflow.status.nodes.keys() {
-            let (level, mut depth, mut at) = (levels.get(id.as_str()).copied().unwrap_or_default(), 0, id.as_str());
-            // What others wrote may hold itself.
-            while let Some(holder) = holders.get(at).copied().filter(|_| depth < holders.len()) {
-                let end = ends.entry(holder).or_default();
-                *end = level.max(*end);
-                (at, depth) = (holder, depth + 1);
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for holder in holders.values() {
+            *held.entry(holder).or_default() += 1;
+        }
+        // From those that hold nothing outwards, each once, however deep they are. What others wrote may hold itself, and
+        // is not reached.
+        let ids = workflow.status.nodes.keys().map(|id| id.as_str());
+        let mut outwards: Vec<&str> = ids.filter(|id| !held.contains_key(id)).collect();
+        let (mut ends, mut depths, mut at) = (levels.clone(), HashMap::new(), 0);
+        while let Some(id) = outwards.get(at).copied() {
+            at += 1;
+            let Some(holder) = holders.get(id).copied() else { continue };
+            let level = ends.get(id).copied().unwrap_or_default();
+            let end = ends.entry(holder).or_default();
+            *end = level.max(*end);
+            if let Some(count) = held.get_mut(holder) {
+                *count -= 1;
+                if *count == 0 {
+                    outwards.push(holder);
+                }
             }
-            depths.insert(id.as_str(), depth);
+        }
+        for id in outwards.into_iter().rev() {
+            let depth = holders.get(id).map_or(0, |holder| depths.get(holder).copied().unwrap_or_default() + 1);
+            depths.insert(id, depth);
         }
         Self { levels, ends, depths }
     }
@@ -126,13 +141,17 @@ pub fn natural(name: &str) -> Vec<Part<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use argosy_api::v1alpha1::NodePhase;
     use serde_json::json;
 
     use super::*;
 
-    /// Id, type, what bounds it, children; all in one second.
-    fn workflow(nodes: &[(&str, &str, &str, &[&str])]) -> Workflow {
-        let node = |(id, kind, boundary, children): &(&str, &str, &str, &[&str])| {
+    /// Id, type, what bounds it, children.
+    type Node<'a> = (&'a str, &'a str, &'a str, &'a [&'a str]);
+
+    /// A workflow of these, all in one second.
+    fn workflow(nodes: &[Node<'_>]) -> Workflow {
+        let node = |(id, kind, boundary, children): &Node<'_>| {
             let at = "2026-01-01T00:00:00Z";
             let node = json!({ "id": id, "name": id, "displayName": id, "type": kind, "phase": "Succeeded",
                 "boundaryID": boundary, "startedAt": at, "finishedAt": at, "children": children });
@@ -166,8 +185,32 @@ mod tests {
 
     #[test]
     fn nodes_that_lead_in_circles_end() {
-        let workflow = workflow(&[("a", "StepGroup", "b", &["b"]), ("b", "StepGroup", "a", &["a", "b", "nowhere"])]);
+        let rings: [&[Node<'_>]; 3] = [
+            &[("a", "StepGroup", "b", &["b"]), ("b", "StepGroup", "a", &["a", "b", "nowhere"])],
+            &[("a", "Retry", "a", &["a"])],
+            &[("a", "DAG", "", &["b"]), ("b", "StepGroup", "a", &["b", "c"]), ("c", "StepGroup", "b", &["b"])],
+        ];
+        for nodes in rings {
+            let workflow = workflow(nodes);
+            let order = Order::new(&workflow);
+            assert!(workflow.status.nodes.values().all(|node| order.last(node).0.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_chain_is_walked_once_however_long_it_is() {
+        let name = |n: usize| argosy_api::ArcStr::from(format!("n{n}"));
+        let link = |n: usize| {
+            let (id, children) = (name(n), vec![name(n + 1)]);
+            let (r#type, phase) = (NodeType::StepGroup, NodePhase::Succeeded);
+            (id.clone(), NodeStatus { name: id.clone(), id, r#type, phase, children, ..NodeStatus::default() })
+        };
+        let mut workflow = Workflow::default();
+        workflow.status.nodes = (0..50_000).map(link).collect();
         let order = Order::new(&workflow);
-        assert!(workflow.status.nodes.values().all(|node| order.last(node).0.is_some()));
+        let node = |id: &str| workflow.status.nodes.get(id).expect("a node");
+        assert_eq!(order.start(node("n49999")).1, 49_999);
+        assert_eq!(order.last(node("n0")).1, 49_999, "it ends with what it holds");
+        assert_eq!(order.last(node("n49999")).3, std::cmp::Reverse(49_999));
     }
 }

@@ -1,5 +1,7 @@
 //! The pods of a workflow and their logs.
 
+use std::collections::HashMap;
+
 use argosy_api::{
     ArcStr,
     executor::MAIN,
@@ -80,10 +82,10 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
     let mut nodes: Vec<_> = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).collect();
     let order = Order::new(workflow);
     nodes.sort_by(|a, b| order.start(a).cmp(&order.start(b)));
-    let containers = |id: &str| {
-        let inner = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Container);
-        inner.filter(|node| node.boundary_id == id).map(|node| node.display_name.to_string()).collect()
-    };
+    let mut containers: HashMap<&str, Vec<String>> = HashMap::new();
+    for node in workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Container) {
+        containers.entry(&node.boundary_id).or_default().push(node.display_name.to_string());
+    }
     let named = |node: &argosy_api::v1alpha1::NodeStatus| {
         let template = node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| r.template.as_str());
         PodOf {
@@ -93,7 +95,7 @@ pub fn of(workflow: &Workflow) -> Vec<PodOf> {
             step: named::step(workflow, node),
             phase: node.phase,
             started: node.started_at.map(|at| at.0),
-            containers: containers(&node.id),
+            containers: containers.get(node.id.as_str()).cloned().unwrap_or_default(),
         }
     };
     nodes.into_iter().map(named).collect()

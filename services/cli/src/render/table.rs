@@ -4,17 +4,21 @@ use unicode_width::UnicodeWidthChar;
 
 /// Rows of cells, aligned. Colour codes and wide signs count for what they show.
 pub fn table(rows: &[Vec<String>], gap: usize) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| shown(cell)).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
+    let mut widths: Vec<usize> = Vec::new();
+    let mut cells: Vec<Vec<usize>> = Vec::with_capacity(rows.len());
     for row in rows {
+        let row: Vec<usize> = row.iter().map(|cell| shown(cell)).collect();
+        widths.resize(widths.len().max(row.len()), 0);
+        widths.iter_mut().zip(&row).for_each(|(width, cell)| *width = (*width).max(*cell));
+        cells.push(row);
+    }
+    let mut text = String::new();
+    for (row, cells) in rows.iter().zip(&cells) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             line.push_str(cell);
             if column + 1 < row.len() {
-                line.push_str(&" ".repeat(widths[column] - shown(cell) + gap));
+                line.push_str(&" ".repeat(widths[column] - cells[column] + gap));
             }
         }
         text.push_str(line.trim_end());

@@ -166,3 +166,60 @@ STEP          TEMPLATE  PODNAME        DURATION  MESSAGE      NODENAME
 ";
     assert_eq!(text, expected);
 }
+
+#[test]
+fn nodes_that_lead_in_circles_are_drawn_once() {
+    let of_itself =
+        workflow(&[node("w", "Retry", "", "Failed", &["w", "w(0)"]), node("w(0)", "Pod", "", "Failed", &[])]);
+    assert_eq!(steps(&of_itself).join("\n"), " ✖ w\n ├─✖ w (above)\n └─✖ w(0)");
+    let ring = [
+        node("w", "DAG", "", "Failed", &["a"]),
+        node("a", "TaskGroup", "w", "Failed", &["b"]),
+        node("b", "Retry", "w", "Failed", &["a"]),
+    ];
+    assert_eq!(steps(&workflow(&ring)).join("\n"), " ✖ w\n ├─✖ b\n │ └─✖ a\n │   └─✖ b (above)\n └─✖ a (above)");
+    for kind in ["DAG", "Steps", "Pod"] {
+        let own = workflow(&[node("w", kind, "w", "Failed", &["w"])]);
+        assert!(steps(&own)[0].ends_with("✖ w"), "{:?}", steps(&own));
+        let two = workflow(&[node("w", kind, "x", "Failed", &["x"]), node("x", kind, "w", "Failed", &["w"])]);
+        assert!(steps(&two)[0].ends_with("✖ w"), "{:?}", steps(&two));
+    }
+    // A filter that leaves all of a ring out ends as well.
+    let filter = Filter { status: Some(v1::NodePhase::Succeeded), ..Filter::default() };
+    let drawn = tree(&workflow(&ring), &filter, Style::default(), Timestamp::UNIX_EPOCH);
+    assert_eq!(drawn.lines().count(), 2, "{drawn}");
+}
+
+#[test]
+fn nodes_that_lead_to_the_same_one_do_not_multiply_it() {
+    let names: Vec<_> = (0..40).map(|n| if n == 0 { "w".to_owned() } else { format!("n{n}") }).collect();
+    let node = |(at, name): (usize, &String)| {
+        let next = names.get(at + 1).map_or("", String::as_str);
+        node(name, "TaskGroup", "x", "Failed", &[next, next])
+    };
+    let nodes: Vec<_> = names.iter().enumerate().map(node).collect();
+    assert_eq!(steps(&workflow(&nodes)).len(), 1 + 39 * 2);
+}
+
+#[test]
+fn a_chain_is_drawn_however_long_it_is() {
+    const LENGTH: usize = 50_000;
+    let name = |n: usize| argosy_api::ArcStr::from(format!("n{n}"));
+    for (kind, by_children) in [(v1::NodeType::Retry, true), (v1::NodeType::Dag, false)] {
+        let node = |n: usize| {
+            let status = v1::NodeStatus { id: name(n), name: name(n), r#type: kind, ..v1::NodeStatus::default() };
+            let status = match n {
+                _ if by_children => v1::NodeStatus { children: vec![name(n + 1)], ..status },
+                0 => status,
+                _ => v1::NodeStatus { boundary_id: name(n - 1), ..status },
+            };
+            (name(n), status)
+        };
+        let mut workflow = v1::Workflow::default();
+        workflow.metadata.name = "n0".to_owned();
+        workflow.status.nodes = (0..LENGTH).map(node).collect();
+        let drawn = tree(&workflow, &Filter::default(), Style::default(), Timestamp::UNIX_EPOCH);
+        assert_eq!(drawn.lines().count(), LENGTH + 1, "{kind:?}");
+        assert!(drawn.lines().last().is_some_and(|line| line.contains("◷ n49999")), "{kind:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The tree of a workflow's nodes: STEP, TEMPLATE, PODNAME, DURATION, MESSAGE.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use argosy_api::{
     ArcStr, labels,
@@ -50,7 +50,7 @@ pub fn tree(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) 
 }
 
 fn drawn(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> String {
-    let tree = Tree::new(workflow, filter, style, now);
+    let mut tree = Tree::new(workflow, filter, style, now);
     let roots: Vec<&NodeStatus> = tree.roots();
     if roots.is_empty() {
         return String::new();
@@ -60,7 +60,7 @@ fn drawn(workflow: &Workflow, filter: &Filter, style: Style, now: Timestamp) -> 
         if index > 0 {
             rows.push(vec![" ".to_owned()]);
         }
-        tree.node(root, " ", " ", &mut rows);
+        tree.draw(root, &mut rows);
     }
     table(&rows, 2)
 }
@@ -76,11 +76,34 @@ fn head(style: Style) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
+/// Levels that are set off from one another, which fill a wide terminal. What is deeper stands below the last of them: each
+/// line would else be longer than the one before, and what others wrote may go on and on.
+const LEVELS_MAX: usize = 64;
+
+/// A node's line and what is before it.
+struct Branch<'a> {
+    node: &'a NodeStatus,
+    /// Before the line.
+    first: String,
+    /// Before the lines below it.
+    rest: String,
+    level: usize,
+}
+
+/// What is yet to be drawn. A stack of these and no recursion: what others wrote may be deeper than the program's stack.
+enum Task<'a> {
+    Draw(Branch<'a>),
+    /// All below the node of this row is drawn.
+    End(&'a NodeStatus, usize),
+}
+
 struct Tree<'a> {
     workflow: &'a Workflow,
     /// Nodes by the node that bounds them, by start and name.
     bounded: BTreeMap<&'a str, Vec<&'a NodeStatus>>,
     order: Order<'a>,
+    /// Nodes whose lines are drawn, or left out by the filter, and whether something stands below them.
+    drawn: HashMap<&'a str, bool>,
     filter: &'a Filter,
     style: Style,
     now: Timestamp,
@@ -97,7 +120,7 @@ impl<'a> Tree<'a> {
         bounded.values_mut().for_each(|nodes| nodes.sort_by(|a, b| order.start(a).cmp(&order.start(b))));
         let v1 = workflow.metadata.annotations.get(labels::POD_NAME_FORMAT).is_some_and(|format| format == "v1");
         let version = if v1 { PodNameVersion::V1 } else { PodNameVersion::V2 };
-        Self { workflow, bounded, order, filter, style, now, version }
+        Self { workflow, bounded, order, drawn: HashMap::new(), filter, style, now, version }
     }
 
     /// The workflow's own node, its exit handler, its hooks.
@@ -115,40 +138,56 @@ impl<'a> Tree<'a> {
         nodes.flat_map(|node| node.children.iter().map(ArcStr::as_str)).collect()
     }
 
-    fn node(&self, node: &'a NodeStatus, first: &str, rest: &str, rows: &mut Vec<Vec<String>>) {
-        let row = rows.len();
-        rows.push(self.row(node, first));
-        let before = rows.len();
-        self.children(node, rest, rows);
-        if !self.filter.chooses(node) && rows.len() == before && node.id != self.workflow.metadata.name {
-            rows.truncate(row);
+    /// The node and all below it. What stands below a node that is drawn already is not drawn again: children may lead in
+    /// circles, and from many nodes to one.
+    fn draw(&mut self, root: &'a NodeStatus, rows: &mut Vec<Vec<String>>) {
+        let root = Branch { node: root, first: " ".to_owned(), rest: " ".to_owned(), level: 0 };
+        let mut tasks = vec![Task::Draw(root)];
+        while let Some(task) = tasks.pop() {
+            match task {
+                Task::Draw(branch) => {
+                    tasks.push(Task::End(branch.node, rows.len()));
+                    let before = self.drawn.get(branch.node.id.as_str()).copied();
+                    let note = if before == Some(true) { " (above)" } else { "" };
+                    rows.push(self.row(branch.node, &branch.first, note));
+                    if before.is_none() {
+                        let below = self.below(&branch);
+                        self.drawn.insert(&branch.node.id, !below.is_empty());
+                        tasks.extend(below.into_iter().rev().map(Task::Draw));
+                    }
+                }
+                Task::End(node, row) => {
+                    let is_alone = rows.len() == row + 1;
+                    if is_alone && !self.filter.chooses(node) && node.id != self.workflow.metadata.name {
+                        rows.truncate(row);
+                    }
+                }
+            }
         }
     }
 
-    fn children(&self, node: &'a NodeStatus, indent: &str, rows: &mut Vec<Vec<String>>) {
+    fn below(&self, branch: &Branch<'a>) -> Vec<Branch<'a>> {
+        let node = branch.node;
         match node.r#type {
-            NodeType::Steps => self.steps(node, indent, rows),
+            NodeType::Steps => self.steps(branch),
             NodeType::Dag => {
                 let all = self.bounded.get(node.id.as_str()).into_iter().flatten();
                 let inner = self.held_within(node);
                 let tasks: Vec<_> = all.copied().filter(|task| !inner.contains(task.id.as_str())).collect();
-                self.list(&tasks, indent, rows);
+                list(&tasks, branch)
             }
             NodeType::Retry | NodeType::TaskGroup | NodeType::StepGroup => {
                 let children: Vec<_> =
                     node.children.iter().filter_map(|id| self.workflow.status.nodes.get(id)).collect();
-                self.list(&children, indent, rows);
+                list(&children, branch)
             }
-            NodeType::Pod => {
-                let containers = self.bounded.get(node.id.as_str()).cloned().unwrap_or_default();
-                self.list(&containers, indent, rows);
-            }
+            NodeType::Pod => list(self.bounded.get(node.id.as_str()).map(Vec::as_slice).unwrap_or_default(), branch),
             NodeType::Unknown
             | NodeType::Container
             | NodeType::Skipped
             | NodeType::Suspend
             | NodeType::Http
-            | NodeType::Plugin => {}
+            | NodeType::Plugin => Vec::new(),
         }
     }
 
@@ -166,8 +205,9 @@ impl<'a> Tree<'a> {
     }
 
     /// Step groups in their order; a group of several steps branches.
-    fn steps(&self, node: &'a NodeStatus, indent: &str, rows: &mut Vec<Vec<String>>) {
-        let bounded = self.bounded.get(node.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+    fn steps(&self, branch: &Branch<'a>) -> Vec<Branch<'a>> {
+        let mut below = Vec::new();
+        let bounded = self.bounded.get(branch.node.id.as_str()).map(Vec::as_slice).unwrap_or_default();
         let mut groups: Vec<_> = bounded.iter().copied().filter(|inner| inner.r#type == NodeType::StepGroup).collect();
         groups.sort_by_key(|group| group_index(&group.name));
         let in_groups: std::collections::BTreeSet<_> =
@@ -178,31 +218,25 @@ impl<'a> Tree<'a> {
         let count = groups.len() + loose.len();
         for (index, group) in groups.iter().enumerate() {
             let last = index + 1 == count;
-            let (turn, below) = if last { ("└─", "  ") } else { ("├─", "│ ") };
+            let (turn, past) = if last { ("└─", "  ") } else { ("├─", "│ ") };
             let mut steps: Vec<_> = group.children.iter().filter_map(|id| self.workflow.status.nodes.get(id)).collect();
             steps.sort_by(|a, b| self.order.start(a).cmp(&self.order.start(b)));
             for (at, step) in steps.iter().enumerate() {
-                let (branch, under) = match (steps.len(), at + 1 == steps.len()) {
+                let (sign, under) = match (steps.len(), at + 1 == steps.len()) {
                     (1, _) => ("──", "  "),
                     (_, true) => ("└─", "  "),
                     (_, false) if at == 0 => ("┬─", "│ "),
                     (_, false) => ("├─", "│ "),
                 };
-                let turn = if at == 0 { turn } else { below };
-                self.node(step, &format!("{indent}{turn}{branch}"), &format!("{indent}{below}{under}"), rows);
+                let turn = if at == 0 { turn } else { past };
+                below.push(branch.next(step, &format!("{turn}{sign}"), &format!("{past}{under}")));
             }
         }
-        self.list(&loose, indent, rows);
+        below.extend(list(&loose, branch));
+        below
     }
 
-    fn list(&self, nodes: &[&'a NodeStatus], indent: &str, rows: &mut Vec<Vec<String>>) {
-        for (index, node) in nodes.iter().enumerate() {
-            let (turn, below) = if index + 1 == nodes.len() { ("└─", "  ") } else { ("├─", "│ ") };
-            self.node(node, &format!("{indent}{turn}"), &format!("{indent}{below}"), rows);
-        }
-    }
-
-    fn row(&self, node: &NodeStatus, prefix: &str) -> Vec<String> {
+    fn row(&self, node: &NodeStatus, prefix: &str, note: &str) -> Vec<String> {
         let template = match &node.template_ref {
             Some(reference) => format!("{}/{}", reference.name, reference.template),
             None => node.template_name.to_string(),
@@ -216,7 +250,7 @@ impl<'a> Tree<'a> {
             String::new()
         };
         let prefix = if self.style.ascii { plain(prefix) } else { prefix.to_owned() };
-        let step = format!("{prefix}{} {}", icon(node, self.style), terminal::line(display(node)));
+        let step = format!("{prefix}{} {}{note}", icon(node, self.style), terminal::line(display(node)));
         let message = one_line(&named::message(self.workflow, &node.message));
         let machine = node.host_node_name.to_string();
         let [template, pod, message, machine, artifacts, resources] =
@@ -235,6 +269,22 @@ impl<'a> Tree<'a> {
             node.template_ref.as_ref().map_or(node.template_name.as_str(), |reference| reference.template.as_str());
         pod_name(&self.workflow.metadata.name, &node.name, template, &node.id, self.version)
     }
+}
+
+impl<'a> Branch<'a> {
+    /// The branch of `node` below this one: `turn` leads to its line, `past` to those below it.
+    fn next(&self, node: &'a NodeStatus, turn: &str, past: &str) -> Self {
+        let rest = if self.level < LEVELS_MAX { format!("{}{past}", self.rest) } else { self.rest.clone() };
+        Self { node, first: format!("{}{turn}", self.rest), rest, level: self.level + 1 }
+    }
+}
+
+fn list<'a>(nodes: &[&'a NodeStatus], above: &Branch<'a>) -> Vec<Branch<'a>> {
+    let branch = |(index, node): (usize, &&'a NodeStatus)| {
+        let (turn, past) = if index + 1 == nodes.len() { ("└─", "  ") } else { ("├─", "│ ") };
+        above.next(node, turn, past)
+    };
+    nodes.iter().enumerate().map(branch).collect()
 }
 
 /// Branches without signs beyond ASCII.
