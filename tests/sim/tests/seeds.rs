@@ -65,7 +65,7 @@ const GROWN_SEEDS: [(&str, &[u64]); 22] = [
     ("what a memoized call had found was kept while it waited, where a new owner had to look", &[2_003_803]),
     ("a shutdown that only the object told of took back a wish that had been sent", &[2_004_183]),
     ("a copy of a pod in another namespace hid a pod that had outlived its workflow", &[3_010_594]),
-    ("a workflow of a template that began suspended was not resumed", &[6_003_321]),
+    ("a workflow of a template that was suspended was not resumed", &[6_003_321, 6_000_305]),
     ("a wish that came late brought back a pod that had ended", &[6_011_845]),
     ("a daemon was taken for lost that only a lost bus knew to be stopped, which is excused", &[6_003_669]),
     ("a late report of the pod before a retry was taken for the new one's", &[4_004_182]),

@@ -230,6 +230,10 @@ fn a_workflow_of_a_template_that_was_suspended_before_it_began_is_resumed() {
             }
             play.feed(changed(edited, false));
             assert_eq!(play.pods.len(), 1, "{resumed:?}, restarts: {restarts}");
+            // What is written is the sum of merge patches, so that what goes must be said.
+            let status =
+                &play.events.last().and_then(|event| event.workflow_status.as_ref()).expect("it changed").status;
+            assert_eq!(status["storedWorkflowTemplateSpec"].get("suspend"), Some(&json!(resumed)));
             play.restart();
             play.run();
             assert_eq!(play.phase(), "Succeeded");

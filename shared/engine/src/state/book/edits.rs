@@ -53,9 +53,13 @@ impl Book {
     }
 
     /// An edit of the spec that the status holds. `is_restricted`: users may not change what comes from a template, only lift
-    /// or set `suspend`.
-    pub fn adopt_stored_spec(&mut self, stored: api::WorkflowSpec, is_restricted: bool) {
-        match &mut self.object.status.stored_workflow_template_spec {
+    /// `suspend`. It suspends nobody: whoever edits something else may have read what was lifted since; `spec.suspend` does.
+    pub fn adopt_stored_spec(&mut self, mut stored: api::WorkflowSpec, is_restricted: bool) {
+        let ours = &mut self.object.status.stored_workflow_template_spec;
+        if stored.suspend == Some(true) {
+            stored.suspend = ours.as_ref().and_then(|ours| ours.suspend);
+        }
+        match ours {
             Some(ours) if is_restricted => ours.suspend = stored.suspend,
             None if is_restricted => {}
             ours => *ours = Some(stored),

@@ -189,7 +189,14 @@ impl Book {
             Field::Outputs => ("outputs", json(&status.outputs)),
             Field::Conditions => ("conditions", json(&status.conditions)),
             Field::StoredTemplates => ("storedTemplates", json(&status.stored_templates)),
-            Field::StoredSpec => ("storedWorkflowTemplateSpec", json(&status.stored_workflow_template_spec)),
+            Field::StoredSpec => {
+                let mut stored = json(&status.stored_workflow_template_spec);
+                // It goes out as a merge patch, and this is the one member that may go.
+                if let Value::Object(members) = &mut stored {
+                    members.entry("suspend").or_insert(Value::Null);
+                }
+                ("storedWorkflowTemplateSpec", stored)
+            }
             Field::Claims => ("persistentVolumeClaims", json(&status.persistent_volume_claims)),
             Field::ResourcesDuration => ("resourcesDuration", json(&status.resources_duration)),
         };
