@@ -166,21 +166,14 @@ impl Workflow {
                 self.book.update_node(node_id, |n| set_text(&mut n.message, &message));
                 self.arm(Timer::Retry, &ArcStr::from(node_id), due);
             }
-            Verdict::Mistake(message) => {
-                self.take_outputs(node_id, last);
-                self.end_by_mistake(frame, &message);
-            }
+            Verdict::Mistake(message) => self.end_by_mistake(frame, &message),
             Verdict::End(phase, message) => {
-                self.take_outputs(node_id, last);
+                self.book
+                    .update_node(node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
                 self.mark(node_id, phase, Some(&message));
                 self.end_frame(frame);
             }
         }
-    }
-
-    /// The last attempt's are the node's.
-    fn take_outputs(&mut self, node_id: &str, last: &NodeStatus) {
-        self.book.update_node(node_id, |n| set(&mut n.outputs, last.outputs.clone()) | set(&mut n.daemoned, None));
     }
 
     fn judge(&self, frame: FrameId, node_id: &str, last: &NodeStatus) -> Verdict {
