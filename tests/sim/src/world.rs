@@ -261,11 +261,12 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         broken.lock().extend(check::in_time(watch, deadlines.of(*case)));
         let alone = alone.get(case).and_then(Option::as_ref).map(|alone| &alone.object);
         let is_alone = plan.terminate.is_none() && watch.generation() == 0;
-        let is_forgotten = excuse::forgotten(watch, &played, &losses);
-        forgotten += usize::from(is_forgotten);
         let reference = match alone.filter(|_| is_alone) {
             None => Reference::None,
-            Some(_) if is_forgotten => Reference::None,
+            Some(_) if excuse::forgotten(watch, &played, &losses) => {
+                forgotten += 1;
+                Reference::None
+            }
             Some(alone) if case.is_timed() || plan.edits_spec_of(*case) => Reference::Phase(alone),
             // What was lost with the bus and done again finds in its cache what it left there.
             Some(alone) if case.memoizes() && !losses.is_empty() => Reference::Phase(alone),

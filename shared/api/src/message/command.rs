@@ -33,7 +33,7 @@ pub enum ClusterCommand {
     /// name is of before a retry, and goes first.
     CreatePod {
         manifest: Manifest,
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, skip_serializing_if = "super::is_zero")]
         not_before: u64,
     },
     /// How the pod is should be told if nobody watches it, or that it is gone. Changes nothing. `is_check`: everything has been
@@ -68,8 +68,4 @@ impl ClusterCommand {
             Self::DeleteObject { .. } => "deleteObject",
         }
     }
-}
-
-fn is_zero(sequence: &u64) -> bool {
-    *sequence == 0
 }

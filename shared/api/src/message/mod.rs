@@ -18,3 +18,8 @@ pub use observed::{ContainerSummary, LookupKey, LookupKind, NotCreated, Observed
 
 /// The version that this build writes.
 pub const SCHEMA: u32 = 1;
+
+/// A sequence that says nothing is left out.
+fn is_zero(sequence: &u64) -> bool {
+    *sequence == 0
+}

@@ -92,7 +92,7 @@ pub struct PodSummary {
     pub uid: String,
     /// How far the log was stepped when the pod was wished for; of a pod that is not there, when it was asked after. 0 where
     /// nothing says so.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "super::is_zero")]
     pub wished_at: u64,
     /// Kubernetes' pod phase: Pending, Running, Succeeded, Failed, Unknown.
     pub phase: String,
@@ -145,8 +145,4 @@ pub struct ContainerSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
     pub ready: bool,
-}
-
-fn is_zero(sequence: &u64) -> bool {
-    *sequence == 0
 }

@@ -224,9 +224,7 @@ fn a_workflow_of_a_template_that_was_suspended_before_it_began_is_resumed() {
             edited.spec.suspend = resumed;
             if restarts {
                 // The new owner finds the object edited, and the edit in the log.
-                play.engine = argosy_engine::Workflow::new(play.config.clone(), edited.clone(), play.sequence);
-                let commands = play.engine.resume(play.now);
-                play.carry_out(commands);
+                play.take_up(edited.clone());
             }
             play.feed(changed(edited, false));
             assert_eq!(play.pods.len(), 1, "{resumed:?}, restarts: {restarts}");

@@ -151,7 +151,11 @@ impl Play {
     /// A new owner goes on from the object, as it is written in the API.
     pub fn restart(&mut self) {
         let text = serde_json::to_string(self.engine.object()).expect("the object has a JSON form");
-        let object: api::Workflow = serde_json::from_str(&text).expect("the object reads");
+        self.take_up(serde_json::from_str(&text).expect("the object reads"));
+    }
+
+    /// A new owner goes on from the object as somebody has edited it; the edit is still ahead in the log.
+    pub fn take_up(&mut self, object: api::Workflow) {
         self.engine = Workflow::new(self.config.clone(), object, self.sequence);
         self.timers.clear();
         self.lookups.clear();

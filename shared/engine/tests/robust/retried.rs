@@ -5,7 +5,7 @@ use argosy_api::{
     message::{ClusterCommand, Observed, PodSummary},
     v1alpha1::{self as api, NodePhase},
 };
-use argosy_engine::{Command, Config, Workflow, ops::retry};
+use argosy_engine::{Command, Config, ops::retry};
 use serde_json::json;
 
 use crate::play::{Play, changed, object, pod};
@@ -22,6 +22,25 @@ fn phase(play: &Play) -> NodePhase {
     play.node("wf[0].a").expect("a node").phase
 }
 
+/// The object of the workflow, which has failed, as a retry leaves it; its pods are gone.
+fn retry_of(play: &mut Play) -> api::Workflow {
+    assert_eq!(play.phase(), "Failed");
+    let mut retried = play.engine.object().clone();
+    (retried.metadata.generation, retried.metadata.resource_version) = (5, "50".into());
+    retry::retry(&mut retried, &retry::Retry::default(), None, play.now).expect("retries");
+    play.pods.clear();
+    retried
+}
+
+/// The workflow is terminated, and ends.
+fn terminate(play: &mut Play) {
+    let mut stopped = play.engine.object().clone();
+    (stopped.metadata.generation, stopped.metadata.resource_version) = (2, "20".into());
+    stopped.spec.shutdown = "Terminate".into();
+    play.feed(changed(stopped, false));
+    play.run();
+}
+
 /// A workflow that failed with its first pod and is retried, and that pod, as it was wished for.
 fn retried() -> (Play, api::Workflow, PodSummary) {
     let mut play = two_pods();
@@ -31,12 +50,7 @@ fn retried() -> (Play, api::Workflow, PodSummary) {
     play.feed(Observed::PodChanged { pod: Box::new(PodSummary { phase: "Running".into(), ..old.clone() }) });
     play.feed(Observed::PodChanged { pod: Box::new(old.clone()) });
     play.run();
-    assert_eq!(play.phase(), "Failed");
-    let mut retried = play.engine.object().clone();
-    (retried.metadata.generation, retried.metadata.resource_version) = (5, "50".into());
-    let options = retry::Retry::default();
-    retry::retry(&mut retried, &options, None, play.now).expect("retries");
-    play.pods.clear();
+    let retried = retry_of(&mut play);
     (play, retried, old)
 }
 
@@ -84,9 +98,7 @@ fn a_new_owner_knows_reports_of_before_a_retry() {
             play.feed(changed(object, true));
             play.restart();
         } else {
-            play.engine = Workflow::new(play.config.clone(), object.clone(), play.sequence);
-            let commands = play.engine.resume(play.now);
-            play.carry_out(commands);
+            play.take_up(object.clone());
             play.feed(changed(object, true));
         }
         check_late_reports(&mut play, &old);
@@ -108,20 +120,10 @@ fn an_end_that_is_written_in_another_workflow_does_not_count() {
 #[test]
 fn a_new_owner_does_not_judge_a_retried_workflow_by_the_shutdown_of_before() {
     let mut play = two_pods();
-    let mut stopped = play.engine.object().clone();
-    (stopped.metadata.generation, stopped.metadata.resource_version) = (2, "20".into());
-    stopped.spec.shutdown = "Terminate".into();
-    play.feed(changed(stopped, false));
-    play.run();
-    assert_eq!(play.phase(), "Failed");
-    let mut retried = play.engine.object().clone();
-    (retried.metadata.generation, retried.metadata.resource_version) = (5, "50".into());
-    retry::retry(&mut retried, &retry::Retry::default(), None, play.now).expect("retries");
-    play.pods.clear();
+    terminate(&mut play);
+    let retried = retry_of(&mut play);
     // Nobody has stepped the retry when the new owner finds the object.
-    play.engine = Workflow::new(play.config.clone(), retried.clone(), play.sequence);
-    let commands = play.engine.resume(play.now);
-    play.carry_out(commands);
+    play.take_up(retried.clone());
     play.feed(changed(retried, true));
     play.run();
     assert_eq!(play.phase(), "Succeeded", "{}", play.message());
@@ -137,19 +139,10 @@ fn a_group_that_is_retried_has_its_steps_again() {
         let mut play = Play::of(spec);
         let children = |play: &Play| play.node("wf[0]").expect("a group").children.clone();
         let before = children(&play);
-        let mut stopped = play.engine.object().clone();
-        stopped.spec.shutdown = "Terminate".into();
-        play.feed(changed(stopped, false));
-        play.run();
-        assert_eq!(play.phase(), "Failed");
-        let mut retried = play.engine.object().clone();
-        (retried.metadata.generation, retried.metadata.resource_version) = (5, "50".into());
-        retry::retry(&mut retried, &retry::Retry::default(), None, play.now).expect("retries");
-        play.pods.clear();
+        terminate(&mut play);
+        let retried = retry_of(&mut play);
         if restarts {
-            play.engine = Workflow::new(play.config.clone(), retried.clone(), play.sequence);
-            let commands = play.engine.resume(play.now);
-            play.carry_out(commands);
+            play.take_up(retried.clone());
         }
         play.feed(changed(retried, true));
         play.run();
