@@ -14,6 +14,8 @@ mod mutated;
 mod parallelism;
 #[path = "robust/play.rs"]
 mod play;
+#[path = "robust/refused.rs"]
+mod refused;
 #[path = "robust/restrictions.rs"]
 mod restrictions;
 #[path = "robust/retried.rs"]

@@ -170,7 +170,7 @@ impl Workflow {
         }
         self.note_miss(call, &template);
         let place = self.book.place_of(&node_id);
-        self.frames.begin(place, Frame { call: call.clone(), template, is_seen: false, body })
+        self.frames.begin(place, Frame { call: call.clone(), template, is_seen: false, was_refused: false, body })
     }
 
     fn begin_retry(&mut self, call: &Arc<Call>, template: Arc<Template>) -> Result<(), String> {

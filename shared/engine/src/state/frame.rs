@@ -15,6 +15,8 @@ pub(crate) struct Frame {
     pub template: Arc<Template>,
     /// Of a pod: a report has told of it.
     pub is_seen: bool,
+    /// Of a pod: the API refused it for now, and has not created it since.
+    pub was_refused: bool,
     pub body: Body,
 }
 

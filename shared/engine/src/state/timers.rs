@@ -1,6 +1,6 @@
 //! Timers: their keys, and which of them are armed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use arcstr::ArcStr;
 use foldhash::fast::RandomState;
@@ -53,6 +53,8 @@ pub(crate) struct Timers {
     nodes: ByNode,
     /// Those of pod nodes whose pod was refused: such a node may have a deadline besides.
     refused: ByNode,
+    /// The same, in the order in which they are due.
+    refused_in_order: BTreeSet<(Timestamp, ArcStr)>,
 }
 
 /// What it means that the host's timer has fired.
@@ -84,15 +86,33 @@ impl Timers {
 
     /// Arms the timer of a node, or moves it.
     pub fn arm(&mut self, timer: Timer, node_id: &ArcStr, due: Timestamp) -> Command {
-        self.kept(timer).insert(node_id.clone(), (timer, due));
+        let was = self.kept(timer).insert(node_id.clone(), (timer, due));
+        if timer == Timer::Refused {
+            if let Some((_, was)) = was {
+                self.refused_in_order.remove(&(was, node_id.clone()));
+            }
+            self.refused_in_order.insert((due, node_id.clone()));
+        }
         Command::ArmTimer { key: timer.key(node_id), due }
     }
 
     /// Takes away the timers of a node that has ended.
     pub fn disarm(&mut self, node_id: &str) -> impl Iterator<Item = Command> {
-        let kept = [&mut self.nodes, &mut self.refused].into_iter().filter(|kept| !kept.is_empty());
-        let taken = kept.filter_map(move |kept| kept.remove(node_id));
-        taken.map(move |(timer, _)| Command::DisarmTimer { key: timer.key(node_id) })
+        let taken = [self.nodes.remove(node_id), self.take_refused(node_id)];
+        taken.into_iter().flatten().map(move |(timer, _)| Command::DisarmTimer { key: timer.key(node_id) })
+    }
+
+    /// How many pod nodes wait because their pod was refused.
+    pub fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// Of the nodes that wait because their pod was refused, the one whose time comes first: it waits no longer.
+    pub fn take_first_refused(&mut self) -> Option<(ArcStr, Command)> {
+        let (_, node_id) = self.refused_in_order.pop_first()?;
+        self.refused.remove(&node_id);
+        let disarm = Command::DisarmTimer { key: Timer::Refused.key(&node_id) };
+        Some((node_id, disarm))
     }
 
     /// Arms the timer of the workflow's deadline, moves it, or takes it away. None when there is nothing to tell.
@@ -123,7 +143,7 @@ impl Timers {
         let kept = self.kept(timer);
         match kept.get(node_id) {
             Some((armed, due)) if *armed == timer && *due > now => return early(*due),
-            Some((armed, _)) if *armed == timer => _ = kept.remove(node_id),
+            Some((armed, _)) if *armed == timer => _ = self.take(timer, node_id),
             Some(_) | None => {}
         }
         Fired::OfNode(timer, node_id)
@@ -134,6 +154,20 @@ impl Timers {
         self.workflow = None;
         self.nodes.clear();
         self.refused.clear();
+        self.refused_in_order.clear();
+    }
+
+    fn take(&mut self, timer: Timer, node_id: &str) -> Option<(Timer, Timestamp)> {
+        match timer {
+            Timer::Deadline | Timer::Suspend | Timer::Retry => self.nodes.remove(node_id),
+            Timer::Refused => self.take_refused(node_id),
+        }
+    }
+
+    fn take_refused(&mut self, node_id: &str) -> Option<(Timer, Timestamp)> {
+        let (id, (timer, due)) = self.refused.remove_entry(node_id)?;
+        self.refused_in_order.remove(&(due, id));
+        Some((timer, due))
     }
 
     /// Where timers of this kind are kept.
@@ -164,6 +198,19 @@ mod tests {
         assert_eq!(timers.fire("retry/n", at(9)), Fired::OfNode(Timer::Retry, "n"));
         assert!(!timers.has("n"));
         assert_eq!(timers.fire("other/n", at(9)), Fired::Nobodys);
+    }
+
+    #[test]
+    fn of_the_refused_the_one_that_is_due_first_goes_first() {
+        let mut timers = Timers::default();
+        for (id, second) in [("a", 9), ("b", 5), ("c", 7), ("b", 8)] {
+            _ = timers.arm(Timer::Refused, &ArcStr::from(id), at(second));
+        }
+        assert_eq!(timers.disarm("a").count(), 1);
+        assert_eq!(timers.refused(), 2);
+        let order: Vec<_> = std::iter::from_fn(|| timers.take_first_refused()).map(|(id, _)| id).collect();
+        assert_eq!(order, ["c", "b"]);
+        assert!(timers.armed().is_empty());
     }
 
     #[test]

@@ -2,19 +2,19 @@
 
 mod create;
 mod names;
+mod refused;
 mod report;
 
-use arcstr::ArcStr;
 use argosy_api::{
     message::{ClusterCommand, NotCreated, PodSummary},
     v1alpha1::NodePhase,
 };
-use jiff::SignedDuration;
 
+use self::refused::{ROOM_BEHIND_A_NEW_POD, ROOM_OF_AN_ENDED_POD};
 use super::EXCEEDED;
 use crate::{
     Workflow,
-    state::{FrameId, Timer, set},
+    state::{FrameId, set},
 };
 
 /// What happens to a pod node that has not ended.
@@ -95,10 +95,6 @@ fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'
     }
 }
 
-/// A pod that the API refuses for now is wished for again after as long as its node has waited, within these bounds.
-const PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
-const PAUSE_MAX: SignedDuration = SignedDuration::from_secs(30);
-
 impl Workflow {
     pub(crate) fn on_pod(&mut self, pod: &PodSummary) {
         // The node may have ended while the report was under way.
@@ -135,27 +131,23 @@ impl Workflow {
             Reaction::Follow(pod) => {
                 self.note_seen(frame);
                 self.follow_pod(frame, pod);
+                if self.live(node_id).is_none() {
+                    self.try_refused(ROOM_OF_AN_ENDED_POD);
+                }
             }
             Reaction::WishAnew => self.wish_pod_anew(frame),
-            Reaction::Pause { message } => self.pause(node_id, message),
+            Reaction::Pause { message } => self.pause(frame, node_id, message),
             Reaction::End { phase, message, pod } => self.end_pod(frame, node_id, phase, message, &pod),
             Reaction::StopPod => self.stop_pod(node_id),
         }
     }
 
     fn note_seen(&mut self, frame: FrameId) {
-        if let Some(frame) = self.frame_mut(frame) {
-            frame.is_seen = true;
+        let Some(frame) = self.frame_mut(frame) else { return };
+        frame.is_seen = true;
+        if std::mem::take(&mut frame.was_refused) {
+            self.try_refused(ROOM_BEHIND_A_NEW_POD);
         }
-    }
-
-    fn pause(&mut self, node_id: &str, message: &str) {
-        self.mark(node_id, NodePhase::Pending, Some(message));
-        let now = self.clock.now();
-        let started = self.book.node(node_id).and_then(|node| node.started_at);
-        let waited = started.map(|at| now.duration_since(at.0)).unwrap_or_default();
-        let due = now.checked_add(waited.clamp(PAUSE_MIN, PAUSE_MAX)).unwrap_or(now);
-        self.arm(Timer::Refused, &ArcStr::from(node_id), due);
     }
 
     fn end_pod(&mut self, frame: FrameId, node_id: &str, phase: NodePhase, message: &str, pod: &Pod) {
