@@ -143,7 +143,7 @@ impl Gate {
         if self.crashes(number, When::Before, what) {
             if let Some(delay) = self.faults.on_the_wire() {
                 self.faults.note(&format!("{} had sent it: {what} arrives after {} ms", self.name, delay.as_millis()));
-                self.faults.delay_create(pod, decided + delay);
+                self.faults.delay_create(pod, Instant::now() + delay);
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
                     op.await;

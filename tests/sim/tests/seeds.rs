@@ -69,6 +69,7 @@ const GROWN_SEEDS: [(&str, &[u64]); 22] = [
     ("a wish that came late brought back a pod that had ended", &[6_011_845]),
     ("a daemon was taken for lost that only a lost bus knew to be stopped, which is excused", &[6_003_669]),
     ("a late report of the pod before a retry was taken for the new one's", &[4_004_182]),
+    ("a creation on the wire of one that froze before it died was excused for the wrong moment", &[7_007_015]),
     ("a new owner did not wait for an exit handler that ran when its workflow was terminated", &[3_012_084]),
     ("a retry whose wait was over while it was suspended waited again under a new owner", &[4_005_132]),
     ("a node ran again that only a lost bus knew of, which is excused", &[2_001_261, 2_004_451]),
