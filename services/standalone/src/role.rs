@@ -81,6 +81,9 @@ impl NatsOptions {
     }
 }
 
+/// Requests per second to an API in this process: more than it answers.
+const OWN_API_REQUESTS_PER_SEC: u32 = 10_000;
+
 /// Settings of every service.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServiceOptions {
@@ -92,6 +95,21 @@ pub struct ServiceOptions {
     pub pod_runner: argosy_pod_runner::Options,
     #[command(flatten)]
     pub status: argosy_status::Options,
+}
+
+impl ServiceOptions {
+    /// For an API in this process, which nobody else asks: what a cluster's API server has to be spared would only make the
+    /// laptop slow.
+    pub fn of_own_api() -> Self {
+        Self {
+            pod_runner: argosy_pod_runner::Options {
+                pod_requests_per_sec: OWN_API_REQUESTS_PER_SEC,
+                ..Default::default()
+            },
+            status: argosy_status::Options { status_writes_per_sec: OWN_API_REQUESTS_PER_SEC, ..Default::default() },
+            ..Self::default()
+        }
+    }
 }
 
 /// All services in one process, against an existing cluster.

@@ -55,7 +55,7 @@ pub struct Options {
     pub builtins: Vec<Arc<dyn Builtin>>,
     /// Settings of the engine.
     pub config: Config,
-    /// Settings of the services.
+    /// Settings of the services. With a `client`, what they ask of it is to be set as a cluster bears it.
     pub services: ServiceOptions,
     /// Only the API and the node: the services run elsewhere, as roles of their own.
     pub without_services: bool,
@@ -76,7 +76,7 @@ impl Options {
             runtime: Runtime::default(),
             builtins: Vec::new(),
             config: Config::default(),
-            services: ServiceOptions::default(),
+            services: ServiceOptions::of_own_api(),
             without_services: false,
         }
     }
