@@ -11,12 +11,14 @@ use anyhow::{Context, Result};
 const LINES_MAX: usize = 500;
 
 /// What the seeded world runs: equal seeds must give equal runs.
-const SIMULATED: [&str; 8] = [
+const SIMULATED: [&str; 10] = [
     "services/watcher/src",
     "services/scheduler/src",
     "services/pod-runner/src",
     "services/status/src",
     "shared/actor/src",
+    "shared/objects/src",
+    "shared/workflows/src",
     "shared/bus/src/memory",
     "shared/cluster/src/api",
     "tests/sim/src",

@@ -5,12 +5,14 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Failure, Next, WorkflowKey, api, keep_unsent, offload, poison, sight};
+use argosy_actor::{Actor, Backoff, Failure, Next, keep_unsent, poison};
 use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Observed, ObservedMessage, SCHEMA};
 use argosy_bus::{Delivery, Message, Publish, Stream};
 use argosy_engine::{Command, Event, Wait, Workflow};
+use argosy_objects::{api, marks};
+use argosy_workflows::{WorkflowKey, read};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -166,17 +168,17 @@ impl Actor for WorkflowActor {
 
     async fn wake(&mut self) -> Result<Next, Failure> {
         self.check_at = self.next_check();
-        let Some(metadata) = api::get_metadata(&self.shard.context.client, &self.key).await? else {
+        let Some(metadata) = read::get_metadata(&self.shard.context.client, &self.key).await? else {
             self.shard.timers.forget(&self.key);
             self.purge(self.last).await?;
             return Ok(Next::Stop);
         };
-        if sight::is_out_of_service(&metadata) {
+        if marks::is_out_of_service(&metadata) {
             // Its log stays, for the time when it is taken back.
             self.shard.timers.forget(&self.key);
             return Ok(Next::Stop);
         }
-        let written = sight::watermark_of(&metadata).unwrap_or_default().position();
+        let written = marks::watermark_of(&metadata).unwrap_or_default().position();
         if self.workflow.is_completed() {
             if written < self.published {
                 return Ok(Next::Continue);
@@ -233,15 +235,15 @@ impl WorkflowActor {
     pub async fn resolve(&self, mut observed: ObservedMessage) -> Result<ObservedMessage, Failure> {
         if let Observed::WorkflowReferenced { status_edited, .. } = observed.body {
             let (store, client) = (&self.shard.context.host, &self.shard.context.client);
-            let found = match api::get(client, &self.key).await? {
-                Some(object) => offload::resolve(store, client, &self.key, object).await?,
+            let found = match read::get(client, &self.key).await? {
+                Some(object) => read::resolve(store, client, &self.key, object).await?,
                 None => None,
             };
             observed.body = match found {
-                Some(found) => match api::read_workflow(found).await {
+                Some(found) => match read::read_workflow(found).await {
                     Ok(workflow) => Observed::WorkflowChanged { object: Box::new(workflow), status_edited },
                     // A mistake in an edit: the workflow goes on by what it was.
-                    Err(error @ api::Unreadable::Json(_)) => {
+                    Err(error @ read::Error::Unreadable(api::Unreadable::Json(_))) => {
                         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
                         Observed::WorkflowUnreadable { error: format!("{error}{cause}") }
                     }
@@ -453,8 +455,8 @@ impl WorkflowActor {
 
     /// How far the log is folded into the object that the API has; `None` when the workflow is gone.
     async fn written(&self) -> Result<Option<Position>, Failure> {
-        let metadata = api::get_metadata(&self.shard.context.client, &self.key).await?;
-        Ok(metadata.map(|metadata| sight::watermark_of(&metadata).unwrap_or_default().position()))
+        let metadata = read::get_metadata(&self.shard.context.client, &self.key).await?;
+        Ok(metadata.map(|metadata| marks::watermark_of(&metadata).unwrap_or_default().position()))
     }
 
     /// Drops of the log what the object has.

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Host, Owned, PODS_LISTED, Router, WorkflowKey};
+use argosy_actor::{Failure, Host, Owned, Router};
 use argosy_bus::{Stream, subject};
+use argosy_workflows::{PODS_LISTED, WorkflowKey};
 use tokio::time::Instant;
 
 use crate::context::{Shard, consumer_of};

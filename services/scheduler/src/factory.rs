@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use argosy_actor::{Factory, Failure, WorkflowKey, api};
+use argosy_actor::{Factory, Failure};
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_bus::{Delivery, Stream};
+use argosy_objects::api;
+use argosy_workflows::{WorkflowKey, read};
 use async_trait::async_trait;
 
 use crate::actor::WorkflowActor;
@@ -93,7 +95,7 @@ impl Factory for Actors {
     async fn build(&self, uid: &String) -> Result<Option<WorkflowActor>, Failure> {
         let _permit = self.0.context.builds.acquire().await;
         for key in self.places(uid).await? {
-            if let Some(object) = api::get(&self.0.context.client, &key).await? {
+            if let Some(object) = read::get(&self.0.context.client, &key).await? {
                 return rebuild::rebuild(&self.0, &key, object).await;
             }
         }
@@ -110,7 +112,7 @@ impl Factory for Actors {
         let is_over = match read_log(shard, uid).await? {
             Log { object: Some(key), .. } => {
                 shard.timers.forget(&key);
-                api::get(client, &key).await?.is_none()
+                read::get(client, &key).await?.is_none()
             }
             Log { object: None, others } if others.is_empty() => false,
             Log { object: None, .. } => host.bus.older_than(Stream::Observed, &subject, UNCLAIMED_MAX).await? >= newest,
@@ -126,13 +128,17 @@ impl Factory for Actors {
 
     async fn quarantine(&self, uid: &String, failures: u32, reason: &str) -> Result<bool, Failure> {
         for key in self.places(uid).await? {
-            if let Some(object) = api::get(&self.0.context.client, &key).await? {
+            if let Some(object) = read::get(&self.0.context.client, &key).await? {
                 let reason = format!("the scheduler failed {failures} times at this workflow: {reason}");
                 quarantine::give_up(&self.0, &key, &object, &reason).await?;
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn passes(&self, cause: &(dyn std::error::Error + 'static)) -> Option<bool> {
+        api::passes(cause)
     }
 
     fn mailbox(&self) -> usize {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use argosy_actor::{Failure, HEADER_JUDGED, WorkflowKey, keep, sight};
+use argosy_actor::{Failure, keep};
 use argosy_api::digest::Position;
 use argosy_api::labels;
 use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{Time, WorkflowPhase};
 use argosy_bus::{Publish, Quarantined, Stream};
 use argosy_engine::Command;
+use argosy_objects::marks;
+use argosy_workflows::{HEADER_JUDGED, WorkflowKey};
 use kube::api::DynamicObject;
 use serde_json::json;
 
@@ -25,7 +27,7 @@ pub(crate) async fn give_up(
     reason: &str,
 ) -> Result<(), Failure> {
     let host = &shard.context.host;
-    let written = sight::watermark(object).unwrap_or_default().position();
+    let written = marks::watermark(object).unwrap_or_default().position();
     let newest = host.bus.last_sequence(Stream::Observed, &host.observed_subject(&key.uid)).await?;
     let at = host.clock.now();
     let (time, phase) = (Time::new(at), WorkflowPhase::Error.to_string());

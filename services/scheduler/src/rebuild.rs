@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::Arc;
 
-use argosy_actor::{Failure, WorkflowKey, api, offload, sight};
+use argosy_actor::Failure;
 use argosy_api::digest::Position;
 use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Observed};
 use argosy_api::v1alpha1::{NodePhase, WorkflowPhase};
 use argosy_bus::{Publish, Stream};
 use argosy_engine::Workflow;
+use argosy_objects::{api, marks};
+use argosy_workflows::{WorkflowKey, read, workflow_changed};
 use kube::api::DynamicObject;
 use tokio::time::Instant;
 
@@ -32,13 +34,13 @@ pub(crate) async fn rebuild(
     let Some(object) = settled(shard, key, object).await? else {
         return Ok(None);
     };
-    if sight::is_quarantined(&object) {
+    if marks::is_quarantined(&object) {
         return Ok(None);
     }
     metrics::REBUILDS.inc();
     let (store, client) = (&shard.context.host, &shard.context.client);
     let outside = api::offloaded_version(&object).is_some().then(|| object.clone());
-    let found = match (offload::resolve(store, client, key, object).await, outside) {
+    let found = match (read::resolve(store, client, key, object).await, outside) {
         (Ok(Some(found)), _) => found,
         (Ok(None), _) => return Ok(None),
         (Err(error), Some(object)) if error.is::<api::Unreadable>() => {
@@ -48,8 +50,8 @@ pub(crate) async fn rebuild(
         (Err(error), _) => return Err(error),
     };
     let object = found.object.clone();
-    let watermark = sight::watermark(&object).unwrap_or_default().position();
-    let typed = match api::read_workflow(found).await {
+    let watermark = marks::watermark(&object).unwrap_or_default().position();
+    let typed = match read::read_workflow(found).await {
         Ok(typed) => typed,
         Err(error) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -82,8 +84,8 @@ pub(crate) async fn rebuild(
     // A shutdown is carried out when the object comes, so let it come again: the stop of a pod may have got lost.
     let is_cut_off = watermark.sequence <= shard.base_sequence;
     if (is_cut_off || is_ending) && !knows_object && !actor.workflow.is_completed() {
-        let is_foreign = sight::is_foreign(&object);
-        let report = sight::workflow_changed(&shard.context.host, key, object, is_foreign);
+        let is_foreign = marks::is_foreign(&object);
+        let report = workflow_changed(&shard.context.host, key, object, is_foreign);
         tell(&actor, &mut written, vec![report]).await?;
         replay(&mut actor, &mut out).await?;
     }
@@ -99,12 +101,12 @@ pub(crate) async fn rebuild(
 /// The object as its status service left it. When the bus was lost since, one of the service's owners from before may still
 /// write something that it alone remembers; what is decided from then on must know that.
 async fn settled(shard: &Shard, key: &WorkflowKey, object: DynamicObject) -> Result<Option<DynamicObject>, Failure> {
-    let written = sight::watermark(&object).map_or(0, |watermark| watermark.sequence);
+    let written = marks::watermark(&object).map_or(0, |watermark| watermark.sequence);
     if (1..=shard.base_sequence).contains(&written) && Instant::now() < shard.sole_owner_at {
         tracing::warn!(workflow.uid = key.uid, workflow.name = key.name, "the bus was lost, going on from the object");
         metrics::BUS_LOSS.inc();
         tokio::time::sleep_until(shard.sole_owner_at).await;
-        return api::get(&shard.context.client, key).await;
+        return read::get(&shard.context.client, key).await;
     }
     Ok(Some(object))
 }

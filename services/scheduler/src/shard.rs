@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Failure, Owned, PODS_LISTED, Routed, Router, WhenFull, WorkflowKey, feed};
+use argosy_actor::{Failure, Owned, Routed, Router, WhenFull, feed};
 use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
+use argosy_workflows::{PODS_LISTED, WorkflowKey};
 use tokio::time::Instant;
 
 use crate::adopt;

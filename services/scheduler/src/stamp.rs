@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use argosy_actor::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use argosy_api::ArcStr;
 use argosy_api::digest::{self, Position};
 use argosy_api::message::{ClusterCommand, CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
+use argosy_workflows::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use jiff::Timestamp;
 use serde_json::json;
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use argosy_actor::{Host, WorkflowKey};
+use argosy_actor::Host;
 use argosy_api::message::Observed;
 use argosy_bus::Publish;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
