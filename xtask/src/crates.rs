@@ -34,8 +34,12 @@ const IMPURE: [&str; 17] = [
 ];
 
 /// Crates that must stay apart from others, even through a third one.
-const APART: [(&str, &[&str]); 4] = [
+const APART: [(&str, &[&str]); 5] = [
     ("argosy-actor", &["argosy-api", "argosy-objects", "k8s-openapi", "kube", "kube-client", "kube-core"]),
+    (
+        "argosy-host",
+        &["argosy-api", "argosy-objects", "argosy-workflows", "k8s-openapi", "kube", "kube-client", "kube-core"],
+    ),
     ("argosy-objects", &["argosy-actor", "argosy-bus", "argosy-telemetry", "argosy-engine"]),
     ("argosy-workflows", &["argosy-engine"]),
     ("argosy-client", CLIENT),

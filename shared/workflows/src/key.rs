@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use argosy_actor::{HEADER_NAME, HEADER_NAMESPACE};
+use argosy_actor::{EntityKey, HEADER_NAME, HEADER_NAMESPACE};
 use argosy_bus::{Message, subject};
 
 /// Uid in the subject of an OBSERVED message that speaks of a whole shard: its pods have been listed anew, so that their
@@ -31,5 +31,19 @@ impl WorkflowKey {
     pub fn of_observed(message: &Message) -> Option<Self> {
         let subject: subject::Observed = message.subject.parse().ok()?;
         Self::of(&subject.uid, &message.headers)
+    }
+}
+
+impl EntityKey for WorkflowKey {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn named(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    fn of_log(message: &Message) -> Option<Self> {
+        Self::of_observed(message)
     }
 }
