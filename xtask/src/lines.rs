@@ -11,12 +11,15 @@ use anyhow::{Context, Result};
 const LINES_MAX: usize = 500;
 
 /// What the seeded world runs: equal seeds must give equal runs.
-const SIMULATED: [&str; 8] = [
+const SIMULATED: [&str; 11] = [
     "services/watcher/src",
     "services/scheduler/src",
     "services/pod-runner/src",
     "services/status/src",
     "shared/actor/src",
+    "shared/host/src",
+    "shared/objects/src",
+    "shared/workflows/src",
     "shared/bus/src/memory",
     "shared/cluster/src/api",
     "tests/sim/src",

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Actor, Backoff, Factory, Failure, Next, Offer, Router, WorkflowKey, api};
+use argosy_actor::{Actor, Backoff, Factory, Failure, Next, Offer, Router};
 use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, NotCreated, Observed};
 use argosy_bus::{Delivery, Stream};
+use argosy_objects::api;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
@@ -81,6 +83,10 @@ impl Factory for Commands {
 
     async fn refuse(&self, _key: &NodeKey, _batch: Vec<Box<Inbound>>) -> Result<(), Failure> {
         Ok(()) // Never: `build` always builds.
+    }
+
+    fn passes(&self, cause: &(dyn std::error::Error + 'static)) -> Option<bool> {
+        api::passes(cause)
     }
 }
 

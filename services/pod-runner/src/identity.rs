@@ -1,7 +1,8 @@
 //! Whose pod a pod is.
 
-use argosy_actor::{Host, WorkflowKey};
+use argosy_actor::Host;
 use argosy_api::labels;
+use argosy_workflows::WorkflowKey;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::known::PodKey;

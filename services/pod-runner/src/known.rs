@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use argosy_actor::WorkflowKey;
+use argosy_workflows::WorkflowKey;
 use parking_lot::Mutex;
 
 /// Names a pod.

@@ -1,7 +1,7 @@
 //! Requests for the objects of one namespace.
 
-use argosy_actor::api;
 use argosy_api::labels;
+use argosy_objects::api;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};

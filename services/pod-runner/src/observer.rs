@@ -5,6 +5,7 @@ use std::sync::Arc;
 use argosy_actor::{Actor, Backoff, Factory, Failure, Next};
 use argosy_api::labels;
 use argosy_api::message::PodSummary;
+use argosy_objects::api;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::oneshot;
@@ -54,6 +55,10 @@ impl Factory for Observers {
 
     async fn refuse(&self, _key: &PodKey, _batch: Vec<Observation>) -> Result<(), Failure> {
         Ok(()) // Never: `build` always builds.
+    }
+
+    fn passes(&self, cause: &(dyn std::error::Error + 'static)) -> Option<bool> {
+        api::passes(cause)
     }
 }
 

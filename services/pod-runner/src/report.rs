@@ -3,10 +3,12 @@
 use std::hash::Hasher as _;
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Failure, api};
+use argosy_actor::{Backoff, Failure};
 use argosy_api::executor::Report;
 use argosy_api::message::{CommandMessage, Observed, PodSummary};
 use argosy_api::v1alpha1::{self as v1, NodeResult, WorkflowTaskResult};
+use argosy_objects::api;
+use argosy_workflows::WorkflowLog as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject};
 use tokio::time::Instant;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Failure, Inbound, Offer, PODS_LISTED, Router, WorkflowKey};
+use argosy_actor::{Backoff, Failure, Inbound, Offer, Router};
 use argosy_api::labels;
 use argosy_bus::{Publish, Stream, subject};
+use argosy_workflows::{PODS_LISTED, WorkflowKey, WorkflowLog as _};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;

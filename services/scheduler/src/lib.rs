@@ -1,19 +1,15 @@
 //! The scheduler: hosts the engine. It owns shards by lease, keeps one actor per live workflow, and for each event of the
-//! log does the same: step, publish what the step asks for, acknowledge last.
+//! log does the same: step, publish what the step asks for, acknowledge last. `argosy-host` does that; what is here is what it
+//! must be told of workflows.
 
-mod actor;
-mod adopt;
 mod context;
-mod factory;
+mod entity;
+mod last_words;
 mod lookups;
 mod metrics;
-mod outbox;
-mod quarantine;
-mod rebuild;
 mod service;
-mod shard;
 mod stamp;
-mod timers;
+mod store;
 mod unfinished;
 
 pub use context::Options;

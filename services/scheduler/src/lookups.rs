@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use argosy_actor::{Backoff, Host, WorkflowKey, api};
+use argosy_actor::{Backoff, Host};
 use argosy_api::message::{LookupKey, LookupKind, Observed};
+use argosy_objects::api;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use serde_json::Value;

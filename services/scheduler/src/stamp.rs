@@ -2,124 +2,79 @@
 //! what its message is about, not where it came in the step: an owner that has the state from the object may come upon the
 //! nodes in another order than one that has seen them come.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 
-use argosy_actor::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use argosy_api::ArcStr;
 use argosy_api::digest::{self, Position};
 use argosy_api::message::{ClusterCommand, CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
-use jiff::Timestamp;
+use argosy_host::{Cause, Outgoing};
+use argosy_workflows::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use serde_json::json;
 
 /// A step's status is cut into messages of about this size.
 pub const PART_BYTES_MAX: usize = 256 * 1024;
 
-/// What one or more steps ask for.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    pub messages: Vec<Publish>,
-    /// Ids of the messages that wish for a pod, by the pod's name.
-    wishes: HashMap<String, String>,
-    /// Ids of those that were taken back.
-    taken_back: HashSet<String>,
-    /// Latest due of each key.
-    pub timers: BTreeMap<String, Timestamp>,
-    /// Keys of timers that are not wanted any more.
-    pub disarmed: BTreeSet<String>,
-    /// With the id of the answer.
-    pub lookups: BTreeMap<LookupKey, String>,
-}
-
-/// What caused the commands.
-pub(crate) struct Cause<'a> {
-    pub workflow: &'a WorkflowKey,
-    pub shard: u16,
-    pub epoch: u64,
-    /// How far the log was stepped.
-    pub sequence: u64,
-    /// First part of the ids: the sequence, or what stands for it.
-    pub id: String,
-    pub at: Timestamp,
-}
-
-impl Outgoing {
-    /// Adds the commands of one step. `published` is the position of the last published status, and is moved on.
-    pub fn add(&mut self, cause: &Cause<'_>, commands: Vec<Command>, published: &mut Position) {
-        let mut named: HashMap<String, usize> = HashMap::new();
-        for command in commands {
-            let mut id = format!("{}:{}:{}", cause.workflow.uid, cause.id, name_of(&command));
-            let before = named.entry(id.clone()).or_default();
-            if *before > 0 {
-                // More of a kind for one node, such as the claims of a workflow, come in the order of its spec.
-                id.push_str(&format!(".{before}"));
-            }
-            *before += 1;
-            match command {
-                Command::Cluster { node_id, command } => {
-                    self.note(&command, &id);
-                    let WorkflowKey { uid, namespace, name } = cause.workflow.clone();
-                    let node_id = node_id.to_string();
-                    let subject = subject::Command { shard: cause.shard, uid: uid.clone(), node: node_id.clone() };
-                    let message = CommandMessage {
-                        schema: SCHEMA,
-                        at: cause.at,
-                        epoch: cause.epoch,
-                        sequence: cause.sequence,
-                        namespace,
-                        workflow: name,
-                        workflow_uid: uid,
-                        node_id,
-                        body: command,
-                    };
-                    let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-                    self.messages.push(traced(Publish::new(Stream::Commands, subject.to_string(), id, payload)));
-                }
-                Command::ArmTimer { key, due } => {
-                    self.disarmed.remove(&key);
-                    self.timers.insert(key, due);
-                }
-                Command::DisarmTimer { key } => {
-                    self.timers.remove(&key);
-                    self.disarmed.insert(key);
-                }
-                Command::Lookup(key) => {
-                    self.lookups.insert(key, id);
-                }
-                Command::Publish(status) => {
-                    let previous = *published;
-                    *published = previous.next(status.observed_sequence);
-                    self.messages.extend(events(cause, &id, *status, previous, *published));
-                }
-            }
+/// Adds the commands of one step to what is to be sent. `published` is the position of the last published status, and is moved
+/// on.
+pub(crate) fn stamp(
+    cause: &Cause<'_, WorkflowKey>,
+    commands: Vec<Command>,
+    published: &mut Position,
+    out: &mut Outgoing<LookupKey>,
+) {
+    let mut named: HashMap<String, usize> = HashMap::new();
+    for command in commands {
+        let mut id = format!("{}:{}:{}", cause.key.uid, cause.id, name_of(&command));
+        let before = named.entry(id.clone()).or_default();
+        if *before > 0 {
+            // More of a kind for one node, such as the claims of a workflow, come in the order of its spec.
+            id.push_str(&format!(".{before}"));
         }
-    }
-}
-
-impl Outgoing {
-    /// Leaves out the wishes that were taken back before they were sent.
-    pub fn settle(&mut self) {
-        let taken_back = std::mem::take(&mut self.taken_back);
-        if !taken_back.is_empty() {
-            self.messages.retain(|message| !taken_back.contains(&message.id));
-        }
-    }
-
-    fn note(&mut self, command: &ClusterCommand, id: &str) {
+        *before += 1;
         match command {
-            ClusterCommand::CreatePod { manifest, .. } => {
-                self.wishes.insert(manifest.pod_name().to_owned(), id.to_owned());
+            Command::Cluster { node_id, command } => {
+                note(&command, &id, out);
+                let WorkflowKey { uid, namespace, name } = cause.key.clone();
+                let node_id = node_id.to_string();
+                let subject = subject::Command { shard: cause.shard, uid: uid.clone(), node: node_id.clone() };
+                let message = CommandMessage {
+                    schema: SCHEMA,
+                    at: cause.at,
+                    epoch: cause.epoch,
+                    sequence: cause.sequence,
+                    namespace,
+                    workflow: name,
+                    workflow_uid: uid,
+                    node_id,
+                    body: command,
+                };
+                let payload = serde_json::to_vec(&message).expect("messages have string keys only");
+                out.messages.push(traced(Publish::new(Stream::Commands, subject.to_string(), id, payload)));
             }
-            ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => {
-                self.taken_back.extend(self.wishes.remove(name));
+            Command::ArmTimer { key, due } => out.arm(key, due),
+            Command::DisarmTimer { key } => out.disarm(key),
+            Command::Lookup(key) => out.ask(key, id),
+            Command::Publish(status) => {
+                let previous = *published;
+                *published = previous.next(status.observed_sequence);
+                out.messages.extend(events(cause, &id, *status, previous, *published));
             }
-            ClusterCommand::ConfirmPod { .. }
-            | ClusterCommand::LabelPodCompleted { .. }
-            | ClusterCommand::CreateObject { .. }
-            | ClusterCommand::SaveCacheEntry { .. }
-            | ClusterCommand::DeleteObject { .. } => {}
         }
+    }
+}
+
+/// A pod that is stopped before its wish was sent is not wished for.
+fn note(command: &ClusterCommand, id: &str, out: &mut Outgoing<LookupKey>) {
+    match command {
+        ClusterCommand::CreatePod { manifest, .. } => out.wished(manifest.pod_name().to_owned(), id.to_owned()),
+        ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => out.take_back(name),
+        ClusterCommand::ConfirmPod { .. }
+        | ClusterCommand::LabelPodCompleted { .. }
+        | ClusterCommand::CreateObject { .. }
+        | ClusterCommand::SaveCacheEntry { .. }
+        | ClusterCommand::DeleteObject { .. } => {}
     }
 }
 
@@ -140,12 +95,18 @@ fn traced(mut message: Publish) -> Publish {
 }
 
 /// The CloudEvents of one step, at `position` behind `previous`.
-fn events(cause: &Cause<'_>, id: &str, status: StatusChanged, previous: Position, position: Position) -> Vec<Publish> {
+fn events(
+    cause: &Cause<'_, WorkflowKey>,
+    id: &str,
+    status: StatusChanged,
+    previous: Position,
+    position: Position,
+) -> Vec<Publish> {
     let parts = cut(status, PART_BYTES_MAX);
     let is_whole = parts.len() == 1;
     let messages = parts.into_iter().enumerate().map(|(part, status)| {
         let id = if is_whole { id.to_owned() } else { format!("{id}.{part}") };
-        let WorkflowKey { uid, namespace, name } = cause.workflow;
+        let WorkflowKey { uid, namespace, name } = cause.key;
         let kind = status.event_type();
         let subject = subject::Event {
             shard: cause.shard,
@@ -231,7 +192,10 @@ fn head(status: &StatusChanged) -> StatusChanged {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use argosy_api::{message::ChangedNodes, v1alpha1::NodeStatus};
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -276,8 +240,8 @@ mod tests {
             [("1", vec![create("a"), create("b")]), ("2", vec![stop("a")]), ("3", vec![create("a"), stop("c")])]
         {
             let (id, at) = (id.to_owned(), Timestamp::UNIX_EPOCH);
-            let cause = Cause { workflow: &workflow, shard: 0, epoch: 1, sequence: 7, id, at };
-            out.add(&cause, commands, &mut Position::step(3));
+            let cause = Cause { key: &workflow, shard: 0, epoch: 1, sequence: 7, id, at };
+            stamp(&cause, commands, &mut Position::step(3), &mut out);
         }
         out.settle();
         let ids: Vec<_> = out.messages.iter().map(|message| message.id.as_str()).collect();
@@ -287,27 +251,21 @@ mod tests {
     #[test]
     fn equal_steps_give_equal_ids() {
         let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
-        let cause = || Cause {
-            workflow: &workflow,
-            shard: 0,
-            epoch: 1,
-            sequence: 7,
-            id: "7".into(),
-            at: Timestamp::UNIX_EPOCH,
-        };
+        let cause =
+            || Cause { key: &workflow, shard: 0, epoch: 1, sequence: 7, id: "7".into(), at: Timestamp::UNIX_EPOCH };
         let commands = || {
             let status = StatusChanged { observed_sequence: 7, ..StatusChanged::default() };
             let stop = argosy_api::message::ClusterCommand::StopPod { name: "p".into() };
             vec![Command::Cluster { node_id: "n".into(), command: stop }, Command::Publish(Box::new(status))]
         };
-        let stamp = || {
+        let stamped = || {
             let (mut out, mut previous) = (Outgoing::default(), Position::step(3));
-            out.add(&cause(), commands(), &mut previous);
+            stamp(&cause(), commands(), &mut previous, &mut out);
             assert_eq!(previous, Position::step(7));
             out.messages
         };
-        assert_eq!(stamp(), stamp());
-        let ids: Vec<_> = stamp().into_iter().map(|message| message.id).collect();
+        assert_eq!(stamped(), stamped());
+        let ids: Vec<_> = stamped().into_iter().map(|message| message.id).collect();
         assert_eq!(ids, ["u:7:stopPod.n", "u:7:status"]);
         // Nor do they tell in which order an owner came upon what they are about.
         let create = |n: usize| {
@@ -315,14 +273,13 @@ mod tests {
             Command::Cluster { node_id: "w".into(), command: object }
         };
         let [mut one, mut other] = [Outgoing::default(), Outgoing::default()];
-        one.add(&cause(), commands().into_iter().chain([create(0), create(1)]).collect(), &mut Position::step(3));
-        other.add(
-            &cause(),
-            [create(0), create(1)].into_iter().chain(commands().into_iter().rev()).collect(),
-            &mut Position::step(3),
-        );
-        let told = |out: Outgoing| out.messages.into_iter().map(|m| (m.id, m.payload)).collect::<BTreeMap<_, _>>();
+        let in_order = commands().into_iter().chain([create(0), create(1)]).collect();
+        stamp(&cause(), in_order, &mut Position::step(3), &mut one);
+        let in_another = [create(0), create(1)].into_iter().chain(commands().into_iter().rev()).collect();
+        stamp(&cause(), in_another, &mut Position::step(3), &mut other);
+        let told =
+            |out: Outgoing<LookupKey>| out.messages.into_iter().map(|m| (m.id, m.payload)).collect::<BTreeMap<_, _>>();
         assert_eq!(told(one), told(other));
-        assert_eq!(stamp()[1].headers[HEADER_PREVIOUS], "3");
+        assert_eq!(stamped()[1].headers[HEADER_PREVIOUS], "3");
     }
 }

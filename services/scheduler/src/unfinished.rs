@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use argosy_actor::{Backoff, WorkflowKey, api};
+use argosy_actor::Backoff;
 use argosy_api::labels;
+use argosy_objects::api;
+use argosy_workflows::WorkflowKey;
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::aside::{LONG_BYTES, aside, json_bytes};
-use argosy_actor::offload::{self, Offload as _, Whole};
 use argosy_actor::{
-    Actor, Backoff, Factory, Failure, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, Next, WorkflowKey, api, sight,
+    Actor, Backoff, Factory, Failure, Next,
+    aside::{LONG_BYTES, aside, json_bytes},
 };
 use argosy_api::digest::Position;
 use argosy_api::message::StatusChanged;
 use argosy_bus::Delivery;
+use argosy_objects::{api, marks};
+use argosy_workflows::{
+    HEADER_JUDGED, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey, offload::Offload as _, read,
+    read::Whole, workflow_changed,
+};
 use async_trait::async_trait;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::Value;
@@ -60,10 +64,10 @@ impl Factory for Projections {
     type Actor = ProjectionActor;
 
     async fn build(&self, key: &WorkflowKey) -> Result<Option<ProjectionActor>, Failure> {
-        let Some(object) = api::get(&self.0.client, key).await? else {
+        let Some(object) = read::get(&self.0.client, key).await? else {
             return Ok(None);
         };
-        if sight::is_quarantined(&object) {
+        if marks::is_quarantined(&object) {
             return Ok(None);
         }
         let projection = match read(&self.0, key, object.clone()).await? {
@@ -106,6 +110,10 @@ impl Factory for Projections {
         quarantine::end(&self.0, key, &why).await
     }
 
+    fn passes(&self, cause: &(dyn std::error::Error + 'static)) -> Option<bool> {
+        api::passes(cause)
+    }
+
     fn mailbox(&self) -> usize {
         MAILBOX
     }
@@ -121,7 +129,7 @@ enum Read {
 
 /// Errors: bus or API.
 async fn read(context: &Context, key: &WorkflowKey, object: DynamicObject) -> Result<Read, Failure> {
-    let whole = match offload::resolve(&context.host, &context.client, key, object).await {
+    let whole = match read::resolve(&context.host, &context.client, key, object).await {
         Ok(Some(whole)) => whole,
         Ok(None) => return Ok(Read::Gone),
         Err(error) if error.is::<api::Unreadable>() => return Ok(Read::Unreadable(error.to_string())),
@@ -253,7 +261,8 @@ impl ProjectionActor {
         if self.is_gone {
             return Ok(delivery.ack().await?);
         }
-        if sight::is_overruled(&delivery.message, &self.object) {
+        let judged = delivery.message.headers.get(HEADER_JUDGED).map(String::as_str);
+        if marks::is_overruled(judged, &self.object) {
             return Ok(delivery.ack().await?);
         }
         let header = |name: &str| delivery.message.headers.get(name).map(String::as_str);
@@ -442,12 +451,12 @@ impl ProjectionActor {
 
     /// Takes the object as it is now. False when the workflow is gone.
     async fn rebase(&mut self) -> Result<bool, Failure> {
-        let Some(object) = api::get(&self.context.client, &self.key).await? else {
+        let Some(object) = read::get(&self.context.client, &self.key).await? else {
             self.is_gone = true;
             self.idle_at = Instant::now();
             return Ok(false);
         };
-        let whole = offload::resolve(&self.context.host, &self.context.client, &self.key, object).await?;
+        let whole = read::resolve(&self.context.host, &self.context.client, &self.key, object).await?;
         let Some(whole) = whole else {
             self.is_gone = true;
             self.idle_at = Instant::now();
@@ -459,7 +468,7 @@ impl ProjectionActor {
         let rebase = move || -> Result<_, Failure> {
             let Whole { object, nodes } = whole;
             projection.rebase(&api::to_json(&object)?, nodes.as_deref())?;
-            Ok((projection, sight::is_foreign(&object).then_some(object)))
+            Ok((projection, marks::is_foreign(&object).then_some(object)))
         };
         let (projection, foreign) = aside(is_long, rebase).await??;
         self.projection = projection;
@@ -474,7 +483,7 @@ impl ProjectionActor {
     /// Reports a foreign edit of the status, under the id that the watcher gives it.
     async fn announce(&self, object: DynamicObject) -> Result<(), Failure> {
         let host = &self.context.host;
-        host.publish(vec![sight::workflow_changed(host, &self.key, object, true)]).await?;
+        host.publish(vec![workflow_changed(host, &self.key, object, true)]).await?;
         Ok(())
     }
 

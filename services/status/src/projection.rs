@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use argosy_actor::aside::json_bytes;
-use argosy_actor::compressed;
-use argosy_actor::merge_patch::diff;
 use argosy_api::ArcStr;
 use argosy_api::digest::{self, Position, Watermark};
 use argosy_api::labels;
 use argosy_api::message::{Growth, NodeList, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{NodeStatus, WorkflowPhase};
+use argosy_objects::{compressed, merge_patch::diff};
 use json_patch::merge;
 use serde_json::{Map, Value, json};
 

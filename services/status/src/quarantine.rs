@@ -1,9 +1,11 @@
 //! Ends a workflow whose status cannot be read or written, by a write that reads nothing of it.
 
-use argosy_actor::{Failure, WorkflowKey, api};
+use argosy_actor::Failure;
 use argosy_api::labels;
 use argosy_api::v1alpha1::{Time, WorkflowPhase};
 use argosy_bus::Quarantined;
+use argosy_objects::api;
+use argosy_workflows::WorkflowKey;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 

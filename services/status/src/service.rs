@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{
-    Failure, Host, Owned, Routed, Router, Settings, TokenBucket, WhenFull, WorkflowKey, feed, own_shards,
-};
+use argosy_actor::{Failure, Host, Owned, Routed, Router, Settings, TokenBucket, WhenFull, feed, own_shards};
 use argosy_api::message::{SCHEMA, StatusChanged};
 use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
+use argosy_workflows::WorkflowKey;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Inbound, Projections};

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
-use argosy_actor::offload::{Offload as _, Stored};
-use argosy_actor::{Failure, Host, api};
+use argosy_actor::{Failure, Host};
+use argosy_objects::api;
+use argosy_workflows::{
+    offload::{Offload as _, Stored},
+    read,
+};
 
 use crate::metrics;
 
@@ -29,7 +33,7 @@ async fn once(host: &Host, client: &kube::Client, shard: u16) -> Result<(), Fail
             tracing::error!(workflow.uid = uid, version, "nodes that do not say of which workflow they are");
             continue;
         };
-        let object = api::get(client, &key).await?;
+        let object = read::get(client, &key).await?;
         if object.as_ref().and_then(api::offloaded_version) != Some(&version) {
             host.remove(&uid, &version).await?;
             metrics::UNNAMED.inc();

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use argosy_actor::offload;
-use argosy_actor::{HEADER_POSITION, HEADER_PREVIOUS, Host, WorkflowKey, api, sight};
+use argosy_actor::Host;
 use argosy_api::labels;
 use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow};
 use argosy_bus::memory::{self, Chaos, Memory, PublishFault};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_cluster::api::{Fault, Faults, Options, Server};
+use argosy_objects::{api, marks};
 use argosy_status::Service;
+use argosy_workflows::{HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey, read};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -140,7 +141,7 @@ impl World {
     /// Waits until the object has what was told, and gives it.
     async fn settled(&self, key: &WorkflowKey) -> DynamicObject {
         let told = self.published.get(&key.uid).copied().unwrap_or(0);
-        self.until(key, |object| sight::watermark(object).is_some_and(|mark| mark.sequence == told)).await
+        self.until(key, |object| marks::watermark(object).is_some_and(|mark| mark.sequence == told)).await
     }
 
     async fn until(&self, key: &WorkflowKey, is_right: impl Fn(&DynamicObject) -> bool) -> DynamicObject {
@@ -158,9 +159,9 @@ impl World {
     /// As every reader sees it; whoever finds an edit in our own writes would take them for others'.
     async fn read(&self, key: &WorkflowKey) -> Workflow {
         let object = self.workflows().get(&key.name).await.expect("it exists");
-        assert!(!sight::is_foreign(&object), "{:?}", object.metadata.annotations);
-        let whole = offload::resolve(&self.host, &self.server.client("argo"), key, object).await;
-        api::read_workflow(whole.expect("its nodes are there").expect("it exists")).await.expect("readable")
+        assert!(!marks::is_foreign(&object), "{:?}", object.metadata.annotations);
+        let whole = read::resolve(&self.host, &self.server.client("argo"), key, object).await;
+        read::read_workflow(whole.expect("its nodes are there").expect("it exists")).await.expect("readable")
     }
 
     async fn versions(&self) -> Vec<String> {
@@ -272,7 +273,7 @@ async fn an_edit_of_offloaded_nodes_is_seen_and_kept() {
     let edit = json!({"status": {"offloadNodeStatusVersion": null, "phase": "",
         "nodes": {"n1": {"id": "n1", "name": "n1", "phase": "Failed"}}}});
     let edited = world.workflows().patch("w", &PatchParams::default(), &Patch::Merge(&edit)).await.expect("patched");
-    assert!(sight::is_foreign(&edited));
+    assert!(marks::is_foreign(&edited));
     world.tell(&key, vec![node("new", "m".into())], json!({"phase": "Running"})).await;
     world.settled(&key).await;
     let workflow = world.read(&key).await;
@@ -360,7 +361,7 @@ async fn a_status_that_nothing_can_hold_ends_its_workflow_and_no_other() {
         world.tell(&sick, part.to_vec(), running()).await;
         // Their events, in a stream as small, have to make room for the next.
         let told = world.published[&sick.uid];
-        let has_it = |object: &DynamicObject| sight::watermark(object).is_some_and(|mark| mark.sequence == told);
+        let has_it = |object: &DynamicObject| marks::watermark(object).is_some_and(|mark| mark.sequence == told);
         world.until(&sick, |object| is_ended(object) || has_it(object)).await;
         let events = subject::Event::of_shard(0);
         let newest = world.host.bus.last_sequence(Stream::Events, &events).await.expect("readable");

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use argosy_actor::WorkflowKey;
-use argosy_actor::sight::{is_completed, is_foreign, is_quarantined};
 use argosy_api::digest;
 use argosy_api::labels;
+use argosy_objects::marks::{is_completed, is_foreign, is_quarantined};
+use argosy_workflows::WorkflowKey;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use argosy_actor::aside::{Ended, aside, is_long};
-use argosy_actor::{Backoff, Host, WorkflowKey, api, sight};
+use argosy_actor::{
+    Backoff, Host,
+    aside::{Ended, aside, is_long},
+};
 use argosy_api::message::Observed;
 use argosy_bus::Publish;
+use argosy_objects::api;
 use argosy_telemetry::Part;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _, workflow_changed};
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher::{self, Event};
@@ -199,7 +203,7 @@ impl Notes {
             Some(Report::Deleted) => self.deleted(&key),
             Some(Report::Changed { status_edited }) => {
                 metrics::REPORTS.with_label_values(&["changed"]).inc();
-                self.reports.push(sight::workflow_changed(&self.host, &key, object, status_edited));
+                self.reports.push(workflow_changed(&self.host, &key, object, status_edited));
             }
         }
     }

@@ -4,23 +4,27 @@ use std::error::Error;
 
 use argosy_bus::Class;
 
-use crate::api::{self, Answer};
 use crate::aside::Ended;
-use crate::router::Stopped;
 
 /// Why an actor or a shard's work gave up; it is logged, counted and started again.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Whether the failure may pass by itself: the bus or the API did not answer, or the actors were stopped. All else is a fault
-/// of what was worked at, and counts towards putting it out of service.
-pub(crate) fn passes(error: &(dyn Error + 'static)) -> bool {
+/// The router has been stopped.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the actors have been stopped")]
+pub struct Stopped;
+
+/// Whether the failure may pass by itself: the bus did not answer, the actors were stopped, or `known` says so of one of its
+/// causes, as it says of an API that did not answer. All else is a fault of what was worked at, and counts towards putting it
+/// out of service.
+pub(crate) fn passes(error: &(dyn Error + 'static), known: impl Fn(&(dyn Error + 'static)) -> Option<bool>) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<argosy_bus::Error>() {
             return error.class() == Class::Transient || error.is_fenced();
         }
-        if let Some(error) = error.downcast_ref::<kube::Error>() {
-            return api::answer(error) == Answer::Transient;
+        if let Some(passes) = known(error) {
+            return passes;
         }
         if error.is::<Stopped>() || error.is::<Ended>() {
             return true;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use argosy_bus::{Consumer, ConsumerSpec, Delivery, Error};
 use tokio_util::sync::CancellationToken;
 
-use crate::router::{Inbound as _, MessageOf, Offer};
+use crate::actor::{Inbound as _, MessageOf};
+use crate::router::Offer;
 use crate::set_aside::poison;
 use crate::{Backoff, Factory, Failure, Host, Owned, Router, lag, metrics};
 

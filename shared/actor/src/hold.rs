@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::shards::Until;
-use crate::{Clock, Owned, Work};
+use crate::Clock;
+use crate::owned::{Owned, Until, Work};
 
 /// A shard that was held for so long did not fail at once.
 const LATE: Duration = Duration::from_secs(30);

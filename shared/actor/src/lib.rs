@@ -1,35 +1,34 @@
-//! What the services share around their cores: keyed actors, owned shards, the clock, and how the Kubernetes API fails.
+//! What the services share around their cores: keyed actors, owned shards and their feeds, the clock. Knows neither Kubernetes
+//! nor workflows.
 
-pub mod api;
+mod actor;
 pub mod aside;
 mod backoff;
 mod clock;
-pub mod compressed;
 mod failure;
 mod feed;
 mod hold;
 mod host;
+mod key;
 mod lag;
-pub mod merge_patch;
 mod metrics;
-pub mod offload;
+mod owned;
 mod rate;
 mod router;
 mod set_aside;
 mod shards;
-pub mod sight;
 mod turns;
 
+pub use actor::{Actor, Factory, Inbound, MessageOf, Next};
 pub use backoff::Backoff;
 pub use clock::Clock;
-pub use failure::Failure;
+pub use failure::{Failure, Stopped};
 pub use feed::{Routed, WhenFull, feed};
-pub use host::{
-    HEADER_JUDGED, HEADER_NAMESPACE, HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, HEADER_WORKFLOW, Host, PODS_LISTED,
-    WorkflowKey,
-};
+pub use host::{HEADER_NAME, HEADER_NAMESPACE, Host};
+pub use key::EntityKey;
+pub use owned::{Owned, Work};
 pub use rate::TokenBucket;
-pub use router::{Actor, FAILURES_MAX, Factory, Inbound, MessageOf, Next, Offer, Router, Stopped};
+pub use router::{FAILURES_MAX, Offer, Router};
 pub use set_aside::{keep, keep_unsent, poison};
-pub use shards::{Owned, Settings, Work, own_shards};
+pub use shards::{Settings, own_shards};
 pub use turns::Turns;

@@ -5,14 +5,11 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use argosy_bus::Delivery;
-use async_trait::async_trait;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
@@ -20,122 +17,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::failure::{self, chain};
+use crate::actor::{Actor, Factory, Inbound, MessageOf, Next};
+use crate::failure::{self, Stopped, chain};
 use crate::{Backoff, Failure, metrics};
 
-/// Messages that wait for one actor by default.
-const MAILBOX: usize = 256;
 /// Messages handed over at once.
 const BATCH: usize = 64;
 /// Failures in a row, none of which passes by itself, after which an actor is put out of service.
 pub const FAILURES_MAX: u32 = 5;
-
-/// A message that an actor is sent.
-pub trait Inbound: Send + 'static {
-    /// What tells it from other messages on the bus: its sequence. A message that is still queued, or in hand, is not queued
-    /// again when it is delivered again. `None` for one that does not come from the bus.
-    fn sequence(&self) -> Option<u64>;
-
-    /// The delivery that brought it, to be answered; `None` for one that does not come from the bus.
-    fn into_delivery(self) -> Option<Delivery>;
-}
-
-impl Inbound for Delivery {
-    fn sequence(&self) -> Option<u64> {
-        Some(self.message.sequence)
-    }
-
-    fn into_delivery(self) -> Option<Delivery> {
-        Some(self)
-    }
-}
-
-impl<T: Inbound> Inbound for Box<T> {
-    fn sequence(&self) -> Option<u64> {
-        T::sequence(self)
-    }
-
-    fn into_delivery(self) -> Option<Delivery> {
-        T::into_delivery(*self)
-    }
-}
-
-/// What an actor does after it was woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Go on.
-    Continue,
-    /// Nothing is left to do: drop it. A later message builds it again.
-    Stop,
-}
-
-/// One actor. It owns its state; nobody else sees it.
-#[async_trait]
-pub trait Actor: Send + 'static {
-    /// What is sent to it.
-    type Message: Inbound;
-
-    /// Deals with messages, in order of arrival. Never empty. An error, or a panic, drops the actor, which is built anew.
-    async fn handle(&mut self, batch: Vec<Self::Message>) -> Result<(), Failure>;
-
-    /// When [`Actor::wake`] is due; asked after every call.
-    fn wake_at(&self) -> Option<Instant>;
-
-    /// The time of [`Actor::wake_at`] has come and no message waits.
-    async fn wake(&mut self) -> Result<Next, Failure>;
-
-    /// Messages for this actor were acknowledged without being handed over, as its mailbox was full: it reads them where they
-    /// are kept. Called only for actors whose sender calls [`Router::skip`].
-    async fn catch_up(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    /// Whoever tells this actor of the world may have missed something: it asks. Called after [`Router::poke`].
-    async fn poke(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    /// Nothing more will come, as another process takes over: what was put off has to be done now. Does nothing unless an
-    /// actor has something to put off.
-    async fn leave(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-/// Builds actors.
-#[async_trait]
-pub trait Factory: Send + Sync + 'static {
-    /// What tells actors apart.
-    type Key: Ord + Clone + Debug + Send + Sync + 'static;
-    /// What is built.
-    type Actor: Actor;
-
-    /// Builds, or rebuilds, the actor from what is stored. `None`: there is nothing by that key.
-    async fn build(&self, key: &Self::Key) -> Result<Option<Self::Actor>, Failure>;
-
-    /// Deals with messages for which there is no actor; with none when it was only touched.
-    async fn refuse(&self, key: &Self::Key, batch: Vec<<Self::Actor as Actor>::Message>) -> Result<(), Failure>;
-
-    /// The actor has failed `failures` times in a row, lately for `reason`. Puts it out of service in such a way that
-    /// [`Factory::build`] finds nothing to build from then on, and says so with true. Asked again after each further failure.
-    async fn quarantine(&self, key: &Self::Key, failures: u32, reason: &str) -> Result<bool, Failure> {
-        let _ = (key, failures, reason);
-        Ok(false)
-    }
-
-    /// Messages that may wait for one actor. Less than what the consumer behind it hands out, or one actor could hold all.
-    fn mailbox(&self) -> usize {
-        MAILBOX
-    }
-}
-
-/// What the actors of a factory are sent.
-pub type MessageOf<F> = <<F as Factory>::Actor as Actor>::Message;
-
-/// The router has been stopped.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the actors have been stopped")]
-pub struct Stopped;
 
 /// Brings messages to their actors. Cheap to clone.
 pub struct Router<F: Factory> {
@@ -375,8 +264,9 @@ impl<F: Factory> Run<F> {
                     }
                     failures += u32::from(!failed.passes);
                     if failures >= FAILURES_MAX {
-                        let quarantine = self.shared.factory.quarantine(&self.key, failures, &failed.text);
-                        match guarded(quarantine).await {
+                        let factory = &self.shared.factory;
+                        let quarantine = factory.quarantine(&self.key, failures, &failed.text);
+                        match guarded(factory, quarantine).await {
                             Ok(true) => {
                                 metrics::QUARANTINED.with_label_values(&[self.shared.name]).inc();
                                 tracing::error!(key = ?self.key, failures, error = failed.text, "put out of service");
@@ -398,10 +288,11 @@ impl<F: Factory> Run<F> {
 
     /// One message batch, or one wake.
     async fn turn(&mut self) -> Result<Next, Failed> {
+        let factory = &self.shared.factory;
         if self.actor.is_none() {
             // Building reads all that is kept.
             self.state.skipped.store(false, Ordering::Release);
-            self.actor = guarded(self.shared.factory.build(&self.key)).await?;
+            self.actor = guarded(factory, factory.build(&self.key)).await?;
         }
         let mut batch = Vec::new();
         let Some(actor) = &mut self.actor else {
@@ -409,27 +300,27 @@ impl<F: Factory> Run<F> {
                 batch.push(message);
             }
             let sequences = sequences_of(&batch);
-            let refused = guarded(self.shared.factory.refuse(&self.key, batch)).await;
+            let refused = guarded(factory, factory.refuse(&self.key, batch)).await;
             self.state.settle(&sequences);
             refused?;
             return Ok(if self.receiver.is_empty() { Next::Stop } else { Next::Continue });
         };
         if self.state.skipped.swap(false, Ordering::AcqRel) {
-            guarded(actor.catch_up()).await?;
+            guarded(factory, actor.catch_up()).await?;
         }
         tokio::select! {
             biased;
             count = self.receiver.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
-                    return guarded(actor.leave()).await.map(|()| Next::Stop);
+                    return guarded(factory, actor.leave()).await.map(|()| Next::Stop);
                 }
                 let sequences = sequences_of(&batch);
-                let handled = guarded(actor.handle(batch)).await;
+                let handled = guarded(factory, actor.handle(batch)).await;
                 self.state.settle(&sequences);
                 handled.map(|()| Next::Continue)
             }
-            () = self.state.poked.notified() => guarded(actor.poke()).await.map(|()| Next::Continue),
-            () = sleep_until(actor.wake_at()) => guarded(actor.wake()).await,
+            () = self.state.poked.notified() => guarded(factory, actor.poke()).await.map(|()| Next::Continue),
+            () = sleep_until(actor.wake_at()) => guarded(factory, actor.wake()).await,
         }
     }
 
@@ -472,10 +363,13 @@ struct Failed {
 }
 
 /// Turns a panic into an error, and an error into its text with all causes.
-async fn guarded<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failed> {
+async fn guarded<T>(factory: &impl Factory, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failed> {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failed { text: chain(&*error), is_panic: false, passes: failure::passes(&*error) }),
+        Ok(Err(error)) => {
+            let passes = failure::passes(&*error, |cause| factory.passes(cause));
+            Err(Failed { text: chain(&*error), is_panic: false, passes })
+        }
         Err(panic) => Err(Failed { text: format!("panic: {}", panic_text(&*panic)), is_panic: true, passes: false }),
     }
 }

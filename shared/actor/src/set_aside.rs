@@ -5,11 +5,11 @@ use std::time::Duration;
 use argosy_bus::{Delivery, Message, Publish, Quarantined, Stream, subject};
 use serde_json::Value;
 
-use crate::{Host, WorkflowKey, metrics};
+use crate::{HEADER_NAME, HEADER_NAMESPACE, Host, metrics};
 
 /// How long the quarantine is waited for. What could not be kept by then is in the log only, and counted.
 const KEEP_MAX: Duration = Duration::from_secs(5);
-/// Stands for the workflow of a message that names none.
+/// Stands for the owner of a message that names none.
 const NOBODY: &str = "UNKNOWN";
 
 /// Puts a message aside that can never be dealt with: it is kept, and does not come again. `who` says in metrics for what
@@ -57,33 +57,41 @@ pub async fn keep(host: &Host, entry: Quarantined) {
     tracing::error!(key, error, "not kept in the quarantine");
 }
 
-/// The entry of a message, named as far as the message names its workflow.
+/// The entry of a message, named as far as the message names whose it is.
 fn entry(host: &Host, message: &Message, why: &str) -> Quarantined {
-    let key = owner(message);
-    Quarantined::workflow(key.uid, why, host.clock.now()).named(key.namespace, key.name).message(message)
+    let owner = owner(message);
+    Quarantined::workflow(owner.uid, why, host.clock.now()).named(owner.namespace, owner.name).message(message)
 }
 
-fn owner(message: &Message) -> WorkflowKey {
-    let of_headers = |uid: String| WorkflowKey::of(&uid, &message.headers).unwrap_or_else(|| unnamed(uid));
-    let key = match message.stream {
+/// Whose a message is.
+#[derive(Default)]
+struct Owner {
+    uid: String,
+    namespace: String,
+    name: String,
+}
+
+fn owner(message: &Message) -> Owner {
+    let of_headers = |uid: String| match (message.headers.get(HEADER_NAMESPACE), message.headers.get(HEADER_NAME)) {
+        (Some(namespace), Some(name)) => Owner { uid, namespace: namespace.clone(), name: name.clone() },
+        (None, _) | (_, None) => Owner { uid, ..Owner::default() },
+    };
+    let owner = match message.stream {
         Stream::Observed => message.subject.parse::<subject::Observed>().ok().map(|subject| of_headers(subject.uid)),
         Stream::Commands => message.subject.parse::<subject::Command>().ok().map(|subject| {
-            // A command names its workflow in its content, if that can be read.
+            // A command names its owner in its content, if that can be read.
             let content: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
             let text = |name: &str| content[name].as_str().unwrap_or_default().to_owned();
-            WorkflowKey { uid: subject.uid, namespace: text("namespace"), name: text("workflow") }
+            Owner { uid: subject.uid, namespace: text("namespace"), name: text("workflow") }
         }),
-        Stream::Events => message
-            .subject
-            .parse::<subject::Event>()
-            .ok()
-            .map(|subject| WorkflowKey { namespace: subject.namespace, ..unnamed(subject.uid) }),
+        Stream::Events => message.subject.parse::<subject::Event>().ok().map(|subject| Owner {
+            uid: subject.uid,
+            namespace: subject.namespace,
+            ..Owner::default()
+        }),
         // Nobody consumes it.
         Stream::Nodes => None,
     };
-    key.filter(|key| !key.uid.is_empty()).unwrap_or_else(|| unnamed(NOBODY.to_owned()))
-}
-
-fn unnamed(uid: String) -> WorkflowKey {
-    WorkflowKey { uid, namespace: String::new(), name: String::new() }
+    let nobody = || Owner { uid: NOBODY.to_owned(), ..Owner::default() };
+    owner.filter(|owner| !owner.uid.is_empty()).unwrap_or_else(nobody)
 }

@@ -1,7 +1,7 @@
 //! Changes of a workflow object that others change at the same time.
 
-use argosy_actor::{api::offloaded_version, merge_patch};
 use argosy_api::v1alpha1::Workflow;
+use argosy_objects::{api::offloaded_version, merge_patch};
 use kube::{
     Client,
     api::{DynamicObject, Patch, PatchParams},
@@ -94,7 +94,7 @@ fn is_order(patch: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use argosy_actor::compressed;
+    use argosy_objects::compressed;
 
     use super::*;
 

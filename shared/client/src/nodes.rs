@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use argosy_actor::compressed;
+use argosy_objects::compressed;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Workflow objects as people see them: whole, or as far as they can be read.
 
-use argosy_actor::api::offloaded_version;
 use argosy_api::v1alpha1::{self as v1, Workflow, WorkflowPhase};
+use argosy_objects::api::offloaded_version;
 use kube::api::DynamicObject;
 use serde_json::Value;
 

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argosy_actor::{Clock, api};
+use argosy_actor::Clock;
 use argosy_cluster::api::Server;
 use argosy_engine::ops::retry;
+use argosy_objects::api;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use parking_lot::Mutex;

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use argosy_actor::api;
 use argosy_api::labels;
 use argosy_bus::{Bus, Publish, Stream, shard_of, subject};
 use argosy_cluster::api::Server;
+use argosy_objects::api;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! How a pod ended is told, whatever stands in the way.
 
-use argosy_actor::WorkflowKey;
 use argosy_api::message::PodSummary;
 use argosy_cluster::api::Fault;
+use argosy_workflows::WorkflowKey;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Clock, Host, WorkflowKey};
+use argosy_actor::{Clock, Host};
 use argosy_api::labels;
 use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodSummary, SCHEMA};
 use argosy_bus::memory::Memory;
 use argosy_bus::{Bus as _, Publish, Stream, subject};
 use argosy_cluster::api::{Fault, Faults, Options, Server};
 use argosy_pod_runner::Service;
+use argosy_workflows::WorkflowKey;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use parking_lot::Mutex;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argosy_actor::WorkflowKey;
+use argosy_workflows::WorkflowKey;
 use kube::api::{Patch, PatchParams};
 
 use crate::world::{SOON, World};

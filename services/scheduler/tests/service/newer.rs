@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use argosy_actor::WorkflowKey;
 use argosy_api::message::SCHEMA;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use serde_json::{Value, json};
 
 use crate::world::{SOON, World};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use argosy_actor::{PODS_LISTED, WorkflowKey};
 use argosy_api::digest::Watermark;
 use argosy_api::labels;
 use argosy_bus::{Bus as _, Stream, subject};
+use argosy_workflows::{PODS_LISTED, WorkflowKey, WorkflowLog as _};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 

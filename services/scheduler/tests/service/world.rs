@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Clock, Host, WorkflowKey, api, sight};
+use argosy_actor::{Clock, Host};
 use argosy_api::message::{CommandMessage, ContainerSummary, Observed, PodSummary, StatusChanged};
 use argosy_api::v1alpha1::NodePhase;
 use argosy_bus::memory::Memory;
 use argosy_bus::{Bus, Message, Stream, subject};
 use argosy_cluster::api::{Options, Server};
 use argosy_engine::Config;
+use argosy_objects::api;
 use argosy_scheduler::Service;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _, workflow_changed};
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -86,7 +88,7 @@ impl World {
             namespace: "argo".into(),
             name: name.into(),
         };
-        let report = sight::workflow_changed(&self.host, &key, made, false);
+        let report = workflow_changed(&self.host, &key, made, false);
         self.host.publish(vec![report]).await.expect("published");
         key
     }

@@ -174,7 +174,7 @@ async fn ended(system: &Handle, templates: Vec<Value>) -> Result<Value> {
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "hostile", "namespace": "argo"},
         "spec": {"entrypoint": "main", "parallelism": 4, "templates": templates},
     });
-    let workflows = argosy_actor::api::workflows(&system.client("argo"), "argo");
+    let workflows = argosy_objects::api::workflows(&system.client("argo"), "argo");
     workflows.create(&PostParams::default(), &serde_json::from_value(workflow)?).await?;
     let has_ended = |object: Option<&DynamicObject>| {
         let phase = object.and_then(|object| object.data.pointer("/status/phase")?.as_str());
@@ -183,7 +183,7 @@ async fn ended(system: &Handle, templates: Vec<Value>) -> Result<Value> {
     let waited = tokio::time::timeout(PATIENCE, await_condition(workflows.clone(), "hostile", has_ended)).await;
     let object = workflows.get("hostile").await?;
     waited.with_context(|| format!("it does not end: {:#}", object.data["status"]["nodes"]))??;
-    Ok(argosy_actor::api::to_json(&object)?)
+    Ok(argosy_objects::api::to_json(&object)?)
 }
 
 async fn steps_get_nothing_of_the_machine(runtime: Runtime) -> Result<()> {

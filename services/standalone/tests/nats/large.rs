@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use argosy_actor::compressed;
+use argosy_objects::compressed;
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::runtime::wait::await_condition;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use argosy_actor::{WorkflowKey, api, compressed, offload};
 use argosy_api::message::{Observed, ObservedMessage};
 use argosy_api::v1alpha1::Workflow;
 use argosy_bus::{Bus as _, Stream, subject};
 use argosy_engine::ops::retry::{Retry, retry};
+use argosy_objects::compressed;
+use argosy_workflows::{WorkflowKey, read};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -34,8 +35,8 @@ fn spec() -> Value {
 async fn read(world: &World, key: &WorkflowKey) -> Workflow {
     let host = world.host("reader");
     let object = world.workflows().get(&key.name).await.expect("it exists");
-    let whole = offload::resolve(&host, &world.server.client("argo"), key, object).await;
-    api::read_workflow(whole.expect("its nodes are there").expect("it exists")).await.expect("readable")
+    let whole = read::resolve(&host, &world.server.client("argo"), key, object).await;
+    read::read_workflow(whole.expect("its nodes are there").expect("it exists")).await.expect("readable")
 }
 
 /// As `argo retry` does it with a workflow whose nodes are compressed.

@@ -52,7 +52,7 @@ impl World {
     }
 
     pub fn workflows(&self) -> Api<DynamicObject> {
-        argosy_actor::api::workflows(&self.server.client("argo"), "argo")
+        argosy_objects::api::workflows(&self.server.client("argo"), "argo")
     }
 
     pub fn pods(&self) -> Api<Pod> {
@@ -73,7 +73,7 @@ impl World {
     }
 
     pub async fn workflow(&self, name: &str) -> Value {
-        argosy_actor::api::to_json(&self.workflows().get(name).await.expect("it exists")).expect("JSON")
+        argosy_objects::api::to_json(&self.workflows().get(name).await.expect("it exists")).expect("JSON")
     }
 
     /// Waits for a phase, ending pods with `exit_code` meanwhile.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use argosy_actor::{Host, WorkflowKey};
+use argosy_actor::Host;
 use argosy_api::message::{ClusterCommand, CommandMessage, NotCreated, Observed, ObservedMessage, SCHEMA};
 use argosy_bus::{Bus as _, Publish, Stream, subject};
+use argosy_workflows::WorkflowKey;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, PostParams};
 use serde_json::json;

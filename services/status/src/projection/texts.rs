@@ -1,8 +1,8 @@
 //! What a projection is written as.
 
 use argosy_actor::aside::json_bytes;
-use argosy_actor::merge_patch::diff;
 use argosy_api::digest;
+use argosy_objects::merge_patch::diff;
 use serde_json::{Map, Value, json};
 
 use super::{Error, Sizes, StatusProjection};

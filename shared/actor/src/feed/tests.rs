@@ -42,6 +42,10 @@ impl Factory for Idlers {
     async fn refuse(&self, _: &String, _: Vec<Delivery>) -> Result<(), Failure> {
         Ok(())
     }
+
+    fn passes(&self, _: &(dyn std::error::Error + 'static)) -> Option<bool> {
+        None
+    }
 }
 
 /// Feeds shard 0 of OBSERVED under the name `consumer`, as `route` says, until the shard is left.
@@ -86,7 +90,7 @@ async fn the_lag_of_an_owned_shard_is_told_until_it_is_left() {
 #[tokio::test(start_paused = true)]
 async fn poison_is_kept_before_it_is_given_up() {
     let (host, leave, task) = start("poisoned", |delivery| Routed::Poison(delivery, "it says nothing".into())).await;
-    let named = observed("u", "a").header(crate::HEADER_NAMESPACE, "ns").header(crate::HEADER_WORKFLOW, "w");
+    let named = observed("u", "a").header(crate::HEADER_NAMESPACE, "ns").header(crate::HEADER_NAME, "w");
     for message in [named, observed("v", "b")] {
         host.bus.publish(message).await.expect("a bus");
     }

@@ -5,6 +5,7 @@ use argosy_telemetry::Health;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::Owned;
 
 const SHARDS: u16 = 16;
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use argosy_actor::api;
 use argosy_api::labels;
+use argosy_objects::api;
 use futures::StreamExt as _;
 use kube::{
     api::{Api, DynamicObject, ListParams, PartialObjectMeta},

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use argosy_actor::{HEADER_NAME, HEADER_NAMESPACE, Host};
 use argosy_bus::{Error as BusError, Message, Publish, Stream, subject};
 use async_trait::async_trait;
 use bytes::Bytes;
-use kube::api::DynamicObject;
 
-use crate::aside::is_long;
-use crate::{Failure, HEADER_NAMESPACE, HEADER_WORKFLOW, Host, WorkflowKey, api};
+use crate::WorkflowKey;
 
 /// Bytes that the nodes of one workflow may have, compressed. 100,000 nodes have about a fifth of it.
 pub const BYTES_MAX: usize = 32 << 20;
@@ -85,7 +84,7 @@ impl Offload for Host {
         if nodes.len() > BYTES_MAX {
             return Err(Error::TooLarge(nodes.len()));
         }
-        let subject = self.nodes_subject(&key.uid, version);
+        let subject = nodes_subject(self, &key.uid, version);
         let put = format!("{}.{}", self.holder, PUTS.fetch_add(1, Ordering::Relaxed));
         let chunks: Vec<_> = nodes.as_bytes().chunks(CHUNK_BYTES).collect();
         let message = |(index, chunk): (usize, &&[u8])| {
@@ -94,7 +93,7 @@ impl Offload for Host {
                 .header(HEADER_PUT, &put)
                 .header(HEADER_CHUNK, format!("{index}/{}", chunks.len()))
                 .header(HEADER_NAMESPACE, &key.namespace)
-                .header(HEADER_WORKFLOW, &key.name)
+                .header(HEADER_NAME, &key.name)
         };
         let messages = chunks.iter().enumerate().map(message).collect();
         self.bus.publish_all(messages).await?;
@@ -102,7 +101,7 @@ impl Offload for Host {
     }
 
     async fn get(&self, uid: &str, version: &str) -> Result<Option<String>, Error> {
-        let subject = self.nodes_subject(uid, version);
+        let subject = nodes_subject(self, uid, version);
         let (mut puts, mut after) = (BTreeMap::<String, BTreeMap<usize, Bytes>>::new(), 0);
         loop {
             let page = self.bus.read(Stream::Nodes, &subject, after, PAGE).await?;
@@ -123,7 +122,7 @@ impl Offload for Host {
     }
 
     async fn remove(&self, uid: &str, version: &str) -> Result<(), Error> {
-        let subject = self.nodes_subject(uid, version);
+        let subject = nodes_subject(self, uid, version);
         let newest = self.bus.last_sequence(Stream::Nodes, &subject).await?;
         if newest > 0 {
             self.bus.purge(Stream::Nodes, &subject, newest).await?;
@@ -151,10 +150,8 @@ impl Offload for Host {
     }
 }
 
-impl Host {
-    fn nodes_subject(&self, uid: &str, version: &str) -> String {
-        subject::Nodes { shard: self.shard_of(uid), uid: uid.to_owned(), version: version.to_owned() }.to_string()
-    }
+fn nodes_subject(host: &Host, uid: &str, version: &str) -> String {
+    subject::Nodes { shard: host.shard_of(uid), uid: uid.to_owned(), version: version.to_owned() }.to_string()
 }
 
 /// The write of a chunk, which it is, and of how many.
@@ -162,61 +159,6 @@ fn place_of(message: &Message) -> Option<(String, usize, usize)> {
     let (index, count) = message.headers.get(HEADER_CHUNK)?.split_once('/')?;
     let (index, count) = (index.parse().ok()?, count.parse().ok()?);
     (index < count).then(|| Some((message.headers.get(HEADER_PUT)?.clone(), index, count)))?
-}
-
-/// An object, and its nodes where they are kept outside of it.
-#[derive(Clone, Debug)]
-pub struct Whole {
-    /// The object as the API has it.
-    pub object: DynamicObject,
-    /// Its nodes, compressed; `None` when the object has them itself.
-    pub nodes: Option<String>,
-}
-
-impl Whole {
-    /// Whether it takes long to read.
-    pub fn is_long(&self) -> bool {
-        self.nodes.is_some()
-            || is_long(&self.object.data)
-            || self
-                .object
-                .data
-                .pointer("/status/compressedNodes")
-                .is_some_and(|text| text.as_str().is_some_and(|text| text.len() > COMPRESSED_LONG_BYTES))
-    }
-}
-
-/// Bytes of compressed nodes from which on reading them takes milliseconds.
-const COMPRESSED_LONG_BYTES: usize = 64 * 1024;
-
-/// Adds the nodes that are kept outside of the object. When they are not there the object is read again, as a version goes
-/// when another took its place. `None`: the workflow is gone.
-///
-/// Errors: bus or API; [`api::Unreadable::Offloaded`] when the object names a version that is not there.
-pub async fn resolve(
-    store: &dyn Offload,
-    client: &kube::Client,
-    key: &WorkflowKey,
-    mut object: DynamicObject,
-) -> Result<Option<Whole>, Failure> {
-    let mut asked = None;
-    loop {
-        let Some(version) = api::offloaded_version(&object).map(ToOwned::to_owned) else {
-            return Ok(Some(Whole { object, nodes: None }));
-        };
-        let nodes = store.get(&key.uid, &version).await?;
-        if nodes.is_some() {
-            return Ok(Some(Whole { object, nodes }));
-        }
-        if asked.as_ref() == Some(&version) {
-            return Err(api::Unreadable::Offloaded(version).into());
-        }
-        asked = Some(version);
-        match api::get(client, key).await? {
-            Some(now) => object = now,
-            None => return Ok(None),
-        }
-    }
 }
 
 #[cfg(test)]

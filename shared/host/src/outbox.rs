@@ -7,7 +7,7 @@ use argosy_actor::{Backoff, Failure, Host, Owned};
 use argosy_bus::{Class, Error as BusError, Fence, Publish, Stream, subject};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::metrics;
+use crate::Meters;
 
 /// Requests gathered into one append.
 const GATHER: usize = 64;
@@ -18,6 +18,7 @@ const STOPPED: Error = Error::Stopped(argosy_actor::Stopped);
 #[derive(Clone)]
 pub(crate) struct Outbox {
     sender: mpsc::Sender<Request>,
+    meters: Meters,
 }
 
 struct Request {
@@ -38,22 +39,22 @@ pub(crate) enum Error {
 
 impl Outbox {
     /// Claims the shard: from then on a former owner's events are refused.
-    pub async fn claim(host: Host, owned: &Owned) -> Result<(Self, Task), Failure> {
+    pub async fn claim(host: Host, owned: &Owned, meters: Meters) -> Result<(Self, Task), Failure> {
         let (sender, receiver) = mpsc::channel(GATHER * 4);
         let filter = subject::Event::of_shard(owned.shard);
-        let mut task = Task { host, owned: owned.clone(), filter, last: 0, receiver };
+        let mut task = Task { host, owned: owned.clone(), filter, last: 0, receiver, meters };
         let subject = subject::Event::claim(owned.shard);
         let id = format!("claim:{}:{}", owned.shard, owned.lease.epoch);
         task.refresh().await?;
         let claim = Publish::new(Stream::Events, subject.to_string(), id, Vec::new()).urgent();
         task.append_events(vec![claim]).await?;
-        Ok((Self { sender }, task))
+        Ok((Self { sender, meters }, task))
     }
 
     /// Publishes, wishes before facts, and returns when the bus has all of it. Whether the shard is still ours is known then,
     /// also when there is nothing to publish: what led to this may be acknowledged.
     pub async fn publish(&self, messages: Vec<Publish>) -> Result<(), Error> {
-        let _timer = metrics::PUBLISH_SECONDS.start_timer();
+        let _timer = self.meters.publish_seconds.start_timer();
         let (done, answer) = oneshot::channel();
         self.sender.send(Request { messages, done }).await.map_err(|_| STOPPED)?;
         answer.await.unwrap_or(Err(STOPPED))
@@ -68,6 +69,7 @@ pub(crate) struct Task {
     /// Sequence of the newest event of the shard.
     last: u64,
     receiver: mpsc::Receiver<Request>,
+    meters: Meters,
 }
 
 impl Task {
@@ -131,7 +133,7 @@ impl Task {
                     return Ok(());
                 }
                 Err(error) if error.is_fenced() => {
-                    metrics::FENCED.inc();
+                    self.meters.fenced.inc();
                     self.refresh().await?;
                     backoff.wait().await;
                 }

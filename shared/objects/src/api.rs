@@ -1,12 +1,12 @@
-//! How the Kubernetes API answers, and the kinds that services speak of.
+//! How the Kubernetes API answers, the kinds that services speak of, and a Workflow as it is read from its object.
+
+use std::error::Error;
 
 use argosy_api::v1alpha1::Workflow;
-use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta};
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 
-use crate::aside::{Ended, aside};
-use crate::offload::Whole;
-use crate::{Backoff, Failure, WorkflowKey, compressed};
+use crate::compressed;
 
 /// What an error of the API means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,11 @@ pub fn answer(error: &kube::Error) -> Answer {
     }
 }
 
+/// Whether a failure that `cause` is a cause of may pass by itself, if it is one of the API's; `None` for any other.
+pub fn passes(cause: &(dyn Error + 'static)) -> Option<bool> {
+    cause.downcast_ref::<kube::Error>().map(|error| answer(error) == Answer::Transient)
+}
+
 /// Whether the API refuses the object, or the request, for its size.
 pub fn is_too_large(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 413 || is_too_large_text(&status.message))
@@ -101,7 +106,7 @@ pub fn has_compressed_nodes(status: &serde_json::Value) -> bool {
     status.get("compressedNodes").and_then(serde_json::Value::as_str).is_some_and(|text| !text.is_empty())
 }
 
-/// The version of the nodes of a status that are kept outside of the object, see [`crate::offload`].
+/// The version of the nodes of a status that are kept outside of the object, on the bus.
 pub fn offloaded_version(object: &DynamicObject) -> Option<&str> {
     let version = object.data.pointer("/status/offloadNodeStatusVersion").and_then(serde_json::Value::as_str);
     version.filter(|version| !version.is_empty())
@@ -122,9 +127,6 @@ pub enum Unreadable {
         "its nodes are kept outside of the object as version {0}, which is not there: the bus was lost, or an older object was put back"
     )]
     Offloaded(String),
-    /// The process ends.
-    #[error("the process ends")]
-    Stopped(#[from] Ended),
 }
 
 /// The object as Argo's type, with its nodes decompressed. List items come without `apiVersion` and `kind`; they are
@@ -153,51 +155,6 @@ pub fn to_workflow_with(object: &DynamicObject, nodes: Option<&str>) -> Result<W
         nodes => workflow.status.nodes = serde_json::from_slice(&compressed::decode(nodes.unwrap_or(&text))?)?,
     }
     Ok(workflow)
-}
-
-/// The object as Argo's type; a large one is read off the runtime's own threads.
-///
-/// Errors: as [`to_workflow`].
-pub async fn read_workflow(found: Whole) -> Result<Workflow, Unreadable> {
-    aside(found.is_long(), move || to_workflow_with(&found.object, found.nodes.as_deref())).await?
-}
-
-/// The object's metadata, from the API. `None`: it is gone, or another of its name. A failure that may pass is tried again
-/// until it does.
-/// Errors: a refusal for good.
-pub async fn get_metadata(client: &kube::Client, key: &WorkflowKey) -> Result<Option<ObjectMeta>, Failure> {
-    let api = workflows(client, &key.namespace);
-    let metadata = insist(key, || api.get_metadata_opt(&key.name)).await?.map(|object| object.metadata);
-    Ok(metadata.filter(|metadata| metadata.uid.as_deref() == Some(&key.uid)))
-}
-
-/// The object, from the API. `None`: it is gone, or another of its name. A failure that may pass is tried again until it does.
-/// Errors: a refusal for good.
-pub async fn get(client: &kube::Client, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
-    let api = workflows(client, &key.namespace);
-    let object = insist(key, || api.get_opt(&key.name)).await?;
-    Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(&key.uid)))
-}
-
-/// Asks until there is an answer that stays.
-async fn insist<T, F: Future<Output = Result<T, kube::Error>>>(
-    key: &WorkflowKey,
-    ask: impl Fn() -> F,
-) -> Result<T, Failure> {
-    let mut backoff = Backoff::short();
-    loop {
-        match ask().await {
-            Err(error) if matches!(answer(&error), Answer::Transient | Answer::Busy) => {
-                tracing::warn!(
-                    workflow.uid = key.uid,
-                    error = &error as &dyn std::error::Error,
-                    "workflow not read, trying again"
-                );
-                backoff.wait().await;
-            }
-            result => return Ok(result?),
-        }
-    }
 }
 
 #[cfg(test)]
