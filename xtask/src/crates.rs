@@ -34,7 +34,12 @@ const IMPURE: [&str; 17] = [
 ];
 
 /// Crates that must stay apart from others, even through a third one.
-const APART: [(&str, &[&str]); 1] = [("argosy-client", &["argosy-cluster", "argosy-executor", "argosy-engine"])];
+const APART: &[(&str, &[&str])] = &[
+    ("argosy-apiserver", &["argosy-api", "argosy-beneath", "argosy-executor", "argosy-node"]),
+    ("argosy-client", &["argosy-apiserver", "argosy-engine", "argosy-executor", "argosy-node"]),
+    ("argosy-executor", &["argosy-apiserver", "argosy-node"]),
+    ("argosy-node", &["argosy-api", "argosy-apiserver", "argosy-executor"]),
+];
 
 /// What crates that have no user in front of them must not name: flags, terminals and exit codes are the command line's.
 const UNSEEN: [(&str, &[&str]); 1] =

@@ -18,7 +18,7 @@ const SIMULATED: [&str; 8] = [
     "services/status/src",
     "shared/actor/src",
     "shared/bus/src/memory",
-    "shared/cluster/src/api",
+    "shared/apiserver/src",
     "tests/sim/src",
 ];
 

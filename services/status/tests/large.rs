@@ -10,9 +10,9 @@ use argosy_actor::{HEADER_POSITION, HEADER_PREVIOUS, Host, WorkflowKey, api, sig
 use argosy_api::labels;
 use argosy_api::message::{SCHEMA, StatusChanged, WorkflowDelta};
 use argosy_api::v1alpha1::{NodePhase, NodeStatus, Workflow};
+use argosy_apiserver::{Fault, Faults, Options, Server};
 use argosy_bus::memory::{self, Chaos, Memory, PublishFault};
 use argosy_bus::{Publish, Stream, subject};
-use argosy_cluster::api::{Fault, Faults, Options, Server};
 use argosy_status::Service;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};

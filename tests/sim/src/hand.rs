@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use argosy_actor::{Clock, api};
-use argosy_cluster::api::Server;
+use argosy_apiserver::Server;
 use argosy_engine::ops::retry;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};

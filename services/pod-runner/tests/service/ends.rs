@@ -2,7 +2,7 @@
 
 use argosy_actor::WorkflowKey;
 use argosy_api::message::PodSummary;
-use argosy_cluster::api::Fault;
+use argosy_apiserver::Fault;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};
 
