@@ -34,15 +34,18 @@ const IMPURE: [&str; 17] = [
 ];
 
 /// Crates that must stay apart from others, even through a third one.
-const APART: [(&str, &[&str]); 5] = [
+const APART: &[(&str, &[&str])] = &[
     ("argosy-actor", &["argosy-api", "argosy-objects", "k8s-openapi", "kube", "kube-client", "kube-core"]),
+    ("argosy-apiserver", &["argosy-api", "argosy-beneath", "argosy-executor", "argosy-node"]),
+    ("argosy-client", CLIENT),
+    ("argosy-executor", &["argosy-apiserver", "argosy-node"]),
     (
         "argosy-host",
         &["argosy-api", "argosy-objects", "argosy-workflows", "k8s-openapi", "kube", "kube-client", "kube-core"],
     ),
+    ("argosy-node", &["argosy-api", "argosy-apiserver", "argosy-executor"]),
     ("argosy-objects", &["argosy-actor", "argosy-bus", "argosy-telemetry", "argosy-engine"]),
     ("argosy-workflows", &["argosy-engine"]),
-    ("argosy-client", CLIENT),
 ];
 
 /// Neither how the services work, nor what is the command line's: flags, terminals and exit codes.
@@ -51,9 +54,10 @@ const CLIENT: &[&str] = &[
     "anyhow",
     "argosy-actor",
     "argosy-bus",
-    "argosy-cluster",
+    "argosy-apiserver",
     "argosy-engine",
     "argosy-executor",
+    "argosy-node",
     "argosy-telemetry",
     "clap",
     "tabwriter",

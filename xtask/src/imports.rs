@@ -22,7 +22,8 @@ type Module = Vec<String>;
 const CHECKED: [&str; 2] = ["services", "shared"];
 
 /// Crates that have circles still, with how many files lie on them. The number may only fall.
-const KNOWN: [(&str, usize); 3] = [("shared/bus", 20), ("shared/cluster", 33), ("shared/template", 31)];
+const KNOWN: &[(&str, usize)] =
+    &[("shared/apiserver", 2), ("shared/bus", 20), ("shared/node", 10), ("shared/template", 31)];
 
 /// Top modules of crates that are built on each other, the lowest first: no file of one names a file of a later one.
 const FLOORS: [(&str, &[&str]); 1] = [("shared/engine", &["state", "workflow", "values", "kinds", "flow"])];

@@ -21,7 +21,7 @@ const SIMULATED: [&str; 11] = [
     "shared/objects/src",
     "shared/workflows/src",
     "shared/bus/src/memory",
-    "shared/cluster/src/api",
+    "shared/apiserver/src",
     "tests/sim/src",
 ];
 

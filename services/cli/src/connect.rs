@@ -7,7 +7,7 @@ use argosy_client::{
     Connection,
     connect::{Error, Options, Source},
 };
-use argosy_cluster::private;
+use argosy_private as private;
 use clap::Args;
 
 use crate::{

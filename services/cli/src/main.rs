@@ -8,7 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Helpers of the local node start this same program; they must not start threads.
-    if let Some(code) = argosy_executor::dispatch() {
+    if let Some(code) = argosy_standalone::dispatch() {
         return code;
     }
     argosy_cli::main()

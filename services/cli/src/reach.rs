@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use argosy_cluster::private;
+use argosy_private as private;
 use kube::config::Kubeconfig;
 use tokio::net::TcpStream;
 

@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use argosy_actor::Failure;
+use argosy_apiserver::{self as api, Access, LogSource, Server};
 use argosy_bus::{Bus, memory, origin_of_now};
-use argosy_cluster::api::{self, Access, Server};
-use argosy_cluster::node::{self, Builtin, Images, Node, Runtime};
-use argosy_cluster::private;
 use argosy_engine::Config;
+use argosy_node::{self as node, Builtin, Images, Node, Runtime};
+use argosy_private as private;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use kube::api::LogParams;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::embedded::Embedded;
 use crate::role::{self, NatsOptions, ServiceOptions};
 
 /// How long events are kept by the bus of this process.
@@ -45,7 +50,7 @@ pub struct Options {
     pub shards: u16,
     /// An existing cluster, in place of the API and the node of this process.
     pub client: Option<kube::Client>,
-    /// The argosy executable: the program whose `main` begins with `argosy_executor::dispatch`.
+    /// The argosy executable: the program whose `main` begins with [`dispatch`](crate::dispatch).
     pub executable: PathBuf,
     /// What images run.
     pub images: Images,
@@ -210,7 +215,7 @@ impl Standalone {
                 };
                 let limits = argosy_executor::Limits::from_env()?;
                 let store = Arc::new(argosy_artifacts::LocalStore::open_at(root.join("artifacts"))?);
-                let executor: Arc<dyn Builtin> = Arc::new(argosy_executor::Embedded::new(store).with_limits(limits));
+                let executor: Arc<dyn Builtin> = Arc::new(Embedded::new(store).with_limits(limits));
                 let builtins = std::iter::once(executor).chain(options.builtins);
                 let node = Node::new(node::Options {
                     client: client.clone(),
@@ -223,7 +228,7 @@ impl Standalone {
                     keep_on_exit: options.data_dir.is_some(),
                 })
                 .await?;
-                server.set_log_source(node.log_source());
+                server.set_log_source(Arc::new(NodeLogs(node.logs())));
                 Some(node)
             }
         };
@@ -257,6 +262,21 @@ impl Standalone {
             result
         });
         Ok(Handle { cluster, bus, listening, sandbox, stop, task })
+    }
+}
+
+/// The logs of the node's pods, as the API gives them.
+struct NodeLogs(node::Logs);
+
+#[async_trait]
+impl LogSource for NodeLogs {
+    async fn logs(
+        &self,
+        namespace: &str,
+        pod: &str,
+        params: LogParams,
+    ) -> std::io::Result<Option<BoxStream<'static, Bytes>>> {
+        self.0.open(namespace, pod, params).await
     }
 }
 

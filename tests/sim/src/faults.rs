@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
+use argosy_apiserver::Fault;
 use argosy_bus::{
     Message, Publish,
     memory::{AckFault, Chaos, DeliverFault, Memory, PublishFault},
 };
-use argosy_cluster::api::Fault;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -270,7 +270,7 @@ impl Chaos for BusFaults {
 /// The API's faults that its clients cannot have by themselves.
 pub struct ApiFaults(pub Arc<Faults>);
 
-impl argosy_cluster::api::Faults for ApiFaults {
+impl argosy_apiserver::Faults for ApiFaults {
     fn on_request(&self, verb: &str, path: &str) -> Fault {
         let is_pod = verb == "create" && path.ends_with("/pods");
         if is_pod && self.0.grows(60).is_some() {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use argosy_actor::Clock;
-use argosy_cluster::api::Server;
+use argosy_apiserver::Server;
 use argosy_engine::ops::retry;
 use argosy_objects::api;
 use k8s_openapi::api::core::v1::Pod;

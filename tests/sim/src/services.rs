@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use argosy_actor::{Clock, Failure, Host};
 use argosy_api::message::{Observed, ObservedMessage};
+use argosy_apiserver::Server;
 use argosy_bus::{
     Ack, Bus, Consumer, ConsumerSpec, Delivery, Error, Fence, Lag, Lease, Message, Publish, Quarantine, Settle, Stream,
     Verdict, subject,
 };
-use argosy_cluster::api::Server;
 use async_trait::async_trait;
 use axum::{
     Json, Router,

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use argosy_api::labels;
+use argosy_apiserver::Server;
 use argosy_bus::{Bus, Publish, Stream, shard_of, subject};
-use argosy_cluster::api::Server;
 use argosy_objects::api;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};

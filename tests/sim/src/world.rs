@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context, Result};
 use argosy_actor::Clock;
 use argosy_api::{message::LookupKind, v1alpha1::WorkflowPhase};
+use argosy_apiserver::{Options as ApiOptions, Server};
 use argosy_bus::{Bus, Message, Stream, memory, subject};
-use argosy_cluster::api::{Options as ApiOptions, Server};
 use argosy_objects::api;
 use futures::StreamExt as _;
 use jiff::Timestamp;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
-use argosy_cluster::private;
+use argosy_private as private;
 use clap::Args;
 
 use crate::{

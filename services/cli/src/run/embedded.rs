@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
 use argosy_api::v1alpha1::ArtifactRepository;
-use argosy_cluster::node::{self, Image};
-use argosy_cluster::private;
+use argosy_node::{self as node, Image};
+use argosy_private as private;
 use argosy_standalone::{EngineOptions, Error, Handle, Options, Standalone};
 use clap::Args;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! How a pod ended is told, whatever stands in the way.
 
 use argosy_api::message::PodSummary;
-use argosy_cluster::api::Fault;
+use argosy_apiserver::Fault;
 use argosy_workflows::WorkflowKey;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};

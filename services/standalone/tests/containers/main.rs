@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use argosy_cluster::node::Runtime;
+use argosy_node::Runtime;
 use argosy_standalone::{Handle, Options, Standalone};
 use kube::api::{DynamicObject, PostParams};
 use kube::runtime::wait::await_condition;
@@ -218,7 +218,7 @@ async fn steps_get_nothing_of_the_machine(runtime: Runtime) -> Result<()> {
 
 /// Not the usual harness, as the node starts this program for some of what it does.
 fn main() -> Result<ExitCode> {
-    if let Some(code) = argosy_executor::dispatch() {
+    if let Some(code) = argosy_standalone::dispatch() {
         return Ok(code);
     }
     match engine()? {

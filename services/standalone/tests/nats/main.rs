@@ -267,7 +267,7 @@ async fn all() -> Result<ExitCode> {
 }
 
 fn main() -> Result<ExitCode> {
-    if let Some(code) = argosy_executor::dispatch() {
+    if let Some(code) = argosy_standalone::dispatch() {
         return Ok(code);
     }
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(all())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use argosy_actor::Host;
 use argosy_api::labels;
-use argosy_cluster::api::{Fault, Faults, Options, Server};
+use argosy_apiserver::{Fault, Faults, Options, Server};
 use argosy_engine::Config;
 use argosy_standalone::ServiceOptions;
 use http::{HeaderMap, Uri, header};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use argosy_cluster::api::{Options, Server};
+use argosy_apiserver::{Options, Server};
 use serde_json::{Value, json};
 
 use crate::world::{World, container};

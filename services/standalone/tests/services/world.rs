@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_actor::{Clock, Host};
+use argosy_apiserver::{Options, Server};
 use argosy_bus::memory::{self, Memory};
 use argosy_bus::{Bus as _, Stream, subject};
-use argosy_cluster::api::{Options, Server};
 use argosy_engine::Config;
 use argosy_standalone::{ServiceOptions, run_all};
 use k8s_openapi::api::core::v1::Pod;

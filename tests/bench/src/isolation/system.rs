@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, anyhow};
 use argosy_actor::{Failure, Host};
+use argosy_apiserver::{Options, Server};
 use argosy_bus::{Bus, memory::Memory};
-use argosy_cluster::api::{Options, Server};
 use argosy_engine::Config;
 use argosy_objects::api;
 use argosy_standalone::{ServiceOptions, run_all};

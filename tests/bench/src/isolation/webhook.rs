@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argosy_api::labels;
-use argosy_cluster::api::Server;
+use argosy_apiserver::Server;
 use axum::{
     Json, Router,
     body::{Body, Bytes},
