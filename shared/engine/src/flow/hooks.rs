@@ -20,7 +20,6 @@ impl Workflow {
         if spec.hooks.keys().all(|key| key == "exit") {
             return;
         }
-        self.globals.set_default("status", || WorkflowPhase::Running.to_string());
         for (key, hook) in spec.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
             if self.life.has_hook_begun(key) {
                 continue;
@@ -88,11 +87,7 @@ impl Workflow {
     }
 
     pub(super) fn start_exit_handler(&mut self) {
-        let hook = self.plan.spec().hooks.get("exit").cloned().or_else(|| {
-            let template = self.plan.spec().on_exit.clone();
-            let arguments = self.plan.spec().arguments.clone();
-            (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
-        });
+        let hook = self.exit_hook(&self.plan.spec().on_exit, self.plan.spec().hooks.get("exit"));
         self.set_exit_variables();
         let name = arcstr::format!("{}.onExit", self.book.name());
         // One that has begun is waited for, also when it would not begin any more.
@@ -107,6 +102,20 @@ impl Workflow {
                 self.complete(WorkflowPhase::Error, &format!("error in exit template execution : {message}"))
             }
         }
+    }
+
+    /// What runs at the end: `onExit` comes before a hook. It gets the workflow's arguments where it has none of its own.
+    pub(crate) fn exit_hook(&self, on_exit: &str, hook: Option<&LifecycleHook>) -> Option<LifecycleHook> {
+        let arguments = || self.plan.spec().arguments.clone();
+        if !on_exit.is_empty() {
+            let template = on_exit.to_owned();
+            return Some(LifecycleHook { template, arguments: arguments(), ..Default::default() });
+        }
+        let mut hook = hook?.clone();
+        if hook.arguments == Default::default() {
+            hook.arguments = arguments();
+        }
+        Some(hook)
     }
 
     fn set_exit_variables(&mut self) {
