@@ -166,12 +166,21 @@ impl Workflow {
                 // of an earlier one.
                 let Some(state) = self.child_mut(frame, child) else { return };
                 state.fulfilled = true;
-                if let Some(boundary) = self.frame(frame).map(|f| f.call.id.clone()) {
+                let Some((boundary, is_dag)) =
+                    self.frame(frame).map(|f| (f.call.id.clone(), matches!(f.body, Body::Dag(_))))
+                else {
+                    return;
+                };
+                if !is_dag {
                     self.check_fail_fast(&boundary);
                 }
                 if self.frame(frame).is_some() {
                     self.fire_hooks(frame, child);
                     self.settle(frame, child);
+                }
+                // A DAG that is over by then ends as its tasks did.
+                if is_dag && self.frame(frame).is_some() {
+                    self.check_fail_fast(&boundary);
                 }
             }
             Parent::ChildHook { frame, child } => {
@@ -251,6 +260,9 @@ impl Workflow {
             Body::Dag(_) => {
                 let message = format!("task '{name}' errored: {message}");
                 self.book.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
+                if let Some(group) = self.group_of_item(frame, child) {
+                    self.mark(&group, NodePhase::Error, None);
+                }
                 self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}

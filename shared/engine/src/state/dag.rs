@@ -274,6 +274,13 @@ impl Dag {
         }
     }
 
+    /// So many items of the task's loop do not begin.
+    pub fn forget_items(&mut self, task: usize, items: usize) {
+        if let Some(task) = self.tasks.get_mut(task) {
+            task.items_open = task.items_open.saturating_sub(items);
+        }
+    }
+
     /// A child of a task has settled. None when there is no such task.
     pub fn count_off(&mut self, task: usize, child: usize) -> Option<CountedOff> {
         let state = self.tasks.get_mut(task)?;

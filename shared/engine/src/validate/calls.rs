@@ -321,7 +321,11 @@ impl<'a> Walker<'a> {
                 || self.are_artifacts_open && name.starts_with("workflow.outputs.artifacts.")
         };
         let is_there = |name: &str| self.globals.contains_key(name) || is_local(name) || is_open(name);
-        let lost = scope::unresolved(&text, &is_there);
+        let mut lost = scope::unresolved(&text, &is_there);
+        // By itself it is taken for plain text, and so it is at the run.
+        if self.follows_hooks && !lost.is_empty() && !is_local("item") {
+            lost.extend(scope::tags(&text).find(|tag| tag.trim() == "item"));
+        }
         for tag in &lost {
             self.say(format!("{prefix}failed to resolve {{{{{tag}}}}}"));
         }
@@ -381,6 +385,9 @@ impl Call<'_> {
 
     /// Whether its loop may have such a member: only that of objects that are written out can be told.
     pub fn has_item(&self, name: &str) -> bool {
+        if name == "item" {
+            return self.loops() > 0;
+        }
         let Some(member) = name.strip_prefix("item.") else { return false };
         if self.items.is_empty() {
             return !self.param.is_empty();

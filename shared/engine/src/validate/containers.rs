@@ -168,13 +168,22 @@ fn container_set(place: &str, template: &Template, set: &ContainerSetTemplate, p
     }
     let names: Vec<&str> = set.containers.iter().map(|c| c.container.name.as_str()).collect();
     problems.extend(super::names::list(&place, names.iter().copied(), true));
+    let mut taken = BTreeMap::new();
+    for (index, mount) in set.volume_mounts.iter().enumerate() {
+        let path = mount["mountPath"].as_str().unwrap_or_default();
+        if let Some(by) = taken.get(path) {
+            let set = place.trim_end_matches(".containers");
+            problems.push(format!("{set}.volumeMounts[{index}].mountPath '{path}' already mounted in volumeMounts.{by}"));
+        }
+        taken.insert(path, mount["name"].as_str().unwrap_or_default());
+    }
     for node in &set.containers {
         for dependency in node.dependencies.iter().filter(|d| !names.contains(&d.as_str())) {
             problems.push(format!("{place}.{} dependency '{dependency}' not defined", node.container.name));
         }
     }
-    if has_cycle(set) {
-        problems.push(format!("{place} dependency cycle detected"));
+    if let Some(cycle) = cycle(set) {
+        problems.push(format!("{place} dependency cycle detected: {}", cycle.join("->")));
     }
     for name in names.iter().filter(|n| RESERVED.contains(n)) {
         problems.push(format!("{place}: \"{name}\" is a reserved Argo container name"));
@@ -186,18 +195,36 @@ fn container_set(place: &str, template: &Template, set: &ContainerSetTemplate, p
     }
 }
 
-/// True when some containers wait for each other: taking away those that wait for none never takes away all.
-fn has_cycle(set: &ContainerSetTemplate) -> bool {
-    let defined: BTreeSet<&str> = set.containers.iter().map(|c| c.container.name.as_str()).collect();
-    let mut left: Vec<&ContainerNode> = set.containers.iter().collect();
-    loop {
-        let waiting: BTreeSet<&str> = left.iter().map(|c| c.container.name.as_str()).collect();
-        let before = left.len();
-        left.retain(|c| c.dependencies.iter().any(|d| defined.contains(d.as_str()) && waiting.contains(d.as_str())));
-        if left.len() == before {
-            return !left.is_empty();
+/// Containers that wait for each other, beginning with what the first of them, by name, waits for. Containers are few.
+fn cycle(set: &ContainerSetTemplate) -> Option<Vec<&str>> {
+    let waits_for: BTreeMap<&str, &[String]> =
+        set.containers.iter().map(|c| (c.container.name.as_str(), c.dependencies.as_slice())).collect();
+    let mut visited = BTreeSet::new();
+    for start in waits_for.keys() {
+        let mut way: Vec<&str> = Vec::new();
+        // Each with the dependencies that are left to look at.
+        let mut stack = vec![(*start, waits_for[start].iter())];
+        while let Some((name, rest)) = stack.last_mut() {
+            let name = *name;
+            match rest.next().map(String::as_str) {
+                Some(next) if way.contains(&next) => {
+                    way.push(next);
+                    return Some(way);
+                }
+                Some(next) if visited.contains(next) || !waits_for.contains_key(next) => {}
+                Some(next) => {
+                    way.push(next);
+                    stack.push((next, waits_for[next].iter()));
+                }
+                None => {
+                    visited.insert(name);
+                    stack.pop();
+                    way.pop();
+                }
+            }
         }
     }
+    None
 }
 
 /// What of `resources` a pod as a whole cannot have.
@@ -224,6 +251,19 @@ mod tests {
     fn problems(template: Value) -> Vec<String> {
         let template: Template = serde_json::from_value(template).expect("a template");
         beyond_argo(&template, "Container")
+    }
+
+    #[test]
+    fn containers_that_wait_for_each_other_are_told_in_order() {
+        let told = |containers: Value| {
+            let set: ContainerSetTemplate =
+                serde_json::from_value(json!({"containers": containers})).expect("a containerSet");
+            cycle(&set).map(|cycle| cycle.join("->"))
+        };
+        let of = |name: &str, dependencies: &[&str]| json!({"name": name, "image": "a", "dependencies": dependencies});
+        assert_eq!(told(json!([of("a", &["b"]), of("b", &["a"])])).as_deref(), Some("b->a->b"));
+        assert_eq!(told(json!([of("a", &["a"])])).as_deref(), Some("a->a"));
+        assert_eq!(told(json!([of("a", &[]), of("b", &["a"]), of("c", &["a", "b", "x"])])), None);
     }
 
     #[test]

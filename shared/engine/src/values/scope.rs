@@ -290,7 +290,13 @@ impl Workflow {
         if self.has_empty_artifacts(frame, &id) {
             return Some(Artifact::default());
         }
-        named(&self.book.node(&id)?.outputs.as_ref()?.artifacts, artifact)
+        let node = self.book.node(&id)?;
+        let outputs = &node.outputs.as_ref()?.artifacts;
+        match node.r#type {
+            // It may have taken on one that is empty.
+            NodeType::Steps | NodeType::Dag => outputs.iter().find(|a| a.name == artifact).cloned(),
+            _ => named(outputs, artifact),
+        }
     }
 
     /// The artifacts of a step that was skipped are there, and empty; those of a task are not.

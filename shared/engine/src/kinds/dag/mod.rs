@@ -130,15 +130,35 @@ impl Workflow {
                 if let Some(dag) = self.dag_mut(frame) {
                     dag.set_items(task, group, items.len());
                 }
-                for item in items {
-                    let name = self.task_name(frame, &item.name);
-                    // A `when` that cannot be evaluated is in the item's node; the others go on. A call is made at once,
-                    // while all about it is at hand.
-                    if let Ok(Some(call)) = self.add_child(frame, item, name, task) {
-                        self.call(call);
-                    }
-                }
+                self.begin_items(frame, task, looped.then_some(&name), items);
             }
+        }
+    }
+
+    /// Begins the task, or the items of its loop, whose node is `group`. The first that cannot begin ends the loop: those behind
+    /// it do not begin.
+    fn begin_items(&mut self, frame: FrameId, task: usize, group: Option<&ArcStr>, items: Vec<Item>) {
+        let group = group.map(|name| self.book.id_of(name));
+        let is_over = |workflow: &Self| {
+            group.as_ref().is_some_and(|id| workflow.book.phase_of(id) == NodePhase::Error)
+        };
+        let mut left = items.len();
+        for item in items {
+            let name = self.task_name(frame, &item.name);
+            if is_over(self) && !self.book.has_node(&name) {
+                break;
+            }
+            left -= 1;
+            // A `when` that cannot be evaluated is in the item's node; the others go on. A call is made at once, while all
+            // about it is at hand.
+            if let Ok(Some(call)) = self.add_child(frame, item, name, task) {
+                self.call(call);
+            }
+        }
+        if left > 0
+            && let Some(dag) = self.dag_mut(frame)
+        {
+            dag.forget_items(task, left);
         }
     }
 
@@ -152,6 +172,16 @@ impl Workflow {
         };
         self.agenda.push(Work::Changed(call.parent.clone()));
         Some(child)
+    }
+
+    /// The node of the loop that a child is an item of.
+    pub(crate) fn group_of_item(&self, frame: FrameId, child: usize) -> Option<ArcStr> {
+        if !self.is_item_of_task(frame, child) {
+            return None;
+        }
+        let dag = self.dag(frame)?;
+        let task = dag.task(dag.children().get(child)?.task)?;
+        Some(self.task_id(frame, task.name()))
     }
 
     /// True for an item of a loop: only its exit hook is its own, the others are the loop's.
