@@ -104,20 +104,6 @@ impl Workflow {
         }
     }
 
-    /// What runs at the end: `onExit` comes before a hook. It gets the workflow's arguments where it has none of its own.
-    pub(crate) fn exit_hook(&self, on_exit: &str, hook: Option<&LifecycleHook>) -> Option<LifecycleHook> {
-        let arguments = || self.plan.spec().arguments.clone();
-        if !on_exit.is_empty() {
-            let template = on_exit.to_owned();
-            return Some(LifecycleHook { template, arguments: arguments(), ..Default::default() });
-        }
-        let mut hook = hook?.clone();
-        if hook.arguments == Default::default() {
-            hook.arguments = arguments();
-        }
-        Some(hook)
-    }
-
     fn set_exit_variables(&mut self) {
         let seconds = self.book.status().started_at.map_or(0.0, |t| self.clock.now().duration_since(t.0).as_secs_f64());
         let nodes = self.book.nodes().unordered();

@@ -43,6 +43,20 @@ impl Workflow {
         }
     }
 
+    /// What runs at the end: `onExit` comes before a hook. It gets the workflow's arguments where it has none of its own.
+    pub(crate) fn exit_hook(&self, on_exit: &str, hook: Option<&LifecycleHook>) -> Option<LifecycleHook> {
+        let arguments = || self.plan.spec().arguments.clone();
+        if !on_exit.is_empty() {
+            let template = on_exit.to_owned();
+            return Some(LifecycleHook { template, arguments: arguments(), ..Default::default() });
+        }
+        let mut hook = hook?.clone();
+        if hook.arguments == Default::default() {
+            hook.arguments = arguments();
+        }
+        Some(hook)
+    }
+
     /// Whether it is time for a hook. Errors: an expression that cannot be evaluated, or is not there.
     fn hook_holds_for(&self, frame: FrameId, key: &str, hook: &LifecycleHook, name: &str) -> Result<bool, String> {
         if hook.expression.is_empty() {

@@ -14,6 +14,7 @@ use super::{
     known::{self, Given, Globals},
     metrics, outputs,
     scope::{self, Scope},
+    target::{Called, Target},
 };
 use crate::tagged::mentions_tags;
 
@@ -44,24 +45,6 @@ pub(super) struct Walker<'a> {
     seen: HashMap<Home, HashSet<String, RandomState>, RandomState>,
     found: HashMap<Home, HashMap<String, Option<Arc<Template>>, RandomState>, RandomState>,
     pub problems: Vec<Problem>,
-}
-
-/// What is called: an inline template, a reference or a name; the first of these that is there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target<'a> {
-    pub template: &'a str,
-    pub reference: Option<&'a TemplateRef>,
-    pub inline: Option<&'a Template>,
-}
-
-/// What came of a call.
-#[derive(Clone, Debug)]
-pub(super) enum Called {
-    Template(Arc<Template>),
-    /// Only the run will know which it is.
-    Late,
-    /// It is not there, as was said.
-    Missing,
 }
 
 /// What a step and a task have in common.
@@ -157,7 +140,7 @@ impl<'a> Walker<'a> {
 
     /// The template, and where it looks for others.
     fn resolve(&mut self, home: &Home, target: &Target<'_>) -> Result<(Home, Arc<Template>), Called> {
-        let Target { template: name, reference, inline } = *target;
+        let Target { template: name, reference, inline, is_settled } = *target;
         let missing = |walker: &mut Self, message: String| {
             walker.say(message);
             Err(Called::Missing)
@@ -194,6 +177,7 @@ impl<'a> Walker<'a> {
             None => {
                 let why = match self.templates.get(*cluster_scope, other) {
                     Some(_) => "not found".to_owned(),
+                    None if is_settled => return Err(Called::Late),
                     None => self.templates.why_missing(*cluster_scope, other),
                 };
                 missing(self, format!("template reference {other}.{template} {why}"))
@@ -354,7 +338,7 @@ impl<'a> Walker<'a> {
         let exit = (!call.on_exit.is_empty()).then_some((call.on_exit, None));
         let hooks = call.hooks.values().map(|hook| (hook.template.as_str(), hook.template_ref.as_ref()));
         for (template, reference) in exit.into_iter().chain(hooks) {
-            self.call(home, &Target { template, reference, inline: None }, Given::Anything);
+            self.call(home, &Target { template, reference, inline: None, is_settled: false }, Given::Anything);
         }
     }
 }

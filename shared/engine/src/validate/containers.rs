@@ -173,7 +173,8 @@ fn container_set(place: &str, template: &Template, set: &ContainerSetTemplate, p
         let path = mount["mountPath"].as_str().unwrap_or_default();
         if let Some(by) = taken.get(path) {
             let set = place.trim_end_matches(".containers");
-            problems.push(format!("{set}.volumeMounts[{index}].mountPath '{path}' already mounted in volumeMounts.{by}"));
+            problems
+                .push(format!("{set}.volumeMounts[{index}].mountPath '{path}' already mounted in volumeMounts.{by}"));
         }
         taken.insert(path, mount["name"].as_str().unwrap_or_default());
     }

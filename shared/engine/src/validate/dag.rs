@@ -6,12 +6,13 @@ use argosy_api::v1alpha1::*;
 
 use super::{
     arguments,
-    calls::{Call, Called, Home, Target, Walker},
+    calls::{Call, Home, Walker},
     known::{self, Given},
     names,
     order::Order,
     outputs,
     scope::{self, Scope},
+    target::{Called, Target},
 };
 use crate::{depends::Depends, json, tagged::mentions_tags};
 
@@ -169,7 +170,12 @@ impl Walker<'_> {
 fn call_of<'t>(task: &'t DAGTask, template: &'t str, reference: Option<&'t TemplateRef>) -> Call<'t> {
     Call {
         arguments: &task.arguments,
-        target: Target { template, reference, inline: task.inline.as_deref() },
+        target: Target {
+            template,
+            reference,
+            inline: task.inline.as_deref(),
+            is_settled: reference.map(|r| &r.name) != task.template_ref.as_ref().map(|r| &r.name),
+        },
         on_exit: &task.on_exit,
         hooks: &task.hooks,
         items: &task.with_items,

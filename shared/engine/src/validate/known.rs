@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use argosy_api::v1alpha1::*;
 
-/// Stands for a value that only the run has.
-pub(super) const PLACEHOLDER: &str = "placeholder-1";
+/// What begins so stands for a value that only the run has. Each variable has one of its own.
+pub(super) const PLACEHOLDER: &str = "placeholder-";
 
 /// The values that a template is looked at with.
 #[derive(Clone, Copy, Debug)]
@@ -17,16 +17,19 @@ pub(super) enum Given<'a> {
 }
 
 impl Given<'_> {
-    /// The value of an input; none where nobody gives it one.
-    fn input<'s>(&'s self, template: &'s Template, name: &str) -> Option<&'s str> {
-        let input = template.inputs.parameters.iter().find(|p| p.name == name)?;
+    /// The value of an input; none where there is no such input.
+    fn input<'s>(&'s self, template: &'s Template, name: &str) -> Option<Cow<'s, str>> {
+        let index = template.inputs.parameters.iter().position(|p| p.name == name)?;
+        let late = || Cow::Owned(format!("{PLACEHOLDER}{}", index + 1));
         let arguments = match self {
-            Self::Anything => return Some(PLACEHOLDER),
+            Self::Anything => return Some(late()),
             Self::Arguments(arguments) => arguments,
         };
+        let input = &template.inputs.parameters[index];
         let argument = arguments.parameters.iter().find(|p| p.name == name);
         let own = || input.default.as_deref().or(input.value.as_deref());
-        argument.and_then(|a| a.value.as_deref()).or_else(own).or(Some(PLACEHOLDER))
+        let value = argument.and_then(|a| a.value.as_deref()).or_else(own);
+        Some(value.map_or_else(late, Cow::Borrowed))
     }
 }
 
@@ -45,11 +48,15 @@ pub(super) fn settled<'t>(text: &'t str, globals: &Globals, template: &Template,
         let name = tag.trim();
         let value = match name.strip_prefix("inputs.parameters.") {
             Some(input) => given.input(template, input),
-            None => globals.get(name).map(|value| value.as_deref().unwrap_or(PLACEHOLDER)),
+            None => globals.get(name).map(|value| match value {
+                Some(value) => Cow::Borrowed(value.as_str()),
+                // It may become part of a name.
+                None => Cow::Owned(format!("{PLACEHOLDER}{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))),
+            }),
         };
         settled.push_str(before);
         match value {
-            Some(value) => settled.push_str(value),
+            Some(value) => settled.push_str(&value),
             None => settled.extend(["{{", tag, "}}"]),
         }
         rest = after;
@@ -75,13 +82,14 @@ mod tests {
             serde_json::json!({"name": "t", "inputs": {"parameters": [{"name": "i", "default": "d"}]}}),
         )
         .expect("a template");
+        let none = Arguments::default();
         let with = |text, given| settled(text, &globals, &template, given).into_owned();
         assert_eq!(
             with("{{workflow.parameters.a}} {{ workflow.uid }} {{item}} {{", Given::Anything),
-            "x placeholder-1 {{item}} {{"
+            "x placeholder-workflow-uid {{item}} {{"
         );
         assert_eq!(with("{{inputs.parameters.i}}", Given::Anything), "placeholder-1");
-        assert_eq!(with("{{inputs.parameters.i}}", Given::Arguments(&Arguments::default())), "d");
+        assert_eq!(with("{{inputs.parameters.i}}", Given::Arguments(&none)), "d");
         assert_eq!(with("{{inputs.parameters.j}}", Given::Anything), "{{inputs.parameters.j}}");
     }
 }

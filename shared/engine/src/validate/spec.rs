@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::{
     Options, Problem, Templates, arguments,
-    calls::{Home, Target, Walker},
+    calls::{Home, Walker},
     containers,
     known::{Given, Globals},
     metrics, names,
+    target::Target,
 };
 use crate::ops::merge;
 
@@ -81,7 +82,11 @@ pub(super) fn check(
     let call = |walker: &mut Walker<'_>, name: &str, given: Given<'_>| {
         let reference = there(name);
         let template = if reference.is_some() { "" } else { name };
-        walker.call(&Home::Local, &Target { template, reference: reference.as_ref(), inline: None }, given);
+        walker.call(
+            &Home::Local,
+            &Target { template, reference: reference.as_ref(), inline: None, is_settled: false },
+            given,
+        );
     };
     if !spec.entrypoint.is_empty() {
         let given = if is_library { Given::Anything } else { Given::Arguments(&spec.arguments) };
@@ -97,7 +102,12 @@ pub(super) fn check(
     walker.check_hooks("hooks", &spec.hooks);
     if options.lint {
         for hook in spec.hooks.values() {
-            let target = Target { template: &hook.template, reference: hook.template_ref.as_ref(), inline: None };
+            let target = Target {
+                template: &hook.template,
+                reference: hook.template_ref.as_ref(),
+                inline: None,
+                is_settled: false,
+            };
             walker.call(&Home::Local, &target, Given::Anything);
         }
     }

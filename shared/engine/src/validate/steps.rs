@@ -7,10 +7,11 @@ use foldhash::fast::RandomState;
 
 use super::{
     arguments,
-    calls::{Call, Called, Home, Target, Walker},
+    calls::{Call, Home, Walker},
     known::{self, Given},
     names, outputs,
     scope::{self, Scope},
+    target::{Called, Target},
 };
 use crate::{json, tagged::mentions_tags};
 
@@ -100,7 +101,12 @@ impl Walker<'_> {
 fn call_of<'s>(step: &'s WorkflowStep, template: &'s str, reference: Option<&'s TemplateRef>) -> Call<'s> {
     Call {
         arguments: &step.arguments,
-        target: Target { template, reference, inline: step.inline.as_deref() },
+        target: Target {
+            template,
+            reference,
+            inline: step.inline.as_deref(),
+            is_settled: reference.map(|r| &r.name) != step.template_ref.as_ref().map(|r| &r.name),
+        },
         on_exit: &step.on_exit,
         hooks: &step.hooks,
         items: &step.with_items,

@@ -53,10 +53,10 @@ spec:
         let values: Vec<String> = outputs.map(|p| p.value.as_deref().unwrap_or("-").to_owned()).collect();
         (ran.end(), values.join(" "))
     };
-    let lacks = "raw output parameter 'y' has not been set and does not have a default value";
+    let lacks = "raw output parameter 'other' has not been set and does not have a default value";
     assert_eq!(suspend("{name: x, valueFrom: {supplied: {}}}"), ("Succeeded".to_owned(), "own".to_owned()));
     assert_eq!(suspend("{name: x, valueFrom: {supplied: {}, default: d}}").1, "d");
-    let (end, values) = suspend("{name: y, valueFrom: {supplied: {}}}");
+    let (end, values) = suspend("{name: other, valueFrom: {supplied: {}}}");
     assert_eq!(end, format!("Failed: step group deemed errored due to child wf[0].a error: {lacks}"));
     assert_eq!(values, "-");
 }
@@ -85,7 +85,11 @@ spec:
         let ran = run(&yaml, &[]);
         assert_eq!(ran.end(), "Succeeded", "{kind} {list}");
         let at = if kind == "steps" { "wf[1].each" } else { "wf.each" };
-        ran.names().iter().filter(|name| name.starts_with(at)).map(|name| format!("{name} {}", ran.node(name))).collect::<Vec<_>>()
+        ran.names()
+            .iter()
+            .filter(|name| name.starts_with(at))
+            .map(|name| format!("{name} {}", ran.node(name)))
+            .collect::<Vec<_>>()
     };
     let when = "Skipped: when 'a == b' evaluated false";
     for kind in ["steps", "dag"] {

@@ -12,13 +12,13 @@ fn told(main: &str, others: &str) -> String {
 
 #[test]
 fn the_first_mistake_is_told_in_argos_words() {
-    let unknown = "  - {name: b, container: {image: a, args: ['{{inputs.parameters.no}}']}}";
+    let unknown = "  - {name: b, container: {image: a, args: ['{{inputs.parameters.none}}']}}";
     for (main, others, expected) in [
         // What is wrong with a composite comes before what it calls.
         (
             "{name: main, steps: [[{name: a, template: b}], [{name: a, template: ok}]]}",
             unknown,
-            "templates.main.steps[0].a templates.b: failed to resolve {{inputs.parameters.no}}",
+            "templates.main.steps[0].a templates.b: failed to resolve {{inputs.parameters.none}}",
         ),
         (
             "{name: main, steps: [[{name: a, template: ok}], [{name: a, template: b}]]}",
@@ -26,17 +26,17 @@ fn the_first_mistake_is_told_in_argos_words() {
             "templates.main.steps[1].name 'a' is not unique",
         ),
         (
-            "{name: main, dag: {tasks: [{name: b, template: no, depends: a}, {name: a, template: no}]}}",
+            "{name: main, dag: {tasks: [{name: b, template: none, depends: a}, {name: a, template: none}]}}",
             "",
-            "templates.main.tasks.a template name 'no' undefined",
+            "templates.main.tasks.a template name 'none' undefined",
         ),
         (
-            "{name: main, dag: {tasks: [{name: a, template: no, depends: b}, {name: b, template: no, depends: a}]}}",
+            "{name: main, dag: {tasks: [{name: a, template: none, depends: b}, {name: b, template: none, depends: a}]}}",
             "",
             "templates.main sorting failed: graph with cycle",
         ),
         (
-            "{name: main, dag: {tasks: [{name: a, template: no}, {name: a, template: no}]}}",
+            "{name: main, dag: {tasks: [{name: a, template: none}, {name: a, template: none}]}}",
             "",
             "templates.main sorting failed: duplicated nodeName a",
         ),
@@ -57,7 +57,7 @@ fn the_first_mistake_is_told_in_argos_words() {
         ),
         // Names and values that arguments make.
         (
-            "{name: main, steps: [[{name: a, template: ok, templateRef: {name: x, template: y}}]]}",
+            "{name: main, steps: [[{name: a, template: ok, templateRef: {name: x, template: z}}]]}",
             "",
             "templates.main.steps[0].a template name cannot be specified with templateRef",
         ),
@@ -72,13 +72,13 @@ fn the_first_mistake_is_told_in_argos_words() {
             "  - {name: b, inputs: {parameters: [{name: t}]}, timeout: '{{inputs.parameters.t}}', container: {image: a}}",
             "templates.main.steps[0].a b has invalid duration format in timeout",
         ),
-        (
-            "{name: main, timeout: 5s, suspend: {}}",
-            "",
-            "Suspend template doesn't support timeout field",
-        ),
+        ("{name: main, timeout: 5s, suspend: {}}", "", "Suspend template doesn't support timeout field"),
         // Leaves.
-        ("{name: main, parallelism: 1, suspend: {}}", "", "templates.main.parallelism is only valid for steps and dag templates"),
+        (
+            "{name: main, parallelism: 1, suspend: {}}",
+            "",
+            "templates.main.parallelism is only valid for steps and dag templates",
+        ),
         (
             "{name: main, container: {image: a, volumeMounts: [{name: v, mountPath: /a}, {name: w, mountPath: /a}]}}",
             "",
@@ -165,7 +165,7 @@ fn the_first_mistake_is_told_in_argos_words() {
 fn what_only_the_run_can_know_is_no_mistake() {
     for main in [
         "{name: main, container: {image: a, args: ['{{item}} {{user.name}} {{outputs.parameters.x}} {{node.name}}']}}",
-        "{name: main, steps: [[{name: a, template: ok, hooks: {exit: {template: no}}}]]}",
+        "{name: main, steps: [[{name: a, template: ok, hooks: {exit: {template: none}}}]]}",
         "{name: main, activeDeadlineSeconds: '{{workflow.parameters.none}}', container: {image: a}}",
         "{name: main, dag: {tasks: [{name: a, template: ok}, {name: b, template: ok, depends: a, when: '{{tasks.a.status}} != x'}]}}",
     ] {

@@ -139,9 +139,7 @@ impl Workflow {
     /// it do not begin.
     fn begin_items(&mut self, frame: FrameId, task: usize, group: Option<&ArcStr>, items: Vec<Item>) {
         let group = group.map(|name| self.book.id_of(name));
-        let is_over = |workflow: &Self| {
-            group.as_ref().is_some_and(|id| workflow.book.phase_of(id) == NodePhase::Error)
-        };
+        let is_over = |workflow: &Self| group.as_ref().is_some_and(|id| workflow.book.phase_of(id) == NodePhase::Error);
         let mut left = items.len();
         for item in items {
             let name = self.task_name(frame, &item.name);

@@ -87,8 +87,9 @@ impl<'a> References<'a> {
     }
 
     fn reference(&mut self, reference: Option<&TemplateRef>) {
-        if let Some(reference) = reference.filter(|r| !r.name.is_empty() && !r.name.contains("{{")) {
-            self.template_named(reference.cluster_scope, &reference.name);
+        let Some(reference) = reference else { return };
+        if let Some(name) = self.settled(&reference.name) {
+            self.template_named(reference.cluster_scope, &name);
         }
     }
 
@@ -110,10 +111,15 @@ impl<'a> References<'a> {
     }
 
     fn key(&mut self, key: &ConfigMapKeySelector) {
-        let name = tags::render(&key.name, &self.known, &tags::Options::lenient()).unwrap_or_default();
-        if !name.is_empty() && !name.contains("{{") {
-            self.config_map(&name.into_owned());
+        if let Some(name) = self.settled(&key.name) {
+            self.config_map(&name);
         }
+    }
+
+    /// The name with the workflow's parameters put in; none where more than these is needed.
+    fn settled(&self, name: &str) -> Option<String> {
+        let name = tags::render(name, &self.known, &tags::Options::lenient()).ok()?;
+        (!name.is_empty() && !name.contains("{{")).then(|| name.into_owned())
     }
 }
 
