@@ -259,6 +259,40 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
+/// What of a text looks like a task's name, with the result that follows it, in the order in which it comes; as Argo finds it,
+/// whatever else the text is. Source: Argo `workflow/common/ancestry.go`, its patterns of names and results.
+fn mentions(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = &rest[rest.find(|c: char| c.is_ascii_alphanumeric())?..];
+        let (name, after) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
+        rest = after;
+        let result = after.strip_prefix('.').filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()));
+        let result = result.map(|word| &word[..word.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(word.len())]);
+        let result = result.filter(|word| word.len() > 1);
+        rest = &after[result.map_or(0, |word| 1 + word.len())..];
+        Some((name, result))
+    })
+}
+
+/// The tasks that a task waits for, each once, found without reading the condition.
+pub fn names(task: &DAGTask) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    if task.depends.is_empty() {
+        return task.dependencies.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
+    }
+    mentions(&task.depends).map(|(name, _)| name).filter(|name| seen.insert(*name)).collect()
+}
+
+/// The tasks of whose items a condition speaks, found in the same way.
+pub fn of_whose_items(depends: &str) -> Vec<&str> {
+    let is_about_items = |result: &str| Outcome::named(result).is_some_and(Outcome::is_about_items);
+    let mut seen = HashSet::new();
+    let found = mentions(depends).filter(|(_, result)| result.is_some_and(is_about_items)).map(|(name, _)| name);
+    found.filter(|name| seen.insert(*name)).collect()
+}
+
 /// What the user wrote: `depends`, or `dependencies` joined by `&&`.
 pub fn raw_logic(task: &DAGTask) -> String {
     if task.depends.is_empty() { task.dependencies.join(" && ") } else { task.depends.clone() }

@@ -12,7 +12,11 @@ mod items;
 mod limits;
 #[path = "values/metadata.rs"]
 mod metadata;
+#[path = "values/mistakes.rs"]
+mod mistakes;
 #[path = "values/outputs.rs"]
 mod outputs;
+#[path = "values/refused.rs"]
+mod refused;
 #[path = "values/run.rs"]
 mod run;

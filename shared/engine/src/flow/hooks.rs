@@ -20,7 +20,6 @@ impl Workflow {
         if spec.hooks.keys().all(|key| key == "exit") {
             return;
         }
-        self.globals.set_default("status", || WorkflowPhase::Running.to_string());
         for (key, hook) in spec.hooks.iter().filter(|(key, _)| key.as_str() != "exit") {
             if self.life.has_hook_begun(key) {
                 continue;
@@ -88,11 +87,7 @@ impl Workflow {
     }
 
     pub(super) fn start_exit_handler(&mut self) {
-        let hook = self.plan.spec().hooks.get("exit").cloned().or_else(|| {
-            let template = self.plan.spec().on_exit.clone();
-            let arguments = self.plan.spec().arguments.clone();
-            (!template.is_empty()).then(|| LifecycleHook { template, arguments, ..Default::default() })
-        });
+        let hook = self.exit_hook(&self.plan.spec().on_exit, self.plan.spec().hooks.get("exit"));
         self.set_exit_variables();
         let name = arcstr::format!("{}.onExit", self.book.name());
         // One that has begun is waited for, also when it would not begin any more.

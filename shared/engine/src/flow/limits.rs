@@ -120,10 +120,15 @@ impl Workflow {
         format!("workflow shutdown with strategy: {}", self.book.spec().shutdown)
     }
 
-    fn refuse(&mut self, call: &Call, message: &str) {
+    pub(crate) fn refuse(&mut self, call: &Call, message: &str) {
         let found = self.resolve_template(&call.step, &call.scope);
-        let kind = found.map_or(NodeType::Skipped, |(compiled, _)| kind_of(&compiled.template).node_type());
-        self.create_called(call, kind, NodePhase::Failed, message);
+        let kind = found.as_ref().map_or(NodeType::Skipped, |(compiled, _)| kind_of(&compiled.template).node_type());
+        let id = self.create_called(call, kind, NodePhase::Failed, message);
+        if let Ok((compiled, _)) = found
+            && let Ok(template) = self.instantiate(call, &compiled, false)
+        {
+            self.note_inputs(&id, &template);
+        }
         self.agenda.push(Work::Fulfilled(call.parent.clone()));
     }
 
@@ -137,6 +142,9 @@ impl Workflow {
     /// Why the locks cannot be taken.
     pub(crate) fn lock_problem(&self, synchronization: &Synchronization) -> String {
         let namespace = self.book.namespace();
+        if has_duplicates(synchronization) {
+            return "requested configuration is invalid: duplicate synchronization item found".to_owned();
+        }
         for semaphore in &synchronization.semaphores {
             let Some(key) = &semaphore.config_map_key_ref else { continue };
             if !self.library.has_config_map_key(namespace, &key.name, &key.key) {
@@ -156,4 +164,12 @@ impl Workflow {
             self.drop_orphan(&call);
         }
     }
+}
+
+/// A lock is asked for twice.
+fn has_duplicates(synchronization: &Synchronization) -> bool {
+    let mutexes = synchronization.mutexes.iter().map(crate::json::text);
+    let semaphores = synchronization.semaphores.iter().map(crate::json::text);
+    let mut seen = std::collections::BTreeSet::new();
+    mutexes.chain(semaphores).any(|lock| !seen.insert(lock))
 }

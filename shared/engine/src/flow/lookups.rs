@@ -42,6 +42,11 @@ impl Workflow {
             let name = if reference.config_map.is_empty() { "artifact-repositories" } else { &reference.config_map };
             references.config_map(name);
         }
+        self.library.specs().for_each(|spec| references.learn(&spec.arguments));
+        if let Some(stored) = &self.book.status().stored_workflow_template_spec {
+            references.learn(&stored.arguments);
+        }
+        references.learn(&self.book.spec().arguments);
         references.spec(self.book.spec());
         if let Some(stored) = &self.book.status().stored_workflow_template_spec {
             references.spec(stored);
@@ -134,11 +139,12 @@ impl Workflow {
             let why = self.library.missing_template(is_cluster, owner);
             return Err(format!("{kind} {owner} {why}"));
         };
-        let template = spec
-            .templates
-            .iter()
-            .find(|t| t.name == name)
-            .ok_or_else(|| format!("template {name} not found in {kind} {owner}"))?;
+        let template = spec.templates.iter().find(|t| t.name == name).ok_or_else(|| match scope {
+            TemplateScope::Local => format!("template {name} not found"),
+            TemplateScope::Namespaced(_) | TemplateScope::Cluster(_) => {
+                format!("template {name} not found in {kind} {owner}")
+            }
+        })?;
         self.with_defaults(template)
     }
 

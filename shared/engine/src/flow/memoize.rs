@@ -21,6 +21,7 @@ use crate::{
         memo::{Entry, remembered},
         set, set_text,
     },
+    values::items,
 };
 
 impl Workflow {
@@ -33,6 +34,7 @@ impl Workflow {
             return Ok(false);
         }
         let status = status_of(memoize)?;
+        let age_max = age_max(&memoize.max_age)?;
         let entry = match self.memo.saved(&status) {
             Some(entry) => Some(entry.clone()),
             None => match self.memo.take_found(call) {
@@ -46,8 +48,9 @@ impl Workflow {
                 }
             },
         };
-        let Some(entry) = entry else { return Ok(false) };
-        if self.is_too_old(&entry, &memoize.max_age)? {
+        // One that no node has made is none.
+        let Some(entry) = entry.filter(|entry| !entry.node_id.is_empty()) else { return Ok(false) };
+        if age_max.is_some_and(|nanos| self.is_too_old(&entry, nanos)) {
             return Ok(false);
         }
         let room = self.room_for_values(&call.name).saturating_sub(size::of(&template.inputs));
@@ -85,14 +88,10 @@ impl Workflow {
         true
     }
 
-    fn is_too_old(&self, entry: &Entry, max_age: &str) -> Result<bool, String> {
-        if max_age.is_empty() {
-            return Ok(false);
-        }
-        let nanos = duration::parse(max_age).map_err(|e| format!("memoize.maxAge: {e}"))?;
-        let Some(created) = entry.creation_timestamp else { return Ok(true) };
+    fn is_too_old(&self, entry: &Entry, nanos: i64) -> bool {
+        let Some(created) = entry.creation_timestamp else { return true };
         let until = created.0.checked_add(SignedDuration::from_nanos(nanos));
-        Ok(until.is_ok_and(|until| self.clock.now() > until))
+        until.is_ok_and(|until| self.clock.now() > until)
     }
 
     /// The node of a call that need not be made.
@@ -156,7 +155,7 @@ fn status_of(memoize: &Memoize) -> Result<MemoizationStatus, String> {
     let key = memoize.key.clone();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if key.is_empty() || key.starts_with('-') || !key.chars().all(is_plain) {
-        return Err(format!("invalid cache key '{key}': letters, digits and '-' only, and no '-' in front"));
+        return Err(format!("invalid cache key: {key}"));
     }
     Ok(MemoizationStatus { hit: false, key, cache_name })
 }
@@ -165,16 +164,28 @@ fn read(map: Option<&Value>, status: &MemoizationStatus) -> Result<Option<Entry>
     let Some(map) = map else { return Ok(None) };
     let label = map.pointer("/metadata/labels").and_then(|l| l.get(labels::CONFIG_MAP_TYPE)).and_then(Value::as_str);
     if label != Some(labels::TYPE_CACHE) {
-        return Err(format!(
-            "ConfigMap '{}' needs to have the label {}: Cache to be used as a cache",
-            status.cache_name,
-            labels::CONFIG_MAP_TYPE
-        ));
+        return Err(match label {
+            None => format!("memoization configmap doesn't have {} label, refusing to use it", labels::CONFIG_MAP_TYPE),
+            Some(_) => format!(
+                "ConfigMap '{}' needs to have the label {}: Cache to be used as a cache",
+                status.cache_name,
+                labels::CONFIG_MAP_TYPE
+            ),
+        });
     }
     let Some(text) = map.get("data").and_then(|data| data.get(&status.key)).and_then(Value::as_str) else {
         return Ok(None);
     };
-    serde_json::from_str(text)
-        .map(Some)
-        .map_err(|error| format!("entry '{}' of cache '{}' cannot be read: {error}", status.key, status.cache_name))
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        let why = items::syntax_error(text, &error).unwrap_or_else(|| error.to_string());
+        format!("malformed cache entry: could not unmarshal JSON; unable to parse: {why}")
+    })
+}
+
+/// How old an entry may be, in nanoseconds; any age where nothing is said.
+fn age_max(text: &str) -> Result<Option<i64>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    duration::parse_go(text).map(Some).map_err(|e| format!("invalid maxAge: {e}"))
 }

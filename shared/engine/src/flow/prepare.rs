@@ -225,6 +225,7 @@ impl Workflow {
             return;
         }
         self.life.enter(Stage::Running);
+        self.globals.set_default("status", || WorkflowPhase::Running.to_string());
         self.start_workflow_hooks();
         let entry = WorkflowStep {
             template: self.plan.spec().entrypoint.clone(),

@@ -45,13 +45,26 @@ impl Workflow {
         }
         if known.is_none() {
             if self.is_stopping(&call) {
-                return self.refuse_call(&call);
+                return self.call_late(call);
             }
             let Some(call) = self.hold_back(call).and_then(|call| self.park(call)) else { return };
             return self.make(call);
         }
         if let Some(call) = self.park(call) {
             self.make(call);
+        }
+    }
+
+    /// Under a shutdown nothing begins any more that does work. What only calls others finds out by them.
+    fn call_late(&mut self, call: Arc<Call>) {
+        let found = self.resolve_template(&call.step, &call.scope);
+        match found.as_ref().map(|(compiled, _)| kind_of(&compiled.template)) {
+            Ok(Kind::Steps | Kind::Dag) => self.make(call),
+            Ok(Kind::Suspend) => {
+                let message = format!("Stopped with strategy '{}'", self.book.spec().shutdown);
+                self.refuse(&call, &message);
+            }
+            Ok(Kind::Pod | Kind::Unsupported(_)) | Err(_) => self.refuse_call(&call),
         }
     }
 
@@ -111,15 +124,31 @@ impl Workflow {
         if retried {
             return self.begin_retry(call, template);
         }
-        match kind_of(&template) {
-            Kind::Pod => self.begin_pod(call, template, &compiled),
-            Kind::Suspend => self.begin_suspend(call, template),
-            Kind::Steps => self.begin_steps(call, template, scope, compiled.may_want_results()),
-            Kind::Dag => self.begin_dag(call, template, scope, compiled.may_want_results()),
-            Kind::Unsupported(what) => Err(format!(
-                "template '{}': {what} templates are not supported by this version of Argosy",
-                template.name
-            )),
+        let kind = kind_of(&template);
+        let begun = match kind {
+            Kind::Pod => self.begin_pod(call, template.clone(), &compiled),
+            Kind::Suspend => self.begin_suspend(call, template.clone()),
+            Kind::Steps => self.begin_steps(call, template.clone(), scope, compiled.may_want_results()),
+            Kind::Dag => self.begin_dag(call, template.clone(), scope, compiled.may_want_results()),
+            Kind::Unsupported(what) => {
+                return Err(format!(
+                    "template '{}': {what} templates are not supported by this version of Argosy",
+                    template.name
+                ));
+            }
+        };
+        if begun.is_err() {
+            // What it is and was given is known: the node says so.
+            let id = self.create_called(call, kind.node_type(), NodePhase::Pending, "");
+            self.note_inputs(&id, &template);
+        }
+        begun
+    }
+
+    pub(crate) fn note_inputs(&mut self, node_id: &str, template: &Template) {
+        if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
+            let inputs = template.inputs.clone();
+            self.book.update_node(node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(Box::new(inputs))));
         }
     }
 
@@ -161,10 +190,7 @@ impl Workflow {
             self.agenda.push(Work::Changed(call.parent.clone()));
         }
         let node_id = self.create_called(call, kind, phase, "");
-        if !template.inputs.parameters.is_empty() || !template.inputs.artifacts.is_empty() {
-            let inputs = template.inputs.clone();
-            self.book.update_node(&node_id, |n| n.inputs.is_none() && set(&mut n.inputs, Some(Box::new(inputs))));
-        }
+        self.note_inputs(&node_id, &template);
         if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
             self.book.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
@@ -190,9 +216,23 @@ impl Workflow {
 
     /// A call that could not even begin: its node tells why, and who called it learns of it.
     fn call_failed(&mut self, call: &Call, message: &str) {
-        let id = self.create_called(call, NodeType::Skipped, NodePhase::Error, message);
+        let is_exit = call.name.ends_with(".onExit");
+        let is_new = self.book.node(&call.id).is_none();
+        let id = match &call.parent {
+            // Nothing tells what it was a hook of.
+            Parent::ChildHook { .. } if !is_exit && is_new => {
+                self.create_unlinked(call, NodeType::Skipped, NodePhase::Error, message)
+            }
+            _ => self.create_called(call, NodeType::Skipped, NodePhase::Error, message),
+        };
         self.mark(&id, NodePhase::Error, Some(message));
-        self.caller_learns(&call.parent, message);
+        match &call.parent {
+            // What an exit hook comes to is its own affair.
+            parent @ Parent::ChildHook { .. } if is_exit => {
+                self.agenda.push(Work::Fulfilled(parent.clone()));
+            }
+            parent => self.caller_learns(parent, message),
+        }
     }
 
     /// A call comes to a mistake of its author while it runs: as one that could not even begin.
@@ -205,13 +245,22 @@ impl Workflow {
         self.caller_learns(&ended.call.parent, message);
     }
 
-    fn caller_learns(&mut self, parent: &Parent, message: &str) {
+    /// Who made a call learns that it came to a mistake, of which its node tells already.
+    pub(crate) fn caller_learns(&mut self, parent: &Parent, message: &str) {
         match parent {
             Parent::Entry => {
                 self.complete(WorkflowPhase::Error, &format!("error in entry template execution: {message}"))
             }
+            Parent::OnExit => {
+                self.complete(WorkflowPhase::Error, &format!("error in exit template execution : {message}"))
+            }
             Parent::Child { frame, child } => self.child_errored(*frame, *child, message),
-            parent @ (Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. }) => {
+            Parent::ChildHook { frame, child } => {
+                self.agenda.push(Work::Fulfilled(parent.clone()));
+                self.hook_errored(*frame, *child, message);
+            }
+            Parent::Attempt { frame } if !self.retries_errors(*frame) => self.end_by_mistake(*frame, message),
+            parent @ (Parent::WorkflowHook(_) | Parent::Attempt { .. }) => {
                 self.agenda.push(Work::Fulfilled(parent.clone()));
             }
         }

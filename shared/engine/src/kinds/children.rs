@@ -87,10 +87,22 @@ impl Workflow {
 
     /// Creates the node of a call and hangs it below what it follows. One that exists stays as it is.
     pub(crate) fn create_called(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> ArcStr {
-        let id = call.id.clone();
-        if self.book.node(&id).is_some() {
-            return id;
+        if self.book.node(&call.id).is_some() {
+            return call.id.clone();
         }
+        let id = self.create_unlinked(call, kind, phase, message);
+        for parent in self.graph_parents(&call.parent) {
+            self.book.link(parent, &id);
+        }
+        if call.parent == Parent::Entry {
+            self.link_workflow_hooks();
+        }
+        id
+    }
+
+    /// Creates the node of a call, which must not exist yet, below no other.
+    pub(crate) fn create_unlinked(&mut self, call: &Call, kind: NodeType, phase: NodePhase, message: &str) -> ArcStr {
+        let id = call.id.clone();
         let scope = self.scope_label(&call.scope);
         let boundary = self.boundary_id(call);
         self.create_node(NewNode {
@@ -105,16 +117,24 @@ impl Workflow {
             flag: call.flag.clone(),
             message,
         });
-        for parent in self.graph_parents(&call.parent) {
-            self.book.link(parent, &id);
-        }
         id
+    }
+
+    /// The workflow's own hooks hang below its entry node, which may come after them.
+    fn link_workflow_hooks(&mut self) {
+        let hook = |key: &String| self.book.id_of(&format!("{}.hooks.{key}", self.book.name()));
+        let hooks: Vec<ArcStr> = self.plan.spec().hooks.keys().map(hook).collect();
+        let Some(entry) = self.book.place_of(self.book.name()) else { return };
+        for id in hooks.into_iter().filter(|id| self.book.node(id).is_some()).collect::<Vec<_>>() {
+            self.book.link(entry, &id);
+        }
     }
 
     /// The places of the nodes that a call's node becomes a child of.
     fn graph_parents(&self, parent: &Parent) -> Vec<usize> {
         match parent {
-            Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => Vec::new(),
+            Parent::Entry | Parent::OnExit => Vec::new(),
+            Parent::WorkflowHook(_) => self.book.place_of(self.book.name()).into_iter().collect(),
             Parent::Attempt { frame } => {
                 let owner = self.frame(*frame).map(|f| &f.call.id);
                 self.book.places_of(owner).collect()
@@ -146,12 +166,21 @@ impl Workflow {
                 // of an earlier one.
                 let Some(state) = self.child_mut(frame, child) else { return };
                 state.fulfilled = true;
-                if let Some(boundary) = self.frame(frame).map(|f| f.call.id.clone()) {
+                let Some((boundary, is_dag)) =
+                    self.frame(frame).map(|f| (f.call.id.clone(), matches!(f.body, Body::Dag(_))))
+                else {
+                    return;
+                };
+                if !is_dag {
                     self.check_fail_fast(&boundary);
                 }
                 if self.frame(frame).is_some() {
                     self.fire_hooks(frame, child);
                     self.settle(frame, child);
+                }
+                // A DAG that is over by then ends as its tasks did.
+                if is_dag && self.frame(frame).is_some() {
+                    self.check_fail_fast(&boundary);
                 }
             }
             Parent::ChildHook { frame, child } => {
@@ -231,6 +260,9 @@ impl Workflow {
             Body::Dag(_) => {
                 let message = format!("task '{name}' errored: {message}");
                 self.book.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
+                if let Some(group) = self.group_of_item(frame, child) {
+                    self.mark(&group, NodePhase::Error, None);
+                }
                 self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }
             Body::Leaf | Body::Retry(_) => {}

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{Backoff, IntOrString, NodeFlag, NodePhase, NodeStatus, NodeType, RetryStrategy};
-use argosy_template::{Layered, Scope, duration};
+use argosy_template::duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -56,6 +56,11 @@ enum Verdict {
 }
 
 impl Workflow {
+    /// Whether an attempt that came to a mistake may be followed by another one; else the mistake is the node's.
+    pub(super) fn retries_errors(&self, frame: FrameId) -> bool {
+        self.strategy(frame).is_some_and(|strategy| policy_of(&strategy) != "OnFailure")
+    }
+
     fn strategy(&self, frame: FrameId) -> Option<RetryStrategy> {
         let template = &self.frame(frame)?.template;
         template.retry_strategy.as_deref().or(self.plan.spec().retry_strategy.as_ref()).cloned()
@@ -211,32 +216,20 @@ impl Workflow {
             Err(message) => return Verdict::Mistake(message),
         }
         if !strategy.expression.is_empty() {
-            match self.evaluate_retry(&strategy.expression, call, last, attempts.len()) {
+            match self.evaluate_retry(&strategy.expression, last, attempts.len()) {
                 Ok(true) => {}
                 Ok(false) => return Verdict::End(last.phase, "retryStrategy.expression evaluated to false".to_owned()),
-                Err(error) => return Verdict::End(NodePhase::Error, error),
+                Err(error) => return Verdict::Mistake(error),
             }
         }
         Verdict::Again
     }
 
-    fn evaluate_retry(
-        &self,
-        expression: &str,
-        call: &Call,
-        last: &NodeStatus,
-        attempts: usize,
-    ) -> Result<bool, String> {
+    /// Only what is known of the last attempt can be named: what else the expression speaks of was put in before.
+    fn evaluate_retry(&self, expression: &str, last: &NodeStatus, attempts: usize) -> Result<bool, String> {
         let mut variables = last_retry(Some(last), ("-1", "0", ""));
         variables.insert("retries".to_owned(), (attempts - 1).to_string());
-        let inputs = self.frame_inputs(call);
-        let scope = Layered::new([&variables as &dyn Scope, &inputs, &self.globals]);
-        expressions::eval_bool(expression, &expressions::environment(&scope), &self.globals)
-    }
-
-    fn frame_inputs(&self, call: &Call) -> BTreeMap<String, String> {
-        let inputs = self.book.node(&call.id).and_then(|n| n.inputs.clone()).unwrap_or_default();
-        crate::values::args::input_variables(&inputs, &Default::default())
+        expressions::eval_bool(expression, &expressions::environment(&variables), &self.globals)
     }
 
     /// The wait before the next attempt, or why there is none; nothing when it is over.
@@ -252,7 +245,7 @@ impl Workflow {
         }
         let wait = match backoff_wait(backoff, attempts.len()) {
             Ok(wait) => wait,
-            Err(error) => return Some(Verdict::End(NodePhase::Error, error)),
+            Err(error) => return Some(Verdict::Mistake(error)),
         };
         let due = last.finished_at.map_or(self.clock.now(), |t| t.0).checked_add(wait).unwrap_or(self.clock.now());
         if limit.is_some_and(|limit| due > limit) {
@@ -300,14 +293,18 @@ fn backoff_wait(backoff: &Backoff, attempts: usize) -> Result<SignedDuration, St
     Ok(SignedDuration::from_nanos(nanos))
 }
 
-/// Which ends may be retried; OnFailure by default, but Always with an expression.
-fn policy_allows(strategy: &RetryStrategy, last: &NodeStatus) -> bool {
-    let policy = match strategy.retry_policy.as_str() {
+/// OnFailure by default, but Always with an expression.
+fn policy_of(strategy: &RetryStrategy) -> &str {
+    match strategy.retry_policy.as_str() {
         "" if strategy.expression.is_empty() => "OnFailure",
         "" => "Always",
         policy => policy,
-    };
-    match policy {
+    }
+}
+
+/// Which ends may be retried.
+fn policy_allows(strategy: &RetryStrategy, last: &NodeStatus) -> bool {
+    match policy_of(strategy) {
         "Always" => true,
         "OnError" => last.phase == NodePhase::Error,
         "OnTransientError" => is_transient(&last.message),
@@ -333,10 +330,9 @@ fn is_transient(message: &str) -> bool {
 /// `lastRetry.*`; `missing` stands for exit code, duration and status when there is no last attempt.
 fn last_retry(last: Option<&NodeStatus>, missing: (&str, &str, &str)) -> BTreeMap<String, String> {
     let exit_code = last.and_then(|n| n.outputs.as_ref()?.exit_code.clone());
-    let fallback = if last.is_some() { "-1" } else { missing.0 };
     let seconds = last.and_then(|n| Some(n.finished_at?.0.as_second() - n.started_at?.0.as_second()));
     let pairs = [
-        ("lastRetry.exitCode", exit_code.unwrap_or_else(|| fallback.to_owned())),
+        ("lastRetry.exitCode", exit_code.unwrap_or_else(|| missing.0.to_owned())),
         ("lastRetry.status", last.map_or(missing.2.to_owned(), |n| n.phase.to_string())),
         ("lastRetry.duration", seconds.map_or(missing.1.to_owned(), |s| s.to_string())),
         ("lastRetry.message", last.map(|n| n.message.to_string()).unwrap_or_default()),

@@ -8,7 +8,10 @@ use argosy_api::v1alpha1::{NodeFlag, NodePhase, NodeType, Template, WorkflowStep
 use crate::{
     Workflow,
     state::{Body, Call, Frame, FrameId, NewNode, Steps, TemplateScope, Work, bug},
-    values::{expand::Failure, outputs::results_wanted},
+    values::{
+        expand::{Failure, is_loop},
+        outputs::results_wanted,
+    },
 };
 
 /// What happens to a Steps node.
@@ -228,7 +231,22 @@ impl Workflow {
             Some(child) => self.mark(&group_id, NodePhase::Failed, Some(&format!("child '{child}' failed"))),
             None => self.mark(&group_id, NodePhase::Succeeded, None),
         }
-        self.group_ended(frame);
+        match self.group_problem(frame, &group_id) {
+            Some(why) => self.outputs_failed(frame, &why, Vec::new()),
+            None => self.group_ended(frame),
+        }
+    }
+
+    /// Why the outputs of a loop in the group that has just ended well are no list.
+    fn group_problem(&self, frame: FrameId, group_id: &str) -> Option<String> {
+        if self.book.phase_of(group_id) != NodePhase::Succeeded {
+            return None;
+        }
+        let owner = self.frame(frame)?;
+        let Body::Steps(steps) = &owner.body else { return None };
+        let group = owner.template.steps.get(steps.current())?;
+        let loops = group.steps.iter().filter(|step| is_loop(step));
+        loops.filter_map(|step| self.results_problem(group_id, &step.name)).next()
     }
 
     /// The group is in error, and the steps node fails with its message.

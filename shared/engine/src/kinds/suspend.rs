@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::EXCEEDED;
 use crate::{
     Workflow,
-    state::{Body, Call, Timer, Work, set, set_text},
+    state::{Body, Call, FrameId, Timer, Work, set, set_text},
 };
 
 /// What happens to a suspend node, which waits as long as it has not ended.
@@ -74,28 +74,46 @@ impl Workflow {
         let Some(frame) = self.live(node_id) else { return };
         let (phase, message) = end_by(event);
         if phase == NodePhase::Succeeded {
-            self.fill_supplied_defaults(node_id);
+            if let Err(message) = self.fill_supplied(frame, node_id) {
+                return self.end_by_mistake(frame, &message);
+            }
             self.book.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
         }
         self.mark(node_id, phase, message);
-        if let Some(template) = self.frame(frame).map(|f| f.template.clone()) {
+        // Outputs that nobody supplied are the node's alone.
+        let is_supplied = !matches!(event, SuspendEvent::TimeOver);
+        if let Some(template) = self.frame(frame).map(|f| f.template.clone()).filter(|_| is_supplied) {
             self.lift_outputs(node_id, &template);
         }
         self.end_frame(frame);
     }
 
-    fn fill_supplied_defaults(&mut self, node_id: &str) {
+    /// Gives the outputs that nobody supplied their defaults, or those of the inputs of the same name.
+    ///
+    /// Errors: an output has neither.
+    fn fill_supplied(&mut self, frame: FrameId, node_id: &str) -> Result<(), String> {
+        let Some(inputs) = self.frame(frame).map(|f| f.template.inputs.clone()) else { return Ok(()) };
+        let of_input = |name: &str| inputs.parameters.iter().find(|p| p.name == name)?.default.clone();
+        let mut lacking = None;
         self.book.update_node(node_id, |n| {
             let mut changed = false;
-            for parameter in n.outputs.iter_mut().flat_map(|o| &mut o.parameters) {
+            for parameter in n.outputs.iter_mut().flat_map(|o| &mut o.parameters).filter(|p| p.value.is_none()) {
                 let default = parameter.value_from.as_ref().and_then(|from| from.default.clone());
-                if parameter.value.is_none() && default.is_some() {
-                    parameter.value = default;
-                    parameter.value_from = None;
-                    changed = true;
+                parameter.value = default.or_else(|| of_input(&parameter.name));
+                if parameter.value.is_none() {
+                    lacking.get_or_insert_with(|| parameter.name.clone());
+                    continue;
                 }
+                parameter.value_from = None;
+                changed = true;
             }
             changed
         });
+        match lacking {
+            None => Ok(()),
+            Some(name) => {
+                Err(format!("raw output parameter '{name}' has not been set and does not have a default value"))
+            }
+        }
     }
 }

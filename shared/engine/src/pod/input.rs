@@ -32,7 +32,7 @@ pub enum Error {
     NotAPod { template: String },
     #[error("volume '{name}' not found in workflow spec")]
     UnknownVolume { name: String },
-    #[error("podSpecPatch is neither YAML nor JSON: {text}")]
+    #[error("Error applying PodSpecPatch")]
     PatchSyntax {
         text: String,
         #[source]

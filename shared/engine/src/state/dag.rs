@@ -31,6 +31,8 @@ pub(crate) struct Dag {
     about_items: bool,
     /// Tasks queued or begun, and not settled.
     open: usize,
+    /// Why nothing can be resolved behind these tasks: the outputs of a loop are no list.
+    broken: HashMap<usize, String, RandomState>,
 }
 
 /// A task, and how far it is. Small, as there may be very many.
@@ -168,6 +170,7 @@ impl Dag {
             results_wanted: Vec::new(),
             about_items,
             open: 0,
+            broken: HashMap::default(),
         })
     }
 
@@ -271,6 +274,13 @@ impl Dag {
         }
     }
 
+    /// So many items of the task's loop do not begin.
+    pub fn forget_items(&mut self, task: usize, items: usize) {
+        if let Some(task) = self.tasks.get_mut(task) {
+            task.items_open = task.items_open.saturating_sub(items);
+        }
+    }
+
     /// A child of a task has settled. None when there is no such task.
     pub fn count_off(&mut self, task: usize, child: usize) -> Option<CountedOff> {
         let state = self.tasks.get_mut(task)?;
@@ -309,6 +319,32 @@ impl Dag {
         }
         self.open += ready.len();
         Settled { ready, is_sound }
+    }
+
+    /// So many tasks that were queued do not begin.
+    pub fn give_up(&mut self, tasks: usize) {
+        self.open = self.open.saturating_sub(tasks);
+    }
+
+    /// Nothing behind the task can be resolved, for this reason.
+    pub fn set_broken(&mut self, task: usize, why: String) {
+        self.broken.insert(task, why);
+    }
+
+    /// Why nothing can be resolved in a task: one before it is broken. It is then, too.
+    pub fn inherit_broken(&mut self, task: usize) -> Option<String> {
+        if self.broken.is_empty() {
+            return None;
+        }
+        let before = self.tasks.get(task)?.dependencies.iter().find_map(|before| self.broken.get(before));
+        let why = before?.clone();
+        self.broken.insert(task, why.clone());
+        Some(why)
+    }
+
+    /// Why the outputs of the DAG cannot be told.
+    pub fn broken(&self) -> Option<&String> {
+        self.broken.iter().min_by_key(|(task, _)| **task).map(|(_, why)| why)
     }
 
     /// Tasks that have not begun, although nothing that they depend on is left.

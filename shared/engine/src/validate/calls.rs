@@ -1,6 +1,7 @@
 //! The walk: from call to call through steps and DAGs down to the templates that do work.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
@@ -9,10 +10,13 @@ use argosy_api::v1alpha1::*;
 use foldhash::fast::RandomState;
 
 use super::{
-    Problem, Templates, arguments, containers, kinds, metrics, names, outputs,
+    Problem, Templates, arguments, containers, inputs, kinds,
+    known::{self, Given, Globals},
+    metrics, outputs,
     scope::{self, Scope},
+    target::{Called, Target},
 };
-use crate::{ops::merge, tagged::mentions_tags};
+use crate::tagged::mentions_tags;
 
 /// Calls inside each other that are followed; deeper ones are left to the engine's own limit.
 const DEPTH_MAX: usize = 200;
@@ -27,17 +31,18 @@ pub(super) enum Home {
 pub(super) struct Walker<'a> {
     spec: &'a WorkflowSpec,
     templates: &'a dyn Templates,
-    globals: Scope,
-    /// Arguments of the workflow need no values.
-    is_lenient: bool,
-    /// Nothing calls the entry point yet, so that its inputs may lack arguments.
+    pub(super) globals: Globals,
+    /// Templates are looked at for their own sake: who runs them may add parameters to the workflow.
     is_library: bool,
+    /// Hooks are followed too, which a run finds out only when it comes to them.
+    follows_hooks: bool,
+    /// Arguments need no values yet.
+    pub(super) are_arguments_open: bool,
+    /// The workflow has artifacts whose names only the run knows.
+    pub(super) are_artifacts_open: bool,
     path: Vec<String>,
-    /// Templates that were looked at, each as called by an exit handler or not.
+    /// Templates that were looked at.
     seen: HashMap<Home, HashSet<String, RandomState>, RandomState>,
-    seen_on_exit: HashMap<Home, HashSet<String, RandomState>, RandomState>,
-    refs_seen: BTreeSet<(bool, String)>,
-    /// Templates found, with the defaults under them.
     found: HashMap<Home, HashMap<String, Option<Arc<Template>>, RandomState>, RandomState>,
     pub problems: Vec<Problem>,
 }
@@ -45,40 +50,33 @@ pub(super) struct Walker<'a> {
 /// What a step and a task have in common.
 pub(super) struct Call<'a> {
     pub arguments: &'a Arguments,
-    pub template: &'a str,
-    pub reference: Option<&'a TemplateRef>,
-    pub inline: Option<&'a Template>,
+    pub target: Target<'a>,
     pub on_exit: &'a str,
     pub hooks: &'a BTreeMap<String, LifecycleHook>,
+    pub items: &'a [serde_json::Value],
+    pub param: &'a str,
     pub sequence: Option<&'a Sequence>,
-    pub loops: usize,
 }
 
 impl<'a> Walker<'a> {
-    pub fn new(
-        spec: &'a WorkflowSpec,
-        templates: &'a dyn Templates,
-        globals: Scope,
-        is_lenient: bool,
-        is_library: bool,
-    ) -> Self {
-        let mut walker = Self {
+    pub fn new(spec: &'a WorkflowSpec, templates: &'a dyn Templates, globals: Globals, is_library: bool) -> Self {
+        Self {
             spec,
             templates,
             globals,
-            is_lenient,
             is_library,
+            follows_hooks: false,
+            are_arguments_open: false,
+            are_artifacts_open: false,
             path: Vec::new(),
             seen: HashMap::default(),
-            seen_on_exit: HashMap::default(),
-            refs_seen: BTreeSet::new(),
             found: HashMap::default(),
             problems: Vec::new(),
-        };
-        for template in &spec.templates {
-            outputs::add_global(&mut walker.globals, template);
         }
-        walker
+    }
+
+    pub fn follow_hooks(&mut self) {
+        self.follows_hooks = true;
     }
 
     /// What is said from here on happens inside `place`.
@@ -100,167 +98,195 @@ impl<'a> Walker<'a> {
         messages.into_iter().for_each(|message| self.say(message));
     }
 
+    /// Asks the spec that templates of a home stand in.
+    fn ask<T>(&self, home: &Home, question: impl FnOnce(&WorkflowSpec) -> T) -> Option<T> {
+        match home {
+            Home::Local => Some(question(self.spec)),
+            Home::Other { cluster, name } => self.templates.get(*cluster, name).map(|spec| question(&spec)),
+        }
+    }
+
     fn find(&mut self, home: &Home, name: &str) -> Option<Arc<Template>> {
         if let Some(found) = self.found.get(home).and_then(|found| found.get(name)) {
             return found.clone();
         }
-        let other;
-        let spec = match home {
-            Home::Local => Some(self.spec),
-            Home::Other { cluster, name } => {
-                other = self.templates.get(*cluster, name);
-                other.as_deref()
-            }
-        };
-        let template = spec.and_then(|spec| spec.templates.iter().find(|t| t.name == name));
-        let found = template.map(|template| self.with_defaults(template));
+        let named = |spec: &WorkflowSpec| spec.templates.iter().find(|t| t.name == name).cloned();
+        let found = self.ask(home, named).flatten();
         self.found.entry(home.clone()).or_default().insert(name.to_owned(), found.clone());
         found
     }
 
-    fn with_defaults(&self, template: &Arc<Template>) -> Arc<Template> {
-        let defaults = self.spec.template_defaults.as_ref();
-        let merged = defaults.and_then(|d| merge::template_defaults(d, template).ok());
-        merged.map_or_else(|| template.clone(), Arc::new)
-    }
-
-    /// Follows a call by name. The answer is the template called, unless only the run will know it or it is missing.
-    pub fn call_named(
-        &mut self,
-        home: &Home,
-        name: &str,
-        arguments: &Arguments,
-        is_exit: bool,
-    ) -> Option<Arc<Template>> {
-        self.call(home, name, None, None, arguments, is_exit)
-    }
-
-    pub fn call(
-        &mut self,
-        home: &Home,
-        name: &str,
-        reference: Option<&TemplateRef>,
-        inline: Option<&Template>,
-        arguments: &Arguments,
-        is_exit: bool,
-    ) -> Option<Arc<Template>> {
+    /// Looks at what is called, and at all that it calls. Each template is looked at once; whether its inputs have values
+    /// is asked at every call.
+    pub fn call(&mut self, home: &Home, target: &Target<'_>, given: Given<'_>) -> Called {
         if self.path.len() > DEPTH_MAX {
-            return None;
+            return Called::Late;
+        }
+        match self.resolve(home, target) {
+            Ok((home, template)) => {
+                self.enter(&home, &template, given);
+                Called::Template(template)
+            }
+            Err(called) => called,
+        }
+    }
+
+    /// Looks once more at what was called, with its arguments.
+    pub fn supply(&mut self, called: &Called, arguments: &Arguments) {
+        if let Called::Template(template) = called {
+            self.check_arguments(template, Given::Arguments(arguments), false);
+        }
+    }
+
+    /// The template, and where it looks for others.
+    fn resolve(&mut self, home: &Home, target: &Target<'_>) -> Result<(Home, Arc<Template>), Called> {
+        let Target { template: name, reference, inline, is_settled } = *target;
+        let missing = |walker: &mut Self, message: String| {
+            walker.say(message);
+            Err(Called::Missing)
+        };
+        if let Some(TemplateRef { name: other, template, .. }) = reference {
+            let wrong = if !name.is_empty() {
+                Some("template name cannot be specified with templateRef")
+            } else if other.is_empty() {
+                Some("resource name is required")
+            } else {
+                template.is_empty().then_some("template name is required")
+            };
+            if let Some(wrong) = wrong {
+                return missing(self, wrong.to_owned());
+            }
+            if known::is_late(other) || known::is_late(template) {
+                return Err(Called::Late);
+            }
+        } else if !name.is_empty() && self.find(home, name).is_none() {
+            return missing(self, format!("template name '{name}' undefined"));
         }
         if let Some(inline) = inline {
-            let template = self.with_defaults(&Arc::new(inline.clone()));
-            self.enter(home, &template, arguments, is_exit);
-            return Some(template);
+            return Ok((home.clone(), Arc::new(inline.clone())));
         }
-        let Some(reference) = reference else {
-            if name.contains("{{") {
-                return None;
+        let Some(TemplateRef { name: other, template, cluster_scope }) = reference else {
+            return match self.find(home, name) {
+                Some(found) => Ok((home.clone(), found)),
+                None => missing(self, "failed to get a template".to_owned()),
+            };
+        };
+        let there = Home::Other { cluster: *cluster_scope, name: other.clone() };
+        match self.find(&there, template) {
+            Some(found) => Ok((there, found)),
+            None => {
+                let why = match self.templates.get(*cluster_scope, other) {
+                    Some(_) => "not found".to_owned(),
+                    None if is_settled => return Err(Called::Late),
+                    None => self.templates.why_missing(*cluster_scope, other),
+                };
+                missing(self, format!("template reference {other}.{template} {why}"))
             }
-            let Some(template) = self.find(home, name) else {
-                self.say(format!("template name '{name}' undefined"));
-                return None;
-            };
-            self.enter(home, &template, arguments, is_exit);
-            return Some(template);
-        };
-        if reference.name.contains("{{") || reference.template.contains("{{") {
-            self.globals.add_prefix("workflow.outputs.");
-            return None;
         }
-        self.learn_globals(reference);
-        let home = Home::Other { cluster: reference.cluster_scope, name: reference.name.clone() };
-        let Some(template) = self.find(&home, &reference.template) else {
-            let TemplateRef { name, template, cluster_scope } = reference;
-            let why = match self.templates.get(*cluster_scope, name) {
-                Some(_) => "not found".to_owned(),
-                None => self.templates.why_missing(*cluster_scope, name),
-            };
-            self.say(format!("template reference {name}.{template} {why}"));
-            return None;
-        };
-        self.enter(&home, &template, arguments, is_exit);
-        Some(template)
     }
 
-    /// Learns what the templates beside a referenced one give the whole workflow.
-    fn learn_globals(&mut self, reference: &TemplateRef) {
-        if !self.refs_seen.insert((reference.cluster_scope, reference.name.clone())) {
+    fn enter(&mut self, home: &Home, template: &Template, given: Given<'_>) {
+        let is_first = template.name.is_empty() || self.is_first_look(home, &template.name);
+        let mut kind = None;
+        if is_first {
+            if let Some(policy) = inputs::unknown_policy(template) {
+                self.say(format!("{policy} is not a valid RetryPolicy"));
+            }
+            kind = match kinds::kind(template) {
+                Ok(kind) => Some(kind),
+                Err(message) => return self.say(message),
+            };
+            self.say_all(inputs::check(template, kind.is_some_and(kinds::is_leaf)));
+            self.say_all(containers::init_names(template));
+        }
+        self.check_arguments(template, given, is_first);
+        if let Some(kind) = kind {
+            self.body(home, template, given, kind);
+        }
+    }
+
+    fn check_arguments(&mut self, template: &Template, given: Given<'_>, is_first: bool) {
+        if let Given::Arguments(arguments) = given {
+            let are_open = self.are_arguments_open && self.path.is_empty();
+            for missing in arguments::missing(template, arguments, are_open) {
+                self.say(format!("templates.{} {missing}", template.name));
+            }
+        }
+        self.timeout(template, given, is_first);
+    }
+
+    /// A timeout is for what runs, and has a unit.
+    fn timeout(&mut self, template: &Template, given: Given<'_>, is_first: bool) {
+        if template.timeout.is_empty() {
             return;
         }
-        let spec: Option<Arc<WorkflowSpec>> = self.templates.get(reference.cluster_scope, &reference.name);
-        for template in spec.iter().flat_map(|s| &s.templates) {
-            outputs::add_global(&mut self.globals, template);
+        match kinds::kind(template) {
+            Ok(kind) if !kinds::is_leaf(kind) => {
+                if is_first {
+                    self.say(format!("{kind} template doesn't support timeout field"));
+                }
+            }
+            Ok(_) => {
+                let timeout = known::settled(&template.timeout, &self.globals, template, given);
+                if timeout.parse::<i64>().is_ok() && (is_first || template.timeout.contains("{{")) {
+                    self.say(format!("{} has invalid duration format in timeout", template.name));
+                }
+            }
+            Err(_) => {}
         }
-    }
-
-    fn enter(&mut self, home: &Home, template: &Template, arguments: &Arguments, is_exit: bool) {
-        let is_entry = self.path.is_empty();
-        let is_lenient = self.is_lenient && is_entry;
-        let inputs_are_open = self.is_library && is_entry;
-        for missing in arguments::missing(template, arguments, is_lenient).into_iter().filter(|_| !inputs_are_open) {
-            self.say(format!("templates.{} {missing}", template.name));
-        }
-        if template.name.is_empty() || self.is_first_look(home, &template.name, is_exit) {
-            self.body(home, template, is_exit);
-        }
-    }
-
-    fn has_seen(&self, home: &Home, name: &str, is_exit: bool) -> bool {
-        let seen = if is_exit { &self.seen_on_exit } else { &self.seen };
-        seen.get(home).is_some_and(|names| names.contains(name))
     }
 
     /// From now on the template has been looked at. Answers whether it had not been before.
-    fn is_first_look(&mut self, home: &Home, name: &str, is_exit: bool) -> bool {
-        if self.has_seen(home, name, is_exit) {
+    fn is_first_look(&mut self, home: &Home, name: &str) -> bool {
+        if self.seen.get(home).is_some_and(|names| names.contains(name)) {
             return false;
         }
-        let seen = if is_exit { &mut self.seen_on_exit } else { &mut self.seen };
-        seen.entry(home.clone()).or_default().insert(name.to_owned())
+        self.seen.entry(home.clone()).or_default().insert(name.to_owned())
     }
 
-    /// Looks at the local templates that nobody calls. They may be meant for exit handlers.
-    pub fn walk_rest(&mut self) {
-        let spec = self.spec;
-        for template in &spec.templates {
-            let called = |exit| self.has_seen(&Home::Local, &template.name, exit);
-            if !called(false) && !called(true) {
-                let template = self.with_defaults(template);
-                self.is_first_look(&Home::Local, &template.name, true);
-                self.body(&Home::Local, &template, true);
+    /// Looks at the templates of a home that nobody calls.
+    pub fn walk_rest(&mut self, home: &Home) {
+        let all = |spec: &WorkflowSpec| spec.templates.iter().map(|t| t.name.clone()).collect();
+        let names: Vec<String> = self.ask(home, all).unwrap_or_default();
+        for name in names {
+            if let Some(template) = self.find(home, &name) {
+                self.step_in(format!("templates.{name}"));
+                self.enter(home, &template, Given::Anything);
+                self.step_out();
             }
         }
     }
 
-    fn body(&mut self, home: &Home, template: &Template, is_exit: bool) {
-        let kind = match kinds::kind(template) {
-            Ok(kind) => kind,
-            Err(message) => return self.say(message),
-        };
+    fn body(&mut self, home: &Home, template: &Template, given: Given<'_>, kind: &'static str) {
         let place = format!("templates.{}", template.name);
-        let parameters = template.inputs.parameters.iter().map(|p| p.name.as_str());
-        self.say_all(names::list(&format!("{place}.inputs.parameters"), parameters, false));
-        let artifacts = template.inputs.artifacts.iter().map(|a| a.name.as_str());
-        self.say_all(names::list(&format!("{place}.inputs.artifacts"), artifacts, false));
-
-        let mut scope = inputs_scope(template);
-        if is_exit {
-            scope.add("workflow.failures");
-        }
+        let mut scope = inputs::scope(template, kind);
         if let Some(dag) = &template.dag {
-            self.dag(home, template, dag, &mut scope, is_exit);
+            self.not_for_composites(&place, template);
+            self.dag(home, template, dag, &mut scope, given);
         } else if !template.steps.is_empty() {
-            self.steps(home, template, &mut scope, is_exit);
+            self.not_for_composites(&place, template);
+            self.steps(home, template, &mut scope, given);
         } else {
-            leaf_scope(template, &mut scope);
             self.check_tags(&|name| scope.has(name), template, &format!("{place}: "));
+            let has_image = self.ask(home, containers::default_images).unwrap_or_default();
+            let settled = |text: &str| known::settled(text, &self.globals, template, given).into_owned();
+            let problems = containers::check(template, has_image, &settled);
+            self.say_all(problems);
         }
-        if matches!(kind, "Steps" | "DAG") {
+        self.say_all(outputs::names(template));
+        if !kinds::is_leaf(kind) {
             self.check_tags(&|name| scope.has(name), &template.outputs, &format!("{place}.outputs "));
         }
-        self.say_all(containers::check(template, kind));
         self.say_all(outputs::check(template, kind));
+        self.say_all(inputs::location(&format!("{place}.archiveLocation"), template.archive_location.as_deref()));
         self.say_all(metrics::check(&place, template.metrics.as_deref()));
+        self.say_all(containers::beyond_argo(template, kind));
+    }
+
+    fn not_for_composites(&mut self, place: &str, template: &Template) {
+        if template.active_deadline_seconds.is_some() {
+            self.say(format!("{place}.activeDeadlineSeconds is only valid for leaf templates"));
+        }
     }
 
     /// Reports the variables in `value` that are neither global nor, by `is_local`, there; false where one is.
@@ -274,8 +300,16 @@ impl<'a> Walker<'a> {
             return true;
         }
         let text = serde_json::to_string(value).expect("API types are written as JSON");
-        let is_there = |name: &str| self.globals.has(name) || is_local(name);
-        let lost = scope::unresolved(&text, &is_there);
+        let is_open = |name: &str| {
+            self.is_library && name.starts_with("workflow.parameters")
+                || self.are_artifacts_open && name.starts_with("workflow.outputs.artifacts.")
+        };
+        let is_there = |name: &str| self.globals.contains_key(name) || is_local(name) || is_open(name);
+        let mut lost = scope::unresolved(&text, &is_there);
+        // By itself it is taken for plain text, and so it is at the run.
+        if self.follows_hooks && !lost.is_empty() && !is_local("item") {
+            lost.extend(scope::tags(&text).find(|tag| tag.trim() == "item"));
+        }
         for tag in &lost {
             self.say(format!("{prefix}failed to resolve {{{{{tag}}}}}"));
         }
@@ -289,66 +323,72 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Follows a step or task and its hooks.
-    pub(super) fn follow(&mut self, home: &Home, call: &Call<'_>, is_exit: bool) -> Option<Arc<Template>> {
-        if call.loops > 1 {
-            self.say("only one of withItems, withParam or withSequence can be specified".to_owned());
+    /// Learns what a template that is called gives the whole workflow.
+    pub(super) fn learn_globals(&mut self, scope: &mut Scope, called: &Called) {
+        if let Called::Template(template) = called {
+            outputs::add_global(&mut self.globals, scope, template);
         }
-        if let Some(sequence) = call.sequence {
-            match (&sequence.count, &sequence.end) {
-                (Some(_), Some(_)) => self.say("only one of count or end can be defined in withSequence".to_owned()),
-                (None, None) => self.say("must have count or end in withSequence".to_owned()),
-                _ => {}
-            }
+    }
+
+    /// Hooks, where they are followed.
+    pub(super) fn hooks_of(&mut self, home: &Home, call: &Call<'_>) {
+        if !self.follows_hooks {
+            return;
         }
-        let target = self.call(home, call.template, call.reference, call.inline, call.arguments, is_exit);
-        if !call.on_exit.is_empty() {
-            self.call_named(home, call.on_exit, &Arguments::default(), true);
+        let exit = (!call.on_exit.is_empty()).then_some((call.on_exit, None));
+        let hooks = call.hooks.values().map(|hook| (hook.template.as_str(), hook.template_ref.as_ref()));
+        for (template, reference) in exit.into_iter().chain(hooks) {
+            self.call(home, &Target { template, reference, inline: None, is_settled: false }, Given::Anything);
         }
-        for hook in call.hooks.values() {
-            self.call(home, &hook.template, hook.template_ref.as_ref(), None, &hook.arguments, true);
-        }
-        target
     }
 }
 
-/// How many of the three loops are there.
-pub(super) fn loops(items: &[serde_json::Value], param: &str, sequence: Option<&Sequence>) -> usize {
-    usize::from(!items.is_empty()) + usize::from(!param.is_empty()) + usize::from(sequence.is_some())
-}
-
-/// A variable of the loop.
-pub(super) fn is_item(name: &str) -> bool {
-    name == "item" || name.starts_with("item.")
-}
-
-fn inputs_scope(template: &Template) -> Scope {
-    let mut scope = Scope::default();
-    scope.add("inputs.parameters");
-    scope.add("steps.name");
-    scope.add("tasks.name");
-    for parameter in &template.inputs.parameters {
-        scope.add(format!("inputs.parameters.{}", parameter.name));
+impl Call<'_> {
+    /// How many of the three loops are there.
+    pub fn loops(&self) -> usize {
+        usize::from(!self.items.is_empty()) + usize::from(!self.param.is_empty()) + usize::from(self.sequence.is_some())
     }
-    for artifact in &template.inputs.artifacts {
-        scope.add(format!("inputs.artifacts.{}", artifact.name));
-        scope.add(format!("inputs.artifacts.{}.path", artifact.name));
+
+    /// The loop's outputs are lists, as far as Argo's validation goes: not those of a sequence.
+    pub fn is_aggregate(&self) -> bool {
+        !self.items.is_empty() || !self.param.is_empty()
     }
-    scope
+
+    pub fn has_exit_hook(&self) -> bool {
+        !self.on_exit.is_empty() || self.hooks.contains_key("exit")
+    }
+
+    /// What is wrong with its loop.
+    pub fn loop_problem(&self) -> Option<&'static str> {
+        if self.loops() > 1 {
+            return Some("only one of withItems, withParam, withSequence can be specified");
+        }
+        let both = self.sequence.is_some_and(|s| s.count.is_some() && s.end.is_some());
+        both.then_some("only one of count or end can be defined in withSequence")
+    }
+
+    /// Whether its loop may have such a member: only that of objects that are written out can be told.
+    pub fn has_item(&self, name: &str) -> bool {
+        if name == "item" {
+            return self.loops() > 0;
+        }
+        let Some(member) = name.strip_prefix("item.") else { return false };
+        if self.items.is_empty() {
+            return !self.param.is_empty();
+        }
+        let keys: BTreeSet<Cow<'_, str>> = self.items.iter().flat_map(members).collect();
+        keys.contains(member)
+    }
 }
 
-fn leaf_scope(template: &Template, scope: &mut Scope) {
-    scope.add("pod.name");
-    scope.add("outputs.result");
-    scope.add("outputs.exitCode");
-    for (kind, name) in template
-        .outputs
-        .parameters
-        .iter()
-        .map(|p| ("parameters", &p.name))
-        .chain(template.outputs.artifacts.iter().map(|a| ("artifacts", &a.name)))
-    {
-        scope.add(format!("outputs.{kind}.{name}"));
-        scope.add(format!("outputs.{kind}.{name}.path"));
+/// What follows `item.` for an item.
+fn members(item: &serde_json::Value) -> Vec<Cow<'_, str>> {
+    match item {
+        serde_json::Value::Object(map) => map.keys().map(|key| Cow::Borrowed(key.as_str())).collect(),
+        serde_json::Value::Array(list) => (0..list.len()).map(|index| Cow::Owned(format!("[{index}]"))).collect(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => Vec::new(),
     }
 }

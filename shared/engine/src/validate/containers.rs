@@ -1,11 +1,11 @@
-//! Templates that do work themselves: their containers, mounts, deadlines, resources.
+//! Templates that do work themselves: their containers, mounts and deadlines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_api::v1alpha1::*;
 use serde_json::Value;
 
-use super::kinds;
+use super::{kinds, known, resources};
 
 /// Names of our own containers.
 const RESERVED: [&str; 4] = ["init", "wait", "supervisor", "agent"];
@@ -13,29 +13,73 @@ const RESERVED: [&str; 4] = ["init", "wait", "supervisor", "agent"];
 /// The most characters a container's or volume's name may have.
 const LABEL_CHARS_MAX: usize = 63;
 
-/// What is wrong with a template of `kind`, apart from variables and outputs.
-pub(super) fn check(template: &Template, kind: &str) -> Vec<String> {
+/// Whether the defaults of a spec's templates have images: for containers, for scripts.
+pub(super) fn default_images(spec: &WorkflowSpec) -> (bool, bool) {
+    let Some(defaults) = &spec.template_defaults else { return (false, false) };
+    let container = defaults.container.as_ref().is_some_and(|c| !c.image.is_empty());
+    (container, defaults.script.as_ref().is_some_and(|s| !s.container.image.is_empty()))
+}
+
+/// Initial containers have names.
+pub(super) fn init_names(template: &Template) -> Vec<String> {
+    let nameless = template.init_containers.iter().any(|c| c.container.name.is_empty());
+    if nameless { vec!["initContainers must all have container name".to_owned()] } else { Vec::new() }
+}
+
+/// What is wrong with a template that does work itself, apart from variables and outputs. `settled` puts in what is known.
+pub(super) fn check(
+    template: &Template,
+    (container_image, script_image): (bool, bool),
+    settled: &dyn Fn(&str) -> String,
+) -> Vec<String> {
+    let place = format!("templates.{}", template.name);
+    let mut problems = Vec::new();
+    if let Some(container) = &template.container {
+        mounts(&place, template, container, &mut problems);
+        if settled(&container.image).is_empty() && !container_image {
+            problems.push(format!("{place}.container.image may not be empty"));
+        }
+    }
+    if let Some(set) = &template.container_set {
+        container_set(&place, template, set, &mut problems);
+    }
+    if let Some(resource) = &template.resource {
+        problems.extend(resources::check(&place, template, resource, settled));
+    }
+    if let Some(script) = &template.script
+        && settled(&script.container.image).is_empty()
+        && !script_image
+    {
+        problems.push(format!("{place}.script.image may not be empty"));
+    }
+    if let Some(deadline) = &template.active_deadline_seconds {
+        let fits = match deadline {
+            IntOrString::Int(seconds) => *seconds >= 0,
+            IntOrString::Text(text) => {
+                let text = settled(text);
+                known::is_late(&text) || text.parse::<i64>().is_ok_and(|seconds| seconds >= 0)
+            }
+        };
+        if !fits {
+            problems.push(format!("{place}.activeDeadlineSeconds must be a positive integer > 0 or an argo variable"));
+        }
+    }
+    if template.parallelism.is_some() {
+        problems.push(format!("{place}.parallelism is only valid for steps and dag templates"));
+    }
+    problems
+}
+
+/// What is wrong with a template of `kind` that only the pod's creation would tell otherwise.
+pub(super) fn beyond_argo(template: &Template, kind: &str) -> Vec<String> {
     let place = format!("templates.{}", template.name);
     let mut problems = Vec::new();
     companions(&place, template, &mut problems);
     problems.extend(volumes(&format!("{place}.volumes"), &template.volumes, "/name"));
-    if template.container.as_ref().is_some_and(|c| c.image.is_empty()) {
-        problems.push(format!("{place}.container.image may not be empty"));
-    }
-    if template.script.as_ref().is_some_and(|s| s.container.image.is_empty()) {
-        problems.push(format!("{place}.script.image may not be empty"));
-    }
-    mounts(&place, template, &mut problems);
-    if let Some(set) = &template.container_set {
-        container_set(&place, template, set, &mut problems);
-    }
-    if let Some(deadline) = &template.active_deadline_seconds {
-        let fits = match deadline {
-            IntOrString::Int(seconds) => *seconds > 0,
-            IntOrString::Text(text) => text.contains("{{") || text.trim().parse::<i64>().is_ok_and(|s| s > 0),
-        };
-        if !fits {
-            problems.push(format!("{place}.activeDeadlineSeconds must be a positive integer > 0 or an argo variable"));
+    for (index, node) in template.container_set.iter().flat_map(|set| &set.containers).enumerate() {
+        let name = &node.container.name;
+        if !name.is_empty() {
+            problems.extend(label(&format!("{place}.containerSet.containers[{index}].name"), name));
         }
     }
     if let Some(resources) = &template.pod_resources {
@@ -53,10 +97,10 @@ pub(super) fn check(template: &Template, kind: &str) -> Vec<String> {
 }
 
 fn companions(place: &str, template: &Template, problems: &mut Vec<String>) {
+    if template.sidecars.iter().any(|c| c.container.name.is_empty()) {
+        problems.push("sidecars must all have container name".to_owned());
+    }
     for (list, word) in [(&template.init_containers, "initContainers"), (&template.sidecars, "sidecars")] {
-        if list.iter().any(|c| c.container.name.is_empty()) {
-            problems.push(format!("{word} must all have container name"));
-        }
         for (index, name) in list.iter().map(|c| c.container.name.as_str()).enumerate().filter(|(_, n)| !n.is_empty()) {
             problems.extend(label(&format!("{place}.{word}[{index}].name"), name));
         }
@@ -96,20 +140,24 @@ fn label(place: &str, name: &str) -> Option<String> {
     Some(format!("{place}: Invalid value: {shown:?}: {rule}"))
 }
 
-fn mounts(place: &str, template: &Template, problems: &mut Vec<String>) {
-    let container = template.container.as_ref().map(|c| (c, "container"));
-    let Some((container, word)) = container.or(template.script.as_ref().map(|s| (&s.container, "script"))) else {
-        return;
-    };
+/// A path in the container is taken once.
+fn mounts(place: &str, template: &Template, container: &Container, problems: &mut Vec<String>) {
     let member = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    for (index, artifact) in template.inputs.artifacts.iter().enumerate().filter(|(_, a)| !a.path.is_empty()) {
-        for mount in container.volume_mounts.iter().filter(|m| m["mountPath"] == artifact.path.as_str()) {
-            problems.push(format!(
-                "{place}.inputs.artifacts[{index}].path '{}' already mounted in {word}.volumeMounts.{}",
-                artifact.path,
-                member(mount, "name")
-            ));
+    let mut taken = BTreeMap::new();
+    for (index, mount) in container.volume_mounts.iter().enumerate() {
+        let path = member(mount, "mountPath");
+        if let Some(by) = taken.get(&path) {
+            problems
+                .push(format!("{place}.container.volumeMounts[{index}].mountPath '{path}' already mounted in {by}"));
         }
+        taken.insert(path, format!("container.volumeMounts.{}", member(mount, "name")));
+    }
+    for (index, artifact) in template.inputs.artifacts.iter().enumerate() {
+        let path = &artifact.path;
+        if let Some(by) = taken.get(path) {
+            problems.push(format!("{place}.inputs.artifacts[{index}].path '{path}' already mounted in {by}"));
+        }
+        taken.insert(path.clone(), format!("inputs.artifacts.{}", artifact.name));
     }
 }
 
@@ -120,40 +168,64 @@ fn container_set(place: &str, template: &Template, set: &ContainerSetTemplate, p
     }
     let names: Vec<&str> = set.containers.iter().map(|c| c.container.name.as_str()).collect();
     problems.extend(super::names::list(&place, names.iter().copied(), true));
-    for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-        problems.extend(label(&format!("{place}[{index}].name"), name));
-    }
-    for name in names.iter().filter(|n| RESERVED.contains(n)) {
-        problems.push(format!("{place}: \"{name}\" is a reserved Argo container name"));
-    }
-    let has_files = !template.inputs.artifacts.is_empty()
-        || !template.outputs.artifacts.is_empty()
-        || template.outputs.parameters.iter().any(|p| p.value_from.as_ref().is_some_and(|v| !v.path.is_empty()));
-    if has_files && !names.contains(&"main") {
-        problems.push(format!("{place} must have a container named \"main\" for input or output"));
+    let mut taken = BTreeMap::new();
+    for (index, mount) in set.volume_mounts.iter().enumerate() {
+        let path = mount["mountPath"].as_str().unwrap_or_default();
+        if let Some(by) = taken.get(path) {
+            let set = place.trim_end_matches(".containers");
+            problems
+                .push(format!("{set}.volumeMounts[{index}].mountPath '{path}' already mounted in volumeMounts.{by}"));
+        }
+        taken.insert(path, mount["name"].as_str().unwrap_or_default());
     }
     for node in &set.containers {
         for dependency in node.dependencies.iter().filter(|d| !names.contains(&d.as_str())) {
             problems.push(format!("{place}.{} dependency '{dependency}' not defined", node.container.name));
         }
     }
-    if has_cycle(set) {
-        problems.push(format!("{place} dependency cycle detected"));
+    if let Some(cycle) = cycle(set) {
+        problems.push(format!("{place} dependency cycle detected: {}", cycle.join("->")));
+    }
+    for name in names.iter().filter(|n| RESERVED.contains(n)) {
+        problems.push(format!("{place}: \"{name}\" is a reserved Argo container name"));
+    }
+    let Template { inputs, outputs, .. } = template;
+    let has_files = !inputs.artifacts.is_empty() || !outputs.artifacts.is_empty() || !outputs.parameters.is_empty();
+    if has_files && !names.contains(&"main") {
+        problems.push(format!("{place} must have a container named \"main\" for input or output"));
     }
 }
 
-/// True when some containers wait for each other: taking away those that wait for none never takes away all.
-fn has_cycle(set: &ContainerSetTemplate) -> bool {
-    let defined: BTreeSet<&str> = set.containers.iter().map(|c| c.container.name.as_str()).collect();
-    let mut left: Vec<&ContainerNode> = set.containers.iter().collect();
-    loop {
-        let waiting: BTreeSet<&str> = left.iter().map(|c| c.container.name.as_str()).collect();
-        let before = left.len();
-        left.retain(|c| c.dependencies.iter().any(|d| defined.contains(d.as_str()) && waiting.contains(d.as_str())));
-        if left.len() == before {
-            return !left.is_empty();
+/// Containers that wait for each other, beginning with what the first of them, by name, waits for. Containers are few.
+fn cycle(set: &ContainerSetTemplate) -> Option<Vec<&str>> {
+    let waits_for: BTreeMap<&str, &[String]> =
+        set.containers.iter().map(|c| (c.container.name.as_str(), c.dependencies.as_slice())).collect();
+    let mut visited = BTreeSet::new();
+    for start in waits_for.keys() {
+        let mut way: Vec<&str> = Vec::new();
+        // Each with the dependencies that are left to look at.
+        let mut stack = vec![(*start, waits_for[start].iter())];
+        while let Some((name, rest)) = stack.last_mut() {
+            let name = *name;
+            match rest.next().map(String::as_str) {
+                Some(next) if way.contains(&next) => {
+                    way.push(next);
+                    return Some(way);
+                }
+                Some(next) if visited.contains(next) || !waits_for.contains_key(next) => {}
+                Some(next) => {
+                    way.push(next);
+                    stack.push((next, waits_for[next].iter()));
+                }
+                None => {
+                    visited.insert(name);
+                    stack.pop();
+                    way.pop();
+                }
+            }
         }
     }
+    None
 }
 
 /// What of `resources` a pod as a whole cannot have.
@@ -179,7 +251,20 @@ mod tests {
 
     fn problems(template: Value) -> Vec<String> {
         let template: Template = serde_json::from_value(template).expect("a template");
-        check(&template, "Container")
+        beyond_argo(&template, "Container")
+    }
+
+    #[test]
+    fn containers_that_wait_for_each_other_are_told_in_order() {
+        let told = |containers: Value| {
+            let set: ContainerSetTemplate =
+                serde_json::from_value(json!({"containers": containers})).expect("a containerSet");
+            cycle(&set).map(|cycle| cycle.join("->"))
+        };
+        let of = |name: &str, dependencies: &[&str]| json!({"name": name, "image": "a", "dependencies": dependencies});
+        assert_eq!(told(json!([of("a", &["b"]), of("b", &["a"])])).as_deref(), Some("b->a->b"));
+        assert_eq!(told(json!([of("a", &["a"])])).as_deref(), Some("a->a"));
+        assert_eq!(told(json!([of("a", &[]), of("b", &["a"]), of("c", &["a", "b", "x"])])), None);
     }
 
     #[test]

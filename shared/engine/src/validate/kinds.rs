@@ -36,3 +36,8 @@ pub(super) fn kind(template: &Template) -> Result<&'static str, String> {
 pub(super) fn has_pod(kind: &str) -> bool {
     matches!(kind, "Container" | "ContainerSet" | "Script" | "Resource" | "Data")
 }
+
+/// Kinds that do work themselves, and have files or bodies to take artifacts from.
+pub(super) fn is_leaf(kind: &str) -> bool {
+    has_pod(kind) || matches!(kind, "HTTP" | "Plugin")
+}

@@ -8,14 +8,19 @@ mod arguments;
 mod calls;
 mod containers;
 mod dag;
+mod inputs;
 mod kinds;
+mod known;
 mod metrics;
 mod names;
 mod options;
+mod order;
 mod outputs;
+mod resources;
 mod scope;
 mod spec;
 mod steps;
+mod target;
 
 use argosy_api::v1alpha1::*;
 

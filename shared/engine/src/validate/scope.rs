@@ -5,6 +5,16 @@ use std::collections::BTreeSet;
 /// Only tags that begin so are ours; others are left to whoever reads the text in the end.
 const OURS: [&str; 7] = ["item.", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks."];
 
+/// What begins so is known at the run only.
+const LATE: [&str; 6] = [
+    "outputs.",
+    "workflow.creationTimestamp",
+    "workflow.scheduledTime",
+    "workflow.duration",
+    "tasks.name",
+    "steps.name",
+];
+
 /// A set of variables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
@@ -22,19 +32,6 @@ impl Scope {
         self.prefixes.insert(prefix.into());
     }
 
-    pub fn extend(&mut self, other: Self) {
-        self.names.extend(other.names);
-        self.prefixes.extend(other.prefixes);
-    }
-
-    /// Adds `name`, or all that could be meant when it holds a variable itself.
-    pub fn add_maybe_dynamic(&mut self, prefix: &str, name: &str) {
-        match name.contains("{{") {
-            true => self.add_prefix(prefix),
-            false => self.add(format!("{prefix}{name}")),
-        }
-    }
-
     pub fn has(&self, name: &str) -> bool {
         self.names.contains(name) || self.prefixes.iter().any(|p| name.starts_with(p.as_str()))
     }
@@ -45,7 +42,7 @@ pub(super) fn unresolved<'t>(text: &'t str, is_there: &dyn Fn(&str) -> bool) -> 
     let mut seen = BTreeSet::new();
     let is_lost = |tag: &&str| {
         let name = tag.trim();
-        let is_ours = name == "item" || OURS.iter().any(|p| name.starts_with(p));
+        let is_ours = OURS.iter().any(|p| name.starts_with(p)) && !LATE.iter().any(|p| name.starts_with(p));
         is_ours && !is_there(name) && seen.insert(name.to_owned())
     };
     tags(text).filter(is_lost).collect()
@@ -82,6 +79,6 @@ mod tests {
     #[test]
     fn foreign_tags_are_not_ours_to_resolve() {
         assert_eq!(unresolved("{{user.name}} {{retries}}", &|_| false), [""; 0]);
-        assert_eq!(unresolved("{{item}} {{steps.a.id}}{{ item }}", &|_| false), ["item", "steps.a.id"]);
+        assert_eq!(unresolved("{{item}} {{outputs.x}} {{steps.a.id}}{{ steps.a.id }}", &|_| false), ["steps.a.id"]);
     }
 }

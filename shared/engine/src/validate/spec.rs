@@ -1,15 +1,15 @@
 //! The spec as a whole: arguments, global variables, settings, and which templates are walked.
 
-use std::collections::BTreeSet;
-
 use argosy_api::v1alpha1::*;
 use serde_json::Value;
 
 use super::{
     Options, Problem, Templates, arguments,
     calls::{Home, Walker},
-    containers, metrics, names,
-    scope::Scope,
+    containers,
+    known::{Given, Globals},
+    metrics, names,
+    target::Target,
 };
 use crate::ops::merge;
 
@@ -31,7 +31,11 @@ pub(super) fn check(
     options: &Options,
 ) -> Vec<Problem> {
     let single = |message: String| vec![Problem { path: "spec".to_owned(), message }];
-    let template = match &spec.workflow_template_ref {
+    let reference = spec.workflow_template_ref.as_ref();
+    if reference.is_some() && !spec.templates.is_empty() {
+        return single("Templates is invalid field in spec if workflow referred WorkflowTemplate reference".to_owned());
+    }
+    let template = match reference {
         None => None,
         Some(r) => match templates.get(r.cluster_scope, &r.name) {
             Some(found) => Some(found),
@@ -46,77 +50,115 @@ pub(super) fn check(
         Ok(spec) => spec,
         Err(error) => return single(error.to_string()),
     };
-    let needs_values = match subject {
-        Subject::Workflow => !options.lint,
-        Subject::Template => options.submit,
+    let are_open = match subject {
+        Subject::Workflow => options.lint,
+        Subject::Template => !options.submit,
     };
-
-    let mut walker =
-        Walker::new(&spec, templates, globals(subject, metadata, &spec), !needs_values, *subject == Subject::Template);
-    walker.say_all(names::list("spec.templates", spec.templates.iter().map(|t| t.name.as_str()), true));
-    walker.say_all(arguments::check("spec", &spec.arguments, needs_values));
+    let is_library = *subject == Subject::Template;
+    let mut walker = Walker::new(&spec, templates, globals(metadata, &spec), is_library);
+    walker.are_arguments_open = are_open;
+    if options.lint {
+        walker.follow_hooks();
+    }
+    if reference.is_none() {
+        walker.say_all(names::list("spec.templates", spec.templates.iter().map(|t| t.name.as_str()), true));
+    }
+    let rules = arguments::Rules { are_open, takes_expressions: true };
+    walker.say_all(arguments::check("spec", &spec.arguments, rules));
     walker.say_all(settings(&spec));
     walker.say_all(containers::volumes("spec.volumes", &spec.volumes, "/name"));
     walker.say_all(containers::volumes("spec.volumeClaimTemplates", &spec.volume_claim_templates, "/metadata/name"));
-    if spec.entrypoint.is_empty() && *subject == Subject::Workflow {
+    if spec.entrypoint.is_empty() && !is_library {
         walker.say("spec.entrypoint is required".to_owned());
     }
-    let entries = [(&spec.entrypoint, false), (&spec.on_exit, true)];
-    for (name, is_exit) in entries.into_iter().filter(|(name, _)| !name.is_empty()) {
-        walker.call_named(&Home::Local, name, &spec.arguments, is_exit);
+    // The templates of a workflow that refers to a WorkflowTemplate are that one's.
+    let there = |name: &str| {
+        reference.map(|r| TemplateRef {
+            name: r.name.clone(),
+            template: name.to_owned(),
+            cluster_scope: r.cluster_scope,
+        })
+    };
+    let call = |walker: &mut Walker<'_>, name: &str, given: Given<'_>| {
+        let reference = there(name);
+        let template = if reference.is_some() { "" } else { name };
+        walker.call(
+            &Home::Local,
+            &Target { template, reference: reference.as_ref(), inline: None, is_settled: false },
+            given,
+        );
+    };
+    if !spec.entrypoint.is_empty() {
+        let given = if is_library { Given::Anything } else { Given::Arguments(&spec.arguments) };
+        call(&mut walker, &spec.entrypoint, given);
+    }
+    if !spec.on_exit.is_empty() || spec.hooks.contains_key("exit") {
+        walker.globals.insert("workflow.failures".to_owned(), None);
+    }
+    if !spec.on_exit.is_empty() {
+        walker.are_artifacts_open = has_late_artifacts(&spec);
+        call(&mut walker, &spec.on_exit, Given::Arguments(&spec.arguments));
     }
     walker.check_hooks("hooks", &spec.hooks);
-    for hook in spec.hooks.values() {
-        let arguments = if hook.arguments == Arguments::default() { &spec.arguments } else { &hook.arguments };
-        walker.call(&Home::Local, &hook.template, hook.template_ref.as_ref(), None, arguments, true);
+    if options.lint {
+        for hook in spec.hooks.values() {
+            let target = Target {
+                template: &hook.template,
+                reference: hook.template_ref.as_ref(),
+                inline: None,
+                is_settled: false,
+            };
+            walker.call(&Home::Local, &target, Given::Anything);
+        }
     }
-    walker.walk_rest();
+    walker.say_all(pod_gc(&spec));
+    match reference {
+        Some(r) => walker.walk_rest(&Home::Other { cluster: r.cluster_scope, name: r.name.clone() }),
+        None => walker.walk_rest(&Home::Local),
+    }
     walker.say_all(metrics::check("spec", spec.metrics.as_ref()));
     walker.problems
 }
 
+/// Some template gives the workflow an artifact whose name only the run knows.
+fn has_late_artifacts(spec: &WorkflowSpec) -> bool {
+    spec.templates.iter().flat_map(|t| &t.outputs.artifacts).any(|artifact| artifact.global_name.contains("{{"))
+}
+
 /// The variables that exist everywhere in the workflow.
-fn globals(subject: &Subject, metadata: &ObjectMeta, spec: &WorkflowSpec) -> Scope {
-    let mut scope = Scope::default();
-    for name in [
+fn globals(metadata: &ObjectMeta, spec: &WorkflowSpec) -> Globals {
+    let always = [
         "name",
         "namespace",
         "uid",
         "mainEntrypoint",
         "serviceAccountName",
-        "priority",
-        "creationTimestamp",
-        "scheduledTime",
-        "duration",
         "status",
-        "parameters",
-        "parameters.json",
         "labels",
         "labels.json",
         "annotations",
         "annotations.json",
-    ] {
-        scope.add(format!("workflow.{name}"));
+    ];
+    let mut globals: Globals = always.iter().map(|name| (format!("workflow.{name}"), None)).collect();
+    if let Some(priority) = spec.priority {
+        globals.insert("workflow.priority".to_owned(), Some(priority.to_string()));
     }
-    scope.add_prefix("workflow.creationTimestamp.");
-    if *subject == Subject::Template {
-        // Who runs it may add parameters.
-        scope.add_prefix("workflow.parameters.");
+    if !spec.arguments.parameters.is_empty() {
+        globals.extend(["workflow.parameters", "workflow.parameters.json"].map(|name| (name.to_owned(), None)));
     }
     for parameter in &spec.arguments.parameters {
-        scope.add(format!("workflow.parameters.{}", parameter.name));
+        let value = parameter.value.as_deref().map(str::to_owned);
+        globals.insert(format!("workflow.parameters.{}", parameter.name), value);
     }
     let from_spec = spec.workflow_metadata.clone().unwrap_or_default();
-    let labels: BTreeSet<&String> =
-        metadata.labels.keys().chain(from_spec.labels.keys()).chain(from_spec.labels_from.keys()).collect();
-    labels.into_iter().for_each(|name| scope.add(format!("workflow.labels.{name}")));
-    for name in metadata.annotations.keys().chain(from_spec.annotations.keys()) {
-        scope.add(format!("workflow.annotations.{name}"));
-    }
-    scope
+    let labels = metadata.labels.keys().chain(from_spec.labels.keys()).chain(from_spec.labels_from.keys());
+    globals.extend(labels.map(|name| (format!("workflow.labels.{name}"), None)));
+    let annotations = metadata.annotations.keys().chain(from_spec.annotations.keys());
+    globals.extend(annotations.map(|name| (format!("workflow.annotations.{name}"), None)));
+    globals
 }
 
-fn settings(spec: &WorkflowSpec) -> Vec<String> {
+fn pod_gc(spec: &WorkflowSpec) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(gc) = &spec.pod_gc {
         let known = ["", "OnPodCompletion", "OnPodSuccess", "OnWorkflowCompletion", "OnWorkflowSuccess"];
@@ -132,6 +174,11 @@ fn settings(spec: &WorkflowSpec) -> Vec<String> {
             }
         }
     }
+    problems
+}
+
+fn settings(spec: &WorkflowSpec) -> Vec<String> {
+    let mut problems = Vec::new();
     for (index, claim) in spec.volume_claim_templates.iter().enumerate() {
         let at = format!("spec.volumeClaimTemplates[{index}]");
         let is_map = |value: Option<&Value>| value.is_none_or(|value| value.is_object() || value.is_null());

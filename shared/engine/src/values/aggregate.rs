@@ -38,7 +38,7 @@ pub(crate) fn variable(items: &[&NodeStatus], rest: &str) -> Option<String> {
         "outputs.parameters" => {
             let maps: Vec<BTreeMap<&str, &str>> = counted(items)
                 .filter_map(|n| {
-                    let parameters = &n.outputs.as_ref()?.parameters;
+                    let parameters = Some(&n.outputs.as_ref()?.parameters).filter(|list| !list.is_empty())?;
                     Some(parameters.iter().filter_map(|p| Some((p.name.as_str(), p.value.as_deref()?))).collect())
                 })
                 .collect();
@@ -66,6 +66,14 @@ pub(crate) fn variables(items: &[&NodeStatus]) -> Vec<String> {
     parameters.dedup();
     names.extend(parameters);
     names.into_iter().filter(|rest| variable(items, rest).is_some()).collect()
+}
+
+/// Why the results of the items are no list: one of them is no JSON, in Go's words.
+pub(crate) fn results_problem(items: &[&NodeStatus]) -> Option<String> {
+    counted(items).filter_map(|n| n.outputs.as_ref()?.result.as_deref()).find_map(|result| {
+        let error = serde_json::from_str::<serde::de::IgnoredAny>(result).err()?;
+        Some(items::syntax_error(result, &error).unwrap_or_else(|| error.to_string()))
+    })
 }
 
 /// Results as one JSON list, each spelled as it is. Each must be JSON by itself; nothing when one is not.

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{self as api, WorkflowStep};
 use argosy_template::{
-    Scope, sequence,
-    tags::{self, Layered, Options},
+    Scope, expr, sequence,
+    tags::{self, Layered, Options, Tag},
     when,
 };
 use serde_json::Value;
@@ -59,19 +59,56 @@ fn is_false(when: &str, scope: &dyn Scope) -> bool {
     text.is_ok_and(|text| when::evaluate_within(&text, &scope.limits()) == Ok(false))
 }
 
+/// The condition with everything put in, where it does not hold whatever the item is: then nothing else of the step is
+/// resolved.
+pub(crate) fn false_anyway(when: &str, scope: &dyn Scope) -> Option<String> {
+    if when.is_empty() || tags::tags(when).iter().any(speaks_of_item) {
+        return None;
+    }
+    let text = tags::render(when, scope, &reference_options()).ok()?.into_owned();
+    (when::evaluate_within(&text, &scope.limits()) == Ok(false)).then_some(text)
+}
+
+fn speaks_of_item(tag: &Tag) -> bool {
+    let is_item = |name: &str| name == "item" || name.starts_with("item.");
+    match tag {
+        Tag::Simple(name) => is_item(name.trim()),
+        // One that cannot be read is told about later.
+        Tag::Expression(text) => expr::identifiers(text).map_or(true, |names| names.iter().any(|name| is_item(name))),
+    }
+}
+
+/// The items of a loop whose condition does not hold: the list is taken as it is written, but for what `outer` has. One that
+/// is no list then has no items.
+pub(crate) fn skipped(name: &str, step: &WorkflowStep, when: &str, outer: &dyn Scope) -> Result<Vec<Item>, Failure> {
+    let lenient = WorkflowStep { when: when.to_owned(), ..step.clone() };
+    let items = items_by(&lenient, outer, &Options::once())?.unwrap_or_default();
+    let mut skipped = lenient;
+    skipped.with_items.clear();
+    skipped.with_param.clear();
+    skipped.with_sequence = None;
+    let skipped = Arc::new(skipped);
+    let item = |(index, item): (usize, &LoopItem)| Item { name: item.name(name, index).into(), step: skipped.clone() };
+    Ok(items.iter().enumerate().map(item).collect())
+}
+
 /// The items of a step's loop; none for a step without one, and for one whose `withParam` turns out to be empty.
 ///
 /// Errors: `withParam` that is no JSON list, a sequence that cannot be counted, more items than there may be.
 pub(crate) fn items(step: &WorkflowStep, scope: &dyn Scope) -> Result<Option<Vec<LoopItem>>, Failure> {
+    items_by(step, scope, &reference_options())
+}
+
+fn items_by(step: &WorkflowStep, scope: &dyn Scope, options: &Options) -> Result<Option<Vec<LoopItem>>, Failure> {
     let limit = scope.limits().loop_items;
     let render = |text: &str| {
-        tags::render(text, scope, &reference_options())
+        tags::render(text, scope, options)
             .map(std::borrow::Cow::into_owned)
             .map_err(|e| Failure::Reference(e.to_string()))
     };
     let list = if !step.with_items.is_empty() {
         let mut list = Value::Array(step.with_items.clone());
-        tags::render_value(&mut list, scope, &reference_options()).map_err(|e| Failure::Reference(e.to_string()))?;
+        tags::render_value(&mut list, scope, options).map_err(|e| Failure::Reference(e.to_string()))?;
         list.as_array().into_iter().flatten().map(LoopItem::of_value).collect::<Vec<_>>()
     } else if !step.with_param.is_empty() {
         let text = render(&step.with_param)?;

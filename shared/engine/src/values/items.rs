@@ -101,9 +101,39 @@ pub(crate) fn rewritten(json: &str) -> String {
     escape_html(&compact(json)).into_owned()
 }
 
-/// JSON as text: a string with its escapes and without its quotes, all else without spaces.
+/// JSON as text: a string with its escapes and without its quotes, all else without spaces. Characters that JSON need not
+/// escape are not.
 fn member(json: &str) -> String {
-    bare(&compact(json)).to_owned()
+    bare(&respelled(&compact(json))).to_owned()
+}
+
+/// The JSON text with each of its strings as short as can be.
+fn respelled(json: &str) -> Cow<'_, str> {
+    if !json.contains("\\u") {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(start) = rest.find('"') {
+        let (before, quoted) = rest.split_at(start);
+        let mut escaped = false;
+        let is_end = |(_, c): &(usize, char)| {
+            let is_end = *c == '"' && !escaped;
+            escaped = *c == '\\' && !escaped;
+            is_end
+        };
+        // What has been read as JSON ends its strings.
+        let Some((end, _)) = quoted.char_indices().skip(1).find(is_end) else { break };
+        let (string, after) = quoted.split_at(end + 1);
+        text.push_str(before);
+        match serde_json::from_str::<String>(string) {
+            Ok(plain) => text.push_str(&Value::from(plain).to_string()),
+            Err(_) => text.push_str(string),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
 }
 
 fn bare(json: &str) -> &str {
@@ -172,7 +202,12 @@ pub(crate) fn list_error(text: &str, error: &serde_json::Error) -> String {
         };
         return format!("json: cannot unmarshal {kind} into Go value of type []v1alpha1.Item");
     }
-    // A value that is no list is refused before the rest of it is read.
+    syntax_error(text, error).unwrap_or_else(|| error.to_string())
+}
+
+/// Why the text is no JSON at all, as near to Go's words as it can be told; nothing where `error` is about something else.
+pub(crate) fn syntax_error(text: &str, error: &serde_json::Error) -> Option<String> {
+    // A value that is not what was wanted is refused before the rest of it is read.
     let error = match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Err(syntax) => syntax.to_string(),
         Ok(_) => error.to_string(),
@@ -184,6 +219,7 @@ pub(crate) fn list_error(text: &str, error: &serde_json::Error) -> String {
     });
     let context = match error.as_str() {
         e if e.starts_with("expected value") || e.starts_with("trailing comma") => "looking for beginning of value",
+        e if e.starts_with("expected ident") => "in literal",
         e if e.starts_with("expected `,` or `]`") => "after array element",
         e if e.starts_with("expected `,` or `}`") => "after object key:value pair",
         e if e.starts_with("expected `:`") => "after object key",
@@ -191,16 +227,16 @@ pub(crate) fn list_error(text: &str, error: &serde_json::Error) -> String {
         e if e.starts_with("trailing characters") => "after top-level value",
         e if e.starts_with("control character") => "in string literal",
         e if e.starts_with("invalid escape") => "in string escape code",
-        e if e.starts_with("EOF") => return "unexpected end of JSON input".to_owned(),
-        _ => return error,
+        e if e.starts_with("EOF") => return Some("unexpected end of JSON input".to_owned()),
+        _ => return None,
     };
-    match found {
+    Some(match found {
         Some('\'') => format!("invalid character '\\'' {context}"),
         Some('"') => format!("invalid character '\"' {context}"),
         Some('\\') => format!("invalid character '\\\\' {context}"),
         Some(c) => format!("invalid character '{}' {context}", c.escape_debug()),
         None => "unexpected end of JSON input".to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]

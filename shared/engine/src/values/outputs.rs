@@ -1,12 +1,12 @@
 //! Outputs: of steps and dags from what is inside them, and of the workflow from what is declared global.
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template, WorkflowPhase};
+use argosy_api::v1alpha1::{Artifact, NodePhase, Outputs, Parameter, Template};
 use argosy_template::{Layered, Scope};
 
 use crate::{
     Workflow,
-    state::{Body, Call, FrameId, Parent, set},
+    state::{Body, Call, FrameId, set},
     values::{expressions, scope::LocalScope, variables},
 };
 
@@ -26,8 +26,8 @@ impl Workflow {
         for artifact in &template.outputs.artifacts {
             match self.resolve_artifact(frame, artifact) {
                 Ok(found) => outputs.artifacts.push(found),
-                Err(_) if artifact.optional => {}
-                Err(error) => return Err(error),
+                Err(error) if artifact.optional && error.contains("Unable to resolve") => {}
+                Err(error) => return Err(format!("unable to resolve outputs from scope: {error}")),
             }
         }
         if let Some(problem) = self.outputs_problem(&id, Some(&outputs)) {
@@ -47,13 +47,7 @@ impl Workflow {
     pub(crate) fn outputs_failed(&mut self, frame: FrameId, message: &str, outbound: Vec<ArcStr>) {
         let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) else { return };
         self.end_composite(frame, NodePhase::Error, message, outbound);
-        match parent {
-            Parent::Child { frame, child } => self.child_errored(frame, child, message),
-            Parent::Entry => {
-                self.complete(WorkflowPhase::Error, &format!("error in entry template execution: {message}"))
-            }
-            Parent::OnExit | Parent::WorkflowHook(_) | Parent::ChildHook { .. } | Parent::Attempt { .. } => {}
-        }
+        self.caller_learns(&parent, message);
     }
 
     fn output_parameter(&self, frame: FrameId, parameter: &Parameter) -> Result<Option<Parameter>, String> {

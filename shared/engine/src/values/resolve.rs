@@ -17,7 +17,9 @@ use crate::{
     Workflow,
     json::json,
     state::{Body, Frame, FrameId},
+    tagged::mentions_tags,
     values::{
+        args::input_variables,
         expand::{self, Failure, Item, Loop},
         scope::LocalScope,
     },
@@ -39,8 +41,15 @@ impl Workflow {
             let step = self.resolve_step(frame, step).map_err(|message| self.of_task(frame, name, message))?;
             return Ok((false, vec![Item { name: name.clone(), step }]));
         }
-        let scope = LocalScope::new(self, frame);
-        let scope = Layered::new([&scope as &dyn Scope, &self.globals]);
+        let local = LocalScope::new(self, frame);
+        let scope = Layered::new([&local as &dyn Scope, &self.globals]);
+        if let Some(when) = expand::false_anyway(&step.when, &scope) {
+            let outer = self.outside_steps(frame);
+            return Ok((
+                true,
+                expand::skipped(name, step, &when, &Layered::new([&outer as &dyn Scope, &self.globals]))?,
+            ));
+        }
         let Some(items) = expand::items(step, &scope)? else {
             let parts = Parts::of(WorkflowStep::clone(step));
             let plain = WorkflowStep { arguments: step.arguments.clone(), hooks: parts.hooks, ..parts.step };
@@ -61,13 +70,38 @@ impl Workflow {
                 let mut artifacts = fixed.clone();
                 artifacts.extend(of_item.and_then(|a| self.resolve_artifacts(frame, a)).map_err(Failure::Loop)?);
                 let step = Arc::make_mut(&mut step);
-                step.hooks.clone_from(&parts.hooks);
+                step.hooks = self.hooks_of_item(frame, &parts.hooks, &variables)?;
                 put_back(step, artifacts);
             }
             unrolled.push(Item { name: ArcStr::from(item.name(name, index)), step });
         }
         Self::check_names(&unrolled).map_err(Failure::Loop)?;
         Ok((true, unrolled))
+    }
+
+    /// In steps an item is known to the hooks too; those of a task in a DAG are the whole loop's.
+    fn hooks_of_item(
+        &self,
+        frame: FrameId,
+        hooks: &BTreeMap<String, LifecycleHook>,
+        item: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, LifecycleHook>, Failure> {
+        let is_steps = self.frame(frame).is_some_and(|f| matches!(f.body, Body::Steps(_)));
+        if !is_steps || !mentions_tags(hooks) {
+            return Ok(hooks.clone());
+        }
+        let mut value = json(hooks);
+        let options = Options { keep_expressions: true, ..Options::once() };
+        tags::render_value(&mut value, item, &options).map_err(|e| Failure::Loop(e.to_string()))?;
+        api::from_value(value).map_err(|e| Failure::Loop(e.to_string()))
+    }
+
+    /// What a template can name besides its steps and tasks.
+    fn outside_steps(&self, frame: FrameId) -> BTreeMap<String, String> {
+        let Some(owner) = self.frame(frame) else { return BTreeMap::new() };
+        let mut variables = input_variables(&owner.template.inputs, &owner.template);
+        variables.extend(self.locals(&owner.call, &owner.template, false));
+        variables
     }
 
     /// A step without a loop, with everything put in.
@@ -99,13 +133,32 @@ impl Workflow {
         Ok(Arc::new(step))
     }
 
+    /// As [`Workflow::resolve_step`] for a call without `when`, with another scope; what that does not have stays as it is.
+    pub(crate) fn resolve_texts(
+        &self,
+        frame: FrameId,
+        step: &Arc<WorkflowStep>,
+        scope: &dyn Scope,
+    ) -> Result<Arc<WorkflowStep>, String> {
+        if is_literal(step) {
+            return Ok(step.clone());
+        }
+        let parts = Parts::of(WorkflowStep::clone(step));
+        let mut value = json(&parts.step);
+        tags::render_value(&mut value, scope, &Options::once()).map_err(|e| e.to_string())?;
+        let mut step: WorkflowStep = api::from_value(value).map_err(|e| e.to_string())?;
+        let artifacts = self.resolve_artifacts(frame, parts.artifacts)?;
+        put_back(&mut step, artifacts);
+        Ok(Arc::new(step))
+    }
+
     fn resolve_artifacts(&self, frame: FrameId, wanted: Vec<Wanted>) -> Result<Vec<(usize, Artifact)>, String> {
         let mut found = Vec::with_capacity(wanted.len());
         for Wanted { place, artifact } in wanted {
             match self.resolve_artifact(frame, &artifact) {
                 Ok(artifact) => found.push((place, artifact)),
                 Err(_) if artifact.optional => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(format!("unable to resolve references: {error}")),
             }
         }
         Ok(found)

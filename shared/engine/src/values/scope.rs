@@ -48,8 +48,16 @@ impl<'a> LocalScope<'a> {
 
     fn locals(&self) -> &BTreeMap<String, String> {
         self.locals.get_or_init(|| {
-            let frame = self.workflow.frame(self.frame);
-            frame.map(|f| self.workflow.locals(&f.call, &f.template, false)).unwrap_or_default()
+            let Some(frame) = self.workflow.frame(self.frame) else { return BTreeMap::new() };
+            let mut locals = self.workflow.locals(&frame.call, &frame.template, false);
+            let has_gone_on = frame.children().is_some_and(|children| children.next() > children.open());
+            if frame.call.attempt.is_some() && has_gone_on {
+                // Argo asks again, and the last attempt is this one then.
+                let running = [("exitCode", "0"), ("status", "Running"), ("message", "")];
+                let running = running.map(|(name, value)| (format!("lastRetry.{name}"), value.to_owned()));
+                locals.extend(running);
+            }
+            locals
         })
     }
 
@@ -152,6 +160,12 @@ impl Workflow {
         items.into_iter().map(|(_, node)| node).collect()
     }
 
+    /// Why the results of a loop cannot be put into a list: one of them is no JSON. `holder`: the node that has the items as
+    /// children.
+    pub(crate) fn results_problem(&self, holder: &str, step: &str) -> Option<String> {
+        aggregate::results_problem(&self.items_of(holder, step))
+    }
+
     fn step_variable(&self, frame: FrameId, name: &str) -> Option<String> {
         let (step, rest) = split(name)?;
         let (id, holder) = self.step_node(frame, step)?;
@@ -159,7 +173,9 @@ impl Workflow {
             Some(node) if node.r#type == NodeType::TaskGroup => {
                 aggregate::variable(&self.items_of(&holder, step), rest).or_else(|| node_variable(node, rest))
             }
-            Some(node) => node_variable(node, rest).or_else(|| self.output_default(frame, step, node, rest)),
+            Some(node) => {
+                node_variable(self.told_of(node), rest).or_else(|| self.output_default(frame, step, node, rest))
+            }
             None => aggregate::variable(&self.items_of(&holder, step), rest),
         }
     }
@@ -168,12 +184,18 @@ impl Workflow {
     fn step_variables(&self, frame: FrameId, step: &str) -> Vec<String> {
         let Some((id, holder)) = self.step_node(frame, step) else { return Vec::new() };
         let prefix = self.step_prefix(frame);
-        let mut found = self.book.node(&id).map(node_variables).unwrap_or_default();
+        let mut found = self.book.node(&id).map(|node| node_variables(self.told_of(node))).unwrap_or_default();
         if self.book.node(&id).is_some_and(|n| matches!(n.phase, NodePhase::Skipped | NodePhase::Omitted)) {
             found.extend(self.declared_outputs(frame, step));
         }
         found.extend(aggregate::variables(&self.items_of(&holder, step)));
         found.into_iter().map(|rest| format!("{prefix}.{step}.{rest}")).collect()
+    }
+
+    /// The node that the variables of a step tell of: of a retry it is the last attempt.
+    fn told_of<'n>(&'n self, node: &'n NodeStatus) -> &'n NodeStatus {
+        let last = || self.attempts_of(&node.id).last().and_then(|id| self.book.node(id));
+        if node.r#type == NodeType::Retry { last().unwrap_or(node) } else { node }
     }
 
     fn declared_outputs(&self, frame: FrameId, step: &str) -> Vec<String> {
@@ -183,6 +205,13 @@ impl Workflow {
         let parameters = template.iter().flat_map(|t| &t.outputs.parameters);
         let parameters = parameters.map(|p| format!("outputs.parameters.{}", p.name));
         parameters.chain(["outputs.result".to_owned()]).collect()
+    }
+
+    fn declared_artifacts(&self, frame: FrameId, step: &str) -> Vec<String> {
+        let Some(owner) = self.frame(frame) else { return Vec::new() };
+        let template =
+            find_step(&owner.template, step).and_then(|step| self.peek_template(&step, &owner.inner_scope()).ok());
+        template.iter().flat_map(|t| &t.outputs.artifacts).map(|artifact| artifact.name.clone()).collect()
     }
 
     /// The output of a step that was skipped is the default that its template declares.
@@ -227,8 +256,7 @@ impl Workflow {
         let found = if wanted.from_expression.is_empty() {
             let name = wanted.from.trim();
             let name = name.strip_prefix("{{").and_then(|n| n.strip_suffix("}}")).unwrap_or(name).trim();
-            self.artifact_named(frame, name)
-                .ok_or_else(|| format!("unable to resolve references: Unable to resolve: \"{name}\""))?
+            self.artifact_named(frame, name).ok_or_else(|| format!("Unable to resolve: \"{name}\""))?
         } else {
             self.artifact_by_expression(frame, &wanted.from_expression)?
         };
@@ -259,7 +287,22 @@ impl Workflow {
         let (step, rest) = split(name)?;
         let artifact = rest.strip_prefix("outputs.artifacts.")?;
         let (id, _) = self.step_node(frame, step)?;
-        named(&self.book.node(&id)?.outputs.as_ref()?.artifacts, artifact)
+        if self.has_empty_artifacts(frame, &id) {
+            return Some(Artifact::default());
+        }
+        let node = self.book.node(&id)?;
+        let outputs = &node.outputs.as_ref()?.artifacts;
+        match node.r#type {
+            // It may have taken on one that is empty.
+            NodeType::Steps | NodeType::Dag => outputs.iter().find(|a| a.name == artifact).cloned(),
+            _ => named(outputs, artifact),
+        }
+    }
+
+    /// The artifacts of a step that was skipped are there, and empty; those of a task are not.
+    fn has_empty_artifacts(&self, frame: FrameId, node_id: &str) -> bool {
+        let is_steps = self.frame(frame).is_some_and(|f| matches!(f.body, Body::Steps(_)));
+        is_steps && self.book.phase_of(node_id) == NodePhase::Skipped
     }
 
     fn artifact_by_expression(&self, frame: FrameId, text: &str) -> Result<Artifact, String> {
@@ -269,6 +312,11 @@ impl Workflow {
         let prefix = self.step_prefix(frame);
         for step in self.step_names(frame) {
             let Some(node) = self.step_node(frame, &step).and_then(|(id, _)| self.book.node(&id)) else { continue };
+            if self.has_empty_artifacts(frame, &node.id) {
+                for name in self.declared_artifacts(frame, &step) {
+                    put(&mut environment, &[prefix, &step, "outputs", "artifacts", &name], json(&Artifact::default()));
+                }
+            }
             for artifact in node.outputs.iter().flat_map(|o| &o.artifacts) {
                 put(&mut environment, &[prefix, &step, "outputs", "artifacts", &artifact.name], json(artifact));
             }
@@ -279,8 +327,7 @@ impl Workflow {
         let text = text.trim();
         let text = text.strip_prefix("{{=").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);
         let value = expressions::eval(text, &environment, &self.globals)?;
-        argosy_api::v1alpha1::from_value(value)
-            .map_err(|_| format!("unable to resolve references: Unable to resolve: \"{text}\""))
+        argosy_api::v1alpha1::from_value(value).map_err(|_| format!("Unable to resolve: \"{text}\""))
     }
 }
 

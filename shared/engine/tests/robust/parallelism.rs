@@ -241,11 +241,11 @@ fn a_daemon_that_ends_late_is_no_step_of_the_group_that_runs_by_then() {
 }
 
 #[test]
-fn an_empty_dag_succeeds() {
+fn an_empty_dag_is_refused() {
     for dag in [json!([]), json!({}), json!({"tasks": []})] {
         let play = Play::of(json!({"entrypoint": "main", "templates": [{"name": "main", "dag": dag}]}));
         assert!(play.engine.is_completed(), "{dag}: {:?}", play.engine.waits());
-        assert_eq!(play.phase(), "Succeeded", "{dag}: {}", play.message());
+        assert_eq!(play.message(), "invalid spec: templates.main must have at least one task", "{dag}");
     }
 }
 

@@ -28,6 +28,11 @@ pub type Script = Vec<(SignedDuration, PodSummary)>;
 pub trait Oracle {
     /// The script of the pod `manifest` of `node`; every summary carries name and node id already set in `blank`.
     fn script(&self, node: &NodeStatus, manifest: &Value, blank: PodSummary) -> Script;
+
+    /// What the API says of the pod of `node`, if it refuses it for good.
+    fn refusal(&self, _node: &NodeStatus) -> Option<String> {
+        None
+    }
 }
 
 /// How a run is driven.
@@ -261,6 +266,10 @@ impl World<'_> {
         };
         if node.phase.is_fulfilled() {
             self.broken.push(format!("S1: pod {name} for node {}, which is {}", node.name, node.phase));
+        }
+        if let Some(message) = self.oracle.refusal(node) {
+            let fact = Observed::PodRejected { node_id: node_id.to_owned(), message };
+            return self.schedule(SignedDuration::from_millis(10), Due::Fact(fact));
         }
         let blank = PodSummary {
             node_id: node_id.to_owned(),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use argosy_api::{
     ArcStr,
     message::{ContainerSummary, PodSummary},
-    v1alpha1::{self as api, NodePhase, NodeStatus},
+    v1alpha1::{self as api, NodePhase, NodeStatus, NodeType},
 };
 use jiff::SignedDuration;
 use regex::Regex;
@@ -53,16 +53,46 @@ impl Oracle for Recorded {
             pending.containers.iter_mut().for_each(|c| c.reason = golden.message.to_string());
             return vec![(SignedDuration::from_millis(10), pending)];
         }
+        let failures = self.failures(golden);
+        if let Some(failed) = pending.init_containers.iter().position(|c| failures.contains_key(&c.name)) {
+            return vec![(SHORTEST, ended_before(pending, failed, &failures))];
+        }
         let mut running = running(&pending, golden);
         // A daemon that failed never became ready, or its dependents would have begun.
         running.ready = golden.phase == NodePhase::Succeeded || !self.daemons.contains(&golden.template_name);
         let mut script = vec![(SignedDuration::from_millis(10), pending), (RUNNING_AFTER, running.clone())];
         let is_daemon = self.daemons.contains(&golden.template_name);
         if !(is_daemon && golden.phase == NodePhase::Succeeded) {
-            script.push((duration(golden), ended(running, golden)));
+            script.push((duration(golden), ended(running, golden, &failures)));
         }
         script
     }
+
+    fn refusal(&self, node: &NodeStatus) -> Option<String> {
+        let golden = self.nodes.get(&node.id).filter(|n| n.phase == NodePhase::Error && n.outputs.is_none())?;
+        let text = golden.message.split_once("' errored: ").map_or(golden.message.as_str(), |(_, text)| text);
+        ["Pod \"", "pods \""].iter().any(|start| text.starts_with(start)).then(|| text.to_owned())
+    }
+}
+
+impl Recorded {
+    /// The containers of a pod that failed, by name: with exit code, and with what they said.
+    fn failures(&self, golden: &NodeStatus) -> HashMap<String, (i32, String)> {
+        let of_set = |n: &&NodeStatus| n.r#type == NodeType::Container && n.boundary_id == golden.id;
+        let containers = self.nodes.values().filter(of_set).map(|n| n.message.as_str());
+        let messages = std::iter::once(golden.message.as_str()).chain(containers);
+        messages.filter_map(failure).map(|(name, code, text)| (name.to_owned(), (code, text.to_owned()))).collect()
+    }
+}
+
+/// The pod whose init container at this place failed: nothing after it has begun.
+fn ended_before(mut pod: PodSummary, failed: usize, failures: &HashMap<String, (i32, String)>) -> PodSummary {
+    for container in pod.init_containers.iter_mut().take(failed + 1) {
+        let (code, text) = failures.get(&container.name).cloned().unwrap_or_default();
+        end_container(container, code, &text);
+    }
+    pod.phase = "Failed".to_owned();
+    pod
 }
 
 fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
@@ -81,14 +111,13 @@ fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
     running
 }
 
-fn ended(mut pod: PodSummary, golden: &NodeStatus) -> PodSummary {
-    let failures = failures(&golden.message);
+fn ended(mut pod: PodSummary, golden: &NodeStatus, failures: &HashMap<String, (i32, String)>) -> PodSummary {
     let outputs = golden.outputs.as_deref().cloned().unwrap_or_default();
     let main_code = outputs.exit_code.as_deref().and_then(|c| c.parse().ok());
     pod.ready = false;
     let is_success = golden.phase == NodePhase::Succeeded;
     for container in &mut pod.containers {
-        match failures.get(container.name.as_str()) {
+        match failures.get(&container.name) {
             Some((code, message)) => end_container(container, *code, message),
             None if container.name == "main" => {
                 end_container(container, main_code.unwrap_or(i32::from(!is_success)), "")
@@ -113,23 +142,21 @@ fn ended(mut pod: PodSummary, golden: &NodeStatus) -> PodSummary {
 
 fn duration(golden: &NodeStatus) -> SignedDuration {
     match (golden.started_at, golden.finished_at) {
-        (Some(started), Some(finished)) => finished.0.duration_since(started.0).max(SHORTEST),
+        // Times are recorded in whole seconds, and what has ended is seen a little later.
+        (Some(started), Some(finished)) => finished.0.duration_since(started.0).max(SHORTEST) + RUNNING_AFTER,
         _ => SHORTEST,
     }
 }
 
-/// The containers that a node's message says have failed: by name, code and what they said.
-fn failures(message: &str) -> HashMap<&str, (i32, &str)> {
+/// The container that a message says has failed: its name, its code and what it said.
+fn failure(message: &str) -> Option<(&str, i32, &str)> {
     static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?:^|; )([a-z0-9-]+): (?:Error|OOMKilled) \(exit code (\d+)\)(?:: ((?s).*))?$")
             .expect("a constant that a test compiles")
     });
-    let found = FAILURE.captures(message).map(|c| {
-        let name = c.get(1).map_or("", |m| m.as_str());
-        let code = c.get(2).and_then(|m| m.as_str().parse().ok()).unwrap_or(1);
-        (name, (code, c.get(3).map_or("", |m| m.as_str())))
-    });
-    found.into_iter().collect()
+    let found = FAILURE.captures(message)?;
+    let text = |group: usize| found.get(group).map_or("", |m| m.as_str());
+    Some((text(1), text(2).parse().unwrap_or(1), text(3)))
 }
 
 fn containers(manifest: &Value, key: &str, phase: NodePhase) -> Vec<ContainerSummary> {
@@ -152,11 +179,11 @@ mod tests {
 
     #[test]
     fn failures_come_out_of_messages() {
-        assert_eq!(failures("main: Error (exit code 1)"), HashMap::from([("main", (1, ""))]));
+        assert_eq!(failure("main: Error (exit code 1)"), Some(("main", 1, "")));
         assert_eq!(
-            failures("wait: Error (exit code 64): open /x: no such file; "),
-            HashMap::from([("wait", (64, "open /x: no such file; "))])
+            failure("wait: Error (exit code 64): open /x: no such file; "),
+            Some(("wait", 64, "open /x: no such file; "))
         );
-        assert_eq!(failures("child 'x' failed"), HashMap::new());
+        assert_eq!(failure("child 'x' failed"), None);
     }
 }

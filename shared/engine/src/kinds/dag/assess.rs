@@ -21,6 +21,10 @@ impl Workflow {
         };
         let targets: Vec<(&WorkflowStep, ArcStr)> =
             dag.targets().map(|task| (task.step().as_ref(), self.task_id(frame, task.name()))).collect();
+        // Under a shutdown a DAG that has not got to its end fails.
+        if self.is_stopping(&owner.call) && !targets.iter().all(|(_, id)| self.book.phase_of(id).is_fulfilled()) {
+            return NodePhase::Failed;
+        }
         let all_ran = targets.iter().all(|(_, id)| self.book.phase_of(id).is_completed());
         let inherited = if all_ran { HashMap::new() } else { self.phases_on_branches(&owner.call.id) };
         let mut result = NodePhase::Succeeded;

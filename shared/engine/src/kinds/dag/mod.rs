@@ -20,6 +20,9 @@ fn plain(message: String) -> String {
     message.strip_prefix("unable to resolve references: ").map(str::to_owned).unwrap_or(message)
 }
 
+/// Message of a task that does not run.
+const OMITTED: &str = "omitted: depends condition not met";
+
 /// What comes of a task whose turn it is.
 enum Turn {
     /// It did not run when it was its turn before.
@@ -105,12 +108,17 @@ impl Workflow {
         if let Some(dag) = self.dag_mut(frame) {
             dag.set_node(task, id);
         }
+        let broken = self.dag_mut(frame).and_then(|dag| dag.inherit_broken(task));
         match turn(known, || self.task_may_run(frame, task)) {
-            Turn::Settled => return self.task_settled(frame, task),
-            Turn::Omit => {
-                return self.end_task(frame, task, &name, NodePhase::Omitted, "omitted: depends condition not met");
+            Turn::Settled if known == NodePhase::Omitted => {
+                return self.end_task(frame, task, &name, NodePhase::Omitted, OMITTED);
             }
+            Turn::Settled => return self.task_settled(frame, task),
+            Turn::Omit => return self.end_task(frame, task, &name, NodePhase::Omitted, OMITTED),
             Turn::Begin => {}
+        }
+        if let Some(why) = broken {
+            return self.break_dag(frame, task, &name, &why);
         }
         let expanded = self.resolve(frame, &task_name, &step, 0).map_err(|failure| plain(failure.into_message()));
         match expanded {
@@ -122,15 +130,33 @@ impl Workflow {
                 if let Some(dag) = self.dag_mut(frame) {
                     dag.set_items(task, group, items.len());
                 }
-                for item in items {
-                    let name = self.task_name(frame, &item.name);
-                    // A `when` that cannot be evaluated is in the item's node; the others go on. A call is made at once,
-                    // while all about it is at hand.
-                    if let Ok(Some(call)) = self.add_child(frame, item, name, task) {
-                        self.call(call);
-                    }
-                }
+                self.begin_items(frame, task, looped.then_some(&name), items);
             }
+        }
+    }
+
+    /// Begins the task, or the items of its loop, whose node is `group`. The first that cannot begin ends the loop: those behind
+    /// it do not begin.
+    fn begin_items(&mut self, frame: FrameId, task: usize, group: Option<&ArcStr>, items: Vec<Item>) {
+        let group = group.map(|name| self.book.id_of(name));
+        let is_over = |workflow: &Self| group.as_ref().is_some_and(|id| workflow.book.phase_of(id) == NodePhase::Error);
+        let mut left = items.len();
+        for item in items {
+            let name = self.task_name(frame, &item.name);
+            if is_over(self) && !self.book.has_node(&name) {
+                break;
+            }
+            left -= 1;
+            // A `when` that cannot be evaluated is in the item's node; the others go on. A call is made at once, while all
+            // about it is at hand.
+            if let Ok(Some(call)) = self.add_child(frame, item, name, task) {
+                self.call(call);
+            }
+        }
+        if left > 0
+            && let Some(dag) = self.dag_mut(frame)
+        {
+            dag.forget_items(task, left);
         }
     }
 
@@ -144,6 +170,16 @@ impl Workflow {
         };
         self.agenda.push(Work::Changed(call.parent.clone()));
         Some(child)
+    }
+
+    /// The node of the loop that a child is an item of.
+    pub(crate) fn group_of_item(&self, frame: FrameId, child: usize) -> Option<ArcStr> {
+        if !self.is_item_of_task(frame, child) {
+            return None;
+        }
+        let dag = self.dag(frame)?;
+        let task = dag.task(dag.children().get(child)?.task)?;
+        Some(self.task_id(frame, task.name()))
     }
 
     /// True for an item of a loop: only its exit hook is its own, the others are the loop's.
@@ -186,7 +222,39 @@ impl Workflow {
     /// Gives a task a node that says why it does not run.
     fn end_task(&mut self, frame: FrameId, task: usize, name: &ArcStr, phase: NodePhase, message: &str) {
         self.create_task_node(frame, task, name, NodeType::Skipped, phase, message);
+        if phase == NodePhase::Omitted && self.follow_hooks_of_omitted(frame, task, name) {
+            return;
+        }
         self.task_settled(frame, task);
+    }
+
+    /// Hooks with an expression may fire for a task that is omitted. Answers whether it has any, and settles once they have.
+    fn follow_hooks_of_omitted(&mut self, frame: FrameId, task: usize, name: &ArcStr) -> bool {
+        let state =
+            self.dag(frame).and_then(|dag| dag.task(task)).map(|task| (task.name().clone(), task.step().clone()));
+        let Some((task_name, step)) = state else { return false };
+        if step.hooks.keys().all(|key| key == "exit") {
+            return false;
+        }
+        if let Some(dag) = self.dag_mut(frame) {
+            dag.set_items(task, None, 1);
+        }
+        let call = self.enlist(frame, Item { name: task_name, step }, name.clone(), task);
+        self.agenda.extend(call.map(|call| Work::Fulfilled(call.parent.clone())));
+        true
+    }
+
+    /// Nothing can be resolved in a task: it is in error, and so is the next one that waited for it, and then the DAG.
+    fn break_dag(&mut self, frame: FrameId, task: usize, name: &ArcStr, why: &str) {
+        self.create_task_node(frame, task, name, NodeType::Skipped, NodePhase::Error, why);
+        let mut ready = self.settle_task(frame, task);
+        ready.sort_by_key(|task| self.dag(frame).and_then(|dag| dag.task(*task)).map(|task| task.name().clone()));
+        if let Some(next) = ready.first() {
+            self.start_task(frame, *next);
+        }
+        if self.dag(frame).is_some() {
+            self.outputs_failed(frame, why, Vec::new());
+        }
     }
 
     fn create_task_node(
@@ -242,7 +310,7 @@ impl Workflow {
             return self.book.places_of([&owner.call.id]).collect();
         }
         let place = |task: &Task| task.place().or_else(|| self.book.place_of(task.node_id()));
-        self.book.outbound(dag.dependencies(task).filter_map(place))
+        dag.dependencies(task).filter_map(place).flat_map(|place| self.book.outbound_of_task(place)).collect()
     }
 
     /// An item of the task, or the task itself, has settled.
@@ -261,33 +329,57 @@ impl Workflow {
                 let items = children.iter().filter_map(|id| self.book.node(id)).filter(|n| !hooked(n));
                 let failed = items.map(|n| n.phase).rev().find(|p| p.is_failed_or_error());
                 self.mark(&id, failed.unwrap_or(NodePhase::Succeeded), None);
+                if let Some(why) = self.results_problem(&id, &name)
+                    && let Some(dag) = self.dag_mut(frame)
+                {
+                    dag.set_broken(task, why);
+                }
                 self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }
         }
     }
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
-        let Some((dag, settled)) = self.dag(frame).and_then(|dag| Some((dag, dag.task(task)?))) else {
-            return bug!(self, "", "a task settles in a node that has no frame");
-        };
-        let place = self.book.place_of(settled.node_id());
-        let node = place.and_then(|place| self.book.node_at(place)).filter(|node| node.phase.is_fulfilled());
-        let result = node.map(|node| self.task_result(node, dag.asks_about_items()));
-        let Some(dag) = self.dag_mut(frame) else {
-            return bug!(self, "", "a task settles in a node that has no frame");
-        };
-        let Settled { ready, is_sound } = dag.settle(task, place, result);
-        let over = dag.is_over();
-        if !is_sound {
-            bug!(self, "", "task {task} settled twice, or had not begun");
+        let ready = self.settle_task(frame, task);
+        let is_stopping = self.frame(frame).is_some_and(|owner| self.is_stopping(&owner.call));
+        let Some(dag) = self.dag_mut(frame) else { return };
+        // Under a shutdown no further task begins.
+        if is_stopping {
+            dag.give_up(ready.len());
         }
-        self.agenda.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
+        let over = dag.is_over();
+        if !is_stopping {
+            self.agenda.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
+        }
         if over {
             self.finish_dag(frame);
         }
     }
 
+    /// The task has settled. Answers those that waited for it alone.
+    fn settle_task(&mut self, frame: FrameId, task: usize) -> Vec<usize> {
+        let Some((dag, settled)) = self.dag(frame).and_then(|dag| Some((dag, dag.task(task)?))) else {
+            bug!(self, "", "a task settles in a node that has no frame");
+            return Vec::new();
+        };
+        let place = self.book.place_of(settled.node_id());
+        let node = place.and_then(|place| self.book.node_at(place)).filter(|node| node.phase.is_fulfilled());
+        let result = node.map(|node| self.task_result(node, dag.asks_about_items()));
+        let Some(dag) = self.dag_mut(frame) else {
+            bug!(self, "", "a task settles in a node that has no frame");
+            return Vec::new();
+        };
+        let Settled { ready, is_sound } = dag.settle(task, place, result);
+        if !is_sound {
+            bug!(self, "", "task {task} settled twice, or had not begun");
+        }
+        ready
+    }
+
     fn finish_dag(&mut self, frame: FrameId) {
+        if let Some(why) = self.dag(frame).and_then(Dag::broken).cloned() {
+            return self.outputs_failed(frame, &why, Vec::new());
+        }
         let phase = self.assess_dag(frame);
         if phase == NodePhase::Succeeded
             && let Err(message) = self.outputs_of_frame(frame)

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use arcstr::ArcStr;
 use argosy_api::{
     message::{ClusterCommand, Manifest},
-    v1alpha1::{self as api, NodePhase, NodeType, Outputs, Template, WorkflowSpec},
+    v1alpha1::{self as api, IntOrString, NodePhase, NodeType, Outputs, Template, WorkflowSpec},
 };
 use argosy_template::{
     Scope, duration,
@@ -35,6 +35,14 @@ impl Workflow {
         let known = self.book.node(&call.id).map(|n| (n.phase, n.started_at));
         let started = known.and_then(|(_, started)| started).map_or(self.clock.now(), |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
+        if let Some(IntOrString::Text(seconds)) = &template.active_deadline_seconds
+            && seconds.parse::<i32>().is_err()
+        {
+            return Err(format!("value '{seconds}' cannot be resolved to an int"));
+        }
+        if known.is_none() && deadline.is_some_and(|due| due.duration_since(self.clock.now()).as_secs() <= 1) {
+            return Err(format!("{} exceeded its deadline", call.name));
+        }
         // Under a shutdown a node that waits for its pod is not given one any more: it may have had one, and lost it to that.
         let needs_pod = known.is_none_or(|(phase, _)| phase == NodePhase::Pending && !self.is_stopping(call));
         let has_pod = known.is_some_and(|(phase, _)| phase == NodePhase::Running);
@@ -168,7 +176,7 @@ impl Workflow {
         let own = if template.timeout.is_empty() {
             None
         } else {
-            let nanos = duration::parse(&template.timeout).map_err(|e| e.to_string())?;
+            let nanos = duration::parse(&template.timeout).map_err(|e| format!("invalid timeout format {e}"))?;
             started.checked_add(SignedDuration::from_nanos(nanos)).ok()
         };
         let whole = if call.on_exit { None } else { self.deadline() };
@@ -199,10 +207,7 @@ impl Workflow {
                 let command = ClusterCommand::CreatePod { manifest, not_before: self.life.ended_at() };
                 self.agenda.wish_cluster(call.id.clone(), command);
             }
-            Err(message) => {
-                self.mark(&call.id, NodePhase::Error, Some(&message));
-                self.end_frame(frame);
-            }
+            Err(message) => self.end_by_mistake(frame, &message),
         }
     }
 
@@ -213,6 +218,7 @@ impl Workflow {
         };
         let Some(set) = frame.template.container_set.clone() else { return };
         let (pod_id, pod_name) = (frame.call.id.clone(), frame.call.name.clone());
+        let (step, flag) = (frame.call.step.clone(), frame.call.flag.clone());
         let scope = frame.call.scope.clone();
         let scope = self.scope_label(&scope);
         for container in &set.containers {
@@ -226,11 +232,11 @@ impl Workflow {
                 name,
                 step_name: None,
                 kind: NodeType::Container,
-                step: None,
+                step: Some(&step),
                 scope: scope.clone(),
                 boundary: pod_id.clone(),
                 phase: NodePhase::Pending,
-                flag: Default::default(),
+                flag: flag.clone(),
                 message: "",
             });
             let parents: Vec<ArcStr> = match container.dependencies.as_slice() {

@@ -56,6 +56,10 @@ enum Reaction<'e> {
         message: &'e str,
         pod: Pod,
     },
+    /// The node comes to a mistake.
+    Fail {
+        message: &'e str,
+    },
     /// Its pod is to end, and the node with it.
     StopPod,
 }
@@ -71,7 +75,7 @@ enum Pod {
 
 /// `is_seen`: a report has told of the node's pod.
 fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'e> {
-    use NodePhase::{Error, Failed, Pending, Running};
+    use NodePhase::{Failed, Pending, Running};
     match (phase, event) {
         // Whoever told of a pod of before may have been held up for long, so nothing that it says is of the node of now. It may
         // be all that an asking after the node's pod has found, though.
@@ -82,7 +86,7 @@ fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'
         // A look that a newer one overtook: pods do not go back.
         (Running, PodEvent::Seen(pod)) if pod.phase == "Pending" && !pod.deleted => Reaction::Seen,
         (_, PodEvent::Seen(pod)) => Reaction::Follow(pod),
-        (_, PodEvent::Rejected { message }) => Reaction::End { phase: Error, message, pod: Pod::None },
+        (_, PodEvent::Rejected { message }) => Reaction::Fail { message },
         (Pending, PodEvent::NotCreated(NotCreated::Redelivered) | PodEvent::PauseOver) => Reaction::WishAnew,
         (Pending, PodEvent::NotCreated(NotCreated::Refused { message })) => Reaction::Pause { message },
         // It got its pod while the wish was under way.
@@ -138,6 +142,7 @@ impl Workflow {
             Reaction::WishAnew => self.wish_pod_anew(frame),
             Reaction::Pause { message } => self.pause(frame, node_id, message),
             Reaction::End { phase, message, pod } => self.end_pod(frame, node_id, phase, message, &pod),
+            Reaction::Fail { message } => self.end_by_mistake(frame, message),
             Reaction::StopPod => self.stop_pod(node_id),
         }
     }
@@ -193,7 +198,7 @@ mod tests {
         assert_eq!(at(false, PodEvent::PauseOver), "WishAnew");
         let refused = NotCreated::Refused { message: "quota".to_owned() };
         assert_eq!(at(false, PodEvent::NotCreated(&refused)), "Pause { message: \"quota\" }");
-        assert!(at(false, PodEvent::Rejected { message: "no" }).starts_with("End { phase: Error"));
+        assert_eq!(at(false, PodEvent::Rejected { message: "no" }), "Fail { message: \"no\" }");
         assert!(at(false, PodEvent::Deadline).ends_with("pod: Stop }"));
         assert!(at(false, PodEvent::Shutdown { message: "" }).ends_with("pod: Delete }"));
     }
@@ -213,6 +218,6 @@ mod tests {
         assert_eq!(at(PodEvent::PauseOver), "Nothing");
         assert_eq!(at(PodEvent::Deadline), "Nothing");
         assert_eq!(at(PodEvent::Shutdown { message: "" }), "StopPod");
-        assert!(at(PodEvent::Rejected { message: "no" }).starts_with("End { phase: Error"));
+        assert_eq!(at(PodEvent::Rejected { message: "no" }), "Fail { message: \"no\" }");
     }
 }

@@ -121,11 +121,16 @@ impl Workflow {
                 continue;
             }
             let phase = match (container.phase, pod_phase.is_fulfilled()) {
+                (NodePhase::Failed, _) if container.exit_code == Some(NEVER_BEGAN) => NodePhase::Error,
                 (NodePhase::Succeeded | NodePhase::Failed, _) => container.phase,
                 (_, true) => pod_phase,
                 (phase, false) => phase,
             };
-            let message = if phase == NodePhase::Failed { container_text(container) } else { String::new() };
+            let message = match (phase.is_failed_or_error(), container.message.is_empty()) {
+                (false, _) => String::new(),
+                (true, true) => format!("{}: ", container_text(container)),
+                (true, false) => container_text(container),
+            };
             if phase == NodePhase::Succeeded {
                 self.book.update_node(&id, |n| {
                     let progress = completed(&n.progress);
@@ -136,6 +141,9 @@ impl Workflow {
         }
     }
 }
+
+/// Exit code of a container of a set that was not begun, as one that it depends on has failed.
+const NEVER_BEGAN: i32 = 64;
 
 /// What the pod reported, with the exit code of `main`.
 fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary) -> bool {
@@ -174,7 +182,8 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
         _ => 3,
     };
     let mut containers: Vec<&ContainerSummary> = pod.containers.iter().collect();
-    containers.sort_by_key(|c| rank(c));
+    // Kubernetes tells of them by their names.
+    containers.sort_by_key(|c| (rank(c), &c.name));
     for container in pod.init_containers.iter().chain(containers) {
         let Some(code) = container.exit_code else {
             if !container.message.is_empty() {
@@ -193,9 +202,7 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
         match container.name.as_str() {
             "init" => return (NodePhase::Error, text),
             name if is_main(template, name) => {
-                let phase =
-                    if template.container_set.is_some() && code == 64 { NodePhase::Error } else { NodePhase::Failed };
-                return (phase, text);
+                return (NodePhase::Failed, text);
             }
             "wait" => return (NodePhase::Error, text),
             // A sidecar that was killed with the pod.

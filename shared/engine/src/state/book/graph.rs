@@ -72,7 +72,11 @@ impl Book {
                 return ends.extend(self.places_of(&containers));
             }
             NodeType::Container | NodeType::TaskGroup => &node.children,
-            NodeType::Retry => node.children.last().map(std::slice::from_ref).unwrap_or_default(),
+            // Its last attempt, whatever is inside that.
+            NodeType::Retry if !node.children.is_empty() => {
+                return ends.extend(self.places_of(node.children.last()));
+            }
+            NodeType::Retry => &[],
             NodeType::Steps | NodeType::Dag if node.memoization_status.as_ref().is_some_and(|m| m.hit) => &[],
             NodeType::Steps | NodeType::Dag | NodeType::StepGroup => {
                 return ends.extend(self.places_of(&node.outbound_nodes));
@@ -82,6 +86,16 @@ impl Book {
             ends.push(place);
         }
         self.places_of(inner).for_each(|place| self.add_outbound(place, depth + 1, ends));
+    }
+
+    /// As [`Book::outbound`], of a task that others wait for. The exit hook of a loop as a whole begins when these do.
+    pub fn outbound_of_task(&self, place: usize) -> Vec<usize> {
+        let node = self.object.status.nodes.at(place).filter(|node| node.r#type == NodeType::TaskGroup);
+        let Some(group) = node else { return self.outbound([place]) };
+        let exit = format!("{}.onExit", group.name);
+        let is_item = |place: &usize| self.object.status.nodes.at(*place).is_some_and(|node| node.name != exit);
+        let items: Vec<usize> = self.places_of(&group.children).filter(is_item).collect();
+        if items.is_empty() { vec![place] } else { self.outbound(items) }
     }
 
     /// The containers of a containerSet that no other depends on. They are the pod's first children, so that a pod

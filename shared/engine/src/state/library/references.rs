@@ -1,23 +1,35 @@
 //! Which objects of the cluster a spec refers to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_api::{
     message::{LookupKey, LookupKind},
     v1alpha1::*,
 };
+use argosy_template::tags;
 
 /// Gathers references. Names that hold a tag are left out: they are known when the call is made.
 ///
 /// ConfigMaps that only the pod needs (env, volumes) are not looked for: the kubelet reads them, not the engine.
 pub(crate) struct References<'a> {
     namespace: &'a str,
+    /// Variables of the workflow that are known already.
+    known: BTreeMap<String, String>,
     pub found: BTreeSet<LookupKey>,
 }
 
 impl<'a> References<'a> {
     pub fn new(namespace: &'a str) -> Self {
-        Self { namespace, found: BTreeSet::new() }
+        Self { namespace, known: BTreeMap::new(), found: BTreeSet::new() }
+    }
+
+    /// Learns the values of the workflow's parameters. Those that are learnt last count.
+    pub fn learn(&mut self, arguments: &Arguments) {
+        for parameter in &arguments.parameters {
+            if let Some(value) = parameter.value.as_ref().or(parameter.default.as_ref()) {
+                self.known.insert(format!("workflow.parameters.{}", parameter.name), value.to_string());
+            }
+        }
     }
 
     pub fn spec(&mut self, spec: &WorkflowSpec) {
@@ -75,8 +87,9 @@ impl<'a> References<'a> {
     }
 
     fn reference(&mut self, reference: Option<&TemplateRef>) {
-        if let Some(reference) = reference.filter(|r| !r.name.is_empty() && !r.name.contains("{{")) {
-            self.template_named(reference.cluster_scope, &reference.name);
+        let Some(reference) = reference else { return };
+        if let Some(name) = self.settled(&reference.name) {
+            self.template_named(reference.cluster_scope, &name);
         }
     }
 
@@ -98,9 +111,15 @@ impl<'a> References<'a> {
     }
 
     fn key(&mut self, key: &ConfigMapKeySelector) {
-        if !key.name.contains("{{") {
-            self.config_map(&key.name);
+        if let Some(name) = self.settled(&key.name) {
+            self.config_map(&name);
         }
+    }
+
+    /// The name with the workflow's parameters put in; none where more than these is needed.
+    fn settled(&self, name: &str) -> Option<String> {
+        let name = tags::render(name, &self.known, &tags::Options::lenient()).ok()?;
+        (!name.is_empty() && !name.contains("{{")).then(|| name.into_owned())
     }
 }
 
