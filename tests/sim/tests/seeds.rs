@@ -49,7 +49,7 @@ fn workflows_under_a_quota_edited_and_retried_end_when_nothing_goes_wrong() {
 }
 
 /// Seeds of the grown world that failed once, by what was wrong, and a few for everything that it has.
-const GROWN_SEEDS: [(&str, &[u64]); 22] = [
+const GROWN_SEEDS: [(&str, &[u64]); 23] = [
     ("nothing was", &[1, 2, 3, 4, 5, 6, 7, 8]),
     ("a pod that its node had ended for being late did not end in this world", &[12]),
     ("a timer that fired while the workflow was suspended was not told to its new owner", &[827]),
