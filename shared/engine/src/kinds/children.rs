@@ -178,8 +178,10 @@ impl Workflow {
                     self.fire_hooks(frame, child);
                     self.settle(frame, child);
                 }
-                // A DAG that is over by then ends as its tasks did.
-                if is_dag && self.frame(frame).is_some() {
+                // A DAG that is over by then ends as its tasks did. The loop that this was the last item of is yet to settle.
+                let is_last_item =
+                    self.group_of_item(frame, child).is_some_and(|id| self.book.phase_of(&id).is_fulfilled());
+                if is_dag && !is_last_item && self.frame(frame).is_some() {
                     self.check_fail_fast(&boundary);
                 }
             }
