@@ -8,7 +8,7 @@ mod standalone;
 
 pub use embedded::Embedded;
 pub use engine::{BadBytes, Bytes, EngineOptions, Restrictions};
-pub use role::{AllInOne, Connect, NatsOptions, Role, ServiceOptions, run_all, run_role};
+pub use role::{AllInOne, Connect, NatsOptions, Role, ServiceOptions, run_all, run_roles};
 pub use standalone::{Error, Handle, Options, Standalone, is_data_dir};
 
 /// Runs the parts of the executor and of the local node that are processes of their own. Call it first in `main`, before

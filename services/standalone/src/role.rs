@@ -121,6 +121,8 @@ pub struct AllInOne {
     pub services: ServiceOptions,
     #[command(flatten)]
     pub engine: EngineOptions,
+    #[command(flatten)]
+    pub recorder: argosy_recorder::Options,
 }
 
 /// What a process does.
@@ -134,7 +136,9 @@ pub enum Role {
     PodRunner(argosy_pod_runner::Options),
     /// Writes the status of Workflow objects.
     Status(argosy_status::Options),
-    /// All of them.
+    /// Records Kubernetes Events.
+    Recorder(argosy_recorder::Options),
+    /// All that a workflow needs: not the recorder.
     All(Box<ServiceOptions>),
 }
 
@@ -156,12 +160,12 @@ struct NoBus {
 /// A bus that answered is taken to be there for so long.
 const BUS_ANSWERS: Duration = Duration::from_secs(12);
 
-/// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs one role
+/// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs the roles
 /// until `shutdown`; `engine` is for the scheduler. A NATS server that does not answer yet is waited for, so that everything may be started in any order.
 ///
 /// Errors: a bus that refuses; no cluster; a service that ended.
-pub async fn run_role(
-    role: Role,
+pub async fn run_roles(
+    roles: Vec<Role>,
     connect: &Connect,
     engine: &EngineOptions,
     shutdown: CancellationToken,
@@ -186,7 +190,10 @@ pub async fn run_role(
     if connect.metrics_listen.is_some() {
         tasks.spawn(watch_bus(Arc::clone(&bus), bus_part, shutdown.clone()));
     }
-    spawn(&mut tasks, role, &Host { health, ..host(bus, connect.shards) }, &client, config, &shutdown);
+    let host = Host { health, ..host(bus, connect.shards) };
+    for role in roles {
+        spawn(&mut tasks, role, &host, &client, config.clone(), &shutdown);
+    }
     join(tasks, &shutdown).await
 }
 
@@ -241,8 +248,23 @@ pub async fn run_all(
     options: ServiceOptions,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
+    run([Role::All(Box::new(options))], host, client, config, shutdown).await
+}
+
+/// Runs such roles on `host` until `shutdown`.
+///
+/// Errors: a service that ended.
+pub(crate) async fn run(
+    roles: impl IntoIterator<Item = Role>,
+    host: &Host,
+    client: &kube::Client,
+    config: Config,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
-    spawn(&mut tasks, Role::All(Box::new(options)), host, client, config, &shutdown);
+    for role in roles {
+        spawn(&mut tasks, role, host, client, config.clone(), &shutdown);
+    }
     join(tasks, &shutdown).await
 }
 
@@ -270,6 +292,13 @@ fn spawn(
         }
         Role::PodRunner(options) => {
             _ = tasks.spawn(argosy_pod_runner::Service::new(host, client, options).run(shutdown))
+        }
+        Role::Recorder(options) => {
+            let service = argosy_recorder::Service::new(host, client, options);
+            tasks.spawn(async move {
+                service.run(shutdown).await;
+                Ok(())
+            });
         }
         Role::Status(options) => _ = tasks.spawn(argosy_status::Service::new(host, client, options).run(shutdown)),
         Role::All(options) => {

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::embedded::Embedded;
-use crate::role::{self, NatsOptions, ServiceOptions};
+use crate::role::{self, NatsOptions, Role, ServiceOptions};
 
 /// How long events are kept by the bus of this process.
 const EVENTS_KEEP_HOURS: u64 = 1;
@@ -62,6 +62,8 @@ pub struct Options {
     pub config: Config,
     /// Settings of the services. With a `client`, what they ask of it is to be set as a cluster bears it.
     pub services: ServiceOptions,
+    /// Whether what happens is recorded as Kubernetes Events, for `kubectl describe` and `kubectl get events`.
+    pub records_events: bool,
     /// Only the API and the node: the services run elsewhere, as roles of their own.
     pub without_services: bool,
 }
@@ -82,6 +84,7 @@ impl Options {
             builtins: Vec::new(),
             config: Config::default(),
             services: ServiceOptions::of_own_api(),
+            records_events: false,
             without_services: false,
         }
     }
@@ -225,6 +228,7 @@ impl Standalone {
                     images: options.images,
                     runtime: options.runtime,
                     builtins: builtins.collect(),
+                    records_events: options.records_events,
                     keep_on_exit: options.data_dir.is_some(),
                 })
                 .await?;
@@ -244,7 +248,9 @@ impl Standalone {
                     ending.cancelled().await;
                     return Ok(());
                 }
-                role::run_all(&host, &client, config, services, ending.clone()).await
+                let recorder = options.records_events.then(|| Role::Recorder(argosy_recorder::Options::default()));
+                let roles = [Role::All(Box::new(services))].into_iter().chain(recorder);
+                role::run(roles, &host, &client, config, ending.clone()).await
             };
             let node_ends = async {
                 if let Some(node) = &node {

@@ -46,6 +46,7 @@ impl World {
             images: Images::default(),
             runtime: Runtime::Process,
             builtins: vec![Arc::new(Embedded::new(store.clone()).with_limits(limits))],
+            records_events: false,
             keep_on_exit: false,
         })
         .await?;

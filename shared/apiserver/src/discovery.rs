@@ -1,7 +1,6 @@
-//! Discovery: which groups, versions and resources there are, and enough OpenAPI for `kubectl`.
+//! Discovery: which groups, versions and resources there are.
 
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::kinds::{Flavor, KINDS, Kind};
 use super::validation;
@@ -42,9 +41,6 @@ pub(crate) fn document(path: &str) -> Option<Value> {
             body
         }),
         ["apis", name, version] => groups().contains(&(name, version)).then(|| resources(name, version)),
-        ["openapi", "v3"] => Some(openapi_index()),
-        ["openapi", "v3", "api", "v1"] => Some(openapi("", "v1")),
-        ["openapi", "v3", "apis", name, version] => groups().contains(&(name, version)).then(|| openapi(name, version)),
         _ => None,
     }
 }
@@ -56,7 +52,7 @@ fn version() -> Value {
 }
 
 /// The named groups with their one version, in a fixed order.
-fn groups() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn groups() -> Vec<(&'static str, &'static str)> {
     let mut groups: Vec<(&str, &str)> = Vec::new();
     let named = KINDS.iter().filter(|k| !k.group.is_empty()).map(|k| (k.group, k.version));
     for group in named.chain(REVIEW_GROUPS.iter().map(|(name, _)| (*name, "v1"))) {
@@ -115,94 +111,6 @@ fn resources(group: &str, version: &str) -> Value {
 fn subresource(kind: &Kind, name: &str, body: &str, verbs: &[&str]) -> Value {
     json!({"name": format!("{}/{name}", kind.plural), "singularName": "",
         "namespaced": kind.namespaced, "kind": body, "verbs": verbs})
-}
-
-/// The form in which kubectl asks for OpenAPI 2.
-pub(crate) const OPENAPI_V2_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-/// How the answer names it: `@` is no part of a media type.
-pub(crate) const OPENAPI_V2_GIVEN: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-const OPENAPI_TITLE: &str = "Kubernetes";
-const OPENAPI_VERSION: &str = "v1.33.0";
-
-/// OpenAPI 2 of nothing.
-pub(crate) fn openapi_v2() -> Value {
-    json!({"swagger": "2.0", "info": {"title": OPENAPI_TITLE, "version": OPENAPI_VERSION}, "paths": {}})
-}
-
-/// [`openapi_v2`] as the message `openapi.v2.Document`: `swagger` is its field 1, `info` 2, `paths` 8.
-pub(crate) fn openapi_v2_protobuf() -> Bytes {
-    // A length-delimited field; all lengths here fit seven bits.
-    let field = |number: u8, bytes: &[u8]| {
-        let length = u8::try_from(bytes.len()).expect("the texts are short");
-        [&[number << 3 | 2, length], bytes].concat()
-    };
-    let info = [field(1, OPENAPI_TITLE.as_bytes()), field(2, OPENAPI_VERSION.as_bytes())].concat();
-    [field(1, b"2.0"), field(2, &info), field(8, b"")].concat().into()
-}
-
-fn openapi_index() -> Value {
-    let mut paths = Map::new();
-    let all = std::iter::once(("", "v1")).chain(groups());
-    for (group, version) in all {
-        let path = base_path(group, version);
-        paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=1")}));
-    }
-    json!({"paths": paths})
-}
-
-fn base_path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
-}
-
-/// The paths and parameters of a group's resources. Schemas keep unknown fields: whoever reads a
-/// workflow checks it, as with the CRDs Argo installs by default.
-fn openapi(group: &str, version: &str) -> Value {
-    let mut paths = Map::new();
-    let mut schemas = Map::new();
-    for kind in KINDS.iter().filter(|k| k.group == group && k.version == version) {
-        let gvk = json!({"group": group, "version": version, "kind": kind.kind});
-        let schema = format!("{}.{}.{}", if group.is_empty() { "core" } else { group }, version, kind.kind);
-        let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
-        schemas.insert(
-            schema,
-            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true,
-                "x-kubernetes-group-version-kind": [gvk],
-                "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"},
-                    "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-                    "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-                    "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}),
-        );
-        let mut base = format!("/{}", base_path(group, version));
-        if kind.namespaced {
-            base.push_str("/namespaces/{namespace}");
-        }
-        base.push('/');
-        base.push_str(kind.plural);
-        let operation = |action: &str, medias: &[&str]| {
-            let content: Map<String, Value> =
-                medias.iter().map(|media| ((*media).to_owned(), json!({"schema": reference}))).collect();
-            let parameters = ["dryRun", "fieldManager", "fieldValidation"]
-                .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}));
-            json!({
-                "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
-                "parameters": parameters,
-                "requestBody": {"content": content},
-                "responses": {"200": {"description": "OK",
-                    "content": {"application/json": {"schema": reference}}}},
-            })
-        };
-        paths.insert(base.clone(), json!({"post": operation("post", &["application/json"])}));
-        paths.insert(
-            format!("{base}/{{name}}"),
-            json!({
-                "put": operation("put", &["application/json"]),
-                "patch": operation("patch", &["application/apply-patch+yaml",
-                    "application/json-patch+json", "application/merge-patch+json"]),
-            }),
-        );
-    }
-    json!({"openapi": "3.0.0", "info": {"title": OPENAPI_TITLE, "version": OPENAPI_VERSION},
-        "paths": paths, "components": {"schemas": schemas}})
 }
 
 /// What is checked of an Argo object; see `validation`.

@@ -13,7 +13,9 @@ use super::call::{Api, Call};
 use super::deletion::{self, Deleted};
 use super::discovery;
 use super::failure::{Failure, Result};
+use super::field_check;
 use super::kinds::Flavor;
+use super::openapi;
 use super::patch;
 use super::pods;
 use super::quota;
@@ -135,24 +137,28 @@ impl Api {
 
     async fn create(&self, call: &Call, target: &Target) -> Result<Response> {
         let tree = call.object()?;
+        let warnings = field_check::of_object(&call.params, target.kind, &tree)?;
         let written = write::create(&self.store, target, tree, call.params.dry_run()?)?;
         self.store.settled(written.revision).await?;
-        Ok(Renderer::new(&call.headers, &call.params).object(&self.store, StatusCode::CREATED, &written.value))
+        let response =
+            Renderer::new(&call.headers, &call.params).object(&self.store, StatusCode::CREATED, &written.value);
+        Ok(warnings.on(response))
     }
 
     async fn update(&self, call: &Call, target: &Target) -> Result<Response> {
         let tree = call.object()?;
+        let warnings = field_check::of_object(&call.params, target.kind, &tree)?;
         let written = write::update(&self.store, target, tree, call.manager(), call.params.dry_run()?)?;
         self.store.settled(written.revision).await?;
-        Ok(Renderer::new(&call.headers, &call.params).object(&self.store, StatusCode::OK, &written.value))
+        Ok(warnings.on(Renderer::new(&call.headers, &call.params).object(&self.store, StatusCode::OK, &written.value)))
     }
 
     async fn patch(&self, call: &Call, target: &Target) -> Result<Response> {
-        let written = patch::patch(&self.store, target, call)?;
+        let (written, warnings) = patch::patch(&self.store, target, call)?;
         self.store.settled(written.revision).await?;
         let (object, created) = written.value;
         let code = if created { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(Renderer::new(&call.headers, &call.params).object(&self.store, code, &object))
+        Ok(warnings.on(Renderer::new(&call.headers, &call.params).object(&self.store, code, &object)))
     }
 
     async fn delete(&self, call: &Call, target: &Target) -> Result<Response> {
@@ -219,6 +225,9 @@ fn other(call: &Call) -> Result<Response> {
     if path == "/openapi/v2" {
         return Ok(openapi_v2(&call.headers));
     }
+    if let Some(document) = openapi::document(path) {
+        return Ok(bytes_response(StatusCode::OK, document));
+    }
     match discovery::document(path) {
         Some(document) => Ok(json_response(StatusCode::OK, &document)),
         None => Err(Failure::no_such_path()),
@@ -228,11 +237,11 @@ fn other(call: &Call) -> Result<Response> {
 /// OpenAPI 2 without definitions: kubectl asks for it where it does not know a kind, to find that it is not there.
 fn openapi_v2(headers: &HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !accept.contains(discovery::OPENAPI_V2_ASKED) {
-        return json_response(StatusCode::OK, &discovery::openapi_v2());
+    if !accept.contains(openapi::OPENAPI_V2_ASKED) {
+        return json_response(StatusCode::OK, &openapi::openapi_v2());
     }
-    let mut response = bytes_response(StatusCode::OK, discovery::openapi_v2_protobuf());
-    let media = http::HeaderValue::from_static(discovery::OPENAPI_V2_GIVEN);
+    let mut response = bytes_response(StatusCode::OK, openapi::openapi_v2_protobuf());
+    let media = http::HeaderValue::from_static(openapi::OPENAPI_V2_GIVEN);
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     response
 }

@@ -111,6 +111,19 @@ impl Params {
             .transpose()
     }
 
+    /// What is asked for fields that a kind does not have; `None` where nothing is.
+    pub fn field_validation(&self) -> Result<Option<FieldValidation>> {
+        match self.get("fieldValidation") {
+            None => Ok(None),
+            Some("Ignore") => Ok(Some(FieldValidation::Ignore)),
+            Some("Warn") => Ok(Some(FieldValidation::Warn)),
+            Some("Strict") => Ok(Some(FieldValidation::Strict)),
+            Some(other) => Err(Failure::bad_request(format!(
+                "fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
+            ))),
+        }
+    }
+
     pub fn dry_run(&self) -> Result<bool> {
         match self.get("dryRun") {
             None => Ok(false),
@@ -120,6 +133,14 @@ impl Params {
             }
         }
     }
+}
+
+/// What becomes of fields that a kind does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
 }
 
 /// The form an answer is asked in.

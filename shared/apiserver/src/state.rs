@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::kinds::{KINDS, Kind};
 use super::object::Object;
 
@@ -36,6 +38,8 @@ pub(crate) struct State {
     pub history: VecDeque<Event>,
     /// The newest revision whose event is no longer in the history.
     pub floor: u64,
+    /// When old objects of a kind, by its index, were last looked for.
+    pub looked_for_old: HashMap<usize, Timestamp>,
 }
 
 impl State {
@@ -47,6 +51,7 @@ impl State {
             dependents: BTreeMap::new(),
             history: VecDeque::new(),
             floor: 0,
+            looked_for_old: HashMap::new(),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::byte_cache::ByteCache;
@@ -251,6 +251,21 @@ impl Txn<'_> {
                     .map(|(_, object)| object.clone())
             })
             .collect()
+    }
+
+    /// All objects of a kind.
+    pub fn all_of_kind(&self, kind: &Kind) -> Vec<Arc<Object>> {
+        self.state.objects[kind.index].values().cloned().collect()
+    }
+
+    /// Whether old objects of a kind were last looked for a while ago; if so, they are now.
+    pub fn is_due(&mut self, kind: &Kind, now: Timestamp, pause: SignedDuration) -> bool {
+        let last = self.state.looked_for_old.get(&kind.index);
+        let is_due = last.is_none_or(|last| now.duration_since(*last) >= pause);
+        if is_due {
+            self.state.looked_for_old.insert(kind.index, now);
+        }
+        is_due
     }
 
     /// All objects of a kind in a namespace.

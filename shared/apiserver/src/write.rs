@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::admission;
 use super::deletion::{self, DeleteOptions, Deleted};
+use super::event_age;
 use super::failure::{Failure, Result};
 use super::json::Json;
 use super::kinds::{self, Kind};
@@ -49,6 +50,9 @@ pub(crate) fn insert(
                 ensure_namespace(txn, namespace)?;
             }
             let object = txn.put(kind, tree);
+            if event_age::is_event(kind) {
+                event_age::drop_old(txn, kind);
+            }
             if deletion::is_abandoned(txn, &object) {
                 deletion::delete(txn, &object, &DeleteOptions::default())?;
             }

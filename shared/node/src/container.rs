@@ -22,7 +22,7 @@ use super::pod::PodRun;
 use super::probes;
 use super::remains;
 use super::spec::{self, Bind, Exit, StartError};
-use super::state::{Ended, State};
+use super::state::{Ended, START_ERROR, State};
 use super::view::View;
 use super::volumes;
 
@@ -236,7 +236,7 @@ async fn run_command(
     let [command, args] = command_and_args(container, &env);
     let failed = |message: String| Ended {
         exit_code: 128,
-        reason: "StartError".into(),
+        reason: START_ERROR.into(),
         message,
         started_at,
         finished_at: Timestamp::now(),

@@ -6,7 +6,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 /// What a cluster's scheduler says of a pod that no node fits.
-const UNFIT: &str = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
+pub const UNFIT: &str = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
 
 /// True unless the pod's `nodeSelector` wants another processor or system than this machine's. Any other label a
 /// laptop is taken to have: it stands in for every node of a cluster.
@@ -25,12 +25,12 @@ pub(super) fn fits(pod: &Pod) -> bool {
 }
 
 /// Reports that the pod waits for a node that will never come.
-pub(super) async fn report_unfit(client: Client, pod: Pod) {
-    let (Some(namespace), Some(name)) = (pod.metadata.namespace, pod.metadata.name) else { return };
+pub(super) async fn report_unfit(client: &Client, pod: &Pod) {
+    let (Some(namespace), Some(name)) = (&pod.metadata.namespace, &pod.metadata.name) else { return };
     let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": UNFIT});
     let status = json!({"status": {"phase": "Pending", "conditions": [condition]}});
-    let pods: Api<Pod> = Api::namespaced(client, &namespace);
-    if let Err(error) = pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    if let Err(error) = pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await {
         tracing::warn!(error = &error as &dyn std::error::Error, pod = %name, "cannot report an unschedulable pod");
     }
 }

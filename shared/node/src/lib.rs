@@ -10,6 +10,7 @@ mod builtin;
 mod container;
 mod engine;
 mod env;
+mod events;
 mod fields;
 mod fit;
 mod images;
@@ -97,6 +98,8 @@ pub struct Options {
     pub runtime: Runtime,
     /// What runs some of them inside the node; the first that claims a container has it.
     pub builtins: Vec<Arc<dyn Builtin>>,
+    /// Whether what happens to pods is recorded as Kubernetes Events, for `kubectl describe pod`.
+    pub records_events: bool,
     /// Whether processes go on when the node ends or dies, to be taken over by the next with the same `data_dir`.
     pub keep_on_exit: bool,
 }
@@ -168,6 +171,7 @@ impl Node {
             data_dir,
             builtins: options.builtins,
             outlive,
+            records_events: options.records_events,
             executable,
             panics: AtomicU64::new(0),
             backend,
@@ -287,7 +291,7 @@ impl Node {
         }
         if assigned.is_none() && !fit::fits(&pod) {
             if pod.status.as_ref().is_none_or(|status| status.conditions.is_none()) {
-                tasks.spawn(fit::report_unfit(self.shared.client.clone(), pod));
+                tasks.spawn(report_unfit(self.shared.clone(), pod));
             }
             return;
         }
@@ -312,6 +316,9 @@ impl Node {
                 }
                 let run = Arc::new(if ended { run.remains() } else { run });
                 self.shared.pods.lock().insert(key, run.clone());
+                if !ended && self.shared.records_events {
+                    tasks.spawn(events::follow(run.clone()));
+                }
                 if !ended {
                     let (run, shared) = (run.clone(), self.shared.clone());
                     tasks.spawn(async move {
@@ -337,5 +344,12 @@ impl Node {
             run.over().await;
             run.node.backend.remove_dir(run.dir()).await;
         });
+    }
+}
+
+async fn report_unfit(shared: Arc<Shared>, pod: Pod) {
+    fit::report_unfit(&shared.client, &pod).await;
+    if shared.records_events {
+        events::send(&shared.client, &pod, &shared.name, events::Note::unfit(fit::UNFIT)).await;
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Shared {
     pub data_dir: PathBuf,
     pub builtins: Vec<Arc<dyn Builtin>>,
     pub outlive: bool,
+    pub records_events: bool,
     pub executable: PathBuf,
     /// How often the node's own code failed over a pod.
     pub panics: AtomicU64,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Why a container waits that the node gave up, as its own code failed over it.
 pub const GIVEN_UP: &str = "NodePanicked";
 
+/// Why a container ended that could not be started.
+pub const START_ERROR: &str = "StartError";
+
 /// The end of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {

@@ -100,6 +100,7 @@ async fn node(engine: Engine, server: &api::Server, dir: PathBuf, keep: bool) ->
         images: Images::default(),
         runtime: engine.runtime,
         builtins: vec![],
+        records_events: false,
         keep_on_exit: keep,
     })
     .await?)

@@ -36,6 +36,7 @@ impl Dev {
     pub async fn run(self) -> Outcome {
         let extent = Extent {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
+            records_events: true,
             without_services: self.without_services,
         };
         let shared = state::dev_kubeconfig();

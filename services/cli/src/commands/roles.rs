@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::{Failure, Outcome};
 
 /// Names of the roles, to be told from the other commands.
-pub const NAMES: [&str; 5] = ["watcher", "scheduler", "pod-runner", "status", "all-in-one"];
+pub const NAMES: [&str; 6] = ["watcher", "scheduler", "pod-runner", "status", "recorder", "all-in-one"];
 
 /// A service against the cluster of the current kubeconfig or service account, and a NATS server.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Role {
     PodRunner(Service<argosy_pod_runner::Options>),
     /// Write the status of Workflow objects
     Status(Service<argosy_status::Options>),
+    /// Record what happens as Kubernetes Events, for `kubectl describe`
+    Recorder(Service<argosy_recorder::Options>),
     /// All services in one process
     AllInOne(Box<standalone::AllInOne>),
 }
@@ -54,20 +56,28 @@ impl Roles {
     /// Runs the role until Ctrl-C or a termination signal.
     pub async fn run(self) -> Outcome {
         let mut engine = standalone::EngineOptions::default();
-        let (name, connect, role) = match self.role {
-            Role::Watcher(service) => ("argosy-watcher", service.connect, standalone::Role::Watcher(service.options)),
+        let (name, connect, roles) = match self.role {
+            Role::Watcher(service) => {
+                ("argosy-watcher", service.connect, vec![standalone::Role::Watcher(service.options)])
+            }
             Role::Scheduler(scheduler) => {
                 engine = scheduler.engine;
                 let Service { connect, options } = scheduler.service;
-                ("argosy-scheduler", connect, standalone::Role::Scheduler(options))
+                ("argosy-scheduler", connect, vec![standalone::Role::Scheduler(options)])
             }
             Role::PodRunner(service) => {
-                ("argosy-pod-runner", service.connect, standalone::Role::PodRunner(service.options))
+                ("argosy-pod-runner", service.connect, vec![standalone::Role::PodRunner(service.options)])
             }
-            Role::Status(service) => ("argosy-status", service.connect, standalone::Role::Status(service.options)),
+            Role::Status(service) => {
+                ("argosy-status", service.connect, vec![standalone::Role::Status(service.options)])
+            }
+            Role::Recorder(service) => {
+                ("argosy-recorder", service.connect, vec![standalone::Role::Recorder(service.options)])
+            }
             Role::AllInOne(all) => {
                 engine = all.engine;
-                ("argosy", all.connect, standalone::Role::All(Box::new(all.services)))
+                let recorder = standalone::Role::Recorder(all.recorder);
+                ("argosy", all.connect, vec![standalone::Role::All(Box::new(all.services)), recorder])
             }
         };
         let _logging = argosy_telemetry::init(name, &self.telemetry).context("set up logs")?;
@@ -82,7 +92,7 @@ impl Roles {
             }
             stop.cancel();
         });
-        let result = standalone::run_role(role, &connect, &engine, shutdown).await;
+        let result = standalone::run_roles(roles, &connect, &engine, shutdown).await;
         signals.abort();
         result.map_err(|error| Failure::Other(anyhow::anyhow!(error)))
     }

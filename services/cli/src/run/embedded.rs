@@ -44,6 +44,8 @@ pub struct RuntimeFlags {
 pub struct Extent {
     /// Where its API is reached from outside, nowhere by default.
     pub listen: Option<SocketAddr>,
+    /// Whether what happens is recorded as Kubernetes Events.
+    pub records_events: bool,
     /// Only the API and the node.
     pub without_services: bool,
 }
@@ -81,6 +83,7 @@ fn options(flags: &RuntimeFlags, extent: Extent) -> Result<Options, Failure> {
     options.nats = flags.nats.clone();
     options.nats_options.prefix = flags.prefix.clone().unwrap_or_default();
     options.listen = extent.listen;
+    options.records_events = extent.records_events;
     options.without_services = extent.without_services;
     options.runtime = match runtime {
         Runtime::Process => node::Runtime::Process,

@@ -82,7 +82,11 @@ impl Run {
         };
         let mut ending = Ending::listen()?;
         // Other commands of this user reach it while it runs.
-        let extent = Extent { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), without_services: false };
+        let extent = Extent {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            records_events: false,
+            without_services: false,
+        };
         let system = start(&self.runtime, extent).await?;
         let result = ending
             .or(self.in_system(connect, &system, plan))

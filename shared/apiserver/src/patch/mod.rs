@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::admission;
 use super::call::Call;
 use super::failure::{Failure, Result};
+use super::field_check::{self, Warnings};
 use super::json::Json;
 use super::kinds::Kind;
 use super::object::Object;
@@ -55,7 +56,7 @@ impl Patch {
 pub(crate) type Patched = (Arc<Object>, bool);
 
 /// Patches an object; server-side apply also creates it.
-pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<Written<Patched>> {
+pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<(Written<Patched>, Warnings)> {
     let kind = target.kind;
     let status_only = target.sub.as_deref() == Some("status");
     let patch = Patch::parse(kind, call.media(), &call.body)?;
@@ -65,8 +66,13 @@ pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<Writt
             "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
         ));
     }
+    let warnings = match &patch {
+        Patch::Merge(tree) | Patch::Apply(tree) => field_check::of_patch(&call.params, kind, tree)?,
+        // No kind with a schema takes the one; the other's texts are paths and no object.
+        Patch::Strategic(_) | Patch::Json(_) => Warnings::default(),
+    };
     let time = admission::time_text(store.now());
-    store.write(call.params.dry_run()?, |txn| {
+    let written = store.write(call.params.dry_run()?, |txn| {
         let old = txn.get(kind, &target.key());
         if let Patch::Apply(wanted) = &patch {
             let by = apply::Applier { manager: call.manager(), force: call.params.flag("force"), time };
@@ -85,7 +91,8 @@ pub(crate) fn patch(store: &Store, target: &Target, call: &Call) -> Result<Writt
         admission::check_type(kind, &mut tree)?;
         admission::check_namespace(kind, target.namespace.as_deref(), &mut tree)?;
         write::replace(txn, &old, tree, status_only, Some(call.manager())).map(|o| (o, false))
-    })
+    })?;
+    Ok((written, warnings))
 }
 
 fn changed(patch: &Patch, old: &Object) -> Result<Json> {

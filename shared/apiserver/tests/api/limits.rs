@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use argosy_apiserver::{Fault, Faults, Server};
-use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use argosy_apiserver::{Fault, Faults, Options, Server};
+use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota};
 use kube::Api;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -92,7 +92,9 @@ async fn objects_are_as_large_as_etcd_takes_them() {
     api.create(&PostParams::default(), &with("a", most - 2000)).await.expect("small enough");
     let too_large = |result: kube::Result<DynamicObject>| match result {
         Err(kube::Error::Api(status)) => {
-            assert_eq!((status.code, status.message.as_str()), (500, "etcdserver: request is too large"))
+            // As in a cluster, where kube-apiserver passes on what etcd says.
+            let told = (status.code, status.reason.as_str(), status.message.as_str());
+            assert_eq!(told, (500, "", "etcdserver: request is too large"))
         }
         other => panic!("{other:?}"),
     };
@@ -199,4 +201,30 @@ async fn yaml_whose_aliases_explode_is_refused() {
             assert_eq!(code(refused), 400, "{method}");
         }
     }
+}
+
+#[tokio::test]
+async fn events_are_dropped_an_hour_after_they_were_written() {
+    let clock = Arc::new(parking_lot::Mutex::new("2026-01-02T03:00:00Z".parse::<jiff::Timestamp>().expect("a time")));
+    let now = Arc::clone(&clock);
+    let server = Server::new(Options { clock: Arc::new(move || *now.lock()), ..options() });
+    let events: Api<Event> = Api::namespaced(server.client("argo"), "argo");
+    let create = async |name: &str, last: Option<&str>| {
+        let about = json!({"kind": "Workflow", "name": "wf", "namespace": "argo"});
+        let event = json!({"metadata": {"name": name}, "involvedObject": about, "lastTimestamp": last});
+        events
+            .create(&PostParams::default(), &serde_json::from_value(event).expect("an event"))
+            .await
+            .expect("created");
+    };
+    create("old", None).await;
+    create("seen-again", Some("2026-01-02T03:30:00Z")).await;
+    *clock.lock() += jiff::SignedDuration::from_mins(59);
+    create("new", None).await;
+    assert_eq!(events.list(&ListParams::default()).await.expect("listed").items.len(), 3);
+    *clock.lock() += jiff::SignedDuration::from_mins(2);
+    create("newest", None).await;
+    let left = events.list(&ListParams::default()).await.expect("listed").items.into_iter();
+    let names: Vec<String> = left.filter_map(|event| event.metadata.name).collect();
+    assert_eq!(names, ["new", "newest", "seen-again"]);
 }

@@ -3,6 +3,7 @@
 mod access;
 mod applies;
 mod deletions;
+mod fields;
 mod limits;
 mod objects;
 mod support;

@@ -1,5 +1,6 @@
 //! The local node over the in-process API, with real processes.
 
+mod events;
 #[path = "../pods/mod.rs"]
 mod pods;
 mod safety;
@@ -53,6 +54,7 @@ async fn node_with(
         images: Images::default(),
         runtime,
         builtins,
+        records_events: true,
         keep_on_exit: keep,
     })
     .await?)

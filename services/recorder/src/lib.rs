@@ -1,0 +1,11 @@
+//! The recorder: tells people what happens to workflows, as Kubernetes Events, which `kubectl describe` and
+//! `kubectl get events` show.
+//!
+//! It subscribes to EVENTS as anybody may, decides nothing, and nothing waits for it.
+
+mod metrics;
+mod notes;
+mod seen;
+mod service;
+
+pub use service::{Options, Service};

@@ -1,0 +1,17 @@
+//! What the recorder counts.
+
+use std::sync::LazyLock;
+
+use argosy_telemetry::metrics::counter;
+use prometheus::IntCounter;
+
+pub(crate) static RECORDED: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_recorder_recorded_total", "Kubernetes Events that were created"));
+pub(crate) static OMITTED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_recorder_omitted_total", "Kubernetes Events of nodes that were left out: their workflow had many")
+});
+pub(crate) static REFUSED: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_recorder_refused_total", "Kubernetes Events that the API did not take"));
+pub(crate) static UNREADABLE: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_recorder_unreadable_total", "Messages that the recorder cannot read, and passed over")
+});

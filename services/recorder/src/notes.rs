@@ -1,0 +1,170 @@
+//! What is told of a change of a workflow.
+
+use argosy_api::message::StatusChanged;
+use argosy_api::v1alpha1::{NodePhase, NodeStatus};
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use uuid::Uuid;
+
+/// Who tells it.
+const COMPONENT: &str = "argosy";
+/// Longest message of an Event, in bytes. Source: Kubernetes' validation of Events.
+const MESSAGE_BYTES_MAX: usize = 1024;
+/// Longest part of a workflow's name in the name of an Event, whose own limit is 253 bytes.
+const NAME_BYTES_MAX: usize = 200;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub reason: String,
+    pub message: String,
+    pub is_warning: bool,
+    /// Id, name and type of the node that it happened to; `None` for the workflow as a whole.
+    pub node: Option<[String; 3]>,
+}
+
+/// What happened to the workflow itself, and what to its nodes, in this order.
+/// Source: Argo's reasons `WorkflowRunning`, `WorkflowSucceeded`, `WorkflowFailed` (of errors, too), and `WorkflowNode` with
+/// the phase.
+pub(crate) fn of(change: &StatusChanged) -> Vec<Note> {
+    let own = change.workflow_status.as_ref().and_then(|delta| of_workflow(&delta.status));
+    let nodes = change.nodes.iter().filter_map(|node| of_node(node));
+    // It begins before its nodes do, and ends after them.
+    let (first, last) =
+        if own.as_ref().is_some_and(|note| note.reason == "WorkflowRunning") { (own, None) } else { (None, own) };
+    first.into_iter().chain(nodes).chain(last).collect()
+}
+
+fn of_workflow(status: &serde_json::Value) -> Option<Note> {
+    let text = |field: &str| status.get(field).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    let (reason, usual) = match text("phase")? {
+        "Running" => ("WorkflowRunning", "Workflow Running"),
+        "Succeeded" => ("WorkflowSucceeded", "Workflow completed"),
+        "Failed" => ("WorkflowFailed", "Workflow failed"),
+        "Error" => ("WorkflowFailed", "Workflow ended with an error"),
+        _ => return None,
+    };
+    let is_warning = reason == "WorkflowFailed";
+    let message = text("message").filter(|_| is_warning).unwrap_or(usual);
+    Some(Note { reason: reason.to_owned(), message: message.to_owned(), is_warning, node: None })
+}
+
+fn of_node(node: &NodeStatus) -> Option<Note> {
+    let is_warning = match node.phase {
+        NodePhase::Running | NodePhase::Succeeded => false,
+        NodePhase::Failed | NodePhase::Error => true,
+        NodePhase::Unknown | NodePhase::Pending | NodePhase::Skipped | NodePhase::Omitted => return None,
+    };
+    let mut message = format!("{} node {}", node.phase, node.name);
+    if !node.message.is_empty() {
+        message = format!("{message}: {}", node.message);
+    }
+    let node_of = [node.id.to_string(), node.name.to_string(), node.r#type.to_string()];
+    Some(Note { reason: format!("WorkflowNode{}", node.phase), message, is_warning, node: Some(node_of) })
+}
+
+impl Note {
+    /// The Event. The same change gives one of the same name, so that it is created once however often it is told.
+    pub fn event(self, change: &StatusChanged) -> Event {
+        let id = self.node.as_ref().map_or("", |[id, ..]| id.as_str());
+        let fact = format!("{}/{}/{id}/{}", change.workflow_uid, change.observed_sequence, self.reason);
+        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, fact.as_bytes()).simple().to_string();
+        let name = format!("{}.{}", cut(&change.workflow, NAME_BYTES_MAX), &hash[..16]);
+        let annotations = self.node.map(|values| {
+            ["node-id", "node-name", "node-type"]
+                .into_iter()
+                .zip(values)
+                .map(|(key, value)| (format!("workflows.argoproj.io/{key}"), value))
+                .collect()
+        });
+        let at = Time(change.at);
+        Event {
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(change.namespace.clone()),
+                annotations,
+                ..ObjectMeta::default()
+            },
+            involved_object: ObjectReference {
+                api_version: Some("argoproj.io/v1alpha1".to_owned()),
+                kind: Some("Workflow".to_owned()),
+                namespace: Some(change.namespace.clone()),
+                name: Some(change.workflow.clone()),
+                uid: Some(change.workflow_uid.clone()),
+                ..ObjectReference::default()
+            },
+            type_: Some(if self.is_warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(self.reason),
+            message: Some(cut(&self.message, MESSAGE_BYTES_MAX).to_owned()),
+            source: Some(EventSource { component: Some(COMPONENT.to_owned()), host: None }),
+            reporting_component: Some(COMPONENT.to_owned()),
+            first_timestamp: Some(at.clone()),
+            last_timestamp: Some(at),
+            count: Some(1),
+            ..Event::default()
+        }
+    }
+}
+
+/// The beginning of a text, at most so many bytes, whole characters.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn change(value: serde_json::Value) -> StatusChanged {
+        serde_json::from_value(value).expect("a change")
+    }
+
+    fn told(change: &StatusChanged) -> Vec<(String, String, bool)> {
+        of(change).into_iter().map(|note| (note.reason, note.message, note.is_warning)).collect()
+    }
+
+    fn note(reason: &str, message: &str, is_warning: bool) -> (String, String, bool) {
+        (reason.to_owned(), message.to_owned(), is_warning)
+    }
+
+    #[test]
+    fn phases_of_a_workflow_and_of_its_nodes_are_told_in_order() {
+        let node = |id: &str, phase: &str, message: &str| json!({"id": id, "name": format!("wf.{id}"), "type": "Pod", "phase": phase, "message": message});
+        let begun = change(json!({
+            "workflowStatus": {"status": {"phase": "Running", "startedAt": "2026-01-02T03:04:05Z"}},
+            "nodes": {"a": node("a", "Pending", ""), "b": node("b", "Running", ""), "c": node("c", "Skipped", "when")},
+        }));
+        let running = note("WorkflowRunning", "Workflow Running", false);
+        assert_eq!(told(&begun), [running, note("WorkflowNodeRunning", "Running node wf.b", false)]);
+        let ended = change(json!({
+            "workflowStatus": {"status": {"phase": "Error", "message": "child 'b' failed"}, "completed": true},
+            "nodes": {"b": node("b", "Failed", "exit code 1"), "d": node("d", "Succeeded", "")},
+        }));
+        let expected = [
+            note("WorkflowNodeFailed", "Failed node wf.b: exit code 1", true),
+            note("WorkflowNodeSucceeded", "Succeeded node wf.d", false),
+            note("WorkflowFailed", "child 'b' failed", true),
+        ];
+        assert_eq!(told(&ended), expected);
+        // A change that leaves the phases as they are.
+        assert_eq!(told(&change(json!({"workflowStatus": {"status": {"progress": "1/2"}}}))), []);
+    }
+
+    #[test]
+    fn an_event_of_a_change_is_always_the_same() {
+        let change = change(json!({
+            "namespace": "argo", "workflow": "w".repeat(300), "workflowUid": "u", "observedSequence": 7,
+            "nodes": {"a": {"id": "a", "name": "é".repeat(1_000), "type": "Pod", "phase": "Running"}},
+        }));
+        let make = || of(&change).remove(0).event(&change);
+        let event = make();
+        assert_eq!(event, make());
+        assert!(event.metadata.name.as_deref().is_some_and(|name| name.len() <= 253), "{:?}", event.metadata.name);
+        assert!(event.message.as_deref().is_some_and(|text| text.len() <= 1024));
+        let annotations = event.metadata.annotations.expect("of a node");
+        assert_eq!(annotations["workflows.argoproj.io/node-type"], "Pod");
+    }
+}

@@ -1,0 +1,151 @@
+//! The shell: EVENTS on one side, the Kubernetes API on the other.
+
+use std::time::Duration;
+
+use argosy_actor::{Backoff, Host};
+use argosy_api::message::{SCHEMA, StatusChanged};
+use argosy_bus::{Consumer, ConsumerSpec, Deliver, Error, Stream, subject};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{Api, PostParams};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+use crate::notes;
+use crate::seen::{Seen, Worth};
+
+/// The durable consumer, which all replicas share.
+const CONSUMER: &str = "recorder";
+/// Messages taken at once.
+const BATCH_MAX: usize = 64;
+/// How long a message is waited for at a time.
+const WAIT: Duration = Duration::from_secs(5);
+/// Requests under way at a time.
+const AT_ONCE_MAX: usize = 4;
+/// How often an Event is sent before it is given up.
+const TRIES_MAX: usize = 3;
+
+/// How much is recorded.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// So many Events are recorded of the nodes of one workflow: more nobody reads, and the API has other things to do.
+    #[arg(long, default_value_t = 500)]
+    pub recorder_node_events_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { recorder_node_events_max: 500 }
+    }
+}
+
+/// The recorder.
+pub struct Service {
+    host: Host,
+    client: kube::Client,
+    options: Options,
+}
+
+impl Service {
+    /// A recorder of what `host`'s bus tells.
+    pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
+        Self { host, client, options }
+    }
+
+    /// Records until `shutdown`. What cannot be recorded is counted and passed over: nobody depends on it.
+    pub async fn run(self, shutdown: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = self.record() => {}
+        }
+    }
+
+    async fn record(&self) {
+        let mut seen = Seen::new(self.options.recorder_node_events_max);
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+        loop {
+            let error = match self.host.bus.consume(spec()).await {
+                Ok(mut consumer) => self.follow(&mut *consumer, &mut seen, &mut backoff).await,
+                Err(error) => error,
+            };
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot follow what is decided, trying again");
+            backoff.wait().await;
+        }
+    }
+
+    /// Follows the events until the consumer fails.
+    async fn follow(&self, consumer: &mut dyn Consumer, seen: &mut Seen, backoff: &mut Backoff) -> Error {
+        loop {
+            let batch = match consumer.next_batch(BATCH_MAX, WAIT).await {
+                Ok(batch) => batch,
+                Err(error) => return error,
+            };
+            backoff.reset();
+            let events: Vec<Event> = batch.iter().flat_map(|d| events_of(&d.message.payload, seen)).collect();
+            // In order but for the few that are under way: their times tell.
+            futures::stream::iter(events).for_each_concurrent(AT_ONCE_MAX, |event| self.create(event)).await;
+            for delivery in batch {
+                // One that comes again makes Events of the same names.
+                if let Err(error) = delivery.ack().await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "an event will come again");
+                }
+            }
+        }
+    }
+
+    async fn create(&self, event: Event) {
+        let namespace = event.metadata.namespace.clone().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let mut backoff = Backoff::short();
+        for tries in 1..=TRIES_MAX {
+            let error = match api.create(&PostParams::default(), &event).await {
+                Ok(_) => return metrics::RECORDED.inc(),
+                Err(kube::Error::Api(status)) if status.code == 409 => return,
+                Err(error) => error,
+            };
+            let is_refusal = matches!(&error, kube::Error::Api(status) if status.code < 500 && status.code != 429);
+            if is_refusal || tries == TRIES_MAX {
+                metrics::REFUSED.inc();
+                tracing::debug!(error = &error as &dyn std::error::Error, namespace, "an event was not recorded");
+                return;
+            }
+            backoff.wait().await;
+        }
+    }
+}
+
+/// From now on: what happened before there was a recorder is history.
+fn spec() -> ConsumerSpec {
+    let spec = ConsumerSpec::new(Stream::Events, CONSUMER, subject::of_stream(Stream::Events));
+    ConsumerSpec { deliver: Deliver::New, ..spec }
+}
+
+fn events_of(payload: &[u8], seen: &mut Seen) -> Vec<Event> {
+    // A new owner's claim to its shard.
+    if payload.is_empty() {
+        return Vec::new();
+    }
+    let change = match serde_json::from_slice::<StatusChanged>(payload) {
+        Ok(change) if change.schema <= SCHEMA => change,
+        Ok(_) | Err(_) => {
+            metrics::UNREADABLE.inc();
+            return Vec::new();
+        }
+    };
+    let uid = change.workflow_uid.as_str();
+    let notes = notes::of(&change).into_iter().filter(|note| match seen.look(uid, note) {
+        Worth::New => true,
+        Worth::Old => false,
+        Worth::TooMany => {
+            metrics::OMITTED.inc();
+            false
+        }
+    });
+    let events = notes.map(|note| note.event(&change)).collect();
+    if change.workflow_status.as_ref().is_some_and(|delta| delta.completed) {
+        seen.forget(uid);
+    }
+    events
+}
