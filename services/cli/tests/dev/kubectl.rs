@@ -116,13 +116,34 @@ fn a_workflow_is_created_watched_read_and_deleted() {
     assert_eq!(run("logs wf"), "one\ntwo\n");
     assert_eq!(run("logs wf -c main --tail=1"), "two\n");
     has(&dev.kubectl(1, &["logs", "wf", "-c", "nothing"], ""), &["container nothing is not valid for pod wf"]);
-    run("get events");
+    // What is told of it comes a moment later.
+    let is_told = |line: &str, text: &str| {
+        let is_there = || run(line).contains(text);
+        let told = (0..100).any(|_| {
+            is_there() || {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                false
+            }
+        });
+        assert!(told, "{line}: {}", run(line));
+    };
+    is_told("describe wf wf", "WorkflowSucceeded");
+    is_told("describe pod wf", "Started container main");
+    has(&run("get events"), &["WorkflowNodeRunning", "workflow/wf", "Scheduled", "pod/wf"]);
     has(&run("get wf -w --request-timeout=1s"), &["wf"]);
     has(&run("api-resources --api-group=argoproj.io -o name"), &["workflows.argoproj.io", "cronworkflows.argoproj.io"]);
-    has(&run("explain workflow"), &["KIND:       Workflow"]);
+    has(&run("explain workflow"), &["KIND:       Workflow", "WorkflowSpec is the specification of a Workflow"]);
+    has(&run("explain workflow.spec.templates"), &["templates <[]Object>", "DESCRIPTION", "containerSet"]);
+    has(&run("explain cwf.spec.workflowSpec.templates.container.image"), &["image <string>", "Container image name"]);
     has(&run("auth can-i create workflows"), &["yes"]);
     let unknown = WORKFLOW.replace("kind: Workflow", "kind: Workfow");
     has(&dev.kubectl(1, &["create", "-f", "-"], &unknown), &["no matches for kind \"Workfow\""]);
+    let misspelt = WORKFLOW.replace("container:", "contaner: {}, container:").replace("name: wf", "name: misspelt");
+    let told = "unknown field \"spec.templates[0].contaner\"";
+    has(&dev.kubectl(1, &["create", "-f", "-"], &misspelt), &["strict decoding error", told]);
+    has(&dev.kubectl(1, &["apply", "--server-side", "-f", "-"], &misspelt), &[told]);
+    let warns = ["create", "--dry-run=server", "--validate=warn", "--warnings-as-errors", "-f", "-"];
+    has(&dev.kubectl(1, &warns, &misspelt), &["Warning:", told, "misspelt created"]);
     let badly_named = WORKFLOW.replace("name: wf", "name: W_f");
     has(&dev.kubectl(1, &["create", "-f", "-"], &badly_named), &["RFC 1123"]);
     has(&dev.kubectl(0, &["apply", "--dry-run=server", "-f", "-"], WORKFLOW), &["server dry run"]);
