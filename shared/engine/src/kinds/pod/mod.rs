@@ -147,6 +147,14 @@ impl Workflow {
         }
     }
 
+    /// There may be room for so many of the pods that were refused: they are wished for now.
+    fn try_refused(&mut self, room: usize) {
+        for _ in 0..room {
+            let Some(node_id) = self.take_refused() else { return };
+            self.on_pod_event(&node_id, PodEvent::PauseOver);
+        }
+    }
+
     fn note_seen(&mut self, frame: FrameId) {
         let Some(frame) = self.frame_mut(frame) else { return };
         frame.is_seen = true;

@@ -39,13 +39,11 @@ impl Workflow {
         self.arm(Timer::Refused, &ArcStr::from(node_id), due);
     }
 
-    /// There may be room for so many of the pods that were refused: they are wished for now.
-    pub(super) fn try_refused(&mut self, room: usize) {
-        for _ in 0..room {
-            let Some((node_id, disarm)) = self.timers.take_first_refused() else { return };
-            self.agenda.wish(disarm);
-            self.on_pod_event(&node_id, super::PodEvent::PauseOver);
-        }
+    /// Of the nodes whose pods were refused, the one whose turn comes first: it waits no longer.
+    pub(super) fn take_refused(&mut self) -> Option<ArcStr> {
+        let (node_id, disarm) = self.timers.take_first_refused()?;
+        self.agenda.wish(disarm);
+        Some(node_id)
     }
 }
 
