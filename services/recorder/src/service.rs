@@ -5,6 +5,7 @@ use std::time::Duration;
 use argosy_actor::{Backoff, Host};
 use argosy_api::message::{SCHEMA, StatusChanged};
 use argosy_bus::{Consumer, ConsumerSpec, Deliver, Error, Stream, subject};
+use argosy_objects::api;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, PostParams};
@@ -97,16 +98,18 @@ impl Service {
 
     async fn create(&self, event: Event) {
         let namespace = event.metadata.namespace.clone().unwrap_or_default();
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
         let mut backoff = Backoff::short();
         for tries in 1..=TRIES_MAX {
-            let error = match api.create(&PostParams::default(), &event).await {
-                Ok(_) => return metrics::RECORDED.inc(),
-                Err(kube::Error::Api(status)) if status.code == 409 => return,
-                Err(error) => error,
+            let Err(error) = events.create(&PostParams::default(), &event).await else {
+                return metrics::RECORDED.inc();
             };
-            let is_refusal = matches!(&error, kube::Error::Api(status) if status.code < 500 && status.code != 429);
-            if is_refusal || tries == TRIES_MAX {
+            let passes = match api::answer(&error) {
+                api::Answer::AlreadyExists => return,
+                api::Answer::Transient | api::Answer::Busy => true,
+                api::Answer::NotFound | api::Answer::Conflict | api::Answer::Rejected => false,
+            };
+            if !passes || tries == TRIES_MAX {
                 metrics::REFUSED.inc();
                 tracing::debug!(error = &error as &dyn std::error::Error, namespace, "an event was not recorded");
                 return;

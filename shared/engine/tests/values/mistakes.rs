@@ -26,9 +26,8 @@ spec:
     assert_eq!(ran.node("wf.pod"), format!("Error: task 'wf.pod' errored: invalid timeout format {unreadable}"));
     assert_eq!(ran.node("wf.nap"), format!("Error: task 'wf.nap' errored: {unreadable}"));
     assert_eq!(ran.node("wf.after"), "Succeeded");
-    let kind = |name: &str| ran.object.status.nodes.values().find(|n| n.name == name).map(|n| n.r#type.to_string());
-    assert_eq!(kind("wf.pod").as_deref(), Some("Pod"));
-    assert_eq!(kind("wf.nap").as_deref(), Some("Suspend"));
+    assert_eq!(ran.find("wf.pod").r#type.to_string(), "Pod");
+    assert_eq!(ran.find("wf.nap").r#type.to_string(), "Suspend");
 }
 
 #[test]
@@ -48,8 +47,7 @@ spec:
 "
         );
         let ran = run(&yaml, &[]);
-        let node = ran.object.status.nodes.values().find(|n| n.name == "wf[0].a").expect("the step");
-        let outputs = node.outputs.iter().flat_map(|o| &o.parameters);
+        let outputs = ran.find("wf[0].a").outputs.iter().flat_map(|o| &o.parameters);
         let values: Vec<String> = outputs.map(|p| p.value.as_deref().unwrap_or("-").to_owned()).collect();
         (ran.end(), values.join(" "))
     };
@@ -216,7 +214,7 @@ spec:
         &[],
     );
     let given = |name: &str| {
-        let node = ran.object.status.nodes.values().find(|n| n.name == name).expect("a hook");
+        let node = ran.find(name);
         node.inputs.iter().flat_map(|i| &i.parameters).filter_map(|p| p.value.as_deref()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(given("wf[1].step.onExit"), "Succeeded Succeeded");

@@ -108,7 +108,7 @@ impl Run {
         told(self.object.status.phase.as_str(), &self.object.status.message)
     }
 
-    fn find(&self, name: &str) -> &NodeStatus {
+    pub fn find(&self, name: &str) -> &NodeStatus {
         let found = self.object.status.nodes.values().find(|n| n.name == name);
         found.unwrap_or_else(|| panic!("no node {name} in {:?}", self.names()))
     }
