@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     Workflow,
-    state::{Body, Call, Children, Frame, Stage},
+    state::{Body, Call, Children, Frame, Parent, Stage},
 };
 
 /// Something from outside that a live workflow waits for.
@@ -209,13 +209,18 @@ impl Workflow {
         if has_ended || is_over {
             found.push(Overlooked::Ended { node_id: node_id() });
         }
+        let has_items = |parent: &Parent| match (&frame.body, parent) {
+            (Body::Dag(dag), Parent::Child { child, .. }) => dag.has_open_items(*child),
+            _ => false,
+        };
         for child in frame.children().into_iter().flat_map(Children::list) {
             let Some(call) = child.call.as_ref().filter(|_| !child.settled) else { continue };
             match self.book.node(&call.id).map(|node| node.phase) {
                 None if !waiting.contains(call.id.as_str()) => {
                     found.push(Overlooked::LostCall { node_id: call.id.clone() });
                 }
-                Some(phase) if phase.is_fulfilled() && !child.fulfilled => {
+                // A loop is in error with its first item that is, and goes on when those that run have ended.
+                Some(phase) if phase.is_fulfilled() && !child.fulfilled && !has_items(&call.parent) => {
                     found.push(Overlooked::Ended { node_id: call.id.clone() });
                 }
                 Some(_) | None => {}

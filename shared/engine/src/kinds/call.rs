@@ -44,6 +44,9 @@ impl Workflow {
             return;
         }
         if known.is_none() {
+            if self.is_behind_mistake(&call) {
+                return self.forget_item(&call);
+            }
             if self.is_stopping(&call) {
                 return self.call_late(call);
             }
@@ -92,6 +95,12 @@ impl Workflow {
             Parent::Attempt { frame } => self.frame(*frame).is_none(),
             Parent::Entry | Parent::OnExit | Parent::WorkflowHook(_) => false,
         }
+    }
+
+    /// The call is an item of a loop that has come to a mistake meanwhile.
+    fn is_behind_mistake(&self, call: &Call) -> bool {
+        let Parent::Child { frame, child } = call.parent else { return false };
+        self.group_of_item(frame, child).is_some_and(|group| self.book.phase_of(&group) == NodePhase::Error)
     }
 
     fn make(&mut self, call: Arc<Call>) {

@@ -235,6 +235,32 @@ impl Workflow {
         }
     }
 
+    /// An item of this one's loop came to a mistake: those that wait for room do not begin.
+    fn forget_held_items(&mut self, frame: FrameId, child: usize) {
+        let Some(children) = self.frames.get(frame).and_then(Frame::children) else { return };
+        let task_of = |child: usize| children.get(child).map(|c| c.task);
+        let task = task_of(child);
+        let is_item = |call: &Call| match call.parent {
+            Parent::Child { frame: of, child } => of == frame && task_of(child) == task,
+            _ => false,
+        };
+        for call in self.held.take_all(is_item) {
+            self.forget_item(&call);
+        }
+    }
+
+    /// An item of a loop that came to a mistake before this one began is counted off without a node.
+    pub(super) fn forget_item(&mut self, call: &Call) {
+        let Parent::Child { frame, child } = call.parent else {
+            return bug!(self, &call.id, "an item of a loop is no child");
+        };
+        if let Some(state) = self.child_mut(frame, child) {
+            state.fulfilled = true;
+            state.call = None;
+        }
+        self.settle(frame, child);
+    }
+
     /// Nothing comes of a child any more that is fulfilled, as a daemon that is up is not.
     fn release_call(&mut self, frame: FrameId, child: usize) {
         let state = self.frame(frame).and_then(Frame::children).and_then(|c| c.get(child));
@@ -264,6 +290,7 @@ impl Workflow {
                 self.book.update_node(&id, |n| set_text(&mut n.message, &size::cut(&message)));
                 if let Some(group) = self.group_of_item(frame, child) {
                     self.mark(&group, NodePhase::Error, None);
+                    self.forget_held_items(frame, child);
                 }
                 self.agenda.push(Work::Fulfilled(Parent::Child { frame, child }));
             }

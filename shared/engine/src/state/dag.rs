@@ -274,6 +274,12 @@ impl Dag {
         }
     }
 
+    /// The child is the node of a loop, and items of that have not ended yet.
+    pub fn has_open_items(&self, child: usize) -> bool {
+        let task = self.children.get(child).and_then(|c| self.tasks.get(c.task));
+        task.is_some_and(|task| task.group == Some(child) && task.items_open > 0)
+    }
+
     /// So many items of the task's loop do not begin.
     pub fn forget_items(&mut self, task: usize, items: usize) {
         if let Some(task) = self.tasks.get_mut(task) {

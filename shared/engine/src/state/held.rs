@@ -57,6 +57,20 @@ impl Held {
         taken
     }
 
+    /// Those of the calls that do not begin any more, in order.
+    pub fn take_all(&mut self, is_over: impl Fn(&Call) -> bool) -> Vec<Arc<Call>> {
+        let mut queues: Vec<_> = self.by_boundary.iter_mut().collect();
+        queues.sort_by(|a, b| a.0.cmp(b.0));
+        let mut taken = Vec::new();
+        for queue in std::iter::once(&mut self.by_workflow).chain(queues.into_iter().map(|(_, queue)| queue)) {
+            let (over, kept): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(|call| is_over(call));
+            taken.extend(over);
+            *queue = kept;
+        }
+        self.by_boundary.retain(|_, queue| !queue.is_empty());
+        taken
+    }
+
     /// The boundary of this frame and node id has ended: the calls in it that waited, for it or for the workflow.
     pub fn take_of_boundary(&mut self, frame: FrameId, node_id: Option<&str>) -> VecDeque<Arc<Call>> {
         let mut taken = node_id.and_then(|id| self.by_boundary.remove(id)).unwrap_or_default();

@@ -90,7 +90,7 @@ fn a_held_call_says_why() {
 }
 
 /// Leaves of a generated workflow, by number.
-const LEAVES: [&str; 9] = ["pod", "wait", "memo", "set", "retry", "backoff", "broken", "memowait", "skip"];
+const LEAVES: [&str; 10] = ["pod", "wait", "memo", "set", "retry", "backoff", "broken", "half", "memowait", "skip"];
 
 fn leaves() -> Vec<Value> {
     let cache = json!({"key": "k", "cache": {"configMap": {"name": "cache"}}});
@@ -107,6 +107,9 @@ fn leaves() -> Vec<Value> {
         json!({"name": "backoff", "container": container, "retryStrategy": {"limit": 2, "backoff": {"duration": "3s"}}}),
         // Its inputs cannot be made: the call fails.
         json!({"name": "broken", "container": container, "timeout": "no duration"}),
+        // In a loop, those of one item cannot.
+        json!({"name": "half", "container": container, "timeout": "{{inputs.parameters.t}}",
+            "inputs": {"parameters": [{"name": "t", "value": "1h"}]}}),
     ]
 }
 
@@ -120,7 +123,7 @@ struct Composite {
 }
 
 fn composite() -> impl Strategy<Value = Composite> {
-    let step = (0usize..12, any::<bool>(), any::<bool>(), any::<bool>());
+    let step = (0usize..13, any::<bool>(), any::<bool>(), any::<bool>());
     let steps = prop::collection::vec(step, 1..7);
     let fail_fast = prop_oneof![3 => Just(None), 1 => any::<bool>().prop_map(Some)];
     (any::<bool>(), prop::option::weighted(0.7, 1i64..4), fail_fast, steps)
@@ -141,7 +144,10 @@ fn template(index: usize, composite: &Composite, is_last: bool) -> Value {
             step["when"] = json!("1 == 2");
         }
         if *looped {
-            step["withItems"] = json!(["x", "y", "z"]);
+            step["withItems"] = json!(["1h", "x", "2h"]);
+            if called == "half" {
+                step["arguments"] = json!({"parameters": [{"name": "t", "value": "{{item}}"}]});
+            }
         }
         if *goes_on {
             step["continueOn"] = json!({"failed": true, "error": true});
@@ -264,4 +270,34 @@ fn time_never_goes_back() {
     let node = play.node("wf").expect("the node");
     assert!(node.finished_at >= node.started_at, "{node:?}");
     assert!(object.status.finished_at >= object.status.started_at);
+}
+
+/// Two pods at a time; then come the items of a loop that cannot be called.
+fn with_broken_loop() -> Value {
+    let items = json!(["x", "y", "z"]);
+    let mut templates = leaves();
+    templates.push(json!({"name": "main", "failFast": true, "dag": {"tasks": [
+        {"name": "a", "template": "pod", "withItems": items}, {"name": "bad", "template": "broken", "withItems": items},
+        {"name": "next", "template": "pod", "depends": "bad.Errored"},
+    ]}}));
+    json!({"entrypoint": "main", "parallelism": 2, "templates": templates})
+}
+
+#[test]
+fn items_that_wait_for_room_do_not_begin_behind_one_that_is_in_error() {
+    for restarts in [false, true] {
+        let mut play = Play::of(with_broken_loop());
+        play.end_pod("wf.a(0:x)", "Succeeded");
+        play.end_pod("wf.a(1:y)", "Succeeded");
+        assert_eq!(play.node("wf.bad(0:x)").map(|n| n.phase), Some(NodePhase::Error));
+        assert_eq!(play.node("wf.bad").map(|n| n.phase), Some(NodePhase::Error));
+        assert_eq!(play.engine.overlooked(), []);
+        if restarts {
+            play.restart();
+        }
+        play.end_pod("wf.a(2:z)", "Succeeded");
+        assert_eq!(play.node("wf.bad(1:y)"), None, "it waited for room");
+        assert_eq!(play.phase(), "Failed");
+        assert_eq!(play.message(), "template has failed or errored children and failFast enabled");
+    }
 }

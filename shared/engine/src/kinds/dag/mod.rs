@@ -135,8 +135,8 @@ impl Workflow {
         }
     }
 
-    /// Begins the task, or the items of its loop, whose node is `group`. The first that cannot begin ends the loop: those behind
-    /// it do not begin.
+    /// Begins the task, or the items of its loop, whose node is `group`. The first that cannot begin ends the loop: those that
+    /// have not begun do not begin.
     fn begin_items(&mut self, frame: FrameId, task: usize, group: Option<&ArcStr>, items: Vec<Item>) {
         let group = group.map(|name| self.book.id_of(name));
         let is_over = |workflow: &Self| group.as_ref().is_some_and(|id| workflow.book.phase_of(id) == NodePhase::Error);
@@ -144,7 +144,7 @@ impl Workflow {
         for item in items {
             let name = self.task_name(frame, &item.name);
             if is_over(self) && !self.book.has_node(&name) {
-                break;
+                continue;
             }
             left -= 1;
             // A `when` that cannot be evaluated is in the item's node; the others go on. A call is made at once, while all
