@@ -35,5 +35,4 @@ pub fn dispatch() -> Option<std::process::ExitCode> {
     }
 }
 
-/// Exit code of a container whose executor failed, as opposed to the user's command.
-pub const FAILED: i32 = 64;
+pub use argosy_api::executor::FAILED;

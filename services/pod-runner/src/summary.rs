@@ -2,7 +2,7 @@
 
 use argosy_api::executor::{Report, WAIT};
 use argosy_api::labels;
-use argosy_api::message::{ContainerSummary, PodSummary};
+use argosy_api::message::{ContainerSummary, PodPhase, PodSummary};
 use argosy_api::v1alpha1::NodePhase;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
@@ -16,8 +16,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).cloned();
     let empty = PodStatus::default();
     let status = pod.status.as_ref().unwrap_or(&empty);
-    let phase = status.phase.clone().unwrap_or_default();
-    let has_ended = matches!(phase.as_str(), "Succeeded" | "Failed");
+    let phase = PodPhase::from(status.phase.as_deref().unwrap_or_default());
     let mut containers = containers(status.container_statuses.as_deref());
     let report = take_report(&mut containers);
     let summary = PodSummary {
@@ -40,7 +39,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
         outputs: report.as_ref().and_then(|report| report.outputs.clone()),
         progress: report.as_ref().and_then(|report| report.progress.clone()).or_else(|| annotation(labels::PROGRESS)),
         // While it runs the sum grows by itself, which is no news.
-        resources_duration: if has_ended { resources_duration(pod, now) } else { Default::default() },
+        resources_duration: if phase.has_ended() { resources_duration(pod, now) } else { Default::default() },
     };
     (summary, report)
 }

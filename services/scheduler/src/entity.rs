@@ -21,7 +21,7 @@ pub(crate) struct WorkflowEntity {
     pub published: Position,
     /// It was not begun when it was loaded: nothing was asked for.
     pub is_new: bool,
-    /// It was shut down when it was loaded.
+    /// A shutdown had been asked for when it was loaded.
     pub is_ending: bool,
     /// The log holds its object behind what was stored.
     pub knows_object: bool,

@@ -47,7 +47,8 @@ pub(crate) fn last_words(cause: &Cause<'_, WorkflowKey>, object: &DynamicObject,
         ..StatusChanged::default()
     };
     let mut out = Outgoing::default();
-    // It names none before it: it must get through though something before it never did.
+    // Where the log is ahead of what was written, an event before this one may be lost for good. This one then names no
+    // predecessor, so that status folds it all the same.
     let mut published = if newest > written.sequence { Position::default() } else { written };
     stamp(cause, vec![Command::Publish(Box::new(change))], &mut published, &mut out);
     if let Some(version) = &object.metadata.resource_version {

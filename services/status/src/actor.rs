@@ -34,7 +34,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// Refusals in a row after which the workflow is put out of service.
 const REFUSALS_MAX: u32 = 3;
 /// For so long nodes that were kept outside of the object need not be kept again before the object names them. Much shorter
-/// than [`crate::unnamed::KEPT`].
+/// than [`crate::orphaned_nodes::KEPT`].
 const KEPT_AGAIN: Duration = Duration::from_secs(600);
 /// Events that wait for one workflow. A quarter of what the shard's consumer hands out.
 const MAILBOX: usize = 4096;
@@ -417,7 +417,7 @@ impl ProjectionActor {
         Ok(false)
     }
 
-    /// The object names other nodes now. What cannot be removed is found later, see [`crate::unnamed`].
+    /// The object names other nodes now. What cannot be removed is found later, see [`crate::orphaned_nodes`].
     async fn forget(&self, version: &str) {
         if let Err(error) = self.context.host.remove(&self.key.uid, version).await {
             self.warn(&error, "nodes of before not removed");

@@ -21,8 +21,11 @@ pub(crate) static SHRUNK: LazyLock<IntCounter> = LazyLock::new(|| {
 });
 pub(crate) static OFFLOADED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_offloaded_total", "Times that nodes were kept outside of their object"));
-pub(crate) static UNNAMED: LazyLock<IntCounter> = LazyLock::new(|| {
-    counter("argosy_status_unnamed_total", "Nodes outside of their object that were removed as it does not name them")
+pub(crate) static ORPHANED_NODES: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_status_orphaned_nodes_total",
+        "Nodes outside of their object that were removed as it does not name them",
+    )
 });
 pub(crate) static GAPS: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_status_gaps_total", "Events put back because one before them had not come"));

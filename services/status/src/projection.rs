@@ -107,8 +107,8 @@ pub struct StatusProjection {
     members: Value,
     /// The members as the API has them.
     members_written: Value,
-    /// What was folded of the members and is not written, as a merge patch: also where it says what the API has, or had
-    /// until somebody edited the object.
+    /// The merge patch of all members that were folded and are not written yet, also of those that are equal to the API's: so
+    /// that it can be put on top of what somebody edits meanwhile.
     changes: Value,
     /// Nodes that were folded and are not written, with the text that the API has.
     dirty: BTreeMap<ArcStr, Option<Box<str>>>,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Inbound, Projections};
 use crate::context::{Context, Options, consumer_of};
-use crate::{expire, unnamed};
+use crate::{event_retention, orphaned_nodes};
 
 /// What a former owner took and did not write comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -55,8 +55,8 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
         biased;
         () = stop.cancelled() => Ok(()),
         result = feed(&host, &owned, spec, &router, WhenFull::Again, route) => result,
-        () = expire::expire(&host, owned.shard, context.events_keep()) => Ok(()),
-        () = unnamed::remove(&host, &context.client, owned.shard) => Ok(()),
+        () = event_retention::expire(&host, owned.shard, context.events_keep()) => Ok(()),
+        () = orphaned_nodes::remove(&host, &context.client, owned.shard) => Ok(()),
     };
     stop.cancel();
     router.join().await;

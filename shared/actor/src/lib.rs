@@ -1,5 +1,5 @@
-//! What the services share around their cores: keyed actors, owned shards and their feeds, the clock. Knows neither Kubernetes
-//! nor workflows.
+//! What the services share around their cores: keyed actors, owned shards and their feeds, the clock. Knows nothing of
+//! Kubernetes, and of workflows only the names that a message which is put aside bears.
 
 mod actor;
 pub mod aside;

@@ -43,7 +43,7 @@ pub const WISHED_AT: &str = "argosy.io/wished-at";
 /// On pods: the shard of their workflow. Argosy's own.
 pub const SHARD: &str = "argosy.io/shard";
 /// On workflows: the last OBSERVED sequence folded into the status, a digest of the status that was written with it, and
-/// the workflow's uid, as `<sequence>:<digest>:<uid>`. Argosy's own.
+/// the workflow's uid, as `<sequence>[+<additions>]:<digest>:<uid>`. Argosy's own.
 pub const WATERMARK: &str = "argosy.io/watermark";
 /// On workflows that have ended: how far the log was stepped when they last did, and the workflow's uid, as
 /// `<sequence>:<uid>`. It stays when the workflow is retried: what was wished for before is of no node of now. Argosy's own.

@@ -3,7 +3,7 @@
 
 use argosy_api::executor::{self, Part, Report, WRAPPER, environment, paths};
 use argosy_api::labels;
-use argosy_api::message::{CommandMessage, ObservedMessage, StatusChanged};
+use argosy_api::message::{CommandMessage, ObservedMessage, PodPhase, StatusChanged};
 use argosy_api::v1alpha1::{WorkflowOwner, WorkflowTaskResult};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -75,6 +75,20 @@ fn commands_are_read_for_ever() {
 #[test]
 fn events_are_read_for_ever() {
     check::<StatusChanged>(include_str!("samples/event-v1.json"));
+}
+
+/// The text of a newer Kubernetes must not make a report unreadable.
+#[test]
+fn phases_of_pods_are_read_as_kubernetes_writes_them() {
+    for text in ["", "Pending", "Running", "Succeeded", "Failed", "Unknown"] {
+        let phase: PodPhase = serde_json::from_value(json!(text)).expect("a phase");
+        assert_eq!((json!(phase), PodPhase::from(text)), (json!(text), phase));
+    }
+    assert_eq!(
+        serde_json::from_value::<PodPhase>(json!("Hibernating")).expect("a phase"),
+        PodPhase::from("Hibernating")
+    );
+    assert_eq!(PodPhase::from("Hibernating"), PodPhase::Unknown);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Hosts entities: whatever has a log of its own and is what the log makes of it. For each fact of the log the host does the
-//! same: it has the entity take a step, publishes what the step asks for behind a fence, arms timers, and acknowledges last.
+//! same: it has the entity take a step, publishes what the step asks for (EVENTS behind a fence; a command may be sent twice),
+//! arms timers, and acknowledges last. Of an entity whose mailbox is full it acknowledges at once, and reads the log again.
 //! It loads entities and recovers them from their log, purges what is stored elsewhere, and puts out of service what fails
 //! again and again. What an entity is, and where it is stored, it is told by [`Entity`] and [`Store`].
 

@@ -29,14 +29,14 @@ pub struct Meters {
     pub fenced: &'static IntCounter,
     /// From a step to the bus having what it asks for.
     pub publish_seconds: &'static Histogram,
-    /// Armed timers.
+    /// Timers that are armed, of all shards that the process owns.
     pub timers: &'static IntGauge,
 }
 
 #[cfg(test)]
 impl Meters {
     /// For a test that looks at none of them.
-    pub fn unnamed() -> Self {
+    pub fn for_tests() -> Self {
         fn of<T>(made: prometheus::Result<T>) -> &'static T {
             Box::leak(Box::new(made.expect("a name")))
         }

@@ -1,5 +1,5 @@
-//! The one door through which a shard writes to the bus. Gathers what its actors publish at the same time into one
-//! append, fences EVENTS, and learns of another owner.
+//! How a shard publishes what its entities' steps ask for. Gathers what its actors publish at the same time into one append,
+//! fences EVENTS, and learns of another owner. Reports to logs (timers, answers) need no fence and go to the bus directly.
 
 use std::sync::Arc;
 

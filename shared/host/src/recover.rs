@@ -69,8 +69,8 @@ pub(crate) async fn recover<S: Store>(
     Ok(Some(live))
 }
 
-/// What is stored, as the one left it who stores it. When the bus was lost since, somebody who owned that from before may still
-/// store something that it alone remembers; what is decided from then on must know that.
+/// What is stored of the entity. If the bus was lost after that was written, a former owner may still write what only it
+/// knows; this then waits until none can, and reads again.
 async fn settled<S: Store>(shard: &Shard<S>, key: &KeyOf<S>, stored: S::Stored) -> Result<Option<S::Stored>, Failure> {
     let written = shard.store.marks(&stored).sequence;
     if (1..=shard.base_sequence).contains(&written) && Instant::now() < shard.sole_owner_at {

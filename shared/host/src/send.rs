@@ -28,7 +28,7 @@ impl<S: Store> Live<S> {
             Err(error) => return self.refused(&out.messages, error).await,
         }
         for timer in out.disarmed {
-            self.shard.timers.disarm(&self.key, timer);
+            self.shard.timers.disarm(&self.key, &timer);
         }
         for (timer, due) in out.timers {
             self.shard.timers.arm(&self.key, timer, due, self.last);

@@ -93,7 +93,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// What is stored of one.
     type Stored: Send + Sync;
 
-    /// What one is called, in metrics.
+    /// What one is called, in metrics and in reasons that people read.
     const KIND: &'static str;
     /// Uid in the subject of messages that speak of a whole shard: whoever tells it of the world may have missed something, and
     /// all entities ask, see [`Entity::inquire`]. `None`: there is no such message.

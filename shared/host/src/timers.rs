@@ -6,6 +6,7 @@ use argosy_actor::Host;
 use argosy_bus::Publish;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use prometheus::IntGauge;
 use tokio::sync::Notify;
 
 use crate::{EntityKey, Meters};
@@ -13,10 +14,10 @@ use crate::{EntityKey, Meters};
 /// Timers fired at once.
 const BATCH: usize = 256;
 
-/// Tells the log of an entity, by an id, that a timer of it has fired.
+/// Makes the message that tells the log of an entity, under this id, that a timer of it has fired.
 pub(crate) type Fired<K> = Box<dyn Fn(&K, String, &str) -> Publish + Send + Sync>;
 
-pub(crate) struct Timers<K> {
+pub(crate) struct Timers<K: EntityKey> {
     host: Host,
     fired: Fired<K>,
     meters: Meters,
@@ -24,38 +25,53 @@ pub(crate) struct Timers<K> {
     changed: Notify,
 }
 
-struct Armed<K> {
+/// The timers of one shard, each counted in the gauge of the process as long as it is armed.
+struct Armed<K: EntityKey> {
     /// With the last event that was known when it was armed.
     by_due: BTreeMap<(Timestamp, K, String), u64>,
     by_key: BTreeMap<(K, String), Timestamp>,
+    gauge: &'static IntGauge,
+}
+
+impl<K: EntityKey> Armed<K> {
+    fn insert(&mut self, entity: &K, key: String, due: Timestamp, after: u64) {
+        self.remove(entity, &key);
+        self.by_key.insert((entity.clone(), key.clone()), due);
+        self.by_due.insert((due, entity.clone(), key), after);
+        self.gauge.inc();
+    }
+
+    fn remove(&mut self, entity: &K, key: &str) {
+        let Some(due) = self.by_key.remove(&(entity.clone(), key.to_owned())) else { return };
+        self.by_due.remove(&(due, entity.clone(), key.to_owned()));
+        self.gauge.dec();
+    }
+}
+
+/// A shard that is given up has no timers any more.
+impl<K: EntityKey> Drop for Armed<K> {
+    fn drop(&mut self) {
+        self.gauge.sub(i64::try_from(self.by_key.len()).unwrap_or(i64::MAX));
+    }
 }
 
 impl<K: EntityKey> Timers<K> {
     pub fn new(host: Host, fired: Fired<K>, meters: Meters) -> Self {
-        let armed = Armed { by_due: BTreeMap::new(), by_key: BTreeMap::new() };
+        let armed = Armed { by_due: BTreeMap::new(), by_key: BTreeMap::new(), gauge: meters.timers };
         Self { host, fired, meters, armed: Mutex::new(armed), changed: Notify::new() }
     }
 
-    /// Arms, or moves, a timer. `after`: the last event that was known then. A timer that is armed again, though its report is
-    /// in the log before that event, is another one, and its report must not be taken for the first: what was
-    /// suspended while its timer fired has it armed again by a new owner.
+    /// Arms, or moves, a timer. `after`: the last event that was known then. It is part of the report's id: a timer that is
+    /// armed again after its report gets a new id, and the bus does not drop its report as a repeat. That happens when a node
+    /// was suspended while its timer fired, and a new owner arms it again.
     pub fn arm(&self, entity: &K, key: String, due: Timestamp, after: u64) {
-        {
-            let mut armed = self.armed.lock();
-            if let Some(before) = armed.by_key.insert((entity.clone(), key.clone()), due) {
-                armed.by_due.remove(&(before, entity.clone(), key.clone()));
-            }
-            armed.by_due.insert((due, entity.clone(), key), after);
-        }
+        self.armed.lock().insert(entity, key, due, after);
         self.changed.notify_one();
     }
 
     /// Disarms a timer, if it is armed.
-    pub fn disarm(&self, entity: &K, key: String) {
-        let mut armed = self.armed.lock();
-        if let Some(due) = armed.by_key.remove(&(entity.clone(), key.clone())) {
-            armed.by_due.remove(&(due, entity.clone(), key));
-        }
+    pub fn disarm(&self, entity: &K, key: &str) {
+        self.armed.lock().remove(entity, key);
     }
 
     /// Whether the timer is armed.
@@ -67,15 +83,10 @@ impl<K: EntityKey> Timers<K> {
     pub fn forget(&self, entity: &K) {
         let mut armed = self.armed.lock();
         let from = (entity.clone(), String::new());
-        let keys: Vec<_> = armed
-            .by_key
-            .range(from..)
-            .take_while(|((key, _), _)| key == entity)
-            .map(|(k, due)| (k.clone(), *due))
-            .collect();
-        for ((entity, key), due) in keys {
-            armed.by_due.remove(&(due, entity.clone(), key.clone()));
-            armed.by_key.remove(&(entity, key));
+        let of_entity = armed.by_key.range(from..).take_while(|((key, _), _)| key == entity);
+        let keys: Vec<String> = of_entity.map(|((_, key), _)| key.clone()).collect();
+        for key in keys {
+            armed.remove(entity, &key);
         }
     }
 
@@ -102,7 +113,6 @@ impl<K: EntityKey> Timers<K> {
         let now = self.host.clock.now();
         let due: Vec<((Timestamp, K, String), u64)> = {
             let armed = self.armed.lock();
-            self.meters.timers.set(i64::try_from(armed.by_due.len()).unwrap_or(i64::MAX));
             let due = armed.by_due.iter().take_while(|((due, ..), _)| *due <= now).take(BATCH);
             due.map(|(timer, after)| (timer.clone(), *after)).collect()
         };
@@ -113,10 +123,9 @@ impl<K: EntityKey> Timers<K> {
         }
         let mut armed = self.armed.lock();
         for ((due, entity, key), after) in due {
-            let timer = (due, entity.clone(), key.clone());
-            if armed.by_due.get(&timer) == Some(&after) {
-                armed.by_due.remove(&timer);
-                armed.by_key.remove(&(entity, key));
+            // It may have been armed anew meanwhile.
+            if armed.by_due.get(&(due, entity.clone(), key.clone())) == Some(&after) {
+                armed.remove(&entity, &key);
             }
         }
     }
@@ -166,7 +175,7 @@ mod tests {
         let fired = move |key: &Key, id, timer: &str| {
             Publish::new(Stream::Observed, of.observed_subject(key.uid()), id, timer.as_bytes().to_vec())
         };
-        let timers = Timers::new(host, Box::new(fired), Meters::unnamed());
+        let timers = Timers::new(host, Box::new(fired), Meters::for_tests());
         (bus, clock, timers)
     }
 
@@ -198,5 +207,25 @@ mod tests {
             assert_eq!(fired.len(), reports);
             assert!(!timers.is_armed(&key("u1"), "a"));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn armed_timers_are_counted_until_they_fire_or_are_disarmed_or_given_up() {
+        let (_, clock, timers) = timers();
+        let gauge = timers.meters.timers;
+        let at = |secs: u64| clock.now() + Duration::from_secs(secs);
+        for (entity, name) in [("u1", "a"), ("u1", "b"), ("u2", "a"), ("u2", "b"), ("u3", "a")] {
+            timers.arm(&key(entity), name.into(), at(10), 1);
+            timers.arm(&key(entity), name.into(), at(if entity == "u3" { 0 } else { 20 }), 1);
+        }
+        assert_eq!(gauge.get(), 5);
+        timers.fire().await;
+        assert_eq!(gauge.get(), 4);
+        timers.disarm(&key("u1"), "a");
+        timers.disarm(&key("u1"), "a");
+        timers.forget(&key("u2"));
+        assert_eq!(gauge.get(), 1);
+        drop(timers);
+        assert_eq!(gauge.get(), 0);
     }
 }

@@ -19,9 +19,9 @@ const PURGE_EVERY: u64 = 128;
 const READS_MAX: u32 = 5;
 /// A timer that is due is reported within this.
 const TIMER_LATE_MAX: SignedDuration = SignedDuration::from_secs(60);
-/// What has found that an entity overlooked something, in figures: its engine.
+/// The metric's label for work that the entity itself says it has missed.
 const ENGINE: &str = "engine";
-/// The same of a timer that is not armed.
+/// The metric's label for a timer that should be armed and is not.
 const TIMER: &str = "timer";
 
 #[async_trait]
@@ -125,7 +125,8 @@ impl<S: Store> Live<S> {
         Instant::now() + pause.max(Duration::from_secs(1))
     }
 
-    /// Looks for what the entity waits for in vain. Whatever this finds is a bug.
+    /// Looks for what the entity waits for in vain. Whatever this finds is a bug, or was one in the version that the entity began
+    /// with.
     async fn check(&mut self) -> Result<(), Failure> {
         self.purge_stored().await?;
         for found in self.entity.overlooked() {

@@ -47,7 +47,7 @@ impl WorkflowLog for Host {
 /// Whether something of a workflow has ended by this.
 fn is_end(body: &Observed) -> bool {
     match body {
-        Observed::PodChanged { pod } => pod.deleted || matches!(pod.phase.as_str(), "Succeeded" | "Failed"),
+        Observed::PodChanged { pod } => pod.deleted || pod.has_ended(),
         Observed::PodRejected { .. } | Observed::WorkflowDeleted | Observed::TimerFired { .. } => true,
         Observed::WorkflowChanged { .. }
         | Observed::WorkflowReferenced { .. }

@@ -140,7 +140,7 @@ fn pod(node_id: &str, name: &str, phase: &str, exit_code: Option<i32>) -> Observ
         node_id: node_id.to_owned(),
         name: name.to_owned(),
         uid: format!("uid-{name}"),
-        phase: phase.to_owned(),
+        phase: phase.into(),
         host_node_name: "node1".to_owned(),
         pod_ip: "10.0.0.1".to_owned(),
         containers: vec![container("main"), container("wait")],

@@ -197,7 +197,7 @@ impl World {
                 .unwrap_or_default()
                 .to_owned(),
             uid: format!("pod-{node}"),
-            phase: state["phase"].as_str().unwrap_or_default().to_owned(),
+            phase: state["phase"].as_str().unwrap_or_default().into(),
             message: state["message"].as_str().unwrap_or_default().to_owned(),
             deleted: state["delete"].as_bool() == Some(true),
             ready: true,

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use argosy_api::{
     labels,
-    message::{ContainerSummary, PodSummary},
+    message::{ContainerSummary, PodPhase, PodSummary},
     v1alpha1::{NodePhase, NodeStatus, Outputs},
 };
 use argosy_testkit::world::{Oracle, Script};
@@ -144,7 +144,7 @@ impl Oracle for Scripted {
             names.iter().map(one).collect::<Vec<_>>()
         };
         let running = PodSummary {
-            phase: "Running".to_owned(),
+            phase: PodPhase::Running,
             ready: true,
             containers: containers(NodePhase::Running, None),
             ..blank.clone()
@@ -155,7 +155,7 @@ impl Oracle for Scripted {
             None => ending,
         };
         let outputs: Outputs = serde_json::from_value(ending.outputs).unwrap_or_default();
-        let phase = if ending.code == 0 { "Succeeded" } else { "Failed" }.to_owned();
+        let phase = if ending.code == 0 { PodPhase::Succeeded } else { PodPhase::Failed };
         let containers = containers(NodePhase::Succeeded, Some(ending.code));
         let mut ended = PodSummary { phase, containers, outputs: Some(outputs), ..blank };
         if late.is_some() {

@@ -388,7 +388,7 @@ fn tells_an_end(message: &Publish) -> bool {
     let Ok(observed) = serde_json::from_slice::<ObservedMessage>(&message.payload) else { return false };
     let is_asked = [":check:", ":confirm:", ":exists:"].iter().any(|mark| message.id.contains(mark));
     match observed.body {
-        Observed::PodChanged { pod } => !is_asked && matches!(pod.phase.as_str(), "Succeeded" | "Failed"),
+        Observed::PodChanged { pod } => !is_asked && pod.has_ended(),
         _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! How a pod ended is told, whatever stands in the way.
 
-use argosy_api::message::PodSummary;
+use argosy_api::message::{PodPhase, PodSummary};
 use argosy_apiserver::Fault;
 use argosy_workflows::WorkflowKey;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
@@ -41,8 +41,8 @@ async fn what_could_not_be_told_is_told_later(is_gone: bool) {
     *world.plan.reads.lock() = None;
     tokio::time::sleep(SOON).await;
     let ends = world.ends(&key).await;
-    let told: Vec<_> = ends.iter().map(|pod| (pod.phase.as_str(), result_of(pod), pod.deleted)).collect();
-    let expected = [("Succeeded", Some("hi"), false), ("Succeeded", Some("hi"), true)];
+    let told: Vec<_> = ends.iter().map(|pod| (pod.phase, result_of(pod), pod.deleted)).collect();
+    let expected = [(PodPhase::Succeeded, Some("hi"), false), (PodPhase::Succeeded, Some("hi"), true)];
     assert_eq!(told, expected[..if is_gone { 2 } else { 1 }]);
     stop.cancel();
     task.await.expect("joined");
@@ -79,7 +79,7 @@ async fn an_end_is_told_when_its_outputs_are_lost() {
         tokio::time::sleep(SOON).await;
         let ends = world.ends(&key).await;
         let [end] = &*ends else { panic!("{why}: {ends:?}") };
-        assert_eq!((end.phase.as_str(), result_of(end)), ("Succeeded", None));
+        assert_eq!((end.phase, result_of(end)), (PodPhase::Succeeded, None));
         let says = |text: &str| end.report_error.contains(text);
         assert!(says("outputs are lost") && says("result") && says(why), "{why}: {}", end.report_error);
         stop.cancel();

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use argosy_actor::{Clock, Host};
 use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodSummary, SCHEMA};
+use argosy_api::message::{
+    ClusterCommand, CommandMessage, Manifest, Observed, ObservedMessage, PodPhase, PodSummary, SCHEMA,
+};
 use argosy_apiserver::{Fault, Faults, Options, Server};
 use argosy_bus::memory::Memory;
 use argosy_bus::{Bus as _, Publish, Stream, subject};
@@ -166,7 +168,7 @@ impl World {
             Observed::PodChanged { pod } => Some(*pod),
             _ => None,
         });
-        looks.filter(|pod| pod.phase == "Succeeded" || pod.deleted).collect()
+        looks.filter(|pod| pod.phase == PodPhase::Succeeded || pod.deleted).collect()
     }
 
     /// Commands that nobody has settled.

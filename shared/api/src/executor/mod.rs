@@ -8,3 +8,7 @@ mod report;
 
 pub use part::{INIT, MAIN, Part, WAIT, WRAPPER};
 pub use report::Report;
+
+/// Exit code of a container whose executor failed, as opposed to the user's command; so of a container of a set that was not
+/// begun, as one that it depends on has failed.
+pub const FAILED: i32 = 64;

@@ -77,7 +77,7 @@ pub struct WorkflowDelta {
     /// Merge patch of `metadata.annotations`; null removes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, Option<String>>,
-    /// Merge patch of `spec`; only `suspend` is ever written.
+    /// Merge patch of `spec`. Reserved: nothing writes it.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub spec: Value,
     /// The workflow has ended: nothing follows but a retry.

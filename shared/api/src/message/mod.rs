@@ -14,7 +14,9 @@ pub use changed::ChangedNodes;
 pub use command::{ClusterCommand, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
 pub use manifest::{Filling, Manifest, mark, mark_index};
-pub use observed::{ContainerSummary, LookupKey, LookupKind, NotCreated, Observed, ObservedMessage, PodSummary};
+pub use observed::{
+    ContainerSummary, LookupKey, LookupKind, NotCreated, Observed, ObservedMessage, PodPhase, PodSummary,
+};
 
 /// The version that this build writes.
 pub const SCHEMA: u32 = 1;

@@ -94,8 +94,8 @@ pub struct PodSummary {
     /// nothing says so.
     #[serde(skip_serializing_if = "super::is_zero")]
     pub wished_at: u64,
-    /// Kubernetes' pod phase: Pending, Running, Succeeded, Failed, Unknown.
-    pub phase: String,
+    /// Kubernetes' pod phase.
+    pub phase: PodPhase,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -128,6 +128,50 @@ pub struct PodSummary {
     /// Seconds × quantity per resource. Source: Argo `util/resource/summary.go`.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub resources_duration: std::collections::BTreeMap<String, i64>,
+}
+
+impl PodSummary {
+    /// The pod object says how it ended.
+    pub fn has_ended(&self) -> bool {
+        self.phase.has_ended()
+    }
+}
+
+/// Kubernetes' phase of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PodPhase {
+    /// Nobody has said yet: the pod's status is empty, or the pod is not there.
+    #[default]
+    #[serde(rename = "")]
+    Unset,
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    /// Kubernetes cannot tell, or says what this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl PodPhase {
+    /// The pod runs no more.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+/// As it stands in `status.phase`.
+impl From<&str> for PodPhase {
+    fn from(text: &str) -> Self {
+        match text {
+            "" => Self::Unset,
+            "Pending" => Self::Pending,
+            "Running" => Self::Running,
+            "Succeeded" => Self::Succeeded,
+            "Failed" => Self::Failed,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// One container's state.

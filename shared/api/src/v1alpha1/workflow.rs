@@ -257,4 +257,13 @@ impl Shutdown {
             Self::Terminate => "Terminate",
         }
     }
+
+    /// What the text of an object asks for; `None` where it is empty. Any text that is not known stops, as in Argo.
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            "" => None,
+            "Terminate" => Some(Self::Terminate),
+            _ => Some(Self::Stop),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{NodePhase, NodeType, Synchronization};
+use argosy_api::v1alpha1::{NodePhase, NodeType, Shutdown, Synchronization};
 
 use crate::{
     Behavior, Workflow,
@@ -102,10 +102,10 @@ impl Workflow {
 
     /// True when the workflow is being shut down and the call is not exempt.
     pub(crate) fn is_stopping(&self, call: &Call) -> bool {
-        match self.book.spec().shutdown.as_str() {
-            "" => false,
-            "Terminate" => true,
-            _ => !call.on_exit,
+        match Shutdown::of(&self.book.spec().shutdown) {
+            None => false,
+            Some(Shutdown::Terminate) => true,
+            Some(Shutdown::Stop) => !call.on_exit,
         }
     }
 
@@ -134,7 +134,7 @@ impl Workflow {
 
     /// Ends every call that waits for its turn.
     pub(crate) fn refuse_held(&mut self, message: &str) {
-        for call in self.held.take(|call| call.on_exit) {
+        for call in self.held.take_unless(|call| call.on_exit) {
             self.refuse(&call, message);
         }
     }

@@ -12,5 +12,5 @@ pub(crate) mod metadata;
 pub(crate) mod nodes;
 pub(crate) mod prepare;
 pub(crate) mod refusal;
+pub(crate) mod strays;
 pub(crate) mod waits;
-pub(crate) mod wishes;

@@ -52,7 +52,8 @@ pub enum Hold {
     FailFast { node_id: ArcStr },
 }
 
-/// Something that needs no further event, and yet has not been done. Each is a bug of the engine.
+/// Something that needs no further event, and yet has not been done. Each is a bug of the engine, but in a workflow
+/// that goes by an older [`Behavior`](crate::Behavior) which had that bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlooked {
     /// A step ended with work that was left.

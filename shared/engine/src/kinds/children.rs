@@ -244,7 +244,7 @@ impl Workflow {
             Parent::Child { frame: of, child } => of == frame && task_of(child) == task,
             _ => false,
         };
-        for call in self.held.take_all(is_item) {
+        for call in self.held.take_if(is_item) {
             self.forget_item(&call);
         }
     }

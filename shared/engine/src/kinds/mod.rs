@@ -1,4 +1,5 @@
-//! The kinds of nodes, a file for each, and what calls them.
+//! The kinds of nodes, a file or folder for each (pod, suspend, steps, dag, retry), and what they share: how they are called,
+//! their children and hooks.
 
 pub(crate) mod call;
 pub(crate) mod children;

@@ -45,9 +45,9 @@ impl Held {
         next
     }
 
-    /// All calls, those of boundaries in the order of their ids. `keeps`: those that go on waiting, from now on for the
-    /// workflow.
-    pub fn take(&mut self, keeps: impl Fn(&Call) -> bool) -> Vec<Arc<Call>> {
+    /// All calls but those that `keeps` answers true for, which go on waiting, from now on for the workflow. Those of
+    /// boundaries come in the order of their ids.
+    pub fn take_unless(&mut self, keeps: impl Fn(&Call) -> bool) -> Vec<Arc<Call>> {
         let mut calls: Vec<Arc<Call>> = self.by_workflow.drain(..).collect();
         let mut queues: Vec<_> = self.by_boundary.drain().collect();
         queues.sort_by(|a, b| a.0.cmp(&b.0));
@@ -58,7 +58,7 @@ impl Held {
     }
 
     /// Those of the calls that do not begin any more, in order.
-    pub fn take_all(&mut self, is_over: impl Fn(&Call) -> bool) -> Vec<Arc<Call>> {
+    pub fn take_if(&mut self, is_over: impl Fn(&Call) -> bool) -> Vec<Arc<Call>> {
         let mut queues: Vec<_> = self.by_boundary.iter_mut().collect();
         queues.sort_by(|a, b| a.0.cmp(b.0));
         let mut taken = Vec::new();
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(held.next_of_boundary("z").as_ref().map(|call| call.name.as_str()), Some("a"));
         assert!(held.next_of_boundary("z").is_none() && held.of_boundaries().len() == 1);
         assert_eq!(names(&held.take_of_boundary(1, Some("z"))), ["c"]);
-        assert_eq!(names(&held.take(|call| call.on_exit)), ["b"]);
+        assert_eq!(names(&held.take_unless(|call| call.on_exit)), ["b"]);
         assert_eq!(names(held.calls()), ["d"]);
         assert!(held.next_of_workflow().is_some() && held.calls().next().is_none());
     }

@@ -17,7 +17,7 @@ const WORKFLOW_DEADLINE: &str = "workflow-deadline";
 /// What the timer of a node is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// A pod node has run as long as its template lets it.
+    /// The pod of a node had to end by now. A pod that runs is ended by Kubernetes; this ends one that is still Pending.
     Deadline,
     /// A suspend node has waited as long as it should.
     Suspend,

@@ -55,8 +55,7 @@ fn nodes_whose_names_hash_alike_both_run() {
     assert_eq!(pods(&workflow.resume(jiff::Timestamp::UNIX_EPOCH)), first);
     let mut waiting: Vec<(ArcStr, String)> = first.into_iter().collect();
     while let Some((node_id, name)) = waiting.pop() {
-        let pod =
-            PodSummary { node_id: node_id.to_string(), name, phase: "Succeeded".to_owned(), ..Default::default() };
+        let pod = PodSummary { node_id: node_id.to_string(), name, phase: "Succeeded".into(), ..Default::default() };
         waiting.extend(pods(&workflow.step(event(Observed::PodChanged { pod: Box::new(pod) }))));
     }
     let status = &workflow.object().status;

@@ -56,7 +56,7 @@ fn retried() -> (Play, api::Workflow, PodSummary) {
 
 /// Late reports of the old pod, and of that there is none, tell nothing of the new one.
 fn check_late_reports(play: &mut Play, old: &PodSummary) {
-    let absent = PodSummary { deleted: true, uid: String::new(), phase: String::new(), ..old.clone() };
+    let absent = PodSummary { deleted: true, uid: String::new(), phase: Default::default(), ..old.clone() };
     let late = [old.clone(), PodSummary { deleted: true, ..old.clone() }, absent];
     // What is wished for in the new life is wished for when the workflow has ended.
     let wished_at = play.sequence;

@@ -33,13 +33,13 @@ impl Oracle for Scripted<'_> {
         self.manifests.borrow_mut().insert(node.name.to_string(), manifest.clone());
         let text = self.outputs.iter().find(|(name, _)| node.display_name == *name).map(|(_, text)| *text);
         let fails = self.failing.iter().any(|name| node.display_name == *name);
-        let mut pod = PodSummary { phase: "Pending".to_owned(), ..blank };
+        let mut pod = PodSummary { phase: "Pending".into(), ..blank };
         pod.containers = vec![Default::default()];
         pod.containers[0].name = "main".to_owned();
         let mut running = pod.clone();
-        running.phase = "Running".to_owned();
+        running.phase = "Running".into();
         let mut ended = running.clone();
-        ended.phase = if fails { "Failed" } else { "Succeeded" }.to_owned();
+        ended.phase = if fails { "Failed" } else { "Succeeded" }.into();
         ended.containers[0].phase = if fails { NodePhase::Failed } else { NodePhase::Succeeded };
         ended.containers[0].exit_code = Some(i32::from(fails));
         ended.containers[0].reason = if fails { "Error" } else { "Completed" }.to_owned();

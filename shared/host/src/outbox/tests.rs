@@ -32,14 +32,14 @@ async fn stored(bus: &Memory, stream: Stream) -> Vec<String> {
 async fn a_former_owner_can_no_longer_write_events() {
     let bus = Arc::new(Memory::new());
     let (host, first) = own(&bus, "a").await;
-    let (old, task) = Outbox::claim(host, &first, Meters::unnamed()).await.expect("claimed");
+    let (old, task) = Outbox::claim(host, &first, Meters::for_tests()).await.expect("claimed");
     let old_task = tokio::spawn(task.run());
     old.publish(vec![event("u:1:0")]).await.expect("the owner writes");
     // It is paused past its lease, and wakes up behind another owner.
     tokio::time::advance(TTL * 2).await;
     let (host, second) = own(&bus, "b").await;
     assert!(second.lease.epoch > first.lease.epoch);
-    let (new, task) = Outbox::claim(host, &second, Meters::unnamed()).await.expect("claimed");
+    let (new, task) = Outbox::claim(host, &second, Meters::for_tests()).await.expect("claimed");
     tokio::spawn(task.run());
     let refused = old.publish(vec![event("u:2:0")]).await;
     assert!(matches!(refused, Err(Error::Stopped(_))), "{refused:?}");
@@ -53,7 +53,7 @@ async fn a_former_owner_can_no_longer_write_events() {
 async fn wishes_go_before_facts_and_one_bad_message_hurts_nobody_else() {
     let bus = Arc::new(Memory::new());
     let (host, owned) = own(&bus, "a").await;
-    let (outbox, task) = Outbox::claim(host, &owned, Meters::unnamed()).await.expect("claimed");
+    let (outbox, task) = Outbox::claim(host, &owned, Meters::for_tests()).await.expect("claimed");
     tokio::spawn(task.run());
     let mut large = command("large");
     large.payload = vec![0; 2 * 1024 * 1024].into();
@@ -67,7 +67,7 @@ async fn wishes_go_before_facts_and_one_bad_message_hurts_nobody_else() {
 async fn history_that_is_purged_moves_the_fence_but_does_not_stop_the_owner() {
     let bus = Arc::new(Memory::new());
     let (host, owned) = own(&bus, "a").await;
-    let (outbox, task) = Outbox::claim(host, &owned, Meters::unnamed()).await.expect("claimed");
+    let (outbox, task) = Outbox::claim(host, &owned, Meters::for_tests()).await.expect("claimed");
     tokio::spawn(task.run());
     outbox.publish(vec![event("u:1:0")]).await.expect("the owner writes");
     bus.purge(Stream::Events, &subject::of_stream(Stream::Events), 100).await.expect("purged");
@@ -79,12 +79,12 @@ async fn history_that_is_purged_moves_the_fence_but_does_not_stop_the_owner() {
 async fn a_former_owner_learns_of_its_successor_though_it_has_nothing_to_publish() {
     let bus = Arc::new(Memory::new());
     let (host, first) = own(&bus, "a").await;
-    let (old, task) = Outbox::claim(host, &first, Meters::unnamed()).await.expect("claimed");
+    let (old, task) = Outbox::claim(host, &first, Meters::for_tests()).await.expect("claimed");
     tokio::spawn(task.run());
     old.publish(Vec::new()).await.expect("the owner");
     tokio::time::advance(TTL * 2).await;
     let (host, second) = own(&bus, "b").await;
-    let (_new, _task) = Outbox::claim(host, &second, Meters::unnamed()).await.expect("claimed");
+    let (_new, _task) = Outbox::claim(host, &second, Meters::for_tests()).await.expect("claimed");
     let refused = old.publish(Vec::new()).await;
     assert!(matches!(refused, Err(Error::Stopped(_))), "{refused:?}");
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use argosy_api::{
-    message::{ClusterCommand, LookupKey, Observed, PodSummary},
+    message::{ClusterCommand, LookupKey, Observed, PodPhase, PodSummary},
     v1alpha1::{NodePhase, NodeStatus, Workflow as Object},
 };
 use argosy_engine::{Command, Config, Event, Workflow};
@@ -194,7 +194,7 @@ impl World<'_> {
 
     fn pod_moves(&mut self, summary: PodSummary) -> Option<Observed> {
         let pod = self.pods.get_mut(&summary.name)?;
-        let has_end = matches!(summary.phase.as_str(), "Succeeded" | "Failed") || summary.deleted;
+        let has_end = summary.has_ended() || summary.deleted;
         if pod.ended && (pod.summary.deleted || !summary.deleted) {
             return None;
         }
@@ -290,8 +290,8 @@ impl World<'_> {
             return;
         };
         let mut summary = pod.summary.clone();
-        if summary.phase == "Running" {
-            summary.phase = "Failed".to_owned();
+        if summary.phase == PodPhase::Running {
+            summary.phase = PodPhase::Failed;
             summary.ready = false;
             for container in summary.containers.iter_mut().filter(|c| c.phase == NodePhase::Running) {
                 container.phase = if container.name == "wait" { NodePhase::Succeeded } else { NodePhase::Failed };

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use argosy_api::{
     ArcStr,
-    message::{ContainerSummary, PodSummary},
+    message::{ContainerSummary, PodPhase, PodSummary},
     v1alpha1::{self as api, NodePhase, NodeStatus, NodeType},
 };
 use jiff::SignedDuration;
@@ -41,7 +41,7 @@ impl Oracle for Recorded {
     fn script(&self, node: &NodeStatus, manifest: &Value, blank: PodSummary) -> Script {
         let fallback = NodeStatus { phase: NodePhase::Succeeded, ..Default::default() };
         let golden = self.nodes.get(&node.id).unwrap_or(&fallback);
-        let mut pending = PodSummary { phase: "Pending".to_owned(), ..blank };
+        let mut pending = PodSummary { phase: PodPhase::Pending, ..blank };
         pending.init_containers = containers(manifest, "initContainers", NodePhase::Pending);
         pending.containers = containers(manifest, "containers", NodePhase::Pending);
         if golden.message == NEVER_RAN {
@@ -91,13 +91,13 @@ fn ended_before(mut pod: PodSummary, failed: usize, failures: &HashMap<String, (
         let (code, text) = failures.get(&container.name).cloned().unwrap_or_default();
         end_container(container, code, &text);
     }
-    pod.phase = "Failed".to_owned();
+    pod.phase = PodPhase::Failed;
     pod
 }
 
 fn running(pending: &PodSummary, golden: &NodeStatus) -> PodSummary {
     let mut running = pending.clone();
-    running.phase = "Running".to_owned();
+    running.phase = PodPhase::Running;
     running.ready = true;
     running.pod_ip = if golden.pod_ip.is_empty() { "10.0.0.1".to_owned() } else { golden.pod_ip.to_string() };
     running.host_node_name = golden.host_node_name.to_string();
@@ -125,9 +125,10 @@ fn ended(mut pod: PodSummary, golden: &NodeStatus, failures: &HashMap<String, (i
             None => end_container(container, 0, ""),
         }
     }
-    pod.phase = if pod.containers.iter().all(|c| c.exit_code == Some(0)) { "Succeeded" } else { "Failed" }.to_owned();
+    let all_succeeded = pod.containers.iter().all(|c| c.exit_code == Some(0));
+    pod.phase = if all_succeeded { PodPhase::Succeeded } else { PodPhase::Failed };
     if golden.message == DEADLINE {
-        pod.phase = "Failed".to_owned();
+        pod.phase = PodPhase::Failed;
         pod.reason = "DeadlineExceeded".to_owned();
         pod.message = DEADLINE.to_owned();
     }

@@ -6,7 +6,7 @@ mod refused;
 mod report;
 
 use argosy_api::{
-    message::{ClusterCommand, NotCreated, PodSummary},
+    message::{ClusterCommand, NotCreated, PodPhase, PodSummary},
     v1alpha1::NodePhase,
 };
 
@@ -84,7 +84,7 @@ fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'
         // There is no such pod, and nobody has ever seen one.
         (Pending, PodEvent::Seen(pod)) if pod.deleted && pod.uid.is_empty() => Reaction::WishAnew,
         // A look that a newer one overtook: pods do not go back.
-        (Running, PodEvent::Seen(pod)) if pod.phase == "Pending" && !pod.deleted => Reaction::Seen,
+        (Running, PodEvent::Seen(pod)) if pod.phase == PodPhase::Pending && !pod.deleted => Reaction::Seen,
         (_, PodEvent::Seen(pod)) => Reaction::Follow(pod),
         (_, PodEvent::Rejected { message }) => Reaction::Fail { message },
         (Pending, PodEvent::NotCreated(NotCreated::Redelivered) | PodEvent::PauseOver) => Reaction::WishAnew,
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn pod(phase: &str) -> PodSummary {
-        PodSummary { phase: phase.to_owned(), ..Default::default() }
+        PodSummary { phase: phase.into(), ..Default::default() }
     }
 
     #[test]

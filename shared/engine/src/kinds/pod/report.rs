@@ -2,7 +2,8 @@
 //! Source of the rules: Argo `assessNodeStatus`, `inferFailedReason`.
 
 use argosy_api::{
-    message::{ClusterCommand, ContainerSummary, PodSummary},
+    executor,
+    message::{ClusterCommand, ContainerSummary, PodPhase, PodSummary},
     v1alpha1::{NodePhase, Outputs, Template},
 };
 
@@ -91,19 +92,19 @@ impl Workflow {
         if !pod.report_error.is_empty() {
             return (NodePhase::Error, pod.report_error.clone(), false);
         }
-        match pod.phase.as_str() {
-            "Succeeded" if daemon => (NodePhase::Failed, String::new(), false),
-            "Succeeded" => (NodePhase::Succeeded, String::new(), false),
-            "Failed" => {
+        match pod.phase {
+            PodPhase::Succeeded if daemon => (NodePhase::Failed, String::new(), false),
+            PodPhase::Succeeded => (NodePhase::Succeeded, String::new(), false),
+            PodPhase::Failed => {
                 let (phase, message) = failure(pod, template);
                 (phase, message, false)
             }
             // Nobody has seen how it ended, as who watches it was away just then; but it was asked to.
             _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_message(), false),
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
-            "Running" if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
-            "Running" => (NodePhase::Running, String::new(), daemon),
-            _ => (NodePhase::Pending, pending_reason(pod), false),
+            PodPhase::Running if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
+            PodPhase::Running => (NodePhase::Running, String::new(), daemon),
+            PodPhase::Unset | PodPhase::Pending | PodPhase::Unknown => (NodePhase::Pending, pending_reason(pod), false),
         }
     }
 
@@ -121,7 +122,7 @@ impl Workflow {
                 continue;
             }
             let phase = match (container.phase, pod_phase.is_fulfilled()) {
-                (NodePhase::Failed, _) if container.exit_code == Some(NEVER_BEGAN) => NodePhase::Error,
+                (NodePhase::Failed, _) if container.exit_code == Some(executor::FAILED) => NodePhase::Error,
                 (NodePhase::Succeeded | NodePhase::Failed, _) => container.phase,
                 (_, true) => pod_phase,
                 (phase, false) => phase,
@@ -141,9 +142,6 @@ impl Workflow {
         }
     }
 }
-
-/// Exit code of a container of a set that was not begun, as one that it depends on has failed.
-const NEVER_BEGAN: i32 = 64;
 
 /// What the pod reported, with the exit code of `main`.
 fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary) -> bool {

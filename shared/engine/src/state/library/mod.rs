@@ -1,4 +1,5 @@
-//! The objects that a workflow refers to: found before it starts, so that no decision waits for the API.
+//! The objects that a workflow refers to: found before it starts, so that decisions do not wait for the API. Only a call whose
+//! template is named by a value waits, once the value is known.
 
 mod compiled;
 pub(crate) mod deferred;

@@ -22,7 +22,11 @@ pub(crate) async fn remove(host: &Host, client: &kube::Client, shard: u16) {
     loop {
         tokio::time::sleep(PAUSE).await;
         if let Err(error) = once(host, client, shard).await {
-            tracing::warn!(shard, error = &*error as &dyn std::error::Error, "unnamed nodes not removed, trying again");
+            tracing::warn!(
+                shard,
+                error = &*error as &dyn std::error::Error,
+                "orphaned nodes not removed, trying again"
+            );
         }
     }
 }
@@ -36,7 +40,7 @@ async fn once(host: &Host, client: &kube::Client, shard: u16) -> Result<(), Fail
         let object = read::get(client, &key).await?;
         if object.as_ref().and_then(api::offloaded_version) != Some(&version) {
             host.remove(&uid, &version).await?;
-            metrics::UNNAMED.inc();
+            metrics::ORPHANED_NODES.inc();
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use arcstr::ArcStr;
 use argosy_api::{
-    message::{ClusterCommand, PodSummary},
+    message::{ClusterCommand, PodPhase, PodSummary},
     v1alpha1::{NodePhase, NodeStatus, NodeType},
 };
 
@@ -52,21 +52,21 @@ impl Workflow {
             return self.on_orphaned_pod(pod);
         }
         if !pod.deleted && !pod.deleting {
-            self.end_stray(node.id.clone(), pod.name.clone(), has_ended(pod));
+            self.end_stray(node.id.clone(), pod.name.clone(), pod.has_ended());
         }
     }
 
     /// The pod of a node whose boundary has ended in error while it ran: nothing comes of it, but it takes its place until it
     /// has ended. A workflow that was taken up since has no frame for it. Source: Argo, which follows such pods as well.
     fn on_orphaned_pod(&mut self, pod: &PodSummary) {
-        let phase = match pod.phase.as_str() {
-            "Succeeded" => NodePhase::Succeeded,
-            "Failed" => NodePhase::Failed,
+        let phase = match pod.phase {
+            PodPhase::Succeeded => NodePhase::Succeeded,
+            PodPhase::Failed => NodePhase::Failed,
             _ if pod.deleted => NodePhase::Error,
-            "Running" => NodePhase::Running,
-            _ => return,
+            PodPhase::Running => NodePhase::Running,
+            PodPhase::Unset | PodPhase::Pending | PodPhase::Unknown => return,
         };
-        let message = if pod.deleted && !has_ended(pod) { "pod deleted" } else { &pod.message };
+        let message = if pod.deleted && !pod.has_ended() { "pod deleted" } else { &pod.message };
         self.mark(&pod.node_id, phase, Some(message));
         if phase.is_fulfilled() {
             self.book.update_node(&pod.node_id, |node| set(&mut node.task_result_synced, Some(true)));
@@ -96,9 +96,9 @@ impl Workflow {
         if pod.deleted || pod.deleting {
             self.strays.forget(&pod.name);
         } else if self.life.is_done() {
-            self.end_stray(self.own_id(), pod.name.clone(), has_ended(pod));
+            self.end_stray(self.own_id(), pod.name.clone(), pod.has_ended());
         } else {
-            self.strays.see(&pod.name, Stray { node_id: pod.node_id.clone(), has_ended: has_ended(pod) });
+            self.strays.see(&pod.name, Stray { node_id: pod.node_id.clone(), has_ended: pod.has_ended() });
         }
     }
 
@@ -121,8 +121,4 @@ impl Workflow {
     fn own_id(&self) -> ArcStr {
         self.book.name().into()
     }
-}
-
-fn has_ended(pod: &PodSummary) -> bool {
-    matches!(pod.phase.as_str(), "Succeeded" | "Failed")
 }
