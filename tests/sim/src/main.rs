@@ -21,9 +21,9 @@ struct Cli {
     /// Failures are printed, with how to replay them, and are no error
     #[arg(long)]
     report_only: bool,
-    /// Run one seed
-    #[arg(long)]
-    seed: Option<u64>,
+    /// Run these seeds, each told with its workflows
+    #[arg(long, value_name = "SEED", value_delimiter = ',')]
+    seed: Vec<u64>,
     /// Every workflow of the corpus with a crash before and after each write of each service, and the bus lost there
     #[arg(long)]
     exhaustive: bool,
@@ -141,9 +141,11 @@ fn main() -> Result<ExitCode> {
         for name in &names {
             exhaustive(name, plant, &mut tally, world, &planted)?;
         }
-    } else if let Some(seed) = cli.seed {
-        let plan = Plan { plant, trace: cli.trace, ..cli.world.plan(seed) };
-        tally.take(&plan, &format!("{world}--seed {seed}{planted}"), true)?;
+    } else if !cli.seed.is_empty() {
+        for seed in cli.seed {
+            let plan = Plan { plant, trace: cli.trace, ..cli.world.plan(seed) };
+            tally.take(&plan, &format!("{world}--seed {seed}{planted}"), true)?;
+        }
     } else if let Some(seeds) = cli.seeds {
         let first = cli.from_commit.as_deref().map_or(Ok(cli.first), seed_of_commit)?;
         println!("seeds {first} to {}", first + seeds.saturating_sub(1));
