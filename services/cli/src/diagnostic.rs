@@ -1,5 +1,8 @@
 //! Mistakes in what the user gave us, all at once: file, line, column, field, what is wrong, what to do.
 
+pub mod github;
+pub mod sarif;
+
 use std::{ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -24,6 +27,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// It is not taken amiss.
     pub warning: bool,
+    /// The rule that gives it, where it can be silenced.
+    pub rule: Option<&'static str>,
     /// Only who is strict takes it amiss: a field that nobody knows.
     pub strict: bool,
 }
@@ -39,6 +44,7 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             warning: false,
+            rule: None,
             strict: false,
         }
     }
@@ -67,17 +73,28 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             text.push_str(&format!(" ({help})"));
         }
+        if let Some(rule) = self.rule {
+            text.push_str(&format!(" [{rule}]"));
+        }
         text
     }
 
-    fn severity(&self) -> &'static str {
+    /// `path: message (help)`, without the place.
+    pub fn words(&self) -> String {
+        let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
+        let help = self.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+        format!("{path}{}{help}", self.message)
+    }
+
+    /// `error` or `warning`.
+    pub fn severity(&self) -> &'static str {
         if self.warning { "warning" } else { "error" }
     }
 
     /// As one member of `-o json`.
     pub fn json(&self) -> Value {
         let (line, column) = self.position().unzip();
-        json!({ "file": self.file, "line": line, "column": column, "path": self.path, "message": self.message, "help": self.help, "severity": self.severity() })
+        json!({ "file": self.file, "line": line, "column": column, "path": self.path, "message": self.message, "help": self.help, "severity": self.severity(), "rule": self.rule })
     }
 
     /// With the lines of the file, for a terminal.
@@ -88,8 +105,12 @@ impl Diagnostic {
             path if path.is_empty() => message.into_owned(),
             path => format!("{path}: {message}"),
         };
-        let mut group =
-            Group::with_title(if self.warning { Level::WARNING } else { Level::ERROR }.primary_title(title));
+        let level = if self.warning { Level::WARNING } else { Level::ERROR };
+        let title = level.primary_title(title);
+        let mut group = Group::with_title(match self.rule {
+            Some(rule) => title.id(rule),
+            None => title,
+        });
         if let (Some(source), Some(span)) = (&self.source, &self.span) {
             let end = span.end.clamp(span.start, source.text.len());
             let first_line = source.text[span.start..end].find('\n').map_or(end, |at| span.start + at);

@@ -50,6 +50,8 @@ pub const WATERMARK: &str = "argosy.io/watermark";
 pub const ENDED_AT: &str = "argosy.io/ended-at";
 /// On workflows: "true" when the workflow was put out of service because it cannot be run. Argosy's own.
 pub const QUARANTINED: &str = "argosy.io/quarantined";
+/// On whatever `argosy lint` checks: rules whose warnings are not told, by name, with commas between. Argosy's own.
+pub const LINT_SILENCE: &str = "argosy.io/lint-silence";
 /// On workflows: why it was put out of service. Argosy's own.
 pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
 /// On workflows: the version of the object from which somebody took it back into service. What was decided of that version

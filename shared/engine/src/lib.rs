@@ -4,6 +4,7 @@
 //! random numbers: time comes in with the events, timers go out as commands. Equal events give equal commands.
 //! The state *is* the Workflow object; everything else the engine holds is derived from it.
 
+pub mod advise;
 pub mod command;
 pub mod config;
 pub mod depends;

@@ -1,23 +1,28 @@
 //! All checks of documents before anything is created: shape, schema, then meaning.
 
+pub mod advice;
 mod culprit;
 mod expressions;
 pub mod locate;
 mod naming;
 mod problems;
 mod purpose;
+mod read;
 mod references;
 pub mod refusal;
 mod values;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use argosy_api::v1alpha1::{self as v1, API_VERSION, WorkflowSpec};
-use argosy_engine::validate;
-use serde::de::DeserializeOwned;
+use argosy_engine::{advise::Rule, validate};
 use serde_json::Value;
 
 pub use purpose::Purpose;
+use read::read;
 
 use crate::{
     diagnostic::Diagnostic,
@@ -79,6 +84,8 @@ pub struct Rules<'a> {
     pub purpose: Purpose,
     /// Unknown fields are mistakes.
     pub strict: bool,
+    /// Documents without mistakes get advice, but by these rules; without a set, none.
+    pub silenced: Option<&'a BTreeSet<Rule>>,
 }
 
 /// All mistakes of `documents`. Templates among them are known to each other.
@@ -102,7 +109,7 @@ pub fn documents(
         }
         let is_sound = found.iter().all(|problem| problem.strict);
         let mut mended = if is_sound { None } else { schema::mended(document) };
-        if let Some(document) = if is_sound { Some(document) } else { mended.as_mut() } {
+        if let Some(document) = if is_sound { Some(&mut *document) } else { mended.as_mut() } {
             if document.kind() == "Workflow"
                 && let Err(message) = edit(&mut document.value)
             {
@@ -115,6 +122,11 @@ pub fn documents(
                 found.extend(expressions::check(document));
                 found.extend(values::check(document));
             }
+        }
+        if let Some(silenced) = rules.silenced
+            && found.iter().all(|problem| problem.warning)
+        {
+            found.extend(advice::check(document, silenced));
         }
         found.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
         problems.extend(found);
@@ -217,22 +229,6 @@ fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Dia
         }
         Err((path, message)) => vec![locate::at(document, &path, message)],
     }
-}
-
-/// Errors: the field that cannot be read, and why.
-fn read<T: DeserializeOwned>(value: Value) -> Result<T, (String, String)> {
-    v1::from_value(value.clone()).or_else(|error| {
-        // Only now, as keeping account of the way costs time.
-        let found: Result<T, _> = serde_path_to_error::deserialize(v1::without_nulls(value.clone()));
-        found
-            .map_err(|named| (named.path().to_string(), named.into_inner().to_string()))
-            .or(Err((String::new(), error.to_string())))
-            .map_err(|(path, message)| {
-                // The reader of a field that is read as it comes says nothing of the way.
-                let path = if path.contains('.') { path } else { culprit::find::<T>(&value, v1::from_value) };
-                (path, message)
-            })
-    })
 }
 
 /// For objects that do not run by themselves.

@@ -115,7 +115,7 @@ async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> O
     let (mut documents, mut problems) = load::files(&files.files);
     let connection = connect.open().await?;
     let library = super::library::of_cluster(&connection.client, &connection.namespace).await;
-    let rules = Rules { library: &library, purpose: Purpose::Lint, strict: files.strict };
+    let rules = Rules { library: &library, purpose: Purpose::Lint, strict: files.strict, silenced: None };
     problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
     problems.extend(documents.iter().filter(|document| document.kind() != kind).map(|document| {
         Diagnostic::of_source(&document.source, format!("expected a {kind}, found a {}", document.kind()))

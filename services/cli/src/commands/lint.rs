@@ -17,7 +17,8 @@ use crate::{
 /// Check files; all mistakes at once, each with its line
 ///
 /// Templates that files refer to are looked for in the files themselves, and in the cluster of --kubeconfig, $KUBECONFIG
-/// or a running `argosy dev`. Exit code 2 when there are mistakes.
+/// or a running `argosy dev`. What can run and is surely not meant is a warning. Exit code 2 when there are mistakes, or, with
+/// --deny-warnings, warnings.
 #[derive(Args, Debug)]
 pub struct Lint {
     /// Files and folders; `-` is standard input
@@ -32,6 +33,13 @@ pub struct Lint {
     /// Unknown fields are mistakes; the default, and here for scripts that say it
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     strict: bool,
+    /// Do not warn by these rules: unused-parameter,unreachable-template,unreachable-task,later-reference,when-false,
+    /// endless-retry,image-tag,plain-secret. The annotation `argosy.io/lint-silence` does the same for one object
+    #[arg(long, value_name = "RULES", value_delimiter = ',')]
+    silence: Vec<String>,
+    /// Warnings are mistakes
+    #[arg(long)]
+    deny_warnings: bool,
     /// Form of the output
     #[arg(short, long, value_name = "FORM", value_enum, default_value_t = Form::Pretty)]
     output: Form,
@@ -45,6 +53,10 @@ enum Form {
     Simple,
     /// A JSON array
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 /// How long a cluster may take to list its templates.
@@ -52,6 +64,7 @@ const CLUSTER: Duration = Duration::from_secs(5);
 
 impl Lint {
     pub async fn run(self, connect: &Connect) -> Outcome {
+        let silenced = check::advice::rules(&self.silence).map_err(Failure::Usage)?;
         let (mut documents, mut problems) = load::files(&self.files);
         let wanted = |kind: &str| {
             let plural = format!("{}s", kind.to_lowercase());
@@ -72,13 +85,19 @@ impl Lint {
             return Err(Failure::Usage("there is nothing to check in these files".to_owned()));
         }
         let library = self.library(connect).await;
-        let rules = Rules { library: &library, purpose: Purpose::Lint, strict: self.strict };
+        let rules = Rules { library: &library, purpose: Purpose::Lint, strict: self.strict, silenced: Some(&silenced) };
         problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
-        let failed = problems.iter().any(|problem| !problem.warning);
+        let warnings = problems.iter().filter(|problem| problem.warning).count();
+        let failed = problems.len() > warnings || (self.deny_warnings && warnings > 0);
         match self.output {
             Form::Json => {
                 let values = serde_json::Value::Array(problems.iter().map(diagnostic::Diagnostic::json).collect());
                 output::print_exact(&format!("{values:#}\n"));
+            }
+            Form::Sarif => output::print_exact(&format!("{:#}\n", diagnostic::sarif::log(&problems))),
+            Form::Github => {
+                let commands = problems.iter().map(diagnostic::github::command);
+                commands.for_each(|command| output::print(&format!("{}\n", terminal::line(&command))));
             }
             Form::Simple => {
                 problems.iter().for_each(|problem| output::print(&format!("{}\n", terminal::line(&problem.line()))));
@@ -90,6 +109,12 @@ impl Lint {
                 diagnostic::report(&problems);
                 if !failed {
                     output::print("✔ no linting errors found!\n");
+                }
+                if warnings > 0 {
+                    let word = if warnings == 1 { "warning" } else { "warnings" };
+                    say!(
+                        "{warnings} {word}; `--silence RULE` or the annotation argosy.io/lint-silence silences a rule"
+                    );
                 }
             }
         }

@@ -74,7 +74,7 @@ impl Submit {
                 let known = Known::of(given.map(|document| &document.value), &all);
                 problems.extend(known.warnings(&options.parameters));
                 let mut edit = |value: &mut Value| overrides::apply(value, &options);
-                let rules = Rules { library: &library, purpose: Purpose::Run, strict: self.strict };
+                let rules = Rules { library: &library, purpose: Purpose::Run, strict: self.strict, silenced: None };
                 problems.extend(check::documents(&mut documents, rules, &mut edit));
                 let (workflows, others): (Vec<_>, Vec<_>) =
                     documents.into_iter().partition(|document| document.kind() == "Workflow");

@@ -43,7 +43,7 @@ pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) 
     let of_files = Library::of(&documents);
     let workflows = documents.iter().filter(|document| document.kind() == "Workflow").map(|document| &document.value);
     problems.extend(Known::of(workflows, &of_files).warnings(&options.parameters));
-    let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true };
+    let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true, silenced: None };
     problems.extend(check::documents(&mut documents, rules, &mut edit));
     problems.extend(documents.iter().filter_map(not_to_be_run));
     if problems.iter().all(|problem| problem.warning) && !documents.iter().any(|document| document.kind() == "Workflow")

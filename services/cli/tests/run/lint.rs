@@ -97,3 +97,70 @@ fn of_a_folder_only_what_is_meant_for_us_is_read() {
     // A file that is named is always read.
     here.argosy("lint --offline package.json").ends_with(2);
 }
+
+const LOOSE: &str = "  entrypoint: main
+  templates:
+  - name: main
+    container: {image: busybox, command: [c], env: [{name: TOKEN, value: hunter2}]}
+  - {name: island, suspend: {}}
+";
+
+#[test]
+fn what_is_surely_not_meant_is_a_warning_with_a_rule_that_can_be_silenced() {
+    let here = Here::with(&[("a.yaml", &format!("{HEAD}{LOOSE}"))]);
+    let said = here.argosy("lint --offline -o simple a.yaml").ends_with(0);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{said:#?}");
+    assert!(
+        lines[0].starts_with("a.yaml:8:24: spec.templates[0].container.image: ") && lines[0].ends_with("[image-tag]")
+    );
+    assert!(lines[1].contains(".container.env[0]: ") && lines[1].ends_with("[plain-secret]"), "{said:#?}");
+    assert!(lines[2].starts_with("a.yaml:9:12: ") && lines[2].ends_with("[unreachable-template]"), "{said:#?}");
+    assert!(!said.out.contains("hunter2"), "{said:#?}");
+    let said = here.argosy("lint --offline -o simple --silence image-tag,plain-secret a.yaml").ends_with(0);
+    assert_eq!(said.out.lines().count(), 2, "{said:#?}");
+    let said = here.argosy("lint --offline a.yaml --deny-warnings").ends_with(2);
+    assert!(said.err.contains("3 warnings"), "{said:#?}");
+    here.argosy("lint --offline a.yaml --deny-warnings --silence image-tag,plain-secret,unreachable-template")
+        .ends_with(0);
+    let said = here.argosy("lint --offline a.yaml --silence image-tags").ends_with(2);
+    assert!(said.err.contains("there is no rule `image-tags`; did you mean `image-tag`?"), "{said:#?}");
+
+    let head = HEAD.replace(
+        "{generateName: a-}",
+        "{generateName: a-, annotations: {argosy.io/lint-silence: 'image-tag, plain-secrets'}}",
+    );
+    here.file("b.yaml", &format!("{head}{LOOSE}"));
+    let said = here.argosy("lint --offline -o simple b.yaml").ends_with(0);
+    assert!(!said.out.contains("[image-tag]") && said.out.contains("[plain-secret]"), "{said:#?}");
+    assert!(said.out.contains("there is no rule `plain-secrets` (did you mean `plain-secret`?)"), "{said:#?}");
+    // A mistake comes first: what it leads to would be told twice.
+    here.file("c.yaml", &format!("{HEAD}{LOOSE}").replace("entrypoint: main", "entrypoint: mian"));
+    let said = here.argosy("lint --offline -o simple c.yaml").ends_with(2);
+    assert_eq!(said.out.lines().count(), 1, "{said:#?}");
+}
+
+#[test]
+fn programs_read_what_is_told() {
+    let here = Here::with(&[("a.yaml", &format!("{HEAD}{LOOSE}")), ("b.yaml", "kind: [\n")]);
+    let said = here.argosy("lint --offline -o sarif a.yaml b.yaml").ends_with(2);
+    let log: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let told: Vec<_> = results.iter().map(|r| (r["ruleId"].as_str(), r["level"].as_str())).collect();
+    assert!(
+        told.contains(&(Some("mistake"), Some("error"))) && told.contains(&(Some("image-tag"), Some("warning"))),
+        "{told:?}"
+    );
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules");
+    for result in results {
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]), "{result}");
+        let region = &result["locations"][0]["physicalLocation"]["region"];
+        assert!(region["startLine"].as_u64() > Some(0) && region["startColumn"].as_u64() > Some(0), "{result}");
+    }
+    let said = here.argosy("lint --offline -o github a.yaml").ends_with(0);
+    let first = said.out.lines().next().expect("a line");
+    assert!(
+        first.starts_with("::warning file=a.yaml,line=8,col=24,title=image-tag::spec.templates[0].container.image: "),
+        "{first}"
+    );
+}
