@@ -23,5 +23,6 @@ mod workflow;
 pub use command::{Command, Event, EventBody, Lookup};
 pub use config::{Config, TemplateReferencing};
 pub use flow::waits::{Hold, Overlooked, Wait};
+pub use flow::why::{Reason, ReasonKind};
 pub use state::{Behavior, Bug};
 pub use workflow::Workflow;

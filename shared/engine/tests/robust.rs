@@ -24,3 +24,5 @@ mod retried;
 mod taken_up;
 #[path = "robust/timers.rs"]
 mod timers;
+#[path = "robust/why.rs"]
+mod why;

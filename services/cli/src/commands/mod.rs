@@ -24,6 +24,7 @@ pub mod told;
 pub mod version;
 pub mod wait;
 pub mod watch;
+pub mod why;
 
 use argosy_api::v1alpha1::NodePhase;
 use clap::Args;

@@ -208,3 +208,23 @@ fn templates_are_kept_and_run() {
     has(&dev.argosy(1, "template get greet"), &["not found"]);
     has(&dev.argosy(0, "version"), &["argosy: v", "Argo Workflows v4.1"]);
 }
+
+#[test]
+fn why_tells_what_a_workflow_waits_for_and_why_it_failed() {
+    let dev = Dev::start();
+    dev.file("w.yaml", WAITS);
+    dev.file("f.yaml", FAILS);
+    let waits = dev.argosy(0, "submit w.yaml -o name");
+    let waits = name(&waits);
+    let said = dev.until(&format!("why {waits}"), "until a person resumes it");
+    has(&said, &[&format!("{waits} is Running"), &format!("{waits}[1].after "), "it comes after the steps of [0]"]);
+    let told: serde_json::Value =
+        serde_json::from_str(&dev.argosy(0, &format!("why {waits} after -o json"))).expect("JSON");
+    assert_eq!((&told["waits"][0]["kind"], told["waits"].as_array().map(Vec::len)), (&"before".into(), Some(1)));
+    has(&dev.argosy(2, &format!("why {waits} aproove")), &["has no node `aproove`", "did you mean `approve`?"]);
+
+    let fails = dev.argosy(0, "submit f.yaml -o name");
+    let fails = name(&fails);
+    let said = dev.until(&format!("why {fails}"), &format!("{fails} is Failed"));
+    has(&said, &[&format!("{fails}[1].bad  it is Failed: main: Error (exit code 1)")]);
+}

@@ -14,3 +14,4 @@ pub(crate) mod prepare;
 pub(crate) mod refusal;
 pub(crate) mod strays;
 pub(crate) mod waits;
+pub(crate) mod why;

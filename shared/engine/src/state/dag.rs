@@ -359,6 +359,17 @@ impl Dag {
         self.tasks.iter().filter(is_ready).map(|task| task.name.clone())
     }
 
+    /// Tasks that have not begun, each with those that it still waits for.
+    pub fn tasks_to_come(&self) -> Vec<(ArcStr, Vec<ArcStr>)> {
+        let needed = self.needed();
+        let waiting = self.tasks.iter().zip(needed).filter(|(task, needed)| *needed && task.state == State::Waiting);
+        let open = |task: &Task| {
+            let before = task.dependencies.iter().map(|before| &self.tasks[*before]);
+            before.filter(|before| before.state != State::Settled).map(|before| before.name.clone()).collect()
+        };
+        waiting.map(|(task, _)| (task.name.clone(), open(task))).collect()
+    }
+
     /// No task is open: the DAG should have ended.
     pub fn is_over(&self) -> bool {
         self.open == 0

@@ -76,6 +76,11 @@ impl Timers {
         self.nodes.contains_key(node_id)
     }
 
+    /// What the node waits for, and until when; of two, the next attempt to have its pod.
+    pub fn of_node(&self, node_id: &str) -> Option<(Timer, Timestamp)> {
+        self.refused.get(node_id).or_else(|| self.nodes.get(node_id)).copied()
+    }
+
     /// All of them, by key.
     pub fn armed(&self) -> Vec<(String, Timestamp)> {
         let nodes = self.nodes.iter().chain(&self.refused).map(|(id, (timer, due))| (timer.key(id), *due));

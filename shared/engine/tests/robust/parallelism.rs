@@ -184,6 +184,7 @@ fn spec(composites: &[Composite], parallelism: Option<i64>) -> Value {
 fn check(play: &Play, composites: &[Composite], parallelism: Option<i64>) {
     let found = play.engine.overlooked();
     assert!(found.is_empty(), "{found:?}");
+    assert!(play.engine.is_completed() || !play.engine.reasons().is_empty(), "it waits without a reason");
     let nodes = &play.engine.object().status.nodes;
     let is_live = |phase: NodePhase| matches!(phase, NodePhase::Pending | NodePhase::Running);
     let pods = nodes.unordered().filter(|n| n.r#type == NodeType::Pod && is_live(n.phase)).count() as i64;
