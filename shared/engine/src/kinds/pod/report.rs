@@ -99,7 +99,7 @@ impl Workflow {
                 (phase, message, false)
             }
             // Nobody has seen how it ended, as who watches it was away just then; but it was asked to.
-            _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_message(), false),
+            _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_of_pod(), false),
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
             "Running" if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
             "Running" => (NodePhase::Running, String::new(), daemon),
