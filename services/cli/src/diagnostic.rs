@@ -26,6 +26,10 @@ pub struct Diagnostic {
     pub warning: bool,
     /// Only who is strict takes it amiss: a field that nobody knows.
     pub strict: bool,
+    /// The API takes the object all the same; a controller refuses it.
+    pub of_controller: bool,
+    /// A controller takes the object all the same; the run comes to the mistake.
+    pub of_run: bool,
 }
 
 impl Diagnostic {
@@ -40,6 +44,8 @@ impl Diagnostic {
             help: None,
             warning: false,
             strict: false,
+            of_controller: false,
+            of_run: false,
         }
     }
 

@@ -89,9 +89,7 @@ impl Selection {
         match self.set {
             // They are Argo's.
             Set::Goldens => Ok(Vec::new()),
-            Set::GoldensEdge => {
-                golden::read_all(&recorded(), self.set.folder())
-            }
+            Set::GoldensEdge => golden::read_all(&recorded(), self.set.folder()),
         }
     }
 }

@@ -163,11 +163,9 @@ fn set_node(node: &mut NodeStatus, values: &NodeValues, at: Timestamp) -> Result
     match phase {
         NodePhase::Succeeded => fill_in_defaults(node)?,
         NodePhase::Failed | NodePhase::Error => {}
-        NodePhase::Unknown
-        | NodePhase::Pending
-        | NodePhase::Running
-        | NodePhase::Skipped
-        | NodePhase::Omitted => return Err(Error::Phase { phase }),
+        NodePhase::Unknown | NodePhase::Pending | NodePhase::Running | NodePhase::Skipped | NodePhase::Omitted => {
+            return Err(Error::Phase { phase });
+        }
     }
     node.phase = phase;
     node.finished_at = Some(Time::new(at));

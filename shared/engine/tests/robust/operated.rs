@@ -86,20 +86,23 @@ fn what_people_have_ended_counts_with_the_next_thing_that_happens() {
             play.restart();
         }
         play.run();
-        assert_eq!((progress(&play, "wf[0].gate"), progress(&play, "wf[0]"), progress(&play, "wf")), ("1/1", "2/3", "2/3"));
+        assert_eq!(
+            (progress(&play, "wf[0].gate"), progress(&play, "wf[0]"), progress(&play, "wf")),
+            ("1/1", "2/3", "2/3")
+        );
     }
 }
 
 #[test]
 fn an_edit_of_hooks_templates_and_arguments_counts_from_then_on() {
     let mut play = Play::of(json!({"entrypoint": "main", "arguments": {"parameters": [{"name": "p", "value": "old"}]},
-        "templates": [
-            {"name": "main", "steps": [[{"name": "gate", "template": "gate"}],
-                [{"name": "next", "template": "show", "arguments": {"parameters": [{"name": "t", "value": "{{workflow.parameters.p}}"}]}}]]},
-            {"name": "gate", "suspend": {}},
-            {"name": "quick", "suspend": {"duration": "0"}},
-            {"name": "show", "inputs": {"parameters": [{"name": "t"}]}, "suspend": {"duration": "0"}},
-        ]}));
+    "templates": [
+        {"name": "main", "steps": [[{"name": "gate", "template": "gate"}],
+            [{"name": "next", "template": "show", "arguments": {"parameters": [{"name": "t", "value": "{{workflow.parameters.p}}"}]}}]]},
+        {"name": "gate", "suspend": {}},
+        {"name": "quick", "suspend": {"duration": "0"}},
+        {"name": "show", "inputs": {"parameters": [{"name": "t"}]}, "suspend": {"duration": "0"}},
+    ]}));
     edit(&mut play, false, |w| {
         w.spec.on_exit = "quick".into();
         w.spec.arguments.parameters[0].value = Some("new".into());
@@ -126,7 +129,8 @@ fn an_edit_with_a_mistake_changes_nothing_and_is_told() {
         w.spec.arguments.parameters = serde_json::from_value(parameter).expect("parameters");
         w.spec.on_exit = "gate".into();
     });
-    let told = play.engine.object().status.conditions.iter().any(|c| c.r#type == "SpecError" && c.message.contains("none"));
+    let told =
+        play.engine.object().status.conditions.iter().any(|c| c.r#type == "SpecError" && c.message.contains("none"));
     assert!(told && play.phase() == "Running");
 }
 
@@ -152,7 +156,10 @@ fn an_output_is_set_once_and_a_message_is_replaced() {
     let message = NodeValues { message: "second".to_owned(), ..NodeValues::default() };
     suspend::set(&mut object, "", &message, at).expect("set");
     let skipped = NodeValues { phase: Some(NodePhase::Skipped), ..NodeValues::default() };
-    assert_eq!(suspend::set(&mut object, "", &skipped, at).expect_err("no").to_string(), "Skipped is an invalid phase to set to");
+    assert_eq!(
+        suspend::set(&mut object, "", &skipped, at).expect_err("no").to_string(),
+        "Skipped is an invalid phase to set to"
+    );
     assert!(suspend::set(&mut object, "", &NodeValues::default(), at).is_err(), "there is nothing to set");
     suspend::resume(&mut object, "", None, at).expect("resumed");
     let node = object.status.nodes.get("wf").expect("a node");
@@ -173,7 +180,8 @@ fn a_workflow_that_has_ended_may_be_resumed_and_stays_as_it_is() {
 
 /// A pod, a gate behind it, and a pod behind that which fails at first.
 fn failed() -> Play {
-    let task = |name: &str, template: &str, depends: &str| json!({"name": name, "template": template, "depends": depends});
+    let task =
+        |name: &str, template: &str, depends: &str| json!({"name": name, "template": template, "depends": depends});
     let mut play = Play::of(json!({"entrypoint": "main", "templates": [
         {"name": "main", "dag": {"tasks": [task("make", "pod", ""), task("gate", "gate", "make"), task("check", "pod", "gate")]}},
         {"name": "gate", "suspend": {"duration": "0"}},
@@ -196,7 +204,11 @@ fn a_memoized_resubmit_runs_again_all_but_pods_that_succeeded() {
     new.metadata.namespace = "ns".into();
     new.metadata.uid = "v".into();
     let mut play = Play::new(new.clone(), Default::default());
-    play.engine = argosy_engine::Workflow::new(play.config.clone(), api::Workflow { status: Default::default(), ..new.clone() }, 0);
+    play.engine = argosy_engine::Workflow::new(
+        play.config.clone(),
+        api::Workflow { status: Default::default(), ..new.clone() },
+        0,
+    );
     (play.sequence, play.pods, play.timers) = (0, Default::default(), Default::default());
     play.feed(changed(new, true));
     assert_eq!(phase(&play, "wf-abcde.check"), NodePhase::Pending, "its turn has not come");
@@ -219,4 +231,46 @@ fn a_step_that_a_person_refused_is_not_asked_for_again() {
     let before: Vec<Value> = object.status.nodes.values().map(|n| json!([n.name, n.phase])).collect();
     retry(&mut object, &Retry::default(), None, play.now).expect("retried");
     assert_eq!(object.status.nodes.values().map(|n| json!([n.name, n.phase])).collect::<Vec<_>>(), before);
+}
+
+/// What a shutdown makes of a DAG: the nodes with what they say.
+fn stopped(strategy: &str, tasks: Value) -> (Play, Vec<(String, String, String)>) {
+    let mut play = Play::of(json!({"entrypoint": "main", "templates": [
+        {"name": "main", "dag": {"tasks": tasks}},
+        {"name": "gate", "suspend": {}},
+        {"name": "pod", "container": {"image": "i", "command": ["c"]}},
+        {"name": "set", "containerSet": {"containers": [{"name": "main", "image": "i", "command": ["c"]}]}},
+    ]}));
+    let pods: Vec<String> = play.pods.keys().cloned().collect();
+    pods.into_iter().for_each(|pod| play.happen(Next::Pod(pod), false, |_| None));
+    edit(&mut play, false, |w| w.spec.shutdown = strategy.into());
+    let nodes = play.engine.object().status.nodes.values().filter(|n| n.name != "wf");
+    let told = nodes.map(|n| (n.name.to_string(), n.phase.to_string(), n.message.to_string())).collect();
+    (play, told)
+}
+
+fn told(nodes: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    nodes.iter().map(|(name, phase, message)| ((*name).into(), (*phase).into(), (*message).into())).collect()
+}
+
+#[test]
+fn what_comes_behind_a_stopped_step_is_judged() {
+    let tasks = json!([{"name": "a", "template": "gate"}, {"name": "b", "template": "gate", "depends": "a"},
+        {"name": "c", "template": "gate", "depends": "a.Failed"}, {"name": "d", "template": "pod", "depends": "c.Failed"}]);
+    let (play, nodes) = stopped("Stop", tasks);
+    let stopped = "Stopped with strategy 'Stop'";
+    let omitted = "omitted: depends condition not met";
+    // What comes behind a suspend that the shutdown came before is not looked at.
+    let expected = [("wf.a", "Failed", stopped), ("wf.b", "Omitted", omitted), ("wf.c", "Failed", stopped)];
+    assert_eq!((play.phase().as_str(), nodes), ("Failed", told(&expected)));
+}
+
+#[test]
+fn a_node_ends_with_the_shutdown_and_its_pod_after_it() {
+    let tasks = json!([{"name": "a", "template": "pod", "hooks": {"exit": {"template": "gate"}}}, {"name": "s", "template": "set"}]);
+    let (play, nodes) = stopped("Terminate", tasks);
+    let message = "workflow shutdown with strategy:  Terminate";
+    let expected = [("wf.a", "Failed", message), ("wf.s", "Failed", message), ("wf.s.main", "Failed", message)];
+    assert_eq!((play.phase().as_str(), nodes), ("Failed", told(&expected)));
+    assert!(play.pods.values().all(|(_, phase)| *phase == "Stopping"), "{:?}", play.pods);
 }

@@ -114,7 +114,9 @@ pub fn read_all(dir: &Path, is_carried: bool) -> Result<Vec<Case>> {
         let path = cases.join(format!("{id}.yaml"));
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         let parts = text.split("\n---").filter(|part| !part.trim().is_empty());
-        let documents = parts.map(serde_saphyr::from_str).collect::<Result<Vec<Value>, _>>();
+        // `y` is a text, as for Kubernetes.
+        let read = |part| serde_saphyr::from_str_with_options(part, serde_saphyr::options! { strict_booleans: true });
+        let documents = parts.map(read).collect::<Result<Vec<Value>, _>>();
         let mut documents = documents.with_context(|| format!("parse {}", path.display()))?;
         let workflow = documents.pop().with_context(|| format!("{} is empty", path.display()))?;
         ensure!(workflow["metadata"]["name"] == id, "{}: the workflow is not named as the case", path.display());

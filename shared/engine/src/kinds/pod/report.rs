@@ -47,7 +47,7 @@ impl Workflow {
             if phase.is_fulfilled() {
                 changed |= set(&mut node.task_result_synced, Some(true)) | set(&mut node.daemoned, None);
                 if too_large.is_none() {
-                    changed |= set_outputs(&mut node.outputs, pod);
+                    changed |= set_outputs(&mut node.outputs, pod, &template);
                 }
                 if phase == NodePhase::Succeeded {
                     let progress = completed(&node.progress);
@@ -145,9 +145,20 @@ impl Workflow {
 /// Exit code of a container of a set that was not begun, as one that it depends on has failed.
 const NEVER_BEGAN: i32 = 64;
 
-/// What the pod reported, with the exit code of `main`.
-fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary) -> bool {
+/// Exit code of `wait` where outputs are missing.
+const LACKS_OUTPUTS: i32 = 64;
+
+/// What the pod reported, with the exit code of `main`. Where the executor told only what is missing, parameters are there
+/// without values.
+fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary, template: &Template) -> bool {
     let mut new = pod.outputs.clone().map(Box::new).or_else(|| outputs.clone());
+    if new.is_none() && pod.containers.iter().any(|c| c.name == "wait" && c.exit_code == Some(LACKS_OUTPUTS)) {
+        let parameters = template.outputs.parameters.iter().filter(|p| p.value_from.is_some());
+        let parameters: Vec<_> = parameters.cloned().collect();
+        if !parameters.is_empty() {
+            new = Some(Box::new(Outputs { parameters, ..Outputs::default() }));
+        }
+    }
     if let Some(code) = pod.containers.iter().find(|c| c.name == pod::MAIN).and_then(|c| c.exit_code) {
         new.get_or_insert_default().exit_code = Some(code.to_string());
     }
