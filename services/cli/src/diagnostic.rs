@@ -31,6 +31,10 @@ pub struct Diagnostic {
     pub rule: Option<&'static str>,
     /// Only who is strict takes it amiss: a field that nobody knows.
     pub strict: bool,
+    /// The API takes the object all the same; a controller refuses it.
+    pub of_controller: bool,
+    /// A controller takes the object all the same; the run comes to the mistake.
+    pub of_run: bool,
 }
 
 impl Diagnostic {
@@ -46,6 +50,8 @@ impl Diagnostic {
             warning: false,
             rule: None,
             strict: false,
+            of_controller: false,
+            of_run: false,
         }
     }
 

@@ -37,6 +37,18 @@ pub struct Gathered {
     pub progress: Option<String>,
     /// What is missing, in order.
     pub errors: Vec<Error>,
+    /// A parameter is missing, or the result: the only thing that is told.
+    is_of_parameter: bool,
+}
+
+impl Gathered {
+    /// What is missing, as Argo tells it: the first parameter; else each artifact, with a separator behind it, also the last.
+    pub fn told(&self) -> String {
+        match self.errors.first() {
+            Some(error) if self.is_of_parameter => error.to_string(),
+            _ => self.errors.iter().map(|error| format!("{error}; ")).collect(),
+        }
+    }
 }
 
 impl Gatherer<'_> {
@@ -62,6 +74,7 @@ impl Gatherer<'_> {
                 Err(error) => gathered.errors.push(error),
             }
         }
+        gathered.is_of_parameter = !gathered.errors.is_empty();
         for artifact in &self.template.outputs.artifacts {
             match self.artifact(artifact, &problems).await {
                 Ok(Some(artifact)) => gathered.outputs.artifacts.push(artifact),

@@ -33,8 +33,7 @@ impl Reporter {
         F: AsyncFnOnce() -> Result<Client, kube::Error>,
     {
         if !gathered.errors.is_empty() {
-            // each error is followed by a separator, also the last: so Argo joins them
-            let text: String = gathered.errors.iter().map(|error| format!("{error}; ")).collect();
+            let text = gathered.told();
             return (FAILED, text);
         }
         let report = Report { outputs: Some(gathered.outputs), progress: gathered.progress, task_result: None };

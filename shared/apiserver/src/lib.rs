@@ -10,6 +10,7 @@
 //! It knows no node. What runs the pods is an ordinary client, and gives their logs through [`LogSource`].
 
 mod access;
+mod accounts;
 mod admission;
 mod age;
 mod byte_cache;

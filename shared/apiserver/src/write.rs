@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::accounts;
 use super::admission;
 use super::deletion::{self, DeleteOptions, Deleted};
 use super::event_age;
@@ -46,6 +47,7 @@ pub(crate) fn insert(
             validation::check(kind, None, &tree)?;
             txn.check_size(None, &tree)?;
             if let Some(namespace) = namespace {
+                accounts::admit(txn, kind, namespace, name, &tree)?;
                 quota::admit(txn, kind, namespace, name)?;
                 ensure_namespace(txn, namespace)?;
             }

@@ -171,22 +171,28 @@ impl Workflow {
     /// Works until nothing is left to be done without a further event, or the workflow has used up its budget.
     pub(crate) fn drain(&mut self) {
         loop {
-            while let Some(work) = self.agenda.next() {
+            while let Some(work) = self.next_work() {
                 match work {
                     Work::Fulfilled(parent) => self.child_fulfilled(parent),
                     Work::Changed(parent) => self.child_changed(parent),
                     Work::Call(call) => self.call(call),
                     Work::Task { frame, task } => self.start_task(frame, task),
                     Work::Group { frame, index } => self.start_group(frame, index),
+                    Work::Time { timer, node_id } => self.on_time(timer, &node_id),
                 }
                 if !self.may_go_on() {
                     break;
                 }
             }
-            if !self.release_held() {
+            if self.is_paused() || !self.release_held() {
                 break;
             }
         }
+    }
+
+    /// The next piece of work. While the workflow is suspended there is none: it goes on where it was, once it is resumed.
+    fn next_work(&mut self) -> Option<Work> {
+        if self.is_paused() { None } else { self.agenda.next() }
     }
 
     fn take_commands(&mut self) -> Vec<Command> {

@@ -10,6 +10,8 @@ mod edits;
 mod ids;
 #[path = "robust/mutated.rs"]
 mod mutated;
+#[path = "robust/operated.rs"]
+mod operated;
 #[path = "robust/parallelism.rs"]
 mod parallelism;
 #[path = "robust/play.rs"]

@@ -29,6 +29,10 @@ fn is_quota_conflict(message: &str) -> bool {
     message.contains("Operation cannot be fulfilled on resourcequota")
 }
 
+fn is_account_to_come(message: &str) -> bool {
+    message.contains("error looking up service account") && message.contains("serviceaccount \"default\" not found")
+}
+
 /// Classifies an error. What counts as passing follows Argo `util/errors/errors.go`.
 pub fn answer(error: &kube::Error) -> Answer {
     let kube::Error::Api(status) = error else {
@@ -43,9 +47,9 @@ pub fn answer(error: &kube::Error) -> Answer {
         // Two requests counted against one ResourceQuota at a time. The object was not looked at.
         (409, _) if is_quota_conflict(&status.message) => Answer::Busy,
         (409, _) => Answer::Conflict,
-        // Quotas free up, and namespaces that are being made get their service account soon.
+        // Quotas free up, and namespaces that are being made get their default service account soon.
         (403, _) if status.message.contains("exceeded quota") => Answer::Busy,
-        (403, _) if status.message.contains("error looking up service account") => Answer::Busy,
+        (403, _) if is_account_to_come(&status.message) => Answer::Busy,
         (429, _) => Answer::Transient,
         // A webhook that fails concerns only what it is asked about.
         (500.., _) if status.message.contains("failed calling webhook") => Answer::Busy,
@@ -168,6 +172,11 @@ mod tests {
 
     #[test]
     fn refusals_that_pass_are_told_from_those_that_do_not() {
+        let lookup = |account: &str| {
+            format!(
+                "pods \"p\" is forbidden: error looking up service account ns/{account}: serviceaccount \"{account}\" not found"
+            )
+        };
         for (code, reason, message, expected) in [
             (404, "NotFound", "", Answer::NotFound),
             (409, "AlreadyExists", "", Answer::AlreadyExists),
@@ -179,7 +188,8 @@ mod tests {
                 Answer::Busy,
             ),
             (403, "Forbidden", "pods \"p\" is forbidden: exceeded quota: q, requested: pods=1", Answer::Busy),
-            (403, "Forbidden", "pods \"p\" is forbidden: error looking up service account ns/x", Answer::Busy),
+            (403, "Forbidden", &lookup("default"), Answer::Busy),
+            (403, "Forbidden", &lookup("runner"), Answer::Rejected),
             (403, "Forbidden", "User \"u\" cannot create resource", Answer::Rejected),
             (500, "InternalError", "failed calling webhook \"w\": timeout", Answer::Busy),
             (500, "InternalError", "etcdserver: request is too large", Answer::Rejected),

@@ -30,13 +30,10 @@ impl Set {
 
 /// What all levels ask for.
 #[derive(Args, Clone)]
-pub struct Selection {
+pub struct Common {
     /// The conformance directory [default: $ARGOSY_CONFORMANCE, else ../shared/conformance beside the checkout]
     #[arg(long)]
     pub dir: Option<PathBuf>,
-    /// Which recorded runs
-    #[arg(long, value_enum, default_value = "goldens")]
-    pub set: Set,
     /// Only these cases
     #[arg(long, num_args = 1.., value_name = "ID")]
     pub case: Vec<String>,
@@ -51,23 +48,30 @@ pub struct Selection {
     pub all: bool,
 }
 
+/// What the levels ask for that run whole workflows.
+#[derive(Args, Clone)]
+pub struct Selection {
+    #[command(flatten)]
+    pub common: Common,
+    /// Which recorded runs
+    #[arg(long, value_enum, default_value = "goldens")]
+    pub set: Set,
+}
+
 impl Selection {
     /// The recorded runs that are asked for: those that this repository carries, and those of the conformance directory.
     ///
     /// Errors: there are none, or one of them cannot be read.
     pub fn goldens(&self) -> Result<Vec<Golden>> {
         let mut all = self.carried()?;
-        let beside = self.directory();
+        let beside = self.common.directory();
         if self.set == Set::Goldens || beside.join(self.set.folder()).is_dir() {
             let more = golden::read_all(&beside, self.set.folder())?;
             let known: BTreeSet<String> = all.iter().map(|golden| golden.id.clone()).collect();
             all.extend(more.into_iter().filter(|golden| !known.contains(&golden.id)));
             all.sort_by(|a, b| a.id.cmp(&b.id));
         }
-        for id in &self.case {
-            ensure!(all.iter().any(|g| g.id == *id), "there is no case `{id}`");
-        }
-        Ok(all.into_iter().filter(|g| self.case.is_empty() || self.case.contains(&g.id)).collect())
+        self.common.chosen(all, |golden| &golden.id)
     }
 
     /// The cases that must agree; none where all must.
@@ -85,23 +89,37 @@ impl Selection {
         match self.set {
             // They are Argo's.
             Set::Goldens => Ok(Vec::new()),
-            Set::GoldensEdge => {
-                golden::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded"), self.set.folder())
-            }
+            Set::GoldensEdge => golden::read_all(&recorded(), self.set.folder()),
         }
     }
+}
 
-    fn directory(&self) -> PathBuf {
+impl Common {
+    /// The conformance directory.
+    pub fn directory(&self) -> PathBuf {
         directory(self.dir.clone())
     }
 
-    /// Keeps the final object of a case, if asked to.
+    /// Those of `all` that are asked for. Errors: one is asked for that there is not.
+    pub fn chosen<T>(&self, all: Vec<T>, id: impl Fn(&T) -> &String) -> Result<Vec<T>> {
+        for asked in &self.case {
+            ensure!(all.iter().any(|one| id(one) == asked), "there is no case `{asked}`");
+        }
+        Ok(all.into_iter().filter(|one| self.case.is_empty() || self.case.contains(id(one))).collect())
+    }
+
+    /// Keeps an object of a case, if asked to.
     pub fn keep(&self, id: &str, object: &serde_json::Value) -> Result<()> {
         let Some(dir) = &self.out else { return Ok(()) };
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let path = dir.join(format!("{id}.json"));
         fs::write(&path, serde_json::to_vec_pretty(object)?).with_context(|| format!("write {}", path.display()))
     }
+}
+
+/// What this repository carries.
+pub fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded")
 }
 
 /// The conformance directory: the one named, else `$ARGOSY_CONFORMANCE`, else the one beside the checkout.

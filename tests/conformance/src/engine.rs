@@ -47,9 +47,9 @@ pub fn run(args: &Args) -> Result<Report> {
         let started = Instant::now();
         let found = panic::catch_unwind(AssertUnwindSafe(|| one(&golden, args)));
         let found = found.unwrap_or_else(|_| Ok(vec![compare::no_result("the engine panicked")]));
-        report.add(&golden.id, found?, started.elapsed().as_secs_f64(), args.selection.all);
+        report.add(&golden.id, found?, started.elapsed().as_secs_f64(), args.selection.common.all);
     }
-    report.finish(&args.selection)?;
+    report.finish(&args.selection.common)?;
     Ok(report)
 }
 
@@ -78,7 +78,7 @@ fn one(golden: &Golden, args: &Args) -> Result<Vec<Difference>> {
     let oracle = Recorded::new(&golden.workflow).context("read the recorded object")?;
     let run = world::run(object, &oracle, &options);
     let actual = json!(run.object);
-    args.selection.keep(&golden.id, &actual)?;
+    args.selection.common.keep(&golden.id, &actual)?;
     let mut found = compare::diff(&golden.workflow, &actual);
     let mut say = |what: &str, text: String| {
         found.insert(

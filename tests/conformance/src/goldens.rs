@@ -1,7 +1,7 @@
 //! The whole system: each case by a run of `argosy run`, judged by the object that it prints.
 
 use std::{
-    env, fs,
+    fs,
     io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cases::{Selection, known_differences},
+    program,
     report::Report,
 };
 
@@ -42,7 +43,7 @@ pub struct Args {
 
 /// Runs all cases.
 pub fn run(args: &Args) -> Result<Report> {
-    let argosy = program(args)?;
+    let argosy = program::path(args.argosy.as_deref())?;
     let goldens = args.selection.goldens()?;
     let scratch = tempfile::tempdir().context("create a scratch directory")?;
     let mut report = Report::new(known_differences("goldens")?, args.selection.agreeing()?);
@@ -69,22 +70,11 @@ pub fn run(args: &Args) -> Result<Report> {
         drop(verdicts);
         for (id, found, took) in results {
             let found = found.unwrap_or_else(|e| vec![compare::no_result(&format!("{e:#}"))]);
-            report.add(&id, found, took.as_secs_f64(), args.selection.all);
+            report.add(&id, found, took.as_secs_f64(), args.selection.common.all);
         }
     });
-    report.finish(&args.selection)?;
+    report.finish(&args.selection.common)?;
     Ok(report)
-}
-
-fn program(args: &Args) -> Result<PathBuf> {
-    let path = match &args.argosy {
-        Some(path) => path.clone(),
-        None => env::current_exe().context("find this program")?.with_file_name("argosy"),
-    };
-    if !path.is_file() {
-        bail!("{} does not exist: build it with `cargo build -p argosy-cli`, or name it with --argosy", path.display());
-    }
-    path.canonicalize().with_context(|| format!("resolve {}", path.display()))
 }
 
 fn one(golden: &Golden, args: &Args, argosy: &Path, scratch: &Path) -> Result<Vec<Difference>> {
@@ -105,7 +95,7 @@ fn one(golden: &Golden, args: &Args, argosy: &Path, scratch: &Path) -> Result<Ve
             bail!("printed no object; last it said: {said}");
         }
     };
-    args.selection.keep(&golden.id, &object)?;
+    args.selection.common.keep(&golden.id, &object)?;
     Ok(compare::diff(&golden.workflow, &object))
 }
 

@@ -30,8 +30,8 @@ pub fn run(args: &Args) -> Result<Report> {
             }
             Err(_) => vec![compare::no_result("no result")],
         };
-        report.add(&golden.id, found, 0.0, args.selection.all);
+        report.add(&golden.id, found, 0.0, args.selection.common.all);
     }
-    report.finish(&args.selection)?;
+    report.finish(&args.selection.common)?;
     Ok(report)
 }

@@ -1,7 +1,8 @@
 //! Runs what was recorded from Argo through Argosy and compares.
 //!
 //! `goldens` runs every recorded workflow with `argosy run`, that is through all services; `engine` runs it through the
-//! engine alone, with pods that do what the recorded ones did.
+//! engine alone, with pods that do what the recorded ones did; `ops` does to workflows of `argosy dev` what was done to the
+//! recorded ones while they ran, and after.
 
 mod cases;
 mod engine;
@@ -9,6 +10,8 @@ mod facts;
 mod goldens;
 mod judge;
 mod operate;
+mod ops;
+mod program;
 mod report;
 
 use std::process::ExitCode;
@@ -30,6 +33,8 @@ enum Level {
     Engine(engine::Args),
     /// The table of steps and facts, through the engine alone.
     Operate(operate::Args),
+    /// Operations on live and ended workflows: the command line and `argosy dev`.
+    Ops(ops::Args),
     /// Only compares: final objects that are there already.
     Judge(judge::Args),
 }
@@ -41,6 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Level::Operate(args) => {
             return Ok(if operate::run(&args)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Level::Ops(args) => ops::run(&args)?,
         Level::Judge(args) => judge::run(&args)?,
     };
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

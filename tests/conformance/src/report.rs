@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use argosy_testkit::compare::Difference;
 use serde_json::json;
 
-use crate::cases::Selection;
+use crate::cases::Common;
 
 /// How many differences of a case are printed.
 const PRINTED: usize = 2;
@@ -72,7 +72,7 @@ impl Report {
     }
 
     /// Prints the sums and writes the file that was asked for.
-    pub fn finish(&self, selection: &Selection) -> Result<()> {
+    pub fn finish(&self, common: &Common) -> Result<()> {
         let mut by_field: BTreeMap<&str, usize> = BTreeMap::new();
         let mut counts = (0, 0, 0);
         let mut unlisted = (0, 0);
@@ -90,7 +90,7 @@ impl Report {
                 }
             }
         }
-        if let Some(path) = &selection.report {
+        if let Some(path) = &common.report {
             let text = serde_json::to_vec_pretty(&self.json())?;
             fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
         }

@@ -17,7 +17,7 @@ use argosy_bus::{Bus, Message, Stream, memory, subject};
 use argosy_objects::api;
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota, ServiceAccount};
 use kube::{
     api::{Api, ApiResource, DynamicObject, PostParams},
     core::GroupVersionKind,
@@ -385,6 +385,15 @@ async fn create(server: &Server, plan: &Plan) -> Result<()> {
         let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": {"pods": most.to_string()}}});
         let quota = serde_json::from_value(quota).context("a quota")?;
         quotas.create(&PostParams::default(), &quota).await.context("create the quota")?;
+    }
+    if plan.plant == Some(Plant::WrongAccount) {
+        // The API refuses pods of an account that is not there.
+        let namespaces: BTreeSet<&str> = plan.workflows.iter().map(|case| case.namespace).collect();
+        for namespace in namespaces {
+            let accounts: Api<ServiceAccount> = Api::namespaced(server.client(namespace), namespace);
+            let root = serde_json::from_value(json!({"metadata": {"name": "root"}})).context("an account")?;
+            accounts.create(&PostParams::default(), &root).await.context("create the account")?;
+        }
     }
     for case in &plan.workflows {
         let workflows = api::workflows(&server.client(case.namespace), case.namespace);

@@ -119,8 +119,8 @@ pub fn documents(
                 meaning.extend(naming::check(document, rules.purpose));
                 meaning.retain(|problem| !follows(problem, &found));
                 found.extend(meaning);
-                found.extend(expressions::check(document));
-                found.extend(values::check(document));
+                let of_the_run = expressions::check(document).into_iter().chain(values::check(document));
+                found.extend(of_the_run.map(|problem| Diagnostic { of_run: true, ..problem }));
             }
         }
         if let Some(silenced) = rules.silenced

@@ -13,7 +13,9 @@ use crate::load::Document;
 pub fn refused(documents: &[Document], namespace: &str, now: Timestamp) -> Vec<Value> {
     let library = Library::of(documents);
     let sound = |document: &&Document| {
-        document.kind() == "Workflow" && shape(document).is_empty() && schema::check(document).is_empty()
+        document.kind() == "Workflow"
+            && shape(document).is_empty()
+            && schema::check(document).iter().all(|problem| problem.of_controller)
     };
     documents.iter().filter(sound).filter_map(|document| one(document, &library, namespace, now)).collect()
 }
@@ -25,6 +27,11 @@ fn one(document: &Document, library: &Library, namespace: &str, now: Timestamp) 
         let options = validate::Options { submit, ..validate::Options::default() };
         validate::workflow(&workflow, library, &options).into_iter().next()
     })?;
+    // What comes from a template that is not there is nothing to validate.
+    let reference = workflow.spec.workflow_template_ref.as_ref();
+    let is_missing = reference.is_some_and(|r| validate::Templates::get(library, r.cluster_scope, &r.name).is_none());
+    let (phase, message) =
+        if is_missing { ("Error", found.to_string()) } else { ("Failed", format!("invalid spec: {found}")) };
     let mut value = document.value.clone();
     let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let metadata = mapping(value.as_object_mut()?, "metadata")?;
@@ -32,10 +39,10 @@ fn one(document: &Document, library: &Library, namespace: &str, now: Timestamp) 
     metadata.insert("creationTimestamp".to_owned(), json!(time));
     let marks = mapping(metadata, "labels")?;
     marks.insert(labels::COMPLETED.to_owned(), json!("true"));
-    marks.insert(labels::PHASE.to_owned(), json!("Failed"));
+    marks.insert(labels::PHASE.to_owned(), json!(phase));
     value["status"] = json!({
-        "phase": "Failed",
-        "message": format!("invalid spec: {found}"),
+        "phase": phase,
+        "message": message,
         "startedAt": time,
         "finishedAt": time,
         "progress": "0/0",

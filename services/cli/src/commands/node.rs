@@ -54,7 +54,7 @@ impl Node {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let Action::Set(set) = self.action;
         let pair = |text: &String| match text.split_once('=') {
-            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            Some((name, value)) => Ok((name.to_owned(), unquoted(value))),
             None => Err(Failure::Usage(format!("expected parameter of the form: NAME=VALUE. Received: {text}"))),
         };
         let output_parameters = set.output_parameter.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
@@ -70,7 +70,41 @@ impl Node {
     }
 }
 
+/// The text that a literal stands for, as Go writes them; any other text is meant as it is. Source: Argo's `node set`.
+fn unquoted(text: &str) -> String {
+    let inner = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    if inner('"').is_some()
+        && let Ok(read) = serde_json::from_str(text)
+    {
+        return read;
+    }
+    match inner('`').filter(|raw| !raw.contains('`')) {
+        Some(raw) => raw.to_owned(),
+        None => text.to_owned(),
+    }
+}
+
 /// Reads a node field selector. Errors: a term that is no comparison.
 pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
     text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string()))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquoted;
+
+    #[test]
+    fn a_quoted_value_is_read() {
+        for (text, expected) in [
+            (r#""x\tl""#, "x\tl"),
+            ("`a\\t`", "a\\t"),
+            ("plain", "plain"),
+            (r#"{"a":"b"}"#, r#"{"a":"b"}"#),
+            (r#""a"b""#, r#""a"b""#),
+            ("\"", "\""),
+            ("", ""),
+        ] {
+            assert_eq!(unquoted(text), expected, "{text}");
+        }
+    }
 }

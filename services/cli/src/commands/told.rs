@@ -20,7 +20,9 @@ impl From<suspend::Error> for Told {
             E::ParameterMissing { name } => format!(
                 "{error}: set it with `argosy node set WORKFLOW --node-field-selector displayName=STEP -p {name}=VALUE`"
             ),
-            E::NoParametersExpected | E::ParameterNotExpected { .. } => format!("{error}: leave it out of -p"),
+            E::NoParametersExpected | E::ParameterNotExpected { .. } | E::ParameterSet { .. } => {
+                format!("{error}: leave it out of -p")
+            }
             E::Phase { .. } => format!("{error}: --phase takes Succeeded, Failed or Error"),
             E::Selector(_) => format!("--node-field-selector: {error}"),
             E::Overrides(_) | E::Completed { .. } => error.to_string(),

@@ -37,14 +37,26 @@ pub struct Refused {
 }
 
 /// Reads and checks `files`. Errors: all mistakes in them at once.
-pub fn plan(files: &[String], options: &SubmitOptions, namespace: Option<&str>) -> Result<Plan, Box<Refused>> {
+///
+/// `for_objects`: who reads the finished workflows reads there what the run came to, so that mistakes that a controller does not
+/// find are only told.
+pub fn plan(
+    files: &[String],
+    options: &SubmitOptions,
+    namespace: Option<&str>,
+    for_objects: bool,
+) -> Result<Plan, Box<Refused>> {
     let (mut documents, mut problems) = load::files(files);
     let mut edit = |value: &mut Value| overrides::apply(value, options);
     let of_files = Library::of(&documents);
     let workflows = documents.iter().filter(|document| document.kind() == "Workflow").map(|document| &document.value);
     problems.extend(Known::of(workflows, &of_files).warnings(&options.parameters));
     let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true, silenced: None };
-    problems.extend(check::documents(&mut documents, rules, &mut edit));
+    let mut found = check::documents(&mut documents, rules, &mut edit);
+    for problem in found.iter_mut().filter(|problem| for_objects && problem.of_run) {
+        problem.warning = true;
+    }
+    problems.extend(found);
     problems.extend(documents.iter().filter_map(not_to_be_run));
     if problems.iter().all(|problem| problem.warning) && !documents.iter().any(|document| document.kind() == "Workflow")
     {

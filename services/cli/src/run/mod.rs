@@ -70,11 +70,12 @@ impl Run {
     /// Runs the command.
     pub async fn run(self, connect: &Connect) -> Outcome {
         let options = self.overrides.options()?;
-        let plan = match input::plan(&self.files, &options, connect.namespace.as_deref()) {
+        let for_objects = matches!(self.output, Some(Output::Json | Output::Yaml));
+        let plan = match input::plan(&self.files, &options, connect.namespace.as_deref(), for_objects) {
             Ok(plan) => plan,
             Err(refused) => {
                 // Who reads the finished workflow reads why it would have failed; everyone else the mistakes only.
-                if matches!(self.output, Some(Output::Json | Output::Yaml)) && !refused.workflows.is_empty() {
+                if for_objects && !refused.workflows.is_empty() {
                     output::objects(&refused.workflows, self.output, output::style(connect, self.output))?;
                 }
                 return Err(refused.failure);

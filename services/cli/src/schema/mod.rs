@@ -126,6 +126,10 @@ impl Check<'_> {
             let help = value.as_str().and_then(|text| closest(text, allowed.iter().copied()));
             let message = format!("{value} is none of {}", allowed.join(", "));
             self.problem(place.value.clone(), path, message, help.map(suggest::question));
+            // The definitions that Argo installs say no more than that these are texts.
+            if let Some(problem) = self.problems.last_mut() {
+                problem.of_controller = true;
+            }
         }
         match value {
             Value::Object(members) => self.members(schema, members, place, path),

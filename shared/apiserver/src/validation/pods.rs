@@ -7,6 +7,8 @@ use super::cause::Causes;
 use super::names;
 use crate::json::Json;
 
+/// The longest deadline of a pod.
+const SECONDS_MAX: i64 = i32::MAX as i64;
 /// Lists of containers in a pod's spec.
 const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 /// Volumes whose items name files below the volume, by the members that lead to the items.
@@ -17,6 +19,12 @@ pub(super) fn check(tree: &Json, causes: &mut Causes) {
         if let Some(name) = tree.str_at(&["spec", field]) {
             refuse(causes, format!("spec.{field}"), name, names::label(name));
         }
+    }
+    if let Some(seconds) = tree.at(&["spec", "activeDeadlineSeconds"]).and_then(Json::as_i64)
+        && !(1..=SECONDS_MAX).contains(&seconds)
+    {
+        let why = format!("Invalid value: {seconds}: must be between 1 and {SECONDS_MAX}, inclusive");
+        causes.push(("spec.activeDeadlineSeconds".to_owned(), why));
     }
     let mut volumes = BTreeSet::new();
     for (at, volume) in list(tree, &["spec", "volumes"]).iter().enumerate() {
@@ -39,8 +47,15 @@ pub(super) fn check(tree: &Json, causes: &mut Causes) {
         for (at, container) in list(tree, &["spec", list_name]).iter().enumerate() {
             let place = format!("spec.{list_name}[{at}]");
             name(container, &place, &mut containers, causes);
+            let mut paths = BTreeSet::new();
             for (index, mount) in list(container, &["volumeMounts"]).iter().enumerate() {
-                mounted(mount, &format!("{place}.volumeMounts[{index}]"), &volumes, causes);
+                let place = format!("{place}.volumeMounts[{index}]");
+                mounted(mount, &place, &volumes, causes);
+                if let Some(path) = mount.str_at(&["mountPath"])
+                    && !paths.insert(path)
+                {
+                    causes.push((format!("{place}.mountPath"), format!("Invalid value: {path:?}: must be unique")));
+                }
             }
         }
     }

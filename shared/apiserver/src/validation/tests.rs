@@ -127,6 +127,10 @@ fn names_and_paths_in_a_pod_stay_where_they_are() {
         (mount(json!({"name": "w", "mountPath": "/a"})), "Not found"),
         (mount(json!({"name": "v"})), "mountPath: Required value"),
         (
+            json!({"containers": [], "activeDeadlineSeconds": 0}),
+            "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
+        ),
+        (
             json!({"containers": [], "volumes": [{"name": "v", "secret": {"items": [{"key": "k", "path": "a/../../b"}]}}]}),
             "spec.volumes[0].secret.items[0].path",
         ),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     Workflow,
     kinds::{EXCEEDED, pod::PodEvent, retry::RetryEvent, suspend::SuspendEvent},
-    state::{Body, Fired, Stage, Timer},
+    state::{Body, Fired, Stage, Timer, Work},
 };
 
 impl Workflow {
@@ -32,10 +32,20 @@ impl Workflow {
             Fired::Early(command) => self.agenda.wish(command),
             Fired::WorkflowDeadline => self.on_workflow_deadline(),
             Fired::OfNode(Timer::Deadline, node_id) => self.on_pod_event(node_id, PodEvent::Deadline),
-            Fired::OfNode(Timer::Suspend, node_id) => self.on_suspend_event(node_id, SuspendEvent::TimeOver),
-            Fired::OfNode(Timer::Retry, node_id) => self.on_retry_event(node_id, RetryEvent::BackoffOver),
+            Fired::OfNode(timer @ (Timer::Suspend | Timer::Retry), node_id) => {
+                self.agenda.push(Work::Time { timer, node_id: node_id.into() });
+            }
             Fired::OfNode(Timer::Refused, node_id) => self.on_pod_event(node_id, PodEvent::PauseOver),
             Fired::Nobodys => {}
+        }
+    }
+
+    /// What waits for its time goes on, unless the workflow is suspended.
+    pub(crate) fn on_time(&mut self, timer: Timer, node_id: &str) {
+        match timer {
+            Timer::Suspend => self.on_suspend_event(node_id, SuspendEvent::TimeOver),
+            Timer::Retry => self.on_retry_event(node_id, RetryEvent::BackoffOver),
+            Timer::Deadline | Timer::Refused => {}
         }
     }
 

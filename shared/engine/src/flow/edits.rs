@@ -95,10 +95,15 @@ impl Workflow {
         self.prepare();
     }
 
-    /// Of a running workflow, these members of the spec may change: shutdown, suspend, the deadline, parallelism.
+    /// What a running workflow is edited to counts from now on: for nodes that are yet to begin, hooks that have not, and the exit
+    /// handler. One that comes from a template goes on by the spec that it began with, as in Argo, but for shutdown, suspend,
+    /// the deadline and parallelism.
     fn adopt_spec(&mut self, object: api::Workflow) {
         let object_stored = object.status.stored_workflow_template_spec.clone();
         let before = self.book.adopt(object.metadata, object.spec);
+        if self.book.status().stored_workflow_template_spec.is_none() && is_edited(&before, self.book.spec()) {
+            self.plan_anew();
+        }
         let (parallelism, secs) = (self.book.spec().parallelism, self.book.spec().active_deadline_seconds);
         if parallelism != before.parallelism {
             self.plan.set_parallelism(parallelism);
@@ -113,6 +118,30 @@ impl Workflow {
         }
         if self.book.spec().suspend != before.suspend {
             self.book.store_suspend();
+        }
+    }
+
+    /// The spec was edited. One with a mistake changes nothing, and is told of.
+    fn plan_anew(&mut self) {
+        const OF_THE_RUN: [&str; 3] = ["status", "duration", "failures"];
+        let value = |name: &str| self.globals.value(&format!("workflow.{name}")).map(str::to_owned);
+        let of_the_run = OF_THE_RUN.map(|name| (name, value(name)));
+        let (spec, is_tagged) = (self.plan.spec().clone(), self.plan.is_tagged());
+        match self.settle_spec() {
+            Ok(()) => {
+                for (name, value) in of_the_run {
+                    if let Some(value) = value {
+                        self.globals.set(name, value);
+                    }
+                }
+                if self.life.is(Stage::Running) {
+                    self.start_workflow_hooks();
+                }
+            }
+            Err(refusal) => {
+                self.plan.settle(api::WorkflowSpec::clone(&spec), is_tagged);
+                self.book.set_spec_error(Some(&refusal.message));
+            }
         }
     }
 
@@ -149,6 +178,7 @@ impl Workflow {
             }
             let (outputs, message, display) =
                 (edited.outputs.clone(), edited.message.clone(), edited.display_name.clone());
+            self.book.set_by_hand(id);
             self.book.update_node(id, |n| {
                 set(&mut n.outputs, outputs)
                     | set_text(&mut n.message, &size::cut(&message))
@@ -174,7 +204,7 @@ impl Workflow {
             .filter(|f| !spare_exit || !f.call.on_exit)
             .map(|f| (f.call.id.clone(), matches!(f.body, Body::Retry(_))))
             .collect();
-        let (stopped, message) = (format!("Stopped with strategy '{strategy}'"), self.shutdown_message());
+        let (stopped, of_pod) = (format!("Stopped with strategy '{strategy}'"), self.shutdown_of_pod());
         for (id, is_retry) in leaves {
             if is_retry {
                 self.on_retry_event(&id, RetryEvent::Shutdown);
@@ -182,11 +212,11 @@ impl Workflow {
             }
             match self.book.node(&id).map(|n| n.r#type) {
                 Some(NodeType::Suspend) => self.on_suspend_event(&id, SuspendEvent::Shutdown { message: &stopped }),
-                Some(NodeType::Pod) => self.on_pod_event(&id, PodEvent::Shutdown { message: &message }),
+                Some(NodeType::Pod) => self.on_pod_event(&id, PodEvent::Shutdown { message: &of_pod }),
                 Some(_) | None => {}
             }
         }
-        self.refuse_held(&message);
+        self.refuse_held(&self.shutdown_message());
     }
 
     pub(crate) fn on_deleted(&mut self) {
@@ -194,4 +224,16 @@ impl Workflow {
             self.complete(api::WorkflowPhase::Failed, "the workflow was deleted");
         }
     }
+}
+
+/// Whether more of a spec was edited than what every running workflow obeys.
+fn is_edited(before: &api::WorkflowSpec, now: &api::WorkflowSpec) -> bool {
+    let rest = |spec: &api::WorkflowSpec| api::WorkflowSpec {
+        shutdown: String::new(),
+        suspend: None,
+        active_deadline_seconds: None,
+        parallelism: None,
+        ..spec.clone()
+    };
+    rest(before) != rest(now)
 }

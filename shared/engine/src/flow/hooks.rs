@@ -121,7 +121,7 @@ impl Workflow {
         json!({
             "displayName": node.display_name,
             "message": node.message,
-            "templateName": node.template_name,
+            "templateName": node.template_ref.as_ref().map_or(node.template_name.as_str(), |r| &r.template),
             "phase": node.phase,
             "podName": self.pod_of(&node.id).unwrap_or_default(),
             "finishedAt": node.finished_at,

@@ -7,7 +7,7 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Shutdown, Synchronization};
 
 use crate::{
     Behavior, Workflow,
-    state::{Call, FrameId, Work, kind_of},
+    state::{Call, FrameId, Stage, Work, kind_of},
 };
 
 impl Workflow {
@@ -100,6 +100,13 @@ impl Workflow {
         self.book.spec().suspend.or_else(|| stored.and_then(|spec| spec.suspend)) == Some(true)
     }
 
+    /// True while nothing goes on but what runs already: no node ends by the end of others, and no time is over. As in Argo, whose
+    /// controller looks at no template of a suspended workflow. What is taken up anew is taken up all the same.
+    pub(crate) fn is_paused(&self) -> bool {
+        let is_under_way = matches!(self.life.stage(), Stage::Running | Stage::Exiting);
+        is_under_way && self.is_suspended() && !self.life.is_rebuilding()
+    }
+
     /// True when the workflow is being shut down and the call is not exempt.
     pub(crate) fn is_stopping(&self, call: &Call) -> bool {
         match Shutdown::of(&self.book.spec().shutdown) {
@@ -115,7 +122,12 @@ impl Workflow {
         self.refuse(call, &message);
     }
 
-    /// What a node says that the shutdown ended.
+    /// What a node says whose pod the shutdown ended: with two blanks, as in Argo.
+    pub(crate) fn shutdown_of_pod(&self) -> String {
+        format!("workflow shutdown with strategy:  {}", self.book.spec().shutdown)
+    }
+
+    /// What a node says that the shutdown came before.
     pub(crate) fn shutdown_message(&self) -> String {
         format!("workflow shutdown with strategy: {}", self.book.spec().shutdown)
     }

@@ -35,7 +35,7 @@ pub enum Wait {
     Call { node_id: ArcStr, node_name: ArcStr, why: Hold },
     /// A person, who resumes a suspend node.
     Person { node_id: ArcStr },
-    /// A person, who resumes a workflow that was suspended before its first node.
+    /// A person, who resumes a workflow that was suspended, maybe before its first node.
     Start,
 }
 
@@ -82,7 +82,7 @@ impl Workflow {
         }
         waits.extend(self.open_lookups().into_iter().map(Wait::Lookup));
         waits.extend(self.timers.armed().into_iter().map(|(key, due)| Wait::Timer { key, due }));
-        if self.life.is(Stage::Held) {
+        if self.life.is(Stage::Held) || self.is_paused() {
             waits.push(Wait::Start);
         }
         waits.extend(self.frames.iter().filter_map(|frame| self.wait_of(frame)));
@@ -142,7 +142,8 @@ impl Workflow {
     /// bug, but for workflows that go by an older [`crate::Behavior`], and is not mended here.
     pub fn overlooked(&self) -> Vec<Overlooked> {
         let mut found = Vec::new();
-        if self.life.is_done() {
+        // What is paused goes on when it is resumed.
+        if self.life.is_done() || self.is_paused() {
             return found;
         }
         if !self.agenda.is_idle() {

@@ -64,6 +64,10 @@ impl Workflow {
         match found.as_ref().map(|(compiled, _)| kind_of(&compiled.template)) {
             Ok(Kind::Steps | Kind::Dag) => self.make(call),
             Ok(Kind::Suspend) => {
+                // As in Argo, which sees that it ended only after it has looked at the DAG.
+                if let Parent::Child { frame, child } = call.parent {
+                    self.end_branch(frame, child);
+                }
                 let message = format!("Stopped with strategy '{}'", self.book.spec().shutdown);
                 self.refuse(&call, &message);
             }
@@ -199,6 +203,10 @@ impl Workflow {
             self.agenda.push(Work::Changed(call.parent.clone()));
         }
         let node_id = self.create_called(call, kind, phase, "");
+        if phase == NodePhase::Running {
+            let now = self.time();
+            self.book.wake(&node_id, now);
+        }
         self.note_inputs(&node_id, &template);
         if let Some(text) = template.annotations.get(argosy_api::labels::DISPLAY_NAME) {
             self.book.update_node(&node_id, |n| set_text(&mut n.display_name, text));

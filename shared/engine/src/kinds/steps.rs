@@ -180,6 +180,8 @@ impl Workflow {
     fn create_group(&mut self, frame: FrameId, index: usize, name: &ArcStr) -> ArcStr {
         let id = self.book.id_of(name);
         if self.book.node(&id).is_some() {
+            let now = self.time();
+            self.book.wake(&id, now);
             return id;
         }
         let Some(owner) = self.frame(frame) else {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Outputs, Template};
 use argosy_template::duration;
 use jiff::SignedDuration;
@@ -72,12 +73,17 @@ impl Workflow {
         }
         // It may have ended while the report of its timer was under way.
         let Some(frame) = self.live(node_id) else { return };
+        let is_by_hand = matches!(event, SuspendEvent::Set(_));
         let (phase, message) = end_by(event);
         if phase == NodePhase::Succeeded {
             if let Err(message) = self.fill_supplied(frame, node_id) {
                 return self.end_by_mistake(frame, &message);
             }
-            self.book.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
+            if is_by_hand {
+                self.book.set_by_hand(&ArcStr::from(node_id));
+            } else {
+                self.book.update_node(node_id, |n| set_text(&mut n.progress, "1/1"));
+            }
         }
         self.mark(node_id, phase, message);
         // Outputs that nobody supplied are the node's alone.

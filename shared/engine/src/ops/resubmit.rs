@@ -9,7 +9,7 @@ use argosy_api::{labels, names::node_id, v1alpha1::*};
 use jiff::Timestamp;
 
 use super::{
-    retry::{self, ARCHIVING_STATUS, Error, Retry},
+    retry::{self, ARCHIVING_STATUS, Error},
     user::User,
 };
 
@@ -66,49 +66,99 @@ pub fn resubmit(
         spec: workflow.spec.clone(),
         status: WorkflowStatus::default(),
     };
-    new.spec.shutdown.clear();
-    new.spec.suspend = None;
+    retry::lift_end(&mut new.spec);
     retry::override_arguments(&mut new, &resubmit.parameters)?;
     if let Some(random) = &resubmit.memoized {
         if !matches!(workflow.status.phase, WorkflowPhase::Failed | WorkflowPhase::Error) {
             return Err(Error::NotMemoizable);
         }
         new.metadata.name = format!("{}{random}", new.metadata.generate_name);
-        new.status.nodes = memoized_nodes(workflow, &new.metadata.name, at)?;
+        new.status.nodes = memoized_nodes(workflow, &new.metadata.name, at);
     }
     Ok(new)
 }
 
-/// The nodes of `workflow` that need not run again, under the names and ids they have in workflow `name`.
-fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Result<Nodes, Error> {
-    let mut kept = workflow.clone();
-    retry::retry(&mut kept, &Retry::default(), None, at)?;
+/// The nodes of the workflow `name` that does what `workflow` did, but not again what pods of that did with success: these are
+/// skipped. Everything else is there and has not begun, so that what comes behind it keeps its place; exit handlers are not.
+fn memoized_nodes(workflow: &Workflow, name: &str, at: Timestamp) -> Nodes {
     let old_name = &workflow.metadata.name;
     let new_name = |node: &NodeStatus| match node.name.strip_prefix(old_name.as_str()) {
         Some(rest) => arcstr::format!("{name}{rest}"),
         None => node.name.clone(),
     };
-    let ids: BTreeMap<ArcStr, ArcStr> =
-        kept.status.nodes.values().map(|n| (n.id.clone(), node_id(name, &new_name(n)).into())).collect();
+    let exit = format!("{old_name}.onExit");
+    let nodes = &workflow.status.nodes;
+    let kept = nodes.values().filter(|n| !n.name.starts_with(&exit));
+    let kept: Vec<(&NodeStatus, Fate)> =
+        kept.filter_map(|node| Fate::of(node, nodes).map(|fate| (node, fate))).collect();
+    let ids: BTreeMap<&ArcStr, ArcStr> =
+        kept.iter().map(|(n, _)| (&n.id, node_id(name, &new_name(n)).into())).collect();
     let renamed = |id: &ArcStr| ids.get(id).cloned();
-    let mut nodes = Nodes::default();
-    for node in kept.status.nodes.values() {
+    let mut new_nodes = Nodes::default();
+    for (node, fate) in kept {
         let mut new = node.clone();
         new.name = new_name(node);
         new.id = node_id(name, &new.name).into();
-        if node.name == *old_name {
-            new.display_name = name.into();
-        }
         new.boundary_id = renamed(&node.boundary_id).unwrap_or_default();
         new.children = node.children.iter().filter_map(renamed).collect();
         new.outbound_nodes = node.outbound_nodes.iter().filter_map(renamed).collect();
-        if node.phase == NodePhase::Succeeded && node.r#type.executes() {
-            new.phase = NodePhase::Skipped;
-            new.r#type = NodeType::Skipped;
-            new.message = arcstr::format!("original pod: {}", node.id);
-            new.task_result_synced = None;
+        new.task_result_synced = None;
+        match fate {
+            Fate::Memoized => {
+                new.phase = NodePhase::Skipped;
+                new.r#type = NodeType::Skipped;
+                new.message = arcstr::format!("original pod: {}", node.id);
+            }
+            Fate::Again => begin_again(&mut new, at),
+            Fate::AsItWas => {}
         }
-        nodes.insert(new.id.clone(), new);
+        new_nodes.insert(new.id.clone(), new);
     }
-    Ok(nodes)
+    new_nodes
+}
+
+/// What becomes of a node in a workflow that remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Its pod did what it should, and need not be run again.
+    Memoized,
+    /// It begins anew when it is its turn.
+    Again,
+    /// It tells what was before: an attempt that was followed by another one, a container of a pod that is not run again.
+    AsItWas,
+}
+
+impl Fate {
+    /// None for what was skipped and has nothing behind it that was done: it is judged anew.
+    fn of(node: &NodeStatus, nodes: &Nodes) -> Option<Self> {
+        let is_done = |node: &NodeStatus| node.phase.is_fulfilled() && !node.phase.is_failed_or_error();
+        match node.r#type {
+            NodeType::Pod if is_done(node) => Some(Self::Memoized),
+            NodeType::Pod if is_followed(node, nodes) => Some(Self::AsItWas),
+            NodeType::Container if nodes.get(&node.boundary_id).is_some_and(is_done) => Some(Self::AsItWas),
+            NodeType::Skipped if !retry::has_succeeded_after(nodes, node) => None,
+            _ => Some(Self::Again),
+        }
+    }
+}
+
+/// An attempt of a retried node, and not the last one.
+fn is_followed(node: &NodeStatus, nodes: &Nodes) -> bool {
+    let is_attempt = node.node_flag.as_ref().is_some_and(|flag| flag.retried);
+    let Some((of, number)) = node.name.strip_suffix(')').and_then(|name| name.rsplit_once('(')) else { return false };
+    let Some(next) = number.parse::<u64>().ok().and_then(|number| number.checked_add(1)) else { return false };
+    let next = format!("{of}({next})");
+    is_attempt && nodes.values().any(|node| node.name == next)
+}
+
+fn begin_again(node: &mut NodeStatus, at: Timestamp) {
+    node.phase = NodePhase::Pending;
+    node.message = ArcStr::new();
+    node.started_at = Some(Time::new(at));
+    node.finished_at = None;
+    (node.inputs, node.outputs) = (None, None);
+    node.daemoned = None;
+    if node.r#type.executes() {
+        node.progress = arcstr::literal!("0/1");
+    }
 }

@@ -114,9 +114,29 @@ fn below(nodes: &Nodes, id: &ArcStr, found: &mut BTreeSet<ArcStr>) {
     }
 }
 
+/// Whether something that came after `node` succeeded.
+pub(super) fn has_succeeded_after(nodes: &Nodes, node: &NodeStatus) -> bool {
+    let mut found = BTreeSet::new();
+    for child in &node.children {
+        below(nodes, child, &mut found);
+    }
+    found.iter().any(|id| nodes.get(id).is_some_and(|n| n.phase == NodePhase::Succeeded))
+}
+
+/// The spec without what ended the last run.
+pub(super) fn lift_end(spec: &mut WorkflowSpec) {
+    spec.shutdown.clear();
+    // Argo once terminated workflows by this.
+    if spec.active_deadline_seconds == Some(0) {
+        spec.active_deadline_seconds = None;
+    }
+}
+
 struct Reset<'a> {
     nodes: &'a Nodes,
     parents: BTreeMap<&'a ArcStr, Vec<&'a ArcStr>>,
+    /// Nodes that the user chose.
+    selected: BTreeSet<ArcStr>,
     /// Nodes to remove.
     forgotten: BTreeSet<ArcStr>,
     /// Nodes to set to Running.
@@ -132,12 +152,13 @@ impl<'a> Reset<'a> {
                 parents.entry(child).or_default().push(id);
             }
         }
-        Self { nodes, parents, forgotten: BTreeSet::new(), reopened: BTreeSet::new() }
+        Self { nodes, parents, selected: BTreeSet::new(), forgotten: BTreeSet::new(), reopened: BTreeSet::new() }
     }
 
     fn selected(&mut self, selector: &NodeSelector) {
         for (id, node) in self.nodes {
             if selector.matches(node) {
+                self.selected.insert(id.clone());
                 // A container runs again only with its pod.
                 let id = if node.r#type == NodeType::Container { &node.boundary_id } else { id };
                 self.run_again(id);
@@ -145,24 +166,23 @@ impl<'a> Reset<'a> {
         }
     }
 
-    /// Forgets failed nodes until no more turn up: forgetting a success may make an earlier failure count again.
+    /// Forgets failed nodes. Argo counts a success that is to be run again only where it was selected itself.
     fn failed(&mut self) {
-        loop {
-            let counts = |(id, node): &(&ArcStr, &NodeStatus)| {
-                !self.forgotten.contains(*id) && self.is_to_repeat(node) && !self.succeeded_after(node)
-            };
-            let again: Vec<ArcStr> = self.nodes.iter().filter(counts).map(|(id, _)| id.clone()).collect();
-            if again.is_empty() {
-                return;
-            }
-            for id in again {
-                self.run_again(&id);
-            }
+        let counts = |(id, node): &(&ArcStr, &NodeStatus)| {
+            !self.forgotten.contains(*id) && self.is_to_repeat(node) && !self.succeeded_after(node)
+        };
+        let again: Vec<ArcStr> = self.nodes.iter().filter(counts).map(|(id, _)| id.clone()).collect();
+        for id in again {
+            self.run_again(&id);
         }
     }
 
     fn is_to_repeat(&self, node: &NodeStatus) -> bool {
-        if !node.phase.is_failed_or_error() || node.r#type == NodeType::Container || self.is_settled_attempt(node) {
+        if !node.phase.is_failed_or_error() || self.is_settled_attempt(node) {
+            return false;
+        }
+        // A container runs again with its pod. What a person has refused stays so, as in Argo.
+        if matches!(node.r#type, NodeType::Container | NodeType::Suspend) {
             return false;
         }
         if is_holder(node) {
@@ -192,7 +212,7 @@ impl<'a> Reset<'a> {
             let is_hook = other.node_flag.as_ref().is_some_and(|f| f.hooked);
             other.id != node.id && other.phase == NodePhase::Succeeded && !is_hook && !is_inside
         };
-        found.iter().any(|id| !self.forgotten.contains(id) && counts(&self.nodes[id]))
+        found.iter().any(|id| !self.selected.contains(id) && self.nodes.get(id).is_some_and(counts))
     }
 
     /// Forgets `id` with all that came after it, and reopens what held it.
@@ -279,8 +299,11 @@ fn reopen(workflow: &mut Workflow, reopened: &BTreeSet<ArcStr>, at: Timestamp) {
     let labels = &mut workflow.metadata.labels;
     labels.remove(labels::COMPLETED);
     labels.remove(ARCHIVING_STATUS);
-    workflow.spec.shutdown.clear();
+    lift_end(&mut workflow.spec);
     let status = &mut workflow.status;
+    if let Some(stored) = &mut status.stored_workflow_template_spec {
+        lift_end(stored);
+    }
     status.phase = WorkflowPhase::Unknown;
     status.message.clear();
     status.started_at = Some(Time::new(at));

@@ -28,9 +28,11 @@ pub enum Error {
     NoParametersExpected,
     #[error("node is not expecting output parameter '{name}'")]
     ParameterNotExpected { name: String },
+    #[error("cannot set output parameter '{name}' because it does not use valueFrom.raw or it was already set")]
+    ParameterSet { name: String },
     #[error("raw output parameter '{name}' has not been set and does not have a default value")]
     ParameterMissing { name: String },
-    #[error("cannot set phase of a suspend node to {phase}")]
+    #[error("{phase} is an invalid phase to set to")]
     Phase { phase: NodePhase },
 }
 
@@ -38,7 +40,7 @@ pub enum Error {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeValues {
     pub phase: Option<NodePhase>,
-    /// Put behind the node's message, with `; ` between.
+    /// Takes the place of the node's message, unless it is empty.
     pub message: String,
     pub output_parameters: BTreeMap<String, String>,
 }
@@ -52,23 +54,34 @@ pub fn suspend(workflow: &mut Workflow, user: Option<&User>) -> Result<(), Error
 }
 
 /// Lets a workflow go on. With a `selector` only the suspended nodes it matches end; without one, all do, and
-/// `spec.suspend` is lifted.
+/// `spec.suspend` is lifted: also of a workflow that has ended, where there is nothing to do.
 ///
 /// Errors: nothing selected; a supplied output of a node that has neither value nor default.
 pub fn resume(workflow: &mut Workflow, selector: &str, user: Option<&User>, at: Timestamp) -> Result<(), Error> {
-    refuse_completed(workflow, "resume")?;
     let message = user.map(User::resumed_by).unwrap_or_default();
-    let values = NodeValues { phase: Some(NodePhase::Succeeded), message, ..NodeValues::default() };
-    if selector.is_empty() {
-        workflow.spec.suspend = None;
-        for node in workflow.status.nodes.values_mut().filter(|n| is_waiting(n)) {
-            set_node(node, &values, at)?;
-        }
-    } else {
+    if !selector.is_empty() {
+        let values = NodeValues { phase: Some(NodePhase::Succeeded), message, ..NodeValues::default() };
         set(workflow, selector, &values, at)?;
+    } else if !resume_all(workflow, &message, at)? {
+        return Ok(());
     }
     User::label_actor(user, "Resume", &mut workflow.metadata.labels);
     Ok(())
+}
+
+/// Lifts `spec.suspend`, and ends all suspended nodes. What they say already stays, with `; ` behind it whatever follows, as in
+/// Argo. Answers whether there was something to do.
+fn resume_all(workflow: &mut Workflow, message: &str, at: Timestamp) -> Result<bool, Error> {
+    let mut was_suspended = workflow.spec.suspend.take() == Some(true);
+    for node in workflow.status.nodes.values_mut().filter(|n| is_waiting(n)) {
+        was_suspended = true;
+        let message = match node.message.as_str() {
+            "" => message.to_owned(),
+            before => format!("{before}; {message}"),
+        };
+        set_node(node, &NodeValues { phase: Some(NodePhase::Succeeded), message, ..NodeValues::default() }, at)?;
+    }
+    Ok(was_suspended)
 }
 
 /// Shuts a workflow down. A stop with a `selector` only fails the suspended nodes it matches, with `message`.
@@ -94,6 +107,8 @@ pub fn shut_down(
 }
 
 /// Writes `values` into every waiting suspend node that `selector` matches.
+///
+/// Errors: there is no such node, or nothing to write.
 pub fn set(workflow: &mut Workflow, selector: &str, values: &NodeValues, at: Timestamp) -> Result<(), Error> {
     let parsed = NodeSelector::parse(selector)?;
     let mut lifted = Vec::new();
@@ -104,7 +119,7 @@ pub fn set(workflow: &mut Workflow, selector: &str, values: &NodeValues, at: Tim
         let outputs = node.outputs.iter().flat_map(|o| &o.parameters);
         lifted.extend(outputs.filter(|p| !p.global_name.is_empty() && p.value.is_some()).cloned());
     }
-    if !found {
+    if !found || *values == NodeValues::default() {
         return Err(Error::NothingSelected { selector: selector.to_owned() });
     }
     for parameter in lifted {
@@ -140,19 +155,15 @@ fn set_node(node: &mut NodeStatus, values: &NodeValues, at: Timestamp) -> Result
         set_outputs(node, &values.output_parameters)?;
     }
     if !values.message.is_empty() {
-        let before = std::mem::take(&mut node.message);
-        node.message = match before.as_str() {
-            "" => values.message.as_str().into(),
-            before => arcstr::format!("{before}; {}", values.message),
-        };
+        node.message = values.message.as_str().into();
     }
     let Some(phase) = values.phase else {
         return Ok(());
     };
     match phase {
         NodePhase::Succeeded => fill_in_defaults(node)?,
-        NodePhase::Skipped | NodePhase::Failed | NodePhase::Error | NodePhase::Omitted => {}
-        NodePhase::Unknown | NodePhase::Pending | NodePhase::Running => {
+        NodePhase::Failed | NodePhase::Error => {}
+        NodePhase::Unknown | NodePhase::Pending | NodePhase::Running | NodePhase::Skipped | NodePhase::Omitted => {
             return Err(Error::Phase { phase });
         }
     }
@@ -164,23 +175,29 @@ fn set_node(node: &mut NodeStatus, values: &NodeValues, at: Timestamp) -> Result
 fn set_outputs(node: &mut NodeStatus, values: &BTreeMap<String, String>) -> Result<(), Error> {
     let outputs = node.outputs.as_mut().filter(|o| !o.parameters.is_empty()).ok_or(Error::NoParametersExpected)?;
     for (name, value) in values {
-        let is_supplied =
-            |p: &&mut Parameter| p.name == *name && p.value_from.as_ref().is_some_and(|v| v.supplied.is_some());
-        let parameter = outputs.parameters.iter_mut().find(is_supplied);
+        let parameter = outputs.parameters.iter_mut().find(|p| p.name == *name);
         let parameter = parameter.ok_or_else(|| Error::ParameterNotExpected { name: name.clone() })?;
+        if !is_supplied(parameter) {
+            return Err(Error::ParameterSet { name: name.clone() });
+        }
         parameter.value = Some(value.as_str().into());
+        // Nobody sets it twice.
+        parameter.value_from = None;
     }
     Ok(())
 }
 
+/// The output waits for somebody to give its value.
+fn is_supplied(parameter: &Parameter) -> bool {
+    parameter.value_from.as_ref().is_some_and(|from| from.supplied.is_some())
+}
+
 fn fill_in_defaults(node: &mut NodeStatus) -> Result<(), Error> {
     let outputs = node.outputs.iter_mut().flat_map(|o| &mut o.parameters);
-    for parameter in outputs.filter(|p| p.value.is_none()) {
-        let Some(source) = parameter.value_from.as_ref().filter(|v| v.supplied.is_some()) else {
-            continue;
-        };
-        let default = source.default.clone();
+    for parameter in outputs.filter(|p| is_supplied(p)) {
+        let default = parameter.value_from.as_ref().and_then(|from| from.default.clone());
         parameter.value = Some(default.ok_or_else(|| Error::ParameterMissing { name: parameter.name.clone() })?);
+        parameter.value_from = None;
     }
     Ok(())
 }

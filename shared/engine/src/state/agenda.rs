@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use arcstr::ArcStr;
 use argosy_api::message::ClusterCommand;
 
-use super::{Call, FrameId, Parent};
+use super::{Call, FrameId, Parent, Timer};
 use crate::{Command, Event};
 
 /// What is to be done within the step, in order.
@@ -21,6 +21,8 @@ pub(crate) enum Work {
     Task { frame: FrameId, task: usize },
     /// The next group of a Steps node.
     Group { frame: FrameId, index: usize },
+    /// The time of a node has come while the workflow was suspended.
+    Time { timer: Timer, node_id: ArcStr },
 }
 
 /// Pieces of work for this step, wishes for the host after it, and events that wait until lookups are answered. All keep the

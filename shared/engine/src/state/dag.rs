@@ -1,6 +1,9 @@
 //! A DAG node that runs: its tasks, and what waits for what.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{Template, WorkflowStep};
@@ -33,6 +36,8 @@ pub(crate) struct Dag {
     open: usize,
     /// Why nothing can be resolved behind these tasks: the outputs of a loop are no list.
     broken: HashMap<usize, String, RandomState>,
+    /// Tasks that a shutdown came before: nothing behind them begins.
+    dead_ends: BTreeSet<usize>,
 }
 
 /// A task, and how far it is. Small, as there may be very many.
@@ -171,6 +176,7 @@ impl Dag {
             about_items,
             open: 0,
             broken: HashMap::default(),
+            dead_ends: BTreeSet::new(),
         })
     }
 
@@ -325,6 +331,15 @@ impl Dag {
         }
         self.open += ready.len();
         Settled { ready, is_sound }
+    }
+
+    /// A shutdown came before the task.
+    pub fn set_dead_end(&mut self, task: usize) {
+        self.dead_ends.insert(task);
+    }
+
+    pub fn is_dead_end(&self, task: usize) -> bool {
+        self.dead_ends.contains(&task)
     }
 
     /// So many tasks that were queued do not begin.

@@ -163,6 +163,8 @@ impl Workflow {
     /// The node of a loop, which is a child with hooks of its own.
     fn begin_group(&mut self, frame: FrameId, task: usize, item: Item, name: &ArcStr) -> Option<usize> {
         self.create_task_node(frame, task, name, NodeType::TaskGroup, NodePhase::Running, "");
+        let (id, now) = (self.book.id_of(name), self.time());
+        self.book.wake(&id, now);
         let call = self.enlist(frame, item, name.clone(), task)?;
         let Parent::Child { child, .. } = call.parent else {
             bug!(self, &call.id, "the group of a loop is no child");
@@ -170,6 +172,14 @@ impl Workflow {
         };
         self.agenda.push(Work::Changed(call.parent.clone()));
         Some(child)
+    }
+
+    /// The shutdown comes before the child of a DAG: nothing behind it is looked at.
+    pub(crate) fn end_branch(&mut self, frame: FrameId, child: usize) {
+        let Some(dag) = self.dag_mut(frame) else { return };
+        if let Some(task) = dag.children().get(child).map(|child| child.task) {
+            dag.set_dead_end(task);
+        }
     }
 
     /// The node of the loop that a child is an item of.
@@ -340,17 +350,14 @@ impl Workflow {
     }
 
     fn task_settled(&mut self, frame: FrameId, task: usize) {
-        let ready = self.settle_task(frame, task);
-        let is_stopping = self.frame(frame).is_some_and(|owner| self.is_stopping(&owner.call));
+        let mut ready = self.settle_task(frame, task);
         let Some(dag) = self.dag_mut(frame) else { return };
-        // Under a shutdown no further task begins.
-        if is_stopping {
+        if dag.is_dead_end(task) {
             dag.give_up(ready.len());
+            ready.clear();
         }
         let over = dag.is_over();
-        if !is_stopping {
-            self.agenda.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
-        }
+        self.agenda.extend(ready.into_iter().map(|task| Work::Task { frame, task }));
         if over {
             self.finish_dag(frame);
         }

@@ -5,9 +5,10 @@ mod names;
 mod refused;
 mod report;
 
+use arcstr::ArcStr;
 use argosy_api::{
     message::{ClusterCommand, NotCreated, PodPhase, PodSummary},
-    v1alpha1::NodePhase,
+    v1alpha1::{NodePhase, NodeType},
 };
 
 use self::refused::{ROOM_BEHIND_A_NEW_POD, ROOM_OF_AN_ENDED_POD};
@@ -60,8 +61,6 @@ enum Reaction<'e> {
     Fail {
         message: &'e str,
     },
-    /// Its pod is to end, and the node with it.
-    StopPod,
 }
 
 /// What becomes of the pod of a node that ends.
@@ -95,7 +94,7 @@ fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'
         // A pod that runs is ended by its own `activeDeadlineSeconds`.
         (_, PodEvent::Deadline) => Reaction::Nothing,
         (Pending, PodEvent::Shutdown { message }) => Reaction::End { phase: Failed, message, pod: Pod::Delete },
-        (_, PodEvent::Shutdown { .. }) => Reaction::StopPod,
+        (_, PodEvent::Shutdown { message }) => Reaction::End { phase: Failed, message, pod: Pod::Stop },
     }
 }
 
@@ -143,7 +142,6 @@ impl Workflow {
             Reaction::Pause { message } => self.pause(frame, node_id, message),
             Reaction::End { phase, message, pod } => self.end_pod(frame, node_id, phase, message, &pod),
             Reaction::Fail { message } => self.end_by_mistake(frame, message),
-            Reaction::StopPod => self.stop_pod(node_id),
         }
     }
 
@@ -163,6 +161,19 @@ impl Workflow {
         }
     }
 
+    /// Containers of a set end with their pod; they follow each other.
+    fn end_containers(&mut self, ids: &[ArcStr], phase: NodePhase, message: &str) {
+        let mut left = ids.to_vec();
+        while let Some(id) = left.pop() {
+            let Some(node) = self.book.node(&id).filter(|node| node.r#type == NodeType::Container) else { continue };
+            let is_open = !node.phase.is_fulfilled();
+            left.extend(node.children.iter().cloned());
+            if is_open {
+                self.mark(&id, phase, Some(message));
+            }
+        }
+    }
+
     fn end_pod(&mut self, frame: FrameId, node_id: &str, phase: NodePhase, message: &str, pod: &Pod) {
         match pod {
             Pod::None => {}
@@ -173,6 +184,8 @@ impl Workflow {
                 }
             }
         }
+        let containers = self.book.node(node_id).map(|n| n.children.clone()).unwrap_or_default();
+        self.end_containers(&containers, phase, message);
         if *pod != Pod::None {
             self.book.update_node(node_id, |n| set(&mut n.task_result_synced, Some(true)));
         }
@@ -225,7 +238,7 @@ mod tests {
         }
         assert_eq!(at(PodEvent::PauseOver), "Nothing");
         assert_eq!(at(PodEvent::Deadline), "Nothing");
-        assert_eq!(at(PodEvent::Shutdown { message: "" }), "StopPod");
+        assert!(at(PodEvent::Shutdown { message: "" }).ends_with("pod: Stop }"));
         assert_eq!(at(PodEvent::Rejected { message: "no" }), "Fail { message: \"no\" }");
     }
 }

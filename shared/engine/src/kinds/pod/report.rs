@@ -48,7 +48,7 @@ impl Workflow {
             if phase.is_fulfilled() {
                 changed |= set(&mut node.task_result_synced, Some(true)) | set(&mut node.daemoned, None);
                 if too_large.is_none() {
-                    changed |= set_outputs(&mut node.outputs, pod);
+                    changed |= set_outputs(&mut node.outputs, pod, &template);
                 }
                 if phase == NodePhase::Succeeded {
                     let progress = completed(&node.progress);
@@ -100,7 +100,7 @@ impl Workflow {
                 (phase, message, false)
             }
             // Nobody has seen how it ended, as who watches it was away just then; but it was asked to.
-            _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_message(), false),
+            _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_of_pod(), false),
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
             PodPhase::Running if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
             PodPhase::Running => (NodePhase::Running, String::new(), daemon),
@@ -143,9 +143,18 @@ impl Workflow {
     }
 }
 
-/// What the pod reported, with the exit code of `main`.
-fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary) -> bool {
+/// What the pod reported, with the exit code of `main`. Where the executor told only what is missing, parameters are there
+/// without values.
+fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary, template: &Template) -> bool {
     let mut new = pod.outputs.clone().map(Box::new).or_else(|| outputs.clone());
+    if new.is_none() && pod.containers.iter().any(|c| c.name == executor::WAIT && c.exit_code == Some(executor::FAILED))
+    {
+        let parameters = template.outputs.parameters.iter().filter(|p| p.value_from.is_some());
+        let parameters: Vec<_> = parameters.cloned().collect();
+        if !parameters.is_empty() {
+            new = Some(Box::new(Outputs { parameters, ..Outputs::default() }));
+        }
+    }
     if let Some(code) = pod.containers.iter().find(|c| c.name == pod::MAIN).and_then(|c| c.exit_code) {
         new.get_or_insert_default().exit_code = Some(code.to_string());
     }

@@ -14,7 +14,7 @@ pub(crate) mod progress;
 mod publish;
 mod sums;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1 as api;
@@ -36,6 +36,8 @@ pub(crate) struct Book {
     changes: Changes,
     /// Nodes that there were before this state was built: they have children that it has not published.
     untold: HashSet<ArcStr, RandomState>,
+    /// Nodes that a person has set since the engine last changed something itself.
+    by_hand: BTreeSet<ArcStr>,
     ids: Ids,
     counters: Counters,
     texts: Texts,
@@ -51,6 +53,7 @@ impl Book {
             watermark,
             changes: Changes::default(),
             untold: HashSet::default(),
+            by_hand: BTreeSet::new(),
             ids: Ids::default(),
             counters: Counters::default(),
             texts: Texts::default(),

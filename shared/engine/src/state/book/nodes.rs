@@ -104,6 +104,14 @@ impl Book {
         }
     }
 
+    /// A node that was there before it was its turn: it begins now.
+    pub fn wake(&mut self, id: &str, now: Time) {
+        self.update_node(id, |node| {
+            node.phase == NodePhase::Pending
+                && set(&mut node.phase, NodePhase::Running) | set(&mut node.started_at, Some(now))
+        });
+    }
+
     /// Sets phase and message; an end gets its moment, `now`. A fulfilled node keeps its phase (S2).
     pub fn mark(&mut self, id: &str, phase: NodePhase, message: Option<&str>, now: Time) {
         self.update_node(id, |node| enter(node, phase, message, now));
@@ -115,6 +123,9 @@ impl Book {
             self.counters.count(node);
             self.ids.note(&node.name, &node.id, &self.object.metadata.name);
             look(node);
+            if is_uncounted(node) {
+                self.by_hand.insert(node.id.clone());
+            }
             if !node.children.is_empty() {
                 self.untold.insert(node.id.clone());
             }
@@ -137,6 +148,11 @@ impl Book {
         self.ids.drop_claims();
         self.untold.retain(|id| nodes.contains_key(id));
     }
+}
+
+/// A person has ended the node, and nothing has happened since.
+fn is_uncounted(node: &NodeStatus) -> bool {
+    node.r#type == NodeType::Suspend && node.phase == NodePhase::Succeeded && node.progress == "0/1"
 }
 
 /// Sets a node's phase and message; an end gets its moment, `now`. A fulfilled node keeps its phase (S2). True when that

@@ -15,11 +15,12 @@ use super::{
 };
 
 impl Book {
-    /// The member of the status that follows from the nodes: progress.
+    /// What follows from the nodes: progress.
     fn finish_status(&mut self) {
-        if !self.changes.is_of_status() {
+        if !self.changes.is_of_status() || self.is_by_hand() {
             return;
         }
+        self.follow_progress();
         let progress = self.counters.progress().text();
         if self.object.status.progress != progress {
             self.object.status.progress = progress;

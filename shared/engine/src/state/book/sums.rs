@@ -3,8 +3,16 @@
 use std::collections::BTreeSet;
 
 use arcstr::ArcStr;
+use argosy_api::v1alpha1::NodePhase;
 
-use super::{Book, below::Below, counters::BoundaryCount, nodes::set, progress::of_leaf};
+use super::{
+    Book,
+    below::Below,
+    changes::Field,
+    counters::BoundaryCount,
+    nodes::{set, set_text},
+    progress::of_leaf,
+};
 
 impl Book {
     /// What goes on inside a Steps or DAG node.
@@ -37,9 +45,35 @@ impl Book {
         self.counters.take_freed()
     }
 
-    /// Sets the progress of every node that only holds others, once it is final: the sum over all that execute
-    /// below it. "Below" follows the children, hence also what comes after a group, as in Argo.
+    /// A person has set the node.
+    pub fn set_by_hand(&mut self, id: &ArcStr) {
+        self.by_hand.insert(id.clone());
+    }
+
+    /// Whether the step in hand only takes over what people have set. In Argo nothing is summed up then: nodes that were resumed
+    /// count as done with the next thing that happens.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.changes.fields.iter().all(|field| *field == Field::Outputs)
+            && self.changes.nodes.iter().all(|id| self.by_hand.contains(id))
+    }
+
+    /// The progress of nodes that only hold others, while the workflow runs. It is summed up anew at each step: only of workflows
+    /// that are small. Those of larger ones are told at the end.
+    pub(super) fn follow_progress(&mut self) {
+        const NODES_MAX: usize = 100;
+        if self.object.status.nodes.len() <= NODES_MAX {
+            self.settle_progress();
+        }
+    }
+
+    /// Sets the progress of every node that only holds others: the sum over all that execute below it. "Below" follows the
+    /// children, hence also what comes after a group, as in Argo.
     pub(super) fn settle_progress(&mut self) {
+        for id in std::mem::take(&mut self.by_hand) {
+            if self.phase_of(&id) == NodePhase::Succeeded {
+                self.update_node(&id, |n| set_text(&mut n.progress, "1/1"));
+            }
+        }
         let sums = Below::new(&self.object.status.nodes, of_leaf, |node| !node.r#type.executes()).sums();
         for (id, (done, total)) in sums {
             if total > 0 {
