@@ -4,6 +4,7 @@
 //! engine alone, with pods that do what the recorded ones did.
 
 mod cases;
+mod cluster;
 mod engine;
 mod facts;
 mod goldens;
