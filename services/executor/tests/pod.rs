@@ -12,7 +12,7 @@ const SHELL: &str = r#"
 set -u
 mount -t tmpfs t /run && mkdir -p /run/argo /run/said /run/dev && chmod 777 /run/argo || exit 99
 [ /var/run -ef /run ] || mount --bind /run /var/run || exit 99
-mount --bind /dev /run/dev && mount -t tmpfs t /dev && touch /dev/null /dev/termination-log || exit 99
+mount --rbind /dev /run/dev && mount -t tmpfs t /dev && touch /dev/null /dev/termination-log || exit 99
 mount --bind /run/dev/null /dev/null || exit 99
 container() {
   name=$1; shift
