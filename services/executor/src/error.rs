@@ -95,6 +95,12 @@ pub enum Error {
         /// What the API server says.
         source: Box<kube::Error>,
     },
+    /// The API server cannot be reached from here.
+    #[error("connect to the API server: {source}")]
+    Client {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A `resource` template fails.
     #[error(transparent)]
     Resource(#[from] resource::Error),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use argosy_api::executor::paths::{INPUTS, MAIN_FILES, SCRIPT};
 use argosy_api::v1alpha1::{Artifact, Template};
-use argosy_artifacts::{Place, Store, beside, place, place_of};
+use argosy_artifacts::{Place, Stores, beside, place, place_of};
 use argosy_beneath::At;
 
 use crate::layout::{Layout, is_mounted, user_mounts};
@@ -19,7 +19,7 @@ pub struct Inputs<'a> {
     /// Where the executor's containers meet.
     pub layout: &'a Layout,
     /// Where artifacts are kept.
-    pub store: &'a dyn Store,
+    pub stores: &'a dyn Stores,
     /// Where a path of this container is.
     pub host: &'a (dyn Fn(&str) -> io::Result<At> + Sync),
     /// What an artifact may have.
@@ -88,7 +88,7 @@ async fn fetch(artifact: &Artifact, inputs: &Inputs<'_>, part: &At) -> Result<()
                 "" => key,
                 sub_path => format!("{key}/{sub_path}"),
             };
-            inputs.store.get(&key, part, inputs.limits.artifact()).await
+            inputs.stores.of(&artifact.location)?.get(&key, part, inputs.limits.artifact()).await
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Source: Argo `workflow/common/common.go`, `workflow/executor/emissary`.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use argosy_api::executor::{MAIN, paths::VAR_RUN_ARGO};
@@ -18,13 +18,27 @@ pub const RESULT_MAX: usize = 256 * 1024;
 
 /// Where the executor's containers leave things for each other, and where the user's program leaves its progress.
 ///
-/// What they leave for each other lies in a directory that the user's containers do not see: nobody can put a link, a FIFO
-/// or another content in its place. Paths are relative, and are called in messages as Argo calls them.
+/// In the local node, what they leave for each other lies in a directory that the user's containers do not see: nobody can
+/// put a link, a FIFO or another content in its place. In a pod it lies in the volume that all containers have, each of which
+/// may run as another user; what the step puts there in place of it is read like anything else that a step leaves, and harms
+/// that step. Paths are relative, and are called in messages as Argo calls them.
 #[derive(Clone, Debug)]
 pub struct Layout {
     own: Dir,
     volume: At,
+    modes: Modes,
 }
+
+/// The modes of what is made.
+#[derive(Clone, Copy, Debug)]
+struct Modes {
+    dir: u32,
+    file: u32,
+}
+
+const PRIVATE: Modes = Modes { dir: 0o700, file: 0o600 };
+/// Every container's user may leave something, and read everything.
+const SHARED: Modes = Modes { dir: 0o777, file: 0o644 };
 
 /// An output that is there and cannot be taken: found where the file is, told by `wait`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +52,12 @@ pub struct Problem {
 impl Layout {
     /// With `own` as the executor's directory, and `volume` as what is mounted at [`VAR_RUN_ARGO`].
     pub fn new(own: Dir, volume: At) -> Self {
-        Self { own, volume }
+        Self { own, volume, modes: PRIVATE }
+    }
+
+    /// In a pod: with the volume that is mounted at [`VAR_RUN_ARGO`] for both.
+    pub fn shared(volume: Dir) -> Self {
+        Self { own: volume.clone(), volume: At { dir: volume, path: PathBuf::new() }, modes: SHARED }
     }
 
     /// The template, for containers that do not have it in their environment.
@@ -49,6 +68,16 @@ impl Layout {
     /// Directory of a container.
     pub fn container(&self, name: &str) -> PathBuf {
         Path::new("ctr").join(inside(name))
+    }
+
+    /// The file that the wrapper of a container holds locked for as long as it lives.
+    pub fn alive(&self, container: &str) -> PathBuf {
+        self.container(container).join("alive")
+    }
+
+    /// The number of the signal that the wrapper of a container is to pass on, once somebody asks for it.
+    pub fn signal(&self, container: &str) -> PathBuf {
+        self.container(container).join("signal")
     }
 
     /// Exit code of a container, once it has ended.
@@ -110,14 +139,32 @@ impl Layout {
     /// Writes a file, with its directories.
     /// Errors: `File`.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        self.own.write(path, bytes, 0o600).map_err(self.error(path))
+        self.create(path)?.write_all(bytes).map_err(self.error(path))
     }
 
     /// Makes an empty file, with its directories, to be written.
     /// Errors: `File`.
     pub fn create(&self, path: &Path) -> Result<File, Error> {
-        let made = self.own.make_dir(path.parent().unwrap_or(Path::new("")), 0o700);
-        made.and_then(|_| self.own.create(path, 0o600)).map_err(self.error(path))
+        self.make_parent(path)?;
+        self.own.create(path, self.modes.file).map_err(self.error(path))
+    }
+
+    /// Makes the directories above a path.
+    /// Errors: `File`.
+    pub fn make_parent(&self, path: &Path) -> Result<(), Error> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.own.make_dir(parent, self.modes.dir).map(drop).map_err(self.error(path))
+    }
+
+    /// Gives a file another name, in place of what has it.
+    /// Errors: `File`.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.own.rename(from, &self.own, to).map_err(self.error(to))
+    }
+
+    /// Whether other users than the one of this container read what it leaves.
+    pub fn is_shared(&self) -> bool {
+        self.modes.file == SHARED.file
     }
 
     /// Reads a file of at most so many bytes; `None` when there is none.
@@ -147,6 +194,13 @@ impl Layout {
     pub fn read_template(&self) -> Result<Option<Template>, Error> {
         let read = self.read(&self.template(), OWN_BYTES_MAX)?;
         read.map(|bytes| serde_json::from_slice(&bytes).map_err(|source| Error::Template { source })).transpose()
+    }
+
+    /// Whether the template asks for the logs as an artifact.
+    /// Errors: `File`, `Template`.
+    pub fn wants_logs(&self) -> Result<bool, Error> {
+        let location = self.read_template()?.and_then(|template| template.archive_location);
+        Ok(location.and_then(|location| location.archive_logs) == Some(true))
     }
 
     /// The outputs that are there and not taken.

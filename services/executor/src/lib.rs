@@ -11,19 +11,22 @@ mod init;
 pub mod layout;
 mod limits;
 mod outputs;
+pub mod parts;
+pub mod pod;
 mod progress;
 mod report;
 pub mod resource;
+mod surroundings;
 mod work;
 mod wrapper;
 
 pub use error::Error;
 pub(crate) use error::refused;
-pub use init::{Inputs, stage};
+use init::{Inputs, stage};
 pub use limits::{BadLimit, Limits};
-pub use outputs::{Gathered, Gatherer};
-pub use progress::Progress;
-pub use report::Reporter;
+use outputs::{Gathered, Gatherer};
+use report::Reporter;
+pub use surroundings::Surroundings;
 pub use wrapper::{Wrapped, wrap};
 
 /// Runs the parts of the executor that are processes of their own. Call it first in `main`, before threads exist: `None`

@@ -4,7 +4,7 @@ use std::io;
 
 use argosy_api::executor::MAIN;
 use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
-use argosy_artifacts::{Archive, Place, Source, Store, place_of};
+use argosy_artifacts::{Archive, Place, Source, Stores, place_of};
 
 use crate::layout::{Layout, Problem, RESULT_MAX};
 use crate::limits::OWN_BYTES_MAX;
@@ -17,7 +17,7 @@ pub struct Gatherer<'a> {
     /// The volume that all containers share.
     pub layout: &'a Layout,
     /// Where artifacts are kept.
-    pub store: &'a dyn Store,
+    pub stores: &'a dyn Stores,
     /// Name of the workflow.
     pub workflow: &'a str,
     /// Name of the pod.
@@ -173,7 +173,7 @@ impl Gatherer<'_> {
 
     async fn save(&self, location: &ArtifactLocation, source: Source<'_>) -> Result<(), argosy_artifacts::Error> {
         match place_of(location)? {
-            Place::Key(key) => self.store.put(&key, source, self.limits.artifact()).await,
+            Place::Key(key) => self.stores.of(location)?.put(&key, source, self.limits.artifact()).await,
             Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
         }
     }
@@ -253,7 +253,7 @@ mod tests {
         let gatherer = Gatherer {
             template: &template,
             layout: &layout,
-            store: &store,
+            stores: &store,
             workflow: "w",
             pod: "p",
             include_result: true,

@@ -20,17 +20,18 @@ pub struct Reporter {
     pub workflow: String,
     /// Uid of the workflow.
     pub workflow_uid: String,
-    /// Namespace of the pod.
-    pub namespace: String,
+    /// A longer message is cut. Bytes.
+    pub message_bytes_max: usize,
 }
 
 impl Reporter {
     /// Exit code and termination message of `wait`: the outputs when they are short, the name of a WorkflowTaskResult
-    /// otherwise, or what went wrong. `client` is asked for only when a WorkflowTaskResult is needed.
+    /// otherwise, or what went wrong. `client`, which also says the namespace, is asked for only when a WorkflowTaskResult is
+    /// needed.
     /// Outputs of more than `bytes_max` are an error.
     pub async fn report<F>(&self, gathered: Gathered, bytes_max: u64, client: F) -> (i32, String)
     where
-        F: AsyncFnOnce() -> Result<Client, kube::Error>,
+        F: AsyncFnOnce() -> Result<(Client, String), Error>,
     {
         if !gathered.errors.is_empty() {
             let text = gathered.told();
@@ -41,7 +42,7 @@ impl Reporter {
             Ok(text) => text,
             Err(source) => return (FAILED, Error::Encode { source }.to_string()),
         };
-        if text.len() <= Report::MESSAGE_BYTES_MAX {
+        if text.len() <= self.message_bytes_max {
             return (0, text);
         }
         let bytes = text.len() as u64;
@@ -58,18 +59,18 @@ impl Reporter {
 
     async fn task_result<F>(&self, result: NodeResult, client: F) -> Result<(), Error>
     where
-        F: AsyncFnOnce() -> Result<Client, kube::Error>,
+        F: AsyncFnOnce() -> Result<(Client, String), Error>,
     {
         let failed = |source| Error::Report { source: Box::new(source) };
         let gvk = GroupVersionKind::gvk("argoproj.io", "v1alpha1", WorkflowTaskResult::KIND);
         let kind = ApiResource::from_gvk_with_plural(&gvk, WorkflowTaskResult::PLURAL);
-        let client = client().await.map_err(failed)?;
-        let api: Api<DynamicObject> = Api::namespaced_with(client, &self.namespace, &kind);
+        let (client, namespace) = client().await?;
+        let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &kind);
         let labels = [(labels::WORKFLOW, self.workflow.as_str()), (labels::REPORT_OUTPUTS_COMPLETED, "true")];
         let owner = WorkflowOwner::plain(&self.workflow, &self.workflow_uid);
         let metadata = ObjectMeta {
             name: self.node_id.clone(),
-            namespace: self.namespace.clone(),
+            namespace,
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             rest: [("ownerReferences".to_owned(), json!([owner]))].into(),
             ..ObjectMeta::default()

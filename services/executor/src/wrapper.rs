@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use argosy_api::executor::MAIN;
 use argosy_api::v1alpha1::{Artifact, ContainerSetRetryStrategy, IntOrString, Template};
-use argosy_artifacts::{Archive, pack};
+use argosy_artifacts::{Archive, make_readable, pack};
 use argosy_beneath::{At, Limits as TreeLimits};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -129,13 +129,20 @@ async fn keep_artifact(
     limits: Limits,
 ) -> Result<Result<(), argosy_artifacts::Error>, Error> {
     let name = Path::new(&artifact.path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let to = layout.at(&layout.artifact(&artifact.path));
+    let path = layout.artifact(&artifact.path);
+    layout.make_parent(&path)?;
+    let (to, is_shared) = (layout.at(&path), layout.is_shared());
     let archive = match Archive::of(artifact.archive.as_ref()) {
         Ok(archive) => archive,
         Err(error) => return Ok(Err(error)),
     };
     let limits = limits.artifact();
-    blocking(move |cancel| Ok::<_, Error>(pack(&found, &name, &to, archive, limits, cancel))).await
+    blocking(move |cancel| {
+        let packed = pack(&found, &name, &to, archive, limits, cancel);
+        let is_readable = || if is_shared { make_readable(&to, limits, cancel) } else { Ok(()) };
+        Ok::<_, Error>(packed.and_then(|()| is_readable()))
+    })
+    .await
 }
 
 fn note(path: &str, error: &io::Error, problems: &mut Vec<Problem>) {

@@ -272,22 +272,21 @@ impl NodeActor {
         }
         let mut manifest = manifest.to_value();
         let shard = self.shard.owned.shard.to_string();
-        let marks = [
-            (labels::WORKFLOW_UID, &command.workflow_uid),
-            (labels::SHARD, &shard),
-            (labels::WORKFLOW, &command.workflow),
-        ];
-        let Some(labels) = marks::members_of(&mut manifest, "labels") else {
-            self.rejected(delivery, command, "the pod's metadata.labels is no map".to_owned()).await?;
+        if let Err(field) = marks::put(&mut manifest, command, &shard) {
+            self.rejected(delivery, command, format!("the pod's metadata.{field} is no map")).await?;
             return Ok(Outcome::Done);
-        };
-        labels.extend(marks.map(|(label, value)| (label.to_owned(), json!(value))));
-        let wished_at = command.sequence.to_string();
-        let Some(annotations) = marks::members_of(&mut manifest, "annotations") else {
-            self.rejected(delivery, command, "the pod's metadata.annotations is no map".to_owned()).await?;
-            return Ok(Outcome::Done);
-        };
-        annotations.insert(labels::WISHED_AT.to_owned(), json!(wished_at));
+        }
+        match self.shard.context.complete(&mut manifest).await {
+            Ok(()) => {}
+            Err(error) if error.passes() => {
+                self.hand_back(delivery, command, NotCreated::Refused { message: error.to_string() }).await?;
+                return Ok(Outcome::Done);
+            }
+            Err(error) => {
+                self.rejected(delivery, command, error.to_string()).await?;
+                return Ok(Outcome::Done);
+            }
+        }
         if !self.shard.owned.holds() {
             // The process was paused. Whoever owns the shard now may have carried out what came after this.
             return Err(Error::Failed(argosy_actor::Stopped.into()));

@@ -6,8 +6,10 @@ use argosy_actor::{Host, Owned, TokenBucket, Turns};
 use argosy_api::message::ClusterCommand;
 use argosy_bus::{Stream, subject};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::images::{self, Images, Mirror};
 use crate::known::KnownPods;
 
 /// Settings of the pod-runner; each has a default.
@@ -30,6 +32,13 @@ pub struct Options {
     /// use turns up.
     #[arg(long, default_value_t = 300)]
     pub pod_requests_per_sec: u32,
+    /// Where to ask what the images of a registry run, which containers without a command need; several with commas between.
+    /// Without it their own registry is asked.
+    #[arg(long, env = "ARGOSY_IMAGE_MIRRORS", value_delimiter = ',', value_name = "REGISTRY=URL")]
+    pub image_mirrors: Vec<Mirror>,
+    /// Whether pods run where nobody but the registry knows what an image runs. The local node knows by itself.
+    #[arg(skip)]
+    pub asks_registries: bool,
 }
 
 impl Default for Options {
@@ -40,6 +49,8 @@ impl Default for Options {
             pod_relist_secs: 300,
             pod_requests_max: 64,
             pod_requests_per_sec: 300,
+            image_mirrors: Vec::new(),
+            asks_registries: false,
         }
     }
 }
@@ -75,6 +86,7 @@ pub(crate) struct Context {
     creates: Turns,
     others: Arc<Semaphore>,
     rate: TokenBucket,
+    images: Option<Images>,
 }
 
 impl Context {
@@ -82,7 +94,16 @@ impl Context {
         let creates = Turns::new(options.pod_requests_max);
         let others = Arc::new(Semaphore::new(options.pod_requests_max.max(1)));
         let rate = TokenBucket::new(options.pod_requests_per_sec);
-        Self { creates, others, rate, host, client, options }
+        let images = options.asks_registries.then(|| Images::new(options.image_mirrors.clone()));
+        Self { creates, others, rate, images, host, client, options }
+    }
+
+    /// Completes a pod with what only registries know.
+    pub async fn complete(&self, pod: &mut Value) -> Result<(), images::Error> {
+        match &self.images {
+            Some(images) => images.complete(pod).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits for the turn to ask something of the API. Workflows that want to create something take turns.

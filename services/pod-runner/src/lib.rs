@@ -5,6 +5,7 @@ mod command;
 mod context;
 mod duration;
 mod identity;
+mod images;
 mod known;
 mod marks;
 mod metrics;
@@ -17,5 +18,6 @@ mod watch;
 
 pub use context::Options;
 pub use duration::resources_duration;
+pub use images::{BadMirror, Mirror};
 pub use service::Service;
 pub use summary::summarize;

@@ -29,9 +29,25 @@ pub(crate) fn is_of_later_wish(pod: &ObjectMeta, command: &CommandMessage) -> bo
     is_later
 }
 
+/// Puts on a manifest whose pod it is, and what of.
+///
+/// Errors: the field that is no map.
+pub(crate) fn put(manifest: &mut Value, command: &CommandMessage, shard: &str) -> Result<(), &'static str> {
+    let marks = [
+        (labels::WORKFLOW_UID, command.workflow_uid.as_str()),
+        (labels::SHARD, shard),
+        (labels::WORKFLOW, command.workflow.as_str()),
+    ];
+    let labels = members_of(manifest, "labels").ok_or("labels")?;
+    labels.extend(marks.map(|(label, value)| (label.to_owned(), json!(value))));
+    let annotations = members_of(manifest, "annotations").ok_or("annotations")?;
+    annotations.insert(labels::WISHED_AT.to_owned(), json!(command.sequence.to_string()));
+    Ok(())
+}
+
 /// The labels or annotations of a manifest, made when there are none; `None` when they are no map, or the manifest is no
 /// object's.
-pub(crate) fn members_of<'m>(manifest: &'m mut Value, field: &str) -> Option<&'m mut Map<String, Value>> {
+fn members_of<'m>(manifest: &'m mut Value, field: &str) -> Option<&'m mut Map<String, Value>> {
     let metadata = manifest.as_object_mut()?.entry("metadata").or_insert_with(|| json!({}));
     metadata.as_object_mut()?.entry(field).or_insert_with(|| json!({})).as_object_mut()
 }

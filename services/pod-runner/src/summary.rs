@@ -19,6 +19,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
     let phase = PodPhase::from(status.phase.as_deref().unwrap_or_default());
     let mut containers = containers(status.container_statuses.as_deref());
     let report = take_report(&mut containers);
+    let is_cut = report.is_none() && wait_of(&containers).is_some_and(|wait| Report::is_cut(&wait.message));
     let summary = PodSummary {
         node_id: annotation(labels::NODE_ID).unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
@@ -33,7 +34,7 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
         ready: condition(status, "Ready").is_some_and(|condition| condition.status == "True"),
         deleting: meta.deletion_timestamp.is_some(),
         deleted: false,
-        report_error: String::new(),
+        report_error: if is_cut { CUT.to_owned() } else { String::new() },
         init_containers: self::containers(status.init_container_statuses.as_deref()),
         containers,
         outputs: report.as_ref().and_then(|report| report.outputs.clone()),
@@ -42,6 +43,14 @@ pub fn summarize(pod: &Pod, now: Timestamp) -> (PodSummary, Option<Report>) {
         resources_duration: if phase.has_ended() { resources_duration(pod, now) } else { Default::default() },
     };
     (summary, report)
+}
+
+/// The kubelet cuts messages of pods with many containers, which `wait` may not know of.
+const CUT: &str = "outputs are lost: the kubelet cut the report of the wait container, as the pod has more containers than \
+    its template says; save large outputs as artifacts";
+
+fn wait_of(containers: &[ContainerSummary]) -> Option<&ContainerSummary> {
+    containers.iter().find(|container| container.name == WAIT && container.exit_code.is_some())
 }
 
 /// The report, taken out of the message of the container that left it.

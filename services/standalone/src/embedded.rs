@@ -1,26 +1,23 @@
 //! The executor inside the local node: no processes but the user's.
 
 use std::io::{self, BufWriter};
+use std::path::Path;
 use std::sync::Arc;
 
 use argosy_api::executor::{Part, WRAPPER, environment, paths::VAR_RUN_ARGO};
-use argosy_api::v1alpha1::Template;
-use argosy_artifacts::Store;
+use argosy_artifacts::{One, Store};
 use argosy_beneath::{At, Limits as TreeLimits};
-use argosy_executor::layout::{Layout, RESULT_MAX, mains};
-use argosy_executor::resource::Job;
-use argosy_executor::{Error, FAILED, Gatherer, Inputs, Limits, Progress, Reporter, Wrapped, data, stage, wrap};
+use argosy_executor::layout::{Layout, RESULT_MAX};
+use argosy_executor::{Error, FAILED, Limits, Surroundings, Wrapped, parts, wrap};
 use argosy_node::{Builtin, Claim, Context, Outcome, StartError};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::Client;
 use tokio_util::sync::CancellationToken;
-
-/// Exit code of a container that SIGTERM ended.
-const TERMINATED: i32 = 143;
 
 /// Runs `init` and `wait` inside the node, and the user's commands without a wrapper process.
 pub struct Embedded {
-    store: Arc<dyn Store>,
+    stores: One,
     limits: Limits,
 }
 
@@ -31,122 +28,12 @@ fn part(container: &Container) -> Option<Part> {
 impl Embedded {
     /// With artifacts in `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, limits: Limits::default() }
+        Self { stores: One(store), limits: Limits::default() }
     }
 
     /// With other limits of what is taken from steps.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
-    }
-
-    async fn init(&self, context: &Context) -> Result<(), Error> {
-        let template = template(context)?;
-        let inputs = Inputs {
-            template: &template,
-            layout: &layout(context)?,
-            store: &*self.store,
-            host: &|path| context.place_for(path),
-            limits: self.limits,
-        };
-        stage(inputs).await
-    }
-
-    async fn wait(&self, context: &Context) -> Result<(i32, String), Error> {
-        let template = template(context)?;
-        let layout = layout(context)?;
-        let mains = mains(&template);
-        let meta = &context.pod().metadata;
-        let namespace = meta.namespace.as_deref().unwrap_or_default();
-        let progress = Progress {
-            client: context.client().clone(),
-            namespace,
-            pod: meta.name.as_deref().unwrap_or_default(),
-            tick: context.env().get(environment::PROGRESS_TICK).map(String::as_str),
-            layout: &layout,
-        };
-        let ended = async {
-            let mut all_succeeded = true;
-            for main in &mains {
-                let ended = context.ended(main).await;
-                all_succeeded &= ended.is_some_and(|ended| ended.exit_code == 0);
-            }
-            all_succeeded
-        };
-        // the pod's own deadline ends the main containers too
-        let mut reported = None;
-        let all_succeeded = tokio::select! {
-            all_succeeded = ended => all_succeeded,
-            () = progress.watch(&mut reported) => false,
-        };
-        for sidecar in &template.sidecars {
-            context.stop(&sidecar.container.name);
-        }
-        let variable = |name: &str| context.env().get(name).cloned().unwrap_or_default();
-        let (workflow, pod) = (variable(environment::WORKFLOW_NAME), variable(environment::POD_NAME));
-        let gatherer = Gatherer {
-            template: &template,
-            layout: &layout,
-            store: &*self.store,
-            workflow: &workflow,
-            pod: &pod,
-            include_result: variable(environment::INCLUDE_SCRIPT_OUTPUT) == "true" || template.data.is_some(),
-            limits: self.limits,
-        };
-        let reporter = Reporter {
-            node_id: variable(environment::NODE_ID),
-            workflow: workflow.clone(),
-            workflow_uid: variable(environment::WORKFLOW_UID),
-            namespace: namespace.to_owned(),
-        };
-        let client = context.client().clone();
-        let mut gathered = gatherer.gather().await;
-        gathered.progress = reported;
-        if !all_succeeded {
-            // the step fails for what main says; outputs that are there count all the same
-            for error in gathered.errors.drain(..) {
-                context.log(&error.to_string());
-            }
-        }
-        Ok(reporter.report(gathered, self.limits.outputs_bytes_max, async || Ok(client)).await)
-    }
-}
-
-impl Embedded {
-    async fn resource(&self, context: &Context) -> Result<(i32, String), Error> {
-        let layout = layout(context)?;
-        let template = layout.read_template()?.unwrap_or_default();
-        let variable = |name: &str| context.env().get(name).cloned().unwrap_or_default();
-        let job = Job {
-            client: context.client(),
-            namespace: context.pod().metadata.namespace.as_deref().unwrap_or("default"),
-            template: &template,
-            workflow: &variable(environment::WORKFLOW_NAME),
-            workflow_uid: &variable(environment::WORKFLOW_UID),
-            store: &*self.store,
-            layout: &layout,
-            limits: self.limits,
-            executable: context.executable(),
-            log: &|line| context.log(line),
-        };
-        let ended = tokio::select! {
-            ended = job.run() => ended.map(|()| (0, String::new())),
-            () = context.stopping().cancelled() => Ok((TERMINATED, String::new())),
-        };
-        keep_logs(context, &layout).await?;
-        ended
-    }
-
-    async fn data(&self, context: &Context) -> Result<(i32, String), Error> {
-        let layout = layout(context)?;
-        let template = layout.read_template()?.unwrap_or_default();
-        let result = tokio::select! {
-            result = data::process(&template, &*self.store, self.limits) => result?,
-            () = context.stopping().cancelled() => return Ok((TERMINATED, String::new())),
-        };
-        // where the output of a script would be
-        layout.write(&layout.stdout(&context.container().name), result.as_bytes())?;
-        keep_logs(context, &layout).await?;
-        Ok((0, String::new()))
     }
 }
 
@@ -160,19 +47,64 @@ impl Builtin for Embedded {
     }
 
     async fn run(&self, context: Context) -> Outcome {
-        let ended = match part(context.container()) {
-            Some(Part::Init) => self.init(&context).await.map(|()| (0, String::new())),
-            Some(Part::Wait) => self.wait(&context).await,
-            Some(Part::Main) => main(&context, self.limits).await,
-            Some(Part::Resource) => self.resource(&context).await,
-            Some(Part::Data) => self.data(&context).await,
-            None => Err(Error::Unsupported { word: "unknown".into() }),
+        let inside = Inside(context);
+        let (exit_code, message) = match part(inside.0.container()) {
+            Some(Part::Main) => parts::ending(main(&inside.0, self.limits).await, &inside),
+            Some(part) => parts::run(part, &inside, &self.stores, self.limits).await,
+            None => parts::ending(Err(Error::Unsupported { word: "unknown".into() }), &inside),
         };
-        let (exit_code, message) = ended.unwrap_or_else(|error| (FAILED, error.to_string()));
-        if exit_code == FAILED && !message.is_empty() {
-            context.log(&message);
-        }
         Outcome { exit_code, message, reason: None }
+    }
+}
+
+/// A container that runs inside the node.
+struct Inside(Context);
+
+#[async_trait]
+impl Surroundings for Inside {
+    fn name(&self) -> &str {
+        &self.0.container().name
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.env().get(name).cloned()
+    }
+
+    fn layout(&self) -> Result<Layout, Error> {
+        layout(&self.0)
+    }
+
+    fn place(&self, path: &str) -> io::Result<At> {
+        self.0.place_for(path)
+    }
+
+    async fn client(&self) -> Result<(Client, String), Error> {
+        let namespace = self.0.pod().metadata.namespace.as_deref().unwrap_or("default");
+        Ok((self.0.client().clone(), namespace.to_owned()))
+    }
+
+    async fn ended(&self, container: &str) -> Option<i32> {
+        self.0.ended(container).await.map(|ended| ended.exit_code)
+    }
+
+    fn stop(&self, container: &str) {
+        self.0.stop(container);
+    }
+
+    fn log(&self, line: &str) {
+        self.0.log(line);
+    }
+
+    fn executable(&self) -> &Path {
+        self.0.executable()
+    }
+
+    fn stopping(&self) -> &CancellationToken {
+        self.0.stopping()
+    }
+
+    async fn keep_logs(&self, layout: &Layout) -> Result<(), Error> {
+        keep_logs(&self.0, layout).await
     }
 }
 
@@ -238,22 +170,14 @@ impl Wrapped for Main<'_> {
     }
 }
 
-/// Leaves the container's log for `wait`, when the template asks for it as an artifact.
 async fn keep_logs(context: &Context, layout: &Layout) -> Result<(), Error> {
-    let logs = layout.read_template()?.and_then(|template| template.archive_location?.archive_logs);
-    if logs == Some(true) {
+    if layout.wants_logs()? {
         let name = &context.container().name;
         let path = layout.combined(name);
         let file = layout.create(&path)?;
         context.combined(name, BufWriter::new(file)).await.map_err(layout.error(&path))?;
     }
     Ok(())
-}
-
-fn template(context: &Context) -> Result<Template, Error> {
-    let name = environment::TEMPLATE;
-    let text = context.env().get(name).ok_or(Error::Environment { name })?;
-    serde_json::from_str(text).map_err(|source| Error::Template { source })
 }
 
 fn layout(context: &Context) -> Result<Layout, Error> {

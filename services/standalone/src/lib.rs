@@ -1,6 +1,7 @@
 //! All roles in one process: bus, Kubernetes API, node and services. What `argosy run` and `argosy dev` start, and each
 //! service as a role of its own.
 
+mod argo_config;
 mod embedded;
 mod engine;
 mod role;

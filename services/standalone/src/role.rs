@@ -13,6 +13,7 @@ use argosy_telemetry::{Health, Part};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::argo_config;
 use crate::engine::EngineOptions;
 
 /// Where the bus and the cluster are.
@@ -32,6 +33,10 @@ pub struct Connect {
     /// Image of the init and wait containers.
     #[arg(long, env = "ARGOSY_EXECUTOR_IMAGE", default_value = "argosy/executor")]
     pub executor_image: String,
+    /// Argo's configuration, a ConfigMap in the namespace of this process: `artifactRepository` and `workflowDefaults` are read,
+    /// once at the start.
+    #[arg(long, env = "ARGOSY_CONFIG_MAP", value_name = "NAME")]
+    pub config_map: Option<String>,
 }
 
 /// How the NATS server is used.
@@ -173,6 +178,9 @@ pub async fn run_roles(
     let client = kube::Config::infer().await.map_err(|source| NoCluster { source })?;
     let client = kube::Client::try_from(client)?;
     let mut config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
+    if let Some(name) = &connect.config_map {
+        argo_config::read(&client, name, &mut config).await?;
+    }
     engine.apply(&mut config);
     let health = Health::default();
     let bus_part = health.part("bus", "a server that answers");
@@ -192,9 +200,21 @@ pub async fn run_roles(
     }
     let host = Host { health, ..host(bus, connect.shards) };
     for role in roles {
-        spawn(&mut tasks, role, &host, &client, config.clone(), &shutdown);
+        spawn(&mut tasks, role.in_cluster(), &host, &client, config.clone(), &shutdown);
     }
     join(tasks, &shutdown).await
+}
+
+impl Role {
+    /// With what differs where kubelets run the pods.
+    fn in_cluster(mut self) -> Self {
+        match &mut self {
+            Self::PodRunner(options) => options.asks_registries = true,
+            Self::All(options) => options.pod_runner.asks_registries = true,
+            Self::Watcher(_) | Self::Scheduler(_) | Self::Status(_) | Self::Recorder(_) => {}
+        }
+        self
+    }
 }
 
 /// Says whether the bus answers, until `shutdown`.

@@ -10,7 +10,7 @@ use argosy_beneath::{At, Budget, Cancel, Kind, Limits};
 use flate2::{Compression, write::GzEncoder};
 
 use crate::Error;
-use crate::tree::{change_mode, copy, move_into};
+use crate::tree::{self, change_mode, copy, move_into};
 use crate::unpack::{is_tarball, unpack};
 
 /// How an artifact is packed.
@@ -161,6 +161,12 @@ pub fn place(from: &At, to: &At, artifact: &Artifact, limits: Limits, cancel: &C
         change_mode(to, mode, artifact.recurse_mode, 0, &mut Budget::new(limits, cancel.clone()))?;
     }
     Ok(())
+}
+
+/// Lets every user read what is at a place, a file or directory of one's own. It blocks; `cancel` ends it.
+/// Errors: `Limit`, `Io`.
+pub fn make_readable(at: &At, limits: Limits, cancel: &Cancel) -> Result<(), Error> {
+    tree::make_readable(at, 0, &mut Budget::new(limits, cancel.clone()))
 }
 
 fn make_parent(to: &At) -> Result<(), Error> {

@@ -3,18 +3,24 @@
 mod archive;
 mod driver;
 mod local;
+#[cfg(feature = "s3")]
+mod s3;
 mod tree;
 mod unpack;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use argosy_api::v1alpha1::ArtifactLocation;
 use argosy_beneath::{At, Limits, Refusal, refusal};
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
-pub use archive::{Archive, beside, pack, place};
+pub use archive::{Archive, beside, make_readable, pack, place};
 pub use driver::{Place, place_of};
 pub use local::LocalStore;
+#[cfg(feature = "s3")]
+pub use s3::Buckets;
 
 /// Bytes of one artifact, unless whoever runs Argosy says otherwise.
 pub const BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
@@ -56,6 +62,19 @@ pub enum Error {
     Driver {
         /// Name of the driver, as in the workflow.
         driver: &'static str,
+    },
+    /// The artifact names no bucket, and there is no default one.
+    #[error("the artifact names no bucket, and no artifact repository is configured")]
+    NoRepository,
+    /// A server refuses, or does not answer.
+    #[error("{doing} \"{key}\": {source}")]
+    Remote {
+        /// What was being done.
+        doing: &'static str,
+        /// To which object or bucket.
+        key: String,
+        /// What the server says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The artifact says nowhere where it is.
     #[error("the artifact has no location")]
@@ -101,6 +120,23 @@ pub enum Source<'a> {
     Copy(&'a At),
     /// A text.
     Bytes(&'a [u8]),
+}
+
+/// Gives the store that an artifact is in, or goes to.
+pub trait Stores: Send + Sync {
+    /// The store of a location, which is one that has a key.
+    /// Errors: `Driver`; what is missing to reach it.
+    fn of(&self, location: &ArtifactLocation) -> Result<Arc<dyn Store>, Error>;
+}
+
+/// One store for all artifacts.
+#[derive(Clone)]
+pub struct One(pub Arc<dyn Store>);
+
+impl Stores for One {
+    fn of(&self, _: &ArtifactLocation) -> Result<Arc<dyn Store>, Error> {
+        Ok(Arc::clone(&self.0))
+    }
 }
 
 /// Keeps objects under keys, which are relative paths with `/`.

@@ -5,12 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use argosy_api::v1alpha1::ArtifactLocation;
 use argosy_beneath::{At, Budget, Cancel, Dir, Kind, Limits, Refusal, refusal};
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
 use crate::tree::copy;
-use crate::{Error, Source, Store};
+use crate::{Error, Source, Store, Stores};
 
 /// Directory of objects that are being written.
 const PARTS: &str = ".parts";
@@ -85,6 +86,12 @@ fn by_key(key: &str, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |error| match refusal(&error) {
         Some(Refusal::Link) => Error::KeyLink { key },
         _ => Error::io(doing, Path::new(&key))(error),
+    }
+}
+
+impl Stores for LocalStore {
+    fn of(&self, _: &ArtifactLocation) -> Result<Arc<dyn Store>, Error> {
+        Ok(Arc::new(self.clone()))
     }
 }
 

@@ -113,6 +113,28 @@ pub(crate) fn change_mode(at: &At, mode: u32, recurse: bool, depth: u64, budget:
     changed.map_err(Error::io("change the mode of", &at.path))
 }
 
+/// Adds the right to read for everybody; of a directory also for all in it. Links and what is no file stay as they are.
+/// Errors: `Limit`, `Io`.
+pub(crate) fn make_readable(at: &At, depth: u64, budget: &mut Budget) -> Result<(), Error> {
+    let failed = || Error::io("change the mode of", &at.path);
+    budget.take_entry(depth).map_err(failed())?;
+    match at.kind().map_err(failed())? {
+        Some(Kind::File) => {
+            let mode = at.file().and_then(|file| file.metadata()).map_err(failed())?.permissions().mode();
+            at.dir.chmod(&at.path, mode | 0o444).map_err(failed())
+        }
+        Some(Kind::Dir) => {
+            let dir = at.dir.dir(&at.path).map_err(failed())?;
+            for entry in dir.entries().map_err(failed())? {
+                make_readable(&At { dir: dir.clone(), path: entry.name.into() }, depth + 1, budget)?;
+            }
+            let mode = dir.metadata().map_err(failed())?.permissions().mode();
+            dir.set_mode(mode | 0o555).map_err(failed())
+        }
+        Some(Kind::Link | Kind::Other(_)) | None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cases::{Selection, known_differences},
-    program,
+    cluster, program,
     report::Report,
 };
 
@@ -30,6 +30,9 @@ pub struct Args {
     /// How many at once
     #[arg(long, default_value_t = 4)]
     jobs: usize,
+    /// Submit to the cluster of $KUBECONFIG, where an Argosy runs, instead of to `argosy run`; needs kubectl
+    #[arg(long)]
+    cluster: bool,
     /// The program to be judged [default: `argosy` next to this program]
     #[arg(long, value_name = "PATH")]
     argosy: Option<PathBuf>,
@@ -43,7 +46,10 @@ pub struct Args {
 
 /// Runs all cases.
 pub fn run(args: &Args) -> Result<Report> {
-    let argosy = program::path(args.argosy.as_deref())?;
+    let argosy = if args.cluster { PathBuf::new() } else { program::path(args.argosy.as_deref())? };
+    if args.cluster {
+        cluster::prepare()?;
+    }
     let goldens = args.selection.goldens()?;
     let scratch = tempfile::tempdir().context("create a scratch directory")?;
     let mut report = Report::new(known_differences("goldens")?, args.selection.agreeing()?);
@@ -78,11 +84,16 @@ pub fn run(args: &Args) -> Result<Report> {
 }
 
 fn one(golden: &Golden, args: &Args, argosy: &Path, scratch: &Path) -> Result<Vec<Difference>> {
+    let limit = Duration::from_secs(args.limit).max(Duration::from_secs_f64(golden.seconds * 3.0));
+    if args.cluster {
+        let object = cluster::run(golden, limit)?;
+        args.selection.keep(&golden.id, &object)?;
+        return Ok(compare::diff(&golden.workflow, &object));
+    }
     let dir = scratch.join(&golden.id);
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     let input = dir.join("input.yaml");
     fs::write(&input, documents(golden)?).with_context(|| format!("write {}", input.display()))?;
-    let limit = Duration::from_secs(args.limit).max(Duration::from_secs_f64(golden.seconds * 3.0));
     let (stdout, stderr) = launch(argosy, &dir, &input, limit)?;
     if let Some(logs) = &args.logs {
         fs::create_dir_all(logs).with_context(|| format!("create {}", logs.display()))?;

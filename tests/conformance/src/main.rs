@@ -5,6 +5,7 @@
 //! recorded ones while they ran, and after.
 
 mod cases;
+mod cluster;
 mod engine;
 mod facts;
 mod goldens;

@@ -4,7 +4,7 @@
 mod error;
 
 use argosy_api::v1alpha1::{ArtifactLocation, Template, TransformationStep};
-use argosy_artifacts::{Place, Store, place_of};
+use argosy_artifacts::{Place, Stores, place_of};
 use argosy_template::expr::{Env, Program};
 use serde_json::{Value, json};
 
@@ -14,10 +14,10 @@ pub use error::Error;
 
 /// The result of a data template: JSON.
 /// Errors: see [`Error`].
-pub async fn process(template: &Template, store: &dyn Store, limits: Limits) -> Result<String, crate::Error> {
+pub async fn process(template: &Template, stores: &dyn Stores, limits: Limits) -> Result<String, crate::Error> {
     let data = template.data.as_ref().ok_or(Error::NoSource)?;
     let paths = data.source.artifact_paths.as_ref().ok_or(Error::NoSource)?;
-    let listed = list(&paths.location, template.archive_location.as_deref(), store, limits).await;
+    let listed = list(&paths.location, template.archive_location.as_deref(), stores, limits).await;
     let listed = json!(listed.map_err(|source| Error::List { source })?);
     let steps = data.transformation.clone();
     blocking(move |_| transform(listed, &steps)).await
@@ -39,13 +39,13 @@ fn transform(mut value: Value, steps: &[TransformationStep]) -> Result<String, E
 async fn list(
     location: &ArtifactLocation,
     default: Option<&ArtifactLocation>,
-    store: &dyn Store,
+    stores: &dyn Stores,
     limits: Limits,
 ) -> Result<Vec<String>, argosy_artifacts::Error> {
     let Some(s3) = &location.s3 else {
         return match place_of(location)? {
             Place::Raw(_) => Err(argosy_artifacts::Error::Driver { driver: "raw" }),
-            Place::Key(key) => store.list(&key, limits.artifact()).await,
+            Place::Key(key) => stores.of(location)?.list(&key, limits.artifact()).await,
         };
     };
     let own = s3.bucket_config.bucket.as_str();
@@ -53,6 +53,9 @@ async fn list(
         ("", Some(default)) => default.bucket_config.bucket.as_str(),
         (own, _) => own,
     };
+    // a location without a bucket is in the default one
+    let whose = if own.is_empty() { default.unwrap_or(location) } else { location };
+    let store = stores.of(whose)?;
     let keys = store.list(format!("{bucket}/{}", s3.key).trim_matches('/'), limits.artifact()).await?;
     let inside = |key: String| match key.strip_prefix(bucket).and_then(|key| key.strip_prefix('/')) {
         Some(inside) if !bucket.is_empty() => inside.to_owned(),
@@ -63,7 +66,7 @@ async fn list(
 
 #[cfg(test)]
 mod tests {
-    use argosy_artifacts::{LocalStore, Source};
+    use argosy_artifacts::{LocalStore, Source, Store as _};
 
     use super::*;
 

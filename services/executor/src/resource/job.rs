@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use argosy_api::v1alpha1::Template;
-use argosy_artifacts::Store;
+use argosy_artifacts::Stores;
 use kube::Client;
 
 use crate::Limits;
@@ -22,7 +22,7 @@ pub struct Job<'a> {
     /// For the owner reference.
     pub workflow_uid: &'a str,
     /// Where a manifest that is an artifact is kept.
-    pub store: &'a dyn Store,
+    pub stores: &'a dyn Stores,
     /// Where the executor's containers meet.
     pub layout: &'a Layout,
     /// How much is taken.

@@ -85,11 +85,12 @@ impl Job<'_> {
         };
         let failed = |source| crate::Error::Artifact { name: from.name.clone(), action: "load", source };
         let named = self.template.inputs.artifacts.iter().find(|artifact| artifact.name == from.name);
-        match place_of(&named.unwrap_or(from).location).map_err(failed)? {
+        let location = &named.unwrap_or(from).location;
+        match place_of(location).map_err(failed)? {
             Place::Raw(text) => Ok(text),
             Place::Key(key) => {
                 let mut text = String::new();
-                let file = self.store.open(&key).await.map_err(failed)?;
+                let file = self.stores.of(location).map_err(failed)?.open(&key).await.map_err(failed)?;
                 let read = file.take(MANIFEST_BYTES_MAX + 1).read_to_string(&mut text).await;
                 read.map_err(|source| crate::Error::File { path: MANIFEST.into(), source })?;
                 if text.len() as u64 > MANIFEST_BYTES_MAX {

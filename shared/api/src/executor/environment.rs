@@ -20,5 +20,7 @@ pub const PROGRESS_FILE: &str = "ARGO_PROGRESS_FILE";
 pub const PROGRESS_TICK: &str = "ARGO_PROGRESS_PATCH_TICK_DURATION";
 /// The moment at which the pod must have ended (RFC 3339), where there is one.
 pub const DEADLINE: &str = "ARGO_DEADLINE";
+/// The artifact repository of the installation as JSON: where artifacts are that name no bucket. Argosy's own.
+pub const ARTIFACT_REPOSITORY: &str = "ARGOSY_ARTIFACT_REPOSITORY";
 /// The template as JSON; only `init` and `wait` have it.
 pub const TEMPLATE: &str = "ARGO_TEMPLATE";

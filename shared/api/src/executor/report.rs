@@ -23,6 +23,20 @@ pub struct Report {
 impl Report {
     /// A longer message would be cut by the kubelet. Bytes.
     pub const MESSAGE_BYTES_MAX: usize = 4096;
+    /// So much the kubelet keeps of all messages of a pod; each container has an equal part. Bytes.
+    const POD_MESSAGES_BYTES_MAX: usize = 12 * 1024;
+
+    /// A longer message of one of so many containers, init containers among them, would be cut by the kubelet. Bytes.
+    pub fn message_bytes_max(containers: usize) -> usize {
+        Self::MESSAGE_BYTES_MAX.min(Self::POD_MESSAGES_BYTES_MAX / containers.max(1))
+    }
+
+    /// Whether a message is the beginning of a report that was cut.
+    pub fn is_cut(message: &str) -> bool {
+        let is_end = |error: serde_json::Error| error.is_eof();
+        ["{\"outputs\":", "{\"progress\":"].iter().any(|begin| message.starts_with(begin))
+            && serde_json::from_str::<Self>(message).is_err_and(is_end)
+    }
 
     /// A report that names the WorkflowTaskResult which holds the rest.
     pub fn in_task_result(name: impl Into<String>) -> Self {
@@ -39,5 +53,24 @@ impl Report {
     /// Errors: none in practice; what was read from JSON can be written as JSON.
     pub fn to_message(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_container_has_its_part_of_what_the_kubelet_keeps() {
+        assert_eq!([3, 4, 12].map(Report::message_bytes_max), [4096, 3072, 1024]);
+    }
+
+    #[test]
+    fn a_report_that_was_cut_is_told_from_text() {
+        let outputs = Outputs { result: Some("hello".to_owned()), ..Outputs::default() };
+        let message = Report { outputs: Some(outputs), ..Report::default() }.to_message().expect("JSON");
+        assert!(!Report::is_cut(&message));
+        assert!(Report::is_cut(&message[..message.len() - 3]));
+        assert!(!Report::is_cut("open /tmp/x: no such file or directory; ") && !Report::is_cut(""));
     }
 }

@@ -22,8 +22,11 @@ pub(super) fn default_container(template: &Template) -> &str {
 /// `initContainers`, `containers` and `volumes` of the pod.
 pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>, Error> {
     let template = input.template;
-    let secrets = volumes::artifact_secrets(template)?;
+    let secrets = volumes::artifact_secrets(input)?;
     let mut mains = main_containers(input)?;
+    if template.resource.is_some() || template.data.is_some() {
+        mains.iter_mut().for_each(|main| main.volume_mounts.extend(secrets.mounts()));
+    }
     let user_mounts: Vec<Value> = mains.iter().flat_map(|c| c.volume_mounts.iter().cloned()).collect();
     for container in &mut mains {
         let own = std::mem::take(&mut container.volume_mounts);
@@ -102,14 +105,14 @@ fn wrap(container: &mut Container) {
 
 /// A sidecar or an init container of the user's.
 ///
-/// A sidecar with a command is wrapped, so that `wait` can end it; without one the image's own entry point runs as is.
+/// A sidecar is wrapped, so that `wait` can end it.
 fn companion(input: &PodInput<'_>, user: &UserContainer, mirrored: &[Value], is_sidecar: bool) -> Container {
     let mut container = user.container.clone();
     if user.mirror_volume_mounts == Some(true) {
         volumes::add_missing(&mut container.volume_mounts, mirrored);
     }
     volumes::add_missing(&mut container.volume_mounts, &[volumes::shared_mount()]);
-    if is_sidecar && !container.command.is_empty() {
+    if is_sidecar {
         wrap(&mut container);
     }
     let name = container.name.clone();

@@ -2,6 +2,7 @@
 
 pub use argosy_api::executor::{INIT, MAIN, WAIT};
 use argosy_api::v1alpha1::*;
+use serde_json::{Value, json};
 
 use crate::Config;
 
@@ -23,6 +24,21 @@ pub struct PodInput<'a> {
     pub include_result: bool,
     /// The pod must have ended by a moment that is its own.
     pub is_limited: bool,
+}
+
+impl PodInput<'_> {
+    /// The artifact repository as the executor needs it, where the pod has artifacts: the bucket, not what keys are made of.
+    pub(super) fn repository(&self) -> Option<Value> {
+        let template = self.template;
+        let logs = template.archive_location.as_ref().and_then(|location| location.archive_logs) == Some(true);
+        let has_artifacts = !template.inputs.artifacts.is_empty()
+            || !template.outputs.artifacts.is_empty()
+            || template.data.is_some()
+            || template.resource.as_ref().is_some_and(|resource| resource.manifest_from.is_some());
+        let mut bucket = self.config.artifact_repository.as_ref().filter(|_| has_artifacts || logs)?.s3.clone()?;
+        bucket.as_object_mut()?.retain(|member, _| !member.starts_with("key"));
+        Some(json!({ "s3": bucket }))
+    }
 }
 
 /// Why there is no pod: all of these are mistakes in the workflow.

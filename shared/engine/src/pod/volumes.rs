@@ -108,8 +108,12 @@ pub(super) struct Secrets(BTreeMap<String, BTreeSet<String>>);
 
 /// Gathers the secrets of the template's artifacts, so that the executor can read their credentials from files
 /// `/argo/secret/<secret>/<key>` without rights of its own.
-pub(super) fn artifact_secrets(template: &Template) -> Result<Secrets, Error> {
+pub(super) fn artifact_secrets(input: &PodInput<'_>) -> Result<Secrets, Error> {
+    let template = input.template;
     let mut secrets = BTreeMap::new();
+    if let Some(repository) = input.repository() {
+        gather(&repository, &mut secrets);
+    }
     let artifacts = template.inputs.artifacts.iter().chain(&template.outputs.artifacts);
     let sources = template.data.iter().filter_map(|d| d.source.artifact_paths.as_ref());
     let manifest = template.resource.iter().filter_map(|r| r.manifest_from.as_ref()?.artifact.as_ref());
