@@ -12,6 +12,16 @@ pub const ON_EXIT: &str = "workflows.argoproj.io/on-exit";
 pub const WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
 /// On workflows created from a cluster template: its name.
 pub const CLUSTER_WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/cluster-workflow-template";
+/// On workflows that a CronWorkflow has started: its name.
+pub const CRON_WORKFLOW: &str = "workflows.argoproj.io/cron-workflow";
+/// On workflows that run moments of a CronWorkflow again: its name.
+pub const CRON_BACKFILL: &str = "workflows.argoproj.io/backfill";
+/// On CronWorkflows: "true" once their `stopStrategy` has come true.
+pub const CRON_COMPLETED: &str = "cronworkflows.argoproj.io/completed";
+/// On CronWorkflows: their schedules when they were last looked at.
+pub const CRON_LAST_USED_SCHEDULE: &str = "cronworkflows.argoproj.io/last-used-schedule";
+/// On all objects: which of several installations they are for.
+pub const INSTANCE_ID: &str = "workflows.argoproj.io/controller-instanceid";
 /// On resubmitted workflows: the name of the original.
 pub const RESUBMITTED_FROM: &str = "workflows.argoproj.io/resubmitted-from-workflow";
 /// On ConfigMaps: [`TYPE_PARAMETER`], [`TYPE_CACHE`] or `SyncLimit`.
@@ -57,6 +67,9 @@ pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
 /// On workflows: the version of the object from which somebody took it back into service. What was decided of that version
 /// or an older one, to put it out of service, no longer counts. Argosy's own.
 pub const TAKEN_BACK: &str = "argosy.io/taken-back";
+/// On CronWorkflows: since when they have the schedules that they have (RFC 3339). What those would have run before is none of
+/// theirs, and the moments of `@every` are reckoned from it. Argosy's own.
+pub const CRON_SCHEDULE_SINCE: &str = "argosy.io/schedule-since";
 /// On workflows: the number of the last change of the engine's behaviour that they go by. Argosy's own.
 pub const BEHAVIOR: &str = "argosy.io/behavior";
 /// On workflows: what of their spec may be edited while they run, as it was when it was last obeyed. Argosy's own.

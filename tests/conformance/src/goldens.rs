@@ -87,7 +87,7 @@ fn one(golden: &Golden, args: &Args, argosy: &Path, scratch: &Path) -> Result<Ve
     let limit = Duration::from_secs(args.limit).max(Duration::from_secs_f64(golden.seconds * 3.0));
     if args.cluster {
         let object = cluster::run(golden, limit)?;
-        args.selection.keep(&golden.id, &object)?;
+        args.selection.common.keep(&golden.id, &object)?;
         return Ok(compare::diff(&golden.workflow, &object));
     }
     let dir = scratch.join(&golden.id);

@@ -94,6 +94,8 @@ impl Program {
         match self.run(env)? {
             Value::Bool(b) => Ok(b),
             Value::Str(s) => Err(Error::NotBool { shown: s.to_string() }),
+            // As Go's `%s` shows it.
+            Value::Nil => Err(Error::NotBool { shown: "%!s(<nil>)".to_owned() }),
             other => Err(Error::NotBool { shown: format!("%!s({}={})", other.type_name(), other.display()) }),
         }
     }
