@@ -173,7 +173,9 @@ mod tests {
     #[test]
     fn refusals_that_pass_are_told_from_those_that_do_not() {
         let lookup = |account: &str| {
-            format!("pods \"p\" is forbidden: error looking up service account ns/{account}: serviceaccount \"{account}\" not found")
+            format!(
+                "pods \"p\" is forbidden: error looking up service account ns/{account}: serviceaccount \"{account}\" not found"
+            )
         };
         for (code, reason, message, expected) in [
             (404, "NotFound", "", Answer::NotFound),
