@@ -68,12 +68,19 @@ impl Gatherer<'_> {
                 Err(error) => gathered.errors.push(error),
             }
         }
-        for parameter in &self.template.outputs.parameters {
+        let mut parameters = self.template.outputs.parameters.iter();
+        for parameter in parameters.by_ref() {
             match self.parameter(parameter, &problems) {
                 Ok(parameter) => gathered.outputs.parameters.push(parameter),
-                Err(error) => gathered.errors.push(error),
+                Err(error) => {
+                    // As in Argo: it stands there without a value, and so do those behind it.
+                    gathered.outputs.parameters.push(parameter.clone());
+                    gathered.errors.push(error);
+                    break;
+                }
             }
         }
+        gathered.outputs.parameters.extend(parameters.cloned());
         gathered.is_of_parameter = !gathered.errors.is_empty();
         for artifact in &self.template.outputs.artifacts {
             match self.artifact(artifact, &problems).await {
@@ -303,6 +310,22 @@ mod tests {
                 "open /var/run/argo/outputs/artifacts/tmp/hello_world.txt.tgz: no such file or directory",
             ]
         );
+        assert_eq!(gathered.told(), texts[0], "of parameters the first is told, and nothing besides");
+        let artifacts = json!({"outputs": {"artifacts": [{"name": "a", "path": "/a"}, {"name": "b", "path": "/b"}]}});
+        let (gathered, _dir) = gather(artifacts, &[]).await;
+        let told = |name: &str| format!("open /var/run/argo/outputs/artifacts/{name}.tgz: no such file or directory; ");
+        assert_eq!(gathered.told(), told("a") + &told("b"));
+    }
+
+    #[tokio::test]
+    async fn parameters_behind_a_missing_one_are_there_without_values() {
+        let path = |name: &str| json!({"name": name, "valueFrom": {"path": format!("/{name}")}});
+        let template = json!({"outputs": {"parameters": [path("a"), path("b"), path("c")]}});
+        let files = [("outputs/parameters/a", "1"), ("outputs/parameters/c", "3")];
+        let (gathered, _dir) = gather(template, &files).await;
+        let values: Vec<_> =
+            gathered.outputs.parameters.iter().map(|p| (p.name.as_str(), p.value.as_deref())).collect();
+        assert_eq!(values, [("a", Some("1")), ("b", None), ("c", None)]);
     }
 
     #[tokio::test]
@@ -317,7 +340,9 @@ mod tests {
         let (gathered, _dir) = gather(template, &files).await;
         let texts: Vec<_> = gathered.errors.iter().map(Error::to_string).collect();
         assert_eq!(texts[0], "output parameter p: /p: not a regular file but a fifo");
-        assert!(texts[1].contains("11 bytes, the limit is 10"), "{texts:?}");
-        assert_eq!(texts[2], "output artifact a: /a: too much");
+        assert_eq!(texts[1], "output artifact a: /a: too much");
+        let template = json!({"outputs": {"parameters": [{"name": "large", "valueFrom": {"path": "/large"}}]}});
+        let (gathered, _dir) = gather(template, &files).await;
+        assert!(gathered.errors[0].to_string().contains("11 bytes, the limit is 10"), "{:?}", gathered.errors);
     }
 }

@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::limits::RAISE_OUTPUTS;
-use crate::{Error, FAILED, Gathered};
+use crate::{Error, Gathered};
 
 /// Who reports.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use argosy_api::{
     names::{PodNameVersion, pod_name},
     v1alpha1::{NodePhase, NodeType, Workflow},
 };
-use futures::{AsyncBufReadExt, Stream};
+use futures::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, Stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::LogParams};
@@ -138,5 +138,36 @@ pub async fn lines(
         tail_lines: request.tail,
         ..LogParams::default()
     };
-    Ok(Box::pin(api.log_stream(&log.pod, &params).await?.lines()))
+    Ok(lossy_lines(api.log_stream(&log.pod, &params).await?))
+}
+
+/// The longest line; a longer one goes on as the next.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// The lines of a text that may be of any program: what is not UTF-8 is made visible, and hides nothing.
+fn lossy_lines(
+    log: impl AsyncBufRead + Send + Unpin + 'static,
+) -> impl Stream<Item = std::io::Result<String>> + Send + Unpin {
+    Box::pin(futures::stream::try_unfold(log, async |mut log| {
+        let mut line = Vec::new();
+        if (&mut log).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await? == 0 {
+            return Ok(None);
+        }
+        let end = line.strip_suffix(b"\n").map_or(line.as_slice(), |line| line.strip_suffix(b"\r").unwrap_or(line));
+        Ok(Some((String::from_utf8_lossy(end).into_owned(), log)))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{TryStreamExt as _, io::Cursor};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_byte_that_is_no_text_hides_no_line() {
+        let log = Cursor::new(b"one\ncaf\xe9 latin1\r\n\nthe error is here".to_vec());
+        let lines: Vec<String> = lossy_lines(log).try_collect().await.expect("read");
+        assert_eq!(lines, ["one", "caf\u{fffd} latin1", "", "the error is here"]);
+    }
 }

@@ -101,4 +101,22 @@ spec: {entrypoint: main, templates: [{name: main, steps: [[{name: a, templat: b}
         });
         assert_eq!((&wrong["metadata"], &wrong["status"]), (&metadata, &status));
     }
+
+    #[test]
+    fn what_the_api_takes_and_the_controller_refuses_is_told_as_by_the_controller() {
+        let word =
+            FILE.split("---").next().unwrap_or_default().replace("{name: a, template: b}", "{name: a, template: main}");
+        let word = word.replace("{name: main, steps", "{name: main, retryStrategy: {retryPolicy: OnFail}, steps");
+        let template = "kind: Workflow\napiVersion: argoproj.io/v1alpha1\nmetadata: {name: t}\nspec: {workflowTemplateRef: {name: none}}";
+        for (text, phase, message) in [
+            (word.as_str(), "Failed", "invalid spec: templates.main OnFail is not a valid RetryPolicy"),
+            (template, "Error", "workflowtemplates.argoproj.io \"none\" not found"),
+        ] {
+            let (mut documents, mut problems) = (Vec::new(), Vec::new());
+            load::text(&Arc::new(Source::new("f.yaml", text.to_owned())), &mut documents, &mut problems);
+            let found = refused(&documents, "argo", Timestamp::UNIX_EPOCH);
+            let [one] = found.as_slice() else { panic!("{text}: {found:?}") };
+            assert_eq!((&one["status"]["phase"], &one["status"]["message"]), (&json!(phase), &json!(message)));
+        }
+    }
 }

@@ -18,14 +18,19 @@ pub async fn process(template: &Template, stores: &dyn Stores, limits: Limits) -
     let data = template.data.as_ref().ok_or(Error::NoSource)?;
     let paths = data.source.artifact_paths.as_ref().ok_or(Error::NoSource)?;
     let listed = list(&paths.location, template.archive_location.as_deref(), stores, limits).await;
-    let listed = json!(listed.map_err(|source| Error::List { source })?);
+    let listed = listed.map_err(|source| Error::List { source })?;
+    let key = paths.location.s3.as_ref().map(|s3| s3.key.clone()).unwrap_or_default();
+    if listed.is_empty() && !key.is_empty() {
+        return Err(Error::NoKey { key }.into());
+    }
+    let listed = json!(listed);
     let steps = data.transformation.clone();
     blocking(move |_| transform(listed, &steps)).await
 }
 
 fn transform(mut value: Value, steps: &[TransformationStep]) -> Result<String, Error> {
-    for step in steps {
-        let failed = |source| Error::Expression { source: Box::new(source) };
+    for (index, step) in steps.iter().enumerate() {
+        let failed = |source| Error::Expression { step: index, source: Box::new(source) };
         let vars = json!({ "data": value });
         let result = Program::compile(&step.expression).and_then(|program| program.run(&Env::new(&vars)));
         let text = result.map_err(failed)?.to_json(false);
@@ -92,6 +97,9 @@ mod tests {
         assert_eq!(all, Ok("[\"x/main.log\",\"x/other.txt\"]".into()));
         let none = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "nothing"}}});
         assert_eq!(run(json!({"source": none})).await, Ok("[]".into()));
+        let nowhere = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "b", "key": "nowhere"}}});
+        let lacks = run(json!({"source": nowhere})).await.expect_err("there is no such key");
+        assert!(lacks.ends_with("unable to source artifact paths: no key found of name nowhere"), "{lacks}");
         let whole = json!({"artifactPaths": {"name": "a", "s3": {}}});
         let counted = run(json!({"source": whole, "transformation": [{"expression": "len(data)"}]})).await;
         assert_eq!(counted, Ok("4".into()));
@@ -99,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn mistakes_are_told() {
-        assert_eq!(run(json!({"source": {}})).await, Err("no data source was provided".into()));
+        assert_eq!(run(json!({"source": {}})).await, Err("unable to process data template: no data source was provided".into()));
         let bucket = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "b"}}});
         let wrong = run(json!({"source": bucket, "transformation": [{"expression": "filter(data, "}]})).await;
         assert!(wrong.is_err_and(|text| !text.is_empty()));

@@ -79,19 +79,20 @@ impl Requirement {
 }
 
 impl fmt::Display for Requirement {
+    /// As Argo's messages have it: what Go makes of the parsed requirement.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (key, values) = (&self.key, self.values.join(","));
-        match self.operator {
-            Operator::Equals => write!(f, "{key}={values}"),
-            Operator::DoubleEquals => write!(f, "{key}=={values}"),
-            Operator::NotEquals => write!(f, "{key}!={values}"),
-            Operator::In => write!(f, "{key} in ({values})"),
-            Operator::NotIn => write!(f, "{key} notin ({values})"),
-            Operator::Exists => write!(f, "{key}"),
-            Operator::Missing => write!(f, "!{key}"),
-            Operator::Greater => write!(f, "{key}>{values}"),
-            Operator::Less => write!(f, "{key}<{values}"),
-        }
+        let operator = match self.operator {
+            Operator::Equals => "=",
+            Operator::DoubleEquals => "==",
+            Operator::NotEquals => "!=",
+            Operator::In => "in",
+            Operator::NotIn => "notin",
+            Operator::Exists => "exists",
+            Operator::Missing => "!",
+            Operator::Greater => "gt",
+            Operator::Less => "lt",
+        };
+        write!(f, "{{{} {operator} [{}]}}", self.key, self.values.join(" "))
     }
 }
 
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn failures_and_mistakes_are_told_as_argo_does() {
         let failed = judge("", "status.phase in (Succeeded, Error)");
-        assert_eq!(failed, Err("failure condition 'status.phase in (Error,Succeeded)' evaluated true".into()));
+        assert_eq!(failed, Err("failure condition '{status.phase in [Error Succeeded]}' evaluated true".into()));
         assert_eq!(judge("", "status.phase == Error"), Ok(true));
         let mistake = judge("status.phase ==== x", "").expect_err("no selector");
         assert!(mistake.starts_with("success condition 'status.phase ==== x' failed to parse: found "), "{mistake}");

@@ -16,8 +16,8 @@ pub enum Error {
     #[error("error: unknown command \"{action}\" for \"kubectl\"")]
     Action { action: String },
     /// A flag that there is not, or that has no meaning here.
-    #[error("error: unknown flag: {flag}")]
-    Flag { flag: String },
+    #[error("no more retries unknown flag: {flag}\nSee 'kubectl {action} --help' for usage.")]
+    Flag { flag: String, action: String },
     /// A flag without its value.
     #[error("error: flag needs an argument: {flag}")]
     FlagValue { flag: String },

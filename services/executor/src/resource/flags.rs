@@ -26,8 +26,8 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// Reads them. Errors: `Flag`, `FlagValue`.
-    pub fn parse(given: &[String]) -> Result<Self, Error> {
+    /// Reads those of the action. Errors: `Flag`, `FlagValue`.
+    pub fn parse(action: &str, given: &[String]) -> Result<Self, Error> {
         let mut flags = Self::default();
         let mut rest = given.iter();
         while let Some(word) = rest.next() {
@@ -62,7 +62,7 @@ impl Flags {
                 // without effect here: how kubectl prints, checks and remembers
                 "-o" | "--output" | "--timeout" | "-v" | "--v" | "--request-timeout" => drop(value_of(&mut rest)?),
                 "--validate" | "--save-config" | "--overwrite" | "--record" | "--show-managed-fields" => {}
-                _ => return Err(Error::Flag { flag: name.to_owned() }),
+                _ => return Err(Error::Flag { flag: name.to_owned(), action: action.to_owned() }),
             }
         }
         Ok(flags)

@@ -5,6 +5,7 @@ use jaq_core::{
     load::{Arena, File, Loader},
 };
 use jaq_json::{Val, read};
+use serde_json::Value;
 
 /// Results of one filter; `repeat(.)` has no end.
 const RESULTS_MAX: usize = 10_000;
@@ -46,7 +47,7 @@ pub(super) fn run(object: &str, filter: &str, bytes_max: u64) -> Result<String, 
                 return Err(Failed::Run(format!("it has more than {RESULTS_MAX} results")));
             }
             Ok(Val::TStr(text)) => String::from_utf8_lossy(&text).into_owned(),
-            Ok(value) => value.to_string(),
+            Ok(value) => plain(value.to_string()),
             // Anything but an error is `halt`: nothing follows.
             Err(exception) => match exception.get_err() {
                 Ok(error) => return Err(Failed::Run(error.to_string())),
@@ -62,9 +63,32 @@ pub(super) fn run(object: &str, filter: &str, bytes_max: u64) -> Result<String, 
     Ok(lines.join("\n"))
 }
 
+/// Numbers without the `.0` that whole ones have here and not in jq.
+fn plain(json: String) -> String {
+    fn settle(value: &mut Value) {
+        match value {
+            Value::Number(number) => {
+                if let Some(whole) = number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < 1e15) {
+                    // As many as have no fraction are exact.
+                    *number = (whole as i64).into();
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(settle),
+            Value::Object(members) => members.values_mut().for_each(settle),
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
+    }
+    if !json.contains(".0") {
+        return json;
+    }
+    let Ok(mut value) = serde_json::from_str(&json) else { return json };
+    settle(&mut value);
+    value.to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -84,6 +108,8 @@ mod tests {
             ("[.a | keys[]] | join(\",\")", "b,d-e"),
             (".n[0], halt, .n[1]", "1"),
             ("empty", ""),
+            (".n[0] * 1.5 * 2", "3"),
+            ("[.n[1] / 2, .n[1] / 4]", "[1,0.5]"),
         ] {
             assert_eq!(apply(&object, filter), Ok(expected.to_owned()), "{filter}");
         }

@@ -58,7 +58,7 @@ impl Job<'_> {
 
     async fn act(&self, resource: &ResourceTemplate) -> Result<Vec<Target>, crate::Error> {
         let action: Action = resource.action.parse()?;
-        let flags = Flags::parse(&resource.flags)?;
+        let flags = Flags::parse(&resource.action, &resource.flags)?;
         let text = self.manifest(resource).await?;
         if text.trim().is_empty() && resource.flags.is_empty() {
             return Err(Error::Nothing.into());

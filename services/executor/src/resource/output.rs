@@ -30,14 +30,16 @@ pub(super) async fn keep(job: &Job<'_>, target: Option<&Target>) -> Result<(), c
             Some(object) => value(job, object, from).await,
             None => Ok(String::new()),
         };
+        let default = || from.default.as_ref().map(ToString::to_string).unwrap_or_default();
         let value = match found {
-            Ok(value) => value,
-            Err(_) if from.default.is_some() => String::new(),
+            // What is not in the object is an empty text, also where there is a default; so in Argo.
+            Ok(value) if object.is_some() => value,
+            Ok(_) => default(),
+            Err(_) if from.default.is_some() => default(),
             Err(error) => return Err(error.into()),
         };
-        let default = from.default.as_ref().filter(|_| value.is_empty()).map(ToString::to_string);
         let path = job.layout.resource_parameter(&parameter.name);
-        job.layout.write(&path, default.unwrap_or(value).as_bytes())?;
+        job.layout.write(&path, value.as_bytes())?;
     }
     Ok(())
 }

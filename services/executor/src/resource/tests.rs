@@ -9,7 +9,7 @@ use super::*;
 
 #[test]
 fn flags_are_read_as_kubectl_does() {
-    let parse = |words: &[&str]| Flags::parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+    let parse = |words: &[&str]| Flags::parse("get", &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
     let flags = parse(&["configmap", "--selector", "a=b", "--ignore-not-found=true", "-n=x", "--wait=false"]);
     let flags = flags.expect("flags");
     assert_eq!((flags.labels.as_deref(), flags.namespace.as_deref()), (Some("a=b"), Some("x")));
@@ -19,7 +19,10 @@ fn flags_are_read_as_kubectl_does() {
     let pair = |kind: &str, name: &str| (kind.to_owned(), Some(name.to_owned()));
     assert_eq!(pairs(&["pod", "a", "b"]), Ok(vec![pair("pod", "a"), pair("pod", "b")]));
     assert_eq!(pairs(&["pod/a", "cm/b"]), Ok(vec![pair("pod", "a"), pair("cm", "b")]));
-    assert_eq!(pairs(&["--nonsense"]), Err("error: unknown flag: --nonsense".into()));
+    assert_eq!(
+        pairs(&["--nonsense"]),
+        Err("no more retries unknown flag: --nonsense\nSee 'kubectl get --help' for usage.".into())
+    );
     assert_eq!(pairs(&["pod", "-l"]), Err("error: flag needs an argument: -l".into()));
 }
 
@@ -113,6 +116,6 @@ proptest! {
             let _ = conditions.judge(&manifest);
         }
         let _ = documents(&text);
-        let _ = Flags::parse(&[text]).and_then(|flags| flags.named());
+        let _ = Flags::parse("get", &[text]).and_then(|flags| flags.named());
     }
 }

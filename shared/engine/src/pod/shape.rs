@@ -43,7 +43,7 @@ impl Own {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub ends_by: Timestamp,
-    /// At least 1, as Kubernetes demands.
+    /// At least 1, as Kubernetes demands, unless the template itself says less.
     pub seconds_left: i64,
 }
 
@@ -53,7 +53,9 @@ impl Limit {
         let seconds = template.active_deadline_seconds.as_ref().and_then(IntOrString::as_int);
         let own = seconds.and_then(|s| now.checked_add(SignedDuration::from_secs(s)).ok());
         let ends_by = [own, deadline].into_iter().flatten().min()?;
-        Some(Self { ends_by, seconds_left: ends_by.duration_since(now).as_secs().max(1) })
+        let left = ends_by.duration_since(now).as_secs();
+        let seconds_left = if seconds.is_some_and(|seconds| seconds < 1) { left } else { left.max(1) };
+        Some(Self { ends_by, seconds_left })
     }
 }
 

@@ -245,7 +245,8 @@ fn stopped(strategy: &str, tasks: Value) -> (Play, Vec<(String, String, String)>
     pods.into_iter().for_each(|pod| play.happen(Next::Pod(pod), false, |_| None));
     edit(&mut play, false, |w| w.spec.shutdown = strategy.into());
     let nodes = play.engine.object().status.nodes.values().filter(|n| n.name != "wf");
-    let told = nodes.map(|n| (n.name.to_string(), n.phase.to_string(), n.message.to_string())).collect();
+    let mut told: Vec<_> = nodes.map(|n| (n.name.to_string(), n.phase.to_string(), n.message.to_string())).collect();
+    told.sort();
     (play, told)
 }
 
