@@ -44,22 +44,23 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// As [`open`](Self::open), for commands about workflows that are there: where no `argosy dev` runs, also to an
-    /// `argosy run`, which lives as long as its workflows. Of several runs it is that of a workflow among `names`.
+    /// As [`open`](Self::open), for commands about workflows that are there: to the `argosy run` of a workflow among `names`,
+    /// which lives as long as its workflows, and where no `argosy dev` runs, to the only `argosy run` that goes on.
     pub async fn open_running(&self, names: &[String]) -> Result<Connection, Failure> {
         if self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some() {
             return self.open().await;
         }
-        if let Some((_, text)) = of_dev()?
-            && reach::is_live(&text).await
-        {
-            return self.open().await;
-        }
         let runs = reach::running().await.context("find running workflows")?;
         let of_name: Vec<Running> = runs.iter().filter(|run| names.contains(&run.workflow)).cloned().collect();
+        let is_of_dev = match of_dev()? {
+            Some((_, text)) => reach::is_live(&text).await,
+            None => false,
+        };
         let path = match (runs.as_slice(), of_name.as_slice()) {
+            (_, [one]) => one.path.clone(),
+            (_, []) if is_of_dev => return self.open().await,
             ([], _) => return self.open().await,
-            ([one], _) | (_, [one]) => one.path.clone(),
+            ([one], _) => one.path.clone(),
             _ => {
                 let each = |run: &Running| format!("\n  --kubeconfig {}", run.path.display());
                 let all: String = runs.iter().map(each).collect();

@@ -1,6 +1,6 @@
 //! `wait`, last half: reports what it gathered.
 
-use argosy_api::executor::Report;
+use argosy_api::executor::{FAILED, Report};
 use argosy_api::labels;
 use argosy_api::v1alpha1::{NodeResult, ObjectMeta, WorkflowOwner, WorkflowTaskResult};
 use kube::api::{DynamicObject, Patch, PatchParams};

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::layout::{Layout, Problem};
 use crate::work::blocking;
-use crate::{Error, FAILED, Limits, refused};
+use argosy_api::executor::FAILED;
+
+use crate::{Error, Limits, refused};
 
 /// A container with the user's command in it.
 #[async_trait]

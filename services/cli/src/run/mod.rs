@@ -125,7 +125,7 @@ impl Run {
         let first = created.first().and_then(|object| object.metadata.name.as_deref()).unwrap_or_default();
         let listed = system.kubeconfig_of(&plan.namespace).and_then(|kubeconfig| Listed::new(first, &kubeconfig));
         let options = follow::Options {
-            argosy: call(connect, listed.as_ref()).await,
+            argosy: call(connect, first, listed.as_ref()).await,
             to_stderr: self.is_for_objects(),
             show: if self.log { Show::ProgressAndLogs } else { Show::Progress },
             filter: Filter::default(),
@@ -141,10 +141,10 @@ impl Run {
 }
 
 /// How others call the command line so that it comes to this run.
-async fn call(connect: &Connect, listed: Option<&Listed>) -> String {
+async fn call(connect: &Connect, first: &str, listed: Option<&Listed>) -> String {
+    // Its name is enough, unless another run has the same.
     let is_found = std::env::var_os("KUBECONFIG").is_none()
-        && !state::dev_kubeconfig().is_some_and(|path| path.exists())
-        && reach::running().await.is_ok_and(|runs| runs.len() == 1);
+        && reach::running().await.is_ok_and(|runs| runs.iter().filter(|run| run.workflow == first).count() == 1);
     let kubeconfig = listed.filter(|_| !is_found).map(|listed| listed.path().to_owned());
     Connect { kubeconfig, no_color: connect.no_color, ..Connect::default() }.command()
 }

@@ -50,6 +50,27 @@ fn a_run_that_waits_says_how_it_goes_on_and_is_reached_from_elsewhere() {
 }
 
 #[test]
+fn a_run_is_reached_by_its_name_beside_a_server_that_stays() {
+    let here = Here::with(&[("waits.yaml", WAITS)]);
+    let mut dev = here
+        .command("dev --port 0 --data-dir dev")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let lines = BufReader::new(dev.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.take_while(|line| line != "Ctrl-C ends it.").count() < 100);
+    let mut run = here.command("run waits.yaml").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+    let lines = BufReader::new(run.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.take_while(|line| line != "  argosy resume waits").count() < 100, "the hint is short");
+    assert!(here.argosy("list").ends_with(0).out.contains("No workflows found"), "without a name it is the server's");
+    assert_eq!(here.argosy("resume waits").ends_with(0).out, "workflow waits resumed\n");
+    assert_eq!(run.wait().expect("ends").code(), Some(0));
+    dev.kill().expect("killed");
+    dev.wait().expect("ends");
+}
+
+#[test]
 fn a_run_that_was_killed_is_not_found() {
     let here = Here::with(&[("waits.yaml", WAITS)]);
     let mut run = here.command("run waits.yaml").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");

@@ -73,10 +73,11 @@ fn run(Order { mut channel, lock }: Order) -> io::Result<ExitCode> {
         }
         Ok(Fork::Parent(pid)) => {
             drop((their_control, their_stdout, their_stderr));
+            // What comes at the same time is read in this order: who writes lines and then why it fails is logged so.
             let pipes = vec![
-                (control, Sink::Control),
                 (stdout, Sink::Log(Stream::new("stdout"))),
                 (stderr, Sink::Log(Stream::new("stderr"))),
+                (control, Sink::Control),
             ];
             follow(&spec, Pid::from_raw(pid), &mut channel, pipes, &mut log)?
         }
@@ -174,8 +175,11 @@ fn follow(
                 }
             }
         }
-        for n in (0..count).rev().filter(|n| ready[1 + n]) {
-            let (source, sink) = &mut pipes[n];
+        let mut read = ready[1..=count].iter();
+        pipes.retain_mut(|(source, sink)| {
+            if read.next() != Some(&true) {
+                return true;
+            }
             match (source.read(&mut buffer), &mut *sink) {
                 (Ok(bytes @ 1..), Sink::Control) => inner.hear(&buffer[..bytes]),
                 (Ok(bytes @ 1..), Sink::Log(stream)) => {
@@ -185,10 +189,11 @@ fn follow(
                 (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
                 (Ok(0) | Err(_), sink) => {
                     let _ = sink.finish(log);
-                    pipes.remove(n);
+                    return false;
                 }
             }
-        }
+            true
+        });
         while let Ok(Some(info)) = signals.read_signal() {
             match Signal::try_from(info.ssi_signo as i32) {
                 Ok(Signal::SIGCHLD) => inner.collect(),
