@@ -47,6 +47,7 @@ impl World {
             runtime: Runtime::Process,
             builtins: vec![Arc::new(Embedded::new(store.clone()).with_limits(limits))],
             records_events: false,
+            runs_crons: false,
             keep_on_exit: false,
         })
         .await?;
