@@ -69,8 +69,7 @@ impl Service {
 type Ended = (Key, std::thread::Result<Result<Option<Tended>, Error>>);
 
 async fn work(context: Arc<Context>, namespace: Option<String>, owned: Owned) -> Result<(), Failure> {
-    let health = context.host.health.part("cron-watch", "a list of all CronWorkflows");
-    let mut crons = std::pin::pin!(watch::crons(context.client.clone(), namespace.as_deref(), health));
+    let mut crons = std::pin::pin!(watch::crons(context.client.clone(), namespace.as_deref()));
     let mut children = std::pin::pin!(watch::children(context.client.clone(), namespace.as_deref()));
     let (mut desk, mut looks, clock) = (Desk::default(), JoinSet::<Ended>::new(), context.host.clock);
     loop {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use argosy_actor::Backoff;
 use argosy_api::labels;
 use argosy_objects::api;
-use argosy_telemetry::Part;
 use futures::{Stream, StreamExt as _};
 use kube::api::{Api, DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
@@ -29,15 +28,10 @@ pub(crate) struct Changed {
 }
 
 /// Changes of CronWorkflows; for ever.
-pub(crate) fn crons(client: kube::Client, namespace: Option<&str>, health: Part) -> impl Stream<Item = Vec<Changed>> {
+pub(crate) fn crons(client: kube::Client, namespace: Option<&str>) -> impl Stream<Item = Vec<Changed>> {
     let api: Api<Meta> = of(client, namespace, "CronWorkflow");
     let mut known = Known::default();
-    watched(api, watcher::Config::default()).map(move |event| {
-        if matches!(event, Event::InitDone) {
-            health.is_ready();
-        }
-        known.note(event)
-    })
+    watched(api, watcher::Config::default()).map(move |event| known.note(event))
 }
 
 /// CronWorkflows one of whose workflows has come, ended or gone; for ever.

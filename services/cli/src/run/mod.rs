@@ -85,6 +85,7 @@ impl Run {
         let extent = Extent {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             records_events: false,
+            runs_crons: false,
             without_services: false,
         };
         let system = start(&self.runtime, extent).await?;
