@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     channel::{self, say},
     commands::{
-        cluster_template, completion, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
+        cluster_template, completion, cron, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
         roles::{self, Roles},
         stop, submit, suspend, template, version, wait, watch, why,
     },
@@ -23,7 +23,7 @@ use crate::{
     version,
     arg_required_else_help = true,
     max_term_width = 110,
-    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|all-in-one; each has its own --help."
+    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|cron-runner|all-in-one; each has its own --help."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -55,6 +55,7 @@ enum Command {
     Node(node::Node),
     Template(template::Template),
     ClusterTemplate(cluster_template::ClusterTemplate),
+    Cron(cron::Cron),
     Completion(completion::Completion),
     Version(version::Version),
 }
@@ -127,6 +128,7 @@ impl Cli {
             Command::Node(command) => command.run(connect).await,
             Command::Template(command) => command.run(connect).await,
             Command::ClusterTemplate(command) => command.run(connect).await,
+            Command::Cron(command) => command.run(connect).await,
             Command::Completion(command) => command.run(Cli::command()),
             Command::Version(command) => command.run(),
         }

@@ -85,6 +85,12 @@ impl Connect {
         format!("argosy{}", given.collect::<String>())
     }
 
+    /// Whether it comes to an `argosy dev` of this machine, as far as can be told without asking.
+    pub fn is_local(&self) -> bool {
+        let is_named = self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some();
+        !is_named && state::dev_kubeconfig().is_some_and(|path| path.exists())
+    }
+
     /// Connects as the flags, the environment and the state folder say.
     pub async fn open(&self) -> Result<Connection, Failure> {
         let options = Options {

@@ -24,7 +24,7 @@ pub use error::Error;
 pub(crate) use error::refused;
 use init::{Inputs, stage};
 pub use limits::{BadLimit, Limits};
-use outputs::{Gathered, Gatherer};
+use outputs::Gatherer;
 use report::Reporter;
 pub use surroundings::Surroundings;
 pub use wrapper::{Wrapped, wrap};

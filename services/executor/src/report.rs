@@ -8,8 +8,9 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::error::Error;
 use crate::limits::RAISE_OUTPUTS;
-use crate::{Error, Gathered};
+use crate::outputs::Gathered;
 
 /// Who reports.
 #[derive(Clone, Debug)]

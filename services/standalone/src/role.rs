@@ -10,6 +10,7 @@ use argosy_bus::nats::{self, Prefix};
 use argosy_bus::{Bus, Class, Stream};
 use argosy_engine::Config;
 use argosy_telemetry::{Health, Part};
+use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +129,8 @@ pub struct AllInOne {
     pub engine: EngineOptions,
     #[command(flatten)]
     pub recorder: argosy_recorder::Options,
+    #[command(flatten)]
+    pub cron_runner: argosy_cron_runner::Options,
 }
 
 /// What a process does.
@@ -143,7 +146,9 @@ pub enum Role {
     Status(argosy_status::Options),
     /// Records Kubernetes Events.
     Recorder(argosy_recorder::Options),
-    /// All that a workflow needs: not the recorder.
+    /// Starts the workflows of CronWorkflows.
+    CronRunner(argosy_cron_runner::Options),
+    /// All that a workflow needs: neither the recorder nor the cron-runner.
     All(Box<ServiceOptions>),
 }
 
@@ -211,7 +216,7 @@ impl Role {
         match &mut self {
             Self::PodRunner(options) => options.asks_registries = true,
             Self::All(options) => options.pod_runner.asks_registries = true,
-            Self::Watcher(_) | Self::Scheduler(_) | Self::Status(_) | Self::Recorder(_) => {}
+            Self::Watcher(_) | Self::Scheduler(_) | Self::Status(_) | Self::Recorder(_) | Self::CronRunner(_) => {}
         }
         self
     }
@@ -319,6 +324,10 @@ fn spawn(
                 service.run(shutdown).await;
                 Ok(())
             });
+        }
+        Role::CronRunner(options) => {
+            let service = argosy_cron_runner::Service::new(host, client, options, TimeZone::system());
+            tasks.spawn(service.run(shutdown));
         }
         Role::Status(options) => _ = tasks.spawn(argosy_status::Service::new(host, client, options).run(shutdown)),
         Role::All(options) => {

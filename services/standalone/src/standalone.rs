@@ -64,6 +64,8 @@ pub struct Options {
     pub services: ServiceOptions,
     /// Whether what happens is recorded as Kubernetes Events, for `kubectl describe` and `kubectl get events`.
     pub records_events: bool,
+    /// Whether CronWorkflows are run.
+    pub runs_crons: bool,
     /// Only the API and the node: the services run elsewhere, as roles of their own.
     pub without_services: bool,
 }
@@ -85,6 +87,7 @@ impl Options {
             config: Config::default(),
             services: ServiceOptions::of_own_api(),
             records_events: false,
+            runs_crons: false,
             without_services: false,
         }
     }
@@ -249,7 +252,8 @@ impl Standalone {
                     return Ok(());
                 }
                 let recorder = options.records_events.then(|| Role::Recorder(argosy_recorder::Options::default()));
-                let roles = [Role::All(Box::new(services))].into_iter().chain(recorder);
+                let cron = options.runs_crons.then(|| Role::CronRunner(argosy_cron_runner::Options::default()));
+                let roles = [Role::All(Box::new(services))].into_iter().chain(recorder).chain(cron);
                 role::run(roles, &host, &client, config, ending.clone()).await
             };
             let node_ends = async {

@@ -219,17 +219,27 @@ fn semantic(document: &Document, library: &Library, purpose: Purpose) -> Vec<Dia
         "ClusterWorkflowTemplate" => {
             read(value).map(|object| validate::cluster_workflow_template(&object, library, &LINT))
         }
-        "CronWorkflow" => read(value).map(|object| validate::cron_workflow(&object, library, &LINT)),
+        "CronWorkflow" => read(value).map(|object| argosy_cron::problems(&object, library, &LINT)),
         _ => return Vec::new(),
     };
     let spec_path = if document.kind() == "CronWorkflow" { "spec.workflowSpec" } else { "spec" };
     match found {
         Ok(problems) => {
-            problems.iter().flat_map(|problem| problems::diagnostics(document, spec_path, problem)).collect()
+            let of_cron = |problem: &validate::Problem| CRON_PATHS.iter().any(|path| problem.path.starts_with(path));
+            problems
+                .iter()
+                .flat_map(|problem| match of_cron(problem) {
+                    true => vec![locate::at(document, &problem.path, problem.message.clone())],
+                    false => problems::diagnostics(document, spec_path, problem),
+                })
+                .collect()
         }
         Err((path, message)) => vec![locate::at(document, &path, message)],
     }
 }
+
+/// Where mistakes of a CronWorkflow itself are, not of its workflow's spec.
+const CRON_PATHS: [&str; 2] = ["spec.schedules", "spec.timezone"];
 
 /// For objects that do not run by themselves.
 static LINT: validate::Options = validate::Options { lint: true, submit: false, workflow_defaults: None };

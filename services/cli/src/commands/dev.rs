@@ -37,6 +37,7 @@ impl Dev {
         let extent = Extent {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))),
             records_events: true,
+            runs_crons: true,
             without_services: self.without_services,
         };
         let shared = state::dev_kubeconfig();

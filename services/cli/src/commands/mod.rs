@@ -2,6 +2,7 @@
 
 pub mod cluster_template;
 pub mod completion;
+pub mod cron;
 pub mod delete;
 pub mod dev;
 pub mod get;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::{Failure, Outcome};
 
 /// Names of the roles, to be told from the other commands.
-pub const NAMES: [&str; 6] = ["watcher", "scheduler", "pod-runner", "status", "recorder", "all-in-one"];
+pub const NAMES: [&str; 7] = ["watcher", "scheduler", "pod-runner", "status", "recorder", "cron-runner", "all-in-one"];
 
 /// A service against the cluster of the current kubeconfig or service account, and a NATS server.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Role {
     Status(Service<argosy_status::Options>),
     /// Record what happens as Kubernetes Events, for `kubectl describe`
     Recorder(Service<argosy_recorder::Options>),
+    /// Start the workflows of CronWorkflows
+    CronRunner(Service<argosy_cron_runner::Options>),
     /// All services in one process
     AllInOne(Box<standalone::AllInOne>),
 }
@@ -74,10 +76,14 @@ impl Roles {
             Role::Recorder(service) => {
                 ("argosy-recorder", service.connect, vec![standalone::Role::Recorder(service.options)])
             }
+            Role::CronRunner(service) => {
+                ("argosy-cron-runner", service.connect, vec![standalone::Role::CronRunner(service.options)])
+            }
             Role::AllInOne(all) => {
                 engine = all.engine;
                 let recorder = standalone::Role::Recorder(all.recorder);
-                ("argosy", all.connect, vec![standalone::Role::All(Box::new(all.services)), recorder])
+                let cron = standalone::Role::CronRunner(all.cron_runner);
+                ("argosy", all.connect, vec![standalone::Role::All(Box::new(all.services)), recorder, cron])
             }
         };
         let _logging = argosy_telemetry::init(name, &self.telemetry).context("set up logs")?;

@@ -45,17 +45,19 @@ pub fn go_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
 }
 
+/// Of what is to come, `3 minutes from now`.
 fn ago(seconds: i64) -> String {
-    if seconds <= 0 {
+    if seconds == 0 {
         return "now".to_owned();
     }
+    let (seconds, behind) = (seconds.abs(), if seconds > 0 { "ago" } else { "from now" });
     let (count, unit) = match seconds {
         0..60 => (seconds, "second"),
         60..3600 => (seconds / 60, "minute"),
         3600..86_400 => (seconds / 3600, "hour"),
         _ => (seconds / 86_400, "day"),
     };
-    format!("{} ago", plural(count, unit))
+    format!("{} {behind}", plural(count, unit))
 }
 
 /// `0s*(1 cpu),4s*(100Mi memory)`.
@@ -90,5 +92,6 @@ mod tests {
         }
         assert_eq!([0, 59, 60, 3600, 172_800].map(short), ["0s", "59s", "1m", "1h", "2d"]);
         assert_eq!([0, 1, 120, 90_000].map(ago), ["now", "1 second ago", "2 minutes ago", "1 day ago"]);
+        assert_eq!(ago(-61), "1 minute from now");
     }
 }

@@ -46,6 +46,8 @@ pub struct Extent {
     pub listen: Option<SocketAddr>,
     /// Whether what happens is recorded as Kubernetes Events.
     pub records_events: bool,
+    /// Whether CronWorkflows are run.
+    pub runs_crons: bool,
     /// Only the API and the node.
     pub without_services: bool,
 }
@@ -84,6 +86,7 @@ fn options(flags: &RuntimeFlags, extent: Extent) -> Result<Options, Failure> {
     options.nats_options.prefix = flags.prefix.clone().unwrap_or_default();
     options.listen = extent.listen;
     options.records_events = extent.records_events;
+    options.runs_crons = extent.runs_crons;
     options.without_services = extent.without_services;
     options.runtime = match runtime {
         Runtime::Process => node::Runtime::Process,

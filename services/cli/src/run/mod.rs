@@ -23,7 +23,6 @@ use crate::{
     overrides::Overrides,
     reach::{self, Listed},
     render::tree::Filter,
-    state,
     tails::{self, Tails},
     view::Show,
 };
@@ -86,6 +85,7 @@ impl Run {
         let extent = Extent {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             records_events: false,
+            runs_crons: false,
             without_services: false,
         };
         let system = start(&self.runtime, extent).await?;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod completion;
+mod cron;
 mod kubectl;
 mod private;
 mod quarantine;

@@ -2,6 +2,7 @@
 //! command of its image, and only the image's registry knows it.
 //! Source: Argo docs/workflow-executors.md (emissary), `workflow/util/entrypoint` for what is asked.
 
+mod command;
 mod reference;
 mod registry;
 
@@ -14,19 +15,11 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+pub(crate) use command::Command;
 use reference::Reference;
 
 /// So many images are remembered; beyond that all are asked for anew.
 const KNOWN_MAX: usize = 10_000;
-
-/// What an image runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Command {
-    /// Before the arguments of a container.
-    pub entrypoint: Vec<String>,
-    /// The arguments of a container that has none.
-    pub cmd: Vec<String>,
-}
 
 /// Why it is not known what an image runs.
 #[derive(Clone, Debug, thiserror::Error)]

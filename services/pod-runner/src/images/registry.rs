@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode, Uri};
 use kube::client::Body;
 use serde::Deserialize;
 
-use super::Command;
+use super::command::Command;
 use super::reference::Reference;
 
 /// An answer takes this long at most.

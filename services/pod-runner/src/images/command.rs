@@ -1,0 +1,10 @@
+//! What an image runs, as its registry tells.
+
+/// What an image runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Command {
+    /// Before the arguments of a container.
+    pub entrypoint: Vec<String>,
+    /// The arguments of a container that has none.
+    pub cmd: Vec<String>,
+}
