@@ -359,6 +359,25 @@ async fn uids_of_workflows(server: &Server, plan: &Plan) -> Result<BTreeSet<Stri
     Ok(uids)
 }
 
+/// The service accounts that pods may have: the API refuses those of others.
+async fn accounts(server: &Server, plan: &Plan) -> Result<()> {
+    let mut wanted = BTreeSet::new();
+    for case in &plan.workflows {
+        let object = case.workflow()?;
+        let named = object.pointer("/spec/serviceAccountName").and_then(serde_json::Value::as_str);
+        wanted.extend(named.map(|name| (case.namespace, name.to_owned())));
+        if plan.plant == Some(Plant::WrongAccount) {
+            wanted.insert((case.namespace, "root".to_owned()));
+        }
+    }
+    for (namespace, name) in wanted {
+        let accounts: Api<ServiceAccount> = Api::namespaced(server.client(namespace), namespace);
+        let account = serde_json::from_value(json!({"metadata": {"name": name}})).context("an account")?;
+        accounts.create(&PostParams::default(), &account).await.context("create the account")?;
+    }
+    Ok(())
+}
+
 /// Creates what the workflows look up, the quota, and then the workflows.
 async fn create(server: &Server, plan: &Plan) -> Result<()> {
     // Where nobody looks them up there are none: an object more has all others get other uids, and a seed another meaning.
@@ -386,15 +405,7 @@ async fn create(server: &Server, plan: &Plan) -> Result<()> {
         let quota = serde_json::from_value(quota).context("a quota")?;
         quotas.create(&PostParams::default(), &quota).await.context("create the quota")?;
     }
-    if plan.plant == Some(Plant::WrongAccount) {
-        // The API refuses pods of an account that is not there.
-        let namespaces: BTreeSet<&str> = plan.workflows.iter().map(|case| case.namespace).collect();
-        for namespace in namespaces {
-            let accounts: Api<ServiceAccount> = Api::namespaced(server.client(namespace), namespace);
-            let root = serde_json::from_value(json!({"metadata": {"name": "root"}})).context("an account")?;
-            accounts.create(&PostParams::default(), &root).await.context("create the account")?;
-        }
-    }
+    accounts(server, plan).await?;
     for case in &plan.workflows {
         let workflows = api::workflows(&server.client(case.namespace), case.namespace);
         let object: DynamicObject = serde_json::from_value(case.workflow()?).context("a workflow")?;
