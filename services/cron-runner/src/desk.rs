@@ -6,7 +6,8 @@ use std::time::Duration;
 use argosy_actor::Backoff;
 use jiff::Timestamp;
 
-use crate::tend::{Error, Tended};
+use crate::context::Error;
+use crate::tend::Tended;
 use crate::watch::{Changed, Key};
 
 /// After a panic, which is a bug, and is likely to come again.

@@ -4,6 +4,7 @@
 //! API has them at that moment, and a run is named after its moment, so that it is created once whoever tries. One replica acts
 //! at a time, by a lease; that saves requests, and nothing rests on it.
 
+mod context;
 mod desk;
 mod library;
 mod metrics;

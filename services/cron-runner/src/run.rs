@@ -7,8 +7,8 @@ use argosy_objects::api::{self, Answer};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::context::{Context, Error};
 use crate::metrics;
-use crate::tend::{Context, Error};
 
 /// What became of it.
 pub(crate) enum Outcome {

@@ -11,9 +11,10 @@ use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::context::{Context, Error};
 use crate::desk::Desk;
 use crate::metrics;
-use crate::tend::{Context, Error, Tended, tend};
+use crate::tend::{Tended, tend};
 use crate::watch::{self, Key};
 
 /// Looks under way at a time.

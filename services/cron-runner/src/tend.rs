@@ -7,38 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Host, Owned};
+use argosy_actor::Owned;
 use argosy_api::labels;
 use argosy_api::v1alpha1::{self as v1, CronWorkflow};
 use argosy_cron::{Around, Child, Due, Look, Verdict, Why};
 use argosy_objects::{api, merge_patch};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
 
+use crate::context::{Context, Error};
 use crate::run::{self, Outcome};
 use crate::watch::Key;
 use crate::{library, metrics};
-
-/// What every look needs.
-pub(crate) struct Context {
-    pub host: Host,
-    pub client: kube::Client,
-    pub local: TimeZone,
-}
-
-/// A look came to nothing, and is tried again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("read or write a CronWorkflow or its workflows")]
-    Api(#[from] kube::Error),
-    #[error("the workflow of a moment was not created")]
-    NotCreated(#[source] kube::Error),
-    #[error("somebody else changed the CronWorkflow")]
-    Conflict,
-    #[error("another replica acts now")]
-    Left,
-}
 
 /// What is to be remembered.
 #[derive(Debug)]

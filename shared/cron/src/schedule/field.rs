@@ -1,6 +1,6 @@
 //! One field of a schedule: `*`, `5`, `1-5`, `*/15`, `MON,WED`.
 
-use super::Error;
+use super::error::Error;
 
 /// What a field may hold.
 pub(super) struct Bounds {

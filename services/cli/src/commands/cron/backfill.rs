@@ -9,10 +9,7 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{
-    KIND,
-    show::{read_cron, zone},
-};
+use super::show::{KIND, read_cron, zone};
 use crate::{
     commands::follow_to_end,
     connect::Connect,

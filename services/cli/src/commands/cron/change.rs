@@ -5,7 +5,7 @@ use clap::Args;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::KIND;
+use super::show::KIND;
 use crate::{connect::Connect, failure::Outcome, output};
 
 #[derive(Args, Debug)]

@@ -9,8 +9,6 @@ use clap::{Args, Subcommand};
 
 use crate::{connect::Connect, failure::Outcome};
 
-const KIND: &str = "CronWorkflow";
-
 /// Create, show, list, replace, delete, suspend, check and backfill CronWorkflows
 #[derive(Args, Debug)]
 pub struct Cron {

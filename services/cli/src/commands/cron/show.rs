@@ -8,13 +8,15 @@ use jiff::{Timestamp, tz::TimeZone};
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use super::KIND;
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
     output::{self, Output},
     render::{Style, human, table::table},
 };
+
+/// The kind that all of these commands are about.
+pub const KIND: &str = "CronWorkflow";
 
 #[derive(Args, Debug)]
 pub struct Get {

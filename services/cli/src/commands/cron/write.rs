@@ -6,7 +6,7 @@ use argosy_engine::ops::submit::SubmitOptions;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{KIND, show};
+use super::show::{self, KIND};
 use crate::{
     check::{self, Purpose, Rules},
     connect::Connect,
