@@ -104,7 +104,10 @@ mod tests {
 
     #[tokio::test]
     async fn mistakes_are_told() {
-        assert_eq!(run(json!({"source": {}})).await, Err("unable to process data template: no data source was provided".into()));
+        assert_eq!(
+            run(json!({"source": {}})).await,
+            Err("unable to process data template: no data source was provided".into())
+        );
         let bucket = json!({"artifactPaths": {"name": "a", "s3": {"bucket": "b"}}});
         let wrong = run(json!({"source": bucket, "transformation": [{"expression": "filter(data, "}]})).await;
         assert!(wrong.is_err_and(|text| !text.is_empty()));

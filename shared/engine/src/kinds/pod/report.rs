@@ -152,7 +152,10 @@ const LACKS_OUTPUTS: i32 = 64;
 /// without values.
 fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary, template: &Template) -> bool {
     let mut new = pod.outputs.clone().map(Box::new).or_else(|| outputs.clone());
-    if new.is_none() && pod.containers.iter().any(|c| c.name == "wait" && c.exit_code == Some(LACKS_OUTPUTS)) {
+    if new.is_none()
+        && template.resource.is_none()
+        && pod.containers.iter().any(|c| c.name == "wait" && c.exit_code == Some(LACKS_OUTPUTS))
+    {
         let parameters = template.outputs.parameters.iter().filter(|p| p.value_from.is_some());
         let parameters: Vec<_> = parameters.cloned().collect();
         if !parameters.is_empty() {
