@@ -69,18 +69,20 @@ impl Gatherer<'_> {
             }
         }
         let mut parameters = self.template.outputs.parameters.iter();
-        for parameter in parameters.by_ref() {
+        while let Some(parameter) = parameters.next() {
             match self.parameter(parameter, &problems) {
                 Ok(parameter) => gathered.outputs.parameters.push(parameter),
                 Err(error) => {
-                    // As in Argo: it stands there without a value, and so do those behind it.
-                    gathered.outputs.parameters.push(parameter.clone());
                     gathered.errors.push(error);
+                    // As in Argo: it stands there without a value, and so do those behind it. A resource tells nothing then.
+                    if self.template.resource.is_none() {
+                        gathered.outputs.parameters.push(parameter.clone());
+                        gathered.outputs.parameters.extend(parameters.cloned());
+                    }
                     break;
                 }
             }
         }
-        gathered.outputs.parameters.extend(parameters.cloned());
         gathered.is_of_parameter = !gathered.errors.is_empty();
         for artifact in &self.template.outputs.artifacts {
             match self.artifact(artifact, &problems).await {

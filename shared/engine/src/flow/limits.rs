@@ -104,7 +104,9 @@ impl Workflow {
     /// controller looks at no template of a suspended workflow. What is taken up anew is taken up all the same.
     pub(crate) fn is_paused(&self) -> bool {
         let is_under_way = matches!(self.life.stage(), Stage::Running | Stage::Exiting);
-        is_under_way && self.is_suspended() && !self.life.is_rebuilding()
+        // Who terminates a workflow need not resume it first.
+        let is_terminated = self.book.spec().shutdown == "Terminate";
+        is_under_way && self.is_suspended() && !is_terminated && !self.life.is_rebuilding()
     }
 
     /// True when the workflow is being shut down and the call is not exempt.

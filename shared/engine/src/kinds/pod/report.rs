@@ -147,7 +147,9 @@ impl Workflow {
 /// without values.
 fn set_outputs(outputs: &mut Option<Box<Outputs>>, pod: &PodSummary, template: &Template) -> bool {
     let mut new = pod.outputs.clone().map(Box::new).or_else(|| outputs.clone());
-    if new.is_none() && pod.containers.iter().any(|c| c.name == executor::WAIT && c.exit_code == Some(executor::FAILED))
+    if new.is_none()
+        && template.resource.is_none()
+        && pod.containers.iter().any(|c| c.name == executor::WAIT && c.exit_code == Some(executor::FAILED))
     {
         let parameters = template.outputs.parameters.iter().filter(|p| p.value_from.is_some());
         let parameters: Vec<_> = parameters.cloned().collect();
