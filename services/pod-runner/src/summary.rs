@@ -184,5 +184,8 @@ mod tests {
         assert_eq!((summary.outputs, report.and_then(|report| report.task_result).as_deref()), (None, Some("w-1")));
         let (summary, report) = wait("killed");
         assert_eq!((summary.containers[0].message.as_str(), report), ("killed", None));
+        assert_eq!(summary.report_error, "");
+        let (summary, report) = wait(r#"{"outputs":{"result":"hi"#);
+        assert!(summary.report_error.contains("the kubelet cut the report") && report.is_none());
     }
 }

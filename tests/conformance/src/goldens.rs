@@ -52,7 +52,8 @@ pub fn run(args: &Args) -> Result<Report> {
     }
     let goldens = args.selection.goldens()?;
     let scratch = tempfile::tempdir().context("create a scratch directory")?;
-    let mut report = Report::new(known_differences("goldens")?, args.selection.agreeing()?);
+    let mut report =
+        Report::new(known_differences(if args.cluster { "cluster" } else { "goldens" })?, args.selection.agreeing()?);
     let next = Mutex::new(goldens.iter());
     let (verdicts, results) = mpsc::sync_channel(args.jobs.max(1));
     thread::scope(|scope| {

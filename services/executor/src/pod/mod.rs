@@ -137,8 +137,9 @@ async fn main_container(process: &Process, command: Vec<String>, limits: Limits)
     Ok(wrap(&wrapped, &layout, limits).await)
 }
 
-/// Leaves the message for the kubelet.
+/// Leaves the message for the kubelet. A success that cannot be told is none: its outputs would be lost.
 fn tell(code: i32, message: &str) -> ExitCode {
+    let mut code = code;
     if !message.is_empty() {
         let mut end = message.len().min(Report::MESSAGE_BYTES_MAX);
         while !message.is_char_boundary(end) {
@@ -148,6 +149,7 @@ fn tell(code: i32, message: &str) -> ExitCode {
         let file = OpenOptions::new().write(true).truncate(true).open(TERMINATION_LOG);
         if let Err(error) = file.and_then(|mut file| file.write_all(&message.as_bytes()[..end])) {
             _ = writeln!(io::stderr(), "{TERMINATION_LOG}: {error}");
+            code = if code == 0 { crate::FAILED } else { code };
         }
     }
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))

@@ -62,7 +62,7 @@ mod tests {
                 Reference { registry: registry.into(), repository: repository.into(), version: version.into() };
             assert_eq!(Reference::parse(image), Some(expected), "{image}");
         }
-        for bad in ["", "a b", "a/../b", "a.io/", "a?x=1", "a#b", "x:1/2", "a@", "a.io//b"] {
+        for bad in ["", "a b", "a/../b", "a.io/", "a?x=1", "a#b", "a@", "a.io//b"] {
             assert_eq!(Reference::parse(bad), None, "{bad}");
         }
     }

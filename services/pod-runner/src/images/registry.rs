@@ -195,3 +195,89 @@ async fn read<T: for<'de> Deserialize<'de>>(answer: Response<Body>) -> Result<T,
     serde_json::from_slice(&bytes)
         .map_err(|error| Failed::Refused(format!("the answer is no JSON as it should be: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers each path as it is told, and notes which were asked for; a path that needs a token is asked for twice.
+    async fn registry(answer: fn(&str, bool) -> (&'static str, String)) -> (Uri, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let uri = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    if stream.read_exact(&mut byte).await.is_err() {
+                        break;
+                    }
+                    request.push(byte[0]);
+                }
+                let request = String::from_utf8_lossy(&request).into_owned();
+                let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+                let has_token = request.to_lowercase().contains("authorization: bearer t");
+                let host =
+                    request.lines().find_map(|line| line.to_lowercase().strip_prefix("host: ").map(str::to_owned));
+                let (head, body) = answer(&path, has_token);
+                let head = head.replace("HOST", &host.unwrap_or_default());
+                noted.lock().push(path);
+                let text =
+                    format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+                _ = stream.write_all(text.as_bytes()).await;
+            }
+        });
+        (uri, asked)
+    }
+
+    fn answer(path: &str, has_token: bool) -> (&'static str, String) {
+        let arch = architecture();
+        match path {
+            "/token?service=r&scope=pull" => ("200 OK", r#"{"token": "t"}"#.to_owned()),
+            "/elsewhere" if has_token => ("500 Oh", "the token is for the registry only".to_owned()),
+            "/elsewhere" => ("200 OK", r#"{"config": {"Entrypoint": ["/e"], "Cmd": null}}"#.to_owned()),
+            _ if !has_token => (
+                "401 No\r\nwww-authenticate: Bearer realm=\"http://HOST/token\",service=\"r\",scope=\"pull\"",
+                String::new(),
+            ),
+            "/v2/a/b/manifests/1" => {
+                let other = r#"{"digest": "sha256:0", "platform": {"os": "linux", "architecture": "s390x"}}"#;
+                let own =
+                    format!(r#"{{"digest": "sha256:1", "platform": {{"os": "linux", "architecture": "{arch}"}}}}"#);
+                ("200 OK", format!(r#"{{"manifests": [{other}, {own}]}}"#))
+            }
+            "/v2/a/b/manifests/sha256:1" => ("200 OK", r#"{"config": {"digest": "sha256:2"}}"#.to_owned()),
+            "/v2/a/b/blobs/sha256:2" => ("307 There\r\nlocation: http://HOST/elsewhere", String::new()),
+            _ => ("404 Not Found", String::new()),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_images_command_is_found_through_tokens_indices_and_redirects() {
+        let (uri, asked) = registry(answer).await;
+        let image = Reference::parse("a/b:1").expect("a name");
+        let Ok(command) = ask(&image, Some(&uri)).await else { panic!("asked for {:?}", asked.lock()) };
+        assert_eq!(command, Command { entrypoint: vec!["/e".to_owned()], cmd: Vec::new() });
+        let missing = Reference::parse("a/b:2").expect("a name");
+        let refused = ask(&missing, Some(&uri)).await;
+        assert!(matches!(refused, Err(Failed::Refused(text)) if text.contains("404")));
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_or_busy_is_asked_again_later() {
+        let image = Reference::parse("a/b:1").expect("a name");
+        let (busy, _) = registry(|_, _| ("503 Later", String::new())).await;
+        let nobody = "http://127.0.0.1:1".parse().expect("a URL");
+        for uri in [busy, nobody] {
+            assert!(matches!(ask(&image, Some(&uri)).await, Err(Failed::NoAnswer(_))));
+        }
+    }
+}

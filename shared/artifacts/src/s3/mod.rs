@@ -255,7 +255,7 @@ mod tests {
         let at = |path: &str| At { dir: Dir::open(dir.path()).expect("open"), path: path.into() };
         std::fs::write(dir.path().join("large"), "123456").expect("written");
         let (bucket, limits) = (bucket(), crate::limits(5, ""));
-        for key in ["other/x", "b/../x", "bx/y", "b//x"] {
+        for key in ["other/x", "b/../x", "bx/y", "b/x//y"] {
             let put = bucket.put(key, Source::Bytes(b""), limits).await;
             assert!(matches!(put, Err(Error::Key { .. })), "{key}: {put:?}");
         }

@@ -9,9 +9,13 @@ use super::*;
 use crate::Config;
 
 fn pod(workflow: Value, template: Value) -> Result<Value, Error> {
+    pod_with(Config::default(), workflow, template)
+}
+
+fn pod_with(config: Config, workflow: Value, template: Value) -> Result<Value, Error> {
     let workflow: Workflow = from_value(workflow).expect("the test's workflow fits");
     let template: Template = from_value(template).expect("the test's template fits");
-    let config = Config { executor_image: "executor:1".to_owned(), ..Config::default() };
+    let config = Config { executor_image: "executor:1".to_owned(), ..config };
     let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
     let limit = Limit::of(&template, Some(at + jiff::SignedDuration::from_secs(90)), at);
     let shared = build(&PodInput {
@@ -91,7 +95,9 @@ fn artifacts_get_mounts_unless_a_volume_of_the_users_holds_their_path() {
     let pod = pod(workflow(spec), template).expect("builds");
     let secret = "argo-secret-my-s3:/argo/secret/my.s3";
     let main = container(&pod, "containers", "main");
-    assert_eq!(main["command"], json!(["/var/run/argo/argoexec", "main", "--"]));
+    let wrapper = json!(["/var/run/argo/argoexec", "main", "--"]);
+    assert_eq!(main["command"], wrapper);
+    assert_eq!(container(&pod, "containers", "side")["command"], wrapper, "else nobody could end it");
     assert_eq!(mounts(main), ["work:/work", "var-run-argo:/var/run/argo", "input-artifacts/in:/tmp/in"]);
     let init = container(&pod, "initContainers", "init");
     assert_eq!(
@@ -105,7 +111,6 @@ fn artifacts_get_mounts_unless_a_volume_of_the_users_holds_their_path() {
     );
     let side = container(&pod, "containers", "side");
     assert_eq!(mounts(side), mounts(main));
-    assert!(side.get("command").is_none());
     let names: Vec<_> = pod["spec"]["volumes"].as_array().expect("list").iter().map(|v| v["name"].clone()).collect();
     assert_eq!(names, ["var-run-argo", "input-artifacts", "argo-secret-my-s3", "work"]);
     assert_eq!(pod["spec"]["volumes"][3]["persistentVolumeClaim"]["claimName"], "wf-work");
@@ -193,4 +198,37 @@ fn tags_that_decide_over_volumes_make_no_shape() {
         r#"{"name": "a", "container": {"image": "i", "volumeMounts": [{"name": "v", "mountPath": "/{{p}}"}]}, "volumes": [{"name": "v", "emptyDir": {}}]}"#,
     );
     assert!(Shape::of_tagged(tree(&workflow, &template)).is_none());
+}
+
+#[test]
+fn pods_with_artifacts_know_the_repository_and_see_its_secrets() {
+    let s3 = json!({"bucket": "b", "keyFormat": "{{workflow.name}}", "accessKeySecret": {"name": "s", "key": "k"}});
+    let repository = json!({ "s3": s3 });
+    let config = || Config {
+        artifact_repository: Some(from_value(repository.clone()).expect("a repository")),
+        ..Config::default()
+    };
+    let told = |pod: &Value, list: &str, name: &str| {
+        let container = container(pod, list, name);
+        let env =
+            container["env"].as_array().and_then(|env| env.iter().find(|v| v["name"] == "ARGOSY_ARTIFACT_REPOSITORY"));
+        (
+            env.map(|variable| variable["value"].clone()),
+            mounts(container).iter().any(|mount| mount.contains("/argo/secret/s")),
+        )
+    };
+    let with =
+        json!({"name": "a", "container": {"image": "i"}, "outputs": {"artifacts": [{"name": "o", "path": "/o"}]}});
+    let pod = pod_with(config(), workflow(json!({})), with).expect("builds");
+    let text = json!({"s3": {"bucket": "b", "accessKeySecret": {"name": "s", "key": "k"}}}).to_string();
+    assert_eq!(told(&pod, "initContainers", "init"), (Some(json!(text)), true));
+    assert_eq!(told(&pod, "containers", "wait"), (Some(json!(text)), true));
+    assert_eq!(told(&pod, "containers", "main"), (None, false));
+    let without = json!({"name": "a", "container": {"image": "i"}});
+    let pod = pod_with(config(), workflow(json!({})), without).expect("builds");
+    assert_eq!(told(&pod, "containers", "wait"), (None, false));
+    let data =
+        json!({"name": "a", "data": {"source": {"artifactPaths": {"name": "p", "s3": {}}}, "transformation": []}});
+    let pod = pod_with(config(), workflow(json!({})), data).expect("builds");
+    assert_eq!(told(&pod, "containers", "main"), (Some(json!(text)), true));
 }
