@@ -109,7 +109,7 @@ spec: {entrypoint: main, templates: [{name: main, steps: [[{name: a, templat: b}
         let word = word.replace("{name: main, steps", "{name: main, retryStrategy: {retryPolicy: OnFail}, steps");
         let template = "kind: Workflow\napiVersion: argoproj.io/v1alpha1\nmetadata: {name: t}\nspec: {workflowTemplateRef: {name: none}}";
         for (text, phase, message) in [
-            (word.as_str(), "Failed", "invalid spec: templates.main OnFail is not a valid RetryPolicy"),
+            (word.as_str(), "Failed", "invalid spec: OnFail is not a valid RetryPolicy"),
             (template, "Error", "workflowtemplates.argoproj.io \"none\" not found"),
         ] {
             let (mut documents, mut problems) = (Vec::new(), Vec::new());
