@@ -272,7 +272,7 @@ async fn resources_are_acted_on(world: &World) -> Result<()> {
     let waiting = json!({"action": "replace", "manifest": replaced, "successCondition": "data.state == good",
         "failureCondition": "data.state in (bad, worse)"});
     let (ended, _) = act(world, "replace", waiting.clone(), json!([])).await?;
-    assert_eq!(ended, (64, "failure condition 'data.state in (bad,worse)' evaluated true".to_owned()));
+    assert_eq!(ended, (64, "failure condition '{data.state in [bad worse]}' evaluated true".to_owned()));
     let mut waiting = waiting;
     waiting["manifest"] = json!(replaced.replace("bad", "soon"));
     let good = json!({"action": "patch", "flags": ["cm", "applied"], "mergeStrategy": "merge", "manifest": "data: {state: good}"});
