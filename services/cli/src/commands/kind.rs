@@ -49,23 +49,23 @@ pub struct Files {
 pub struct Names {
     /// Names
     #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Form of the output
     #[arg(short, long, value_name = "FORM")]
-    output: Option<Output>,
+    pub(super) output: Option<Output>,
 }
 
 #[derive(Args, Debug)]
 pub struct Listing {
     /// Of all namespaces
     #[arg(short = 'A', long)]
-    all_namespaces: bool,
+    pub(super) all_namespaces: bool,
     /// Label selector: a=b,c!=d
     #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
+    pub(super) selector: Option<String>,
     /// Form of the output
     #[arg(short, long, value_name = "FORM")]
-    output: Option<Output>,
+    pub(super) output: Option<Output>,
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,6 @@ use super::{
     containers::containers,
     texts::is_dynamic,
 };
-use crate::json;
 
 /// Words in the names of variables and parameters that hold secrets.
 const WORDS: [&str; 9] =
@@ -46,8 +45,8 @@ pub(super) fn check(spec: &WorkflowSpec, say: &mut Say<'_>) {
 
 fn parameters(path: &str, parameters: &[Parameter], say: &mut Say<'_>) {
     for (i, parameter) in parameters.iter().enumerate() {
-        let values = parameter.value.iter().chain(&parameter.default).map(json::text);
-        if values.into_iter().any(|value| is_secret(&parameter.name, value.trim_matches('"'))) {
+        let mut values = parameter.value.iter().chain(&parameter.default);
+        if values.any(|value| is_secret(&parameter.name, &value.to_string())) {
             let message = format!(
                 "`{}` looks like a secret in plain text: let the container take it from a Secret, as parameters stand in the \
                  workflow's status",

@@ -1,7 +1,7 @@
 //! Edits of the object by others: its creation, shutdown, suspend and resume, nodes set by hand, a retry.
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{self as api, NodeType, Shutdown};
+use argosy_api::v1alpha1::{self as api, NodeType};
 
 use crate::{
     Workflow,
@@ -196,7 +196,7 @@ impl Workflow {
         if self.life.is(Stage::Held) {
             return self.complete(api::WorkflowPhase::Failed, &format!("Stopped with strategy '{strategy}'"));
         }
-        let spare_exit = Shutdown::of(&strategy) != Some(Shutdown::Terminate);
+        let spare_exit = !self.is_terminated();
         let leaves: Vec<(ArcStr, bool)> = self
             .frames
             .iter()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodeStatus, Shutdown, WorkflowPhase, WorkflowStep};
+use argosy_api::v1alpha1::{LifecycleHook, NodeFlag, NodeStatus, WorkflowPhase, WorkflowStep};
 use argosy_template::tags;
 use serde_json::{Value, json};
 
@@ -92,8 +92,7 @@ impl Workflow {
         let name = arcstr::format!("{}.onExit", self.book.name());
         // One that has begun is waited for, also when it would not begin any more.
         let has_begun = self.book.has_node(&name);
-        let is_terminated = Shutdown::of(&self.book.spec().shutdown) == Some(Shutdown::Terminate);
-        let Some(hook) = hook.filter(|_| has_begun || !is_terminated) else {
+        let Some(hook) = hook.filter(|_| has_begun || !self.is_terminated()) else {
             return self.conclude();
         };
         match if has_begun { Ok(true) } else { self.hook_holds(&hook) } {

@@ -105,8 +105,13 @@ impl Workflow {
     pub(crate) fn is_paused(&self) -> bool {
         let is_under_way = matches!(self.life.stage(), Stage::Running | Stage::Exiting);
         // Who terminates a workflow need not resume it first.
-        let is_terminated = self.book.spec().shutdown == "Terminate";
+        let is_terminated = self.is_terminated();
         is_under_way && self.is_suspended() && !is_terminated && !self.life.is_rebuilding()
+    }
+
+    /// True when the workflow is being shut down, exit handlers included.
+    pub(crate) fn is_terminated(&self) -> bool {
+        Shutdown::of(&self.book.spec().shutdown) == Some(Shutdown::Terminate)
     }
 
     /// True when the workflow is being shut down and the call is not exempt.

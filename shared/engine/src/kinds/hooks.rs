@@ -28,13 +28,13 @@ impl Workflow {
             return bug!(self, &call.id, "a child changed that has no node");
         };
         // A node of a workflow that is terminated has no exit handler; one that has begun is waited for.
-        let exit_name = arcstr::format!("{node_name}.onExit");
-        let may_exit = self.book.spec().shutdown != "Terminate" || self.book.has_node(&exit_name);
         if phase.is_completed()
-            && may_exit
             && let Some(hook) = self.exit_hook(&step.on_exit, step.hooks.get("exit"))
         {
-            self.fire_hook(frame, child, "exit", &hook, exit_name);
+            let exit_name = arcstr::format!("{node_name}.onExit");
+            if !self.is_terminated() || self.book.has_node(&exit_name) {
+                self.fire_hook(frame, child, "exit", &hook, exit_name);
+            }
         }
         if phase == NodePhase::Skipped {
             return;

@@ -9,6 +9,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::{
+    commands::kind::{Listing, Names},
     connect::Connect,
     failure::{Failure, Outcome},
     output::{self, Output},
@@ -20,25 +21,14 @@ pub const KIND: &str = "CronWorkflow";
 
 #[derive(Args, Debug)]
 pub struct Get {
-    /// Names
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORM")]
-    output: Option<Output>,
+    #[command(flatten)]
+    names: Names,
 }
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Of all namespaces
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-    /// Label selector: a=b,c!=d
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORM")]
-    output: Option<Output>,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 impl Get {
@@ -46,30 +36,30 @@ impl Get {
         let connection = connect.open().await?;
         let api = objects::api(&connection.client, KIND, Some(&connection.namespace));
         let mut values = Vec::new();
-        for name in &self.names {
+        for name in &self.names.names {
             values.push(read::value(&api.get(name).await?)?);
         }
-        show(&values, self.output, connect)
+        show(&values, self.names.output, connect)
     }
 }
 
 impl List {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
-        let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
-        let params = ListParams { label_selector: self.selector.clone(), ..ListParams::default() };
+        let namespace = (!self.listing.all_namespaces).then_some(connection.namespace.as_str());
+        let params = ListParams { label_selector: self.listing.selector.clone(), ..ListParams::default() };
         let found = objects::api(&connection.client, KIND, namespace).list(&params).await?;
         let values = found.items.iter().map(read::value).collect::<Result<Vec<_>, _>>()?;
-        match self.output {
-            Some(Output::Name) => output::objects(&values, self.output, Style::default()),
+        match self.listing.output {
+            Some(Output::Name) => output::objects(&values, self.listing.output, Style::default()),
             Some(Output::Json | Output::Yaml) => {
-                output::objects(&[Value::Array(values)], self.output, Style::default())
+                output::objects(&[Value::Array(values)], self.listing.output, Style::default())
             }
             None | Some(Output::Wide | Output::Short) => {
                 let now = Timestamp::now();
                 let rows =
                     values.iter().map(|value| row(&read_cron(value)?, connect, now)).collect::<Result<_, _>>()?;
-                output::print(&listed(rows, self.all_namespaces));
+                output::print(&listed(rows, self.listing.all_namespaces));
                 Ok(())
             }
         }
