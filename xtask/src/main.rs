@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask tidy` (or `cargo run -p xtask -- tidy`).
+//! Chores of the project: `cargo xtask tidy`, `cargo xtask test`.
 
 mod bans;
 mod contract;
@@ -6,6 +6,7 @@ mod crates;
 mod imports;
 mod lines;
 mod metrics;
+mod suite;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,6 +27,8 @@ struct Cli {
 enum Chore {
     /// Checks what the compiler does not: who depends on whom, circles of imports, texts that crates agree on, sizes of files, words that must not stay, names of metrics
     Tidy,
+    /// Runs all tests of the workspace, one program per processor
+    Test,
 }
 
 fn main() -> Result<ExitCode> {
@@ -41,6 +44,7 @@ fn main() -> Result<ExitCode> {
             }
             Ok(ExitCode::FAILURE)
         }
+        Chore::Test => Ok(if suite::run(&root())? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
     }
 }
 

@@ -1,11 +1,17 @@
 //! Durable consumers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use argosy_bus::{Class, ConsumerSpec, Deliver, Error, Lag, Publish, Stream, subject};
 use tokio::time::Instant;
 
 use crate::{Place, is_silent, millis};
+
+/// A wait for an answer that is given at once: a busy machine may be seconds late with it.
+const ACK_WAIT: Duration = millis(4000);
+/// A message would have come again.
+const PAST_ACK_WAIT: Duration = millis(4800);
 
 pub async fn keeps_order_per_subject(place: Place) {
     let mut consumer = place.consume(place.spec("order")).await;
@@ -26,17 +32,17 @@ pub async fn keeps_order_per_subject(place: Place) {
 pub async fn redelivers_after_ack_wait(place: Place) {
     place.publish("u", "a").await;
     let mut spec = place.spec("wait");
-    spec.ack_wait = millis(1000);
+    spec.ack_wait = ACK_WAIT;
     // Before it is handed out: when it arrives here, some of the wait is over.
     let began = Instant::now();
     let mut consumer = place.consume(spec).await;
     let first = consumer.next().await.unwrap();
     let second = consumer.next().await.unwrap();
-    assert!(began.elapsed() >= millis(800), "again after {:?}", began.elapsed());
+    assert!(began.elapsed() >= ACK_WAIT * 4 / 5, "again after {:?}", began.elapsed());
     assert_eq!(second.message.deliveries, 2);
     assert_eq!(second.message.sequence, first.message.sequence);
     second.ack().await.unwrap();
-    assert!(is_silent(&mut consumer, millis(1500)).await);
+    assert!(is_silent(&mut consumer, PAST_ACK_WAIT).await);
 }
 
 pub async fn redelivers_after_a_nak(place: Place) {
@@ -57,11 +63,11 @@ pub async fn never_redelivers_after_term(place: Place) {
     place.publish("u", "a").await;
     place.publish_command("u", "a").await;
     let (mut spec, mut commands) = (place.spec("term"), place.command_spec("term"));
-    (spec.ack_wait, commands.ack_wait) = (millis(500), millis(500));
+    (spec.ack_wait, commands.ack_wait) = (ACK_WAIT, ACK_WAIT);
     let (mut events, mut commands) = (place.consume(spec).await, place.consume(commands).await);
     events.next().await.unwrap().term().await.unwrap();
     commands.next().await.unwrap().term().await.unwrap();
-    assert!(is_silent(&mut events, millis(1200)).await);
+    assert!(is_silent(&mut events, PAST_ACK_WAIT).await);
     assert!(is_silent(&mut commands, millis(200)).await);
     assert!(place.bus.last_sequence(Stream::Events, &place.events()).await.unwrap() > 0);
     let commands = place.bus.last_sequence(Stream::Commands, &subject::Command::of_shard(place.shard)).await;
@@ -71,16 +77,16 @@ pub async fn never_redelivers_after_term(place: Place) {
 pub async fn progress_holds_off_redelivery(place: Place) {
     place.publish("u", "a").await;
     let mut spec = place.spec("progress");
-    // Five times the pause: a busy machine is late.
-    spec.ack_wait = millis(2500);
+    // Eight times the pause: a busy machine is late.
+    spec.ack_wait = ACK_WAIT;
     let mut consumer = place.consume(spec).await;
     let delivery = consumer.next().await.unwrap();
-    for _ in 0..6 {
+    for _ in 0..9 {
         assert!(is_silent(&mut consumer, millis(500)).await);
         delivery.in_progress().await.unwrap();
     }
     delivery.ack().await.unwrap();
-    assert!(is_silent(&mut consumer, millis(2700)).await);
+    assert!(is_silent(&mut consumer, PAST_ACK_WAIT).await);
 }
 
 pub async fn an_ack_empties_the_work_queue(place: Place) {
@@ -130,7 +136,7 @@ pub async fn a_vanished_consumer_loses_nothing(place: Place) {
         place.publish("u", &n.to_string()).await;
     }
     let mut spec = place.spec("vanish");
-    spec.ack_wait = millis(1000);
+    spec.ack_wait = ACK_WAIT;
     let mut consumer = place.consume(spec.clone()).await;
     assert_eq!(place.take(&mut consumer, 2).await, ["0", "1"]);
     let unanswered = consumer.next_batch(2, millis(10_000)).await.unwrap();
@@ -139,7 +145,7 @@ pub async fn a_vanished_consumer_loses_nothing(place: Place) {
     let mut consumer = place.consume(spec).await;
     let ids: BTreeSet<String> = place.take(&mut consumer, 4).await.into_iter().collect();
     assert_eq!(ids, ["2", "3", "4", "5"].map(String::from).into());
-    assert!(is_silent(&mut consumer, millis(1200)).await);
+    assert!(is_silent(&mut consumer, PAST_ACK_WAIT).await);
 }
 
 pub async fn handles_of_one_name_share(place: Place) {
@@ -258,13 +264,13 @@ pub async fn purged_messages_are_not_delivered(place: Place) {
         place.publish(["a", "b"][n % 2], &n.to_string()).await;
     }
     let mut spec = place.spec("purged");
-    spec.ack_wait = millis(700);
+    spec.ack_wait = ACK_WAIT;
     let mut consumer = place.consume(spec).await;
     let first = consumer.next().await.unwrap();
     assert_eq!(place.id(&first), "0");
     place.bus.purge(Stream::Events, &place.event("a", "T"), first.message.sequence + 1_000_000).await.unwrap();
     assert_eq!(place.take(&mut consumer, 2).await, ["1", "3"]);
-    assert!(is_silent(&mut consumer, millis(1000)).await, "not again either");
+    assert!(is_silent(&mut consumer, PAST_ACK_WAIT).await, "not again either");
     first.ack().await.expect("an answer for a purged message is fine");
 }
 

@@ -4,7 +4,7 @@ use argosy_bus::{Class, Error};
 
 use crate::{Place, millis};
 
-const TTL_MS: u64 = 2000;
+const TTL_MS: u64 = 4000;
 
 pub async fn one_holder_at_a_time(place: Place) {
     let name = format!("shard-{}", place.shard);
@@ -83,7 +83,7 @@ pub async fn held_leases_can_be_listed(place: Place) {
     }
     assert_eq!(held().await, [&names[1], &names[2], &names[0]].map(String::clone));
     place.bus.release(leases.remove(1)).await.unwrap();
-    let lapsing = place.bus.acquire(&format!("{group}.e"), "me", millis(1000)).await.unwrap().expect("it is free");
+    let lapsing = place.bus.acquire(&format!("{group}.e"), "me", millis(TTL_MS)).await.unwrap().expect("it is free");
     assert_eq!(held().await, [&names[2], &names[0], &lapsing.name].map(String::clone), "the released one is not held");
     while held().await.contains(&lapsing.name) {
         tokio::time::sleep(millis(100)).await;

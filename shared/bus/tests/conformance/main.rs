@@ -178,6 +178,6 @@ pub async fn is_silent(consumer: &mut Box<dyn Consumer>, wait: Duration) -> bool
     consumer.next_batch(1, wait).await.expect("a batch").is_empty()
 }
 
-pub fn millis(count: u64) -> Duration {
+pub const fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
