@@ -61,8 +61,12 @@ pub fn run(root: &Path) -> Result<bool> {
     for name in &failed {
         println!("failed: {name}");
     }
-    let examples = cargo(root).args(["test", "--workspace", "--locked", "--quiet", "--doc"]).status()?;
-    Ok(failed.is_empty() && examples.success())
+    let examples = cargo(root).args(["test", "--workspace", "--locked", "--quiet", "--doc"]).output()?;
+    if !examples.status.success() {
+        println!("{}{}", String::from_utf8_lossy(&examples.stdout), String::from_utf8_lossy(&examples.stderr));
+        println!("failed: examples in documents");
+    }
+    Ok(failed.is_empty() && examples.status.success())
 }
 
 fn cargo(root: &Path) -> Command {
