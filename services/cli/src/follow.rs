@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, warn},
     render::tree::Filter,
     terminal,
-    view::{self, Show, View},
+    view::{self, Call, Show, View},
 };
 
 /// How to follow.
@@ -32,7 +32,7 @@ pub struct Options {
     /// What Ctrl-C does.
     pub interrupt: Interrupt,
     /// How a user calls the command line so that it finds the workflows.
-    pub argosy: String,
+    pub call: Call,
 }
 
 /// What Ctrl-C does.
@@ -59,7 +59,7 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = View::new(client.clone(), target, options.show, options.filter.clone(), options.argosy.clone());
+    let mut view = View::new(client.clone(), target, options.show, options.filter.clone(), options.call.clone());
     let mut watched = Watched::new(client, created, &warn)?;
     let mut interrupts = 0_u8;
     // Listened to from here on: what comes while something else is done is not lost.
@@ -75,7 +75,7 @@ pub async fn follow(
             _ = keys.recv() => {
                 if options.interrupt == Interrupt::Leave {
                     view.leave();
-                    return Err(Failure::Left(left(&options.argosy, &watched)));
+                    return Err(Failure::Left(left(&options.call, &watched)));
                 }
                 interrupts += 1;
                 if interrupts > INTERRUPTS_MAX {
@@ -119,7 +119,8 @@ fn said(count: u8) -> &'static str {
 }
 
 /// What a user hears who leaves, while what runs goes on.
-fn left(argosy: &str, watched: &Watched) -> String {
+fn left(call: &Call, watched: &Watched) -> String {
+    let argosy = call.as_deref().unwrap_or("argosy");
     let name = |object: &DynamicObject| terminal::word(object.metadata.name.as_deref().unwrap_or_default());
     let names: Vec<_> = watched.going().map(name).collect();
     let [name] = names.as_slice() else {
@@ -195,13 +196,13 @@ mod tests {
                     timeout: None,
                     no_color: true,
                     interrupt,
-                    argosy: "argosy".to_owned(),
+                    call: Ok("argosy".to_owned()),
                 };
                 let mut ending = Ending::listen().expect("signals");
                 let created = vec![serde_json::from_value(workflow()).expect("an object")];
                 let client = restless(client);
                 match ending.or(follow(&client, created, &options, CancellationToken::new())).await {
-                    Err(name) => name.to_owned(),
+                    Err(ended) => ended.name().to_owned(),
                     Ok(Ok(_)) => "it ended".to_owned(),
                     Ok(Err(failure)) => format!("{failure:?}"),
                 }

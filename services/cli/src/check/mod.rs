@@ -2,6 +2,7 @@
 
 pub mod advice;
 mod culprit;
+mod dependencies;
 mod expressions;
 pub mod locate;
 mod naming;

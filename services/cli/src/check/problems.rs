@@ -2,12 +2,13 @@
 
 use argosy_engine::validate::Problem;
 
-use super::{locate, references};
+use super::{dependencies, locate, references};
 use crate::{diagnostic::Diagnostic, load::Document};
 
 /// The validator's problem at its places in `document`, whose workflow spec is at `spec_path`.
 pub fn diagnostics(document: &Document, spec_path: &str, problem: &Problem) -> Vec<Diagnostic> {
     references::diagnostics(document, spec_path, problem)
+        .or_else(|| dependencies::diagnostics(document, spec_path, problem))
         .unwrap_or_else(|| vec![diagnostic(document, spec_path, problem)])
 }
 

@@ -112,9 +112,11 @@ impl Lint {
                 }
                 if warnings > 0 {
                     let word = if warnings == 1 { "warning" } else { "warnings" };
-                    say!(
-                        "{warnings} {word}; `--silence RULE` or the annotation argosy.io/lint-silence silences a rule"
-                    );
+                    let silence = match problems.iter().any(|problem| problem.rule.is_some()) {
+                        true => "; `--silence RULE` or the annotation argosy.io/lint-silence silences a rule",
+                        false => "",
+                    };
+                    say!("{warnings} {word}{silence}");
                 }
             }
         }

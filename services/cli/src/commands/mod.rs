@@ -109,7 +109,7 @@ pub async fn follow_to_end(
     connect: &Connect,
 ) -> Outcome {
     let options = follow::Options {
-        argosy: connect.command(),
+        call: Ok(connect.command()),
         to_stderr: false,
         show,
         filter,

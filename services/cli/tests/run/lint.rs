@@ -98,6 +98,25 @@ fn of_a_folder_only_what_is_meant_for_us_is_read() {
     here.argosy("lint --offline package.json").ends_with(2);
 }
 
+#[test]
+fn of_a_folder_nothing_hidden_is_read_nothing_is_waited_for_and_what_cannot_be_read_is_told() {
+    let broken = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: [\n";
+    let here = Here::with(&[("a.yaml", &format!("{HEAD}{SOUND}")), (".git/b.yaml", broken), (".c.yaml", broken)]);
+    let pipe = std::process::Command::new("mkfifo").arg(here.path().join("pipe.yaml")).status();
+    assert!(pipe.is_ok_and(|made| made.success()));
+    std::os::unix::fs::symlink("nowhere", here.path().join("link.yaml")).expect("linked");
+    std::os::unix::fs::symlink(here.path(), here.path().join("round.yaml")).expect("linked");
+    std::fs::write(here.path().join("other.json"), b"\xff\xfe").expect("written");
+    let said = here.argosy("lint --offline .").ends_with(0);
+    assert_eq!(said.err, "warning: ./link.yaml: the link leads nowhere\n1 warning\n");
+    let latin = b"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: caf\xe9}\n";
+    std::fs::write(here.path().join("latin.yaml"), latin).expect("written");
+    let said = here.argosy("lint --offline .").ends_with(2);
+    assert!(said.err.contains("error: ./latin.yaml:3: this is not UTF-8 text"), "{said:#?}");
+    // Who names what is hidden means it.
+    here.argosy("lint --offline .git").ends_with(2);
+}
+
 const LOOSE: &str = "  entrypoint: main
   templates:
   - name: main
