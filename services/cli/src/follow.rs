@@ -11,8 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel::say,
     failure::{Failure, warn},
     render::tree::Filter,
+    silence::Silence,
     terminal,
     view::{self, Call, Show, View},
 };
@@ -68,6 +70,7 @@ pub async fn follow(
     let deadline = tokio::time::sleep(options.timeout.unwrap_or(Duration::MAX / 4));
     tokio::pin!(deadline);
     let mut late = false;
+    let mut silence = Silence::default();
     while !watched.have_ended() {
         // What ends the loop is looked at first: changes may come faster than they are read.
         tokio::select! {
@@ -102,11 +105,17 @@ pub async fn follow(
             }
             changed = watched.changed(&warn) => {
                 changed?;
+                if let Some(words) = silence.told(watched.is_silent()) {
+                    view.notice(words);
+                }
                 view.update(watched.latest());
             }
         }
     }
     view.finish().await;
+    for name in watched.gone().filter_map(|object| object.metadata.name.as_deref()) {
+        say!("{} was deleted before it ended", terminal::line(name));
+    }
     Ok(watched.into_ended())
 }
 

@@ -6,12 +6,15 @@ mod dependencies;
 mod expressions;
 pub mod locate;
 mod naming;
+mod pods;
 mod problems;
 mod purpose;
 mod read;
 mod references;
 pub mod refusal;
+mod unsupported;
 mod values;
+mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

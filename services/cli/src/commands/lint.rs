@@ -34,7 +34,7 @@ pub struct Lint {
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     strict: bool,
     /// Do not warn by these rules: unused-parameter,unreachable-template,unreachable-task,later-reference,when-false,
-    /// endless-retry,image-tag,plain-secret. The annotation `argosy.io/lint-silence` does the same for one object
+    /// endless-retry,image-tag,plain-secret,unsupported,refused-pod. The annotation `argosy.io/lint-silence` does the same for one object
     #[arg(long, value_name = "RULES", value_delimiter = ',')]
     silence: Vec<String>,
     /// Warnings are mistakes

@@ -1,5 +1,10 @@
 //! Several `argosy dev` at once, and what one leaves behind.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
 use crate::support::{Dev, has, name};
 
 const WAITS: &str = "
@@ -34,4 +39,28 @@ fn the_end_of_one_hides_no_other() {
     assert!(listed.starts_with("NAME") && listed.contains(&of_first) && !listed.contains(&of_second), "{listed}");
     let shared = std::fs::read(first.path().join("state/argosy/kubeconfig")).expect("kept");
     assert_eq!(shared, std::fs::read(first.path().join("data/kubeconfig")).expect("kept"));
+}
+
+#[test]
+fn who_waits_hears_that_the_server_is_gone() {
+    let mut dev = Dev::start();
+    dev.file("waits.yaml", WAITS);
+    let name = name(&dev.argosy(0, "submit waits.yaml -o name")).to_owned();
+    dev.until(&format!("get {name}"), "ǁ ");
+    let mut waiting = ["wait", "watch"].map(|command| {
+        let mut command = dev.command(&format!("{command} {name}"));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("argosy starts");
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        (child, lines)
+    });
+    // What each says once it has seen the workflow.
+    for (_, lines) in &mut waiting {
+        assert!(lines.any(|line| line.contains("waits for somebody")));
+    }
+    dev.kill();
+    for (child, lines) in &mut waiting {
+        assert!(lines.any(|line| line == "the API server does not answer; trying again for a minute"), "{child:?}");
+        child.kill().expect("killed");
+        child.wait().expect("ends");
+    }
 }

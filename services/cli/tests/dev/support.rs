@@ -69,6 +69,12 @@ impl Dev {
         Beside { child }
     }
 
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ends");
+    }
+
     /// Its folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
@@ -121,6 +127,9 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let ended = Command::new("kill").arg(self.child.id().to_string()).status();
         if !ended.is_ok_and(|status| status.success()) {
             _ = self.child.kill();

@@ -48,6 +48,34 @@ const TABLE: &[(&str, i32, &[&str])] = &[
         2,
         &["a.yaml:7:80: spec.templates[0].container.resources.limits.cpu: `lots` is no quantity"],
     ),
+    // Mistakes of shape hide none of meaning, and what is shown is what was written.
+    (
+        "  entrypoint: mian\n  templates:\n  - name: main\n    steps: [[{name: a, template: wrok, when: yes}]]\n  - {name: work, container: {image: a, command: [b], env: text}}\n",
+        2,
+        &[
+            "a.yaml:5:15: spec.entrypoint: template name 'mian' undefined",
+            "a.yaml:8:34: spec.templates[0].steps[0][0].template: ",
+            "a.yaml:8:46: spec.templates[0].steps[0][0].when: expected a string, found `yes`, which is the bool true (write it in quotes: \"yes\")",
+            "a.yaml:9:59: spec.templates[1].container.env: expected a list",
+        ],
+    ),
+    (
+        "  entrypoint: main\n  templates:\n  - name: main\n    steps: [[{name: a, template: work, when: '{{workflow.name}} = b'}]]\n  - {name: work, activeDeadlineSeconds: soon, suspend: {}}\n",
+        2,
+        &[
+            "a.yaml:8:46: spec.templates[0].steps[0][0].when: `{{workflow.name}} = b` is no condition",
+            "a.yaml:9:18: spec.templates[1].activeDeadlineSeconds: ",
+        ],
+    ),
+    (
+        "  entrypoint: main\n  podDisruptionBudget: {}\n  templates:\n  - {name: main, container: {image: 'a:1', command: [b], imagePullPolicy: Newer, volumeMounts: [{name: c, mountPath: /c}]}}\n",
+        0,
+        &[
+            "a.yaml:6:3: spec.podDisruptionBudget: this is ignored: Argosy does not support it yet [unsupported]",
+            "a.yaml:8:75: spec.templates[0].container.imagePullPolicy: `Newer` is no policy for pulling images (did you mean `Never`?) [refused-pod]",
+            "a.yaml:8:104: spec.templates[0].container.volumeMounts[0].name: there is no volume `c` (add it to",
+        ],
+    ),
 ];
 
 #[test]
