@@ -6,13 +6,15 @@ use anyhow::Context;
 use argosy_client::{
     Connection,
     connect::{Error, Options, Source},
+    objects,
 };
 use argosy_private as private;
 use clap::Args;
 
 use crate::{
+    channel::say,
     failure::Failure,
-    reach::{self, Running},
+    reach::{self, Kind, System},
     state, terminal,
 };
 
@@ -44,30 +46,75 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// As [`open`](Self::open), for commands about workflows that are there: to the `argosy run` of a workflow among `names`,
-    /// which lives as long as its workflows, and where no `argosy dev` runs, to the only `argosy run` that goes on.
+    /// As [`open`](Self::open), for commands about workflows that are there: of the systems of this machine, to the one that
+    /// has the first of `names`. Where none is named or none has it, to the `argosy dev` that was started last, or to the only
+    /// `argosy run`, which lives as long as its workflows.
     pub async fn open_running(&self, names: &[String]) -> Result<Connection, Failure> {
-        if self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some() {
+        if self.is_named() {
             return self.open().await;
         }
-        let runs = reach::running().await.context("find running workflows")?;
-        let of_name: Vec<Running> = runs.iter().filter(|run| names.contains(&run.workflow)).cloned().collect();
-        let is_of_dev = match of_dev()? {
-            Some((_, text)) => reach::is_live(&text).await,
-            None => false,
-        };
-        let path = match (runs.as_slice(), of_name.as_slice()) {
-            (_, [one]) => one.path.clone(),
-            (_, []) if is_of_dev => return self.open().await,
-            ([], _) => return self.open().await,
-            ([one], _) => one.path.clone(),
-            _ => {
-                let each = |run: &Running| format!("\n  --kubeconfig {}", run.path.display());
-                let all: String = runs.iter().map(each).collect();
-                return Err(Failure::Usage(format!("several `argosy run` are going on; say which one is meant:{all}")));
+        let systems = reach::systems().await.context("find running workflows")?;
+        match systems.as_slice() {
+            [] => self.open().await,
+            [one] => self.at(one).await,
+            several => self.open_holder(several, names).await,
+        }
+    }
+
+    /// As [`open_running`](Self::open_running), to all systems of this machine; each with its name where there are several.
+    pub async fn open_all(&self) -> Result<Vec<(Option<String>, Connection)>, Failure> {
+        let systems =
+            if self.is_named() { Vec::new() } else { reach::systems().await.context("find running workflows")? };
+        if systems.is_empty() {
+            return Ok(vec![(None, self.open().await?)]);
+        }
+        let mut all = Vec::new();
+        for system in &systems {
+            let label = (systems.len() > 1).then(|| system.label());
+            all.push((label, self.at(system).await?));
+        }
+        Ok(all)
+    }
+
+    /// To that of `systems` which has the first of `names`.
+    async fn open_holder(&self, systems: &[System], names: &[String]) -> Result<Connection, Failure> {
+        let mut holders = Vec::new();
+        if let Some(name) = names.first() {
+            for system in systems {
+                let connection = self.at(system).await?;
+                match objects::get_opt(&connection.client, &connection.namespace, name).await {
+                    Ok(Some(object)) => holders.push((object.metadata.creation_timestamp, system, connection)),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::debug!(error = &error as &dyn std::error::Error, path = %system.path.display(), "look for a workflow");
+                    }
+                }
             }
-        };
-        Self { kubeconfig: Some(path), ..self.clone() }.open().await
+        }
+        if names.first().is_some_and(|name| name == objects::LATEST) {
+            holders.sort_by(|(a, _, _), (b, _, _)| a.cmp(b));
+            holders.drain(..holders.len().saturating_sub(1));
+        }
+        match (holders.len(), systems) {
+            (1, _) => Ok(holders.remove(0).2),
+            (0, [first, ..]) if first.kind == Kind::Dev || !names.is_empty() => self.at(first).await,
+            (0, _) => Err(unclear("several `argosy run` are going on", systems)),
+            _ => Err(unclear(
+                "several systems of this machine have a workflow of this name",
+                holders.iter().map(|(_, system, _)| *system),
+            )),
+        }
+    }
+
+    /// To a system of this machine.
+    async fn at(&self, system: &System) -> Result<Connection, Failure> {
+        let source = Source::Text { path: system.path.clone(), text: system.kubeconfig.clone() };
+        Ok(Connection::open(source, &self.options()).await.map_err(anyhow::Error::from)?)
+    }
+
+    /// Whether the user says where the API server is.
+    fn is_named(&self) -> bool {
+        self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some()
     }
 
     /// How a user calls the command line so that it comes to the same server and namespace.
@@ -87,33 +134,43 @@ impl Connect {
 
     /// Whether it comes to an `argosy dev` of this machine, as far as can be told without asking.
     pub fn is_local(&self) -> bool {
-        let is_named = self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some();
-        !is_named && state::dev_kubeconfig().is_some_and(|path| path.exists())
+        !self.is_named() && state::dev_kubeconfig().is_some_and(|path| path.exists())
     }
 
     /// Connects as the flags, the environment and the state folder say.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        let options = Options {
+        Ok(Connection::open(self.source().await?, &self.options()).await.map_err(advised)?)
+    }
+
+    fn options(&self) -> Options {
+        Options {
             context: self.context.clone(),
             cluster: self.cluster.clone(),
             user: self.user.clone(),
             namespace: self.namespace.clone(),
-        };
-        Ok(Connection::open(self.source()?, &options).await.map_err(advised)?)
+        }
     }
 
     /// Where the kubeconfig is that is meant.
-    fn source(&self) -> Result<Source, Failure> {
+    async fn source(&self) -> Result<Source, Failure> {
         if let Some(path) = &self.kubeconfig {
             return if path.exists() { Ok(Source::File(path.clone())) } else { Err(missing("--kubeconfig", path)) };
         }
         if std::env::var_os("KUBECONFIG").is_none()
-            && let Some((path, text)) = of_dev()?
+            && let Some((path, text)) = of_dev().await?
         {
             return Ok(Source::Text { path, text });
         }
         of_environment()
     }
+}
+
+/// It cannot be told which of the systems is meant.
+fn unclear<'a>(why: &str, systems: impl IntoIterator<Item = &'a System>) -> Failure {
+    let each = |system: &System| {
+        format!("\n  --kubeconfig {}  ({})", terminal::word(&system.path.to_string_lossy()), system.description())
+    };
+    Failure::Usage(format!("{why}; say which one is meant:{}", systems.into_iter().map(each).collect::<String>()))
 }
 
 const ADVICE: &str = "no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG";
@@ -145,15 +202,28 @@ fn missing(flag: &str, path: &Path) -> Failure {
     Failure::Usage(format!("{flag}: there is no file {}; {advice}", path.display()))
 }
 
-/// The kubeconfig that a running `argosy dev` has left.
+/// The kubeconfig of the `argosy dev` that was started last, and of those that run; else what one has left.
 ///
 /// Errors: it, or its folder, belongs to somebody else, or others may write to it: a kubeconfig can run programs.
-fn of_dev() -> Result<Option<(PathBuf, String)>, Failure> {
+async fn of_dev() -> Result<Option<(PathBuf, String)>, Failure> {
+    const DOING: &str = "use the kubeconfig of `argosy dev`";
     let (Some(dir), Some(path)) = (state::dir(), state::dev_kubeconfig()) else { return Ok(None) };
-    if !path.exists() {
+    if !dir.exists() {
         return Ok(None);
     }
-    private::dir(&dir).context("use the kubeconfig of `argosy dev`")?;
-    let text = private::read(&path).context("use the kubeconfig of `argosy dev`")?;
+    private::dir(&dir).context(DOING)?;
+    let devs = reach::of_kind(Kind::Dev).await.context(DOING)?;
+    if let [first, others @ ..] = devs.as_slice() {
+        if !others.is_empty() {
+            say!(
+                "note: {} `argosy dev` are running; this is for the one on port {}, the last started (another: --kubeconfig {})",
+                devs.len(),
+                first.name,
+                others[0].path.display()
+            );
+        }
+        return Ok(Some((first.path.clone(), first.kubeconfig.clone())));
+    }
+    let text = private::read(&path).context(DOING)?;
     Ok(text.map(|text| (path, text)))
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::failure::Failure;
+use crate::failure::{Ended, Failure};
 
 /// SIGTERM, and SIGHUP, which comes when the terminal closes. From [`listen`](Self::listen) on they do not end the program
 /// by themselves, so that it can take its processes and folders along.
@@ -19,20 +19,20 @@ impl Ending {
         Ok(Self { terminate: listen(SignalKind::terminate())?, hangup: listen(SignalKind::hangup())? })
     }
 
-    /// Waits for one; its name.
-    pub async fn come(&mut self) -> &'static str {
+    /// Waits for one.
+    pub async fn come(&mut self) -> Ended {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.hangup.recv() => "SIGHUP",
+            _ = self.terminate.recv() => Ended::Terminated,
+            _ = self.hangup.recv() => Ended::HungUp,
         }
     }
 
-    /// What `work` comes to; the name of the signal where one comes first. It is looked for whenever the work waits, and
+    /// What `work` comes to; the signal where one comes first. It is looked for whenever the work waits, and
     /// before it goes on.
-    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, &'static str> {
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ended> {
         tokio::select! {
             biased;
-            name = self.come() => Err(name),
+            ended = self.come() => Err(ended),
             done = work => Ok(done),
         }
     }

@@ -13,6 +13,33 @@ use crate::{
 /// The exit code of what SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
+/// A signal that ends a command from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// SIGTERM.
+    Terminated,
+    /// SIGHUP.
+    HungUp,
+}
+
+impl Ended {
+    /// The signal's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Terminated => "SIGTERM",
+            Self::HungUp => "SIGHUP",
+        }
+    }
+
+    /// The exit code by which a shell knows it: 128 and the signal's number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Terminated => 143,
+            Self::HungUp => 129,
+        }
+    }
+}
+
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -32,6 +59,10 @@ pub enum Failure {
     /// interrupt ends.
     #[error("{0}")]
     Left(String),
+    /// A signal ended the command before its work; the text says what becomes of the workflows. Exit code 128 and the
+    /// signal's number.
+    #[error("ended by {} before the workflow; {told}", ended.name())]
+    Ended { ended: Ended, told: String },
     /// Anything else. Exit code 1.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -105,6 +136,10 @@ impl Failure {
             Self::Left(text) => {
                 say!("{}", terminal::lines(&text));
                 ExitCode::from(INTERRUPTED)
+            }
+            Self::Ended { ended, .. } => {
+                say!("{}", self.line());
+                ExitCode::from(ended.code())
             }
             Self::Reported => ExitCode::from(2),
             Self::Workflow => ExitCode::FAILURE,

@@ -11,10 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel::say,
     failure::{Failure, warn},
     render::tree::Filter,
+    silence::Silence,
     terminal,
-    view::{self, Show, View},
+    view::{self, Call, Show, View},
 };
 
 /// How to follow.
@@ -32,7 +34,7 @@ pub struct Options {
     /// What Ctrl-C does.
     pub interrupt: Interrupt,
     /// How a user calls the command line so that it finds the workflows.
-    pub argosy: String,
+    pub call: Call,
 }
 
 /// What Ctrl-C does.
@@ -59,7 +61,7 @@ pub async fn follow(
     ended: CancellationToken,
 ) -> Result<Vec<Value>, Failure> {
     let target = view::Target::pick(options.to_stderr, options.no_color);
-    let mut view = View::new(client.clone(), target, options.show, options.filter.clone(), options.argosy.clone());
+    let mut view = View::new(client.clone(), target, options.show, options.filter.clone(), options.call.clone());
     let mut watched = Watched::new(client, created, &warn)?;
     let mut interrupts = 0_u8;
     // Listened to from here on: what comes while something else is done is not lost.
@@ -68,6 +70,7 @@ pub async fn follow(
     let deadline = tokio::time::sleep(options.timeout.unwrap_or(Duration::MAX / 4));
     tokio::pin!(deadline);
     let mut late = false;
+    let mut silence = Silence::default();
     while !watched.have_ended() {
         // What ends the loop is looked at first: changes may come faster than they are read.
         tokio::select! {
@@ -75,7 +78,7 @@ pub async fn follow(
             _ = keys.recv() => {
                 if options.interrupt == Interrupt::Leave {
                     view.leave();
-                    return Err(Failure::Left(left(&options.argosy, &watched)));
+                    return Err(Failure::Left(left(&options.call, &watched)));
                 }
                 interrupts += 1;
                 if interrupts > INTERRUPTS_MAX {
@@ -102,11 +105,17 @@ pub async fn follow(
             }
             changed = watched.changed(&warn) => {
                 changed?;
+                if let Some(words) = silence.told(watched.is_silent()) {
+                    view.notice(words);
+                }
                 view.update(watched.latest());
             }
         }
     }
     view.finish().await;
+    for name in watched.gone().filter_map(|object| object.metadata.name.as_deref()) {
+        say!("{} was deleted before it ended", terminal::line(name));
+    }
     Ok(watched.into_ended())
 }
 
@@ -119,7 +128,8 @@ fn said(count: u8) -> &'static str {
 }
 
 /// What a user hears who leaves, while what runs goes on.
-fn left(argosy: &str, watched: &Watched) -> String {
+fn left(call: &Call, watched: &Watched) -> String {
+    let argosy = call.as_deref().unwrap_or("argosy");
     let name = |object: &DynamicObject| terminal::word(object.metadata.name.as_deref().unwrap_or_default());
     let names: Vec<_> = watched.going().map(name).collect();
     let [name] = names.as_slice() else {
@@ -195,13 +205,13 @@ mod tests {
                     timeout: None,
                     no_color: true,
                     interrupt,
-                    argosy: "argosy".to_owned(),
+                    call: Ok("argosy".to_owned()),
                 };
                 let mut ending = Ending::listen().expect("signals");
                 let created = vec![serde_json::from_value(workflow()).expect("an object")];
                 let client = restless(client);
                 match ending.or(follow(&client, created, &options, CancellationToken::new())).await {
-                    Err(name) => name.to_owned(),
+                    Err(ended) => ended.name().to_owned(),
                     Ok(Ok(_)) => "it ended".to_owned(),
                     Ok(Err(failure)) => format!("{failure:?}"),
                 }

@@ -18,6 +18,7 @@ mod reach;
 pub mod render;
 mod run;
 pub mod schema;
+mod silence;
 mod state;
 mod suggest;
 mod tails;

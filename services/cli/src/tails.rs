@@ -2,14 +2,18 @@
 
 use std::{collections::HashSet, io::IsTerminal, time::Duration};
 
-use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase};
+use argosy_api::{
+    executor::INIT,
+    v1alpha1::{NodePhase, NodeStatus, NodeType, Workflow, WorkflowPhase},
+};
 use argosy_client::{
     order::Order,
-    pods::{self, LogRequest, PodOf},
+    pods::{self, LogOf, LogRequest, PodOf},
     read,
 };
 use futures::TryStreamExt;
-use kube::Client;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::{Api, Client};
 use serde_json::Value;
 
 use crate::{channel, terminal};
@@ -101,11 +105,10 @@ impl Tails {
     }
 }
 
-/// The log of a pod, of those containers that say something.
+/// The logs of a pod, of those containers that say something.
 async fn read_log(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<Tail> {
-    let ending = if pod.phase == NodePhase::Succeeded { "" } else { ", which failed," };
     let (mut tails, mut silent) = (Vec::new(), None);
-    for log in pod.logs(None) {
+    for (log, name, has_failed) in containers(client, workflow, pod).await {
         let request = LogRequest { tail: i64::try_from(LINES_MAX + 1).ok(), ..LogRequest::default() };
         let lines: Vec<String> = match pods::lines(client, &workflow.metadata.namespace, &log, &request).await {
             Ok(lines) => lines.try_collect().await.unwrap_or_default(),
@@ -114,14 +117,69 @@ async fn read_log(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<Tail
                 continue;
             }
         };
-        let container = if pod.containers.is_empty() { String::new() } else { format!("/{}", log.container) };
-        let tail = tail(format!("{}{container}{ending}", pod.step), lines);
-        if tail.lines.is_empty() { silent = Some(tail) } else { tails.push(tail) }
+        let ending = if has_failed { ", which failed," } else { "" };
+        let tail = tail(format!("{}{name}{ending}", pod.step), lines);
+        // Of several that wrote nothing, the one that failed is told.
+        match tail.lines.is_empty() {
+            true if silent.is_none() || has_failed => silent = Some(tail),
+            true => {}
+            false => tails.push(tail),
+        }
     }
     if tails.is_empty() {
         tails.extend(silent.filter(|_| pod.phase != NodePhase::Succeeded));
     }
     tails
+}
+
+/// The containers whose logs are shown: each with what its name adds to the step's, and whether it is one that failed.
+async fn containers(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<(LogOf, String, bool)> {
+    let has_failed = pod.phase != NodePhase::Succeeded;
+    if has_failed {
+        let failed = failed_inits(client, workflow, pod).await;
+        if !failed.is_empty() {
+            // What comes behind them never ran.
+            let logs = failed
+                .into_iter()
+                .flat_map(|name| pod.logs(Some(&name)).into_iter().map(move |log| (log, name.clone())));
+            return logs.map(|(log, name)| (log, format!("/{name}"), true)).collect();
+        }
+    }
+    let of_set = |name: &str| {
+        let nodes = workflow.status.nodes.values().filter(|node| node.r#type == NodeType::Container);
+        let mut own = nodes.filter(|node| node.boundary_id == pod.id && node.display_name.as_str() == name);
+        own.any(|node| node.phase.is_failed_or_error())
+    };
+    let each = |log: LogOf| match pod.containers.is_empty() {
+        true => (log, String::new(), has_failed),
+        false => {
+            let (name, has_failed) = (format!("/{}", log.container), has_failed && of_set(&log.container));
+            (log, name, has_failed)
+        }
+    };
+    pod.logs(None).into_iter().map(each).collect()
+}
+
+/// The user's init containers that failed, as far as the pod is still there to tell.
+async fn failed_inits(client: &Client, workflow: &Workflow, pod: &PodOf) -> Vec<String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &workflow.metadata.namespace);
+    let found = match pods.get_opt(&pod.name).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                pod = pod.name,
+                "look for containers that failed"
+            );
+            None
+        }
+    };
+    let statuses = found.and_then(|pod| pod.status?.init_container_statuses).unwrap_or_default();
+    let has_failed = |status: &ContainerStatus| {
+        let ended = status.state.as_ref().and_then(|state| state.terminated.as_ref());
+        status.name != INIT && ended.is_some_and(|ended| ended.exit_code != 0)
+    };
+    statuses.into_iter().filter(has_failed).map(|status| status.name).collect()
 }
 
 fn tail(step: String, mut lines: Vec<String>) -> Tail {

@@ -42,6 +42,21 @@ pub enum Error {
         /// How often it was tried.
         tries: usize,
     },
+    /// The API server has not answered in time.
+    #[error("the API server does not answer")]
+    Silent,
+    /// The API server, which had answered before, is gone for good as far as can be told.
+    #[error("the API server has not answered for {seconds} seconds")]
+    StillSilent {
+        /// How long it was waited for.
+        seconds: u64,
+        /// What was met last.
+        #[source]
+        source: Box<Error>,
+    },
+    /// An API server that had answered before refuses us.
+    #[error("the API server does not know us any more: another one has taken its place")]
+    Stranger,
     /// The end of a watch that has none.
     #[error("the API no longer reports changes")]
     WatchEnded,

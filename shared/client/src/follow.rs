@@ -12,10 +12,13 @@ use crate::{
     objects,
     pods::{LogOf, LogRequest},
     read,
+    silence::Silence,
 };
 
 /// Pause between looks for new pods.
 const POLL: Duration = Duration::from_millis(500);
+/// How long the API may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Pause between looks for lines that have waited for earlier ones.
 const FLUSH: Duration = Duration::from_millis(100);
 
@@ -29,8 +32,12 @@ pub struct FollowedLogs<Choose> {
     followed: HashSet<(String, String)>,
     poll: Interval,
     flush: Interval,
+    /// The API has answered once.
+    has_looked: bool,
     have_ended: bool,
     is_over: bool,
+    /// The API server does not answer.
+    silence: Option<Silence>,
 }
 
 impl<Choose: Fn(&Workflow) -> Vec<LogOf>> FollowedLogs<Choose> {
@@ -44,15 +51,17 @@ impl<Choose: Fn(&Workflow) -> Vec<LogOf>> FollowedLogs<Choose> {
             followed: HashSet::new(),
             poll: interval(POLL),
             flush: interval(FLUSH),
+            has_looked: false,
             have_ended: false,
             is_over: false,
+            silence: None,
         }
     }
 
     /// The next lines, by time; none once all have ended. Comes back ten times a second, perhaps without a line, so that
     /// whoever has nobody to read them any more can end.
     ///
-    /// Errors: a workflow is not there, before any log was read; the API does not answer.
+    /// Errors: a workflow is not there, before any log was read; the API has not answered for a minute, or knows us no more.
     pub async fn next(&mut self, warn: Warn<'_>) -> Result<Option<Vec<Line>>, Error> {
         if self.is_over {
             return Ok(None);
@@ -64,7 +73,7 @@ impl<Choose: Fn(&Workflow) -> Vec<LogOf>> FollowedLogs<Choose> {
             tokio::select! {
                 () = self.logs.wait() => {}
                 _ = self.flush.tick() => due = Some(self.logs.take()),
-                _ = self.poll.tick(), if !self.have_ended => self.look(warn).await?,
+                _ = self.poll.tick(), if !self.have_ended => self.try_to_look(warn).await?,
             }
             if self.have_ended && self.logs.is_drained() {
                 self.is_over = true;
@@ -78,11 +87,35 @@ impl<Choose: Fn(&Workflow) -> Vec<LogOf>> FollowedLogs<Choose> {
         }
     }
 
+    /// Whether the API server does not answer at the moment.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// Looks, and bears it for a while that the API does not answer.
+    async fn try_to_look(&mut self, warn: Warn<'_>) -> Result<(), Error> {
+        match self.look(warn).await {
+            Ok(()) if self.silence.take().is_some() => {
+                // Readers may have ended with the server that they read from: all that is meant is read on.
+                self.logs.stop();
+                self.followed.clear();
+                self.look(warn).await
+            }
+            Ok(()) => Ok(()),
+            Err(error @ (Error::Api(_) | Error::Silent)) if self.has_looked => {
+                self.silence.get_or_insert_with(Silence::begin).goes_on(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Looks for pods that have started, and whether all workflows have ended.
     async fn look(&mut self, warn: Warn<'_>) -> Result<(), Error> {
         let mut have_ended = true;
         for name in &self.names {
-            let object = match objects::get_opt(&self.connection.client, &self.connection.namespace, name).await? {
+            let asked = objects::get_opt(&self.connection.client, &self.connection.namespace, name);
+            let answer = tokio::time::timeout(ANSWER, asked).await.unwrap_or(Err(Error::Silent));
+            let object = match answer? {
                 Some(object) => object,
                 None if self.followed.is_empty() => return Err(objects::not_found(name)),
                 None => continue,
@@ -95,7 +128,7 @@ impl<Choose: Fn(&Workflow) -> Vec<LogOf>> FollowedLogs<Choose> {
                 }
             }
         }
-        self.have_ended = have_ended;
+        (self.have_ended, self.has_looked) = (have_ended, true);
         Ok(())
     }
 }

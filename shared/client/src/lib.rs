@@ -20,6 +20,7 @@ mod ordered;
 pub mod pods;
 pub mod read;
 pub mod select;
+mod silence;
 mod watch;
 
 pub use connect::Connection;

@@ -1,6 +1,9 @@
 //! Logs that are read while their pods run.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -31,13 +34,25 @@ impl Line {
     }
 }
 
+/// A pod and a container.
+type Key = (String, String);
+
+/// A line as a reader passes it on.
+struct Read {
+    of: Key,
+    at: Timestamp,
+    line: Line,
+}
+
 /// Readers, one a log, and the lines that have come.
 pub struct LiveLogs {
     client: Client,
     request: LogRequest,
     readers: JoinSet<()>,
-    sender: mpsc::Sender<(Timestamp, Line)>,
-    lines: mpsc::Receiver<(Timestamp, Line)>,
+    sender: mpsc::Sender<Read>,
+    lines: mpsc::Receiver<Read>,
+    /// The time of the last line of each log.
+    last: HashMap<Key, Timestamp>,
     /// Lines that wait for earlier ones of other logs.
     ordered: Ordered<Line>,
 }
@@ -47,13 +62,19 @@ impl LiveLogs {
     pub fn new(client: Client, request: LogRequest) -> Self {
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let request = LogRequest { follow: true, timestamps: true, ..request };
-        Self { client, request, readers: JoinSet::new(), sender, lines, ordered: Ordered::default() }
+        let (readers, last, ordered) = (JoinSet::new(), HashMap::new(), Ordered::default());
+        Self { client, request, readers, sender, lines, last, ordered }
     }
 
-    /// Reads a log as well. One that cannot be read has no lines.
+    /// Reads a log as well. One that cannot be read has no lines. One that was read before goes on behind its last line.
     pub fn read(&mut self, namespace: &str, log: LogOf) {
         let (client, sender, namespace) = (self.client.clone(), self.sender.clone(), namespace.to_owned());
-        let request = self.request.clone();
+        let of = (log.pod.clone(), log.container.clone());
+        let after = self.last.get(&of).copied();
+        let mut request = self.request.clone();
+        if after.is_some() {
+            request = LogRequest { since_time: after, since_seconds: None, tail: None, ..request };
+        }
         self.readers.spawn(async move {
             let mut lines = match pods::lines(&client, &namespace, &log, &request).await {
                 Ok(lines) => lines,
@@ -64,7 +85,12 @@ impl LiveLogs {
             };
             while let Ok(Some(line)) = lines.try_next().await {
                 let at = timed(&line).map_or_else(Timestamp::now, |(at, _)| at);
-                if sender.send((at, Line { prefix: log.prefix.clone(), timed: line })).await.is_err() {
+                // The API counts in seconds.
+                if after.is_some_and(|after| at <= after) {
+                    continue;
+                }
+                let line = Line { prefix: log.prefix.clone(), timed: line };
+                if sender.send(Read { of: of.clone(), at, line }).await.is_err() {
                     return;
                 }
             }
@@ -72,10 +98,20 @@ impl LiveLogs {
         while self.readers.try_join_next().is_some() {}
     }
 
+    /// Reads no log any more; what has come stays to be taken.
+    pub fn stop(&mut self) {
+        self.readers.abort_all();
+    }
+
+    fn push(&mut self, read: Read, now: Instant) {
+        self.last.insert(read.of, read.at);
+        self.ordered.push(read.at, read.line, now);
+    }
+
     /// Waits until a line has come or a log has ended. May be given up at any time.
     pub async fn wait(&mut self) {
         tokio::select! {
-            Some((at, line)) = self.lines.recv() => self.ordered.push(at, line, Instant::now()),
+            Some(read) = self.lines.recv() => self.push(read, Instant::now()),
             Some(_) = self.readers.join_next() => {}
             else => std::future::pending::<()>().await,
         }
@@ -86,8 +122,8 @@ impl LiveLogs {
     pub fn take(&mut self) -> Vec<Line> {
         let now = Instant::now();
         for _ in 0..LINES_MAX {
-            let Ok((at, line)) = self.lines.try_recv() else { break };
-            self.ordered.push(at, line, now);
+            let Ok(read) = self.lines.try_recv() else { break };
+            self.push(read, now);
         }
         self.ordered.ready(now)
     }
@@ -115,5 +151,33 @@ impl LiveLogs {
         let mut lines = self.take();
         lines.extend(self.ordered.all());
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(pod: &str) -> LogOf {
+        LogOf { pod: pod.to_owned(), container: "main".to_owned(), prefix: "s".to_owned(), since: None }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_read_again_goes_on_behind_its_last_line() {
+        let serve = |request: axum::extract::Request| async move {
+            let is_second = request.uri().query().is_some_and(|query| query.contains("sinceTime"));
+            let line = |second: u32| format!("2026-01-01T00:00:{second:02}.5Z line {second}\n");
+            // The API counts in seconds, so that what was read before comes again.
+            let seconds = if is_second { 2..=3 } else { 1..=2 };
+            seconds.map(line).collect::<String>()
+        };
+        let client = Client::new(axum::Router::new().fallback(serve), "argo");
+        let mut logs = LiveLogs::new(client, LogRequest::default());
+        let mut texts = Vec::new();
+        for _ in 0..2 {
+            logs.read("argo", log("p"));
+            texts.extend(logs.drain(Duration::from_secs(60)).await.iter().map(|line| line.text().to_owned()));
+        }
+        assert_eq!(texts, ["line 1", "line 2", "line 3"]);
     }
 }

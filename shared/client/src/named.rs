@@ -30,7 +30,8 @@ pub fn step(workflow: &Workflow, node: &NodeStatus) -> String {
     }
     text.push_str(rest);
     let text = text.trim_start_matches('.');
-    if text.is_empty() { name.to_owned() } else { text.to_owned() }
+    // Of an attempt of the workflow's own node nothing but its number would be left.
+    if text.is_empty() || text.starts_with('(') { name.to_owned() } else { text.to_owned() }
 }
 
 /// A message that speaks of nodes by their ids, with their names: `child 'wf-3684236509' failed`.
@@ -71,6 +72,8 @@ mod tests {
             ("w-1.a(0:[x])", "a(0:[x])"),
             ("w-1.a(0:[", "a(0:["),
             ("w-1[0]", "w-1[0]"),
+            ("w-1(0)", "w-1(0)"),
+            ("w-1[0].a(1)", "a(1)"),
         ] {
             assert_eq!(named(name), shown);
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::Error;
 
 /// Stands for the workflow that was created last.
-const LATEST: &str = "@latest";
+pub const LATEST: &str = "@latest";
 
 /// The kinds that people create for their workflows.
 const KINDS: [(&str, &str, &str); 8] = [

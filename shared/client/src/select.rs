@@ -68,8 +68,13 @@ pub async fn fetch(
             break;
         }
     }
-    found.sort_by_key(|(workflow, _)| std::cmp::Reverse(recent(workflow)));
+    sort(&mut found, |(workflow, _)| workflow);
     Ok(found)
+}
+
+/// Puts workflows that still run first, then the latest first.
+pub fn sort<T>(found: &mut [T], workflow: impl Fn(&T) -> &Workflow) {
+    found.sort_by_key(|one| std::cmp::Reverse(recent(workflow(one))));
 }
 
 /// A list whose items may be anything: one that cannot be read does not hide the others.

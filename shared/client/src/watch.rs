@@ -1,6 +1,6 @@
 //! Workflows that are watched until all have ended.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use argosy_api::v1alpha1::{Shutdown, Workflow};
 use futures::{FutureExt, Stream, StreamExt, stream::SelectAll};
@@ -10,10 +10,12 @@ use kube::{
     runtime::watcher,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     error::{Error, Warn},
     objects, read,
+    silence::Silence,
 };
 
 type Changes = Pin<Box<dyn Stream<Item = (usize, Change)> + Send>>;
@@ -22,9 +24,14 @@ type Changes = Pin<Box<dyn Stream<Item = (usize, Change)> + Send>>;
 /// the workflows move.
 const UNREAD_MAX: usize = 256;
 
+/// How long the API server may take to answer when it is asked whether it is there.
+const ANSWER: Duration = Duration::from_secs(5);
+
 enum Change {
     Now(Box<DynamicObject>),
     Gone(Box<DynamicObject>),
+    /// Its watch broke off; it may be there again by now.
+    Lost,
 }
 
 /// The workflows, as they are now.
@@ -39,6 +46,10 @@ pub struct Watched {
     latest: Vec<Workflow>,
     /// Those that have ended or are gone, as they were then.
     ended: Vec<Option<Value>>,
+    /// Those that are gone before their end.
+    gone: Vec<bool>,
+    /// The API server does not answer.
+    silence: Option<Silence>,
 }
 
 impl Watched {
@@ -50,27 +61,43 @@ impl Watched {
         let latest = objects.iter().map(|object| read::readable(object, warn)).collect::<Result<_, _>>()?;
         let ended = vec![None; objects.len()];
         let unread = objects.iter().map(|_| None).collect();
-        Ok(Self { client: client.clone(), objects, changes, unread, waiting: 0, latest, ended })
+        let gone = vec![false; objects.len()];
+        let client = client.clone();
+        Ok(Self { client, objects, changes, unread, waiting: 0, latest, ended, gone, silence: None })
     }
 
     /// Waits for the next changes; of several of one workflow that have come, only the newest is read. Lets others have
     /// their turn before each one, however many have come: a signal is not kept waiting. May be given up at any time.
     ///
-    /// Errors: the API no longer answers; the workflow can no longer be read.
+    /// Errors: the API has not answered for as long as [`Silence`] bears, or it knows us no more; the workflow can no longer
+    /// be read.
     pub async fn changed(&mut self, warn: Warn<'_>) -> Result<(), Error> {
         loop {
             tokio::task::yield_now().await;
             let next = if self.waiting == 0 {
-                self.changes.next().await
+                let ask = self.silence.as_ref().map(Silence::next_try);
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until(ask.unwrap_or_else(Instant::now)), if ask.is_some() => {
+                        self.ask().await?;
+                        continue;
+                    }
+                    next = self.changes.next() => next,
+                }
             } else if self.waiting < UNREAD_MAX {
                 self.changes.next().now_or_never().flatten()
             } else {
                 None
             };
             match next {
+                Some((_, Change::Lost)) => _ = self.silence.get_or_insert_with(Silence::begin),
                 Some((index, change)) => self.take(index, change),
                 None if self.waiting == 0 => return Err(Error::WatchEnded),
                 None => break,
+            }
+            // A watch that begins anew while another server is asked tells nothing yet.
+            if self.waiting == 0 && self.silence.is_some() {
+                return Ok(());
             }
         }
         self.waiting = 0;
@@ -78,6 +105,40 @@ impl Watched {
             if let Some(change) = self.unread[index].take() {
                 self.read(index, change, warn)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the API server does not answer at the moment.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// Asks for those that have not ended, whose watches may have broken off: a watch that begins anew says nothing until
+    /// something changes.
+    async fn ask(&mut self) -> Result<(), Error> {
+        let mut found = Vec::new();
+        for index in (0..self.objects.len()).filter(|index| self.ended[*index].is_none()) {
+            let (namespace, name) = place(&self.objects[index]);
+            let asked = objects::get_opt(&self.client, namespace, name);
+            let answer = match tokio::time::timeout(ANSWER, asked).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Error::Silent),
+            };
+            match (answer, &mut self.silence) {
+                (Ok(object), _) => found.push((index, object)),
+                (Err(error), Some(silence)) => return silence.goes_on(error),
+                (Err(error), None) => return Err(error),
+            }
+        }
+        self.silence = None;
+        for (index, object) in found {
+            let is_same = |object: &DynamicObject| object.metadata.uid == self.objects[index].metadata.uid;
+            let change = match object.filter(is_same) {
+                Some(object) => Change::Now(Box::new(object)),
+                None => Change::Gone(Box::new(self.objects[index].clone())),
+            };
+            self.take(index, change);
         }
         Ok(())
     }
@@ -96,10 +157,13 @@ impl Watched {
         let (object, is_gone) = match change {
             Change::Now(object) => (object, false),
             Change::Gone(object) => (object, true),
+            Change::Lost => return Ok(()),
         };
         let workflow = read::readable(&object, warn)?;
-        if workflow.status.phase.is_completed() || is_gone {
-            self.ended[index].get_or_insert(read::shown(&object, warn)?);
+        let has_ended = workflow.status.phase.is_completed();
+        if (has_ended || is_gone) && self.ended[index].is_none() {
+            self.ended[index] = Some(read::shown(&object, warn)?);
+            self.gone[index] = !has_ended;
         }
         self.latest[index] = workflow;
         Ok(())
@@ -118,6 +182,11 @@ impl Watched {
     /// Those that have not ended, as they were given.
     pub fn going(&self) -> impl Iterator<Item = &DynamicObject> {
         self.objects.iter().zip(&self.ended).filter(|(_, ended)| ended.is_none()).map(|(object, _)| object)
+    }
+
+    /// Those that were deleted, or are otherwise gone, before their end.
+    pub fn gone(&self) -> impl Iterator<Item = &DynamicObject> {
+        self.objects.iter().zip(&self.gone).filter(|(_, gone)| **gone).map(|(object, _)| object)
     }
 
     /// Those that have ended, as they were then, in the order in which they were given.
@@ -157,7 +226,7 @@ fn changes_of(client: &Client, index: usize, object: &DynamicObject) -> Changes 
             Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "watch of a workflow");
-                None
+                Some((index, Change::Lost))
             }
         }
     });
@@ -168,7 +237,7 @@ fn changes_of(client: &Client, index: usize, object: &DynamicObject) -> Changes 
 mod tests {
     use std::sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     };
 
     use futures::stream;
@@ -188,6 +257,46 @@ mod tests {
         watched.changes.clear();
         watched.changes.push(Box::pin(changes.map(|change| (0, change))));
         watched
+    }
+
+    /// An API server of a workflow; `false` while it does not answer.
+    fn server(answers: Arc<AtomicBool>, phase: &'static str) -> Client {
+        let serve = move || {
+            let is_up = answers.load(Relaxed);
+            let object = serde_json::to_string(&object(9, phase)).expect("JSON");
+            async move {
+                let code = if is_up { axum::http::StatusCode::OK } else { axum::http::StatusCode::BAD_GATEWAY };
+                (code, object)
+            }
+        };
+        Client::new(axum::Router::new().fallback(serve), "argo")
+    }
+
+    fn lost(client: Client) -> Watched {
+        let mut watched = watched(stream::iter([Change::Lost]).chain(stream::pending()));
+        watched.client = client;
+        watched
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_gone_is_waited_for_and_given_up_in_the_end() {
+        let answers = Arc::new(AtomicBool::new(false));
+        let mut back = lost(server(Arc::clone(&answers), "Succeeded"));
+        back.changed(&|_| {}).await.expect("there is time");
+        assert!(back.is_silent() && !back.have_ended());
+        answers.store(true, Relaxed);
+        while !back.have_ended() {
+            back.changed(&|_| {}).await.expect("it is back");
+        }
+        assert!(!back.is_silent() && back.gone().next().is_none());
+
+        let mut never = lost(server(Arc::default(), "Running"));
+        let error = loop {
+            if let Err(error) = never.changed(&|_| {}).await {
+                break error;
+            }
+        };
+        assert!(matches!(error, Error::StillSilent { .. }), "{error}");
     }
 
     fn message(watched: &Watched) -> &str {
@@ -233,7 +342,7 @@ mod tests {
             [Change::Now(object(1, "Running")), Change::Gone(object(2, "Running")), Change::Now(object(3, "Running"))];
         let mut watched = watched(stream::iter(changes));
         watched.changed(&|_| {}).await.expect("changes");
-        assert!(watched.have_ended());
+        assert!(watched.have_ended() && watched.gone().count() == 1);
         assert_eq!(watched.into_ended()[0]["status"]["message"], "2");
     }
 }

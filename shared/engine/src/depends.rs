@@ -261,7 +261,7 @@ fn is_word(c: char) -> bool {
 
 /// What of a text looks like a task's name, with the result that follows it, in the order in which it comes; as Argo finds it,
 /// whatever else the text is. Source: Argo `workflow/common/ancestry.go`, its patterns of names and results.
-fn mentions(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+pub fn mentions(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -274,6 +274,11 @@ fn mentions(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
         rest = &after[result.map_or(0, |word| 1 + word.len())..];
         Some((name, result))
     })
+}
+
+/// The results that may follow a task's name.
+pub fn results() -> impl Iterator<Item = &'static str> {
+    Outcome::ALL.into_iter().map(|(name, _)| name)
 }
 
 /// The tasks that a task waits for, each once, found without reading the condition.

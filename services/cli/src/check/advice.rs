@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use argosy_api::{labels, v1alpha1::WorkflowSpec};
 use argosy_engine::advise::{self, Rule, Subject};
 
-use super::{locate, read::read};
+use super::{locate, pods, read::read, unsupported};
 use crate::{diagnostic::Diagnostic, load::Document, suggest};
 
 /// All advice on a document whose meaning is right, but by rules that are silenced: here, or on the document itself.
@@ -20,11 +20,16 @@ pub fn check(document: &Document, silenced: &BTreeSet<Rule>) -> Vec<Diagnostic> 
     // Where it cannot be read, that has been told.
     let spec: Option<WorkflowSpec> = document.value.pointer(pointer).and_then(|spec| read(spec.clone()).ok());
     let advice = spec.map(|spec| advise::spec(subject, &spec)).unwrap_or_default();
-    let loud = advice.into_iter().filter(|advice| !silenced.contains(&advice.rule) && !own.contains(&advice.rule));
-    found.extend(loud.map(|advice| {
+    let is_loud = |rule: Rule| !silenced.contains(&rule) && !own.contains(&rule);
+    let mut told: Vec<(Rule, Diagnostic)> = Vec::new();
+    told.extend(advice.into_iter().map(|advice| {
         let path = format!("{spec_path}.{}", advice.path);
-        Diagnostic { warning: true, rule: Some(advice.rule.name()), ..locate::at(document, &path, advice.message) }
+        (advice.rule, locate::at(document, &path, advice.message))
     }));
+    told.extend(unsupported::check(document).into_iter().map(|problem| (Rule::Unsupported, problem)));
+    told.extend(pods::check(document).into_iter().map(|problem| (Rule::RefusedPod, problem)));
+    let loud = told.into_iter().filter(|(rule, _)| is_loud(*rule));
+    found.extend(loud.map(|(rule, problem)| Diagnostic { warning: true, rule: Some(rule.name()), ..problem }));
     found
 }
 

@@ -2,15 +2,19 @@
 
 pub mod advice;
 mod culprit;
+mod dependencies;
 mod expressions;
 pub mod locate;
 mod naming;
+mod pods;
 mod problems;
 mod purpose;
 mod read;
 mod references;
 pub mod refusal;
+mod unsupported;
 mod values;
+mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,17 +2,19 @@
 
 use argosy_engine::validate::Problem;
 
-use super::{locate, references};
+use super::{dependencies, locate, references};
 use crate::{diagnostic::Diagnostic, load::Document};
 
 /// The validator's problem at its places in `document`, whose workflow spec is at `spec_path`.
 pub fn diagnostics(document: &Document, spec_path: &str, problem: &Problem) -> Vec<Diagnostic> {
     references::diagnostics(document, spec_path, problem)
+        .or_else(|| dependencies::diagnostics(document, spec_path, problem))
         .unwrap_or_else(|| vec![diagnostic(document, spec_path, problem)])
 }
 
 fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
     let words = if problem.path.is_empty() { leading_path(&problem.message) } else { place(problem) };
+    let words = named_within(document, spec_path, &problem.message).unwrap_or(words);
     let (path, place) = locate::find(document, spec_path, words).named();
     let span = Some(if path.is_empty() { place.key.start..place.key.start } else { place.key.clone() });
     let message = problem.message.clone();
@@ -26,6 +28,18 @@ fn place(problem: &Problem) -> &str {
     let mut words = problem.path.split(' ').rev();
     let last = words.next().unwrap_or_default();
     if problem.message.contains("was not supplied") { words.next().unwrap_or(last) } else { last }
+}
+
+/// Of the places at the beginning of a message, the last, where it is a field that the document has:
+/// `templates.main.steps[0].a templates.work.activeDeadlineSeconds must be…`.
+fn named_within<'m>(document: &Document, spec_path: &str, message: &'m str) -> Option<&'m str> {
+    if message.contains("was not supplied") {
+        return None;
+    }
+    let places = message.split(' ').take_while(|word| word.starts_with("templates.") || word.starts_with("spec."));
+    let last = places.last()?.trim_end_matches(':');
+    let field = last.rsplit(['.', ']']).next().filter(|field| !field.is_empty())?;
+    locate::find(document, spec_path, last).path.ends_with(&format!(".{field}")).then_some(last)
 }
 
 /// Argo's messages start with the place: `templates.main.steps[0].a templates.echo inputs…`.
@@ -71,6 +85,8 @@ mod tests {
         assert_eq!(at("templates.main.tasks.a", "x"), ("spec.templates[0].dag.tasks[0]".to_owned(), Some((7, 10))));
         assert_eq!(at("templates.s.steps[0].q", "x"), ("spec.templates[1].steps[0][0]".to_owned(), Some((10, 9))));
         assert_eq!(at("templates.main.tasks.a templates.s", "x").0, "spec.templates[1]");
+        let within = "templates.main.tasks.a templates.main.dag must not";
+        assert_eq!(at("templates.main.tasks.a", within).0, "spec.templates[0].dag");
         let missing = "inputs.parameters.p was not supplied";
         assert_eq!(at("templates.main.tasks.a templates.s", missing).0, "spec.templates[0].dag.tasks[0]");
         assert_eq!(at("", "spec.templates is required").0, "spec.templates");

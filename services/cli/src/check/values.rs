@@ -4,12 +4,9 @@
 //! comes to them, so they are warnings: the step that has them will end with Error.
 
 use argosy_template::duration;
-use serde_json::Value;
 
-use crate::{
-    diagnostic::Diagnostic,
-    load::{Document, Place},
-};
+use super::walk::{self, Step};
+use crate::{diagnostic::Diagnostic, load::Document};
 
 /// What a text must be.
 #[derive(Clone, Copy)]
@@ -22,80 +19,47 @@ enum Meaning {
     Count,
 }
 
-/// What may stand behind the number of a quantity.
-const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+/// What may stand behind the number of a quantity, and what it multiplies it by.
+const SUFFIXES: [(&str, f64); 16] = [
+    ("", 1.0),
+    ("n", 1e-9),
+    ("u", 1e-6),
+    ("m", 1e-3),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+    ("P", 1e15),
+    ("E", 1e18),
+    ("Ki", 1024.0),
+    ("Mi", 1_048_576.0),
+    ("Gi", 1_073_741_824.0),
+    ("Ti", 1_099_511_627_776.0),
+    ("Pi", 1_125_899_906_842_624.0),
+    ("Ei", 1_152_921_504_606_846_976.0),
+];
 
 /// What the texts of the document cannot mean.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    walk(document, &document.value, Some(&document.place), &mut Vec::new(), &mut found);
+    walk::each(document, &mut |way, value, place| {
+        let Some(text) = value.as_str().filter(|text| !text.is_empty() && !text.contains("{{")) else { return };
+        let Some((message, help, is_mistake)) = meaning(way).and_then(|meaning| wrong(meaning, text)) else { return };
+        found.push(Diagnostic {
+            span: place.map(|place| place.value.clone()),
+            path: walk::path(way),
+            help: Some(help),
+            warning: !is_mistake,
+            ..Diagnostic::of_source(&document.source, message)
+        });
+    });
     found
-}
-
-fn walk<'a>(
-    document: &'a Document,
-    value: &'a Value,
-    place: Option<&Place>,
-    way: &mut Vec<Step<'a>>,
-    found: &mut Vec<Diagnostic>,
-) {
-    match value {
-        Value::Object(members) => {
-            for (key, inner) in members {
-                way.push(Step::Key(key));
-                walk(document, inner, place.and_then(|place| place.member(key)), way, found);
-                way.pop();
-            }
-        }
-        Value::Array(items) => {
-            for (index, inner) in items.iter().enumerate() {
-                way.push(Step::Index(index));
-                walk(document, inner, place.and_then(|place| place.item(index)), way, found);
-                way.pop();
-            }
-        }
-        Value::String(text) if !text.is_empty() && !text.contains("{{") => {
-            let Some((message, help, is_mistake)) = meaning(way).and_then(|meaning| wrong(meaning, text)) else {
-                return;
-            };
-            found.push(Diagnostic {
-                span: place.map(|place| place.value.clone()),
-                path: path(way),
-                help: Some(help),
-                warning: !is_mistake,
-                ..Diagnostic::of_source(&document.source, message)
-            });
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Step<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
-fn path(way: &[Step<'_>]) -> String {
-    let mut text = String::new();
-    for step in way {
-        match step {
-            Step::Key(key) if text.is_empty() => text.push_str(key),
-            Step::Key(key) => text.push_str(&format!(".{key}")),
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
-        }
-    }
-    text
 }
 
 /// What the value at the end of `way` must be, by the fields that it stands in.
 fn meaning(way: &[Step<'_>]) -> Option<Meaning> {
-    let key = |from_end: usize| match way.len().checked_sub(from_end).and_then(|at| way.get(at)) {
-        Some(Step::Key(key)) => *key,
-        Some(Step::Index(_)) | None => "",
-    };
-    // Lists stand between the key and what holds it: `templates[0].timeout`.
-    let is_of_template = key(2) == "templateDefaults" || key(3) == "templates";
+    let key = |from_end: usize| walk::key(way, from_end);
+    let is_of_template = way.split_last().is_some_and(|(_, holder)| walk::is_template(holder));
     Some(match (key(3), key(2), key(1)) {
         (_, "backoff", "duration" | "maxDuration" | "cap") | (_, "suspend", "duration") => Meaning::Duration,
         (_, "podGC", "deleteDelayDuration") => Meaning::Duration,
@@ -130,13 +94,25 @@ fn wrong(meaning: Meaning, text: &str) -> Option<(String, String, bool)> {
 
 /// A number with a suffix or an exponent, as Kubernetes' `resource.Quantity` reads it.
 fn is_quantity(text: &str) -> bool {
+    amount(text).is_some()
+}
+
+/// About how much a quantity is: good for comparisons of those that differ.
+pub fn amount(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let is_number = digits > 0 && number.len() - digits <= 1;
-    let is_exponent = suffix.strip_prefix(['e', 'E']).is_some_and(|power| power.parse::<i32>().is_ok());
-    is_number && (SUFFIXES.contains(&suffix) || is_exponent)
+    if digits == 0 || number.len() - digits > 1 {
+        return None;
+    }
+    let number: f64 = format!("0{number}").parse().ok()?;
+    let factor = match SUFFIXES.iter().find(|(known, _)| *known == suffix) {
+        Some((_, factor)) => *factor,
+        None => 10_f64.powi(suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?),
+    };
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    Some(sign * number * factor)
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! `argosy dev`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Context;
+use argosy_client::objects;
 use argosy_private as private;
+use argosy_standalone::Handle;
 use clap::Args;
 
 use crate::{
@@ -11,8 +17,9 @@ use crate::{
     ending::Ending,
     failure::{Failure, Outcome},
     output,
-    run::{Extent, RuntimeFlags, start},
-    state,
+    reach::{self, Kind, Listed},
+    run::{Extent, RuntimeFlags, start, unfinished},
+    state, terminal,
 };
 
 /// Run the whole system here until Ctrl-C: a Kubernetes API for kubectl and the other commands, and what runs workflows
@@ -23,7 +30,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub struct Dev {
     /// Port of the API; 0 takes any that is free
-    #[arg(long, default_value_t = 26443)]
+    #[arg(long, default_value_t = PORT)]
     port: u16,
     /// Only the API and what runs pods; run `argosy all-in-one`, or each service, beside it
     #[arg(long, conflicts_with = "nats")]
@@ -48,39 +55,94 @@ impl Dev {
         if let Some(dir) = state::dir() {
             private::dir(&dir).context("keep the kubeconfig")?;
         }
+        let before = reach::of_kind(Kind::Dev).await.context("find what runs")?;
         let mut ending = Ending::listen()?;
         let system = start(&self.runtime, extent).await?;
         let kubeconfig = system.kubeconfig().context("the API does not listen")?;
-        let kept = self.runtime.data_dir.as_ref().map(|dir| dir.join("kubeconfig"));
+        let address = system.address().context("the API does not listen")?;
+        let listed = Listed::new(Kind::Dev, &address.port().to_string(), &kubeconfig);
+        let kept = match &self.runtime.data_dir {
+            // A folder may be left, and a kubeconfig is used from another.
+            Some(dir) => Some(std::path::absolute(dir).context("find the data directory")?.join("kubeconfig")),
+            None => None,
+        };
         for path in kept.iter().chain(&shared) {
             private::write(path, &kubeconfig).context("keep the kubeconfig")?;
         }
-        let own = kept.or_else(|| shared.clone()).context("there is no place for the kubeconfig")?;
-        if let Some(address) = system.address() {
-            output::print(&format!("API:         https://{address}\n"));
-        }
+        // What all share is the last one's.
+        let alone = listed.as_ref().filter(|_| !before.is_empty()).map(|listed| listed.path().to_owned());
+        let own = kept.or(alone).or_else(|| shared.clone()).context("there is no place for the kubeconfig")?;
+        output::print(&format!("API:         https://{address}\n"));
         output::print(&format!("kubeconfig:  {}\n", own.display()));
         if let Some(sandbox) = system.sandbox() {
             output::print(&format!("containers:  {sandbox}\n"));
         }
+        if let Some(other) = before.first() {
+            let text = format!(
+                "beside it:   {}; what is submitted now comes here, where workflows are is found by their names\n",
+                other.description()
+            );
+            output::print(&text);
+        }
         output::print(&format!(
             "Try:         argosy submit FILE --watch   or   kubectl --kubeconfig {} get workflows\n",
-            own.display()
+            terminal::word(&own.to_string_lossy())
         ));
         output::print("Ctrl-C ends it.\n");
         let ended = system.ended();
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = ending.come() => {}
+            _ = tokio::signal::ctrl_c() => self.say_what_goes_on(&system).await,
+            _ = ending.come() => self.say_what_goes_on(&system).await,
             () = ended.cancelled() => {}
         }
-        // A later `dev` may have written its own.
-        if let Some(shared) = shared
-            && private::read(&shared).is_ok_and(|text| text.is_some_and(|text| text == kubeconfig))
-            && let Err(error) = std::fs::remove_file(&shared)
-        {
-            say!("warning: remove {}: {error}", shared.display());
+        drop(listed);
+        if let Some(shared) = shared {
+            leave(&shared, &kubeconfig).await;
         }
         system.shutdown().await.context("the system ended by itself").map_err(Failure::Other)
+    }
+
+    /// Says what becomes of workflows that have not ended.
+    async fn say_what_goes_on(&self, system: &Handle) {
+        let (client, unfinished) = (system.client("default"), unfinished());
+        let workflows = objects::api(&client, "Workflow", None);
+        let going = workflows.list(&unfinished);
+        // Whoever ends it does not wait for this.
+        let Ok(Ok(going)) = tokio::time::timeout(COUNT, going).await else { return };
+        let is_one = going.items.len() == 1;
+        let subject = if is_one { "1 workflow".to_owned() } else { format!("{} workflows", going.items.len()) };
+        match &self.runtime.data_dir {
+            _ if going.items.is_empty() => {}
+            Some(dir) => {
+                let port = if self.port == PORT { String::new() } else { format!(" --port {}", self.port) };
+                let (dir, verb) = (terminal::word(&dir.to_string_lossy()), if is_one { "goes" } else { "go" });
+                say!("{subject} {verb} on at the next start: argosy dev --data-dir {dir}{port}");
+            }
+            None => {
+                let verb = if is_one { "is" } else { "are" };
+                say!("{subject} that had not ended {verb} lost; with --data-dir they go on at the next start");
+            }
+        }
+    }
+}
+
+/// Where the API is looked for first.
+const PORT: u16 = 26443;
+/// How long counting workflows may take at the end.
+const COUNT: Duration = Duration::from_secs(2);
+
+/// Takes `kubeconfig` away from the file where all commands look, unless a later `dev` has written its own; another one that
+/// runs takes its place.
+async fn leave(shared: &Path, kubeconfig: &str) {
+    if !private::read(shared).is_ok_and(|text| text.is_some_and(|text| text == kubeconfig)) {
+        return;
+    }
+    let others = reach::of_kind(Kind::Dev).await.unwrap_or_default();
+    let left = match others.first() {
+        Some(other) => private::write(shared, &other.kubeconfig).map_err(anyhow::Error::from),
+        None => std::fs::remove_file(shared).map_err(anyhow::Error::from),
+    };
+    if let Err(error) = left {
+        say!("warning: leave {}: {error}", shared.display());
     }
 }

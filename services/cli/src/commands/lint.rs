@@ -34,7 +34,7 @@ pub struct Lint {
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     strict: bool,
     /// Do not warn by these rules: unused-parameter,unreachable-template,unreachable-task,later-reference,when-false,
-    /// endless-retry,image-tag,plain-secret. The annotation `argosy.io/lint-silence` does the same for one object
+    /// endless-retry,image-tag,plain-secret,unsupported,refused-pod. The annotation `argosy.io/lint-silence` does the same for one object
     #[arg(long, value_name = "RULES", value_delimiter = ',')]
     silence: Vec<String>,
     /// Warnings are mistakes
@@ -112,9 +112,11 @@ impl Lint {
                 }
                 if warnings > 0 {
                     let word = if warnings == 1 { "warning" } else { "warnings" };
-                    say!(
-                        "{warnings} {word}; `--silence RULE` or the annotation argosy.io/lint-silence silences a rule"
-                    );
+                    let silence = match problems.iter().any(|problem| problem.rule.is_some()) {
+                        true => "; `--silence RULE` or the annotation argosy.io/lint-silence silences a rule",
+                        false => "",
+                    };
+                    say!("{warnings} {word}{silence}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argosy_client::select::fetch;
+use argosy_client::select::{fetch, sort};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -42,16 +42,34 @@ pub struct List {
 
 impl List {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open_running(&[]).await?;
-        let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
+        let systems = connect.open_all().await?;
+        let are_several = systems.len() > 1;
+        let (mut found, mut last_error) = (Vec::new(), None);
+        for (label, connection) in systems {
+            let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
+            let selectors = self.filters.selectors.plain();
+            match fetch(&connection.client, namespace, &selectors, self.chunk_size, &warn).await {
+                Ok(of_system) => {
+                    let label = label.unwrap_or_default();
+                    found.extend(of_system.into_iter().map(|(workflow, value)| (workflow, value, label.clone())));
+                }
+                // One that ends at this moment hides no other.
+                Err(error) if are_several => last_error = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match last_error {
+            Some(error) if found.is_empty() => return Err(error.into()),
+            Some(error) => tracing::debug!(error = &error as &dyn std::error::Error, "a system is not listed"),
+            None => {}
+        }
+        sort(&mut found, |(workflow, _, _)| workflow);
         let now = Timestamp::now();
-        let mut found =
-            fetch(&connection.client, namespace, &self.filters.selectors.plain(), self.chunk_size, &warn).await?;
         let filters = self.filters.plain();
         let young = |at: Timestamp, age: Duration| {
             now.as_second() - at.as_second() < i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
         };
-        found.retain(|(workflow, _)| {
+        found.retain(|(workflow, _, _)| {
             let created = workflow.metadata.creation_timestamp;
             filters.pass(workflow, now)
                 && (!self.running || !workflow.status.phase.is_completed())
@@ -60,15 +78,17 @@ impl List {
         let style = output::style(connect, self.output);
         match self.output {
             Some(Output::Name) => {
-                found.iter().for_each(|(workflow, _)| output::print(&format!("{}\n", workflow.metadata.name)))
+                found.iter().for_each(|(workflow, _, _)| output::print(&format!("{}\n", workflow.metadata.name)))
             }
             Some(form @ (Output::Json | Output::Yaml)) => {
-                let values = serde_json::Value::Array(found.into_iter().map(|(_, value)| value).collect());
+                let values = serde_json::Value::Array(found.into_iter().map(|(_, value, _)| value).collect());
                 output::objects(&[values], Some(form), style)?;
             }
             None | Some(Output::Wide | Output::Short) => {
-                let workflows: Vec<_> = found.into_iter().map(|(workflow, _)| workflow).collect();
-                let columns = Columns { namespace: self.all_namespaces, no_headers: self.no_headers };
+                let (workflows, labels): (Vec<_>, Vec<_>) =
+                    found.into_iter().map(|(workflow, _, label)| (workflow, label)).unzip();
+                let systems = are_several.then_some(labels.as_slice());
+                let columns = Columns { namespace: self.all_namespaces, no_headers: self.no_headers, systems };
                 output::print(&list(&workflows, columns, style, now));
             }
         }

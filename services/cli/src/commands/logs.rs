@@ -18,7 +18,9 @@ use crate::{
     connect::Connect,
     duration,
     failure::{Outcome, warn},
-    output, terminal,
+    output,
+    silence::Silence,
+    terminal,
 };
 
 /// Print the logs of a workflow's steps, by time
@@ -102,7 +104,11 @@ impl Logs {
 
     async fn follow(&self, connection: Connection, names: Vec<String>) -> Outcome {
         let mut logs = FollowedLogs::new(connection, names, self.request(), |workflow| self.logs(workflow));
+        let mut silence = Silence::default();
         while let Some(lines) = logs.next(&warn).await? {
+            if let Some(words) = silence.told(logs.is_silent()) {
+                say!("{words}");
+            }
             for line in lines {
                 self.print(&line.prefix, if self.timestamps { &line.timed } else { line.text() });
             }

@@ -13,6 +13,7 @@ pub mod list;
 pub mod logs;
 pub mod node;
 pub mod quarantine;
+mod reasons;
 pub mod resubmit;
 pub mod retry;
 pub mod roles;
@@ -34,6 +35,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel,
     connect::Connect,
     failure::{Failure, Outcome},
     follow::{self, Interrupt},
@@ -109,7 +111,7 @@ pub async fn follow_to_end(
     connect: &Connect,
 ) -> Outcome {
     let options = follow::Options {
-        argosy: connect.command(),
+        call: Ok(connect.command()),
         to_stderr: false,
         show,
         filter,
@@ -119,7 +121,13 @@ pub async fn follow_to_end(
     };
     let finals = follow::follow(client, started, &options, CancellationToken::new()).await?;
     match show {
-        Show::Nothing => finals.iter().for_each(|value| output::print(&ending(value))),
+        Show::Nothing => {
+            for value in &finals {
+                output::print(&ending(value));
+                // Standard output has what Argo's says.
+                channel::err(&reasons::of(value, &connect.command()));
+            }
+        }
         Show::Progress => {
             let style = output::style(connect, None);
             let mut lines = output::details(&finals, &options.filter, style)?;

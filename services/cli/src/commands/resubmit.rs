@@ -40,7 +40,7 @@ pub struct Resubmit {
 
 impl Resubmit {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let (client, namespace) = (&connection.client, connection.namespace.as_str());
         let mut created = Vec::new();
         for name in self.selectors.names(client, namespace, &self.names).await? {

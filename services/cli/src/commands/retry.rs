@@ -42,7 +42,7 @@ pub struct Retry {
 
 impl Retry {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open().await?;
+        let connection = connect.open_running(&self.names).await?;
         let (client, namespace) = (&connection.client, connection.namespace.as_str());
         let options = Options {
             restart_successful: self.restart_successful,

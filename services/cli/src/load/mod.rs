@@ -12,7 +12,7 @@ pub use document::{Document, text};
 pub use source::{FILE_BYTES_MAX, Parts, Place, Source};
 
 use crate::diagnostic::Diagnostic;
-use document::{bytes_max, read, unreadable};
+use document::{bytes_max, read};
 
 /// Everything in `paths` (`-` is standard input). Of a folder: its YAML and JSON files and those below it, as far as they
 /// hold objects of Kubernetes or speak of Argo.
@@ -26,10 +26,8 @@ pub fn files(paths: &[String]) -> (Vec<Document>, Vec<Diagnostic>) {
             problems.extend(mistakes);
             continue;
         }
-        match folder::files(Path::new(path)) {
-            Ok(names) => names.iter().for_each(|name| folder::file(name, &mut documents, &mut problems)),
-            Err(error) => problems.push(unreadable(path, &error)),
-        }
+        let names = folder::files(Path::new(path), &mut problems);
+        names.iter().for_each(|name| folder::file(name, &mut documents, &mut problems));
     }
     (documents, problems)
 }

@@ -12,15 +12,17 @@ use crate::terminal;
 
 /// What the table shows.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Columns {
+pub struct Columns<'a> {
     /// A column with the namespace.
     pub namespace: bool,
+    /// A column with the system that each workflow is in, where there are several.
+    pub systems: Option<&'a [String]>,
     /// No head.
     pub no_headers: bool,
 }
 
 /// The table; `No workflows found` for none.
-pub fn list(workflows: &[Workflow], columns: Columns, style: Style, now: Timestamp) -> String {
+pub fn list(workflows: &[Workflow], columns: Columns<'_>, style: Style, now: Timestamp) -> String {
     if workflows.is_empty() {
         return "No workflows found\n".to_owned();
     }
@@ -30,16 +32,25 @@ pub fn list(workflows: &[Workflow], columns: Columns, style: Style, now: Timesta
         if columns.namespace {
             head.insert(0, "NAMESPACE");
         }
+        if columns.systems.is_some() {
+            head.insert(0, "SYSTEM");
+        }
         if style.width == Width::Wide {
             head.extend(["P/R/C", "PARAMETERS"]);
         }
         rows.push(head.into_iter().map(str::to_owned).collect());
     }
-    rows.extend(workflows.iter().map(|workflow| row(workflow, columns, style, now)));
+    for (index, workflow) in workflows.iter().enumerate() {
+        let mut row = row(workflow, columns, style, now);
+        if let Some(systems) = columns.systems {
+            row.insert(0, systems.get(index).map_or_else(String::new, |system| terminal::line(system).into_owned()));
+        }
+        rows.push(row);
+    }
     fitted(table(&rows, 3), style.cells.filter(|_| style.width != Width::Wide))
 }
 
-fn row(workflow: &Workflow, columns: Columns, style: Style, now: Timestamp) -> Vec<String> {
+fn row(workflow: &Workflow, columns: Columns<'_>, style: Style, now: Timestamp) -> Vec<String> {
     let status = &workflow.status;
     let age = workflow.metadata.creation_timestamp.map(|at| human::short(now.as_second() - at.0.as_second()));
     let duration = elapsed(status.started_at, status.finished_at, now).unwrap_or(0);

@@ -39,6 +39,19 @@ pub struct RuntimeFlags {
     engine: EngineOptions,
 }
 
+impl RuntimeFlags {
+    /// What becomes of workflows that have not ended when the program ends.
+    pub fn fate(&self) -> String {
+        match &self.data_dir {
+            Some(dir) => format!(
+                "what had not ended goes on when {} is used again, by `run` of the same file or by `argosy dev --data-dir`",
+                dir.display()
+            ),
+            None => "what ran is ended with this program".to_owned(),
+        }
+    }
+}
+
 /// How much of the system there is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extent {

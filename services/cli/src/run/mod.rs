@@ -2,6 +2,7 @@
 
 mod embedded;
 mod input;
+mod kept;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -11,6 +12,7 @@ use std::{
 use argosy_client::objects;
 use clap::{Args, ValueEnum};
 pub use embedded::{Extent, RuntimeFlags, start};
+pub use kept::unfinished;
 use serde_json::Value;
 
 use crate::{
@@ -21,10 +23,10 @@ use crate::{
     follow::{self, Interrupt},
     output::{self, Output},
     overrides::Overrides,
-    reach::{self, Listed},
+    reach::{self, Kind, Listed},
     render::tree::Filter,
     tails::{self, Tails},
-    view::Show,
+    view::{Call, Show},
 };
 
 /// Run workflows of files here, without a cluster, until they end.
@@ -32,7 +34,8 @@ use crate::{
 /// ConfigMaps, Secrets, ServiceAccounts, volume claims and templates of the files are created first. Exit code 0 when
 /// all workflows succeeded, 1 when one did not, 2 when the input is wrong (with -o json or yaml, a workflow that a
 /// controller would have taken up and failed is printed as it would have left it). Ctrl-C stops the workflows (their exit
-/// handlers run), a second one terminates them, a third one, SIGTERM or SIGHUP leaves at once.
+/// handlers run), a second one terminates them, a third one leaves at once (exit code 130), as SIGTERM (143) and SIGHUP (129)
+/// do. With --data-dir, what had not ended then goes on when the same is run again.
 #[derive(Args, Debug)]
 pub struct Run {
     /// Files to run; `-` is standard input
@@ -92,7 +95,7 @@ impl Run {
         let result = ending
             .or(self.in_system(connect, &system, plan))
             .await
-            .unwrap_or_else(|name| Err(Failure::Other(anyhow::anyhow!("ended by {name} before the workflow"))));
+            .unwrap_or_else(|ended| Err(Failure::Ended { ended, told: self.runtime.fate() }));
         let ended = system.shutdown().await;
         let (finals, tails) = result?;
         if let Err(error) = ended {
@@ -119,13 +122,18 @@ impl Run {
             objects::apply(&client, &plan.namespace, &kind, value).await?;
         }
         let mut created = Vec::new();
+        let data_dir = self.runtime.data_dir.as_deref();
         for value in plan.workflows {
-            created.push(objects::create(&client, &plan.namespace, "Workflow", value, false).await?);
+            created.push(kept::create(&client, &plan.namespace, value, data_dir).await?);
+        }
+        if data_dir.is_some() {
+            kept::tell_others(&client, &created).await?;
         }
         let first = created.first().and_then(|object| object.metadata.name.as_deref()).unwrap_or_default();
-        let listed = system.kubeconfig_of(&plan.namespace).and_then(|kubeconfig| Listed::new(first, &kubeconfig));
+        let listed =
+            system.kubeconfig_of(&plan.namespace).and_then(|kubeconfig| Listed::new(Kind::Run, first, &kubeconfig));
         let options = follow::Options {
-            argosy: call(connect, first, listed.as_ref()).await,
+            call: call(connect, first, listed.as_ref(), system.address().is_some()).await,
             to_stderr: self.is_for_objects(),
             show: if self.log { Show::ProgressAndLogs } else { Show::Progress },
             filter: Filter::default(),
@@ -140,13 +148,19 @@ impl Run {
     }
 }
 
-/// How others call the command line so that it comes to this run.
-async fn call(connect: &Connect, first: &str, listed: Option<&Listed>) -> String {
-    // Its name is enough, unless another run has the same.
+/// How others call the command line so that it comes to this run, whose API listens or not.
+async fn call(connect: &Connect, first: &str, listed: Option<&Listed>, listens: bool) -> Call {
+    let Some(listed) = listed else {
+        return Err(match listens {
+            true => "there is no place for its address, as neither XDG_STATE_HOME nor HOME is a folder of this user",
+            false => "its API could listen nowhere",
+        });
+    };
+    // Its name is enough, unless another system has the same.
     let is_found = std::env::var_os("KUBECONFIG").is_none()
-        && reach::running().await.is_ok_and(|runs| runs.iter().filter(|run| run.workflow == first).count() == 1);
-    let kubeconfig = listed.filter(|_| !is_found).map(|listed| listed.path().to_owned());
-    Connect { kubeconfig, no_color: connect.no_color, ..Connect::default() }.command()
+        && reach::of_kind(Kind::Run).await.is_ok_and(|runs| runs.iter().filter(|run| run.name == first).count() == 1);
+    let kubeconfig = (!is_found).then(|| listed.path().to_owned());
+    Ok(Connect { kubeconfig, no_color: connect.no_color, ..Connect::default() }.command())
 }
 
 impl Run {

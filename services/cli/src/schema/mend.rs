@@ -5,8 +5,33 @@ use serde_json::Value;
 use super::{SCHEMAS, Schema, Type, plain_fits, resolve};
 use crate::load::{Document, scalar};
 
+/// Fields that other parts of a document speak of by their names: without them the rest means something else.
+const NAMING: [&str; 20] = [
+    "arguments",
+    "artifacts",
+    "containers",
+    "dag",
+    "dependencies",
+    "depends",
+    "entrypoint",
+    "inline",
+    "inputs",
+    "kind",
+    "metadata",
+    "name",
+    "outputs",
+    "parameters",
+    "spec",
+    "steps",
+    "tasks",
+    "template",
+    "templates",
+    "workflowSpec",
+];
+
 /// The document with plain values turned to the type that their field has: `5` to `"5"` and back, and what should be in
-/// a list put in one; a number or bool that is none is left out. None when nobody can tell what was meant, as with a text for a mapping.
+/// a list put in one; what is of no use is left out, such as a text for a mapping. None where the rest means something else
+/// without it.
 pub fn mended(document: &Document) -> Option<Document> {
     let mut mended = document.clone();
     let schema = SCHEMAS.kinds.get(document.kind())?;
@@ -44,9 +69,15 @@ fn mend(schema: &Schema, value: &mut Value) -> Outcome {
             let mut is_hopeless = false;
             members.retain(|name, value| {
                 let own = schema.properties.as_ref().and_then(|properties| properties.get(name));
-                let outcome = own.or(schema.additional_properties.as_deref()).map(|schema| mend(schema, value));
-                is_hopeless |= matches!(outcome, Some(Outcome::Hopeless));
-                !matches!(outcome, Some(Outcome::Useless))
+                match own.or(schema.additional_properties.as_deref()).map(|schema| mend(schema, value)) {
+                    Some(Outcome::Kept) | None => true,
+                    Some(Outcome::Useless) => false,
+                    Some(Outcome::Hopeless) => {
+                        let is_naming = NAMING.contains(&name.as_str());
+                        is_hopeless |= is_naming;
+                        is_naming
+                    }
+                }
             });
             if is_hopeless { Outcome::Hopeless } else { Outcome::Kept }
         }

@@ -116,8 +116,10 @@ impl Check<'_> {
             return; // Go's decoder takes null for an absent field.
         }
         if let Some(expected) = schema.r#type.filter(|expected| !expected.fits(value)) {
-            let message = format!("expected {}, found {}", expected.text(), found(value));
-            let help = type_help(expected, value);
+            // As it is written: `yes` is the bool true to a reader of YAML.
+            let text = self.document.source.text.get(place.value.clone()).filter(|text| !text.contains('\n'));
+            let message = format!("expected {}, found {}", expected.text(), found(value, text));
+            let help = type_help(expected, value, text);
             return self.problem(place.value.clone(), path, message, help);
         }
         if !schema.r#enum.is_empty() && !schema.r#enum.contains(value) {
@@ -184,7 +186,20 @@ fn resolve(schema: &Schema) -> &Schema {
     }
 }
 
-fn found(value: &Value) -> String {
+fn found(value: &Value, text: Option<&str>) -> String {
+    let kind = match value {
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => "",
+    };
+    let plain = value.to_string();
+    match text.filter(|text| !kind.is_empty() && *text != plain) {
+        Some(text) => format!("`{text}`, which is the {kind} {plain}"),
+        None => kind_of(value),
+    }
+}
+
+fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(bool) => format!("the bool {bool}"),
@@ -196,9 +211,12 @@ fn found(value: &Value) -> String {
     }
 }
 
-fn type_help(expected: Type, value: &Value) -> Option<String> {
+fn type_help(expected: Type, value: &Value, text: Option<&str>) -> Option<String> {
     match (expected, value) {
-        (Type::String, Value::Number(_) | Value::Bool(_)) => Some(format!("write it in quotes: \"{value}\"")),
+        (Type::String, Value::Number(_) | Value::Bool(_)) => {
+            let text = text.map_or_else(|| value.to_string(), str::to_owned);
+            Some(format!("write it in quotes: \"{text}\""))
+        }
         (Type::Integer | Type::Number | Type::Boolean, Value::String(text)) if plain_fits(expected, text) => {
             Some("remove the quotes".to_owned())
         }

@@ -17,6 +17,7 @@ use live::Live;
 use logs::Tails;
 use plain::Plain;
 pub use target::Target;
+pub use waiting::Call;
 
 /// Shortest time between two drawings of the tree.
 pub const REDRAW: Duration = Duration::from_millis(100);
@@ -45,14 +46,14 @@ pub struct View {
     target: Target,
     kind: Kind,
     tails: Option<Tails>,
-    argosy: String,
+    call: Call,
     /// What was said of what waits for a person, last.
     hints: Vec<String>,
 }
 
 impl View {
-    /// A view on `target` of the nodes that `filter` has; `argosy` is how a user calls the command line.
-    pub fn new(client: Client, target: Target, show: Show, filter: Filter, argosy: String) -> Self {
+    /// A view on `target` of the nodes that `filter` has; `call` is how a user calls the command line.
+    pub fn new(client: Client, target: Target, show: Show, filter: Filter, call: Call) -> Self {
         let kind = match show {
             Show::Progress if target.terminal => Kind::Live(Live::new(target, filter)),
             Show::Progress | Show::ProgressAndLogs => Kind::Plain(Plain::new(target, filter)),
@@ -60,7 +61,7 @@ impl View {
         };
         let logs = matches!(show, Show::Logs | Show::ProgressAndLogs) || matches!(kind, Kind::Live(_));
         let tails = logs.then(|| Tails::new(client));
-        Self { target, kind, tails, argosy, hints: Vec::new() }
+        Self { target, kind, tails, call, hints: Vec::new() }
     }
 
     /// The workflows as they are now.
@@ -79,7 +80,7 @@ impl View {
 
     /// Says once of everything that waits for a person what that person may do.
     fn show_hints(&mut self, workflows: &[Workflow]) {
-        let hints: Vec<_> = workflows.iter().flat_map(|workflow| waiting::hints(workflow, &self.argosy)).collect();
+        let hints: Vec<_> = workflows.iter().flat_map(|workflow| waiting::hints(workflow, &self.call)).collect();
         if hints == self.hints {
             return;
         }

@@ -4,9 +4,12 @@ use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType, Template, Workflow};
 
 use crate::terminal;
 
+/// How a user calls the command line so that it finds the workflows; or why nothing does.
+pub type Call = Result<String, &'static str>;
+
 /// What to say of those steps of `workflow` that go on only when somebody lets them, and of a workflow that is suspended.
-/// `argosy` is how the command line is called so that it finds the workflow.
-pub fn hints(workflow: &Workflow, argosy: &str) -> Vec<String> {
+/// `call` is how the command line is called so that it finds the workflow, or why nothing does.
+pub fn hints(workflow: &Workflow, call: &Call) -> Vec<String> {
     if workflow.status.phase.is_completed() || !workflow.spec.shutdown.is_empty() {
         return Vec::new();
     }
@@ -14,6 +17,15 @@ pub fn hints(workflow: &Workflow, argosy: &str) -> Vec<String> {
     let mut nodes: Vec<&NodeStatus> = workflow.status.nodes.values().filter(|node| waits(workflow, node)).collect();
     nodes.sort_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
     let is_one_of_many = nodes.len() > 1;
+    let argosy = match call {
+        Ok(argosy) => argosy,
+        Err(why) => {
+            let steps = nodes.iter().map(|node| terminal::line(&node.display_name).into_owned());
+            let suspended = (workflow.spec.suspend == Some(true)).then(|| name.clone());
+            let each = |step| format!("{step} waits for somebody, and nobody can reach this run: {why}");
+            return steps.chain(suspended).map(each).collect();
+        }
+    };
     let of_step = |node: &&NodeStatus| {
         let selector =
             format!(" --node-field-selector {}", terminal::word(&format!("displayName={}", node.display_name)));
@@ -68,7 +80,7 @@ mod tests {
     fn said(spec: Value, nodes: Value) -> Vec<String> {
         let value =
             json!({ "metadata": { "name": "w" }, "spec": spec, "status": { "phase": "Running", "nodes": nodes } });
-        hints(&argosy_api::v1alpha1::from_value(value).expect("a workflow"), "argosy")
+        hints(&argosy_api::v1alpha1::from_value(value).expect("a workflow"), &Ok("argosy".to_owned()))
     }
 
     fn node(name: &str, template: &str, outputs: Value) -> Value {
@@ -91,6 +103,16 @@ mod tests {
             hints[0].contains("argosy node set w --node-field-selector displayName=ask -p m=VALUE\n  argosy resume w"),
             "{hints:?}"
         );
+    }
+
+    #[test]
+    fn what_nobody_can_reach_gives_no_command() {
+        let value = json!({ "metadata": { "name": "w" }, "spec": { "suspend": true },
+            "status": { "phase": "Running", "nodes": { "a": node("approve", "t", json!({})) } } });
+        let workflow = argosy_api::v1alpha1::from_value(value).expect("a workflow");
+        let hints = hints(&workflow, &Err("why"));
+        assert_eq!(hints[0], "approve waits for somebody, and nobody can reach this run: why");
+        assert!(hints.len() == 2 && hints.iter().all(|hint| !hint.contains("argosy")), "{hints:?}");
     }
 
     #[test]

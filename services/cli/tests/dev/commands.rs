@@ -62,6 +62,9 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     let dev = Dev::start();
     dev.file("fails.yaml", FAILS);
     has(&dev.argosy(1, "submit fails.yaml --wait"), &["Status:              Pending\n", " Failed at 20"]);
+    let output = dev.command("wait @latest").output().expect("argosy starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    has(&said, &[": child 'bad' failed\n  bad: main: Error (exit code 1)\n  more: argosy logs fails-"]);
     let text = dev.argosy(0, "get @latest");
     has(
         &text,

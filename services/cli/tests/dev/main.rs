@@ -7,4 +7,5 @@ mod kubectl;
 mod private;
 mod quarantine;
 mod restrictions;
+mod several;
 mod support;

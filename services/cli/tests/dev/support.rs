@@ -1,7 +1,7 @@
 //! A running `argosy dev` and programs beside it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -60,6 +60,21 @@ impl Dev {
         Self { dir, child, kubeconfig }
     }
 
+    /// Another one of the same user, with this data directory.
+    pub fn beside(&self, data: &str) -> Beside {
+        let mut command = self.command(&format!("dev --port 0 --data-dir {data}"));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("argosy starts");
+        let said = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        assert!(said.lines().map_while(Result::ok).any(|line| line == "Ctrl-C ends it."), "it does not start");
+        Beside { child }
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ends");
+    }
+
     /// Its folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
@@ -112,10 +127,37 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let ended = Command::new("kill").arg(self.child.id().to_string()).status();
         if !ended.is_ok_and(|status| status.success()) {
             _ = self.child.kill();
         }
+        _ = self.child.wait();
+    }
+}
+
+/// A second system of a user.
+pub struct Beside {
+    child: Child,
+}
+
+impl Beside {
+    /// Ends it as Ctrl-C does; what it said on standard error.
+    pub fn end(&mut self) -> String {
+        let ended = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(ended.is_ok_and(|status| status.success()));
+        let mut said = String::new();
+        _ = self.child.stderr.take().expect("its errors are a pipe").read_to_string(&mut said);
+        assert!(self.child.wait().expect("it ends").success(), "{said}");
+        said
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        _ = self.child.kill();
         _ = self.child.wait();
     }
 }

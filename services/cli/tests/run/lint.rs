@@ -48,6 +48,34 @@ const TABLE: &[(&str, i32, &[&str])] = &[
         2,
         &["a.yaml:7:80: spec.templates[0].container.resources.limits.cpu: `lots` is no quantity"],
     ),
+    // Mistakes of shape hide none of meaning, and what is shown is what was written.
+    (
+        "  entrypoint: mian\n  templates:\n  - name: main\n    steps: [[{name: a, template: wrok, when: yes}]]\n  - {name: work, container: {image: a, command: [b], env: text}}\n",
+        2,
+        &[
+            "a.yaml:5:15: spec.entrypoint: template name 'mian' undefined",
+            "a.yaml:8:34: spec.templates[0].steps[0][0].template: ",
+            "a.yaml:8:46: spec.templates[0].steps[0][0].when: expected a string, found `yes`, which is the bool true (write it in quotes: \"yes\")",
+            "a.yaml:9:59: spec.templates[1].container.env: expected a list",
+        ],
+    ),
+    (
+        "  entrypoint: main\n  templates:\n  - name: main\n    steps: [[{name: a, template: work, when: '{{workflow.name}} = b'}]]\n  - {name: work, activeDeadlineSeconds: soon, suspend: {}}\n",
+        2,
+        &[
+            "a.yaml:8:46: spec.templates[0].steps[0][0].when: `{{workflow.name}} = b` is no condition",
+            "a.yaml:9:18: spec.templates[1].activeDeadlineSeconds: ",
+        ],
+    ),
+    (
+        "  entrypoint: main\n  podDisruptionBudget: {}\n  templates:\n  - {name: main, container: {image: 'a:1', command: [b], imagePullPolicy: Newer, volumeMounts: [{name: c, mountPath: /c}]}}\n",
+        0,
+        &[
+            "a.yaml:6:3: spec.podDisruptionBudget: this is ignored: Argosy does not support it yet [unsupported]",
+            "a.yaml:8:75: spec.templates[0].container.imagePullPolicy: `Newer` is no policy for pulling images (did you mean `Never`?) [refused-pod]",
+            "a.yaml:8:104: spec.templates[0].container.volumeMounts[0].name: there is no volume `c` (add it to",
+        ],
+    ),
 ];
 
 #[test]
@@ -96,6 +124,25 @@ fn of_a_folder_only_what_is_meant_for_us_is_read() {
     assert!(said.err.contains("sub/b.yaml:"), "{said:#?}");
     // A file that is named is always read.
     here.argosy("lint --offline package.json").ends_with(2);
+}
+
+#[test]
+fn of_a_folder_nothing_hidden_is_read_nothing_is_waited_for_and_what_cannot_be_read_is_told() {
+    let broken = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: [\n";
+    let here = Here::with(&[("a.yaml", &format!("{HEAD}{SOUND}")), (".git/b.yaml", broken), (".c.yaml", broken)]);
+    let pipe = std::process::Command::new("mkfifo").arg(here.path().join("pipe.yaml")).status();
+    assert!(pipe.is_ok_and(|made| made.success()));
+    std::os::unix::fs::symlink("nowhere", here.path().join("link.yaml")).expect("linked");
+    std::os::unix::fs::symlink(here.path(), here.path().join("round.yaml")).expect("linked");
+    std::fs::write(here.path().join("other.json"), b"\xff\xfe").expect("written");
+    let said = here.argosy("lint --offline .").ends_with(0);
+    assert_eq!(said.err, "warning: ./link.yaml: the link leads nowhere\n1 warning\n");
+    let latin = b"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: caf\xe9}\n";
+    std::fs::write(here.path().join("latin.yaml"), latin).expect("written");
+    let said = here.argosy("lint --offline .").ends_with(2);
+    assert!(said.err.contains("error: ./latin.yaml:3: this is not UTF-8 text"), "{said:#?}");
+    // Who names what is hidden means it.
+    here.argosy("lint --offline .git").ends_with(2);
 }
 
 const LOOSE: &str = "  entrypoint: main

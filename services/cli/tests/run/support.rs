@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Output},
+    process::{Child, Command, Output},
 };
 
 /// A workflow of two steps, of which the second fails and says so.
@@ -68,6 +68,12 @@ impl Here {
     pub fn argosy(&self, arguments: &str) -> Said {
         said(&self.command(arguments).output().expect("argosy starts"))
     }
+}
+
+/// Sends a signal.
+pub fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|sent| sent.success()), "{signal}");
 }
 
 /// As texts.

@@ -38,3 +38,39 @@ fn a_single_step_shows_what_it_wrote() {
     let said = here.argosy("run silent.yaml").ends_with(1);
     assert!(said.out.ends_with("alone, which failed, wrote nothing\n"), "{said:#?}");
 }
+
+const INIT: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    initContainers: [{name: prepare, image: busybox, command: [sh, -c, 'echo cannot prepare; exit 7']}]
+    container: {image: busybox, command: [echo, never]}
+";
+
+const SET: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    containerSet:
+      containers:
+      - {name: main, image: busybox, command: [echo, fine]}
+      - {name: other, image: busybox, command: [sh, -c, 'echo bad; exit 3']}
+";
+
+#[test]
+fn of_several_containers_the_one_that_failed_is_named() {
+    let here = Here::with(&[("init.yaml", INIT), ("set.yaml", SET)]);
+    let said = here.argosy("run init.yaml").ends_with(1);
+    assert!(said.out.ends_with("\nw/prepare, which failed, wrote:\n  cannot prepare\n"), "{said:#?}");
+    let said = here.argosy("run set.yaml").ends_with(1);
+    let logs = "\nw/main wrote:\n  fine\n\nw/other, which failed, wrote:\n  bad\n";
+    assert!(said.out.ends_with(logs), "{said:#?}");
+}

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::Here;
+use crate::support::{Here, send};
 
 const WAITS: &str = "
 apiVersion: argoproj.io/v1alpha1
@@ -39,7 +39,12 @@ fn a_run_that_waits_says_how_it_goes_on_and_is_reached_from_elsewhere() {
         assert!(begun.elapsed() < Duration::from_secs(60), "it never waits");
         std::thread::sleep(Duration::from_millis(50));
     }
-    let said = here.argosy("list").ends_with(2);
+    let said = here.argosy("list").ends_with(0);
+    assert!(
+        said.out.starts_with("SYSTEM ") && said.out.contains("run waits ") && said.out.contains("run other "),
+        "{said:#?}"
+    );
+    let said = here.argosy("stop -l a=b").ends_with(2);
     assert!(said.err.contains("several `argosy run`") && said.err.contains("/other."), "{said:#?}");
     assert_eq!(here.argosy("resume other").ends_with(0).out, "workflow other resumed\n");
     assert_eq!(second.wait().expect("ends").code(), Some(0));
@@ -63,7 +68,8 @@ fn a_run_is_reached_by_its_name_beside_a_server_that_stays() {
     let mut run = here.command("run waits.yaml").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
     let lines = BufReader::new(run.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
     assert!(lines.take_while(|line| line != "  argosy resume waits").count() < 100, "the hint is short");
-    assert!(here.argosy("list").ends_with(0).out.contains("No workflows found"), "without a name it is the server's");
+    let said = here.argosy("list").ends_with(0);
+    assert!(said.out.contains("\nrun waits ") && said.out.lines().count() == 2, "{said:#?}");
     assert_eq!(here.argosy("resume waits").ends_with(0).out, "workflow waits resumed\n");
     assert_eq!(run.wait().expect("ends").code(), Some(0));
     dev.kill().expect("killed");
@@ -81,4 +87,18 @@ fn a_run_that_was_killed_is_not_found() {
     let said = here.argosy("list").ends_with(1);
     assert!(said.err.contains("argosy dev"), "{said:#?}");
     assert!(std::fs::read_dir(here.path().join("state/argosy/runs")).expect("a list").next().is_none());
+}
+
+#[test]
+fn a_run_that_nobody_can_reach_says_so() {
+    let here = Here::with(&[("waits.yaml", WAITS)]);
+    let mut command = here.command("run waits.yaml");
+    command.env("HOME", "/dev/null").env_remove("XDG_STATE_HOME").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = command.spawn().expect("starts");
+    let mut lines = BufReader::new(run.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let hint = lines.find(|line| line.starts_with("approve waits for somebody")).expect("a hint");
+    assert!(hint.contains("nobody can reach this run") && !hint.contains("resume"), "{hint}");
+    send("-TERM", &run);
+    assert!(lines.any(|line| line.contains("ended by SIGTERM before the workflow")));
+    assert_eq!(run.wait().expect("ends").code(), Some(143));
 }

@@ -31,10 +31,14 @@ pub enum Rule {
     ImageTag,
     /// A secret in plain text.
     PlainSecret,
+    /// Something that Argosy does not do yet.
+    Unsupported,
+    /// A field that makes a pod which the API server refuses.
+    RefusedPod,
 }
 
 impl Rule {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::UnusedParameter,
         Self::UnreachableTemplate,
         Self::UnreachableTask,
@@ -43,6 +47,8 @@ impl Rule {
         Self::EndlessRetry,
         Self::ImageTag,
         Self::PlainSecret,
+        Self::Unsupported,
+        Self::RefusedPod,
     ];
 
     /// The name by which people know it.
@@ -56,6 +62,8 @@ impl Rule {
             Self::EndlessRetry => "endless-retry",
             Self::ImageTag => "image-tag",
             Self::PlainSecret => "plain-secret",
+            Self::Unsupported => "unsupported",
+            Self::RefusedPod => "refused-pod",
         }
     }
 
@@ -70,6 +78,8 @@ impl Rule {
             Self::EndlessRetry => "a retryStrategy without an end",
             Self::ImageTag => "an image without tag or digest",
             Self::PlainSecret => "a secret in plain text",
+            Self::Unsupported => "something that Argosy does not do yet",
+            Self::RefusedPod => "a field that makes a pod which the API server refuses",
         }
     }
 
