@@ -8,16 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_actor::{Actor, Backoff, Factory, Failure, Next, Offer, Router};
-use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, Manifest, NotCreated, Observed};
+use argosy_api::message::{ClusterCommand, Collection, CommandMessage, Manifest, NotCreated, Observed};
 use argosy_bus::{Delivery, Stream};
 use argosy_objects::api;
 use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams, Preconditions};
-use serde_json::json;
+use kube::api::Preconditions;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -26,7 +24,7 @@ use crate::identity::key_of;
 use crate::known::PodKey;
 use crate::objects::Objects;
 use crate::observer::{Observation, Observers, Question};
-use crate::{marks, metrics, report};
+use crate::{collect, marks, metrics, report};
 
 /// An actor without commands leaves memory after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -209,7 +207,10 @@ impl NodeActor {
         metrics::COMMANDS.with_label_values(&[command.body.kind()]).inc();
         let objects = self.objects(command);
         let sequence = delivery.message.sequence;
-        let _permit = self.shard.context.turn(Urgency::of(&command.body), &command.workflow_uid).await;
+        let _permit = match Urgency::of(&command.body) {
+            Some(urgency) => self.shard.context.turn(urgency, &command.workflow_uid).await,
+            None => None,
+        };
         match &command.body {
             ClusterCommand::CreatePod { manifest, not_before } => {
                 return self.create_pod(delivery, command, (manifest, *not_before), is_repeat).await;
@@ -220,17 +221,13 @@ impl NodeActor {
             ClusterCommand::StopPod { name } => return self.stop_pod(command, name, sequence).await,
             ClusterCommand::DeletePod { name } => return self.delete_pod(command, name).await,
             ClusterCommand::LabelPodCompleted { name } => {
-                if self.may_be_late(delivery, command)
-                    && let Some(pod) = objects.pods().get_metadata_opt(name).await?
-                    && marks::is_of_later_wish(&pod.metadata, command)
-                {
-                    return Ok(Outcome::Done);
-                }
-                let patch = json!({"metadata": {"labels": {labels::COMPLETED: "true"}}});
-                match objects.pods().patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                    Err(error) if api::answer(&error) != api::Answer::NotFound => return Err(error.into()),
-                    Ok(_) | Err(_) => {}
-                }
+                self.shard.bin.put(pod_key(command, name), command, false, &Collection::default());
+            }
+            ClusterCommand::CollectPod { name, terms } => {
+                self.shard.bin.put(pod_key(command, name), command, true, terms);
+            }
+            ClusterCommand::CollectPods { deletes, terms } => {
+                collect::put_all(&self.shard, &objects, command, (*deletes, terms)).await?;
             }
             ClusterCommand::CreateObject { manifest } => objects.create_if_absent(manifest).await?,
             ClusterCommand::SaveCacheEntry { config_map, key, entry } => {
@@ -351,12 +348,6 @@ impl NodeActor {
         Ok(Outcome::Done)
     }
 
-    /// Whether commands that were uttered after it may have been carried out.
-    fn may_be_late(&self, delivery: &Delivery, command: &CommandMessage) -> bool {
-        let age = self.shard.context.host.clock.now().duration_since(command.at);
-        delivery.message.deliveries > 1 || age >= FRESH
-    }
-
     /// Whether a later command, which waits behind this one, ends the pod of this name, or is about its end.
     async fn is_taken_back(&self, delivery: &Delivery, pod: &str) -> Result<bool, argosy_bus::Error> {
         let (bus, message) = (&self.shard.context.host.bus, &delivery.message);
@@ -368,9 +359,11 @@ impl NodeActor {
             let ends = |body: &ClusterCommand| match body {
                 ClusterCommand::StopPod { name }
                 | ClusterCommand::DeletePod { name }
-                | ClusterCommand::LabelPodCompleted { name } => name == pod,
+                | ClusterCommand::LabelPodCompleted { name }
+                | ClusterCommand::CollectPod { name, .. } => name == pod,
                 ClusterCommand::CreatePod { .. }
                 | ClusterCommand::ConfirmPod { .. }
+                | ClusterCommand::CollectPods { .. }
                 | ClusterCommand::CreateObject { .. }
                 | ClusterCommand::SaveCacheEntry { .. }
                 | ClusterCommand::DeleteObject { .. } => false,

@@ -1,6 +1,7 @@
 //! What the parts of the pod-runner share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use argosy_actor::{Host, Owned, TokenBucket, Turns};
 use argosy_api::message::ClusterCommand;
@@ -8,7 +9,9 @@ use argosy_bus::{Stream, subject};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use crate::bin::Bin;
 use crate::images::{self, Images, Mirror};
 use crate::known::KnownPods;
 
@@ -55,6 +58,11 @@ impl Default for Options {
     }
 }
 
+/// What nobody waits for gives way to what does for at most this long: a cluster that always has something to start has to be
+/// tidied as well.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
+
 /// How urgent a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgency {
@@ -62,19 +70,23 @@ pub(crate) enum Urgency {
     Create,
     /// It ends something, or looks at it.
     Other,
+    /// Nothing waits for it: what else there is to do goes first.
+    Last,
 }
 
 impl Urgency {
-    pub fn of(command: &ClusterCommand) -> Self {
-        match command {
+    /// `None`: nothing is asked of the API.
+    pub fn of(command: &ClusterCommand) -> Option<Self> {
+        Some(match command {
             ClusterCommand::CreatePod { .. } | ClusterCommand::CreateObject { .. } => Self::Create,
             ClusterCommand::ConfirmPod { .. }
             | ClusterCommand::StopPod { .. }
             | ClusterCommand::DeletePod { .. }
-            | ClusterCommand::LabelPodCompleted { .. }
+            | ClusterCommand::CollectPods { .. }
             | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => Self::Other,
-        }
+            ClusterCommand::LabelPodCompleted { .. } | ClusterCommand::CollectPod { .. } => return None,
+        })
     }
 }
 
@@ -115,6 +127,14 @@ impl Context {
                 // It is never closed.
                 Arc::clone(&self.others).acquire_owned().await.ok()
             }
+            Urgency::Last => {
+                let until = Instant::now() + LAST_WAIT;
+                while self.creates.are_awaited() && Instant::now() < until {
+                    tokio::time::sleep(LAST_PAUSE).await;
+                }
+                self.rate.take().await;
+                Arc::clone(&self.others).acquire_owned().await.ok()
+            }
         }
     }
 }
@@ -124,6 +144,7 @@ pub(crate) struct Shard {
     pub context: Arc<Context>,
     pub owned: Owned,
     pub known: KnownPods,
+    pub bin: Bin,
     pub schedulers: Schedulers,
 }
 

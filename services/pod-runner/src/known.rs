@@ -1,6 +1,6 @@
 //! The pods that a watch has told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_workflows::WorkflowKey;
 use parking_lot::Mutex;
@@ -12,13 +12,25 @@ pub(crate) struct PodKey {
     pub pod: String,
 }
 
-/// The pods that are there, as far as the watch has told: their uids.
+/// What never changes of a pod.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub uid: String,
+    /// How far the log was stepped when it was wished for.
+    pub wished_at: Option<u64>,
+}
+
+/// The pods that are there, as far as the watch has told.
 #[derive(Default)]
-pub(crate) struct KnownPods(Mutex<BTreeMap<PodKey, String>>);
+pub(crate) struct KnownPods(Mutex<BTreeMap<PodKey, Known>>);
 
 impl KnownPods {
-    pub fn insert(&self, key: PodKey, uid: String) {
-        self.0.lock().insert(key, uid);
+    pub fn insert(&self, key: PodKey, pod: Known) {
+        self.0.lock().insert(key, pod);
+    }
+
+    pub fn find(&self, key: &PodKey) -> Option<Known> {
+        self.0.lock().get(key).cloned()
     }
 
     pub fn remove(&self, key: &PodKey) {
@@ -31,9 +43,9 @@ impl KnownPods {
     }
 
     /// Those that are not in a whole list are no more: removes and gives them.
-    pub fn retain(&self, listed: &BTreeMap<PodKey, String>) -> Vec<PodKey> {
+    pub fn retain(&self, listed: &BTreeSet<PodKey>) -> Vec<PodKey> {
         let mut known = self.0.lock();
-        let gone: Vec<PodKey> = known.keys().filter(|key| !listed.contains_key(key)).cloned().collect();
+        let gone: Vec<PodKey> = known.keys().filter(|key| !listed.contains(key)).cloned().collect();
         gone.iter().for_each(|key| _ = known.remove(key));
         gone
     }

@@ -1,6 +1,8 @@
 //! The pod-runner: carries out the scheduler's wishes in the cluster, and tells each workflow's log what its pods do.
 //! The only one who creates or deletes pods.
 
+mod bin;
+mod collect;
 mod command;
 mod context;
 mod duration;

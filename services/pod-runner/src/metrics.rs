@@ -26,6 +26,8 @@ pub(crate) static FOREIGN: LazyLock<IntCounter> = LazyLock::new(|| {
 pub(crate) static REPORT_FAILURES: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_pod_runner_report_failures_total", "Looks at a pod that could not be reported at once")
 });
+pub(crate) static COLLECTED: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("argosy_pod_runner_collected_total", "Pods deleted by the podGC of their workflow"));
 pub(crate) static POISON: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_pod_runner_poison_total", "Messages that cannot be read, or that the bus refuses")
 });

@@ -80,6 +80,17 @@ impl Objects {
         }
     }
 
+    /// Marks this very pod, which has ended, as dealt with. It may be gone, and another have come of a later wish.
+    pub async fn label_completed(&self, name: &str, uid: &str) -> Result<(), kube::Error> {
+        let patch = json!({"metadata": {"uid": uid, "labels": {labels::COMPLETED: "true"}}});
+        match self.pods().patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            // That the uid is another's is a conflict or an invalid change, by the version of Kubernetes.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Puts an entry into a cache, which is made when there is none. False when another is making it: to be tried again.
     pub async fn save_cache_entry(&self, config_map: &str, key: &str, entry: &str) -> Result<bool, kube::Error> {
         let maps = self.of_kind("v1", "ConfigMap");

@@ -159,6 +159,10 @@ impl Observer {
     }
 
     async fn look(&mut self, pod: &Pod) -> Result<(), Failure> {
+        if pod.metadata.uid.as_deref().is_some_and(|uid| self.shard.bin.has_collected(uid)) {
+            // It goes by our own hand, and all of it was told before.
+            return Ok(());
+        }
         let summary = report::summary(&self.shard.context, &self.key, pod).await?;
         if self.reported.as_ref() != Some(&summary) {
             report::publish(&self.shard.context, &self.key, pod, summary.clone(), None).await?;
@@ -172,6 +176,10 @@ impl Observer {
             self.look(pod).await?;
         }
         let Some(last) = &self.reported else { return Ok(()) };
+        if self.shard.bin.take_collected(&last.uid) {
+            self.reported = None;
+            return Ok(());
+        }
         report::publish_gone(&self.shard.context, &self.key, last).await?;
         self.reported = None;
         Ok(())

@@ -9,11 +9,12 @@ use argosy_bus::{ConsumerSpec, Delivery, Stream, subject};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::bin::Bin;
 use crate::command::{Commands, Inbound, NodeKey};
 use crate::context::{Context, Options, Shard};
 use crate::known::KnownPods;
 use crate::observer::Observers;
-use crate::watch;
+use crate::{collect, watch};
 
 /// What a former owner took and did not finish comes again after this. Longer than the heartbeat of a command at work.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -49,8 +50,13 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
     let stop = owned.stop.child_token();
     let _ends = stop.clone().drop_guard();
     let host = context.host.clone();
-    let shard =
-        Arc::new(Shard { context, owned: owned.clone(), known: KnownPods::default(), schedulers: Default::default() });
+    let shard = Arc::new(Shard {
+        context,
+        owned: owned.clone(),
+        known: KnownPods::default(),
+        bin: Bin::default(),
+        schedulers: Default::default(),
+    });
     let observers = Router::new("pod", Observers(Arc::clone(&shard)), stop.clone());
     let factory = Commands { shard: Arc::clone(&shard), observers: observers.clone() };
     let commands = Router::new("node", factory, stop.clone());
@@ -62,6 +68,7 @@ async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
         () = stop.cancelled() => Ok(()),
         result = feed(&host, &owned, spec, &commands, WhenFull::Again, route) => result,
         result = watch::watch(&shard, &observers) => result,
+        result = collect::run(&shard) => result,
     };
     if result.is_ok() && !stop.is_cancelled() {
         observers.drain().await;

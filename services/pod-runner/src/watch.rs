@@ -1,6 +1,6 @@
 //! Lists and watches the pods of a shard, and hands each observation to the observer of its pod.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::context::Shard;
 use crate::identity::key_of;
-use crate::known::PodKey;
-use crate::metrics;
-use crate::observer::{Observation, Observers};
+use crate::known::{Known, PodKey};
+use crate::observer::{Observation, Observers, Question};
+use crate::{marks, metrics};
 
 /// An observer whose mailbox is full is offered an observation again after this.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
@@ -36,7 +37,7 @@ struct Watch {
     shard: Arc<Shard>,
     observers: Router<Observers>,
     /// While a list comes in: what it held so far.
-    listed: Option<BTreeMap<PodKey, String>>,
+    listed: Option<BTreeSet<PodKey>>,
     /// No list has been complete yet.
     is_first: bool,
 }
@@ -81,14 +82,19 @@ impl Watch {
     async fn note(&mut self, event: Event<Pod>) -> Result<(), Failure> {
         let host = &self.shard.context.host;
         match event {
-            Event::Init => self.listed = Some(BTreeMap::new()),
+            Event::Init => self.listed = Some(BTreeSet::new()),
             Event::InitApply(pod) | Event::Apply(pod) => {
                 let Some((key, uid)) = key_of(host, &pod) else { return self.foreign(&pod) };
                 if let Some(listed) = &mut self.listed {
-                    listed.insert(key.clone(), uid.clone());
+                    listed.insert(key.clone());
                 }
-                self.shard.known.insert(key.clone(), uid);
+                let known = Known { uid, wished_at: marks::wished_at(&pod.metadata) };
+                self.shard.known.insert(key.clone(), known);
+                let is_left = self.is_first && marks::has_ended(&pod);
                 self.offer(&key, Observation::Seen(Box::new(pod))).await?;
+                if is_left {
+                    self.tell_again(&key).await?;
+                }
             }
             Event::Delete(pod) => {
                 let Some((key, _)) = key_of(host, &pod) else { return Ok(()) };
@@ -106,6 +112,14 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// A former owner of the shard may have been about to deal with the pod, and kept that nowhere: its workflow wishes it anew.
+    async fn tell_again(&self, key: &PodKey) -> Result<(), Failure> {
+        let why = format!("left:{}", self.shard.owned.lease.epoch);
+        // Nobody waits for it.
+        let (told, _) = oneshot::channel();
+        self.offer(key, Observation::Asked(Question { why, told })).await
     }
 
     fn foreign(&self, pod: &Pod) -> Result<(), Failure> {

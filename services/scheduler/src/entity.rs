@@ -123,6 +123,8 @@ impl Entity for WorkflowEntity {
             | ClusterCommand::StopPod { .. }
             | ClusterCommand::DeletePod { .. }
             | ClusterCommand::LabelPodCompleted { .. }
+            | ClusterCommand::CollectPod { .. }
+            | ClusterCommand::CollectPods { .. }
             | ClusterCommand::CreateObject { .. }
             | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => Some(message),

@@ -25,6 +25,12 @@ pub(crate) fn stamp(
     out: &mut Outgoing<LookupKey>,
 ) {
     let mut named: HashMap<String, usize> = HashMap::new();
+    let published_then = commands.iter().fold(*published, |position, command| match command {
+        Command::Publish(status) => position.next(status.observed_sequence),
+        Command::Cluster { .. } | Command::ArmTimer { .. } | Command::DisarmTimer { .. } | Command::Lookup(_) => {
+            position
+        }
+    });
     for command in commands {
         let mut id = format!("{}:{}:{}", cause.key.uid, cause.id, name_of(&command));
         let before = named.entry(id.clone()).or_default();
@@ -34,8 +40,13 @@ pub(crate) fn stamp(
         }
         *before += 1;
         match command {
-            Command::Cluster { node_id, command } => {
+            Command::Cluster { node_id, mut command } => {
                 note(&command, &id, out);
+                if let ClusterCommand::CollectPod { terms, .. } | ClusterCommand::CollectPods { terms, .. } =
+                    &mut command
+                {
+                    terms.published = published_then;
+                }
                 let WorkflowKey { uid, namespace, name } = cause.key.clone();
                 let node_id = node_id.to_string();
                 let subject = subject::Command { shard: cause.shard, uid: uid.clone(), node: node_id.clone() };
@@ -72,6 +83,8 @@ fn note(command: &ClusterCommand, id: &str, out: &mut Outgoing<LookupKey>) {
         ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => out.take_back(name),
         ClusterCommand::ConfirmPod { .. }
         | ClusterCommand::LabelPodCompleted { .. }
+        | ClusterCommand::CollectPod { .. }
+        | ClusterCommand::CollectPods { .. }
         | ClusterCommand::CreateObject { .. }
         | ClusterCommand::SaveCacheEntry { .. }
         | ClusterCommand::DeleteObject { .. } => {}

@@ -112,7 +112,11 @@ impl ServiceOptions {
                 pod_requests_per_sec: OWN_API_REQUESTS_PER_SEC,
                 ..Default::default()
             },
-            status: argosy_status::Options { status_writes_per_sec: OWN_API_REQUESTS_PER_SEC, ..Default::default() },
+            status: argosy_status::Options {
+                status_writes_per_sec: OWN_API_REQUESTS_PER_SEC,
+                status_minor_ms: 0,
+                ..Default::default()
+            },
             ..Self::default()
         }
     }
@@ -131,6 +135,8 @@ pub struct AllInOne {
     pub recorder: argosy_recorder::Options,
     #[command(flatten)]
     pub cron_runner: argosy_cron_runner::Options,
+    #[command(flatten)]
+    pub gc: argosy_gc::Options,
 }
 
 /// What a process does.
@@ -148,7 +154,9 @@ pub enum Role {
     Recorder(argosy_recorder::Options),
     /// Starts the workflows of CronWorkflows.
     CronRunner(argosy_cron_runner::Options),
-    /// All that a workflow needs: neither the recorder nor the cron-runner.
+    /// Deletes finished workflows whose time is up.
+    Gc(argosy_gc::Options),
+    /// All that a workflow needs: neither the recorder nor the cron-runner nor the garbage collector.
     All(Box<ServiceOptions>),
 }
 
@@ -216,7 +224,12 @@ impl Role {
         match &mut self {
             Self::PodRunner(options) => options.asks_registries = true,
             Self::All(options) => options.pod_runner.asks_registries = true,
-            Self::Watcher(_) | Self::Scheduler(_) | Self::Status(_) | Self::Recorder(_) | Self::CronRunner(_) => {}
+            Self::Watcher(_)
+            | Self::Scheduler(_)
+            | Self::Status(_)
+            | Self::Recorder(_)
+            | Self::CronRunner(_)
+            | Self::Gc(_) => {}
         }
         self
     }
@@ -328,6 +341,10 @@ fn spawn(
         Role::CronRunner(options) => {
             let service = argosy_cron_runner::Service::new(host, client, options, TimeZone::system());
             tasks.spawn(service.run(shutdown));
+        }
+        Role::Gc(mut options) => {
+            options.ttl_default = config.workflow_defaults.as_ref().and_then(|spec| spec.ttl_strategy.clone());
+            tasks.spawn(argosy_gc::Service::new(host, client, options).run(shutdown));
         }
         Role::Status(options) => _ = tasks.spawn(argosy_status::Service::new(host, client, options).run(shutdown)),
         Role::All(options) => {

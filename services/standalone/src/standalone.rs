@@ -64,7 +64,7 @@ pub struct Options {
     pub services: ServiceOptions,
     /// Whether what happens is recorded as Kubernetes Events, for `kubectl describe` and `kubectl get events`.
     pub records_events: bool,
-    /// Whether CronWorkflows are run.
+    /// Whether CronWorkflows are run, and finished workflows deleted when their time is up.
     pub runs_crons: bool,
     /// Only the API and the node: the services run elsewhere, as roles of their own.
     pub without_services: bool,
@@ -253,7 +253,8 @@ impl Standalone {
                 }
                 let recorder = options.records_events.then(|| Role::Recorder(argosy_recorder::Options::default()));
                 let cron = options.runs_crons.then(|| Role::CronRunner(argosy_cron_runner::Options::default()));
-                let roles = [Role::All(Box::new(services))].into_iter().chain(recorder).chain(cron);
+                let gc = options.runs_crons.then(|| Role::Gc(argosy_gc::Options::default()));
+                let roles = [Role::All(Box::new(services))].into_iter().chain(recorder).chain(cron).chain(gc);
                 role::run(roles, &host, &client, config, ending.clone()).await
             };
             let node_ends = async {

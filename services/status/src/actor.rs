@@ -22,7 +22,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::projection::{Applied, OBJECT_BYTES_MAX, Outside, Place, Sizes, StatusProjection};
+use crate::projection::{Applied, Outside, Place, StatusProjection};
+use crate::words::{cause_of, too_large};
+use crate::worth::is_minor;
 use crate::{metrics, quarantine};
 
 /// Deliveries after which an event is folded although one before it never came.
@@ -86,6 +88,7 @@ impl Factory for Projections {
             pending: BTreeMap::new(),
             last: 0,
             written_at: None,
+            is_urgent: false,
             write_at: None,
             not_before: None,
             retry: Backoff::short(),
@@ -146,26 +149,11 @@ async fn read(context: &Context, key: &WorkflowKey, object: DynamicObject) -> Re
     })
 }
 
-/// Which limit an object is beyond, by what, and what can be done.
-fn too_large(sizes: Sizes) -> String {
-    let Sizes { metadata, spec, members } = sizes;
-    format!(
-        ". An object of the API may have about 1.5 MiB ({OBJECT_BYTES_MAX} bytes are used, and nodes are kept outside of it \
-         beyond that); this one has {spec} bytes of spec, {metadata} of metadata and {members} of status besides its nodes. \
-         Put templates into WorkflowTemplates, large values into artifacts or ConfigMaps, or raise the limit of the cluster \
-         (etcd --max-request-bytes)"
-    )
-}
-
 /// The object without what may be large.
 fn metadata_of(mut object: DynamicObject) -> DynamicObject {
     object.data = serde_json::Value::Null;
     object.metadata.managed_fields = None;
     object
-}
-
-fn cause_of(error: &dyn std::error::Error) -> String {
-    error.source().map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// One workflow.
@@ -180,6 +168,8 @@ pub(crate) struct ProjectionActor {
     /// Newest sequence in EVENTS that was folded.
     last: u64,
     written_at: Option<Instant>,
+    /// Something that is not written yet is worth a write of its own.
+    is_urgent: bool,
     write_at: Option<Instant>,
     /// A write failed: not again before this.
     not_before: Option<Instant>,
@@ -208,7 +198,7 @@ impl Actor for ProjectionActor {
             return self.ack_persisted().await;
         }
         let now = Instant::now();
-        let interval = self.context.interval(self.projection.is_compressed());
+        let interval = self.context.interval(self.projection.is_compressed(), self.is_urgent);
         let due = match self.written_at {
             Some(at) if !self.projection.is_completed() => at + interval,
             Some(_) | None => now,
@@ -276,6 +266,7 @@ impl ProjectionActor {
         if self.projection.is_gap(place) {
             self.look_behind().await?;
         }
+        let is_minor = is_minor(&change);
         match self.projection.apply(change, place, regardless) {
             Applied::Known => delivery.ack().await?,
             Applied::Gap => {
@@ -294,6 +285,7 @@ impl ProjectionActor {
                 }
                 metrics::FOLDED.inc();
                 self.last = self.last.max(sequence);
+                self.is_urgent |= !is_minor;
                 self.pending.insert(sequence, delivery);
             }
         }
@@ -340,6 +332,7 @@ impl ProjectionActor {
                     let version = meta.metadata.resource_version.unwrap_or_default();
                     let replaced = self.projection.written(version, metadata_bytes);
                     self.written_at = Some(Instant::now());
+                    self.is_urgent = false;
                     self.refusals = 0;
                     self.retry.reset();
                     if let Some(replaced) = replaced {

@@ -14,6 +14,10 @@ pub struct Options {
     /// Least milliseconds between two writes of one workflow; its first change and its end are written at once.
     #[arg(long, default_value_t = 150)]
     pub status_interval_ms: u64,
+    /// Least milliseconds from one write of a workflow to a next that only tells of nodes that have begun to run, or of their
+    /// progress.
+    #[arg(long, default_value_t = 1000)]
+    pub status_minor_ms: u64,
     /// Writes per second for all workflows together.
     #[arg(long, default_value_t = 100)]
     pub status_writes_per_sec: u32,
@@ -24,7 +28,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { status_lease_secs: 10, status_interval_ms: 150, status_writes_per_sec: 100, events_keep_hours: 168 }
+        Self {
+            status_lease_secs: 10,
+            status_interval_ms: 150,
+            status_minor_ms: 1000,
+            status_writes_per_sec: 100,
+            events_keep_hours: 168,
+        }
     }
 }
 
@@ -48,8 +58,10 @@ impl Context {
     }
 
     /// Least time between two writes. Compressed nodes are written whole, so less often.
-    pub fn interval(&self, is_compressed: bool) -> Duration {
-        Duration::from_millis(self.options.status_interval_ms) * if is_compressed { 10 } else { 1 }
+    pub fn interval(&self, is_compressed: bool, is_urgent: bool) -> Duration {
+        let least = Duration::from_millis(self.options.status_interval_ms) * if is_compressed { 10 } else { 1 };
+        let minor = Duration::from_millis(self.options.status_minor_ms);
+        if is_urgent { least } else { least.max(minor) }
     }
 }
 

@@ -9,6 +9,8 @@ mod orphaned_nodes;
 mod projection;
 mod quarantine;
 mod service;
+mod words;
+mod worth;
 
 pub use context::Options;
 pub use projection::{Applied, BYTES_MAX, Error, OBJECT_BYTES_MAX, Outside, Place, Sizes, StatusProjection};

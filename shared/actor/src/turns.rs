@@ -74,6 +74,11 @@ impl Turns {
         }
     }
 
+    /// Whether somebody waits for a turn.
+    pub fn are_awaited(&self) -> bool {
+        !self.lines.lock().rotation.is_empty()
+    }
+
     /// To the next that still waits.
     fn give(&self, permit: OwnedSemaphorePermit) {
         let mut permit = permit;

@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -52,11 +53,12 @@ impl Watermark {
 
 /// A place in what was published about one workflow: a step, named by the OBSERVED sequence that caused it, and how many
 /// additions were made to it. Each published change has one of its own and names the one before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The OBSERVED sequence of the step; 0 before the first.
     pub sequence: u64,
     /// Additions to it so far.
+    #[serde(default)]
     pub additions: u32,
 }
 

@@ -37,6 +37,12 @@ pub const REPORT_OUTPUTS_COMPLETED: &str = "workflows.argoproj.io/report-outputs
 pub const NODE_ID: &str = "workflows.argoproj.io/node-id";
 /// On pods: the node's name.
 pub const NODE_NAME: &str = "workflows.argoproj.io/node-name";
+/// On pods of workflows with a `podGC`: its strategy and delay, as `OnPodCompletion/5s`.
+pub const POD_GC_STRATEGY: &str = "workflows.argoproj.io/pod-gc-strategy";
+/// On pods that belong to no node, such as those of artifact GC: what they are.
+pub const COMPONENT: &str = "workflows.argoproj.io/component";
+/// On workflows: whether they are in the archive, `Pending` until they are.
+pub const ARCHIVING_STATUS: &str = "workflows.argoproj.io/workflow-archiving-status";
 /// On pods: `N/M` while the step runs.
 pub const PROGRESS: &str = "workflows.argoproj.io/progress";
 /// On workflows: the moment of a schedule that they stand for (RFC 3339).
@@ -58,6 +64,8 @@ pub const WATERMARK: &str = "argosy.io/watermark";
 /// On workflows that have ended: how far the log was stepped when they last did, and the workflow's uid, as
 /// `<sequence>:<uid>`. It stays when the workflow is retried: what was wished for before is of no node of now. Argosy's own.
 pub const ENDED_AT: &str = "argosy.io/ended-at";
+/// On workflows that have ended, and whose `ttlStrategy` says so: when they are to be deleted (RFC 3339). Argosy's own.
+pub const EXPIRES_AT: &str = "argosy.io/expires-at";
 /// On workflows: "true" when the workflow was put out of service because it cannot be run. Argosy's own.
 pub const QUARANTINED: &str = "argosy.io/quarantined";
 /// On whatever `argosy lint` checks: rules whose warnings are not told, by name, with commas between. Argosy's own.
@@ -78,5 +86,5 @@ pub const FOLLOWED: &str = "argosy.io/followed-spec";
 /// What the status service writes among a workflow's labels, beside those that its `workflowMetadata` asks for.
 pub const BESIDE_STATUS: [&str; 3] = [PHASE, COMPLETED, QUARANTINED];
 /// What the status service writes among a workflow's annotations, beside those that its `workflowMetadata` asks for.
-pub const ANNOTATIONS_BESIDE_STATUS: [&str; 6] =
-    [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, ENDED_AT, QUARANTINE_REASON];
+pub const ANNOTATIONS_BESIDE_STATUS: [&str; 7] =
+    [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, ENDED_AT, EXPIRES_AT, QUARANTINE_REASON];

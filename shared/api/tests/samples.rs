@@ -65,6 +65,8 @@ fn commands_are_read_for_ever() {
         "stopPod",
         "deletePod",
         "labelPodCompleted",
+        "collectPod",
+        "collectPods",
         "createObject",
         "saveCacheEntry",
         "deleteObject",

@@ -17,6 +17,9 @@ pub struct Config {
     pub workflow_defaults: Option<WorkflowSpec>,
     /// Where artifacts with only a key go, and keys of unnamed output artifacts. Source: Argo `artifactRepository`.
     pub artifact_repository: Option<argosy_api::v1alpha1::ArtifactRepository>,
+    /// Milliseconds that a pod stays once its `podGC` says that it goes, where that says nothing of it. Source: Argo ConfigMap
+    /// key `podGCDeleteDelayDuration`, 5 s.
+    pub pod_gc_delay_ms: u64,
     /// Depth of template calls at which a workflow is taken to recurse for ever. Source: Argo, 100.
     pub depth_max: usize,
     /// Nodes that a workflow may have, those included that wait for their turn. A workflow that wants more ends with Error.
@@ -62,6 +65,7 @@ impl Default for Config {
             executor_image: "argosy/executor".to_owned(),
             workflow_defaults: None,
             artifact_repository: None,
+            pod_gc_delay_ms: 5_000,
             depth_max: 100,
             nodes_max: 200_000,
             nodes_per_event_max: 150_000,

@@ -6,6 +6,8 @@
 mod budgets;
 #[path = "robust/edits.rs"]
 mod edits;
+#[path = "robust/gc.rs"]
+mod gc;
 #[path = "robust/ids.rs"]
 mod ids;
 #[path = "robust/mutated.rs"]

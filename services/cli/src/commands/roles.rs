@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::{Failure, Outcome};
 
 /// Names of the roles, to be told from the other commands.
-pub const NAMES: [&str; 7] = ["watcher", "scheduler", "pod-runner", "status", "recorder", "cron-runner", "all-in-one"];
+pub const NAMES: [&str; 8] =
+    ["watcher", "scheduler", "pod-runner", "status", "recorder", "cron-runner", "gc", "all-in-one"];
 
 /// A service against the cluster of the current kubeconfig or service account, and a NATS server.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ enum Role {
     Recorder(Service<argosy_recorder::Options>),
     /// Start the workflows of CronWorkflows
     CronRunner(Service<argosy_cron_runner::Options>),
+    /// Delete finished workflows whose time is up
+    Gc(Service<argosy_gc::Options>),
     /// All services in one process
     AllInOne(Box<standalone::AllInOne>),
 }
@@ -79,11 +82,13 @@ impl Roles {
             Role::CronRunner(service) => {
                 ("argosy-cron-runner", service.connect, vec![standalone::Role::CronRunner(service.options)])
             }
+            Role::Gc(service) => ("argosy-gc", service.connect, vec![standalone::Role::Gc(service.options)]),
             Role::AllInOne(all) => {
                 engine = all.engine;
                 let recorder = standalone::Role::Recorder(all.recorder);
                 let cron = standalone::Role::CronRunner(all.cron_runner);
-                ("argosy", all.connect, vec![standalone::Role::All(Box::new(all.services)), recorder, cron])
+                let gc = standalone::Role::Gc(all.gc);
+                ("argosy", all.connect, vec![standalone::Role::All(Box::new(all.services)), recorder, cron, gc])
             }
         };
         let _logging = argosy_telemetry::init(name, &self.telemetry).context("set up logs")?;

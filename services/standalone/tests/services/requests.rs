@@ -170,3 +170,50 @@ async fn rights_in_one_namespace_are_enough() {
     stop.cancel();
     task.await.expect("joined");
 }
+
+/// Runs a workflow of one pod, which runs for a while, and gives what the services asked.
+async fn one_pod(spec: serde_json::Value, ran: Duration) -> Vec<Asked> {
+    let (world, clerk) = world(false);
+    let (stop, task) = world.start_on(host(&world, "a"), ServiceOptions::default());
+    tokio::time::sleep(A_WHILE).await;
+    clerk.take();
+    world.submit_spec("one", spec).await;
+    let name = loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let pods = world.pods().list(&Default::default()).await.expect("listed");
+        if let Some(pod) = pods.items.into_iter().next() {
+            break pod.metadata.name.expect("pods have names");
+        }
+    };
+    if !ran.is_zero() {
+        let running = json!({"status": {"phase": "Running"}});
+        let patch = kube::api::Patch::Merge(&running);
+        world.pods().patch_status(&name, &Default::default(), &patch).await.expect("patched");
+        tokio::time::sleep(ran).await;
+    }
+    world.end_pod(&world.pods(), &name, 0, "").await;
+    tokio::time::sleep(A_WHILE).await;
+    let asked = clerk.take();
+    let status = world.workflow("one").await["status"]["phase"].clone();
+    assert_eq!(status, "Succeeded");
+    stop.cancel();
+    task.await.expect("joined");
+    // What the test itself did.
+    let own = |asked: &Asked| asked.path.ends_with("/status") || asked.is_of("create", "workflows");
+    asked.into_iter().filter(|asked| !own(asked)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workflow_of_one_pod_costs_two_writes_of_its_object_and_one_of_its_pod() {
+    for ran in [Duration::ZERO, Duration::from_millis(400)] {
+        // Marked as dealt with, or deleted, never both.
+        for (strategy, pods) in [("", [1, 1, 0]), ("OnPodCompletion", [1, 0, 1]), ("OnWorkflowCompletion", [1, 0, 1])] {
+            let gc = json!({"strategy": strategy});
+            let spec = json!({"entrypoint": "main", "templates": [container("main")], "podGC": gc});
+            let asked = one_pod(spec, ran).await;
+            let count = |verb: &str, plural: &str| asked.iter().filter(|asked| asked.is_of(verb, plural)).count();
+            assert_eq!(count("patch", "workflows"), 2, "{strategy} {asked:#?}");
+            assert_eq!(["create", "patch", "delete"].map(|verb| count(verb, "pods")), pods, "{strategy} {asked:#?}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Manifest;
+use crate::digest::Position;
 
 /// One wish, with the lease epoch of the scheduler that uttered it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,12 +47,42 @@ pub enum ClusterCommand {
     DeletePod { name: String },
     /// The ended pod gets the label `completed=true`.
     LabelPodCompleted { name: String },
+    /// The ended pod should be gone, by the workflow's `podGC`.
+    CollectPod {
+        name: String,
+        #[serde(flatten)]
+        terms: Collection,
+    },
+    /// The workflow has ended: those of its pods that are not dealt with yet should be gone (`deletes`), or get the label
+    /// `completed=true`.
+    CollectPods {
+        deletes: bool,
+        #[serde(flatten)]
+        terms: Collection,
+    },
     /// An object that belongs to the workflow (a PVC, a PodDisruptionBudget) should exist.
     CreateObject { manifest: Value },
     /// The cache, a ConfigMap that is made when there is none, should have this entry (JSON text) under the key.
     SaveCacheEntry { config_map: String, key: String, entry: String },
     /// An object of the workflow should be gone.
     DeleteObject { api_version: String, resource_kind: String, name: String },
+}
+
+/// How pods are collected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Collection {
+    /// Labels of the pods that are meant, as Kubernetes writes selectors; without it, all are. The others get the label
+    /// `completed=true` instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<Value>,
+    /// Milliseconds from the wish on, in which nothing is deleted.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    pub delay_ms: u64,
+    /// The object must have been brought this far before: what was published last when it was wished for. Until then the pod
+    /// may be all that is left of its node's end.
+    #[serde(default)]
+    pub published: Position,
 }
 
 impl ClusterCommand {
@@ -63,6 +94,8 @@ impl ClusterCommand {
             Self::StopPod { .. } => "stopPod",
             Self::DeletePod { .. } => "deletePod",
             Self::LabelPodCompleted { .. } => "labelPodCompleted",
+            Self::CollectPod { .. } => "collectPod",
+            Self::CollectPods { .. } => "collectPods",
             Self::CreateObject { .. } => "createObject",
             Self::SaveCacheEntry { .. } => "saveCacheEntry",
             Self::DeleteObject { .. } => "deleteObject",

@@ -11,7 +11,7 @@ mod manifest;
 mod observed;
 
 pub use changed::ChangedNodes;
-pub use command::{ClusterCommand, CommandMessage};
+pub use command::{ClusterCommand, Collection, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
 pub use manifest::{Filling, Manifest, mark, mark_index};
 pub use observed::{

@@ -5,6 +5,7 @@ use argosy_api::{
     message::ClusterCommand,
     v1alpha1::{NodePhase, NodeStatus, NodeType, WorkflowPhase},
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -87,8 +88,23 @@ impl Workflow {
         self.timers.clear();
         let now = self.time();
         self.book.finish(phase, message, now);
+        self.book.record_expiry(self.expiry(phase));
         self.delete_claims(phase);
         self.end_strays();
+        self.let_all_go();
+    }
+
+    /// When the workflow is to be deleted, having ended now with this phase. The first that applies counts: after a failure
+    /// (an error is none), after a success, after any end. Source: Argo `workflow/gccontroller`, docs/fields.md.
+    fn expiry(&self, phase: WorkflowPhase) -> Option<Timestamp> {
+        let ttl = self.book.spec().ttl_strategy.as_ref().or(self.plan.spec().ttl_strategy.as_ref())?;
+        let seconds = match phase {
+            WorkflowPhase::Failed => ttl.seconds_after_failure,
+            WorkflowPhase::Succeeded => ttl.seconds_after_success,
+            _ => None,
+        };
+        let seconds = seconds.or(ttl.seconds_after_completion)?;
+        self.clock.now().checked_add(SignedDuration::from_secs(seconds.into())).ok()
     }
 
     fn live_pods(&self) -> Vec<ArcStr> {

@@ -52,7 +52,7 @@ impl Workflow {
             return self.on_orphaned_pod(pod);
         }
         if !pod.deleted && !pod.deleting {
-            self.end_stray(node.id.clone(), pod.name.clone(), pod.has_ended());
+            self.end_stray(node.id.clone(), pod.name.clone(), pod.has_ended().then_some(pod.phase));
         }
     }
 
@@ -71,7 +71,7 @@ impl Workflow {
         if phase.is_fulfilled() {
             self.book.update_node(&pod.node_id, |node| set(&mut node.task_result_synced, Some(true)));
             if !pod.deleted {
-                self.end_stray(pod.node_id.as_str().into(), pod.name.clone(), true);
+                self.let_go(pod.node_id.as_str().into(), pod.name.clone(), pod.phase);
             }
         }
     }
@@ -96,9 +96,10 @@ impl Workflow {
         if pod.deleted || pod.deleting {
             self.strays.forget(&pod.name);
         } else if self.life.is_done() {
-            self.end_stray(self.own_id(), pod.name.clone(), pod.has_ended());
+            self.end_stray(self.own_id(), pod.name.clone(), pod.has_ended().then_some(pod.phase));
         } else {
-            self.strays.see(&pod.name, Stray { node_id: pod.node_id.clone(), has_ended: pod.has_ended() });
+            self.strays
+                .see(&pod.name, Stray { node_id: pod.node_id.clone(), ended: pod.has_ended().then_some(pod.phase) });
         }
     }
 
@@ -106,15 +107,16 @@ impl Workflow {
     pub(crate) fn end_strays(&mut self) {
         for (name, stray) in self.strays.take() {
             if self.book.node(&stray.node_id).is_none() {
-                self.end_stray(self.own_id(), name, stray.has_ended);
+                self.end_stray(self.own_id(), name, stray.ended);
             }
         }
     }
 
-    fn end_stray(&mut self, node_id: ArcStr, name: String, has_ended: bool) {
-        let command =
-            if has_ended { ClusterCommand::LabelPodCompleted { name } } else { ClusterCommand::StopPod { name } };
-        self.agenda.wish_cluster(node_id, command);
+    fn end_stray(&mut self, node_id: ArcStr, name: String, ended: Option<PodPhase>) {
+        match ended {
+            Some(phase) => self.let_go(node_id, name, phase),
+            None => self.agenda.wish_cluster(node_id, ClusterCommand::StopPod { name }),
+        }
     }
 
     /// What a pod says of its node may be anything: wishes for one whose node is not known go under the workflow's own name.

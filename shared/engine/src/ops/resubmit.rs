@@ -44,6 +44,7 @@ pub fn resubmit(
         labels::BEHAVIOR,
         labels::FOLLOWED,
         labels::ENDED_AT,
+        labels::EXPIRES_AT,
         labels::QUARANTINE_REASON,
         labels::TAKEN_BACK,
     ] {

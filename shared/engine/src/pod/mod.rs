@@ -6,6 +6,7 @@
 
 mod containers;
 mod environment;
+pub(crate) mod gc;
 mod input;
 mod placement;
 mod shape;
@@ -70,6 +71,9 @@ fn metadata(input: &PodInput<'_>) -> Value {
     }
     annotations.insert(labels::NODE_ID.to_owned(), json!(Own::NodeId.mark()));
     annotations.insert(labels::NODE_NAME.to_owned(), json!(Own::NodeName.mark()));
+    if let Some(gc) = &input.spec.pod_gc {
+        annotations.insert(labels::POD_GC_STRATEGY.to_owned(), json!(gc::annotation(gc, input.config)));
+    }
     let default = containers::default_container(input.template);
     annotations.entry("kubectl.kubernetes.io/default-container").or_insert_with(|| json!(default));
     let owner = WorkflowOwner::controller(&workflow.name, &workflow.uid);

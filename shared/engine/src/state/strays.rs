@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use argosy_api::message::PodPhase;
+
 /// Pods that are remembered.
 const STRAYS_MAX: usize = 10_000;
 
@@ -14,7 +16,7 @@ pub(crate) struct Strays(BTreeMap<String, Stray>);
 #[derive(Debug)]
 pub(crate) struct Stray {
     pub node_id: String,
-    pub has_ended: bool,
+    pub ended: Option<PodPhase>,
 }
 
 impl Strays {

@@ -142,6 +142,8 @@ impl Play {
             }
             ClusterCommand::ConfirmPod { .. }
             | ClusterCommand::LabelPodCompleted { .. }
+            | ClusterCommand::CollectPod { .. }
+            | ClusterCommand::CollectPods { .. }
             | ClusterCommand::CreateObject { .. }
             | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => {}

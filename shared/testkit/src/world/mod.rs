@@ -246,6 +246,8 @@ impl World<'_> {
             // Pods here tell by themselves.
             ClusterCommand::ConfirmPod { .. }
             | ClusterCommand::LabelPodCompleted { .. }
+            | ClusterCommand::CollectPod { .. }
+            | ClusterCommand::CollectPods { .. }
             | ClusterCommand::CreateObject { .. }
             | ClusterCommand::SaveCacheEntry { .. }
             | ClusterCommand::DeleteObject { .. } => {}

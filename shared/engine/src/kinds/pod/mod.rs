@@ -1,6 +1,7 @@
 //! Pod nodes: what can happen to one, and what follows.
 
 mod create;
+mod gc;
 mod names;
 mod refused;
 mod report;

@@ -3,7 +3,7 @@
 
 use argosy_api::{
     executor,
-    message::{ClusterCommand, ContainerSummary, PodPhase, PodSummary},
+    message::{ContainerSummary, PodPhase, PodSummary},
     v1alpha1::{NodePhase, Outputs, Template},
 };
 
@@ -63,8 +63,9 @@ impl Workflow {
         self.book.set_condition("PodRunning", if self.book.has_running_pods() { "True" } else { "False" });
         if phase.is_fulfilled() {
             self.lift_outputs(&id, &template);
-            let name = pod.name.clone();
-            self.agenda.wish_cluster(id, ClusterCommand::LabelPodCompleted { name });
+            if !pod.deleted {
+                self.let_go(id, pod.name.clone(), pod.phase);
+            }
             self.end_frame(frame);
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
             self.agenda.push(if daemoned { Work::Fulfilled(parent) } else { Work::Changed(parent) });

@@ -65,6 +65,10 @@ impl Changes {
         self.annotations.insert(key.to_owned(), Some(value.to_owned()));
     }
 
+    pub fn no_annotation(&mut self, key: &str) {
+        self.annotations.insert(key.to_owned(), None);
+    }
+
     /// The workflow has ended.
     pub fn completed(&mut self) {
         self.completed = true;

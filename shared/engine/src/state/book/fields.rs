@@ -4,6 +4,7 @@ use argosy_api::{
     labels,
     v1alpha1::{self as api, Condition, Template, WorkflowPhase, WorkflowSpec},
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Book, changes::Field};
@@ -21,6 +22,18 @@ impl Book {
     pub fn record_end(&mut self, sequence: u64) {
         let text = format!("{sequence}:{}", self.object.metadata.uid);
         self.set_annotation(labels::ENDED_AT, &text);
+    }
+
+    /// Records when the workflow is to be deleted, now that it has ended.
+    pub fn record_expiry(&mut self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => self.set_annotation(labels::EXPIRES_AT, &api::Time::new(at).to_string()),
+            None => {
+                if self.object.metadata.annotations.remove(labels::EXPIRES_AT).is_some() {
+                    self.changes.no_annotation(labels::EXPIRES_AT);
+                }
+            }
+        }
     }
 
     pub fn set_annotation(&mut self, key: &str, value: &str) {
