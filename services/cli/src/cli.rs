@@ -6,6 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     channel::{self, say},
+    colors,
     commands::{
         cluster_template, completion, cron, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
         roles::{self, Roles},
@@ -105,6 +106,9 @@ pub fn main() -> ExitCode {
 impl Cli {
     async fn run(self) -> Outcome {
         let connect = &self.connect;
+        if connect.no_color {
+            colors::forbid();
+        }
         let _logging = quiet_logs();
         match self.command {
             Command::Run(command) => command.run(connect).await,

@@ -38,7 +38,7 @@ pub struct Connect {
     #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
     pub user: Option<String>,
     /// Namespace [default: that of the object or context, else "default"]
-    #[arg(short, long, global = true, value_name = "NAME", help_heading = HEADING)]
+    #[arg(short, long, global = true, value_name = "NAME", value_parser = namespace, help_heading = HEADING)]
     pub namespace: Option<String>,
     /// No colours, whatever the output is
     #[arg(long, global = true)]
@@ -137,8 +137,24 @@ impl Connect {
         !self.is_named() && state::dev_kubeconfig().is_some_and(|path| path.exists())
     }
 
-    /// Connects as the flags, the environment and the state folder say.
+    /// Connects as the flags, the environment and the state folder say; where several `argosy dev` are meant, says which it
+    /// is.
     pub async fn open(&self) -> Result<Connection, Failure> {
+        let connection = self.open_quietly().await?;
+        if !self.is_named()
+            && let [first, second, ..] = reach::of_kind(Kind::Dev).await.context(DOING)?.as_slice()
+        {
+            say!(
+                "note: several `argosy dev` are running; this is for the one on port {}, the last started (another: --kubeconfig {})",
+                first.name,
+                terminal::word(&second.path.to_string_lossy())
+            );
+        }
+        Ok(connection)
+    }
+
+    /// As [`open`](Self::open), without a word.
+    pub async fn open_quietly(&self) -> Result<Connection, Failure> {
         Ok(Connection::open(self.source().await?, &self.options()).await.map_err(advised)?)
     }
 
@@ -173,6 +189,14 @@ fn unclear<'a>(why: &str, systems: impl IntoIterator<Item = &'a System>) -> Fail
     Failure::Usage(format!("{why}; say which one is meant:{}", systems.into_iter().map(each).collect::<String>()))
 }
 
+/// A name that a namespace may have.
+fn namespace(text: &str) -> Result<String, String> {
+    if objects::is_name(text) && !text.contains('.') && text.len() <= 63 {
+        return Ok(text.to_owned());
+    }
+    Err("no namespace can have this name: use lower-case letters, digits and `-`".to_owned())
+}
+
 const ADVICE: &str = "no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG";
 
 /// The error, with what to do where nothing was named.
@@ -202,27 +226,21 @@ fn missing(flag: &str, path: &Path) -> Failure {
     Failure::Usage(format!("{flag}: there is no file {}; {advice}", path.display()))
 }
 
+/// What is being done where the state folder cannot be used.
+const DOING: &str = "use the kubeconfig of `argosy dev`";
+
 /// The kubeconfig of the `argosy dev` that was started last, and of those that run; else what one has left.
 ///
 /// Errors: it, or its folder, belongs to somebody else, or others may write to it: a kubeconfig can run programs.
 async fn of_dev() -> Result<Option<(PathBuf, String)>, Failure> {
-    const DOING: &str = "use the kubeconfig of `argosy dev`";
     let (Some(dir), Some(path)) = (state::dir(), state::dev_kubeconfig()) else { return Ok(None) };
     if !dir.exists() {
         return Ok(None);
     }
     private::dir(&dir).context(DOING)?;
     let devs = reach::of_kind(Kind::Dev).await.context(DOING)?;
-    if let [first, others @ ..] = devs.as_slice() {
-        if !others.is_empty() {
-            say!(
-                "note: {} `argosy dev` are running; this is for the one on port {}, the last started (another: --kubeconfig {})",
-                devs.len(),
-                first.name,
-                others[0].path.display()
-            );
-        }
-        return Ok(Some((first.path.clone(), first.kubeconfig.clone())));
+    if let Some(first) = devs.into_iter().next() {
+        return Ok(Some((first.path, first.kubeconfig)));
     }
     let text = private::read(&path).context(DOING)?;
     Ok(text.map(|text| (path, text)))

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::{channel::say, load::Source, terminal};
+use crate::{channel::say, colors, load::Source, terminal};
 
 /// One mistake.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ impl Diagnostic {
 pub fn report(diagnostics: &[Diagnostic]) {
     use std::io::IsTerminal;
     let terminal = std::io::stderr().is_terminal();
-    let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let color = colors::are_wanted(false);
     for diagnostic in diagnostics {
         if terminal {
             let text = terminal::colored(&diagnostic.pretty(color)).into_owned();

@@ -74,7 +74,10 @@ pub type Outcome = Result<(), Failure>;
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => Self::Other(anyhow::anyhow!("{}", status.message)),
+            kube::Error::Api(status) => {
+                let help = if is_too_large(&status) { TOO_LARGE } else { "" };
+                Self::Other(anyhow::anyhow!("{}{help}", status.message))
+            }
             kube::Error::Service(source) => {
                 let mut cause: &dyn std::error::Error = source.as_ref();
                 while let Some(below) = cause.source() {
@@ -89,10 +92,18 @@ impl From<kube::Error> for Failure {
     }
 }
 
+/// The object is larger than the server's store takes.
+fn is_too_large(status: &kube::core::Status) -> bool {
+    status.code == 413 || status.message.contains("request is too large")
+}
+
+const TOO_LARGE: &str = ": an object may have 1.5 MiB; pass large data as an artifact, a volume or a ConfigMap of its own, not as a parameter";
+
 impl From<argosy_client::Error> for Failure {
     fn from(error: argosy_client::Error) -> Self {
         match error {
             argosy_client::Error::Api(error) => error.into(),
+            error @ argosy_client::Error::BadName(_) => Self::Usage(error.to_string()),
             other => Self::Other(other.into()),
         }
     }

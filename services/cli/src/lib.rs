@@ -3,6 +3,7 @@
 mod channel;
 pub mod check;
 mod cli;
+mod colors;
 mod commands;
 mod connect;
 pub mod diagnostic;
@@ -14,6 +15,7 @@ pub mod load;
 mod output;
 mod overrides;
 mod parameters;
+mod phases;
 mod reach;
 pub mod render;
 mod run;

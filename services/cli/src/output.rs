@@ -9,7 +9,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::{
-    channel,
+    channel, colors,
     connect::Connect,
     failure::{self, Failure},
     render::{Style, Width, details, tree::Filter},
@@ -39,7 +39,7 @@ impl fmt::Display for Output {
 
 /// Colours and columns for standard output.
 pub fn style(connect: &Connect, output: Option<Output>) -> Style {
-    let wanted = !connect.no_color && std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
+    let wanted = colors::are_wanted(connect.no_color) && std::io::stdout().is_terminal();
     let width = match output {
         Some(Output::Wide) => Width::Wide,
         Some(Output::Short) => Width::Short,

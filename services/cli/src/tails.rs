@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::{Api, Client};
 use serde_json::Value;
 
-use crate::{channel, terminal};
+use crate::{channel, colors, terminal};
 
 /// Steps whose logs are shown; of more, those that ended first, as the others often follow from them.
 const STEPS_MAX: usize = 5;
@@ -72,7 +72,7 @@ impl Tails {
     /// Prints them, on standard error where standard output is for the objects; how many lines they have.
     pub fn print(&self, to_stderr: bool) -> usize {
         let is_terminal = if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
-        let text = self.text(is_terminal);
+        let text = self.text(is_terminal && colors::are_wanted(false));
         if to_stderr {
             channel::err(&text)
         } else {

@@ -91,6 +91,18 @@ const FILES: &[(&str, &[u8], &str, &str)] = &[
         "lower-case",
     ),
     (
+        "exported",
+        b"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: a, resourceVersion: '7'}\nspec: {entrypoint: a, templates: [{name: a, suspend: {}}]}\n",
+        "wf.yaml:3:21: metadata.resourceVersion:",
+        "argosy resubmit",
+    ),
+    (
+        "an item of a list",
+        b"apiVersion: v1\nkind: List\nitems:\n- apiVersion: argoproj.io/v1alpha1\n  kind: Workflow\n  metadata: {name: a}\n  spec: {entrypoint: q, templates: [{name: a, suspend: {}}]}\n",
+        "wf.yaml:7:22: spec.entrypoint:",
+        "'q' undefined",
+    ),
+    (
         "one of two documents",
         b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: a}\nspec: {entrypoint: q, templates: [{name: a, suspend: {}}]}\n",
         "wf.yaml:8:20: spec.entrypoint:",
@@ -111,6 +123,7 @@ const FLAGS: &[(&[&str], &str)] = &[
     (&["--entrypoint", "b"], "'b' undefined"),
     (&["--timeout", "soon"], "no duration"),
     (&["--image", "x"], "IMAGE=ENTRYPOINT"),
+    (&["-n", "A_b"], "no namespace can have this name"),
     (&["nowhere.yaml"], "nowhere.yaml: there is no such file"),
 ];
 

@@ -1,7 +1,10 @@
 //! What is told of a change of a workflow.
 
+use std::cmp::Reverse;
+
 use argosy_api::message::StatusChanged;
 use argosy_api::v1alpha1::{NodePhase, NodeStatus};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use uuid::Uuid;
@@ -28,11 +31,21 @@ pub(crate) struct Note {
 /// the phase.
 pub(crate) fn of(change: &StatusChanged) -> Vec<Note> {
     let own = change.workflow_status.as_ref().and_then(|delta| of_workflow(&delta.status));
-    let nodes = change.nodes.iter().filter_map(|node| of_node(node));
+    let mut nodes: Vec<_> = change.nodes.iter().collect();
+    nodes.sort_by_cached_key(|node| order(node));
+    let nodes = nodes.into_iter().filter_map(|node| of_node(node));
     // It begins before its nodes do, and ends after them.
     let (first, last) =
         if own.as_ref().is_some_and(|note| note.reason == "WorkflowRunning") { (own, None) } else { (None, own) };
     first.into_iter().chain(nodes).chain(last).collect()
+}
+
+/// In which order what happened to nodes is told: by its moment, and what holds others begins before them and ends after.
+fn order(node: &NodeStatus) -> (Option<Timestamp>, bool, Reverse<usize>, String) {
+    let has_ended = node.phase.is_fulfilled();
+    let at = if has_ended { node.finished_at } else { node.started_at };
+    let depth = if has_ended { node.name.len() } else { usize::MAX - node.name.len() };
+    (at.map(|at| at.0), has_ended, Reverse(depth), node.name.to_string())
 }
 
 fn of_workflow(status: &serde_json::Value) -> Option<Note> {
@@ -64,12 +77,15 @@ fn of_node(node: &NodeStatus) -> Option<Note> {
 }
 
 impl Note {
-    /// The Event. The same change gives one of the same name, so that it is created once however often it is told.
-    pub fn event(self, change: &StatusChanged) -> Event {
+    /// The Event; `index` says where it is among those of the change. The same change gives one of the same name, so that it
+    /// is created once however often it is told. Names are in the order of time: clients sort by seconds, and take what is
+    /// of the same second as the API lists it, by name.
+    pub fn event(self, change: &StatusChanged, index: usize) -> Event {
         let id = self.node.as_ref().map_or("", |[id, ..]| id.as_str());
         let fact = format!("{}/{}/{id}/{}", change.workflow_uid, change.observed_sequence, self.reason);
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, fact.as_bytes()).simple().to_string();
-        let name = format!("{}.{}", cut(&change.workflow, NAME_BYTES_MAX), &hash[..16]);
+        let (workflow, nanoseconds) = (cut(&change.workflow, NAME_BYTES_MAX), change.at.as_nanosecond());
+        let name = format!("{workflow}.{nanoseconds:016x}.{index:05}.{}", &hash[..8]);
         let annotations = self.node.map(|values| {
             ["node-id", "node-name", "node-type"]
                 .into_iter()
@@ -154,12 +170,32 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_others_begins_before_them_and_ends_after_and_names_are_in_this_order() {
+        let node = |name: &str, phase: &str, second: u32| {
+            json!({"id": name, "name": name, "type": "Pod", "phase": phase,
+                "startedAt": "2026-01-02T03:04:05Z", "finishedAt": format!("2026-01-02T03:04:{second:02}Z")})
+        };
+        let change = change(json!({
+            "namespace": "argo", "workflow": "w", "workflowUid": "u", "at": "2026-01-02T03:04:09Z",
+            "nodes": {"a": node("w.b", "Running", 0), "b": node("w", "Running", 0), "c": node("w.a", "Succeeded", 9),
+                "d": node("w.a.x", "Succeeded", 9), "e": node("w.z", "Failed", 8)},
+        }));
+        let messages: Vec<_> = told(&change).into_iter().map(|(_, message, _)| message).collect();
+        let expected =
+            ["Running node w", "Running node w.b", "Failed node w.z", "Succeeded node w.a.x", "Succeeded node w.a"];
+        assert_eq!(messages, expected);
+        let events = of(&change).into_iter().enumerate().map(|(index, note)| note.event(&change, index));
+        let names: Vec<_> = events.filter_map(|event| event.metadata.name).collect();
+        assert!(names.is_sorted() && names.len() == 5, "{names:?}");
+    }
+
+    #[test]
     fn an_event_of_a_change_is_always_the_same() {
         let change = change(json!({
             "namespace": "argo", "workflow": "w".repeat(300), "workflowUid": "u", "observedSequence": 7,
             "nodes": {"a": {"id": "a", "name": "é".repeat(1_000), "type": "Pod", "phase": "Running"}},
         }));
-        let make = || of(&change).remove(0).event(&change);
+        let make = || of(&change).remove(0).event(&change, 0);
         let event = make();
         assert_eq!(event, make());
         assert!(event.metadata.name.as_deref().is_some_and(|name| name.len() <= 253), "{:?}", event.metadata.name);

@@ -138,7 +138,7 @@ fn events_of(payload: &[u8], seen: &mut Seen) -> Vec<Event> {
         }
     };
     let uid = change.workflow_uid.as_str();
-    let notes = notes::of(&change).into_iter().filter(|note| match seen.look(uid, note) {
+    let notes = notes::of(&change).into_iter().enumerate().filter(|(_, note)| match seen.look(uid, note) {
         Worth::New => true,
         Worth::Old => false,
         Worth::TooMany => {
@@ -146,7 +146,7 @@ fn events_of(payload: &[u8], seen: &mut Seen) -> Vec<Event> {
             false
         }
     });
-    let events = notes.map(|note| note.event(&change)).collect();
+    let events = notes.map(|(index, note)| note.event(&change, index)).collect();
     if change.workflow_status.as_ref().is_some_and(|delta| delta.completed) {
         seen.forget(uid);
     }

@@ -6,6 +6,7 @@ mod embedded;
 mod engine;
 mod role;
 mod standalone;
+mod temporary;
 
 pub use embedded::Embedded;
 pub use engine::{BadBytes, Bytes, EngineOptions, Restrictions};

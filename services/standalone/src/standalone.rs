@@ -1,8 +1,6 @@
 //! The whole system in one process.
 
-use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::embedded::Embedded;
 use crate::role::{self, NatsOptions, Role, ServiceOptions};
+use crate::temporary::{self, Temporary};
 
 /// How long events are kept by the bus of this process.
 const EVENTS_KEEP_HOURS: u64 = 1;
@@ -183,7 +182,10 @@ impl Standalone {
         let stop = CancellationToken::new();
         let temporary = match &options.data_dir {
             Some(_) => None,
-            None => Some(temporary_directory().map_err(Error::TemporaryDirectory)?),
+            None => {
+                temporary::clean(&std::env::temp_dir());
+                Some(Temporary::new(&std::env::temp_dir()).map_err(Error::TemporaryDirectory)?)
+            }
         };
         if let Some(dir) = &options.data_dir {
             private::dir(dir).map_err(Error::DataDirectory)?;
@@ -216,7 +218,7 @@ impl Standalone {
             Some(server) => {
                 let root: &Path = match (&options.data_dir, &temporary) {
                     (Some(dir), _) => dir,
-                    (None, Some(dir)) => dir.path(),
+                    (None, Some(temporary)) => temporary.path(),
                     (None, None) => Path::new("."),
                 };
                 let limits = argosy_executor::Limits::from_env()?;
@@ -289,11 +291,6 @@ impl LogSource for NodeLogs {
     ) -> std::io::Result<Option<BoxStream<'static, Bytes>>> {
         self.0.open(namespace, pod, params).await
     }
-}
-
-/// A directory for this user alone, which goes with the value.
-fn temporary_directory() -> std::io::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix("argosy-").permissions(Permissions::from_mode(private::DIR_MODE)).tempdir()
 }
 
 async fn open_bus(options: &Options) -> Result<Arc<dyn Bus>, Error> {

@@ -70,6 +70,8 @@ pub const EXPIRES_AT: &str = "argosy.io/expires-at";
 pub const QUARANTINED: &str = "argosy.io/quarantined";
 /// On whatever `argosy lint` checks: rules whose warnings are not told, by name, with commas between. Argosy's own.
 pub const LINT_SILENCE: &str = "argosy.io/lint-silence";
+/// On workflows: what somebody who stopped it said. Argosy's own.
+pub const STOP_MESSAGE: &str = "argosy.io/stop-message";
 /// On workflows: why it was put out of service. Argosy's own.
 pub const QUARANTINE_REASON: &str = "argosy.io/quarantine-reason";
 /// On workflows: the version of the object from which somebody took it back into service. What was decided of that version

@@ -11,6 +11,10 @@ use super::json::Json;
 use super::kinds::Kind;
 use super::request::{FieldValidation, Params};
 use super::schemas;
+use super::validation;
+
+/// So many fields of a built-in kind are told.
+const TOLD_MAX: usize = 20;
 
 /// What is told beside an answer.
 #[derive(Debug, Default)]
@@ -34,8 +38,10 @@ impl Warnings {
 ///
 /// Errors: 400 where unknown fields are not to be stored.
 pub(crate) fn of_object(params: &Params, kind: &Kind, tree: &Json) -> Result<Warnings> {
-    let asked = params.field_validation()?.unwrap_or(FieldValidation::Warn);
-    check(asked, kind, tree, |why| {
+    // Where nobody asks the built-in kinds are not looked at: reading and writing a pod once more takes time, and services
+    // create one after another.
+    let wish = params.field_validation()?;
+    check(wish.unwrap_or(FieldValidation::Warn), wish.is_some(), kind, tree, |why| {
         let (name, version) = (kind.kind, kind.version);
         Failure::bad_request(format!("{name} in version \"{version}\" cannot be handled as a {name}: {why}"))
     })
@@ -46,11 +52,12 @@ pub(crate) fn of_object(params: &Params, kind: &Kind, tree: &Json) -> Result<War
 /// Errors: 422 where unknown fields are not to be stored.
 pub(crate) fn of_patch(params: &Params, kind: &Kind, tree: &Json) -> Result<Warnings> {
     let asked = params.field_validation()?.unwrap_or(FieldValidation::Ignore);
-    check(asked, kind, tree, Failure::invalid_patch)
+    check(asked, true, kind, tree, Failure::invalid_patch)
 }
 
 fn check(
     asked: FieldValidation,
+    of_types: bool,
     kind: &Kind,
     tree: &Json,
     refusal: impl FnOnce(String) -> Failure,
@@ -58,8 +65,11 @@ fn check(
     if asked == FieldValidation::Ignore {
         return Ok(Warnings::default());
     }
-    let told: Vec<String> =
-        schemas::unknown(kind, tree).into_iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    let mut found = schemas::unknown(kind, tree);
+    if of_types {
+        found.extend(validation::unknown(kind, tree, TOLD_MAX));
+    }
+    let told: Vec<String> = found.into_iter().map(|path| format!("unknown field \"{path}\"")).collect();
     if asked == FieldValidation::Strict && !told.is_empty() {
         return Err(refusal(format!("strict decoding error: {}", told.join(", "))));
     }

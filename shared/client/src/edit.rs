@@ -1,6 +1,6 @@
 //! Changes of a workflow object that others change at the same time.
 
-use argosy_api::v1alpha1::Workflow;
+use argosy_api::{labels, v1alpha1::Workflow};
 use argosy_objects::{api::offloaded_version, merge_patch};
 use kube::{
     Client,
@@ -84,10 +84,17 @@ fn patch(object: &DynamicObject, before: &Workflow, after: &Workflow) -> Result<
     Ok(Some(patch))
 }
 
-/// Whether the patch says no more than to stop, suspend or go on: that holds whatever else changes meanwhile, and must reach
+/// Whether the patch says no more than to stop (and why), suspend or go on: that holds whatever else changes meanwhile, and must reach
 /// a workflow that changes all the time. Source: Argo's own patches of these have no precondition.
 fn is_order(patch: &Value) -> bool {
-    let is_alone = patch.as_object().is_some_and(|members| members.keys().eq(["spec"]));
+    let is_message = |metadata: &Value| {
+        let annotations = metadata["annotations"].as_object();
+        let is_own = annotations.is_some_and(|members| members.keys().all(|name| name == labels::STOP_MESSAGE));
+        is_own && metadata.as_object().is_some_and(|members| members.len() == 1)
+    };
+    let is_alone = patch.as_object().is_some_and(|members| {
+        members.iter().all(|(name, value)| name == "spec" || (name == "metadata" && is_message(value)))
+    });
     let spec = patch["spec"].as_object();
     is_alone && spec.is_some_and(|spec| spec.keys().all(|member| member == "shutdown" || member == "suspend"))
 }
@@ -153,6 +160,11 @@ mod tests {
         stopped.spec.shutdown = "Stop".into();
         let patched = patch(&object, &before, &stopped).expect("writable").expect("they differ");
         assert_eq!(patched, json!({"metadata": {"uid": "u"}, "spec": {"shutdown": "Stop"}}));
+        let mut told = stopped.clone();
+        told.metadata.annotations.insert(labels::STOP_MESSAGE.to_owned(), "m".to_owned());
+        let patched = patch(&object, &before, &told).expect("writable").expect("they differ");
+        let metadata = json!({"uid": "u", "annotations": {labels::STOP_MESSAGE: "m"}});
+        assert_eq!(patched, json!({"metadata": metadata, "spec": {"shutdown": "Stop"}}), "without a precondition");
         let mut retried = before.clone();
         retried.status.message = "m".into();
         assert!(patch(&object, &before, &retried).is_err());

@@ -12,6 +12,9 @@ pub enum Error {
     /// There is no workflow of this name.
     #[error("workflows.argoproj.io \"{0}\" not found")]
     NotFound(String),
+    /// No object has this name; as part of an address it would lead elsewhere.
+    #[error("`{0}` is no name of an object: names have lower-case letters, digits, `-` and `.`")]
+    BadName(String),
     /// There is no workflow at all, of which the latest would be meant.
     #[error("there is no workflow")]
     NoWorkflow,

@@ -43,6 +43,23 @@ pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicO
     }
 }
 
+/// Whether an object may have this name: lower-case letters, digits, `-` and `.`, as in a domain's.
+pub fn is_name(name: &str) -> bool {
+    let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_label = |label: &str| {
+        let inner = label.bytes().all(|c| is_plain(c) || c == b'-');
+        inner && label.bytes().next().is_some_and(is_plain) && label.bytes().next_back().is_some_and(is_plain)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// The name, where an object may have it.
+///
+/// Errors: none may.
+pub fn checked(name: &str) -> Result<&str, Error> {
+    if is_name(name) { Ok(name) } else { Err(Error::BadName(name.to_owned())) }
+}
+
 /// The API of workflows in `namespace`.
 pub fn workflows(client: &Client, namespace: &str) -> Api<DynamicObject> {
     api(client, "Workflow", Some(namespace))
@@ -62,7 +79,8 @@ pub fn not_found(name: &str) -> Error {
 pub async fn get_opt(client: &Client, namespace: &str, name: &str) -> Result<Option<DynamicObject>, Error> {
     let api = workflows(client, namespace);
     if name != LATEST {
-        return Ok(api.get_opt(name).await?);
+        // Nothing has a name that is none.
+        return if is_name(name) { Ok(api.get_opt(name).await?) } else { Ok(None) };
     }
     let all = api.list(&ListParams::default()).await?.items;
     Ok(all.into_iter().max_by_key(|object| {

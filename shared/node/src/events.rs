@@ -17,6 +17,8 @@ use super::state::{START_ERROR, Snapshot, State};
 
 /// Longest message, in bytes. Source: Kubernetes' validation of Events.
 const MESSAGE_BYTES_MAX: usize = 1024;
+/// Longest part of a pod's name in the name of an Event, whose own limit is 253 bytes.
+const NAME_BYTES_MAX: usize = 200;
 
 /// One thing that happens to a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,8 @@ pub async fn follow(run: Arc<PodRun>) {
 /// What has been told of a pod.
 #[derive(Default)]
 struct Told {
+    /// The containers as they start: those that come first, and then the others as they are written.
+    order: Vec<String>,
     started: BTreeSet<String>,
     failures: BTreeSet<(String, String)>,
 }
@@ -85,12 +89,18 @@ impl Told {
         let status = pod.status.iter();
         let all = status.flat_map(|s| s.init_container_statuses.iter().chain(&s.container_statuses).flatten());
         let started = all.filter(|c| c.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some()));
-        Self { started: started.map(|c| c.name.clone()).collect(), failures: BTreeSet::new() }
+        let started = started.map(|c| c.name.clone()).collect();
+        let order = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+        Self { order: order.map(|c| c.name.clone()).collect(), started, failures: BTreeSet::new() }
     }
 
     fn news(&mut self, now: &Snapshot) -> Vec<Note> {
         let mut notes = Vec::new();
-        for (name, container) in &now.containers {
+        let place = |name: &String| self.order.iter().position(|other| other == name).unwrap_or(usize::MAX);
+        let mut containers: Vec<_> =
+            now.containers.iter().map(|(name, container)| (place(name), name, container)).collect();
+        containers.sort_by_key(|(place, ..)| *place);
+        for (_, name, container) in containers {
             match &container.state {
                 State::Ended(end) if end.reason == START_ERROR => {
                     notes.extend(self.failed(name, format!("Error: {}", end.message)));
@@ -121,13 +131,14 @@ pub async fn send(client: &Client, pod: &Pod, node: &str, mut note: Note) {
     cut(&mut note.message, MESSAGE_BYTES_MAX);
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
     let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    let now = Time(Timestamp::now());
+    let now = Timestamp::now();
+    let mut name = pod.metadata.name.clone().unwrap_or_default();
+    cut(&mut name, NAME_BYTES_MAX);
+    // In the order of time: clients sort by seconds, and take what is of the same second as the API lists it, by name.
+    name.push_str(&format!(".{:016x}", now.as_nanosecond()));
+    let now = Time(now);
     let event = Event {
-        metadata: ObjectMeta {
-            generate_name: Some(format!("{}.", pod.metadata.name.as_deref().unwrap_or_default())),
-            namespace: Some(namespace.clone()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
         involved_object: ObjectReference {
             api_version: Some("v1".to_owned()),
             kind: Some("Pod".to_owned()),
@@ -182,5 +193,9 @@ mod tests {
         let failed = snapshot(&[("c", State::Ended(end))]);
         assert_eq!(reasons(told.news(&failed)), [note("Failed", "Error: no such file")]);
         assert_eq!(reasons(told.news(&ran)), []);
+        told.order = vec!["z".to_owned(), "main".to_owned()];
+        let running = || State::Running { started_at: at };
+        let all = snapshot(&[("main", running()), ("z", running())]);
+        assert_eq!(reasons(told.news(&all)).first(), Some(&note("Started", "Started container z")));
     }
 }

@@ -13,8 +13,25 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new("^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").expect("a constant expression")
 });
 
-/// What is wrong with the name of `document`.
-pub fn check(document: &Document, purpose: Purpose) -> Option<Diagnostic> {
+/// What is wrong with the name of `document`, and what of its metadata no new object may have.
+pub fn check(document: &Document, purpose: Purpose) -> Vec<Diagnostic> {
+    let exported = (purpose == Purpose::Run && document.kind() == "Workflow").then(|| exported(document)).flatten();
+    name(document, purpose).into_iter().chain(exported).collect()
+}
+
+/// An object that was read from a server, which is no new one.
+fn exported(document: &Document) -> Option<Diagnostic> {
+    let place = document.place.member("metadata")?.member("resourceVersion")?;
+    let help = "remove what a server has set: metadata.resourceVersion, uid and creationTimestamp, and status; `argosy resubmit` runs a workflow of a server again";
+    Some(Diagnostic {
+        span: Some(place.key.clone()),
+        path: "metadata.resourceVersion".to_owned(),
+        help: Some(help.to_owned()),
+        ..Diagnostic::of_source(&document.source, "a new workflow cannot have it")
+    })
+}
+
+fn name(document: &Document, purpose: Purpose) -> Option<Diagnostic> {
     let metadata = |key: &str| document.value["metadata"][key].as_str().filter(|name| !name.is_empty());
     let (key, name, whole) = match (metadata("name"), metadata("generateName")) {
         (Some(name), _) => ("name", name, name.to_owned()),

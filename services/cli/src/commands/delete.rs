@@ -79,6 +79,10 @@ impl Delete {
                 continue;
             }
             let api = objects::workflows(&connection.client, &namespace);
+            if !objects::is_name(&name) {
+                output::print(&format!("Workflow '{name}' not found\n"));
+                continue;
+            }
             if self.force {
                 let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
                 match api.patch(&name, &PatchParams::default(), &free).await {

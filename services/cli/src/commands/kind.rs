@@ -88,7 +88,7 @@ pub async fn run(kind: &str, action: Action, connect: &Connect) -> Outcome {
             let api = objects::api(&connection.client, kind, Some(&connection.namespace));
             let mut values = Vec::new();
             for name in &names.names {
-                values.push(read::value(&api.get(name).await?)?);
+                values.push(read::value(&api.get(objects::checked(name)?).await?)?);
             }
             show(&values, names.output)
         }
@@ -102,7 +102,7 @@ pub async fn run(kind: &str, action: Action, connect: &Connect) -> Outcome {
                 names.extend(all.items.into_iter().filter_map(|object| object.metadata.name));
             }
             for name in names {
-                api.delete(&name, &DeleteParams::default()).await?;
+                api.delete(objects::checked(&name)?, &DeleteParams::default()).await?;
                 output::print(&format!("{kind} '{name}' deleted\n"));
             }
             Ok(())

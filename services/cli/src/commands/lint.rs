@@ -11,7 +11,9 @@ use crate::{
     connect::Connect,
     diagnostic,
     failure::{Failure, Outcome},
-    load, output, state, terminal,
+    load, output, state,
+    suggest::{self, closest},
+    terminal,
 };
 
 /// Check files; all mistakes at once, each with its line
@@ -25,7 +27,7 @@ pub struct Lint {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Only documents of these kinds: workflows,workflowtemplates,cronworkflows,clusterworkflowtemplates
-    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<String>,
     /// Ask no cluster for templates
     #[arg(long)]
@@ -59,6 +61,22 @@ enum Form {
     Github,
 }
 
+/// The values of `--kinds`; the singular will do, too.
+const KINDS: [&str; 5] = ["workflows", "workflowtemplates", "cronworkflows", "clusterworkflowtemplates", "all"];
+
+/// A value of `--kinds`, as it is among them.
+fn kind(text: &str) -> Result<String, String> {
+    let given = text.to_lowercase();
+    let is_it = |kind: &&&str| ***kind == given || kind.strip_suffix('s') == Some(given.as_str());
+    if let Some(kind) = KINDS.iter().find(is_it) {
+        return Ok((*kind).to_owned());
+    }
+    Err(match closest(&given, KINDS.into_iter()) {
+        Some(best) => suggest::question(best),
+        None => format!("kinds are {}", KINDS.join(", ")),
+    })
+}
+
 /// How long a cluster may take to list its templates.
 const CLUSTER: Duration = Duration::from_secs(5);
 
@@ -68,8 +86,7 @@ impl Lint {
         let (mut documents, mut problems) = load::files(&self.files);
         let wanted = |kind: &str| {
             let plural = format!("{}s", kind.to_lowercase());
-            self.kinds.is_empty()
-                || self.kinds.iter().any(|k| *k == "all" || k.to_lowercase() == plural || k.eq_ignore_ascii_case(kind))
+            self.kinds.is_empty() || self.kinds.iter().any(|kind| *kind == "all" || *kind == plural)
         };
         documents.retain(|document| document.kind().is_empty() || wanted(document.kind()));
         documents.retain(|document| {
@@ -132,7 +149,7 @@ impl Lint {
             return Library::default();
         }
         let ask = async {
-            let connection = connect.open().await.ok()?;
+            let connection = connect.open_quietly().await.ok()?;
             Some(library::of_cluster(&connection.client, &connection.namespace).await)
         };
         match tokio::time::timeout(CLUSTER, ask).await {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use argosy_api::v1alpha1::Workflow;
+use argosy_api::v1alpha1::{NodeStatus, Workflow};
 use argosy_client::{
-    Connection, FollowedLogs, Merged, Next, objects,
+    Connection, FollowedLogs, Merged, Next, named, objects,
     pods::{self, LogOf, LogRequest, PodOf},
     read,
 };
@@ -17,10 +17,10 @@ use crate::{
     channel::{self, say},
     connect::Connect,
     duration,
-    failure::{Outcome, warn},
+    failure::{Failure, Outcome, warn},
     output,
     silence::Silence,
-    terminal,
+    suggest, terminal,
 };
 
 /// Print the logs of a workflow's steps, by time
@@ -77,6 +77,7 @@ impl Logs {
         for name in &names {
             let object = objects::get(&connection.client, &connection.namespace, name).await?;
             let workflow = read::readable(&object, &warn)?;
+            self.tell_missing(&workflow)?;
             logs.extend(self.logs(&workflow));
         }
         let mut merged = Merged::new(&connection, logs, self.request());
@@ -102,7 +103,43 @@ impl Logs {
             .collect()
     }
 
+    /// Says why the step that was asked for has no log yet.
+    ///
+    /// Errors: the workflow has no such step.
+    fn tell_missing(&self, workflow: &Workflow) -> Result<(), Failure> {
+        let Some(wanted) = &self.pod else { return Ok(()) };
+        let pods = pods::of(workflow);
+        let name = terminal::line(&workflow.metadata.name);
+        let mut meant = pods.iter().filter(|pod| pod.is(wanted)).peekable();
+        if meant.peek().is_some() {
+            if !meant.any(PodOf::has_started) {
+                say!("{} of {name} has not started, so that it has no log yet", terminal::line(wanted));
+            }
+            return Ok(());
+        }
+        let named = |node: &&NodeStatus| node.display_name == wanted.as_str() || named::step(workflow, node) == *wanted;
+        if let Some(node) = workflow.status.nodes.values().find(named) {
+            let kind = node.r#type.as_str();
+            say!("{} of {name} has no log: it is of type {kind}, and {}", terminal::line(wanted), node.phase.as_str());
+            return Ok(());
+        }
+        let steps = || pods.iter().flat_map(|pod| [pod.step.as_str(), pod.display.as_str(), pod.name.as_str()]);
+        let help = match suggest::closest(wanted, steps()) {
+            Some(best) => suggest::question(best),
+            None if workflow.status.phase.is_completed() => format!("`argosy get {name}` shows its steps"),
+            None => "it may be still to come: `--follow` waits for it".to_owned(),
+        };
+        Err(Failure::Usage(format!("{name} has no step `{wanted}`; {help}")))
+    }
+
     async fn follow(&self, connection: Connection, names: Vec<String>) -> Outcome {
+        for name in &names {
+            let object = objects::get(&connection.client, &connection.namespace, name).await?;
+            let workflow = read::readable(&object, &warn)?;
+            if workflow.status.phase.is_completed() {
+                self.tell_missing(&workflow)?;
+            }
+        }
         let mut logs = FollowedLogs::new(connection, names, self.request(), |workflow| self.logs(workflow));
         let mut silence = Silence::default();
         while let Some(lines) = logs.next(&warn).await? {

@@ -39,7 +39,7 @@ use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
     follow::{self, Interrupt},
-    output,
+    output, phases,
     render::{human, tree::Filter},
     tails,
     view::Show,
@@ -87,7 +87,7 @@ impl Afterwards {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Steps {
     /// Only steps in this phase
-    #[arg(long, value_name = "PHASE")]
+    #[arg(long, value_name = "PHASE", value_parser = phases::node())]
     status: Option<NodePhase>,
     /// Only steps that this selects: displayName=a,phase=Failed
     #[arg(long, value_name = "SELECTOR")]

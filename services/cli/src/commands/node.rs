@@ -15,7 +15,7 @@ use super::told::Told;
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome, warn},
-    output,
+    output, phases,
 };
 
 /// Set values of suspended steps
@@ -39,8 +39,8 @@ struct Set {
     /// The steps: displayName=approve
     #[arg(long, value_name = "SELECTOR", default_value = "")]
     node_field_selector: String,
-    /// Their phase: Succeeded, Failed, Error
-    #[arg(long, value_name = "PHASE")]
+    /// Their phase
+    #[arg(long, value_name = "PHASE", value_parser = phases::given())]
     phase: Option<NodePhase>,
     /// Added to their message
     #[arg(short, long, default_value = "")]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use argosy_api::labels;
 use argosy_api::v1alpha1::{NodeStatus, NodeType, Workflow, WorkflowPhase};
 use argosy_client::{named, order::Order, read};
 use serde_json::Value;
@@ -23,6 +24,9 @@ pub fn of(value: &Value, argosy: &str) -> String {
     let message = named::message(&workflow, &workflow.status.message);
     if !message.is_empty() {
         text.push_str(&format!("{}: {}\n", terminal::line(&workflow.metadata.name), terminal::line(&message)));
+    }
+    if let Some(why) = workflow.metadata.annotations.get(labels::STOP_MESSAGE) {
+        text.push_str(&format!("  stopped because: {}\n", terminal::line(why)));
     }
     let failed = failed(&workflow);
     // A workflow of one step has its step's message.

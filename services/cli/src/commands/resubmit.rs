@@ -5,7 +5,7 @@ use argosy_engine::ops::resubmit::{self, Resubmit as Options};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{Afterwards, select::Selectors};
+use super::{Afterwards, select::Selectors, told::Told};
 use crate::{
     connect::Connect,
     failure::{self, Failure, Outcome},
@@ -52,7 +52,7 @@ impl Resubmit {
             }
             let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
             let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())
-                .map_err(|error| Failure::Other(error.into()))?;
+                .map_err(|error| Failure::Other(anyhow::anyhow!("{name}: {}", Told::from(error))))?;
             new.spec.priority = self.priority.or(new.spec.priority);
             let value = serde_json::to_value(&new).map_err(anyhow::Error::from)?;
             created.push(objects::create(client, namespace, "Workflow", value, false).await?);

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::DeleteParams};
 
-use super::{Afterwards, select::Selectors};
+use super::{Afterwards, select::Selectors, told::Told};
 use crate::{
+    channel::say,
     connect::Connect,
     failure::{self, Failure, Outcome},
     output::{self, Output},
@@ -49,6 +50,9 @@ impl Retry {
             selector: self.node_field_selector.clone(),
             parameters: self.parameter.clone(),
         };
+        if !self.node_field_selector.is_empty() && !self.restart_successful {
+            say!("warning: --node-field-selector selects nothing without --restart-successful: what failed runs again");
+        }
         let names = self.selectors.names(client, namespace, &self.names).await?;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let mut retried = Vec::new();
@@ -61,7 +65,7 @@ impl Retry {
                 failure::settle(Known::of([&read::value(&object)?], &library).warnings(&self.parameter))?;
             }
             let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
-                .map_err(|error| Failure::Other(error.into()))?;
+                .map_err(|error| Failure::Other(anyhow::anyhow!("{name}: {}", Told::from(error))))?;
             for pod in gone {
                 match pods.delete(&pod, &DeleteParams::default().grace_period(0)).await {
                     Err(kube::Error::Api(status)) if status.code == 404 => {}

@@ -9,6 +9,7 @@ use kube::Client;
 use crate::{
     duration,
     failure::{self, Failure},
+    phases,
 };
 
 /// Filters of `list` and `delete`.
@@ -18,7 +19,7 @@ pub struct Filters {
     #[arg(long)]
     pub completed: bool,
     /// Workflows in one of these phases: Pending,Running,Succeeded,Failed,Error
-    #[arg(long, value_name = "PHASES", value_delimiter = ',')]
+    #[arg(long, value_name = "PHASES", value_delimiter = ',', value_parser = phases::workflow(), hide_possible_values = true)]
     pub status: Vec<String>,
     /// Workflows that ended longer ago than this: 10m, 3h, 1d
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]

@@ -1,6 +1,9 @@
 //! `argosy stop` and `argosy terminate`.
 
-use argosy_api::v1alpha1::{NodePhase, Shutdown, Workflow};
+use argosy_api::{
+    labels,
+    v1alpha1::{NodePhase, Shutdown, Workflow},
+};
 use argosy_client::edit::edit;
 use argosy_engine::ops::suspend;
 use clap::Args;
@@ -19,7 +22,7 @@ pub struct Stop {
     /// Names; `@latest` is the one created last
     #[arg(value_name = "WORKFLOW")]
     names: Vec<String>,
-    /// Message of the suspended steps that this stops
+    /// Why: the message of the suspended steps that this stops, and shown by `get` and `wait`
     #[arg(short, long, default_value = "")]
     message: String,
     /// Fail only the suspended steps that this selects: displayName=approve
@@ -91,6 +94,8 @@ async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, d
         edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
             if !how.message.is_empty() && how.selector.is_empty() {
                 end_waiting(workflow, how.message).map_err(Told::from)?;
+                // Steps in pods end with messages of their own, as Argo has them.
+                workflow.metadata.annotations.insert(labels::STOP_MESSAGE.to_owned(), how.message.to_owned());
             }
             suspend::shut_down(workflow, how.shutdown, how.selector, how.message, None, Timestamp::now())
                 .map_err(Told::from)

@@ -118,6 +118,7 @@ async fn from_object(connection: &Connection, from: &str) -> Result<Value, Failu
     let Some((kind, name)) = from.split_once('/') else {
         return Err(Failure::Usage(format!("--from {from}: expected KIND/NAME, such as workflowtemplate/build")));
     };
+    let name = objects::checked(name)?;
     let head = |spec: Value| {
         json!({ "apiVersion": argosy_api::v1alpha1::API_VERSION, "kind": "Workflow",
             "metadata": { "generateName": format!("{name}-") }, "spec": spec })

@@ -1,6 +1,6 @@
-//! What is wrong with an operation on suspended steps, in words of the command line.
+//! What is wrong with an operation on a workflow or its suspended steps, in words of the command line.
 
-use argosy_engine::ops::suspend;
+use argosy_engine::ops::{retry, suspend};
 
 /// The error, as a user reads it who knows flags and steps.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,22 @@ impl From<suspend::Error> for Told {
             E::Phase { .. } => format!("{error}: --phase takes Succeeded, Failed or Error"),
             E::Selector(_) => format!("--node-field-selector: {error}"),
             E::Overrides(_) | E::Completed { .. } => error.to_string(),
+        })
+    }
+}
+
+impl From<retry::Error> for Told {
+    fn from(error: retry::Error) -> Self {
+        use retry::Error as E;
+        Self(match &error {
+            E::Succeeded => "it has succeeded; to run some of its steps again all the same, select them: --restart-successful --node-field-selector displayName=STEP; `argosy resubmit` runs all of it as a new workflow".to_owned(),
+            E::Phase { phase } => {
+                let phase = if phase.as_str().is_empty() { "Pending" } else { phase.as_str() };
+                format!("it is {phase}: only workflows that have ended are retried")
+            }
+            E::Selector(_) => format!("--node-field-selector: {error}"),
+            E::NotMemoizable => "--memoized: only of a workflow that has failed something is left to do".to_owned(),
+            E::Overrides(_) => error.to_string(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io::Read, ops::Range, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     source::{FILE_BYTES_MAX, Parts, Place, Source},
@@ -85,7 +85,7 @@ pub fn text(source: &Arc<Source>, documents: &mut Vec<Document>, problems: &mut 
             Ok((Value::Null, _, warnings)) => warnings,
             Ok((value, mut place, warnings)) => {
                 shift(&mut place, part.start);
-                documents.push(Document { source: source.clone(), value, place });
+                add(source, value, place, documents);
                 warnings
             }
             Err(mistakes) => mistakes,
@@ -96,6 +96,22 @@ pub fn text(source: &Arc<Source>, documents: &mut Vec<Document>, problems: &mut 
             warning: mistake.warning,
             ..Diagnostic::of_source(source, mistake.message)
         }));
+    }
+}
+
+/// Adds a document; of a `List`, as `kubectl get -o yaml` prints it, each of its items.
+fn add(source: &Arc<Source>, mut value: Value, place: Place, documents: &mut Vec<Document>) {
+    let is_list =
+        value.get("kind").and_then(Value::as_str) == Some("List") && value.get("apiVersion") == Some(&json!("v1"));
+    let items = if is_list { value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take) } else { None };
+    let Some(items) = items else {
+        documents.push(Document { source: source.clone(), value, place });
+        return;
+    };
+    let places = place.member("items");
+    for (index, value) in items.into_iter().enumerate() {
+        let place = places.and_then(|places| places.item(index)).cloned().unwrap_or_default();
+        documents.push(Document { source: source.clone(), value, place });
     }
 }
 

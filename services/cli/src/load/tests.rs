@@ -18,6 +18,17 @@ fn one(body: &str) -> Value {
 }
 
 #[test]
+fn a_list_is_its_items_each_in_its_place() {
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    let body = "apiVersion: v1\nkind: List\nitems:\n- kind: A\n- kind: B\n---\nkind: List\n";
+    text(&Arc::new(Source::new("f.yaml", body)), &mut documents, &mut problems);
+    let kinds: Vec<_> = documents.iter().map(Document::kind).collect();
+    assert_eq!(kinds, ["A", "B", "List"], "one without a version is none of Kubernetes");
+    let place = documents[1].place.member("kind").expect("its place");
+    assert_eq!(documents[1].source.position(place.value.start), (5, 9));
+}
+
+#[test]
 fn yaml_as_kubernetes_reads_it() {
     assert_eq!(one("mode: 0755\non: yes\ny: n\n"), json!({"mode": 493, "true": true, "y": "n"}));
     assert_eq!(one("a: 'yes'\nb: \"0755\"\nc: !!str 5\n"), json!({"a": "yes", "b": "0755", "c": "5"}));

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use argosy_api::v1alpha1::{Parameter, Workflow};
+use argosy_api::{
+    labels,
+    v1alpha1::{Parameter, Workflow},
+};
 use argosy_client::named;
 use jiff::Timestamp;
 
@@ -44,6 +47,9 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
     if !status.message.is_empty() {
         fact("Message:", &named::message(workflow, &status.message));
     }
+    if let Some(why) = metadata.annotations.get(labels::STOP_MESSAGE) {
+        fact("Stopped because:", why);
+    }
     if !status.conditions.is_empty() {
         fact("Conditions:", "");
         for condition in &status.conditions {
@@ -73,7 +79,8 @@ pub fn details(workflow: &Workflow, filter: &Filter, style: Style, now: Timestam
         }
         fact(title, "");
         for (name, value) in given {
-            fact(&format!("  {name}:"), &value);
+            // A value of several lines would begin new ones of the table.
+            fact(&format!("  {name}:"), &value.trim_end_matches('\n').replace('\n', "\\n"));
         }
     };
     parameters("Parameters:", &spec.arguments.parameters);

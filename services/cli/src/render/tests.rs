@@ -107,6 +107,14 @@ fn facts_come_before_the_tree() {
 }
 
 #[test]
+fn a_value_of_several_lines_takes_one_line_of_the_facts() {
+    let mut workflow = workflow(&[]);
+    workflow.spec.arguments.parameters[0].value = Some("a\nStatus: b\n".into());
+    let text = details(&workflow, &Filter::default(), Style::default(), Timestamp::UNIX_EPOCH);
+    assert!(text.contains("\n  p:                 a\\nStatus: b\n"), "{text}");
+}
+
+#[test]
 fn the_list_has_argos_columns() {
     let workflow = workflow(&[]);
     let now = "2026-01-01T00:02:00Z".parse().expect("a moment");

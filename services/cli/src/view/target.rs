@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use crate::channel;
+use crate::{channel, colors};
 
 /// Where the view is shown.
 #[derive(Clone, Copy, Debug)]
@@ -18,9 +18,8 @@ impl Target {
     /// Standard output, or standard error.
     pub fn pick(stderr: bool, no_color: bool) -> Self {
         let terminal = if stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let color = terminal && !no_color && std::env::var_os("NO_COLOR").is_none();
-        Self { stderr, terminal: terminal && !dumb, color }
+        let color = terminal && colors::are_wanted(no_color);
+        Self { stderr, terminal: terminal && !colors::is_dumb(), color }
     }
 
     /// Writes the text as it is.

@@ -83,11 +83,13 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     assert_eq!(logs.lines().count(), 3, "{logs}");
     has(&dev.argosy(0, "logs @latest --grep fail --no-prefix"), &["failing\n"]);
     has(&dev.argosy(0, "logs @latest bad --timestamps"), &["bad: ", "Z failing\n"]);
+    has(&dev.argosy(2, "logs @latest bda"), &["has no step `bda`; did you mean `bad`?"]);
+    has(&dev.argosy(2, "logs -f @latest nowhere"), &["has no step `nowhere`; `argosy get fails-"]);
     // It fails again within the second in which it failed: the end is written all the same.
     has(&dev.argosy(1, "retry @latest --wait"), &[" Failed at 20"]);
     has(&dev.argosy(0, "retry @latest -p code=0 --wait"), &[" Succeeded at 20"]);
     has(&dev.argosy(0, "get @latest"), &[" Completed           True\n", "Finished:"]);
-    has(&dev.argosy(1, "retry @latest"), &["To retry a succeeded workflow"]);
+    has(&dev.argosy(1, "retry @latest"), &[": it has succeeded; ", "--restart-successful --node-field-selector"]);
     let again = dev.argosy(0, "resubmit @latest -o name");
     has(&dev.argosy(0, &format!("wait {}", name(&again))), &[" Succeeded at 20"]);
     has(&dev.argosy(0, "resubmit @latest --watch"), &["Succeeded", "STEP"]);
@@ -105,6 +107,10 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     assert_eq!(json.as_array().map(Vec::len), Some(4));
 
     has(&dev.argosy(1, "get nothing"), &["workflows.argoproj.io \"nothing\" not found"]);
+    has(&dev.argosy(1, "get A_b"), &["workflows.argoproj.io \"A_b\" not found"]);
+    has(&dev.argosy(2, "template get A_b/c?"), &["no name of an object"]);
+    let output = dev.command("delete").arg("").output().expect("argosy starts");
+    has(&String::from_utf8_lossy(&output.stdout), &["Workflow '' not found"]);
     has(&dev.argosy(1, "wait nothing"), &["not found"]);
     dev.argosy(0, "wait nothing --ignore-not-found");
     has(&dev.argosy(0, "delete nothing"), &["Workflow 'nothing' not found"]);
@@ -159,8 +165,9 @@ fn waiting_workflows_are_let_go_on_stopped_and_terminated() {
 
     let stopped = submit();
     dev.argosy(0, &format!("stop {stopped} --message enough"));
-    dev.argosy(1, &format!("wait {stopped}"));
-    has(&dev.argosy(0, &format!("get {stopped}")), &["✖ approve", "enough\n", "Failed (Terminated)"]);
+    has(&dev.argosy(1, &format!("wait {stopped}")), &["  stopped because: enough\n"]);
+    let said = dev.argosy(0, &format!("get {stopped}"));
+    has(&said, &["✖ approve", "enough\n", "Failed (Terminated)", "\nStopped because:     enough\n"]);
     assert_eq!(dev.argosy(0, &format!("resume {first}")), format!("workflow {first} resumed\n"));
 
     let third = submit();

@@ -22,4 +22,5 @@ fn bash_completes_commands_and_flags() {
     assert_eq!(complete("argosy template cr", 2), "create");
     assert_eq!(complete("argosy get --node", 2), "--node-field-selector");
     assert_eq!(complete("argosy get -o ''", 3), "name json yaml wide short");
+    assert_eq!(complete("argosy list --status Su", 3), "Succeeded");
 }

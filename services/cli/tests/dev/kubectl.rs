@@ -155,3 +155,12 @@ fn a_workflow_is_created_watched_read_and_deleted() {
     has(&run("delete wf --all"), &["\"wf\" deleted", "\"unreadable\" deleted"]);
     assert_eq!(run("get pods -o name"), "");
 }
+
+#[test]
+fn a_field_that_a_pod_does_not_have_is_refused_or_warned_of() {
+    let Some(dev) = start() else { return };
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {hostnam: x, containers: [{name: a, image: busybox, comand: [a]}]}\n";
+    let said = dev.kubectl(1, &["create", "-f", "-"], pod);
+    has(&said, &["unknown field \"spec.containers[0].comand\", unknown field \"spec.hostnam\""]);
+    dev.kubectl(0, &["create", "-f", "-", "--validate=ignore"], pod);
+}

@@ -54,6 +54,28 @@ fn what_is_not_there_is_told_with_what_to_do() {
 }
 
 #[test]
+fn values_of_flags_that_do_not_exist_are_told() {
+    let here = Here::with(&[("greets.yaml", GREETS)]);
+    for (arguments, words) in [
+        ("list --status Runing", "a similar value exists: 'Running'"),
+        ("get x --status Faild", "a similar value exists: 'Failed'"),
+        ("node set x --phase Done", "[possible values: Succeeded, Failed, Error]"),
+        ("lint --kinds workflwos greets.yaml", "did you mean `workflows`?"),
+    ] {
+        let said = here.argosy(arguments).ends_with(2);
+        assert!(said.err.contains(words), "{said:#?}");
+    }
+    here.argosy("lint --offline --kinds Workflow,cronworkflows greets.yaml").ends_with(0);
+}
+
+#[test]
+fn an_object_that_is_too_large_comes_with_what_to_do() {
+    let here = Here::with(&[("greets.yaml", &GREETS.replace("hello", &"x".repeat(2_000_000)))]);
+    let said = here.argosy("run greets.yaml").ends_with(1);
+    assert!(said.err.contains("an object may have 1.5 MiB; pass large data as an artifact"), "{said:#?}");
+}
+
+#[test]
 fn help_keeps_flags_of_one_kind_together() {
     let said = Here::with(&[]).argosy("run --help").ends_with(0);
     let (own, connection) = said.out.split_once("\nConnection:").expect("a heading");

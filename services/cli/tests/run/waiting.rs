@@ -87,6 +87,11 @@ fn a_run_that_was_killed_is_not_found() {
     let said = here.argosy("list").ends_with(1);
     assert!(said.err.contains("argosy dev"), "{said:#?}");
     assert!(std::fs::read_dir(here.path().join("state/argosy/runs")).expect("a list").next().is_none());
+    // The next one removes what it has left.
+    here.argosy("run waits.yaml --timeout 0s").ends_with(1);
+    let names = std::fs::read_dir(here.path()).expect("a folder").flatten().map(|entry| entry.file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("argosy-")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ use super::kinds::{Flavor, Kind};
 
 use cause::Causes;
 
+pub(crate) use typed::unknown;
+
 /// Checks a new object, or the new form of `old`, complete with what the server adds but for the owners of its fields.
 ///
 /// Errors: 400 where something has the wrong type, 422 where it has a wrong value.

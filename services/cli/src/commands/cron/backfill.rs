@@ -61,7 +61,9 @@ pub struct Backfill {
 impl Backfill {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let connection = connect.open().await?;
-        let object = objects::api(&connection.client, KIND, Some(&connection.namespace)).get(&self.cron).await?;
+        let object = objects::api(&connection.client, KIND, Some(&connection.namespace))
+            .get(objects::checked(&self.cron)?)
+            .await?;
         let value = read::value(&object)?;
         let cron = read_cron(&value)?;
         let local = zone(connect);

@@ -34,7 +34,7 @@ impl Names {
         let api = objects::api(&connection.client, KIND, Some(&connection.namespace));
         for name in &self.names {
             let patch = Patch::Merge(json!({ "spec": { "suspend": suspend } }));
-            api.patch(name, &PatchParams::default(), &patch).await?;
+            api.patch(objects::checked(name)?, &PatchParams::default(), &patch).await?;
             let said = if suspend { "suspended" } else { "resumed" };
             output::print(&format!("{KIND} '{name}' {said}\n"));
         }
@@ -52,7 +52,7 @@ impl Delete {
             names.extend(api.list(&params).await?.items.into_iter().filter_map(|object| object.metadata.name));
         }
         for name in names {
-            api.delete(&name, &DeleteParams::default()).await?;
+            api.delete(objects::checked(&name)?, &DeleteParams::default()).await?;
             output::print(&format!("{KIND} '{name}' deleted\n"));
         }
         Ok(())

@@ -37,7 +37,7 @@ impl Get {
         let api = objects::api(&connection.client, KIND, Some(&connection.namespace));
         let mut values = Vec::new();
         for name in &self.names.names {
-            values.push(read::value(&api.get(name).await?)?);
+            values.push(read::value(&api.get(objects::checked(name)?).await?)?);
         }
         show(&values, self.names.output, connect)
     }

@@ -211,7 +211,9 @@ fn age(object: &Value, now: Timestamp) -> Option<i64> {
 /// The JSON of a workflow. Errors: there is none of this name.
 async fn get(client: &Client, namespace: &str, name: &str) -> Result<Value, Failure> {
     let api = objects::workflows(client, namespace);
-    let request = Request::new(api.resource_url()).get(name, &GetParams::default()).map_err(anyhow::Error::from)?;
+    let request = Request::new(api.resource_url())
+        .get(objects::checked(name)?, &GetParams::default())
+        .map_err(anyhow::Error::from)?;
     Ok(client.request(request).await?)
 }
 
