@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
+    absent,
     channel::{self, say},
     colors,
     commands::{
@@ -15,6 +16,7 @@ use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
     run::Run,
+    terminal,
 };
 
 /// Argo Workflows, event-driven: run them here, on a laptop's own API server, or on a cluster.
@@ -74,7 +76,7 @@ pub fn main() -> ExitCode {
     // A role's flags are its service's own and need not agree with those of the other commands.
     let role = std::env::args().nth(1).filter(|first| roles::NAMES.contains(&first.as_str()));
     let parsed =
-        if role.is_some() { Parsed::Role(Box::new(Roles::parse())) } else { Parsed::Command(Box::new(Cli::parse())) };
+        if role.is_some() { Parsed::Role(Box::new(Roles::parse())) } else { Parsed::Command(Box::new(read())) };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -101,6 +103,19 @@ pub fn main() -> ExitCode {
         }
         None => code,
     }
+}
+
+/// Reads the arguments of a command; ends the program where they are none.
+fn read() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument)
+            && let Some(words) = absent::told(&std::env::args().collect::<Vec<_>>())
+        {
+            say!("{}", terminal::line(&words));
+            std::process::exit(2);
+        }
+        error.exit()
+    })
 }
 
 impl Cli {

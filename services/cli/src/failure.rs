@@ -75,7 +75,11 @@ impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => {
-                let help = if is_too_large(&status) { TOO_LARGE } else { "" };
+                let help = match status.reason.as_str() {
+                    "AlreadyExists" if status.message.starts_with("workflows.") => TAKEN,
+                    _ if is_too_large(&status) => TOO_LARGE,
+                    _ => "",
+                };
                 Self::Other(anyhow::anyhow!("{}{help}", status.message))
             }
             kube::Error::Service(source) => {
@@ -97,6 +101,7 @@ fn is_too_large(status: &kube::core::Status) -> bool {
     status.code == 413 || status.message.contains("request is too large")
 }
 
+const TAKEN: &str = "; choose another name with --name, let the server choose one with metadata.generateName, or delete that workflow first";
 const TOO_LARGE: &str = ": an object may have 1.5 MiB; pass large data as an artifact, a volume or a ConfigMap of its own, not as a parameter";
 
 impl From<argosy_client::Error> for Failure {

@@ -1,5 +1,6 @@
 //! The `argosy` command line.
 
+mod absent;
 mod channel;
 pub mod check;
 mod cli;

@@ -33,9 +33,9 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "missing parameter",
-        "{entrypoint: a, arguments: {parameters: [{name: p}]}, templates: [{name: a, suspend: {}}]}",
-        ":4:",
-        "value",
+        "{entrypoint: a, arguments: {parameters: [{name: o, value: 1}, {name: p}]}, templates: [{name: a, suspend: {}}]}",
+        ":4:70: spec.arguments.parameters[1]:",
+        "`-p p=VALUE`",
     ),
     (
         "bad condition",
@@ -125,6 +125,8 @@ const FLAGS: &[(&[&str], &str)] = &[
     (&["--image", "x"], "IMAGE=ENTRYPOINT"),
     (&["-n", "A_b"], "no namespace can have this name"),
     (&["nowhere.yaml"], "nowhere.yaml: there is no such file"),
+    (&["p=1"], "did you mean `-p p=1`?"),
+    (&["https://host/a.yaml"], "curl -sSL https://host/a.yaml | argosy"),
 ];
 
 #[test]

@@ -15,6 +15,14 @@ pub enum Error {
     /// No object has this name; as part of an address it would lead elsewhere.
     #[error("`{0}` is no name of an object: names have lower-case letters, digits, `-` and `.`")]
     BadName(String),
+    /// There is no workflow of this name, but another one that may be meant.
+    #[error("workflows.argoproj.io \"{name}\" not found; did you mean `{other}`?")]
+    NotFoundBut {
+        /// The name.
+        name: String,
+        /// The other one's.
+        other: String,
+    },
     /// There is no workflow at all, of which the latest would be meant.
     #[error("there is no workflow")]
     NoWorkflow,

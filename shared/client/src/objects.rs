@@ -13,6 +13,9 @@ use crate::Error;
 /// Stands for the workflow that was created last.
 pub const LATEST: &str = "@latest";
 
+/// How many workflows are looked at for one that may be meant by a name that none has.
+const LOOKED_AT_MAX: u32 = 500;
+
 /// The kinds that people create for their workflows.
 const KINDS: [(&str, &str, &str); 8] = [
     ("Workflow", "workflows", API_VERSION),
@@ -67,7 +70,30 @@ pub fn workflows(client: &Client, namespace: &str) -> Api<DynamicObject> {
 
 /// Reads one workflow; `@latest` is the one created last. Errors: there is none.
 pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<DynamicObject, Error> {
-    get_opt(client, namespace, name).await?.ok_or_else(|| not_found(name))
+    match get_opt(client, namespace, name).await? {
+        Some(object) => Ok(object),
+        None => Err(missing(client, namespace, name).await),
+    }
+}
+
+/// That there is no workflow `name`, and which is meant: of those whose names begin so, the one created last.
+async fn missing(client: &Client, namespace: &str, name: &str) -> Error {
+    let params = ListParams::default().limit(LOOKED_AT_MAX);
+    let other = match workflows(client, namespace).list(&params).await {
+        _ if name.is_empty() || name == LATEST => None,
+        Ok(all) => {
+            let names =
+                all.items.into_iter().filter_map(|one| Some((one.metadata.creation_timestamp?.0, one.metadata.name?)));
+            let begin_so = names.filter(|(_, other)| other.starts_with(name));
+            begin_so.max().map(|(_, other)| other)
+        }
+        Err(_) => None,
+    };
+    let other = if name == "latest" { Some(LATEST.to_owned()) } else { other };
+    match other {
+        Some(other) => Error::NotFoundBut { name: name.to_owned(), other },
+        None => not_found(name),
+    }
 }
 
 /// That there is no workflow `name`, which may be `@latest`.

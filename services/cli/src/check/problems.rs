@@ -15,10 +15,14 @@ pub fn diagnostics(document: &Document, spec_path: &str, problem: &Problem) -> V
 fn diagnostic(document: &Document, spec_path: &str, problem: &Problem) -> Diagnostic {
     let words = if problem.path.is_empty() { leading_path(&problem.message) } else { place(problem) };
     let words = named_within(document, spec_path, &problem.message).unwrap_or(words);
+    let argument = argument(&problem.message).map(|name| format!("spec.arguments.parameters.{name}"));
+    let words = argument.as_deref().unwrap_or(words);
     let (path, place) = locate::find(document, spec_path, words).named();
     let span = Some(if path.is_empty() { place.key.start..place.key.start } else { place.key.clone() });
     let message = problem.message.clone();
-    let help = references::suggestion(document, spec_path, &message).or_else(|| help(&message));
+    let of_argument =
+        || Some(format!("give it a value: `-p {}=VALUE`, or `value` in the file", self::argument(&message)?));
+    let help = references::suggestion(document, spec_path, &message).or_else(of_argument).or_else(|| help(&message));
     Diagnostic { span, path, help, ..Diagnostic::of_source(&document.source, message) }
 }
 
@@ -28,6 +32,12 @@ fn place(problem: &Problem) -> &str {
     let mut words = problem.path.split(' ').rev();
     let last = words.next().unwrap_or_default();
     if problem.message.contains("was not supplied") { words.next().unwrap_or(last) } else { last }
+}
+
+/// The parameter of the workflow that a message says has no value: `spec.arguments.n.value or … is required`.
+fn argument(message: &str) -> Option<&str> {
+    let (name, _) = message.split_once("spec.arguments.")?.1.split_once(".value or ")?;
+    message.ends_with(" is required").then_some(name)
 }
 
 /// Of the places at the beginning of a message, the last, where it is a field that the document has:

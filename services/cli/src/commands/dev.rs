@@ -119,8 +119,8 @@ impl Dev {
                 say!("{subject} {verb} on at the next start: argosy dev --data-dir {dir}{port}");
             }
             None => {
-                let verb = if is_one { "is" } else { "are" };
-                say!("{subject} that had not ended {verb} lost; with --data-dir they go on at the next start");
+                let (lost, goes) = if is_one { ("is", "it goes") } else { ("are", "they go") };
+                say!("{subject} that had not ended {lost} lost; with --data-dir {goes} on at the next start");
             }
         }
     }

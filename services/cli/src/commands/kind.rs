@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 
+use super::takers;
 use crate::{
     check::{self, Purpose, Rules},
     connect::Connect,
@@ -117,8 +118,9 @@ async fn write(kind: &str, files: &Files, replace: bool, connect: &Connect) -> O
     let library = super::library::of_cluster(&connection.client, &connection.namespace).await;
     let rules = Rules { library: &library, purpose: Purpose::Lint, strict: files.strict, silenced: None };
     problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
-    problems.extend(documents.iter().filter(|document| document.kind() != kind).map(|document| {
-        Diagnostic::of_source(&document.source, format!("expected a {kind}, found a {}", document.kind()))
+    problems.extend(documents.iter().filter(|document| document.kind() != kind).map(|document| Diagnostic {
+        help: Some(takers::of(document.kind()).to_owned()),
+        ..Diagnostic::of_source(&document.source, format!("expected a {kind}, found a {}", document.kind()))
     }));
     failure::settle(problems)?;
     let mut values = Vec::new();

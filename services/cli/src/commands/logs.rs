@@ -68,6 +68,7 @@ pub struct Logs {
 impl Logs {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let given: Vec<String> = self.workflow.iter().cloned().collect();
+        self.selectors.check(&given)?;
         let connection = connect.open_running(&given).await?;
         let names = self.selectors.names(&connection.client, &connection.namespace, &given).await?;
         if self.follow {

@@ -21,6 +21,7 @@ pub mod select;
 pub mod stop;
 pub mod submit;
 pub mod suspend;
+mod takers;
 pub mod template;
 pub mod told;
 pub mod version;

@@ -40,6 +40,7 @@ pub struct Resubmit {
 
 impl Resubmit {
     pub async fn run(self, connect: &Connect) -> Outcome {
+        self.selectors.check(&self.names)?;
         let connection = connect.open_running(&self.names).await?;
         let (client, namespace) = (&connection.client, connection.namespace.as_str());
         let mut created = Vec::new();

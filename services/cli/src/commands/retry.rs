@@ -43,6 +43,7 @@ pub struct Retry {
 
 impl Retry {
     pub async fn run(self, connect: &Connect) -> Outcome {
+        self.selectors.check(&self.names)?;
         let connection = connect.open_running(&self.names).await?;
         let (client, namespace) = (&connection.client, connection.namespace.as_str());
         let options = Options {

@@ -69,11 +69,17 @@ impl Selectors {
         select::Selectors { labels: self.selector.clone(), fields: self.field_selector.clone() }
     }
 
-    /// The names given, or those that the selectors select.
-    pub async fn names(&self, client: &Client, namespace: &str, given: &[String]) -> Result<Vec<String>, Failure> {
+    /// Errors: neither a name is given nor a selector.
+    pub fn check(&self, given: &[String]) -> Result<(), Failure> {
         if given.is_empty() && !self.any() {
             return Err(Failure::Usage("name a workflow, or select some with -l or --field-selector".to_owned()));
         }
+        Ok(())
+    }
+
+    /// The names given, or those that the selectors select.
+    pub async fn names(&self, client: &Client, namespace: &str, given: &[String]) -> Result<Vec<String>, Failure> {
+        self.check(given)?;
         let mut names = Vec::new();
         for name in given {
             names.push(objects::name(client, namespace, name).await?);

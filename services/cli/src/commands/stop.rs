@@ -85,6 +85,7 @@ fn end_waiting(workflow: &mut Workflow, message: &str) -> Result<(), suspend::Er
 }
 
 async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, dry_run: bool, how: How<'_>) -> Outcome {
+    selectors.check(names)?;
     let connection = connect.open_running(names).await?;
     for name in selectors.names(&connection.client, &connection.namespace, names).await? {
         if dry_run {

@@ -4,7 +4,7 @@ use argosy_client::{Connection, objects, read};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Afterwards, Steps};
+use super::{Afterwards, Steps, takers};
 use crate::{
     check::{self, Purpose, Rules},
     connect::Connect,
@@ -78,14 +78,9 @@ impl Submit {
                 problems.extend(check::documents(&mut documents, rules, &mut edit));
                 let (workflows, others): (Vec<_>, Vec<_>) =
                     documents.into_iter().partition(|document| document.kind() == "Workflow");
-                problems.extend(others.iter().map(|document| {
-                    Diagnostic {
-                        help: Some(
-                            "`argosy template create`, `argosy cluster-template create` or `kubectl apply` take it"
-                                .to_owned(),
-                        ),
-                        ..Diagnostic::of_source(&document.source, format!("a {} cannot be submitted", document.kind()))
-                    }
+                problems.extend(others.iter().map(|document| Diagnostic {
+                    help: Some(takers::of(document.kind()).to_owned()),
+                    ..Diagnostic::of_source(&document.source, format!("a {} cannot be submitted", document.kind()))
                 }));
                 failure::settle(problems)?;
                 workflows.into_iter().map(|document| document.value).collect()

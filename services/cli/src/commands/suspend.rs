@@ -48,6 +48,7 @@ impl Suspend {
 
 impl Resume {
     pub async fn run(self, connect: &Connect) -> Outcome {
+        self.selectors.check(&self.names)?;
         let connection = connect.open_running(&self.names).await?;
         for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
             edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {

@@ -8,7 +8,7 @@ use super::{
     source::{FILE_BYTES_MAX, Parts, Place, Source},
     yaml,
 };
-use crate::diagnostic::Diagnostic;
+use crate::{diagnostic::Diagnostic, suggest};
 
 /// One document of a file.
 #[derive(Clone, Debug)]
@@ -72,9 +72,21 @@ pub fn read(path: &str, bytes_max: u64) -> Result<Source, Box<Diagnostic>> {
 /// The file at `path` cannot be read.
 pub fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
     match error.kind() {
-        std::io::ErrorKind::NotFound => Diagnostic::of_file(path, "there is no such file"),
+        std::io::ErrorKind::NotFound => {
+            Diagnostic { help: meant(path), ..Diagnostic::of_file(path, "there is no such file") }
+        }
         _ => Diagnostic::of_file(path, format!("cannot read: {error}")),
     }
+}
+
+/// What was meant by the name of a file that is not there, as far as it can be told.
+fn meant(path: &str) -> Option<String> {
+    if path.starts_with("http://") || path.starts_with("https://") {
+        return Some(format!("addresses are not read; write `curl -sSL {path} | argosy … -`"));
+    }
+    let (name, value) = path.split_once('=')?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    is_name.then(|| suggest::question(&format!("-p {name}={value}")))
 }
 
 /// The documents of one source.

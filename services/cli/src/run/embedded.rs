@@ -8,7 +8,7 @@ use argosy_node::{self as node, Image};
 use argosy_private as private;
 use argosy_standalone::{EngineOptions, Error, Handle, Options, Standalone};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Runtime;
 use crate::{channel::say, failure::Failure, state};
@@ -39,7 +39,20 @@ pub struct RuntimeFlags {
     engine: EngineOptions,
 }
 
+/// How a message says that a container's program is not there. Source: Go's `exec.LookPath`, as Argo's executor says it.
+const NO_PROGRAM: &str = "executable file not found";
+
 impl RuntimeFlags {
+    /// What to do about steps whose programs this machine does not have.
+    pub fn hint(&self, finals: &[Value]) -> Option<&'static str> {
+        let nodes = finals.iter().filter_map(|workflow| workflow.pointer("/status/nodes")?.as_object());
+        let mut messages = nodes.flat_map(serde_json::Map::values).filter_map(|node| node.get("message")?.as_str());
+        let is_process = self.runtime.unwrap_or_default() == Runtime::Process;
+        (is_process && messages.any(|message| message.contains(NO_PROGRAM))).then_some(
+            "hint: steps run as processes of this machine, with its programs and not those of their images; install the program, or use --runtime docker or --runtime podman",
+        )
+    }
+
     /// What becomes of workflows that have not ended when the program ends.
     pub fn fate(&self) -> String {
         match &self.data_dir {

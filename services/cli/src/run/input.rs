@@ -97,7 +97,7 @@ pub fn plan(
 fn not_to_be_run(document: &Document) -> Option<Diagnostic> {
     let help = match document.kind() {
         "CronWorkflow" => {
-            "`run` ends when its workflows end and a schedule does not: use `argosy dev` and `kubectl apply`, or put spec.workflowSpec into a Workflow"
+            "`run` ends when its workflows end and a schedule does not: use `argosy dev` and `argosy cron create`, or put spec.workflowSpec into a Workflow"
         }
         "WorkflowEventBinding" => "`run` receives no events: leave it out",
         _ => return None,

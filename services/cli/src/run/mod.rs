@@ -16,6 +16,7 @@ pub use kept::unfinished;
 use serde_json::Value;
 
 use crate::{
+    channel::say,
     connect::Connect,
     duration,
     ending::Ending,
@@ -52,6 +53,12 @@ pub struct Run {
     /// Print the logs of all steps as they come
     #[arg(long)]
     log: bool,
+    /// As `submit` has it; a run waits anyway
+    #[arg(short, long, hide = true)]
+    wait: bool,
+    /// As `submit` has it; a run is shown anyway
+    #[arg(long, hide = true)]
+    watch: bool,
     #[command(flatten)]
     runtime: RuntimeFlags,
 }
@@ -106,6 +113,9 @@ impl Run {
         lines += tails.iter().map(|tails| tails.print(self.is_for_objects())).sum::<usize>();
         if !self.is_for_objects() {
             output::remind(&finals, lines, style)?;
+            if let Some(hint) = self.runtime.hint(&finals) {
+                say!("{hint}");
+            }
         }
         let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
         if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }

@@ -107,8 +107,15 @@ fn a_workflow_is_submitted_shown_retried_and_deleted() {
     assert_eq!(json.as_array().map(Vec::len), Some(4));
 
     has(&dev.argosy(1, "get nothing"), &["workflows.argoproj.io \"nothing\" not found"]);
+    has(&dev.argosy(1, "get fails"), &["\"fails\" not found; did you mean `fails-"]);
+    has(&dev.argosy(1, "get latest"), &["did you mean `@latest`?"]);
+    let taken = dev.argosy(0, "submit fails.yaml --name taken -o name");
+    assert_eq!(taken, "taken\n");
+    has(&dev.argosy(1, "submit fails.yaml --name taken"), &["already exists; choose another name with --name"]);
+    dev.argosy(0, "delete taken");
     has(&dev.argosy(1, "get A_b"), &["workflows.argoproj.io \"A_b\" not found"]);
     has(&dev.argosy(2, "template get A_b/c?"), &["no name of an object"]);
+    has(&dev.argosy(2, "template create fails.yaml"), &["found a Workflow (`argosy submit` takes it)"]);
     let output = dev.command("delete").arg("").output().expect("argosy starts");
     has(&String::from_utf8_lossy(&output.stdout), &["Workflow '' not found"]);
     has(&dev.argosy(1, "wait nothing"), &["not found"]);

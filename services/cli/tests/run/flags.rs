@@ -47,10 +47,23 @@ fn what_is_not_there_is_told_with_what_to_do() {
         said.out.contains("give the container a command, or name the program with --image elsewhere/x=entrypoint"),
         "{said:#?}"
     );
+    for arguments in ["logs", "stop", "retry", "resubmit", "resume"] {
+        let said = here.argosy(arguments).ends_with(2);
+        assert!(said.err.contains("name a workflow, or select some"), "{said:#?}");
+    }
+    let said = here.argosy("archive list").ends_with(2);
+    assert!(said.err.contains("there is no `argosy archive`"), "{said:#?}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let said = here.argosy(&format!("dev --port {port}")).ends_with(2);
     assert!(said.err.contains("perhaps another `argosy dev`; choose another with --port"), "{said:#?}");
+}
+
+#[test]
+fn a_program_that_this_machine_does_not_have_comes_with_what_to_do() {
+    let here = Here::with(&[("greets.yaml", &GREETS.replace("[echo, ", "[no-such-program-here, "))]);
+    let said = here.argosy("run greets.yaml --watch").ends_with(1);
+    assert!(said.err.ends_with("or use --runtime docker or --runtime podman\n"), "{said:#?}");
 }
 
 #[test]

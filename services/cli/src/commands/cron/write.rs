@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::show::{self, KIND};
 use crate::{
     check::{self, Purpose, Rules},
+    commands::takers,
     connect::Connect,
     diagnostic::Diagnostic,
     failure::{self, Failure, Outcome},
@@ -52,8 +53,9 @@ impl Write {
         let library = crate::commands::library::of_cluster(&connection.client, &connection.namespace).await;
         let rules = Rules { library: &library, purpose: Purpose::Lint, strict: self.strict, silenced: None };
         problems.extend(check::documents(&mut documents, rules, &mut |_| Ok(())));
-        problems.extend(documents.iter().filter(|document| document.kind() != KIND).map(|document| {
-            Diagnostic::of_source(&document.source, format!("expected a {KIND}, found a {}", document.kind()))
+        problems.extend(documents.iter().filter(|document| document.kind() != KIND).map(|document| Diagnostic {
+            help: Some(takers::of(document.kind()).to_owned()),
+            ..Diagnostic::of_source(&document.source, format!("expected a {KIND}, found a {}", document.kind()))
         }));
         failure::settle(problems)?;
         if documents.is_empty() {
