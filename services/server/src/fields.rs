@@ -33,6 +33,11 @@ impl Fields {
         Self { paths: inner.collect(), excludes: self.excludes }
     }
 
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
     /// The value with what is wanted only.
     pub fn apply(&self, value: Value) -> Value {
         if self.paths.is_empty() {

@@ -64,15 +64,13 @@ impl Query {
     }
 
     pub fn watch_params(&self) -> Result<WatchParams> {
-        let params = WatchParams {
+        Ok(WatchParams {
             label_selector: self.labels(),
             field_selector: self.fields(),
             timeout: Some(self.read("listOptions.timeoutSeconds")?.map_or(WATCH_SECONDS, |s: u32| s.min(WATCH_SECONDS))),
             bookmarks: true,
             ..WatchParams::default()
-        };
-        params.validate().map_err(|error| Failure::invalid(error.to_string()))?;
-        Ok(params)
+        })
     }
 
     /// From where a watch begins; `0` is from what there is.

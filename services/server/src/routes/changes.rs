@@ -66,7 +66,8 @@ async fn shut_down(caller: Caller, place: Place, how: Shutdown, what: (&str, &st
 pub async fn set(caller: Caller, place: Place, body: Body) -> Result<Json<Value>> {
     let selector = body.text("nodeFieldSelector")?;
     let phase = body.text("phase")?;
-    let phase = (!phase.is_empty()).then(|| NodePhase::from(phase.as_str()));
+    let phase: Option<NodePhase> =
+        (!phase.is_empty()).then(|| phase.parse()).transpose().map_err(|error: String| Failure::invalid(error))?;
     // A JSON text, as Argo's clients send it, or the mapping itself.
     let outputs = match body.text("outputParameters") {
         Ok(text) if text.is_empty() => BTreeMap::new(),

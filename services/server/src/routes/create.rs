@@ -1,7 +1,5 @@
 //! Workflows to be: created, linted, submitted from what is stored.
 
-use std::sync::Arc;
-
 use argosy_api::labels;
 use argosy_api::v1alpha1::{self as v1, Workflow};
 use argosy_client::objects;
@@ -10,14 +8,12 @@ use argosy_engine::ops::user::User;
 use argosy_engine::validate::{self, Problem};
 use argosy_operations::{Template, checked};
 use axum::Json;
-use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::{Place, workflows::shown};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
-use crate::serve::App;
 
 /// The object in the member `name` of the body. Errors: there is none.
 pub fn object(body: &mut Body, name: &str, what: &str) -> Result<Value> {
@@ -76,7 +72,7 @@ async fn validate(caller: &Caller, namespace: &str, value: &Value, options: &val
     Ok(workflow)
 }
 
-pub async fn create(caller: Caller, place: Place, mut body: Body, State(_): State<Arc<App>>) -> Result<Json<Value>> {
+pub async fn create(caller: Caller, place: Place, mut body: Body) -> Result<Json<Value>> {
     let namespace = place.one_namespace()?;
     let mut workflow = object(&mut body, "workflow", "workflow")?;
     let dry_run = body.flag("serverDryRun")? || body.is_dry_run();

@@ -6,12 +6,12 @@ use argosy_api::v1alpha1::Workflow;
 use argosy_client::{Error, Warning, objects, read, select};
 use axum::Json;
 use jiff::Timestamp;
-use kube::api::{DeleteParams, DynamicObject, Preconditions};
+use kube::api::{DeleteParams, DynamicObject, Preconditions, PropagationPolicy};
 use serde_json::{Value, json};
 
 use super::Place;
 use crate::caller::Caller;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::fields::Fields;
 use crate::query::Query;
 
@@ -143,15 +143,20 @@ pub async fn delete(caller: Caller, place: Place, query: Query) -> Result<Json<V
 }
 
 fn delete_params(query: &Query) -> Result<DeleteParams> {
-    let policy = query.get("deleteOptions.propagationPolicy");
-    let policy = policy.map(|text| serde_json::from_value(json!(text))).transpose();
+    let policy = match query.get("deleteOptions.propagationPolicy") {
+        None => None,
+        Some("Orphan") => Some(PropagationPolicy::Orphan),
+        Some("Background") => Some(PropagationPolicy::Background),
+        Some("Foreground") => Some(PropagationPolicy::Foreground),
+        Some(other) => return Err(Failure::invalid(format!("{other} is no propagation policy"))),
+    };
     let uid = query.get("deleteOptions.preconditions.uid").map(str::to_owned);
     let resource_version = query.get("deleteOptions.preconditions.resourceVersion").map(str::to_owned);
     let preconditions = Preconditions { uid, resource_version };
     Ok(DeleteParams {
         dry_run: query.get("deleteOptions.dryRun") == Some("All"),
         grace_period_seconds: query.read("deleteOptions.gracePeriodSeconds")?,
-        propagation_policy: policy.map_err(|error| Failure::new(Code::InvalidArgument, error.to_string()))?,
+        propagation_policy: policy,
         preconditions: (preconditions.uid.is_some() || preconditions.resource_version.is_some()).then_some(preconditions),
     })
 }
