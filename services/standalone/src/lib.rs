@@ -4,12 +4,14 @@
 mod argo_config;
 mod embedded;
 mod engine;
+mod front;
 mod role;
 mod standalone;
 mod temporary;
 
 pub use embedded::Embedded;
 pub use engine::{BadBytes, Bytes, EngineOptions, Restrictions};
+pub use front::{FrontError, ServerOptions, run as run_server};
 pub use role::{AllInOne, Connect, NatsOptions, Role, ServiceOptions, run_all, run_roles};
 pub use standalone::{Error, Handle, Options, Standalone, is_data_dir};
 

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::embedded::Embedded;
+use crate::front::{self, FrontError};
 use crate::role::{self, NatsOptions, Role, ServiceOptions};
 use crate::temporary::{self, Temporary};
 
@@ -360,6 +361,14 @@ impl Handle {
     pub fn kubeconfig_of(&self, namespace: &str) -> Option<String> {
         let (address, access) = self.listening.as_ref()?;
         Some(access.kubeconfig_of(*address, namespace))
+    }
+
+    /// Serves Argo's REST API at `address`, as callers of the API of this process, until the system ends. Answers where.
+    ///
+    /// Errors: see [`FrontError`].
+    pub async fn serve_argo(&self, address: SocketAddr) -> Result<SocketAddr, FrontError> {
+        let (api, access) = self.listening.as_ref().ok_or(FrontError::NoApi)?;
+        front::beside(address, &access.kubeconfig(*api), access, &self.stop).await
     }
 
     /// How the node keeps containers apart, in words.

@@ -104,7 +104,8 @@ impl Access {
         given.as_bytes().ct_eq(self.kept.token.as_bytes()).into()
     }
 
-    pub(super) fn tls(&self) -> Arc<rustls::ServerConfig> {
+    /// How it speaks TLS, with its certificate.
+    pub fn tls(&self) -> Arc<rustls::ServerConfig> {
         Arc::clone(&self.tls)
     }
 

@@ -28,7 +28,6 @@ mod handler;
 mod json;
 mod json_map;
 pub mod kinds;
-mod listener;
 mod logs;
 mod object;
 mod openapi;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use argosy_listen::Listener;
 use axum::Router;
 use axum::body::Body;
 use http::Request;
@@ -19,7 +20,6 @@ use super::guard::Guard;
 use super::handler::BODY_BYTES_MAX;
 use super::json::Json;
 use super::kinds;
-use super::listener::Listener;
 use super::logs::LogSource;
 use super::object::key;
 use super::render::failure_response;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use argosy_client::objects;
 use argosy_private as private;
-use argosy_standalone::Handle;
+use argosy_standalone::{FrontError, Handle};
 use clap::Args;
 
 use crate::{
@@ -32,6 +32,10 @@ pub struct Dev {
     /// Port of the API; 0 takes any that is free
     #[arg(long, default_value_t = PORT)]
     port: u16,
+    /// Port of Argo's REST API, for `argo`, Hera and others; 0 takes any that is free
+    /// [default: 2746, or any that is free where that is taken]
+    #[arg(long, value_name = "PORT")]
+    server_port: Option<u16>,
     /// Only the API and what runs pods; run `argosy all-in-one`, or each service, beside it
     #[arg(long, conflicts_with = "nats")]
     without_services: bool,
@@ -72,7 +76,9 @@ impl Dev {
         // What all share is the last one's.
         let alone = listed.as_ref().filter(|_| !before.is_empty()).map(|listed| listed.path().to_owned());
         let own = kept.or(alone).or_else(|| shared.clone()).context("there is no place for the kubeconfig")?;
+        let server = self.serve_argo(&system).await?;
         output::print(&format!("API:         https://{address}\n"));
+        output::print(&format!("Argo's API:  https://{server}, for who shows the token of the kubeconfig\n"));
         output::print(&format!("kubeconfig:  {}\n", own.display()));
         if let Some(sandbox) = system.sandbox() {
             output::print(&format!("containers:  {sandbox}\n"));
@@ -102,6 +108,21 @@ impl Dev {
         system.shutdown().await.context("the system ended by itself").map_err(Failure::Other)
     }
 
+    /// Where Argo's REST API is: at its usual port, unless that is taken or another was asked for.
+    async fn serve_argo(&self, system: &Handle) -> Result<SocketAddr, Failure> {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let served = match (system.serve_argo(at(self.server_port.unwrap_or(SERVER_PORT))).await, self.server_port) {
+            (Err(FrontError::Listen { .. }), None) => system.serve_argo(at(0)).await,
+            (served, _) => served,
+        };
+        served.map_err(|error| match error {
+            FrontError::Listen { address, source } => Failure::Usage(format!(
+                "listen on {address}: {source}; choose another with --server-port, 0 takes any that is free"
+            )),
+            error => Failure::Other(error.into()),
+        })
+    }
+
     /// Says what becomes of workflows that have not ended.
     async fn say_what_goes_on(&self, system: &Handle) {
         let (client, unfinished) = (system.client("default"), unfinished());
@@ -128,6 +149,8 @@ impl Dev {
 
 /// Where the API is looked for first.
 const PORT: u16 = 26443;
+/// That of Argo's server.
+const SERVER_PORT: u16 = 2746;
 /// How long counting workflows may take at the end.
 const COUNT: Duration = Duration::from_secs(2);
 

@@ -3,13 +3,14 @@
 use anyhow::Context;
 use argosy_standalone as standalone;
 use clap::{Args, Parser, Subcommand};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, Outcome};
 
 /// Names of the roles, to be told from the other commands.
-pub const NAMES: [&str; 8] =
-    ["watcher", "scheduler", "pod-runner", "status", "recorder", "cron-runner", "gc", "all-in-one"];
+pub const NAMES: [&str; 9] =
+    ["watcher", "scheduler", "pod-runner", "status", "recorder", "cron-runner", "gc", "server", "all-in-one"];
 
 /// A service against the cluster of the current kubeconfig or service account, and a NATS server.
 #[derive(Debug, Parser)]
@@ -37,6 +38,8 @@ enum Role {
     CronRunner(Service<argosy_cron_runner::Options>),
     /// Delete finished workflows whose time is up
     Gc(Service<argosy_gc::Options>),
+    /// Answer Argo's REST API; needs no NATS server
+    Server(standalone::ServerOptions),
     /// All services in one process
     AllInOne(Box<standalone::AllInOne>),
 }
@@ -62,6 +65,13 @@ impl Roles {
     pub async fn run(self) -> Outcome {
         let mut engine = standalone::EngineOptions::default();
         let (name, connect, roles) = match self.role {
+            Role::Server(options) => {
+                let _logging = argosy_telemetry::init("argosy-server", &self.telemetry).context("set up logs")?;
+                let (shutdown, signals) = until_told()?;
+                let served = standalone::run_server(options, shutdown).await;
+                signals.abort();
+                return served.map_err(|error| Failure::Other(error.into()));
+            }
             Role::Watcher(service) => {
                 ("argosy-watcher", service.connect, vec![standalone::Role::Watcher(service.options)])
             }
@@ -92,21 +102,27 @@ impl Roles {
             }
         };
         let _logging = argosy_telemetry::init(name, &self.telemetry).context("set up logs")?;
-        let shutdown = CancellationToken::new();
-        let stop = shutdown.clone();
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for signals")?;
-        let signals = tokio::spawn(async move {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            stop.cancel();
-        });
+        let (shutdown, signals) = until_told()?;
         let result = standalone::run_roles(roles, &connect, &engine, shutdown).await;
         signals.abort();
         result.map_err(|error| Failure::Other(anyhow::anyhow!(error)))
     }
+}
+
+/// Cancelled by Ctrl-C or a termination signal, and the task that waits for them.
+fn until_told() -> anyhow::Result<(CancellationToken, JoinHandle<()>)> {
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for signals")?;
+    let signals = tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok((shutdown, signals))
 }
 
 #[cfg(test)]

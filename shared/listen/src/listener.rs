@@ -26,13 +26,17 @@ const REST: Duration = Duration::from_millis(100);
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Hands out connections whose clients have begun to speak: those that only connect hold nobody up.
-pub(super) struct Listener {
+pub struct Listener {
     address: SocketAddr,
     ready: mpsc::Receiver<(Connection, SocketAddr)>,
     task: JoinHandle<()>,
 }
 
 impl Listener {
+    /// Takes the connections of `listener`, with TLS as `tls` says for those that begin with it. Must be called inside a
+    /// tokio runtime.
+    ///
+    /// Errors: the address of the socket cannot be read.
     pub fn new(listener: TcpListener, tls: Arc<rustls::ServerConfig>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (sender, ready) = mpsc::channel(READY_MAX);
@@ -101,8 +105,10 @@ impl axum::serve::Listener for Listener {
 }
 
 /// One connection.
-pub(super) enum Connection {
+pub enum Connection {
+    /// Without TLS.
     Plain(TcpStream),
+    /// With it.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
