@@ -30,11 +30,14 @@ pub struct Options {
     /// Seconds that the lease of the replica that acts outlives it.
     #[arg(long, default_value_t = 10)]
     pub cron_lease_secs: u64,
+    /// Only those of this one of several installations; see [`argosy_objects::api::of_instance`].
+    #[arg(skip)]
+    pub instance_id: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cron_namespace: None, cron_lease_secs: 10 }
+        Self { cron_namespace: None, cron_lease_secs: 10, instance_id: String::new() }
     }
 }
 
@@ -58,10 +61,10 @@ impl Service {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
         let settings = Settings { ttl: Duration::from_secs(self.options.cron_lease_secs) };
         let host = self.context.host.clone();
-        let namespace = self.options.cron_namespace;
+        let of = (self.options.cron_namespace, self.options.instance_id);
         let work = Arc::new(move |owned| {
-            let (context, namespace) = (Arc::clone(&self.context), namespace.clone());
-            Box::pin(work(context, namespace, owned)) as Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>
+            let (context, of) = (Arc::clone(&self.context), of.clone());
+            Box::pin(work(context, of, owned)) as Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>
         });
         own_shards(&host, "cron-runner", &settings, shutdown, work).await
     }
@@ -69,8 +72,12 @@ impl Service {
 
 type Ended = (Key, std::thread::Result<Result<Option<Tended>, Error>>);
 
-async fn work(context: Arc<Context>, namespace: Option<String>, owned: Owned) -> Result<(), Failure> {
-    let mut crons = std::pin::pin!(watch::crons(context.client.clone(), namespace.as_deref()));
+async fn work(
+    context: Arc<Context>,
+    (namespace, instance_id): (Option<String>, String),
+    owned: Owned,
+) -> Result<(), Failure> {
+    let mut crons = std::pin::pin!(watch::crons(context.client.clone(), namespace.as_deref(), &instance_id));
     let mut children = std::pin::pin!(watch::children(context.client.clone(), namespace.as_deref()));
     let (mut desk, mut looks, clock) = (Desk::default(), JoinSet::<Ended>::new(), context.host.clock);
     loop {

@@ -27,11 +27,16 @@ pub(crate) struct Changed {
     pub version: Option<String>,
 }
 
-/// Changes of CronWorkflows; for ever.
-pub(crate) fn crons(client: kube::Client, namespace: Option<&str>) -> impl Stream<Item = Vec<Changed>> {
-    let api: Api<Meta> = of(client, namespace, "CronWorkflow");
+/// Changes of CronWorkflows of the installation `instance_id`; for ever.
+pub(crate) fn crons(
+    client: kube::Client,
+    namespace: Option<&str>,
+    instance_id: &str,
+) -> impl Stream<Item = Vec<Changed>> + use<> {
+    let objects: Api<Meta> = of(client, namespace, "CronWorkflow");
     let mut known = Known::default();
-    watched(api, watcher::Config::default()).map(move |event| known.note(event))
+    let config = watcher::Config::default().labels(&api::of_instance(instance_id));
+    watched(objects, config).map(move |event| known.note(event))
 }
 
 /// CronWorkflows one of whose workflows has come, ended or gone; for ever.

@@ -203,6 +203,14 @@ impl Layout {
         Ok(location.and_then(|location| location.archive_logs) == Some(true))
     }
 
+    /// The same, of this container: those that a user put beside the step have none.
+    /// Errors: `File`, `Template`.
+    pub fn wants_logs_of(&self, container: &str) -> Result<bool, Error> {
+        let Some(template) = self.read_template()? else { return Ok(false) };
+        let wanted = template.archive_location.as_ref().and_then(|location| location.archive_logs) == Some(true);
+        Ok(wanted && mains(&template).iter().any(|main| main == container))
+    }
+
     /// The outputs that are there and not taken.
     /// Errors: `File`, `Template`.
     pub fn read_problems(&self) -> Result<Vec<Problem>, Error> {

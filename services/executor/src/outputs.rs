@@ -6,7 +6,7 @@ use argosy_api::executor::MAIN;
 use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
 use argosy_artifacts::{Archive, Place, Source, Stores, place_of};
 
-use crate::layout::{Layout, Problem, RESULT_MAX};
+use crate::layout::{Layout, Problem, RESULT_MAX, mains};
 use crate::limits::OWN_BYTES_MAX;
 use crate::{Error, Limits};
 
@@ -18,10 +18,8 @@ pub struct Gatherer<'a> {
     pub layout: &'a Layout,
     /// Where artifacts are kept.
     pub stores: &'a dyn Stores,
-    /// Name of the workflow.
-    pub workflow: &'a str,
-    /// Name of the pod.
-    pub pod: &'a str,
+    /// Where artifacts go that say nothing of it.
+    pub key_prefix: &'a str,
     /// Whether standard output of `main` is the result.
     pub include_result: bool,
     /// How much is taken.
@@ -92,8 +90,7 @@ impl Gatherer<'_> {
             }
         }
         match self.logs().await {
-            Ok(Some(artifact)) => gathered.outputs.artifacts.push(artifact),
-            Ok(None) => {}
+            Ok(artifacts) => gathered.outputs.artifacts.extend(artifacts),
             Err(error) => gathered.errors.push(error),
         }
         gathered
@@ -161,23 +158,26 @@ impl Gatherer<'_> {
         Ok(Some(output))
     }
 
-    /// The log of `main` as an artifact, when the template asks for it.
-    async fn logs(&self) -> Result<Option<Artifact>, Error> {
-        let wanted = self.template.archive_location.as_ref().and_then(|l| l.archive_logs).unwrap_or(false);
-        let file = self.layout.combined(MAIN);
-        if !wanted || !self.layout.has(&file)? {
-            return Ok(None);
+    /// The logs of the main containers as artifacts, when the template asks for them. Those of a container that never ran are
+    /// not there.
+    async fn logs(&self) -> Result<Vec<Artifact>, Error> {
+        let mut saved = Vec::new();
+        if self.template.archive_location.as_ref().and_then(|l| l.archive_logs) != Some(true) {
+            return Ok(saved);
         }
-        let mut artifact = Artifact { name: format!("{MAIN}-logs"), ..Artifact::default() };
-        let name = artifact.name.clone();
-        let failed = |source| Error::Artifact { name, action: "save", source };
-        let location = self.location(&artifact, &format!("{MAIN}.log"));
-        artifact.location = match location {
-            Ok(location) => location,
-            Err(error) => return Err(failed(error)),
-        };
-        self.save(&artifact.location, Source::Copy(&self.layout.at(&file))).await.map_err(failed)?;
-        Ok(Some(artifact))
+        for container in mains(self.template) {
+            let file = self.layout.combined(&container);
+            if !self.layout.has(&file)? {
+                continue;
+            }
+            let mut artifact = Artifact { name: format!("{container}-logs"), ..Artifact::default() };
+            let name = artifact.name.clone();
+            let failed = |source| Error::Artifact { name: name.clone(), action: "save", source };
+            artifact.location = self.location(&artifact, &format!("{container}.log")).map_err(failed)?;
+            self.save(&artifact.location, Source::Copy(&self.layout.at(&file))).await.map_err(failed)?;
+            saved.push(artifact);
+        }
+        Ok(saved)
     }
 
     async fn save(&self, location: &ArtifactLocation, source: Source<'_>) -> Result<(), argosy_artifacts::Error> {
@@ -201,7 +201,7 @@ impl Gatherer<'_> {
         }
         let mut s3 = own.s3.clone().or_else(|| base.and_then(|base| base.s3.clone())).unwrap_or_default();
         let prefix = match s3.key.trim_matches('/') {
-            "" => format!("{}/{}", self.workflow, self.pod),
+            "" => self.key_prefix.trim_matches('/').to_owned(),
             key => key.to_owned(),
         };
         s3.key = format!("{prefix}/{file}");
@@ -263,8 +263,7 @@ mod tests {
             template: &template,
             layout: &layout,
             stores: &store,
-            workflow: "w",
-            pod: "p",
+            key_prefix: "w/p",
             include_result: true,
             limits: Limits { outputs_bytes_max: 10, ..Limits::default() },
         };

@@ -62,12 +62,13 @@ async fn wait(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits) ->
     }
     let variable = |name: &str| around.variable(name).unwrap_or_default();
     let (workflow, pod) = (variable(environment::WORKFLOW_NAME), variable(environment::POD_NAME));
+    let key_prefix = around.variable(environment::ARTIFACT_KEY_PREFIX).filter(|prefix| !prefix.is_empty());
+    let key_prefix = key_prefix.unwrap_or_else(|| format!("{workflow}/{pod}"));
     let gatherer = Gatherer {
         template: &template,
         layout: &layout,
         stores,
-        workflow: &workflow,
-        pod: &pod,
+        key_prefix: &key_prefix,
         include_result: variable(environment::INCLUDE_SCRIPT_OUTPUT) == "true" || template.data.is_some(),
         limits,
     };

@@ -34,6 +34,9 @@ pub struct Options {
     /// Finished workflows that are looked at or deleted per second. There may be very many at once.
     #[arg(long, default_value_t = 20)]
     pub gc_requests_per_sec: u32,
+    /// Only those of this one of several installations; see [`argosy_objects::api::of_instance`].
+    #[arg(skip)]
+    pub instance_id: String,
     /// How many finished workflows stay. Source: Argo ConfigMap key `retentionPolicy`.
     #[arg(skip)]
     pub retention: Option<Retention>,
@@ -44,7 +47,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { gc_namespace: None, gc_lease_secs: 10, gc_requests_per_sec: 20, retention: None, ttl_default: None }
+        Self {
+            gc_namespace: None,
+            gc_lease_secs: 10,
+            gc_requests_per_sec: 20,
+            instance_id: String::new(),
+            retention: None,
+            ttl_default: None,
+        }
     }
 }
 
@@ -87,7 +97,7 @@ type Ended = (Task, Result<Option<Timestamp>, kube::Error>);
 
 async fn work(context: Arc<Context>, owned: Owned) -> Result<(), Failure> {
     let namespace = context.options.gc_namespace.as_deref();
-    let mut finished = std::pin::pin!(watch::finished(context.client.clone(), namespace));
+    let mut finished = std::pin::pin!(watch::finished(context.client.clone(), namespace, &context.options.instance_id));
     let (mut expiries, mut tasks) = (Expiries::new(context.options.retention), JoinSet::<Ended>::new());
     let clock = context.host.clock;
     loop {

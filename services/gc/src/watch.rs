@@ -14,15 +14,20 @@ use crate::metrics;
 type Meta = PartialObjectMeta<DynamicObject>;
 
 /// Finished workflows come and go; for ever. One that is retried goes.
-pub(crate) fn finished(client: kube::Client, namespace: Option<&str>) -> impl Stream<Item = Event<Meta>> {
+pub(crate) fn finished(
+    client: kube::Client,
+    namespace: Option<&str>,
+    instance_id: &str,
+) -> impl Stream<Item = Event<Meta>> + use<> {
     let kind = api::argo_kind("Workflow");
-    let api: Api<Meta> = match namespace {
+    let workflows: Api<Meta> = match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &kind),
         None => Api::all_with(client, &kind),
     };
-    let config = watcher::Config::default().labels(&format!("{}=true", labels::COMPLETED));
+    let selector = format!("{}=true,{}", labels::COMPLETED, api::of_instance(instance_id));
+    let config = watcher::Config::default().labels(&selector);
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-    let events = Box::pin(watcher::watcher(api, config));
+    let events = Box::pin(watcher::watcher(workflows, config));
     futures::stream::unfold((events, backoff), |(mut events, mut backoff)| async move {
         loop {
             match events.next().await? {

@@ -126,7 +126,7 @@ async fn let_go(shard: &Shard, objects: &Objects, key: &PodKey, entry: &Entry) -
     }
     shard.bin.note_collected(&uid, true);
     metrics::COLLECTED.inc();
-    match objects.delete_pod(name, Some(uid.clone())).await {
+    match objects.delete_pod_in(name, Some(uid.clone()), shard.context.options.pod_gc_grace_secs).await {
         Ok(()) => Ok(()),
         Err(error) => {
             shard.bin.note_collected(&uid, false);

@@ -289,6 +289,9 @@ impl NodeActor {
             return Err(Error::Failed(argosy_actor::Stopped.into()));
         }
         let objects = self.objects(command);
+        if self.shard.context.options.logs_pods {
+            tracing::info!(pod = name, namespace = command.namespace, spec = %manifest["spec"], "pod spec");
+        }
         match objects.create(&objects.pods(), &manifest).await {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if api::answer(&error) == api::Answer::AlreadyExists => {

@@ -1,5 +1,6 @@
 //! What the parts of the pod-runner share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::bin::Bin;
-use crate::images::{self, Images, Mirror};
+use crate::images::{self, ImageCommand, Images, Mirror};
 use crate::known::KnownPods;
 
 /// Settings of the pod-runner; each has a default.
@@ -39,6 +40,20 @@ pub struct Options {
     /// Without it their own registry is asked.
     #[arg(long, env = "ARGOSY_IMAGE_MIRRORS", value_delimiter = ',', value_name = "REGISTRY=URL")]
     pub image_mirrors: Vec<Mirror>,
+    /// What images run, where nobody need be asked. Source: Argo ConfigMap key `images`.
+    #[arg(skip)]
+    pub image_commands: BTreeMap<String, ImageCommand>,
+    /// Grace that pods get which `podGC` deletes; Kubernetes' own without it. Source: Argo ConfigMap key
+    /// `podGCGracePeriodSeconds`.
+    #[arg(skip)]
+    pub pod_gc_grace_secs: Option<u32>,
+    /// The manifest of each pod goes into the log, as a user wrote it, secrets in variables included. Source: Argo ConfigMap
+    /// key `podSpecLogStrategy`.
+    #[arg(skip)]
+    pub logs_pods: bool,
+    /// The same, of pods that have failed.
+    #[arg(skip)]
+    pub logs_failed_pods: bool,
     /// Whether pods run where nobody but the registry knows what an image runs. The local node knows by itself.
     #[arg(skip)]
     pub asks_registries: bool,
@@ -53,6 +68,10 @@ impl Default for Options {
             pod_requests_max: 64,
             pod_requests_per_sec: 300,
             image_mirrors: Vec::new(),
+            image_commands: BTreeMap::new(),
+            pod_gc_grace_secs: None,
+            logs_pods: false,
+            logs_failed_pods: false,
             asks_registries: false,
         }
     }
@@ -106,7 +125,8 @@ impl Context {
         let creates = Turns::new(options.pod_requests_max);
         let others = Arc::new(Semaphore::new(options.pod_requests_max.max(1)));
         let rate = TokenBucket::new(options.pod_requests_per_sec);
-        let images = options.asks_registries.then(|| Images::new(options.image_mirrors.clone()));
+        let images =
+            options.asks_registries.then(|| Images::new(options.image_mirrors.clone(), options.image_commands.clone()));
         Self { creates, others, rate, images, host, client, options }
     }
 

@@ -20,6 +20,6 @@ mod watch;
 
 pub use context::Options;
 pub use duration::resources_duration;
-pub use images::{BadMirror, Mirror};
+pub use images::{BadMirror, ImageCommand, Mirror};
 pub use service::Service;
 pub use summary::summarize;

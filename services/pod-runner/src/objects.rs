@@ -73,8 +73,14 @@ impl Objects {
 
     /// Deletes this very pod. It may be gone, and another have come of a later wish.
     pub async fn delete_pod(&self, name: &str, uid: Option<String>) -> Result<(), kube::Error> {
-        let seen = Preconditions { uid, resource_version: None };
-        match self.delete_as_seen(&self.pods(), name, seen).await {
+        self.delete_pod_in(name, uid, None).await
+    }
+
+    /// The same, which gets so many seconds of grace.
+    pub async fn delete_pod_in(&self, name: &str, uid: Option<String>, grace: Option<u32>) -> Result<(), kube::Error> {
+        let preconditions = Some(Preconditions { uid, resource_version: None });
+        let parameters = DeleteParams { preconditions, grace_period_seconds: grace, ..DeleteParams::default() };
+        match self.pods().delete(name, &parameters).await.map(|_| ()) {
             Err(error) if !matches!(api::answer(&error), api::Answer::Conflict | api::Answer::NotFound) => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }

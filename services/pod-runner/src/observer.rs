@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argosy_actor::{Actor, Backoff, Factory, Failure, Next};
 use argosy_api::labels;
-use argosy_api::message::PodSummary;
+use argosy_api::message::{PodPhase, PodSummary};
 use argosy_objects::api;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
@@ -166,6 +166,16 @@ impl Observer {
         let summary = report::summary(&self.shard.context, &self.key, pod).await?;
         if self.reported.as_ref() != Some(&summary) {
             report::publish(&self.shard.context, &self.key, pod, summary.clone(), None).await?;
+            let had_failed = self.reported.as_ref().is_some_and(|last| last.phase == PodPhase::Failed);
+            if self.shard.context.options.logs_failed_pods && summary.phase == PodPhase::Failed && !had_failed {
+                let spec = serde_json::to_string(&pod.spec).unwrap_or_default();
+                tracing::info!(
+                    pod = self.key.pod,
+                    namespace = self.key.workflow.namespace,
+                    spec,
+                    "spec of a failed pod"
+                );
+            }
             self.reported = Some(summary);
         }
         Ok(())

@@ -33,11 +33,17 @@ pub struct Options {
     /// So many Events are recorded of the nodes of one workflow: more nobody reads, and the API has other things to do.
     #[arg(long, default_value_t = 500)]
     pub recorder_node_events_max: usize,
+    /// Whether anything is recorded of nodes. Source: Argo ConfigMap key `nodeEvents`.
+    #[arg(skip = true)]
+    pub records_nodes: bool,
+    /// Whether anything is recorded of workflows. Source: Argo ConfigMap key `workflowEvents`.
+    #[arg(skip = true)]
+    pub records_workflows: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { recorder_node_events_max: 500 }
+        Self { recorder_node_events_max: 500, records_nodes: true, records_workflows: true }
     }
 }
 
@@ -84,7 +90,7 @@ impl Service {
                 Err(error) => return error,
             };
             backoff.reset();
-            let events: Vec<Event> = batch.iter().flat_map(|d| events_of(&d.message.payload, seen)).collect();
+            let events: Vec<Event> = batch.iter().flat_map(|d| self.events_of(&d.message.payload, seen)).collect();
             // In order but for the few that are under way: their times tell.
             futures::stream::iter(events).for_each_concurrent(AT_ONCE_MAX, |event| self.create(event)).await;
             for delivery in batch {
@@ -94,6 +100,38 @@ impl Service {
                 }
             }
         }
+    }
+
+    fn events_of(&self, payload: &[u8], seen: &mut Seen) -> Vec<Event> {
+        // A new owner's claim to its shard.
+        if payload.is_empty() {
+            return Vec::new();
+        }
+        let change = match serde_json::from_slice::<StatusChanged>(payload) {
+            Ok(change) if change.schema <= SCHEMA => change,
+            Ok(_) | Err(_) => {
+                metrics::UNREADABLE.inc();
+                return Vec::new();
+            }
+        };
+        let uid = change.workflow_uid.as_str();
+        let is_wanted = |note: &notes::Note| {
+            if note.node.is_some() { self.options.records_nodes } else { self.options.records_workflows }
+        };
+        let notes = notes::of(&change).into_iter().enumerate();
+        let notes = notes.filter(|(_, note)| is_wanted(note)).filter(|(_, note)| match seen.look(uid, note) {
+            Worth::New => true,
+            Worth::Old => false,
+            Worth::TooMany => {
+                metrics::OMITTED.inc();
+                false
+            }
+        });
+        let events = notes.map(|(index, note)| note.event(&change, index)).collect();
+        if change.workflow_status.as_ref().is_some_and(|delta| delta.completed) {
+            seen.forget(uid);
+        }
+        events
     }
 
     async fn create(&self, event: Event) {
@@ -123,32 +161,4 @@ impl Service {
 fn spec() -> ConsumerSpec {
     let spec = ConsumerSpec::new(Stream::Events, CONSUMER, subject::of_stream(Stream::Events));
     ConsumerSpec { deliver: Deliver::New, ..spec }
-}
-
-fn events_of(payload: &[u8], seen: &mut Seen) -> Vec<Event> {
-    // A new owner's claim to its shard.
-    if payload.is_empty() {
-        return Vec::new();
-    }
-    let change = match serde_json::from_slice::<StatusChanged>(payload) {
-        Ok(change) if change.schema <= SCHEMA => change,
-        Ok(_) | Err(_) => {
-            metrics::UNREADABLE.inc();
-            return Vec::new();
-        }
-    };
-    let uid = change.workflow_uid.as_str();
-    let notes = notes::of(&change).into_iter().enumerate().filter(|(_, note)| match seen.look(uid, note) {
-        Worth::New => true,
-        Worth::Old => false,
-        Worth::TooMany => {
-            metrics::OMITTED.inc();
-            false
-        }
-    });
-    let events = notes.map(|(index, note)| note.event(&change, index)).collect();
-    if change.workflow_status.as_ref().is_some_and(|delta| delta.completed) {
-        seen.forget(uid);
-    }
-    events
 }

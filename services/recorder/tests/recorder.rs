@@ -23,7 +23,7 @@ struct World {
 impl World {
     async fn start(node_events_max: usize) -> Self {
         let (bus, server): (Arc<dyn Bus>, _) = (Arc::new(Memory::new()), Server::new(ApiOptions::default()));
-        let options = Options { recorder_node_events_max: node_events_max };
+        let options = Options { recorder_node_events_max: node_events_max, ..Options::default() };
         let service = Service::new(Host::new(Arc::clone(&bus), "test", 1), server.client("argo"), options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(service.run(stop.clone()));

@@ -29,11 +29,20 @@ pub struct Options {
     /// Only workflows of this namespace are taken up; without it, of all.
     #[arg(long)]
     pub scheduler_namespace: Option<String>,
+    /// Only those of this one of several installations; see [`argosy_objects::api::of_instance`].
+    #[arg(skip)]
+    pub instance_id: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { scheduler_lease_secs: 10, passivate_secs: 30, remind_secs: 300, scheduler_namespace: None }
+        Self {
+            scheduler_lease_secs: 10,
+            passivate_secs: 30,
+            remind_secs: 300,
+            scheduler_namespace: None,
+            instance_id: String::new(),
+        }
     }
 }
 

@@ -36,8 +36,8 @@ impl Service {
             Box::pin(work) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         });
         let leases = argosy_actor::Settings { ttl: settings.lease };
-        let namespace = self.options.scheduler_namespace.as_deref();
-        let follow = unfinished::follow(&context.unfinished, &context.client, namespace);
+        let of = (self.options.scheduler_namespace.as_deref(), self.options.instance_id.as_str());
+        let follow = unfinished::follow(&context.unfinished, &context.client, of);
         tokio::select! {
             biased;
             result = own_shards(&context.host, ROLE, &leases, shutdown, work) => result,

@@ -104,22 +104,31 @@ fn key_of(object: &PartialObjectMeta<DynamicObject>) -> Option<WorkflowKey> {
     })
 }
 
-/// Keeps `unfinished` up to date with the workflows of `namespace`, or of all; for ever.
-pub(crate) async fn follow(unfinished: &Unfinished, client: &kube::Client, namespace: Option<&str>) {
+/// Keeps `unfinished` up to date with the workflows of `namespace`, or of all, and of the installation `instance_id`; for ever.
+pub(crate) async fn follow(
+    unfinished: &Unfinished,
+    client: &kube::Client,
+    (namespace, instance_id): (Option<&str>, &str),
+) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
     loop {
-        until_relist(unfinished, client.clone(), namespace, &mut backoff).await;
+        until_relist(unfinished, client.clone(), (namespace, instance_id), &mut backoff).await;
     }
 }
 
-async fn until_relist(unfinished: &Unfinished, client: kube::Client, namespace: Option<&str>, backoff: &mut Backoff) {
+async fn until_relist(
+    unfinished: &Unfinished,
+    client: kube::Client,
+    (namespace, instance_id): (Option<&str>, &str),
+    backoff: &mut Backoff,
+) {
     let kind = api::argo_kind("Workflow");
     let workflows: Api<PartialObjectMeta<DynamicObject>> = match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &kind),
         None => Api::all_with(client, &kind),
     };
     let until = Instant::now() + RELIST;
-    let selector = format!("{}!=true", labels::COMPLETED);
+    let selector = format!("{}!=true,{}", labels::COMPLETED, api::of_instance(instance_id));
     let events = watcher::watcher(workflows, watcher::Config::default().labels(&selector));
     let mut events = std::pin::pin!(events);
     loop {

@@ -63,10 +63,10 @@ pub struct ServerOptions {
     #[arg(long = "auth-mode", env = "ARGOSY_AUTH_MODE", value_delimiter = ',', default_value = "client")]
     pub modes: Vec<Mode>,
     /// Certificate, PEM; without one it makes its own
-    #[arg(long, env = "ARGOSY_TLS_CERT", value_name = "FILE", requires = "key")]
+    #[arg(long = "tls-cert", env = "ARGOSY_TLS_CERT", value_name = "FILE", requires = "key")]
     pub certificate: Option<PathBuf>,
     /// The certificate's key, PEM
-    #[arg(long, env = "ARGOSY_TLS_KEY", value_name = "FILE", requires = "certificate")]
+    #[arg(long = "tls-key", env = "ARGOSY_TLS_KEY", value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
     /// The only namespace that it is for
     #[arg(long, env = "ARGOSY_MANAGED_NAMESPACE", value_name = "NAME", default_value = "")]

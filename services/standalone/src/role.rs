@@ -3,18 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use argosy_actor::{Backoff, Failure, Host};
+use argosy_actor::{Failure, Host};
+use argosy_bus::Bus;
 use argosy_bus::nats::{self, Prefix};
-use argosy_bus::{Bus, Class, Stream};
 use argosy_engine::Config;
-use argosy_telemetry::{Health, Part};
 use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::argo_config;
 use crate::engine::EngineOptions;
 
 /// Where the bus and the cluster are.
@@ -34,8 +31,7 @@ pub struct Connect {
     /// Image of the init and wait containers.
     #[arg(long, env = "ARGOSY_EXECUTOR_IMAGE", default_value = "argosy/executor")]
     pub executor_image: String,
-    /// Argo's configuration, a ConfigMap in the namespace of this process: `artifactRepository` and `workflowDefaults` are read,
-    /// once at the start.
+    /// Argo's configuration, a ConfigMap in the namespace of this process. When it changes, the services start anew with it.
     #[arg(long, env = "ARGOSY_CONFIG_MAP", value_name = "NAME")]
     pub config_map: Option<String>,
 }
@@ -160,67 +156,9 @@ pub enum Role {
     All(Box<ServiceOptions>),
 }
 
-/// Neither a kubeconfig nor a pod's service account.
-#[derive(Debug, thiserror::Error)]
-#[error("no cluster: set $KUBECONFIG, or use `argosy dev --nats URL`, which brings an API and a node of its own")]
-struct NoCluster {
-    source: kube::config::InferConfigError,
-}
-
-/// The bus cannot be used, and waiting would not help.
-#[derive(Debug, thiserror::Error)]
-#[error("use the bus at {place}")]
-struct NoBus {
-    place: String,
-    source: argosy_bus::Error,
-}
-
-/// A bus that answered is taken to be there for so long.
-const BUS_ANSWERS: Duration = Duration::from_secs(12);
-
-/// Connects to the bus and to the cluster of the current kubeconfig (or of the pod's service account), and runs the roles
-/// until `shutdown`; `engine` is for the scheduler. A NATS server that does not answer yet is waited for, so that everything may be started in any order.
-///
-/// Errors: a bus that refuses; no cluster; a service that ended.
-pub async fn run_roles(
-    roles: Vec<Role>,
-    connect: &Connect,
-    engine: &EngineOptions,
-    shutdown: CancellationToken,
-) -> Result<(), Failure> {
-    let client = kube::Config::infer().await.map_err(|source| NoCluster { source })?;
-    let client = kube::Client::try_from(client)?;
-    let mut config = Config { executor_image: connect.executor_image.clone(), ..Config::default() };
-    if let Some(name) = &connect.config_map {
-        argo_config::read(&client, name, &mut config).await?;
-    }
-    engine.apply(&mut config);
-    let health = Health::default();
-    let bus_part = health.part("bus", "a server that answers");
-    let mut tasks = JoinSet::new();
-    if let Some(address) = connect.metrics_listen {
-        let (health, shutdown) = (health.clone(), shutdown.clone());
-        let serve = argosy_telemetry::serve(address, health, async move { shutdown.cancelled().await });
-        tasks.spawn(async move { serve.await.map_err(Failure::from) });
-    }
-    let bus = tokio::select! {
-        biased;
-        () = shutdown.cancelled() => return join(tasks, &shutdown).await,
-        bus = open_bus(connect) => bus?,
-    };
-    if connect.metrics_listen.is_some() {
-        tasks.spawn(watch_bus(Arc::clone(&bus), bus_part, shutdown.clone()));
-    }
-    let host = Host { health, ..host(bus, connect.shards) };
-    for role in roles {
-        spawn(&mut tasks, role.in_cluster(), &host, &client, config.clone(), &shutdown);
-    }
-    join(tasks, &shutdown).await
-}
-
 impl Role {
     /// With what differs where kubelets run the pods.
-    fn in_cluster(mut self) -> Self {
+    pub(crate) fn in_cluster(mut self) -> Self {
         match &mut self {
             Self::PodRunner(options) => options.asks_registries = true,
             Self::All(options) => options.pod_runner.asks_registries = true,
@@ -233,47 +171,6 @@ impl Role {
         }
         self
     }
-}
-
-/// Says whether the bus answers, until `shutdown`.
-async fn watch_bus(bus: Arc<dyn Bus>, part: Part, shutdown: CancellationToken) -> Result<(), Failure> {
-    loop {
-        let asked = async {
-            if bus.origin(Stream::Observed).await.is_ok() {
-                part.is_ready_for(BUS_ANSWERS);
-            }
-            tokio::time::sleep(BUS_ANSWERS / 4).await;
-        };
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Ok(()),
-            () = asked => {}
-        }
-    }
-}
-
-async fn open_bus(connect: &Connect) -> Result<Arc<dyn Bus>, NoBus> {
-    let place = without_secrets(&connect.nats);
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
-    loop {
-        match argosy_bus::open(&connect.nats, connect.nats_options.bus(connect.shards)).await {
-            Err(error) if error.class() == Class::Transient => {
-                tracing::warn!(place, error = &error as &dyn std::error::Error, "no bus yet, trying again");
-                backoff.wait().await;
-            }
-            result => return result.map_err(|source| NoBus { place, source }),
-        }
-    }
-}
-
-/// The addresses of servers, without what they may hold before an `@`: user, password or token.
-fn without_secrets(place: &str) -> String {
-    let servers = place.split(',').map(|server| match (server.split_once("://"), server.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-        (None, Some((_, host))) => host.to_owned(),
-        (_, None) => server.to_owned(),
-    });
-    servers.collect::<Vec<_>>().join(",")
 }
 
 /// Runs all services on `bus` for the cluster behind `client`, until `shutdown`.
@@ -359,7 +256,7 @@ fn spawn(
 }
 
 /// Waits for all; the first that fails ends the others.
-async fn join(mut tasks: JoinSet<Result<(), Failure>>, shutdown: &CancellationToken) -> Result<(), Failure> {
+pub(crate) async fn join(mut tasks: JoinSet<Result<(), Failure>>, shutdown: &CancellationToken) -> Result<(), Failure> {
     let mut failure = None;
     while let Some(ended) = tasks.join_next().await {
         let result = ended.unwrap_or_else(|error| Err(error.into()));
@@ -371,15 +268,4 @@ async fn join(mut tasks: JoinSet<Result<(), Failure>>, shutdown: &CancellationTo
         }
     }
     failure.map_or(Ok(()), Err)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_secrets;
-
-    #[test]
-    fn addresses_are_told_without_passwords() {
-        let places = "nats://me:secret@a:4222,nats://b:4222,token@c,d:4222";
-        assert_eq!(without_secrets(places), "nats://a:4222,nats://b:4222,c,d:4222");
-    }
 }

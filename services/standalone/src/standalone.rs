@@ -18,13 +18,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::config_source::Source;
 use crate::embedded::Embedded;
 use crate::front::{self, FrontError};
+use crate::process::run_configured;
 use crate::role::{self, NatsOptions, Role, ServiceOptions};
 use crate::temporary::{self, Temporary};
 
 /// How long events are kept by the bus of this process.
 const EVENTS_KEEP_HOURS: u64 = 1;
+/// Argo's configuration.
+const CONFIG_MAP: &str = "workflow-controller-configmap";
 /// The file of a data directory that holds the key to the API.
 const ACCESS_FILE: &str = "api-access.json";
 
@@ -66,6 +70,9 @@ pub struct Options {
     pub records_events: bool,
     /// Whether CronWorkflows are run, and finished workflows deleted when their time is up.
     pub runs_crons: bool,
+    /// Whether Argo's configuration is read, where there is one: the ConfigMap `workflow-controller-configmap` in the namespace
+    /// `argo`. When it changes, the services start anew with it.
+    pub config_map: bool,
     /// Only the API and the node: the services run elsewhere, as roles of their own.
     pub without_services: bool,
 }
@@ -88,6 +95,7 @@ impl Options {
             services: ServiceOptions::of_own_api(),
             records_events: false,
             runs_crons: false,
+            config_map: false,
             without_services: false,
         }
     }
@@ -258,7 +266,8 @@ impl Standalone {
                 let cron = options.runs_crons.then(|| Role::CronRunner(argosy_cron_runner::Options::default()));
                 let gc = options.runs_crons.then(|| Role::Gc(argosy_gc::Options::default()));
                 let roles = [Role::All(Box::new(services))].into_iter().chain(recorder).chain(cron).chain(gc);
-                role::run(roles, &host, &client, config, ending.clone()).await
+                let source = options.config_map.then(|| Source::new(&client, CONFIG_MAP, true));
+                run_configured(roles.collect(), &host, &client, config, source, ending.clone()).await
             };
             let node_ends = async {
                 if let Some(node) = &node {

@@ -32,11 +32,14 @@ pub struct Options {
     /// Seconds between full lists, which find what a watch may have missed.
     #[arg(long, default_value_t = 300)]
     pub watch_relist_secs: u64,
+    /// Only those of this one of several installations; see [`argosy_objects::api::of_instance`].
+    #[arg(skip)]
+    pub instance_id: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { watch_namespace: None, watch_relist_secs: 300 }
+        Self { watch_namespace: None, watch_relist_secs: 300, instance_id: String::new() }
     }
 }
 
@@ -85,7 +88,8 @@ impl Service {
             None => api::all_workflows(&self.client),
         };
         let until = tokio::time::Instant::now() + Duration::from_secs(self.options.watch_relist_secs.max(1));
-        let events = kube::runtime::watcher(api, watcher::Config::default()).ready_chunks(CHUNK);
+        let config = watcher::Config::default().labels(&api::of_instance(&self.options.instance_id));
+        let events = kube::runtime::watcher(api, config).ready_chunks(CHUNK);
         let mut events = std::pin::pin!(events);
         loop {
             let chunk = tokio::select! {

@@ -2,6 +2,7 @@
 
 use argosy_api::v1alpha1::WorkflowSpec;
 use argosy_template::Limits;
+use serde_json::Value;
 
 /// Largest message of the bus, in bytes: the default of NATS.
 const BUS_MESSAGE_BYTES: usize = 1024 * 1024;
@@ -13,6 +14,14 @@ const BUS_HEADROOM_BYTES: usize = 64 * 1024;
 pub struct Config {
     /// Image of the init and wait containers.
     pub executor_image: String,
+    /// What the init and wait containers have beside what they need: `resources`, `securityContext`, `imagePullPolicy`, `env`.
+    /// Source: Argo ConfigMap key `executor`.
+    pub executor: Option<Value>,
+    /// Merged under the user's main containers. Source: Argo ConfigMap key `mainContainer`.
+    pub main_container: Option<Value>,
+    /// Marks pods as of this one of several installations in a cluster; empty: of the one without a mark. Source: Argo
+    /// ConfigMap key `instanceID`.
+    pub instance_id: String,
     /// Merged under every workflow's spec. Source: Argo ConfigMap key `workflowDefaults`.
     pub workflow_defaults: Option<WorkflowSpec>,
     /// Where artifacts with only a key go, and keys of unnamed output artifacts. Source: Argo `artifactRepository`.
@@ -63,6 +72,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             executor_image: "argosy/executor".to_owned(),
+            executor: None,
+            main_container: None,
+            instance_id: String::new(),
             workflow_defaults: None,
             artifact_repository: None,
             pod_gc_delay_ms: 5_000,

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use argosy_api::labels;
 use argosy_api::v1alpha1::Workflow;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
@@ -86,6 +87,12 @@ pub fn message(error: &kube::Error) -> String {
 /// A kind of `argoproj.io/v1alpha1`.
 pub fn argo_kind(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind))
+}
+
+/// The label selector of what is of one of several installations in a cluster; the empty id is that of the one that takes what
+/// is labelled for nobody. Source: Argo `InstanceIDRequirement`.
+pub fn of_instance(id: &str) -> String {
+    if id.is_empty() { format!("!{}", labels::INSTANCE_ID) } else { format!("{}={id}", labels::INSTANCE_ID) }
 }
 
 /// Workflows of one namespace.

@@ -113,6 +113,7 @@ fn options(flags: &RuntimeFlags, extent: Extent) -> Result<Options, Failure> {
     options.listen = extent.listen;
     options.records_events = extent.records_events;
     options.runs_crons = extent.runs_crons;
+    options.config_map = extent.runs_crons;
     options.without_services = extent.without_services;
     options.runtime = match runtime {
         Runtime::Process => node::Runtime::Process,

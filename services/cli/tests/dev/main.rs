@@ -3,6 +3,7 @@
 mod commands;
 mod completion;
 mod cron;
+mod gc;
 mod kubectl;
 mod private;
 mod quarantine;

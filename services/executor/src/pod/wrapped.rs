@@ -52,9 +52,9 @@ impl<'a> Container<'a> {
             if variable.is_some_and(|value| value == "true") {
                 capture.tail = Some(Mutex::new(Tail::new(RESULT_MAX)));
             }
-            if layout.wants_logs()? {
-                capture.combined = Some(Mutex::new(layout.create(&layout.combined(MAIN))?));
-            }
+        }
+        if layout.wants_logs_of(process.name())? {
+            capture.combined = Some(Mutex::new(layout.create(&layout.combined(process.name()))?));
         }
         let signals = tokio::sync::Mutex::new(listen()?);
         Ok(Self { process, layout, argv, capture: Arc::new(capture), signals })

@@ -6,7 +6,7 @@ mod command;
 mod reference;
 mod registry;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-pub(crate) use command::Command;
+pub use command::Command as ImageCommand;
+use command::Command;
 use reference::Reference;
 
 /// So many images are remembered; beyond that all are asked for anew.
@@ -73,12 +74,13 @@ impl FromStr for Mirror {
 #[derive(Default)]
 pub(crate) struct Images {
     mirrors: Vec<Mirror>,
+    configured: BTreeMap<String, Command>,
     known: Mutex<HashMap<String, Arc<OnceCell<Command>>>>,
 }
 
 impl Images {
-    pub fn new(mirrors: Vec<Mirror>) -> Self {
-        Self { mirrors, known: Mutex::default() }
+    pub fn new(mirrors: Vec<Mirror>, configured: BTreeMap<String, Command>) -> Self {
+        Self { mirrors, configured, known: Mutex::default() }
     }
 
     /// Gives each container whose wrapper stands before nothing the command of its image.
@@ -93,6 +95,9 @@ impl Images {
     }
 
     async fn command(&self, image: &str) -> Result<Command, Error> {
+        if let Some(command) = self.configured.get(image) {
+            return Ok(command.clone());
+        }
         let cell = {
             let mut known = self.known.lock();
             if known.len() >= KNOWN_MAX {

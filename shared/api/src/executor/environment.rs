@@ -22,5 +22,7 @@ pub const PROGRESS_TICK: &str = "ARGO_PROGRESS_PATCH_TICK_DURATION";
 pub const DEADLINE: &str = "ARGO_DEADLINE";
 /// The artifact repository of the installation as JSON: where artifacts are that name no bucket. Argosy's own.
 pub const ARTIFACT_REPOSITORY: &str = "ARGOSY_ARTIFACT_REPOSITORY";
+/// Where artifacts go below the repository that say nothing of it, without the name of the artifact. Argosy's own.
+pub const ARTIFACT_KEY_PREFIX: &str = "ARGOSY_ARTIFACT_KEY_PREFIX";
 /// The template as JSON; only `init` and `wait` have it.
 pub const TEMPLATE: &str = "ARGO_TEMPLATE";

@@ -4,6 +4,8 @@ use argosy_api::executor::{Part, WRAPPER, paths};
 use argosy_api::v1alpha1::*;
 use serde_json::{Map, Value, json};
 
+use crate::ops::strategic::{self, Schema};
+
 use super::{
     environment,
     input::{Error, INIT, MAIN, PodInput, WAIT},
@@ -27,6 +29,13 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     if template.resource.is_some() || template.data.is_some() {
         mains.iter_mut().for_each(|main| main.volume_mounts.extend(secrets.mounts()));
     }
+    if let Some(defaults) = &input.config.main_container
+        && (template.container.is_some() || template.container_set.is_some() || template.script.is_some())
+    {
+        for main in &mut mains {
+            *main = over(defaults, main)?;
+        }
+    }
     let user_mounts: Vec<Value> = mains.iter().flat_map(|c| c.volume_mounts.iter().cloned()).collect();
     for container in &mut mains {
         let own = std::mem::take(&mut container.volume_mounts);
@@ -39,10 +48,20 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     let mirrored: Vec<Value> = mirrored.map(|c| c.volume_mounts.clone()).unwrap_or_default();
 
     let executor = |name: &str, part: Part, mounts: Vec<Value>| {
-        json!({
+        let mut container = json!({
             "name": name, "image": input.config.executor_image, "command": part.words(),
             "env": environment::variables(input, name, true), "volumeMounts": mounts,
-        })
+        });
+        let settings = input.config.executor.as_ref().and_then(Value::as_object);
+        for (member, value) in settings.into_iter().flatten() {
+            match (member.as_str(), &mut container["env"]) {
+                ("imagePullPolicy" | "resources" | "securityContext", _) => container[member] = value.clone(),
+                ("env", Value::Array(env)) => env.extend(value.as_array().into_iter().flatten().cloned()),
+                // The image and what runs in it are ours, whatever Argo's is called.
+                _ => {}
+            }
+        }
+        container
     };
     let mut init_mounts = volumes::init_mounts(template, &user_mounts);
     init_mounts.extend(secrets.mounts());
@@ -96,6 +115,17 @@ fn main_containers(input: &PodInput<'_>) -> Result<Vec<Container>, Error> {
     } else {
         return Err(Error::NotAPod { template: template.name.clone() });
     })
+}
+
+/// The container, over what the installation's main containers have by default.
+fn over(defaults: &Value, container: &Container) -> Result<Container, Error> {
+    let mut defaults = defaults.clone();
+    // A list member is found by its name.
+    defaults["name"] = json!(container.name);
+    let mut pod = json!({ "containers": [defaults] });
+    strategic::merge(&mut pod, json!({ "containers": [container] }), Schema::Pod);
+    let merged = pod.pointer_mut("/containers/0").map(Value::take).unwrap_or_default();
+    from_value(merged).map_err(Error::Encode)
 }
 
 /// Puts the wrapper in front of the user's command.

@@ -30,6 +30,9 @@ pub(super) fn variables(input: &PodInput<'_>, name: &str, with_template: bool) -
     let is_ours = with_template || input.template.resource.is_some() || input.template.data.is_some();
     if let Some(repository) = input.repository().filter(|_| is_ours) {
         env.push(value(environment::ARTIFACT_REPOSITORY, &repository.to_string()));
+        if let Some(prefix) = input.key_prefix {
+            env.push(value(environment::ARTIFACT_KEY_PREFIX, prefix));
+        }
     }
     env
 }

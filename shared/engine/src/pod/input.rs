@@ -20,6 +20,8 @@ pub struct PodInput<'a> {
     pub boundary: Option<&'a Template>,
     /// The pod belongs to an exit handler.
     pub on_exit: bool,
+    /// Where the repository's key format sends artifacts of this pod; `None` without one.
+    pub key_prefix: Option<&'a str>,
     /// Standard output of `main` becomes `outputs.result`.
     pub include_result: bool,
     /// The pod must have ended by a moment that is its own.

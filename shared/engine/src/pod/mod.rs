@@ -66,6 +66,9 @@ fn metadata(input: &PodInput<'_>) -> Value {
     labels.insert(labels::WORKFLOW.to_owned(), json!(workflow.name));
     labels.insert(labels::COMPLETED.to_owned(), json!("false"));
     labels.insert(labels::WORKFLOW_UID.to_owned(), json!(workflow.uid));
+    if !input.config.instance_id.is_empty() {
+        labels.insert(labels::INSTANCE_ID.to_owned(), json!(input.config.instance_id));
+    }
     if input.on_exit {
         labels.insert(labels::ON_EXIT.to_owned(), json!("true"));
     }

@@ -25,6 +25,7 @@ fn pod_with(config: Config, workflow: Value, template: Value) -> Result<Value, E
         template: &template,
         boundary: None,
         on_exit: false,
+        key_prefix: None,
         include_result: true,
         is_limited: limit.is_some(),
     })?;
@@ -166,6 +167,7 @@ fn tree(workflow: &Workflow, template: &Template) -> Value {
         template,
         boundary: None,
         on_exit: false,
+        key_prefix: None,
         include_result: false,
         is_limited: false,
     };
@@ -231,4 +233,42 @@ fn pods_with_artifacts_know_the_repository_and_see_its_secrets() {
         json!({"name": "a", "data": {"source": {"artifactPaths": {"name": "p", "s3": {}}}, "transformation": []}});
     let pod = pod_with(config(), workflow(json!({})), data).expect("builds");
     assert_eq!(told(&pod, "containers", "main"), (Some(json!(text)), true));
+}
+
+#[test]
+fn the_installation_says_what_containers_have_beside_what_they_need() {
+    let config = Config {
+        executor: Some(json!({"image": "argoexec:v4", "args": ["--loglevel", "debug"], "imagePullPolicy": "Always",
+            "resources": {"requests": {"cpu": "10m"}}, "env": [{"name": "HTTP_PROXY", "value": "p"}]})),
+        main_container: Some(
+            json!({"imagePullPolicy": "IfNotPresent", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}],
+            "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}),
+        ),
+        instance_id: "two".to_owned(),
+        ..Config::default()
+    };
+    let template = json!({"name": "a", "container": {"image": "i", "command": ["c"], "env": [{"name": "B", "value": "2"}],
+        "resources": {"requests": {"cpu": "2"}}}, "sidecars": [{"name": "s", "image": "s", "command": ["x"]}]});
+    let pod = pod_with(config, workflow(json!({})), template).expect("builds");
+    assert_eq!(pod["metadata"]["labels"]["workflows.argoproj.io/controller-instanceid"], "two");
+    let variable = |container: &Value, name: &str| {
+        let env = container["env"].as_array().cloned().unwrap_or_default();
+        env.iter().find(|variable| variable["name"] == name).map(|variable| variable["value"].clone())
+    };
+    for (list, name) in [("initContainers", "init"), ("containers", "wait")] {
+        let ours = container(&pod, list, name);
+        assert_eq!((&ours["image"], &ours["imagePullPolicy"]), (&json!("executor:1"), &json!("Always")), "{name}");
+        assert_eq!(ours["resources"]["requests"]["cpu"], "10m", "{name}");
+        assert_eq!((variable(ours, "HTTP_PROXY"), ours.get("args")), (Some(json!("p")), None), "{name}");
+    }
+    let main = container(&pod, "containers", "main");
+    assert_eq!((&main["image"], &main["imagePullPolicy"]), (&json!("i"), &json!("IfNotPresent")));
+    assert_eq!(main["resources"]["requests"], json!({"cpu": "2", "memory": "1Gi"}), "its own go first");
+    assert_eq!([variable(main, "A"), variable(main, "B")], [Some(json!("1")), Some(json!("2"))]);
+    let sidecar = container(&pod, "containers", "s");
+    assert_eq!(
+        (sidecar.get("imagePullPolicy"), variable(sidecar, "A")),
+        (None, None),
+        "a sidecar is no main container"
+    );
 }

@@ -97,3 +97,19 @@ fn a_workflow_that_ends_says_when_it_expires() {
     play.end_pod("wf", "Succeeded");
     assert!(!play.engine.object().metadata.annotations.contains_key(labels::EXPIRES_AT));
 }
+
+#[test]
+fn a_container_that_can_never_run_ends_its_node_and_its_pod() {
+    let mut play = Play::of(spec(&json!({"entrypoint": "pod"})));
+    let (name, (node, _)) = play.pods.iter().next().map(|(n, p)| (n.clone(), p.clone())).expect("a pod");
+    let mut report = pod(&node, &name, "Running");
+    report.containers[0].exit_code = Some(128);
+    report.containers[0].reason = "StartError".into();
+    report.containers[0].message = "no such file".into();
+    report.containers[0].phase = "Failed".parse().expect("a phase");
+    play.feed(Observed::PodChanged { pod: Box::new(report.clone()) });
+    assert_eq!(play.phase(), "Failed");
+    assert_eq!(play.node("wf").map(|n| n.message.as_str()), Some("main: StartError (exit code 128): no such file"));
+    let is_stop = |c: &Command| matches!(c, Command::Cluster { command: ClusterCommand::StopPod { .. }, .. });
+    assert_eq!(play.last.iter().filter(|command| is_stop(command)).count(), 1);
+}

@@ -88,6 +88,7 @@ impl Workflow {
         compiled: &Arc<Compiled>,
         deadline: Option<Timestamp>,
     ) -> Result<Manifest, String> {
+        let template = &self.with_logs(template);
         let pod_name = ArcStr::from(self.pod_name(call));
         let pod = pod::Pod {
             node_id: call.id.clone(),
@@ -99,7 +100,8 @@ impl Workflow {
             scope: None,
         };
         let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
-            let tree = self.pod_tree(call, template, pod.limit.is_some(), &pod_name)?;
+            let prefix = self.key_format().map(|format| self.key_prefix(call, template, format)).transpose()?;
+            let tree = self.pod_tree(call, template, pod.limit.is_some(), (&pod_name, prefix.as_deref()))?;
             return Shape::of_substituted(tree).manifest(pod);
         };
         if shape.is_literal() {
@@ -127,13 +129,50 @@ impl Workflow {
             return known.clone();
         }
         // What is wrong with the template shows when it is built with its inputs.
-        let tree = || self.pod_tree(call, &compiled.template, is_limited, "").ok();
+        let template = self.with_logs(&compiled.template);
+        // Its tags are those of the pods.
+        let tree = || self.pod_tree(call, &template, is_limited, ("", self.key_format())).ok();
         let shape = if pod::is_shapely(&compiled.template) { tree().and_then(Shape::of_tagged) } else { None };
         self.library.keep_shape(likeness, shape.clone());
         shape
     }
 
-    fn pod_tree(&self, call: &Call, template: &Template, is_limited: bool, pod_name: &str) -> Result<Value, String> {
+    /// What keys of artifacts are made of, as the configuration says.
+    fn key_format(&self) -> Option<&str> {
+        let repository = self.plan.config().artifact_repository.as_ref()?;
+        let format = repository.s3.as_ref()?.get("keyFormat")?.as_str()?;
+        Some(format).filter(|format| !format.is_empty())
+    }
+
+    fn key_prefix(&self, call: &Call, template: &Template, format: &str) -> Result<String, String> {
+        let locals = self.locals(call, template, false);
+        let of_inputs = input_variables(&template.inputs, template);
+        let scope = Layered::new([&of_inputs as &dyn Scope, &locals, &self.globals]);
+        let text = tags::render(format, &scope, &tags::Options::once()).map_err(|e| e.to_string())?;
+        Ok(text.into_owned())
+    }
+
+    /// The template, which asks for the logs where the configuration or the workflow does. Source: Argo `IsArchiveLogs`: what
+    /// the repository asks for, nobody takes back.
+    fn with_logs(&self, template: &Arc<Template>) -> Arc<Template> {
+        let repository = self.plan.config().artifact_repository.as_ref().and_then(|repository| repository.archive_logs);
+        let own = template.archive_location.as_ref().and_then(|location| location.archive_logs);
+        let wanted = repository == Some(true) || own.or(self.plan.spec().archive_logs) == Some(true);
+        if own.unwrap_or_default() == wanted {
+            return template.clone();
+        }
+        let mut template = Template::clone(template);
+        template.archive_location.get_or_insert_default().archive_logs = Some(wanted);
+        Arc::new(template)
+    }
+
+    fn pod_tree(
+        &self,
+        call: &Call,
+        template: &Template,
+        is_limited: bool,
+        (pod_name, key_prefix): (&str, Option<&str>),
+    ) -> Result<Value, String> {
         // The workflow's part of the pod may name the template's inputs. It is rendered by itself: the template is already.
         let spec = if self.plan.is_tagged() {
             Cow::Owned(self.spec_of_pod(template, pod_name)?)
@@ -147,6 +186,7 @@ impl Workflow {
             template,
             boundary: call.boundary.and_then(|b| self.frame(b)).map(|f| f.template.as_ref()),
             on_exit: call.on_exit,
+            key_prefix,
             include_result: self.wants_result(call),
             is_limited,
         };

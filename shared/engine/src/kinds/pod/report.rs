@@ -63,8 +63,11 @@ impl Workflow {
         self.book.set_condition("PodRunning", if self.book.has_running_pods() { "True" } else { "False" });
         if phase.is_fulfilled() {
             self.lift_outputs(&id, &template);
-            if !pod.deleted {
+            if !pod.deleted && pod.has_ended() {
                 self.let_go(id, pod.name.clone(), pod.phase);
+            } else if !pod.deleted {
+                // The executor waits for a container that will never run.
+                self.stop_pod(&id);
             }
             self.end_frame(frame);
         } else if let Some(parent) = self.frame(frame).map(|f| f.call.parent.clone()) {
@@ -103,6 +106,9 @@ impl Workflow {
             // Nobody has seen how it ended, as who watches it was away just then; but it was asked to.
             _ if pod.deleted && self.is_stopping(call) => (NodePhase::Failed, self.shutdown_of_pod(), false),
             _ if pod.deleted => (NodePhase::Error, "pod deleted".to_owned(), false),
+            PodPhase::Running | PodPhase::Pending if let Some(text) = never_started(pod, template) => {
+                (NodePhase::Failed, text, false)
+            }
             PodPhase::Running if daemon && !pod.ready => (self.book.phase_of(&pod.node_id), String::new(), false),
             PodPhase::Running => (NodePhase::Running, String::new(), daemon),
             PodPhase::Unset | PodPhase::Pending | PodPhase::Unknown => (NodePhase::Pending, pending_reason(pod), false),
@@ -179,6 +185,15 @@ fn container_text(container: &ContainerSummary) -> String {
         text.push_str(&container.message);
     }
     text
+}
+
+/// Why a main container never ran, of a pod that goes on: its process could not be started, so nobody tells the executor that
+/// it has ended.
+fn never_started(pod: &PodSummary, template: &Template) -> Option<String> {
+    const REASONS: [&str; 2] = ["StartError", "ContainerCannotRun"];
+    let is_dead = |c: &&ContainerSummary| c.exit_code.is_some() && REASONS.contains(&c.reason.as_str());
+    let dead = pod.containers.iter().filter(|c| is_main(template, &c.name)).find(is_dead)?;
+    Some(container_text(dead))
 }
 
 /// Why a failed pod failed: its own message, else its containers in the order init, main, wait, others.
