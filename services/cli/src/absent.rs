@@ -1,8 +1,8 @@
 //! Commands and flags of Argo's command line that are not here: said so, and not taken for slips of the pen.
 
 /// Commands.
-const COMMANDS: [&str; 8] =
-    ["archive", "auth", "cluster-workflow-template", "convert", "cp", "executor-plugin", "server", "sync"];
+const COMMANDS: [&str; 7] =
+    ["archive", "auth", "cluster-workflow-template", "convert", "cp", "executor-plugin", "sync"];
 /// Flags of the connection to Argo's server.
 const FLAGS: [&str; 7] = ["--argo-server", "--argo-base-href", "--argo-http1", "--secure", "-s", "-k", "--instanceid"];
 
@@ -20,7 +20,7 @@ pub fn told(arguments: &[String]) -> Option<String> {
     let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
     let flag = arguments.iter().map(name).find(|name| FLAGS.contains(&name.as_str()))?;
     Some(format!(
-        "error: there is no {flag}, as there is no Argo server: commands speak to the Kubernetes API of --kubeconfig, $KUBECONFIG or a running `argosy dev`"
+        "error: there is no {flag}: commands speak to the Kubernetes API of --kubeconfig, $KUBECONFIG or a running `argosy dev`, not to an Argo server"
     ))
 }
 

@@ -37,8 +37,6 @@ const TABLE: &[(&str, &[At], Effect)] = &[
     ("pendingTimeout", &[At::Template], Effect::Ignored),
     ("affinity", &[At::RetryStrategy], Effect::Ignored),
     ("metrics", &[At::Spec, At::Template], Effect::Ignored),
-    ("podGC", &[At::Spec], Effect::Ignored),
-    ("ttlStrategy", &[At::Spec], Effect::Ignored),
     ("artifactGC", &[At::Spec, At::Artifact], Effect::Ignored),
     ("archiveLogs", &[At::Spec, At::ArchiveLocation], Effect::Ignored),
     ("podDisruptionBudget", &[At::Spec], Effect::Ignored),
