@@ -7,7 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     channel::{self, say},
     commands::{
-        cluster_template, completion, cron, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
+        cluster_template, completion, cron, delete, dev, doctor, get, lint, list, logs, node, quarantine, resubmit,
+        retry,
         roles::{self, Roles},
         stop, submit, suspend, template, version, wait, watch, why,
     },
@@ -23,7 +24,7 @@ use crate::{
     version,
     arg_required_else_help = true,
     max_term_width = 110,
-    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|cron-runner|all-in-one; each has its own --help."
+    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|cron-runner|gc|all-in-one; each has its own --help."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -36,6 +37,7 @@ pub(crate) struct Cli {
 enum Command {
     Run(Box<Run>),
     Dev(dev::Dev),
+    Doctor(doctor::Doctor),
     Submit(Box<submit::Submit>),
     List(list::List),
     Get(get::Get),
@@ -109,6 +111,7 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(connect).await,
             Command::Dev(command) => command.run().await,
+            Command::Doctor(command) => command.run(connect).await,
             Command::Submit(command) => command.run(connect).await,
             Command::List(command) => command.run(connect).await,
             Command::Get(command) => command.run(connect).await,
