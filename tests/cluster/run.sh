@@ -42,6 +42,7 @@ data:
       bucket: my-bucket
       endpoint: ${S3_ENDPOINT:-127.0.0.1:1}
       insecure: true
+      keyFormat: "in-order/{{workflow.name}}/{{pod.name}}"
       accessKeySecret: {name: s3-credentials, key: accesskey}
       secretKeySecret: {name: s3-credentials, key: secretkey}
 Y

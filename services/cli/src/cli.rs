@@ -9,7 +9,8 @@ use crate::{
     channel::{self, say},
     colors,
     commands::{
-        cluster_template, completion, cron, delete, dev, get, lint, list, logs, node, quarantine, resubmit, retry,
+        cluster_template, completion, cron, delete, dev, doctor, get, lint, list, logs, node, quarantine, resubmit,
+        retry,
         roles::{self, Roles},
         stop, submit, suspend, template, version, wait, watch, why,
     },
@@ -39,6 +40,7 @@ pub(crate) struct Cli {
 enum Command {
     Run(Box<Run>),
     Dev(dev::Dev),
+    Doctor(doctor::Doctor),
     Submit(Box<submit::Submit>),
     List(list::List),
     Get(get::Get),
@@ -128,6 +130,7 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(connect).await,
             Command::Dev(command) => command.run().await,
+            Command::Doctor(command) => command.run(connect).await,
             Command::Submit(command) => command.run(connect).await,
             Command::List(command) => command.run(connect).await,
             Command::Get(command) => command.run(connect).await,

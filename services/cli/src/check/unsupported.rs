@@ -13,7 +13,6 @@ enum At {
     Template,
     Artifact,
     RetryStrategy,
-    ArchiveLocation,
 }
 
 /// What comes of it.
@@ -38,7 +37,6 @@ const TABLE: &[(&str, &[At], Effect)] = &[
     ("affinity", &[At::RetryStrategy], Effect::Ignored),
     ("metrics", &[At::Spec, At::Template], Effect::Ignored),
     ("artifactGC", &[At::Spec, At::Artifact], Effect::Ignored),
-    ("archiveLogs", &[At::Spec, At::ArchiveLocation], Effect::Ignored),
     ("podDisruptionBudget", &[At::Spec], Effect::Ignored),
 ];
 
@@ -76,7 +74,6 @@ fn place(way: &[Step<'_>]) -> Option<At> {
     match (walk::key(way, 2), walk::key(way, 1)) {
         ("artifacts", "") => Some(At::Artifact),
         (_, "retryStrategy") => Some(At::RetryStrategy),
-        (_, "archiveLocation") => Some(At::ArchiveLocation),
         ("spec", "workflowSpec") => Some(At::Spec),
         (_, "spec") if way.len() == 1 => Some(At::Spec),
         _ => None,

@@ -5,6 +5,7 @@ pub mod completion;
 pub mod cron;
 pub mod delete;
 pub mod dev;
+pub mod doctor;
 pub mod get;
 pub mod kind;
 mod library;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 
 use super::{Options, Storage, failed};
 use crate::{Error, Stream, origin_of_now, subject};
@@ -32,6 +32,16 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<Client, Erro
         connect = connect.add_client_certificate(certificate.clone(), key.clone());
     }
     let servers: Vec<&str> = url.split(',').map(str::trim).collect();
+    // The client library takes who one is from its options alone.
+    if let Some(server) =
+        servers.iter().filter_map(|text| text.parse::<ServerAddr>().ok()).find(ServerAddr::has_user_pass)
+    {
+        let user = server.username().unwrap_or_default().to_owned();
+        connect = match server.password() {
+            Some(password) => connect.user_and_password(user, password.to_owned()),
+            None => connect.token(user),
+        };
+    }
     let client = connect.connect(servers).await.map_err(|error| match error.kind() {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::ServerParse => {
             Error::Refused { doing: "connect to NATS", source: error.into() }

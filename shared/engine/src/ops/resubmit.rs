@@ -9,7 +9,7 @@ use argosy_api::{labels, names::node_id, v1alpha1::*};
 use jiff::Timestamp;
 
 use super::{
-    retry::{self, ARCHIVING_STATUS, Error},
+    retry::{self, Error},
     user::User,
 };
 
@@ -25,7 +25,7 @@ pub struct Resubmit {
 
 /// Labels that speak of the old run.
 const OF_THE_RUN: [&str; 5] =
-    [labels::COMPLETED, labels::PHASE, labels::QUARANTINED, ARCHIVING_STATUS, "workflows.argoproj.io/action"];
+    [labels::COMPLETED, labels::PHASE, labels::QUARANTINED, labels::ARCHIVING_STATUS, "workflows.argoproj.io/action"];
 
 /// The workflow to create. Errors: memoized, and the old one did not fail.
 pub fn resubmit(

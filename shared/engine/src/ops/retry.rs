@@ -18,9 +18,6 @@ use super::{
     user::User,
 };
 
-/// On workflows: how far their archiving is.
-pub(super) const ARCHIVING_STATUS: &str = "workflows.argoproj.io/workflow-archiving-status";
-
 /// What to run again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Retry {
@@ -298,7 +295,7 @@ fn reopen(workflow: &mut Workflow, reopened: &BTreeSet<ArcStr>, at: Timestamp) {
     }
     let labels = &mut workflow.metadata.labels;
     labels.remove(labels::COMPLETED);
-    labels.remove(ARCHIVING_STATUS);
+    labels.remove(labels::ARCHIVING_STATUS);
     lift_end(&mut workflow.spec);
     let status = &mut workflow.status;
     if let Some(stored) = &mut status.stored_workflow_template_spec {
