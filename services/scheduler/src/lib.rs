@@ -4,7 +4,9 @@
 
 mod context;
 mod entity;
+mod kinds;
 mod last_words;
+mod locks;
 mod lookups;
 mod metrics;
 mod service;

@@ -8,6 +8,7 @@ use argosy_api::{
 
 use crate::{
     Command, Workflow,
+    flow::locks::waits_for_lock,
     state::{Body, Stray, set},
 };
 
@@ -85,7 +86,7 @@ impl Workflow {
 
     pub(crate) fn orphans(&self) -> Vec<ArcStr> {
         let nodes = self.book.nodes().unordered();
-        let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled());
+        let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled() && !waits_for_lock(node));
         let mut orphans: Vec<ArcStr> = open.map(|node| node.id.clone()).filter(|id| self.live(id).is_none()).collect();
         orphans.sort_unstable();
         orphans
