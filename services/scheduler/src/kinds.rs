@@ -262,7 +262,11 @@ impl Store for Kinds {
     }
 
     fn fired(&self, host: &Host, key: &WorkflowKey, id: String, timer: &str) -> Publish {
-        if is_locks_uid(&key.uid) { LocksStore::fired(host, key, id, timer) } else { self.workflows.fired(host, key, id, timer) }
+        if is_locks_uid(&key.uid) {
+            LocksStore::fired(host, key, id, timer)
+        } else {
+            self.workflows.fired(host, key, id, timer)
+        }
     }
 
     fn lacking(&self, host: &Host, entity: &Hosted, stored: Stored, is_cut_off: bool) -> Option<Publish> {

@@ -57,8 +57,11 @@ impl Locks {
 }
 
 fn bytes_of(entry: &LockEntry) -> usize {
-    let LockEntry { workflow, want, came: _, stage: LockStage::Asking | LockStage::Waiting | LockStage::Holding } = entry;
+    let LockEntry { workflow, want, came: _, stage: LockStage::Asking | LockStage::Waiting | LockStage::Holding } =
+        entry;
     let texts = [&workflow.uid, &workflow.namespace, &workflow.name, &want.holder].into_iter();
     // Each name stands in the limits, too.
-    ENTRY_AROUND + texts.map(String::len).sum::<usize>() + want.locks.iter().map(|name| 2 * name.len() + 24).sum::<usize>()
+    ENTRY_AROUND
+        + texts.map(String::len).sum::<usize>()
+        + want.locks.iter().map(|name| 2 * name.len() + 24).sum::<usize>()
 }

@@ -39,6 +39,8 @@ pub(crate) struct Lock {
     limit: Option<u32>,
     holders: BTreeSet<HolderId>,
     queue: BTreeSet<Turn>,
+    /// Those of the queue that want other locks, too.
+    several: BTreeSet<HolderId>,
 }
 
 impl Lock {
@@ -61,28 +63,38 @@ impl Lock {
         i64::from(self.limit.unwrap_or_default()) - i64::try_from(self.holders.len()).unwrap_or(i64::MAX)
     }
 
-    /// Whether the holder could have it now: there is room, and nobody of another workflow comes first.
-    pub fn is_open_to(&self, id: &HolderId) -> bool {
-        self.free() > 0 && self.queue.first().is_none_or(|first| first.id.0 == id.0)
+    /// Who comes first of those that wait.
+    pub fn first(&self) -> Option<&HolderId> {
+        self.queue.first().map(|turn| &turn.id)
     }
 
-    /// Who is next: the first of the queue, and whoever of its workflow is right behind it.
-    pub fn next(&self) -> impl Iterator<Item = &HolderId> {
-        let first = self.queue.first().map(|first| first.id.0.as_str());
-        self.queue.iter().map(|turn| &turn.id).take_while(move |id| Some(id.0.as_str()) == first)
+    /// Those that wait, in their order.
+    pub fn queue(&self) -> impl Iterator<Item = &HolderId> {
+        self.queue.iter().map(|turn| &turn.id)
     }
 
-    pub fn enter(&mut self, turn: Turn) {
+    /// Those that wait and want other locks, too.
+    pub fn several(&self) -> impl Iterator<Item = &HolderId> {
+        self.several.iter()
+    }
+
+    /// `wants_others`: it wants other locks, too.
+    pub fn enter(&mut self, turn: Turn, wants_others: bool) {
+        if wants_others {
+            self.several.insert(turn.id.clone());
+        }
         self.queue.insert(turn);
     }
 
     pub fn leave(&mut self, turn: &Turn) {
         self.queue.remove(turn);
+        self.several.remove(&turn.id);
         self.holders.remove(&turn.id);
     }
 
     pub fn take(&mut self, turn: &Turn) {
         self.queue.remove(turn);
+        self.several.remove(&turn.id);
         self.holders.insert(turn.id.clone());
     }
 

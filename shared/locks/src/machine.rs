@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use argosy_api::message::{
-    LockAnswer, LockEntry, LockFact, LockHolder, LockLimit, LockOwner, LockStage, LockWant,
-};
+use argosy_api::message::{LockAnswer, LockEntry, LockFact, LockHolder, LockLimit, LockOwner, LockStage, LockWant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -51,7 +49,10 @@ impl Locks {
             let (id, turn) = (id_of(&entry), Turn::of(&entry));
             match entry.stage {
                 LockStage::Asking => _ = locks.asking.insert(id.clone()),
-                LockStage::Waiting => entry.want.locks.iter().for_each(|name| locks.lock(name).enter(turn.clone())),
+                LockStage::Waiting => {
+                    let is_several = entry.want.locks.len() > 1;
+                    entry.want.locks.iter().for_each(|name| locks.lock(name).enter(turn.clone(), is_several));
+                }
                 LockStage::Holding => entry.want.locks.iter().for_each(|name| locks.lock(name).take(&turn)),
             }
             locks.entries.insert(id, entry);
@@ -201,7 +202,8 @@ impl Locks {
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.stage = LockStage::Waiting;
         let (turn, names) = (Turn::of(entry), entry.want.locks.clone());
-        names.iter().for_each(|name| self.lock(name).enter(turn.clone()));
+        let is_several = names.len() > 1;
+        names.iter().for_each(|name| self.lock(name).enter(turn.clone(), is_several));
         self.fill(names.into_iter().collect(), wishes);
         if self.is_known && self.entries.get(id).is_some_and(|entry| entry.stage == LockStage::Waiting) {
             self.tell_waiting(id, wishes);
@@ -292,9 +294,30 @@ impl Locks {
     fn next_of(&self, name: &str) -> Option<HolderId> {
         let lock = self.locks.get(name).filter(|lock| lock.free() > 0)?;
         let is_open = |id: &&HolderId| self.entries.get(*id).is_some_and(|entry| self.failing(id, entry).is_none());
-        lock.next().find(is_open).cloned()
+        let first = lock.first()?;
+        if is_open(&first) {
+            return Some(first.clone());
+        }
+        let blockers = self.blockers(first);
+        let may_go = |id: &&HolderId| id.0 == first.0 || blockers.contains(id.0.as_str());
+        lock.queue().filter(may_go).find(is_open).cloned()
     }
 
+    /// Workflows that have what keeps the holder waiting.
+    fn blockers(&self, id: &HolderId) -> BTreeSet<&str> {
+        let names = self.entries.get(id).into_iter().flat_map(|entry| &entry.want.locks);
+        let full = names.filter_map(|name| self.locks.get(name)).filter(|lock| lock.free() <= 0);
+        full.flat_map(Lock::holders).map(|holder| holder.0.as_str()).collect()
+    }
+
+    /// Whether the holder could have the lock now: there is room, and nobody of another workflow comes first. Who has what
+    /// keeps the first waiting goes before it all the same, as it would wait for ever otherwise.
+    fn is_open(&self, lock: &Lock, id: &HolderId) -> bool {
+        lock.free() > 0
+            && lock.first().is_none_or(|first| first.0 == id.0 || self.blockers(first).contains(id.0.as_str()))
+    }
+
+    /// Answers the locks in which others may be next now.
     fn grant(&mut self, id: &HolderId, wishes: &mut Vec<Wish>) -> Vec<String> {
         let Some(entry) = self.entries.get_mut(id) else { return Vec::new() };
         entry.stage = LockStage::Holding;
@@ -302,18 +325,22 @@ impl Locks {
         wishes.push(answer(entry, LockAnswer::Granted));
         names.iter().for_each(|name| self.lock(name).take(&turn));
         self.told.remove(id);
-        names
+        // Who waits for one of them, and comes first elsewhere, lets this workflow go before it there.
+        let behind = names.iter().filter_map(|name| self.locks.get(name)).flat_map(Lock::several);
+        let elsewhere = behind.filter_map(|id| self.entries.get(id)).flat_map(|entry| &entry.want.locks);
+        let touched: Vec<String> = elsewhere.chain(&names).cloned().collect();
+        touched
     }
 
     /// The first lock that keeps the holder waiting.
     fn failing<'e>(&self, id: &HolderId, entry: &'e LockEntry) -> Option<&'e str> {
-        let is_closed = |name: &&String| !self.locks.get(*name).is_some_and(|lock| lock.is_open_to(id));
+        let is_closed = |name: &&String| !self.locks.get(*name).is_some_and(|lock| self.is_open(lock, id));
         entry.want.locks.iter().find(is_closed).map(String::as_str)
     }
 
     /// Who is next and still waits is told if that is for another lock than it knows of.
     fn tell_next(&mut self, name: &str, wishes: &mut Vec<Wish>) {
-        let Some(id) = self.locks.get(name).and_then(|lock| lock.next().next()).cloned() else { return };
+        let Some(id) = self.locks.get(name).and_then(Lock::first).cloned() else { return };
         let Some(entry) = self.entries.get(&id) else { return };
         let failing = self.failing(&id, entry);
         if self.told.get(&id).is_some_and(|told| Some(told.as_str()) != failing) {
@@ -385,7 +412,7 @@ impl Locks {
         let wanted = || self.locks.iter().filter(|(_, lock)| lock.is_wanted());
         let limits = wanted().filter(|(name, _)| !is_mutex(name));
         let limits = limits.filter_map(|(name, lock)| Some((name.clone(), lock.limit()?))).collect();
-        let holders: BTreeSet<&HolderId> = wanted().flat_map(|(_, lock)| lock.holders().chain(lock.next())).collect();
+        let holders: BTreeSet<&HolderId> = wanted().flat_map(|(_, lock)| lock.holders().chain(lock.first())).collect();
         let workflows: BTreeSet<&LockOwner> =
             holders.into_iter().filter_map(|id| self.entries.get(id)).map(|entry| &entry.workflow).collect();
         let workflows = workflows.into_iter().take(LOOKED_AFTER_MAX).cloned().collect();

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 pub struct AllLocks {
     namespaces: BTreeMap<String, Locks>,
     sequence: u64,
-    /// What those were told who wait.
+    /// What holders were told last.
     told: BTreeMap<String, LockAnswer>,
 }
 
@@ -29,6 +29,7 @@ impl AllLocks {
         let (namespace, fact) = match command {
             Command::WantLocks { namespace, want } => (namespace, wanted(of, want)),
             Command::ReleaseLocks { namespace, holder, since } => {
+                self.told.remove(holder);
                 (namespace, LockFact::Released { workflow: of, holder: holder.clone(), since: *since })
             }
             Command::Cluster { .. }
@@ -43,11 +44,10 @@ impl AllLocks {
         told
     }
 
-    /// A workflow that is built anew after every event asks anew as often: that it still waits would be an event again.
+    /// A workflow that is built anew after every event asks anew as often: the same answer would be an event again.
     fn is_news(&mut self, fact: &Observed) -> bool {
         let Observed::LocksAnswered { holder, answer, .. } = fact else { return true };
-        let is_known = self.told.insert(holder.clone(), answer.clone()).as_ref() == Some(answer);
-        !(is_known && matches!(answer, LockAnswer::Waiting { .. }))
+        self.told.insert(holder.clone(), answer.clone()).as_ref() != Some(answer)
     }
 
     fn tell(

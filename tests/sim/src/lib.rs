@@ -14,6 +14,7 @@ mod excuse;
 mod faults;
 mod gate;
 mod hand;
+mod locks;
 mod node;
 mod plan;
 mod random;

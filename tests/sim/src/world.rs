@@ -37,6 +37,7 @@ use crate::{
     faults::{ApiFaults, BusFaults, Faults},
     gate::{FREEZE_MAX, Plant},
     hand::{self, Hand},
+    locks,
     node::{Generations, Node, Pods},
     plan::Plan,
     random::Random,
@@ -79,6 +80,8 @@ const AFTERMATH: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(11 * 60);
 /// The longest that a pod waits which a quota refused.
 const REFUSED_MAX: Duration = Duration::from_secs(30);
+/// From when somebody waits for a lock whose holder is gone to when that is seen.
+const LOOK_MAX: Duration = Duration::from_secs(45);
 /// A sick workflow is put out of service after a few tries, each with a pause.
 const SICK_MAX: Duration = Duration::from_secs(60);
 
@@ -109,6 +112,10 @@ impl Deadlines<'_> {
     }
 
     fn crowd(&self) -> Duration {
+        if self.plan.locked.is_some() {
+            // Each may have to wait for all others, and for what the locks find out only by looking.
+            return self.alone.keys().map(|case| self.by_itself(*case)).sum::<Duration>() + LOOK_MAX;
+        }
         if self.plan.grown.as_ref().is_none_or(|grown| grown.quota.is_none()) {
             return Duration::ZERO;
         }
@@ -220,6 +227,9 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     for case in plan.workflows.iter().filter(|_| plan.retries()) {
         outside.spawn(hand.clone().retry(*case));
     }
+    if plan.locked.is_some() {
+        outside.spawn(hand.clone().delete_doomed());
+    }
     outside.spawn(hand.fidget());
     for sick in plan.sick() {
         let carrier =
@@ -297,8 +307,12 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     guilty.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
     let (guilty, late) = excuse::late(&guilty, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
-    let excused = Excused { late, again, forgotten };
-    let uids = uids_of_workflows(&server, plan).await?;
+    let doomed = seen.doomed.clone();
+    let (shared, lent) = locks::shared(seen.workflows.values().chain(&doomed), &played, started, &losses);
+    broken.lock().extend(shared);
+    let excused = Excused { late, again, forgotten, lent };
+    let mut uids = uids_of_workflows(&server, plan).await?;
+    uids.extend(doomed.map(|watch| watch.last.metadata.uid));
     broken.lock().extend(check::owned(&played, &uids));
     if plan.sick().contains(&Sick::ForeignPod) {
         let touched = sick::left_alone(&server, faults.foreign()).await?;
@@ -323,6 +337,10 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         // A cache of memoized outputs is looked for, made and written, each of its own; a retry does all again.
         let caches = plan.workflows.iter().filter(|case| case.memoizes()).count();
         mishaps += (plan.workflows.len() + caches) as u64 * if grown.retries { 3 } else { 1 };
+    }
+    if plan.locked.is_some() {
+        // That a node waits is told, that it waits no more, and that it has given back what it had.
+        mishaps += 2 * (plan.workflows.len() + played.len()) as u64 + 5;
     }
     broken.lock().extend(check::budget(to_api, plan.workflows.len() as u64, played.len() as u64, mishaps));
     let broken = std::mem::take(&mut *broken.lock());
@@ -405,8 +423,17 @@ async fn create(server: &Server, plan: &Plan) -> Result<()> {
         let quota = serde_json::from_value(quota).context("a quota")?;
         quotas.create(&PostParams::default(), &quota).await.context("create the quota")?;
     }
+    if plan.workflows.iter().any(Case::wants_locks) {
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+        let maps: Api<DynamicObject> = Api::namespaced_with(server.client(ARGO), ARGO, &kind);
+        for object in corpus::limits()?.into_values() {
+            let object: DynamicObject = serde_json::from_value(object).context("an object of the corpus")?;
+            maps.create(&PostParams::default(), &object).await.context("create the limits")?;
+        }
+    }
     accounts(server, plan).await?;
-    for case in &plan.workflows {
+    let doomed = plan.locked.flatten().map(|_| Case::argo(corpus::DOOMED));
+    for case in doomed.iter().chain(&plan.workflows) {
         let workflows = api::workflows(&server.client(case.namespace), case.namespace);
         let object: DynamicObject = serde_json::from_value(case.workflow()?).context("a workflow")?;
         workflows.create(&PostParams::default(), &object).await.with_context(|| format!("create {case}"))?;
@@ -421,6 +448,8 @@ struct Seen {
     workflows: BTreeMap<(String, String), Watch>,
     /// When those that are sick had ended.
     sick: BTreeMap<String, Instant>,
+    /// The one that holds a lock until it is deleted.
+    doomed: Option<Watch>,
 }
 
 fn place(case: Case) -> (String, String) {
@@ -457,6 +486,12 @@ async fn watch(
                     seen.sick.entry(object.metadata.name.unwrap_or_default()).or_insert_with(Instant::now);
                 }
             }
+            Ok(Event::Apply(object) | Event::InitApply(object)) if is_doomed(&object) => {
+                let object = api::to_workflow(&object).context("read a workflow")?;
+                let found = seen.doomed.get_or_insert_default().see(object, calm_at);
+                broken.lock().extend(found.into_iter().filter(|text| !text.starts_with("L2")));
+            }
+            Ok(Event::Delete(object)) if is_doomed(&object) => {}
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 let object = api::to_workflow(&object).context("read a workflow")?;
                 let place = (object.metadata.namespace.clone(), object.metadata.name.clone());
@@ -475,6 +510,10 @@ async fn watch(
             return Ok(());
         }
     }
+}
+
+fn is_doomed(object: &DynamicObject) -> bool {
+    object.metadata.name.as_deref() == Some(corpus::DOOMED)
 }
 
 async fn all_events(bus: &Arc<dyn Bus>) -> Result<Vec<Message>> {

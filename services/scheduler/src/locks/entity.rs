@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use argosy_actor::{HEADER_NAME, HEADER_NAMESPACE};
 use argosy_api::digest;
-use argosy_api::message::{
-    LockAnswer, LockFact, LockMessage, LockOwner, Observed, ObservedMessage, SCHEMA, locks_uid,
-};
+use argosy_api::message::{LockAnswer, LockFact, LockMessage, LockOwner, Observed, ObservedMessage, SCHEMA, locks_uid};
 use argosy_bus::{Publish, Stream, shard_of, subject};
 use argosy_host::{Cause, Outgoing};
 use argosy_locks::{LOOK, Locks, Wish};
@@ -152,8 +150,12 @@ fn told(shards: u16, uid: &str, namespace: &str, name: &str, id: String, payload
 /// What tells a wish from the others of its step. Names of holders may be anybody's text.
 fn name_of(wish: &Wish) -> String {
     match wish {
-        Wish::Answer { to, holder, .. } => format!("answer.{}.{:016x}", to.uid, digest::of_member("holder", &json!(holder))),
-        Wish::ReadLimits { locks, up_to } => format!("limits.{up_to}.{:016x}", digest::of_member("locks", &json!(locks))),
+        Wish::Answer { to, holder, .. } => {
+            format!("answer.{}.{:016x}", to.uid, digest::of_member("holder", &json!(holder)))
+        }
+        Wish::ReadLimits { locks, up_to } => {
+            format!("limits.{up_to}.{:016x}", digest::of_member("locks", &json!(locks)))
+        }
         Wish::ReadHolders => "holders".to_owned(),
         Wish::Look { .. } => "look".to_owned(),
         Wish::ArmTimer { key, .. } | Wish::DisarmTimer { key } => format!("timer.{key}"),

@@ -179,7 +179,10 @@ async fn users(context: &Context, namespace: &str) -> Result<Vec<WorkflowKey>, F
                 }
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "workflows with locks not listed, trying again");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "workflows with locks not listed, trying again"
+                );
                 // A list that has expired begins anew.
                 (from, found) = (None, Vec::new());
                 backoff.wait().await;
@@ -212,11 +215,7 @@ fn held_by(workflow: &WorkflowKey, object: &DynamicObject, namespace: &str, sequ
     }
     let WorkflowKey { uid, namespace, name } = workflow.clone();
     let owner = LockOwner { uid, namespace, name };
-    let of = |(holder, locks)| LockHolder {
-        workflow: owner.clone(),
-        holder,
-        locks,
-        since: sequence << WITHIN_STEP_BITS,
-    };
+    let of =
+        |(holder, locks)| LockHolder { workflow: owner.clone(), holder, locks, since: sequence << WITHIN_STEP_BITS };
     found.into_iter().map(of).collect()
 }

@@ -15,7 +15,8 @@ pub use changed::ChangedNodes;
 pub use command::{ClusterCommand, Collection, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
 pub use locks::{
-    LockAnswer, LockEntry, LockFact, LockHolder, LockLimit, LockMessage, LockOwner, LockStage, LockWant, is_locks_uid, locks_uid,
+    LockAnswer, LockEntry, LockFact, LockHolder, LockLimit, LockMessage, LockOwner, LockStage, LockWant, is_locks_uid,
+    locks_uid,
 };
 pub use manifest::{Filling, Manifest, mark, mark_index};
 pub use observed::{

@@ -129,7 +129,7 @@ impl Workflow {
             let (namespace, names) = (namespace.clone(), names.clone());
             self.tell_want(&id, namespace, names, since, false);
         }
-        self.locks.ask(id, call, wanted, since);
+        self.locks.ask(id, call, wanted);
     }
 
     fn tell_want(&mut self, id: &str, namespace: String, locks: Vec<String>, since: u64, claims: bool) {
@@ -146,7 +146,8 @@ impl Workflow {
 
     /// A waiting node ends when its time is over.
     fn arm_lock_timeout(&mut self, id: &ArcStr, template: &Template) {
-        let Some(started) = self.book.node(id).filter(|node| waits_for_lock(node)).and_then(|node| node.started_at) else {
+        let Some(started) = self.book.node(id).filter(|node| waits_for_lock(node)).and_then(|node| node.started_at)
+        else {
             return;
         };
         // What is wrong with it shows when the node begins.
@@ -162,7 +163,7 @@ impl Workflow {
         let own = holder_name(self.book.object(), "");
         let Some(id) = holder.strip_prefix(&own) else { return };
         let id = ArcStr::from(id.strip_prefix('/').unwrap_or(id));
-        match (self.locks.answer_to(&id, &namespace, since), answer) {
+        match (self.locks.answer_to(&id, &namespace, since, self.life.ended_at()), answer) {
             (AnswerTo::Ask, LockAnswer::Granted) => self.locks_granted(&id),
             (AnswerTo::Ask, LockAnswer::Waiting { lock, free, limit, holders }) => {
                 let message = format!("Waiting for {lock} lock. Lock status: {free}/{limit}");
@@ -178,11 +179,11 @@ impl Workflow {
     }
 
     fn locks_granted(&mut self, id: &ArcStr) {
-        let since = self.locks.next_since(self.book.watermark());
-        self.locks.granted(id, since);
+        self.locks.granted(id);
         let next = self.locks.asked(id).and_then(|ask| ask.at_hand().cloned());
         if let Some((namespace, names)) = next {
             self.show_locks();
+            let since = self.locks.next_since(self.book.watermark());
             return self.tell_want(id, namespace, names, since, false);
         }
         let ask = self.locks.take_ask(id);

@@ -163,7 +163,8 @@ impl Workflow {
         let mutexes = status.and_then(|s| s.mutex.as_ref()).into_iter().flat_map(|m| &m.waiting);
         let semaphores = status.and_then(|s| s.semaphore.as_ref()).into_iter().flat_map(|s| &s.waiting);
         let of_mutex = mutexes.filter(|m| m.mutex == lock).map(|m| m.holder.as_str());
-        let of_semaphore = semaphores.filter(|s| s.semaphore == lock).flat_map(|s| s.holders.iter().map(String::as_str));
+        let of_semaphore =
+            semaphores.filter(|s| s.semaphore == lock).flat_map(|s| s.holders.iter().map(String::as_str));
         let holders: Vec<&str> = of_mutex.chain(of_semaphore).collect();
         if holders.is_empty() {
             return format!("it waits for the lock `{lock}`, for which others came first");

@@ -41,8 +41,6 @@ pub(crate) struct Ask {
     pub call: Option<Arc<Call>>,
     /// What it has no answer to yet. The first is asked for.
     rest: Wanted,
-    /// The place of that in what is told.
-    since: u64,
     /// The lock that it waits for, as it was told.
     waits_for: Option<String>,
 }
@@ -113,8 +111,8 @@ impl Locks {
         wanted.iter().filter(lacks).cloned().collect()
     }
 
-    pub fn ask(&mut self, id: ArcStr, call: Option<Arc<Call>>, wanted: Wanted, since: u64) {
-        self.asked.insert(id, Ask { call, rest: wanted, since, waits_for: None });
+    pub fn ask(&mut self, id: ArcStr, call: Option<Arc<Call>>, wanted: Wanted) {
+        self.asked.insert(id, Ask { call, rest: wanted, waits_for: None });
     }
 
     pub fn asked(&self, id: &str) -> Option<&Ask> {
@@ -151,22 +149,24 @@ impl Locks {
         self.held.contains_key(id) || self.asked.contains_key(id)
     }
 
-    /// What an answer from the locks of a namespace is to.
-    pub fn answer_to(&self, id: &str, namespace: &str, since: u64) -> AnswerTo {
+    /// What an answer from the locks of a namespace is to. A holder asks for the same only once, but for one that is there again
+    /// after a retry of the workflow: `ended_at` is how far the log was stepped when the workflow last ended.
+    pub fn answer_to(&self, id: &str, namespace: &str, since: u64, ended_at: u64) -> AnswerTo {
         let is_of = |name: &String| namespace_of(name) == namespace;
+        let is_of_now = ended_at == 0 || since >> WITHIN_STEP_BITS > ended_at;
         match self.asked.get(id) {
-            Some(ask) if ask.at_hand().is_some_and(|(of, _)| of == namespace) && since >= ask.since => AnswerTo::Ask,
+            Some(ask) if ask.at_hand().is_some_and(|(of, _)| of == namespace) && is_of_now => AnswerTo::Ask,
             Some(ask) if ask.at_hand().is_some_and(|(of, _)| of == namespace) => AnswerTo::Before,
             _ if self.held.get(id).is_some_and(|held| held.iter().any(is_of)) => AnswerTo::Before,
             Some(_) | None => AnswerTo::Nothing,
         }
     }
 
-    /// The holder has what it asked for. `since`: the place of what it asks for next, if there is more.
-    pub fn granted(&mut self, id: &ArcStr, since: u64) {
+    /// The holder has what it asked for, and asks for what comes next.
+    pub fn granted(&mut self, id: &ArcStr) {
         let Some(ask) = self.asked.get_mut(id) else { return };
         let names = ask.rest.pop_front().map(|(_, names)| names).unwrap_or_default();
-        (ask.since, ask.waits_for) = (since, None);
+        ask.waits_for = None;
         let held = self.held.entry(id.clone()).or_default();
         let new: Vec<String> = names.into_iter().filter(|name| !held.contains(name)).collect();
         held.extend(new);
@@ -249,7 +249,11 @@ impl Locks {
 /// A holder, as others see it. Source: Argo `getHolderKey`.
 pub(crate) fn holder_name(object: &Object, id: &str) -> String {
     let meta = &object.metadata;
-    if id.is_empty() { format!("{}/{}", meta.namespace, meta.name) } else { format!("{}/{}/{id}", meta.namespace, meta.name) }
+    if id.is_empty() {
+        format!("{}/{}", meta.namespace, meta.name)
+    } else {
+        format!("{}/{}/{id}", meta.namespace, meta.name)
+    }
 }
 
 /// The namespace in the full name of a lock.
