@@ -19,6 +19,7 @@ mod node;
 mod plan;
 mod random;
 mod services;
+mod setup;
 mod sick;
 mod strict;
 pub mod world;
