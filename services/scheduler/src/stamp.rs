@@ -31,9 +31,12 @@ pub(crate) fn stamp(
     let mut named: HashMap<String, usize> = HashMap::new();
     let published_then = commands.iter().fold(*published, |position, command| match command {
         Command::Publish(status) => position.next(status.observed_sequence),
-        Command::Cluster { .. } | Command::ArmTimer { .. } | Command::DisarmTimer { .. } | Command::Lookup(_) => {
-            position
-        }
+        Command::Cluster { .. }
+        | Command::ArmTimer { .. }
+        | Command::DisarmTimer { .. }
+        | Command::Lookup(_)
+        | Command::WantLocks { .. }
+        | Command::ReleaseLocks { .. } => position,
     });
     for command in commands {
         let mut id = format!("{}:{}:{}", cause.key.uid, cause.id, name_of(&command));
