@@ -13,7 +13,7 @@ pub struct AllLocks {
     namespaces: BTreeMap<String, Locks>,
     sequence: u64,
     /// What holders were told last.
-    told: BTreeMap<String, LockAnswer>,
+    told: BTreeMap<(String, String), LockAnswer>,
 }
 
 impl AllLocks {
@@ -29,7 +29,7 @@ impl AllLocks {
         let (namespace, fact) = match command {
             Command::WantLocks { namespace, want } => (namespace, wanted(of, want)),
             Command::ReleaseLocks { namespace, holder, since } => {
-                self.told.remove(holder);
+                self.told.remove(&(namespace.clone(), holder.clone()));
                 (namespace, LockFact::Released { workflow: of, holder: holder.clone(), since: *since })
             }
             Command::Cluster { .. }
@@ -46,8 +46,9 @@ impl AllLocks {
 
     /// A workflow that is built anew after every event asks anew as often: the same answer would be an event again.
     fn is_news(&mut self, fact: &Observed) -> bool {
-        let Observed::LocksAnswered { holder, answer, .. } = fact else { return true };
-        self.told.insert(holder.clone(), answer.clone()).as_ref() != Some(answer)
+        let Observed::LocksAnswered { namespace, holder, answer, .. } = fact else { return true };
+        let of = (namespace.clone(), holder.clone());
+        self.told.insert(of, answer.clone()).as_ref() != Some(answer)
     }
 
     fn tell(

@@ -121,3 +121,40 @@ fn named(synchronization: Option<&Synchronization>, own: &str, holder: &str) -> 
     });
     mutexes.chain(semaphores).map(|lock| (lock, holder.to_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use argosy_api::v1alpha1::{Mutex, Template};
+
+    use super::*;
+    use crate::node::played;
+
+    #[tokio::test(start_paused = true)]
+    async fn two_pods_under_one_mutex_are_found_unless_a_lost_bus_alone_knew_of_the_first() {
+        let started = Instant::now();
+        let at = |seconds| started + Duration::from_secs(seconds);
+        let watch = |uid: &str| {
+            let mut object = Workflow::default();
+            (object.metadata.uid, object.metadata.name) = (uid.to_owned(), uid.to_owned());
+            object.metadata.namespace = "argo".to_owned();
+            let mutexes = vec![Mutex { name: "m".to_owned(), ..Mutex::default() }];
+            let synchronization = Some(Box::new(Synchronization { mutexes, ..Synchronization::default() }));
+            object.spec.templates = vec![Template { name: "t".into(), synchronization, ..Template::default() }.into()];
+            let node = NodeStatus { id: "n".into(), template_name: "t".into(), ..NodeStatus::default() };
+            object.status.nodes.insert("n".into(), node);
+            let mut watch = Watch::default();
+            watch.last = object;
+            watch
+        };
+        let pod = |uid: &str, created, ended| Played { workflow_uid: uid.to_owned(), ..played(uid, created, ended) };
+        let watches = [watch("a"), watch("b")];
+        let judge = |pods: &[Played], losses: &[Instant]| shared(watches.iter(), pods, started, losses);
+        let apart = [pod("a", at(1), Some(at(5))), pod("b", at(5), None)];
+        assert_eq!(judge(&apart, &[]), (Vec::new(), 0));
+        let together = [pod("a", at(1), Some(at(6))), pod("b", at(5), None)];
+        let (broken, excused) = judge(&together, &[]);
+        assert!(excused == 0 && broken.len() == 1 && broken[0].starts_with("S5: argo/Mutex/m"), "{broken:?}");
+        assert_eq!(judge(&together, &[at(3)]), (Vec::new(), 1));
+        assert_eq!(judge(&together, &[at(9)]).0.len(), 1, "the bus was lost later");
+    }
+}
