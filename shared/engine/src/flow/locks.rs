@@ -331,7 +331,9 @@ impl Workflow {
             self.locks.held().map(|(id, names)| (id.clone(), names.clone())).collect();
         for (id, names) in held {
             let is_live = |node: &NodeStatus| !node.phase.is_fulfilled() && node.daemoned != Some(true);
-            if !(id.is_empty() || self.book.node(&id).is_some_and(is_live)) {
+            // One that has the locks of one namespace and asks for those of the next may have no node yet.
+            let asks = self.locks.asked(&id).is_some();
+            if !(id.is_empty() || asks || self.book.node(&id).is_some_and(is_live)) {
                 self.release_locks(&id);
                 continue;
             }
