@@ -10,7 +10,7 @@ use argosy_host::{Cause, Outgoing};
 use argosy_workflows::WorkflowKey;
 use jiff::Timestamp;
 
-use crate::kinds::Question;
+use crate::facts::Question;
 use crate::metrics;
 use crate::stamp::stamp;
 

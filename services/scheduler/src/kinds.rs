@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argosy_actor::{Failure, Host};
 use argosy_api::digest::Position;
-use argosy_api::message::{LockFact, LookupKey, Observed, is_locks_uid};
+use argosy_api::message::is_locks_uid;
 use argosy_bus::{Message, Publish};
 use argosy_engine::Command;
 use argosy_host::{Cause, Doing, Entity, Event, Loaded, Marks, Meters, Outgoing, Reading, Store};
@@ -21,9 +21,10 @@ use tracing::Span;
 
 use crate::context::Context;
 use crate::entity::WorkflowEntity;
-use crate::locks::{LocksEntity, LocksQuestion, LocksStore, StoredLocks};
+use crate::facts::{Fact, Question};
+use crate::locks::{LocksEntity, LocksStore, StoredLocks};
 use crate::metrics;
-use crate::store::Workflows;
+use crate::store::{Found, Workflows};
 
 /// An entity of the scheduler.
 pub(crate) enum Hosted {
@@ -31,23 +32,10 @@ pub(crate) enum Hosted {
     Locks(Box<LocksEntity>),
 }
 
-/// What a message of its log says.
-pub(crate) enum Fact {
-    Workflow(Observed),
-    Locks(LockFact),
-}
-
 /// What it asks for.
 pub(crate) enum Asked {
     Workflow(Command),
     Locks(Wish),
-}
-
-/// What it asks of the world outside.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Question {
-    Lookup(LookupKey),
-    Locks(LocksQuestion),
 }
 
 /// What is stored of it.
@@ -222,7 +210,17 @@ impl Store for Kinds {
 
     async fn load(&self, key: &WorkflowKey, stored: Stored) -> Result<Loaded<Self>, Failure> {
         match stored {
-            Stored::Workflow(object) => self.workflows.load(key, *object).await,
+            Stored::Workflow(object) => Ok(match self.workflows.load(key, *object).await? {
+                Found::Workflow { entity, stored, life } => Loaded::Entity {
+                    entity: Hosted::Workflow(entity),
+                    stored: Stored::Workflow(Box::new(stored)),
+                    life,
+                },
+                Found::Gone => Loaded::Gone,
+                Found::Broken { stored, reason } => {
+                    Loaded::Broken { stored: Stored::Workflow(Box::new(stored)), reason }
+                }
+            }),
             Stored::Locks(stored) => Ok(Loaded::Entity {
                 entity: Hosted::Locks(Box::new(self.locks.load(&stored))),
                 stored: Stored::Locks(stored),

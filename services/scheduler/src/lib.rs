@@ -4,6 +4,7 @@
 
 mod context;
 mod entity;
+mod facts;
 mod kinds;
 mod last_words;
 mod locks;

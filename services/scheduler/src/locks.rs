@@ -4,5 +4,5 @@ mod entity;
 mod look;
 mod store;
 
-pub(crate) use entity::{LocksEntity, LocksQuestion, want_of};
+pub(crate) use entity::{LocksEntity, want_of};
 pub(crate) use store::{LocksStore, StoredLocks};

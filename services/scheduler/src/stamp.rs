@@ -13,7 +13,7 @@ use argosy_host::{Cause, Outgoing};
 use argosy_workflows::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use serde_json::json;
 
-use crate::kinds::Question;
+use crate::facts::Question;
 use crate::locks::want_of;
 
 /// A step's status is cut into messages of about this size.

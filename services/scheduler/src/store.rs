@@ -11,7 +11,7 @@ use argosy_api::message::{LookupKey, Observed, ObservedMessage, SCHEMA};
 use argosy_api::v1alpha1::WorkflowPhase;
 use argosy_bus::{Message, Publish};
 use argosy_engine::Workflow;
-use argosy_host::{Cause, Doing, Loaded, Marks, Reading};
+use argosy_host::{Cause, Doing, Marks, Reading};
 use argosy_objects::{api, marks};
 use argosy_workflows::{WorkflowKey, WorkflowLog as _, read, workflow_changed};
 use kube::api::{DynamicObject, ObjectMeta};
@@ -20,12 +20,19 @@ use tracing::Span;
 
 use crate::context::Context;
 use crate::entity::WorkflowEntity;
-use crate::kinds::{Fact, Hosted, Kinds, Stored};
+use crate::facts::Fact;
 use crate::last_words::last_words;
 use crate::lookups::Lookups;
 
 /// In the id of what is told because a check asked: all of it was told before.
 const CHECK_MARK: &str = ":check:";
+
+/// What became of loading a workflow, see [`argosy_host::Loaded`].
+pub(crate) enum Found {
+    Workflow { entity: Box<WorkflowEntity>, stored: DynamicObject, life: String },
+    Gone,
+    Broken { stored: DynamicObject, reason: String },
+}
 
 /// The workflows of a shard.
 pub(crate) struct Workflows {
@@ -89,15 +96,14 @@ impl Workflows {
         marks_of(&stored.metadata)
     }
 
-    pub async fn load(&self, key: &WorkflowKey, object: DynamicObject) -> Result<Loaded<Kinds>, Failure> {
+    pub async fn load(&self, key: &WorkflowKey, object: DynamicObject) -> Result<Found, Failure> {
         let (store, client) = (&self.context.host, &self.context.client);
         let outside = api::offloaded_version(&object).is_some().then(|| object.clone());
         let found = match (read::resolve(store, client, key, object).await, outside) {
             (Ok(Some(found)), _) => found,
-            (Ok(None), _) => return Ok(Loaded::Gone),
+            (Ok(None), _) => return Ok(Found::Gone),
             (Err(error), Some(stored)) if error.is::<api::Unreadable>() => {
-                let stored = Stored::Workflow(Box::new(stored));
-                return Ok(Loaded::Broken { stored, reason: error.to_string() });
+                return Ok(Found::Broken { stored, reason: error.to_string() });
             }
             (Err(error), _) => return Err(error),
         };
@@ -105,8 +111,7 @@ impl Workflows {
         let typed = match read::read_workflow(found).await {
             Ok(typed) => typed,
             Err(error) => {
-                let stored = Stored::Workflow(Box::new(stored));
-                return Ok(Loaded::Broken { stored, reason: with_cause(&error) });
+                return Ok(Found::Broken { stored, reason: with_cause(&error) });
             }
         };
         let published = marks_of(&stored.metadata).position;
@@ -121,8 +126,7 @@ impl Workflows {
             shards: self.context.host.shards,
             workflow: Workflow::new(Arc::clone(&self.context.config), typed, published.sequence),
         };
-        let entity = Hosted::Workflow(Box::new(entity));
-        Ok(Loaded::Entity { entity, stored: Stored::Workflow(Box::new(stored)), life })
+        Ok(Found::Workflow { entity: Box::new(entity), stored, life })
     }
 
     pub fn passes(&self, cause: &(dyn Error + 'static)) -> Option<bool> {

@@ -12,22 +12,11 @@ use argosy_workflows::WorkflowKey;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::kinds::Question;
+use crate::facts::{LocksQuestion, Question};
 use crate::metrics;
 
 /// The name in the key of all locks of a namespace.
 pub(super) const NAME: &str = "locks";
-
-/// What the locks ask of the world outside.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LocksQuestion {
-    /// The limits of these semaphores.
-    Limits { locks: Vec<String>, up_to: u64 },
-    /// Who holds locks, by the objects of the workflows.
-    Holders,
-    /// Which of these limits are others by now, and which workflows are no more.
-    Look { limits: Vec<(String, u32)>, workflows: Vec<LockOwner>, up_to: u64 },
-}
 
 /// The locks of a namespace.
 pub(crate) struct LocksEntity {

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::entity::{LocksQuestion, payload_of};
+use super::entity::payload_of;
 use crate::context::Context;
+use crate::facts::LocksQuestion;
 use crate::lookups;
 use crate::metrics;
 

@@ -14,10 +14,10 @@ use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::entity::{LocksEntity, LocksQuestion, NAME, payload_of};
+use super::entity::{LocksEntity, NAME, payload_of};
 use super::look::Looks;
 use crate::context::Context;
-use crate::kinds::Fact;
+use crate::facts::{Fact, LocksQuestion};
 
 /// Messages of a log read at once.
 const PAGE: usize = 512;

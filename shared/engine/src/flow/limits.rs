@@ -7,8 +7,7 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Shutdown};
 
 use crate::{
     Behavior, Workflow,
-    flow::locks::waits_for_lock,
-    state::{Call, FrameId, Stage, Work, kind_of},
+    state::{Call, FrameId, Stage, Work, kind_of, locks::waits_for_lock},
 };
 
 impl Workflow {

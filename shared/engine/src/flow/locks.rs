@@ -18,7 +18,7 @@ use crate::{
     size,
     state::{
         Call, Stage, Timer, Work, kind_of,
-        locks::{AnswerTo, Wanted, holder_name, namespace_of},
+        locks::{AnswerTo, Wanted, holder_name, namespace_of, waits_for_lock},
         set, set_text,
     },
 };
@@ -357,11 +357,6 @@ impl Workflow {
         let status = self.locks.status(self.book.object());
         self.book.set_synchronization(status);
     }
-}
-
-/// Whether the node is there and may not begin yet, as it lacks locks.
-pub(crate) fn waits_for_lock(node: &NodeStatus) -> bool {
-    node.phase == NodePhase::Pending && node.synchronization_status.is_some()
 }
 
 fn own_problem(problem: String) -> Refusal {

@@ -15,11 +15,10 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::{
-    Command, Workflow,
-    flow::locks::waits_for_lock,
-    json, size,
+    Command, Workflow, json, size,
     state::{
         Call, Frame, Work, completed, kind_of,
+        locks::waits_for_lock,
         memo::{Entry, remembered},
         set, set_text,
     },

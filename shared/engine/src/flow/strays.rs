@@ -8,8 +8,7 @@ use argosy_api::{
 
 use crate::{
     Command, Workflow,
-    flow::locks::waits_for_lock,
-    state::{Body, Stray, set},
+    state::{Body, Stray, locks::waits_for_lock, set},
 };
 
 impl Workflow {

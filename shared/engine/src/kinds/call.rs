@@ -6,10 +6,11 @@ use arcstr::ArcStr;
 use argosy_api::v1alpha1::{NodePhase, NodeType, Template, WorkflowPhase};
 
 use crate::{
-    Workflow,
-    flow::locks::waits_for_lock,
-    size,
-    state::{Body, Call, Child, Frame, FrameId, Kind, Parent, Retry, Work, bug, kind_of, set, set_text},
+    Workflow, size,
+    state::{
+        Body, Call, Child, Frame, FrameId, Kind, Parent, Retry, Work, bug, kind_of, locks::waits_for_lock, set,
+        set_text,
+    },
 };
 
 impl Workflow {

@@ -7,7 +7,8 @@ use std::{
 
 use arcstr::ArcStr;
 use argosy_api::v1alpha1::{
-    MutexHolding, MutexStatus, SemaphoreHolding, SemaphoreStatus, SynchronizationStatus, Workflow as Object,
+    MutexHolding, MutexStatus, NodePhase, NodeStatus, SemaphoreHolding, SemaphoreStatus, SynchronizationStatus,
+    Workflow as Object,
 };
 
 use super::{Call, FrameId};
@@ -263,4 +264,9 @@ pub(crate) fn namespace_of(lock: &str) -> &str {
 
 fn is_mutex(lock: &str) -> bool {
     lock.split('/').nth(1) == Some("Mutex")
+}
+
+/// Whether the node is there and may not begin yet, as it lacks locks.
+pub(crate) fn waits_for_lock(node: &NodeStatus) -> bool {
+    node.phase == NodePhase::Pending && node.synchronization_status.is_some()
 }
