@@ -119,9 +119,7 @@ proptest! {
         };
         let wishes = world.locks.recover(now());
         world.obey(wishes);
-        let mut since = 0;
-        for op in ops {
-            since += 1;
+        for (since, op) in (1..).zip(ops) {
             let before: BTreeMap<String, usize> =
                 world.locks.holders().iter().map(|(lock, all)| ((*lock).to_owned(), all.len())).collect();
             match op {
