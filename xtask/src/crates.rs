@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// Crates that take no part in IO, time or chance.
-const PURE: [&str; 4] = ["argosy-api", "argosy-template", "argosy-engine", "argosy-cron"];
+const PURE: [&str; 5] = ["argosy-api", "argosy-template", "argosy-engine", "argosy-cron", "argosy-locks"];
 
 /// What a pure crate must not depend on, not even through another crate.
 const IMPURE: [&str; 17] = [

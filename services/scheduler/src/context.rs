@@ -66,10 +66,12 @@ pub(crate) struct Context {
     /// The unfinished workflows of the cluster, as a watch sees them. Tells where one is and that it needs an actor; nothing
     /// is decided from it.
     pub unfinished: Unfinished,
+    /// Only workflows of this namespace are taken up; without it, of all.
+    pub namespace: Option<String>,
 }
 
 impl Context {
-    pub fn new(host: Host, client: kube::Client, config: Config) -> Self {
-        Self { host, client, config: Arc::new(config), unfinished: Unfinished::default() }
+    pub fn new(host: Host, client: kube::Client, config: Config, namespace: Option<String>) -> Self {
+        Self { host, client, config: Arc::new(config), unfinished: Unfinished::default(), namespace }
     }
 }

@@ -1,15 +1,16 @@
-//! A workflow as the host's entity: the engine's state machine, and how far it was published.
+//! A workflow as an entity of the host: the engine's state machine, and how far it was published.
 
 use argosy_api::digest::{Position, Watermark};
 use argosy_api::labels;
-use argosy_api::message::{ClusterCommand, CommandMessage, LookupKey, Observed};
+use argosy_api::message::{ClusterCommand, CommandMessage, Observed};
 use argosy_api::v1alpha1::{NodePhase, Workflow as Object};
 use argosy_bus::{Publish, Stream};
 use argosy_engine::{Command, Event as EngineEvent, Wait, Workflow};
-use argosy_host::{Cause, Entity, Event, Outgoing};
+use argosy_host::{Cause, Outgoing};
 use argosy_workflows::WorkflowKey;
 use jiff::Timestamp;
 
+use crate::facts::Question;
 use crate::metrics;
 use crate::stamp::stamp;
 
@@ -25,17 +26,12 @@ pub(crate) struct WorkflowEntity {
     pub is_ending: bool,
     /// The log holds its object behind what was stored.
     pub knows_object: bool,
+    /// Of the installation.
+    pub shards: u16,
 }
 
-impl Entity for WorkflowEntity {
-    type Key = WorkflowKey;
-    type Fact = Observed;
-    type Command = Command;
-    type Question = LookupKey;
-    type Position = Position;
-
-    fn step(&mut self, event: Event<Observed>) -> Vec<Command> {
-        let Event { sequence, at, fact } = event;
+impl WorkflowEntity {
+    pub fn step(&mut self, sequence: u64, at: Timestamp, fact: Observed) -> Vec<Command> {
         let body = self.ignore_stale_edit(fact);
         let commands = self.workflow.step(EngineEvent { sequence, at, body });
         self.tell_bugs();
@@ -43,7 +39,7 @@ impl Entity for WorkflowEntity {
     }
 
     /// Has the engine take up a workflow that was begun, and ask for all that its nodes still wait for.
-    fn recover(&mut self, at: Timestamp) -> Vec<Command> {
+    pub fn recover(&mut self, at: Timestamp) -> Vec<Command> {
         if self.is_new {
             return Vec::new();
         }
@@ -53,23 +49,15 @@ impl Entity for WorkflowEntity {
     }
 
     /// Asks after the pods that the workflow waits for.
-    fn inquire(&mut self, is_check: bool) -> Vec<Command> {
+    pub fn inquire(&mut self, is_check: bool) -> Vec<Command> {
         self.workflow.confirm_pods(is_check)
     }
 
-    fn stamp(&mut self, cause: &Cause<'_, WorkflowKey>, commands: Vec<Command>, out: &mut Outgoing<LookupKey>) {
-        stamp(cause, commands, &mut self.published, out);
+    pub fn stamp(&mut self, cause: &Cause<'_, WorkflowKey>, commands: Vec<Command>, out: &mut Outgoing<Question>) {
+        stamp(cause, commands, self.shards, &mut self.published, out);
     }
 
-    fn published(&self) -> Position {
-        self.published
-    }
-
-    fn is_over(&self) -> bool {
-        self.workflow.is_completed()
-    }
-
-    fn timers(&self) -> Vec<(String, Timestamp)> {
+    pub fn timers(&self) -> Vec<(String, Timestamp)> {
         let timer = |wait| match wait {
             Wait::Timer { key, due } => Some((key, due)),
             _ => None,
@@ -77,28 +65,29 @@ impl Entity for WorkflowEntity {
         self.workflow.waits().into_iter().filter_map(timer).collect()
     }
 
-    fn overlooked(&self) -> Vec<String> {
+    pub fn overlooked(&self) -> Vec<String> {
         self.workflow.overlooked().into_iter().map(|found| format!("{found:?}")).collect()
     }
 
-    fn replayed(&mut self, fact: &Observed, out: &mut Outgoing<LookupKey>) {
+    pub fn replayed(&mut self, fact: &Observed, out: &mut Outgoing<Question>) {
         match fact {
             Observed::TimerFired { key } => out.fired(key),
-            Observed::LookedUp { key, .. } => out.answered(key),
+            Observed::LookedUp { key, .. } => out.answered(&Question::Lookup(key.clone())),
             Observed::WorkflowChanged { .. } => self.knows_object = true,
             Observed::WorkflowReferenced { .. }
             | Observed::WorkflowUnreadable { .. }
             | Observed::WorkflowDeleted
             | Observed::PodChanged { .. }
             | Observed::PodRejected { .. }
-            | Observed::PodNotCreated { .. } => {}
+            | Observed::PodNotCreated { .. }
+            | Observed::LocksAnswered { .. } => {}
         }
     }
 
     /// A repeated wish for a pod whose node has begun, or ended, since was carried out long ago. The bus knows its id only for
     /// a while, and the pod may be gone: it must not come back. How the pod of one that runs is, is asked instead, as the report
     /// of its beginning may be all that the log has.
-    fn still_wished(&self, message: Publish) -> Option<Publish> {
+    pub fn still_wished(&self, message: Publish) -> Option<Publish> {
         if message.stream != Stream::Commands {
             return Some(message);
         }

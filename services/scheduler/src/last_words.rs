@@ -50,7 +50,7 @@ pub(crate) fn last_words(cause: &Cause<'_, WorkflowKey>, object: &DynamicObject,
     // Where the log is ahead of what was written, an event before this one may be lost for good. This one then names no
     // predecessor, so that status folds it all the same.
     let mut published = if newest > written.sequence { Position::default() } else { written };
-    stamp(cause, vec![Command::Publish(Box::new(change))], &mut published, &mut out);
+    stamp(cause, vec![Command::Publish(Box::new(change))], 1, &mut published, &mut out);
     if let Some(version) = &object.metadata.resource_version {
         let judged = |message: &mut Publish| message.headers.insert(HEADER_JUDGED.to_owned(), version.clone());
         out.messages.iter_mut().for_each(|message| _ = judged(message));

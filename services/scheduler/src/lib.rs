@@ -4,7 +4,10 @@
 
 mod context;
 mod entity;
+mod facts;
+mod kinds;
 mod last_words;
+mod locks;
 mod lookups;
 mod metrics;
 mod service;

@@ -78,7 +78,7 @@ async fn tell(
 }
 
 /// The object; `None` when there is none by that name. Errors: why it cannot be had.
-async fn get(client: &kube::Client, key: &LookupKey) -> Result<Option<Value>, String> {
+pub(crate) async fn get(client: &kube::Client, key: &LookupKey) -> Result<Option<Value>, String> {
     let api = api_of(client, key);
     let mut backoff = Backoff::short();
     loop {

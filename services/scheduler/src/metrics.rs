@@ -44,6 +44,27 @@ pub(crate) static BUGS: LazyLock<IntCounter> =
 pub(crate) static POISON: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_scheduler_poison_total", "Messages that cannot be read, or that the bus refuses for good")
 });
+pub(crate) static LOCKS_GRANTED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_scheduler_locks_granted_total", "Times that a holder was told that it has its locks")
+});
+pub(crate) static LOCKS_WAITED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_scheduler_locks_waited_total", "Times that a holder was told that it waits for a lock")
+});
+pub(crate) static LOCKS_REFUSED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_scheduler_locks_refused_total", "Times that a holder was told that it gets no locks")
+});
+pub(crate) static LOCK_HOLDERS_GONE: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_scheduler_lock_holders_gone_total",
+        "Workflows that had locks and had ended, or were gone, without a word",
+    )
+});
+pub(crate) static LOCKS_BUS_LOSS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_scheduler_locks_bus_loss_total",
+        "Times that holders were read from workflows because the bus was lost",
+    )
+});
 static FENCED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_scheduler_fenced_total", "Writes refused because another owner wrote"));
 static PUBLISH_SECONDS: LazyLock<Histogram> =

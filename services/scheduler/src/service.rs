@@ -8,7 +8,7 @@ use argosy_host::{Process, own};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, Options, ROLE};
-use crate::store::Workflows;
+use crate::kinds::Kinds;
 use crate::unfinished;
 
 /// The scheduler.
@@ -20,7 +20,7 @@ pub struct Service {
 impl Service {
     /// A scheduler that decides under `config`.
     pub fn new(host: Host, client: kube::Client, config: Config, options: Options) -> Self {
-        Self { context: Arc::new(Context::new(host, client, config)), options }
+        Self { context: Arc::new(Context::new(host, client, config, options.scheduler_namespace.clone())), options }
     }
 
     /// Owns shards and runs their workflows until `shutdown`.
@@ -32,7 +32,7 @@ impl Service {
         let of = Arc::clone(&context);
         let work = Arc::new(move |owned| {
             let (process, context) = (Arc::clone(&process), Arc::clone(&of));
-            let work = own(process, owned, move |stop| Workflows::new(context, stop));
+            let work = own(process, owned, move |stop| Kinds::new(context, settings.lease, stop));
             Box::pin(work) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         });
         let leases = argosy_actor::Settings { ttl: settings.lease };

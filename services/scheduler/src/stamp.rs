@@ -6,30 +6,37 @@ use std::collections::HashMap;
 
 use argosy_api::ArcStr;
 use argosy_api::digest::{self, Position};
-use argosy_api::message::{ClusterCommand, CommandMessage, Growth, LookupKey, SCHEMA, StatusChanged};
+use argosy_api::message::{ClusterCommand, CommandMessage, Growth, LockFact, SCHEMA, StatusChanged};
 use argosy_bus::{Publish, Stream, subject};
 use argosy_engine::Command;
 use argosy_host::{Cause, Outgoing};
 use argosy_workflows::{HEADER_PART, HEADER_POSITION, HEADER_PREVIOUS, WorkflowKey};
 use serde_json::json;
 
+use crate::facts::Question;
+use crate::locks::want_of;
+
 /// A step's status is cut into messages of about this size.
 pub const PART_BYTES_MAX: usize = 256 * 1024;
 
 /// Adds the commands of one step to what is to be sent. `published` is the position of the last published status, and is moved
-/// on.
+/// on; `shards` is how many the installation has.
 pub(crate) fn stamp(
     cause: &Cause<'_, WorkflowKey>,
     commands: Vec<Command>,
+    shards: u16,
     published: &mut Position,
-    out: &mut Outgoing<LookupKey>,
+    out: &mut Outgoing<Question>,
 ) {
     let mut named: HashMap<String, usize> = HashMap::new();
     let published_then = commands.iter().fold(*published, |position, command| match command {
         Command::Publish(status) => position.next(status.observed_sequence),
-        Command::Cluster { .. } | Command::ArmTimer { .. } | Command::DisarmTimer { .. } | Command::Lookup(_) => {
-            position
-        }
+        Command::Cluster { .. }
+        | Command::ArmTimer { .. }
+        | Command::DisarmTimer { .. }
+        | Command::Lookup(_)
+        | Command::WantLocks { .. }
+        | Command::ReleaseLocks { .. } => position,
     });
     for command in commands {
         let mut id = format!("{}:{}:{}", cause.key.uid, cause.id, name_of(&command));
@@ -66,7 +73,15 @@ pub(crate) fn stamp(
             }
             Command::ArmTimer { key, due } => out.arm(key, due),
             Command::DisarmTimer { key } => out.disarm(key),
-            Command::Lookup(key) => out.ask(key, id),
+            Command::Lookup(key) => out.ask(Question::Lookup(key), id),
+            Command::WantLocks { namespace, want } => {
+                let wanted = |workflow| LockFact::Wanted { workflow, want };
+                out.messages.push(want_of(cause, shards, &namespace, id, wanted));
+            }
+            Command::ReleaseLocks { namespace, holder, since } => {
+                let released = |workflow| LockFact::Released { workflow, holder, since };
+                out.messages.push(want_of(cause, shards, &namespace, id, released));
+            }
             Command::Publish(status) => {
                 let previous = *published;
                 *published = previous.next(status.observed_sequence);
@@ -77,7 +92,7 @@ pub(crate) fn stamp(
 }
 
 /// A pod that is stopped before its wish was sent is not wished for.
-fn note(command: &ClusterCommand, id: &str, out: &mut Outgoing<LookupKey>) {
+fn note(command: &ClusterCommand, id: &str, out: &mut Outgoing<Question>) {
     match command {
         ClusterCommand::CreatePod { manifest, .. } => out.wished(manifest.pod_name().to_owned(), id.to_owned()),
         ClusterCommand::StopPod { name } | ClusterCommand::DeletePod { name } => out.take_back(name),
@@ -98,6 +113,12 @@ fn name_of(command: &Command) -> String {
         Command::ArmTimer { key, .. } | Command::DisarmTimer { key } => format!("timer.{key}"),
         // Its texts may be anybody's.
         Command::Lookup(key) => format!("lookup.{:016x}", digest::of_member("lookup", &json!(key))),
+        Command::WantLocks { namespace, want } => {
+            format!("want.{:016x}", digest::of_member("locks", &json!([namespace, want.holder])))
+        }
+        Command::ReleaseLocks { namespace, holder, .. } => {
+            format!("release.{:016x}", digest::of_member("locks", &json!([namespace, holder])))
+        }
         Command::Publish(_) => "status".to_owned(),
     }
 }
@@ -254,7 +275,7 @@ mod tests {
         {
             let (id, at) = (id.to_owned(), Timestamp::UNIX_EPOCH);
             let cause = Cause { key: &workflow, shard: 0, epoch: 1, sequence: 7, id, at };
-            stamp(&cause, commands, &mut Position::step(3), &mut out);
+            stamp(&cause, commands, 1, &mut Position::step(3), &mut out);
         }
         out.settle();
         let ids: Vec<_> = out.messages.iter().map(|message| message.id.as_str()).collect();
@@ -273,7 +294,7 @@ mod tests {
         };
         let stamped = || {
             let (mut out, mut previous) = (Outgoing::default(), Position::step(3));
-            stamp(&cause(), commands(), &mut previous, &mut out);
+            stamp(&cause(), commands(), 1, &mut previous, &mut out);
             assert_eq!(previous, Position::step(7));
             out.messages
         };
@@ -287,11 +308,11 @@ mod tests {
         };
         let [mut one, mut other] = [Outgoing::default(), Outgoing::default()];
         let in_order = commands().into_iter().chain([create(0), create(1)]).collect();
-        stamp(&cause(), in_order, &mut Position::step(3), &mut one);
+        stamp(&cause(), in_order, 1, &mut Position::step(3), &mut one);
         let in_another = [create(0), create(1)].into_iter().chain(commands().into_iter().rev()).collect();
-        stamp(&cause(), in_another, &mut Position::step(3), &mut other);
+        stamp(&cause(), in_another, 1, &mut Position::step(3), &mut other);
         let told =
-            |out: Outgoing<LookupKey>| out.messages.into_iter().map(|m| (m.id, m.payload)).collect::<BTreeMap<_, _>>();
+            |out: Outgoing<Question>| out.messages.into_iter().map(|m| (m.id, m.payload)).collect::<BTreeMap<_, _>>();
         assert_eq!(told(one), told(other));
         assert_eq!(stamped()[1].headers[HEADER_PREVIOUS], "3");
     }

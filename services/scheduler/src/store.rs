@@ -11,22 +11,28 @@ use argosy_api::message::{LookupKey, Observed, ObservedMessage, SCHEMA};
 use argosy_api::v1alpha1::WorkflowPhase;
 use argosy_bus::{Message, Publish};
 use argosy_engine::Workflow;
-use argosy_host::{Cause, Doing, Loaded, Marks, Meters, Reading, Store};
+use argosy_host::{Cause, Doing, Marks, Reading};
 use argosy_objects::{api, marks};
-use argosy_workflows::{PODS_LISTED, WorkflowKey, WorkflowLog as _, read, workflow_changed};
-use async_trait::async_trait;
+use argosy_workflows::{WorkflowKey, WorkflowLog as _, read, workflow_changed};
 use kube::api::{DynamicObject, ObjectMeta};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use crate::context::Context;
 use crate::entity::WorkflowEntity;
+use crate::facts::Fact;
 use crate::last_words::last_words;
 use crate::lookups::Lookups;
-use crate::metrics;
 
 /// In the id of what is told because a check asked: all of it was told before.
 const CHECK_MARK: &str = ":check:";
+
+/// What became of loading a workflow, see [`argosy_host::Loaded`].
+pub(crate) enum Found {
+    Workflow { entity: Box<WorkflowEntity>, stored: DynamicObject, life: String },
+    Gone,
+    Broken { stored: DynamicObject, reason: String },
+}
 
 /// The workflows of a shard.
 pub(crate) struct Workflows {
@@ -42,26 +48,18 @@ impl Workflows {
     }
 }
 
-#[async_trait]
-impl Store for Workflows {
-    type Entity = WorkflowEntity;
-    type Stored = DynamicObject;
-
-    const KIND: &'static str = "workflow";
-    const WHOLE_SHARD: Option<&'static str> = Some(PODS_LISTED);
-
-    fn meters(&self) -> Meters {
-        metrics::meters()
-    }
-
-    fn span(&self, key: &WorkflowKey, doing: Doing<'_, Observed>) -> Span {
+impl Workflows {
+    pub fn span(&self, key: &WorkflowKey, doing: Doing<'_, Fact>) -> Span {
         match doing {
             Doing::Step { sequence, fact } => tracing::debug_span!(
                 "step",
                 workflow.uid = key.uid,
                 workflow.name = key.name,
                 workflow.namespace = key.namespace,
-                event.kind = kind_of(fact),
+                event.kind = match fact {
+                    Fact::Workflow(fact) => kind_of(fact),
+                    Fact::Locks(_) => "locks",
+                },
                 event.seq = sequence
             ),
             Doing::Publish(messages) => tracing::debug_span!("publish", workflow.uid = key.uid, messages),
@@ -74,45 +72,47 @@ impl Store for Workflows {
         }
     }
 
-    async fn listed(&self) {
+    pub async fn listed(&self) {
         self.context.unfinished.listed().await;
     }
 
-    fn unfinished(&self, age: Duration) -> Vec<WorkflowKey> {
+    pub fn unfinished(&self, age: Duration) -> Vec<WorkflowKey> {
         self.context.unfinished.older_than(age)
     }
 
-    fn find(&self, uid: &str) -> Option<WorkflowKey> {
+    pub fn find(&self, uid: &str) -> Option<WorkflowKey> {
         self.context.unfinished.find(uid)
     }
 
-    async fn fetch(&self, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
+    pub async fn fetch(&self, key: &WorkflowKey) -> Result<Option<DynamicObject>, Failure> {
         read::get(&self.context.client, key).await
     }
 
-    async fn look(&self, key: &WorkflowKey) -> Result<Option<Marks<Position>>, Failure> {
+    pub async fn look(&self, key: &WorkflowKey) -> Result<Option<Marks<Position>>, Failure> {
         Ok(read::get_metadata(&self.context.client, key).await?.map(|metadata| marks_of(&metadata)))
     }
 
-    fn marks(&self, stored: &DynamicObject) -> Marks<Position> {
+    pub fn marks(&self, stored: &DynamicObject) -> Marks<Position> {
         marks_of(&stored.metadata)
     }
 
-    async fn load(&self, key: &WorkflowKey, object: DynamicObject) -> Result<Loaded<Self>, Failure> {
+    pub async fn load(&self, key: &WorkflowKey, object: DynamicObject) -> Result<Found, Failure> {
         let (store, client) = (&self.context.host, &self.context.client);
         let outside = api::offloaded_version(&object).is_some().then(|| object.clone());
         let found = match (read::resolve(store, client, key, object).await, outside) {
             (Ok(Some(found)), _) => found,
-            (Ok(None), _) => return Ok(Loaded::Gone),
+            (Ok(None), _) => return Ok(Found::Gone),
             (Err(error), Some(stored)) if error.is::<api::Unreadable>() => {
-                return Ok(Loaded::Broken { stored, reason: error.to_string() });
+                return Ok(Found::Broken { stored, reason: error.to_string() });
             }
             (Err(error), _) => return Err(error),
         };
         let stored = found.object.clone();
         let typed = match read::read_workflow(found).await {
             Ok(typed) => typed,
-            Err(error) => return Ok(Loaded::Broken { stored, reason: with_cause(&error) }),
+            Err(error) => {
+                return Ok(Found::Broken { stored, reason: with_cause(&error) });
+            }
         };
         let published = marks_of(&stored.metadata).position;
         let taken_back = stored.metadata.annotations.as_ref().and_then(|all| all.get(labels::TAKEN_BACK));
@@ -123,19 +123,20 @@ impl Store for Workflows {
             is_new: published == Position::default() && typed.status.phase == WorkflowPhase::Unknown,
             is_ending: !typed.spec.shutdown.is_empty(),
             knows_object: false,
+            shards: self.context.host.shards,
             workflow: Workflow::new(Arc::clone(&self.context.config), typed, published.sequence),
         };
-        Ok(Loaded::Entity { entity, stored, life })
+        Ok(Found::Workflow { entity: Box::new(entity), stored, life })
     }
 
-    fn passes(&self, cause: &(dyn Error + 'static)) -> Option<bool> {
+    pub fn passes(&self, cause: &(dyn Error + 'static)) -> Option<bool> {
         api::passes(cause)
     }
 
-    fn read(&self, message: &Message) -> Reading<Observed> {
+    pub fn read(&self, message: &Message) -> Reading<Fact> {
         match serde_json::from_slice::<ObservedMessage>(&message.payload) {
             Ok(observed) if observed.schema > SCHEMA => Reading::Newer,
-            Ok(observed) => Reading::Fact { at: observed.at, fact: observed.body },
+            Ok(observed) => Reading::Fact { at: observed.at, fact: Fact::Workflow(observed.body) },
             Err(error) => match serde_json::from_slice::<serde_json::Value>(&message.payload) {
                 // An unknown kind of fact is one of a newer process.
                 Ok(value) if value["schema"].as_u64().is_some_and(|schema| schema > u64::from(SCHEMA)) => {
@@ -147,7 +148,7 @@ impl Store for Workflows {
     }
 
     /// Reports of the object come from those who have seen it; of the others a pod elsewhere may have caused some.
-    fn is_of_store(&self, message: &Message) -> bool {
+    pub fn is_of_store(&self, message: &Message) -> bool {
         serde_json::from_slice::<ObservedMessage>(&message.payload).is_ok_and(|observed| {
             matches!(
                 observed.body,
@@ -159,7 +160,7 @@ impl Store for Workflows {
     /// Puts the object in the place of a reference to it.
     ///
     /// Errors: its nodes cannot be read. Whoever builds the actor anew then says so in its status.
-    async fn resolve(&self, key: &WorkflowKey, fact: Observed) -> Result<Observed, Failure> {
+    pub async fn resolve(&self, key: &WorkflowKey, fact: Observed) -> Result<Observed, Failure> {
         let Observed::WorkflowReferenced { status_edited, .. } = fact else { return Ok(fact) };
         let (store, client) = (&self.context.host, &self.context.client);
         let found = match read::get(client, key).await? {
@@ -177,7 +178,7 @@ impl Store for Workflows {
         }
     }
 
-    fn says_out_of_service(&self, fact: &Observed) -> bool {
+    pub fn says_out_of_service(&self, fact: &Observed) -> bool {
         match fact {
             Observed::WorkflowChanged { object, .. } => {
                 object.metadata.labels.get(labels::QUARANTINED).is_some_and(|text| text == "true")
@@ -186,17 +187,17 @@ impl Store for Workflows {
         }
     }
 
-    fn answers_check(&self, message: &Message) -> Option<&'static str> {
+    pub fn answers_check(&self, message: &Message) -> Option<&'static str> {
         message.id.contains(CHECK_MARK).then_some("pod")
     }
 
-    fn fired(&self, host: &Host, key: &WorkflowKey, id: String, timer: &str) -> Publish {
+    pub fn fired(&self, host: &Host, key: &WorkflowKey, id: String, timer: &str) -> Publish {
         host.fact(key, id, Observed::TimerFired { key: timer.to_owned() })
     }
 
     /// The object, where the log has lost it. A shutdown is carried out when the object comes, so let it come again: the stop
     /// of a pod may have got lost.
-    fn lacking(
+    pub fn lacking(
         &self,
         host: &Host,
         entity: &WorkflowEntity,
@@ -210,11 +211,11 @@ impl Store for Workflows {
         Some(workflow_changed(host, &entity.key, stored, is_foreign))
     }
 
-    fn ask(&self, key: &WorkflowKey, id: String, question: LookupKey) {
+    pub fn ask(&self, key: &WorkflowKey, id: String, question: LookupKey) {
         self.lookups.look(key.clone(), id, question);
     }
 
-    fn last_words(&self, cause: &Cause<'_, WorkflowKey>, stored: &DynamicObject, reason: &str) -> Vec<Publish> {
+    pub fn last_words(&self, cause: &Cause<'_, WorkflowKey>, stored: &DynamicObject, reason: &str) -> Vec<Publish> {
         last_words(cause, stored, reason)
     }
 }
@@ -241,5 +242,6 @@ fn kind_of(body: &Observed) -> &'static str {
         Observed::PodNotCreated { .. } => "podNotCreated",
         Observed::TimerFired { .. } => "timerFired",
         Observed::LookedUp { .. } => "lookedUp",
+        Observed::LocksAnswered { .. } => "locksAnswered",
     }
 }

@@ -1,7 +1,7 @@
 //! The unfinished workflows of the cluster, by a watch of their metadata: one for the process. An unfinished workflow without
 //! an actor is taken up, whatever became of the messages that should have led to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use argosy_actor::Backoff;
@@ -45,6 +45,8 @@ struct State {
 struct Known {
     key: WorkflowKey,
     since: Instant,
+    /// Namespaces of the locks that it has wanted.
+    locks: Option<String>,
 }
 
 impl Unfinished {
@@ -65,6 +67,13 @@ impl Unfinished {
         state.known.values().filter(|known| now - known.since >= age).map(|known| known.key.clone()).collect()
     }
 
+    /// Namespaces of the locks that they have wanted.
+    pub fn lock_namespaces(&self) -> BTreeSet<String> {
+        let state = self.state.lock();
+        let all = state.known.values().filter_map(|known| known.locks.as_deref()).flat_map(|locks| locks.split(','));
+        all.filter(|namespace| !namespace.is_empty()).map(str::to_owned).collect()
+    }
+
     fn note(&self, event: Event<PartialObjectMeta<DynamicObject>>) {
         let mut state = self.state.lock();
         match event {
@@ -72,7 +81,9 @@ impl Unfinished {
             Event::InitApply(object) | Event::Apply(object) => {
                 let Some(key) = key_of(&object) else { return };
                 let since = state.known.get(&key.uid).map_or_else(Instant::now, |known| known.since);
-                let known = Known { key, since };
+                let annotations = object.metadata.annotations.as_ref();
+                let locks = annotations.and_then(|all| all.get(labels::LOCKS)).cloned();
+                let known = Known { key, since, locks };
                 if let Some(listed) = &mut state.listed {
                     listed.insert(known.key.uid.clone(), known.clone());
                 }

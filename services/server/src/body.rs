@@ -17,10 +17,11 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-            413 => Failure::new(Code::ResourceExhausted, format!("a body has at most {BODY_BYTES_MAX} bytes")),
-            _ => Failure::invalid(rejection.body_text()),
-        })?;
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+                413 => Failure::new(Code::ResourceExhausted, format!("a body has at most {BODY_BYTES_MAX} bytes")),
+                _ => Failure::invalid(rejection.body_text()),
+            })?;
         if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }

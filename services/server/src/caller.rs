@@ -105,8 +105,7 @@ impl Callers {
         }
         let mut config = self.api.clone();
         config.auth_info.token = Some(token.to_owned().into());
-        let client = kube::Client::try_from(config)
-            .map_err(|_| Failure::new(Code::Unauthenticated, NOT_VALID))?;
+        let client = kube::Client::try_from(config).map_err(|_| Failure::new(Code::Unauthenticated, NOT_VALID))?;
         let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
         let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await;
         let info = match review {

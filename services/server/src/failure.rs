@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn answers_of_kubernetes_have_argos_codes() {
         let status = |code, reason: &str| {
-            let status = kube::core::Status { code, reason: reason.to_owned(), message: "m".into(), ..Default::default() };
+            let status =
+                kube::core::Status { code, reason: reason.to_owned(), message: "m".into(), ..Default::default() };
             Failure::from(kube::Error::Api(Box::new(status))).code
         };
         assert_eq!(status(404, "NotFound"), Code::NotFound);

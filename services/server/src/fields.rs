@@ -27,7 +27,8 @@ impl Fields {
     /// As this, of what stands at `prefix` of the whole: `result.object` of the events of a watch, `items` of a list.
     pub fn beneath(&self, prefix: &[&str]) -> Self {
         let inner = self.paths.iter().filter_map(|path| {
-            let rest = path.strip_prefix(prefix.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>().as_slice())?;
+            let rest =
+                path.strip_prefix(prefix.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>().as_slice())?;
             (!rest.is_empty()).then(|| rest.to_vec())
         });
         Self { paths: inner.collect(), excludes: self.excludes }
@@ -106,7 +107,10 @@ mod tests {
     #[test]
     fn named_members_are_kept_in_lists_too() {
         let fields = Fields::parse(Some("items.metadata.name,items.status.phase"));
-        assert_eq!(fields.apply(list()), json!({"items": [{"metadata": {"name": "a"}, "status": {"phase": "Running"}}]}));
+        assert_eq!(
+            fields.apply(list()),
+            json!({"items": [{"metadata": {"name": "a"}, "status": {"phase": "Running"}}]})
+        );
     }
 
     #[test]

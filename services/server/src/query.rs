@@ -67,7 +67,9 @@ impl Query {
         Ok(WatchParams {
             label_selector: self.labels(),
             field_selector: self.fields(),
-            timeout: Some(self.read("listOptions.timeoutSeconds")?.map_or(WATCH_SECONDS, |s: u32| s.min(WATCH_SECONDS))),
+            timeout: Some(
+                self.read("listOptions.timeoutSeconds")?.map_or(WATCH_SECONDS, |s: u32| s.min(WATCH_SECONDS)),
+            ),
             bookmarks: true,
             ..WatchParams::default()
         })

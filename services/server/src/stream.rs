@@ -70,7 +70,8 @@ where
         }
     });
     let kind = if form == Form::Events { EVENTS } else { "application/json" };
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache"), (header::CONNECTION, "keep-alive")];
+    let headers =
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache"), (header::CONNECTION, "keep-alive")];
     (headers, Body::from_stream(lines(form, receiver))).into_response()
 }
 

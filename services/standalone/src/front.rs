@@ -89,7 +89,10 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> Result<
 }
 
 fn given(certificate: &PathBuf, key: &PathBuf) -> Result<Arc<rustls::ServerConfig>, FrontError> {
-    let wrong = |path: &PathBuf, source: Box<dyn std::error::Error + Send + Sync>| FrontError::Given { path: path.clone(), source };
+    let wrong = |path: &PathBuf, source: Box<dyn std::error::Error + Send + Sync>| FrontError::Given {
+        path: path.clone(),
+        source,
+    };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| wrong(certificate, error.into()))?;

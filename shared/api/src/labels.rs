@@ -85,8 +85,11 @@ pub const BEHAVIOR: &str = "argosy.io/behavior";
 /// On workflows: what of their spec may be edited while they run, as it was when it was last obeyed. Argosy's own.
 pub const FOLLOWED: &str = "argosy.io/followed-spec";
 
+/// On workflows: the namespaces of the locks that they have wanted, with commas between. Argosy's own.
+pub const LOCKS: &str = "argosy.io/locks";
+
 /// What the status service writes among a workflow's labels, beside those that its `workflowMetadata` asks for.
 pub const BESIDE_STATUS: [&str; 3] = [PHASE, COMPLETED, QUARANTINED];
 /// What the status service writes among a workflow's annotations, beside those that its `workflowMetadata` asks for.
-pub const ANNOTATIONS_BESIDE_STATUS: [&str; 7] =
-    [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, ENDED_AT, EXPIRES_AT, QUARANTINE_REASON];
+pub const ANNOTATIONS_BESIDE_STATUS: [&str; 8] =
+    [WATERMARK, POD_NAME_FORMAT, BEHAVIOR, FOLLOWED, ENDED_AT, EXPIRES_AT, QUARANTINE_REASON, LOCKS];

@@ -3,7 +3,7 @@
 
 use argosy_api::executor::{self, Part, Report, WRAPPER, environment, paths};
 use argosy_api::labels;
-use argosy_api::message::{CommandMessage, ObservedMessage, PodPhase, StatusChanged};
+use argosy_api::message::{CommandMessage, LockMessage, ObservedMessage, PodPhase, StatusChanged};
 use argosy_api::v1alpha1::{WorkflowOwner, WorkflowTaskResult};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -52,7 +52,15 @@ fn observations_are_read_for_ever() {
         "podNotCreated",
         "timerFired",
         "lookedUp",
+        "locksAnswered",
     ];
+    kinds(&samples, &all);
+}
+
+#[test]
+fn facts_about_locks_are_read_for_ever() {
+    let samples = check::<LockMessage>(include_str!("samples/locks-v1.json"));
+    let all = ["wanted", "released", "limitsRead", "workflowGone", "holdersRead", "timerFired", "kept"];
     kinds(&samples, &all);
 }
 

@@ -1,7 +1,7 @@
 //! What goes in and what comes out.
 
 use arcstr::ArcStr;
-use argosy_api::message::{ClusterCommand, LookupKey, Observed, StatusChanged};
+use argosy_api::message::{ClusterCommand, LockWant, LookupKey, Observed, StatusChanged};
 use jiff::Timestamp;
 
 /// A fact, with its place in the workflow's log.
@@ -32,6 +32,10 @@ pub enum Command {
     DisarmTimer { key: String },
     /// Answer with [`Observed::LookedUp`].
     Lookup(Lookup),
+    /// The locks of the namespace are to be told what a holder wants; they answer with [`Observed::LocksAnswered`].
+    WantLocks { namespace: String, want: LockWant },
+    /// The locks of the namespace are to be told that the holder wants none any more. `since`: as in [`LockWant`].
+    ReleaseLocks { namespace: String, holder: String, since: u64 },
     /// For EVENTS. At most one per step, and the last of its commands. The shell cuts it to size and sets `last`.
     Publish(Box<StatusChanged>),
 }

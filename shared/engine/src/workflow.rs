@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::{
     Bug, Command, Config, Event,
     state::{
-        Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Library, Life, Memo, Plan, Stage, Strays, Timers,
-        Work,
+        Agenda, Book, Budget, Bugs, Clock, Frames, Globals, Held, Library, Life, Locks, Memo, Plan, Stage, Strays,
+        Timers, Work,
     },
 };
 
@@ -29,6 +29,7 @@ pub struct Workflow {
     pub(crate) library: Library,
     pub(crate) frames: Frames,
     pub(crate) held: Held,
+    pub(crate) locks: Locks,
     pub(crate) memo: Memo,
 }
 
@@ -55,6 +56,7 @@ impl Workflow {
             library: Library::default(),
             frames: Frames::default(),
             held: Held::default(),
+            locks: Locks::of(&object),
             memo: Memo::default(),
             book: Book::new(object, watermark, bugs),
         };
@@ -97,6 +99,9 @@ impl Workflow {
         }
         if !matches!(self.life.stage(), Stage::New | Stage::Preparing | Stage::Done) {
             self.confirm_orphans();
+        }
+        if !self.life.is_done() {
+            self.reclaim_locks();
         }
         self.take_commands()
     }
@@ -165,6 +170,9 @@ impl Workflow {
             Observed::WorkflowReferenced { .. } => {}
             Observed::TimerFired { key } => self.on_timer(&key),
             Observed::LookedUp { key, object, refused } => self.on_looked_up(key, object, refused),
+            Observed::LocksAnswered { namespace, holder, since, answer } => {
+                self.on_locks_answered(namespace, &holder, since, answer);
+            }
         }
     }
 
@@ -196,6 +204,7 @@ impl Workflow {
     }
 
     fn take_commands(&mut self) -> Vec<Command> {
+        self.release_of_ended();
         self.check_fields();
         let mut commands = self.agenda.take_commands();
         commands.extend(self.book.take_changes(self.clock.now()).map(|changed| Command::Publish(Box::new(changed))));

@@ -10,6 +10,8 @@ mod edits;
 mod gc;
 #[path = "robust/ids.rs"]
 mod ids;
+#[path = "robust/locks.rs"]
+mod locks;
 #[path = "robust/mutated.rs"]
 mod mutated;
 #[path = "robust/operated.rs"]

@@ -122,7 +122,10 @@ mod tests {
         assert_eq!(check(&hosts, &[("host", "evil.example:2746")]), Err(Refused::Name("evil.example:2746".into())));
         assert_eq!(check(&hosts, &[("host", "localhost")]), Err(Refused::Name("localhost".into())));
         assert_eq!(check(&hosts, &[]), Err(Refused::Nameless));
-        assert_eq!(check(&hosts, &[("host", "localhost:2746"), ("origin", "https://evil.example")]), Err(Refused::Origin));
+        assert_eq!(
+            check(&hosts, &[("host", "localhost:2746"), ("origin", "https://evil.example")]),
+            Err(Refused::Origin)
+        );
         assert_eq!(check(&hosts, &[("host", "localhost:2746"), ("origin", "null")]), Err(Refused::Origin));
         assert_eq!(check(&hosts, &[("host", "localhost:2746"), ("sec-fetch-site", "cross-site")]), Err(Refused::Site));
     }
@@ -131,7 +134,10 @@ mod tests {
     fn behind_a_proxy_pages_are_of_the_host_that_they_ask() {
         let hosts = Hosts::any();
         assert_eq!(check(&hosts, &[("host", "argo.example"), ("origin", "https://argo.example")]), Ok(()));
-        assert_eq!(check(&hosts, &[("host", "argo.example"), ("origin", "https://evil.example")]), Err(Refused::Origin));
+        assert_eq!(
+            check(&hosts, &[("host", "argo.example"), ("origin", "https://evil.example")]),
+            Err(Refused::Origin)
+        );
         assert_eq!(check(&hosts, &[]), Err(Refused::Nameless));
     }
 }

@@ -53,7 +53,8 @@ fn is_end(body: &Observed) -> bool {
         | Observed::WorkflowReferenced { .. }
         | Observed::WorkflowUnreadable { .. }
         | Observed::PodNotCreated { .. }
-        | Observed::LookedUp { .. } => false,
+        | Observed::LookedUp { .. }
+        | Observed::LocksAnswered { .. } => false,
     }
 }
 

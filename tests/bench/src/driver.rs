@@ -107,7 +107,11 @@ impl Driver {
             Command::Lookup(key) => {
                 self.due.push_front(Due::Body(Observed::LookedUp { key, object: None, refused: String::new() }))
             }
-            Command::Cluster { .. } | Command::ArmTimer { .. } | Command::DisarmTimer { .. } => {}
+            Command::Cluster { .. }
+            | Command::ArmTimer { .. }
+            | Command::DisarmTimer { .. }
+            | Command::WantLocks { .. }
+            | Command::ReleaseLocks { .. } => {}
         }
     }
 }

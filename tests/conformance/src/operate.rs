@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use argosy_api::{
-    message::{ClusterCommand, LookupKey, LookupKind, Observed, PodSummary},
+    message::{ClusterCommand, LockOwner, LookupKey, LookupKind, Observed, PodSummary},
     names,
     v1alpha1::{self as api, Time},
 };
 use argosy_engine::{Command, Config, Event, TemplateReferencing, Workflow};
+use argosy_testkit::locks::AllLocks;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -60,6 +61,7 @@ pub(crate) struct World {
     config: Arc<Config>,
     objects: BTreeMap<LookupKey, Value>,
     pub runs: BTreeMap<String, Run>,
+    locks: AllLocks,
     first: String,
     now: Timestamp,
 }
@@ -103,6 +105,7 @@ fn play(case: &Case) -> Result<()> {
         config: Arc::new(config),
         objects: BTreeMap::new(),
         runs: BTreeMap::new(),
+        locks: AllLocks::default(),
         first: String::new(),
         now: Timestamp::from_second(1_800_000_000)?,
     };
@@ -246,11 +249,32 @@ impl World {
                         run.pods.insert(node, manifest);
                     }
                 }
+                Command::WantLocks { .. } | Command::ReleaseLocks { .. } => self.tell_locks(name, &command)?,
                 Command::ArmTimer { key, due } if due <= self.now => self.feed(name, Observed::TimerFired { key })?,
                 Command::Cluster { .. }
                 | Command::ArmTimer { .. }
                 | Command::DisarmTimer { .. }
                 | Command::Publish(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    fn tell_locks(&mut self, name: &str, command: &Command) -> Result<()> {
+        let meta = &self.run(Some(name))?.object().metadata;
+        let of = LockOwner { uid: meta.uid.clone(), namespace: meta.namespace.clone(), name: meta.name.clone() };
+        let objects = &self.objects;
+        let limit = |namespace: &str, name: &str, key: &str| {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            let map = LookupKey { kind: LookupKind::ConfigMap, namespace, name, data_key: None };
+            Some(objects.get(&map)?["data"][key].as_str()?.to_owned())
+        };
+        for (uid, fact) in self.locks.obey(of, command, self.now, &limit) {
+            let told = self.runs.iter().find(|(_, run)| run.object().metadata.uid == uid);
+            if let Some(name) = told.map(|(name, _)| name.clone()) {
+                self.feed(&name, fact)?;
             }
         }
         Ok(())

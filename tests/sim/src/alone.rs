@@ -23,6 +23,11 @@ pub struct Alone {
 
 /// Has the engine alone run a workflow; nothing of one that needs a hand.
 pub fn run_alone(case: Case) -> Result<Option<Alone>> {
+    run_built(case, false)
+}
+
+/// `restart`: the engine is built anew after every event.
+fn run_built(case: Case, restart: bool) -> Result<Option<Alone>> {
     if case.is_helpless() {
         return Ok(None);
     }
@@ -32,9 +37,9 @@ pub fn run_alone(case: Case) -> Result<Option<Alone>> {
     object.metadata.creation_timestamp = Some(Time::new(started_at));
     let options = world::Options {
         config: Arc::default(),
-        documents: corpus::objects(case.namespace)?,
+        documents: corpus::objects(case.namespace)?.into_iter().chain(corpus::limits()?).collect(),
         started_at,
-        restart: false,
+        restart,
         fold: false,
         events_max: 10_000,
     };
@@ -45,4 +50,23 @@ pub fn run_alone(case: Case) -> Result<Option<Alone>> {
     let took = Duration::try_from(ended_at.duration_since(started_at)).unwrap_or_default();
     let pods = run.object.status.nodes.values().filter(|node| node.r#type == NodeType::Pod).count();
     Ok(Some(Alone { object: json!(run.object), took, pods: u32::try_from(pods).unwrap_or(u32::MAX) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use argosy_testkit::compare;
+
+    use super::*;
+
+    #[test]
+    fn workflows_with_locks_end_alike_when_the_engine_is_built_anew_after_every_event() {
+        for name in corpus::locked_names() {
+            let [once, anew] = [false, true].map(|restart| {
+                let alone = run_built(Case::argo(name), restart).expect("it runs").expect("it needs no hand");
+                alone.object
+            });
+            let differs: Vec<_> = compare::diff(&once, &anew).iter().map(|d| d.short()).collect();
+            assert!(differs.is_empty(), "{name}: {differs:?}");
+        }
+    }
 }

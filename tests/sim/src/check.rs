@@ -1,7 +1,6 @@
 //! The invariants, named as in the architecture.
 //!
-//! Not checked yet: S5 (a lock has one holder), as there are no locks; S9 (a Secret is in no message, status or log), as
-//! nothing in this world reads one.
+//! S5 is in `locks.rs`. Not checked yet: S9 (a Secret is in no message, status or log), as nothing in this world reads one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,10 +18,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::node::{Played, Suspect};
+use crate::{
+    locks,
+    node::{Played, Suspect},
+};
 
 /// What was seen of one workflow's object.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watch {
     phases: BTreeMap<ArcStr, NodePhase>,
     phase: WorkflowPhase,
@@ -39,6 +41,8 @@ pub struct Watch {
     generation: u32,
     /// The most pods at once that any sight of it allowed; `None` once there was no limit.
     parallelism: Option<Option<i64>>,
+    /// When the object first said that a holder has a lock, by both names.
+    held: BTreeMap<(String, String), Instant>,
 }
 
 /// The annotation by which the world says how often it has retried a workflow: what was over is not over any more.
@@ -57,6 +61,11 @@ impl Watch {
     /// Whether the object had said by then that the node has ended.
     pub fn had_ended(&self, node: &str, at: Instant) -> bool {
         self.ended.get(node).is_some_and(|ended| *ended <= at)
+    }
+
+    /// Whether the object had said by then that the holder has the lock.
+    pub fn had_lock(&self, lock: &str, holder: &str, at: Instant) -> bool {
+        self.held.get(&(lock.to_owned(), holder.to_owned())).is_some_and(|since| *since <= at)
     }
 
     /// A new sight of the object; from `calm_at` on nothing goes wrong by itself. Answers what is wrong with it.
@@ -97,6 +106,9 @@ impl Watch {
         }
         if self.phase.is_completed() && self.phase != object.status.phase {
             broken.push(format!("S2: workflow {name} went from {} to {}", self.phase, object.status.phase));
+        }
+        for (lock, holder) in locks::held(&object.status) {
+            self.held.entry((lock, holder)).or_insert_with(Instant::now);
         }
         self.phase = object.status.phase;
         if self.phase.is_completed() {

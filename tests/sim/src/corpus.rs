@@ -24,13 +24,22 @@ const GROWN: [(&str, &str); 46] = files![
     "template-deadline" "template-ref" "timeout" "wide" "with-param" "with-sequence" "workflow-template-ref"
 ];
 
+/// Those of the world of locks. They want the same locks.
+const LOCKED: [(&str, &str); 9] = files![
+    "lock-failing" "lock-mutex" "lock-nested" "lock-retry" "lock-semaphore" "lock-several" "lock-steps" "lock-suspend"
+    "lock-workflow"
+];
+
+/// Holds a lock until it is deleted.
+pub const DOOMED: &str = "doomed";
+
 /// Ends only when it is terminated.
 pub const ENDLESS: &str = "endless";
 /// Ends only when it is resumed.
 pub const WAITING: &str = "waiting";
 
 /// Those that need a hand from outside.
-const HELPLESS: [(&str, &str); 2] = files!["endless" "waiting"];
+const HELPLESS: [(&str, &str); 3] = files!["endless" "waiting" "doomed"];
 
 /// Those whose nodes depend on how fast things go: what runs when another fails, when a deadline comes, when a daemon or a
 /// memoized entry is there. How they end does not.
@@ -53,6 +62,9 @@ const OBJECTS: [(LookupKind, &str); 2] = [
     (LookupKind::ConfigMap, include_str!("../corpus/objects/settings.yaml")),
 ];
 
+/// What stands in the first namespace of the world of locks besides.
+const LOCKS: (LookupKind, &str) = (LookupKind::ConfigMap, include_str!("../corpus/objects/locks.yaml"));
+
 /// The namespace of the first world.
 pub const ARGO: &str = "argo";
 /// The second namespace of the grown world.
@@ -73,7 +85,12 @@ impl Case {
 
     /// Whether only its end can be compared with that of the engine alone.
     pub fn is_timed(&self) -> bool {
-        TIMED.contains(&self.name)
+        TIMED.contains(&self.name) || self.wants_locks()
+    }
+
+    /// Whether it wants locks. What its nodes say depends on who else has them.
+    pub fn wants_locks(&self) -> bool {
+        LOCKED.iter().any(|(name, _)| *name == self.name)
     }
 
     /// Whether it keeps outputs in a cache.
@@ -104,6 +121,7 @@ impl Case {
             .iter()
             .chain(&GROWN)
             .chain(&HELPLESS)
+            .chain(&LOCKED)
             .find(|(name, _)| *name == self.name)
             .with_context(|| format!("there is no workflow `{}`", self.name))?;
         let spec: Value = serde_saphyr::from_str(text).with_context(|| format!("read {}.yaml", self.name))?;
@@ -138,17 +156,33 @@ pub fn grown_names() -> Vec<&'static str> {
     FIRST.iter().chain(&GROWN).map(|(name, _)| *name).collect()
 }
 
+/// Names of the workflows that want locks.
+pub fn locked_names() -> Vec<&'static str> {
+    LOCKED.iter().map(|(name, _)| *name).collect()
+}
+
 /// The objects of a namespace, as lookups name them.
 ///
 /// Errors: a file is not YAML.
 pub fn objects(namespace: &str) -> Result<BTreeMap<LookupKey, Value>> {
+    read(namespace, &OBJECTS)
+}
+
+/// The limits of the locks, which stand in the first namespace.
+///
+/// Errors: a file is not YAML.
+pub fn limits() -> Result<BTreeMap<LookupKey, Value>> {
+    read(ARGO, &[LOCKS])
+}
+
+fn read(namespace: &str, objects: &[(LookupKind, &str)]) -> Result<BTreeMap<LookupKey, Value>> {
     let one = |(kind, text): &(LookupKind, &str)| {
         let mut object: Value = serde_saphyr::from_str(text).context("read an object of the corpus")?;
         object["metadata"]["namespace"] = json!(namespace);
         let name = object["metadata"]["name"].as_str().context("an object's name")?.to_owned();
         Ok((LookupKey { kind: *kind, namespace: namespace.to_owned(), name, data_key: None }, object))
     };
-    OBJECTS.iter().map(one).collect()
+    objects.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -159,7 +193,7 @@ mod tests {
     fn all_files_are_read_and_there_are_enough() {
         let names = grown_names();
         assert!(names.len() >= 40, "{}", names.len());
-        for name in names.into_iter().chain([ENDLESS, WAITING]) {
+        for name in names.into_iter().chain(locked_names()).chain([ENDLESS, WAITING, DOOMED]) {
             assert!(Case::argo(name).workflow().expect("YAML")["spec"].is_object(), "{name}");
         }
         for name in TIMED {

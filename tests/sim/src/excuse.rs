@@ -18,6 +18,8 @@ pub struct Excused {
     pub again: usize,
     /// Workflows that are in error as the loss of a bus, which alone knew that their daemon had been stopped, came upon them.
     pub forgotten: usize,
+    /// Locks that somebody got after the loss of a bus that alone knew that another had them.
+    pub lent: usize,
 }
 
 /// S1, precisely: a creation that was under way when its sender froze or died cannot be recalled, as Kubernetes has no fence

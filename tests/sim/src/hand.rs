@@ -88,6 +88,16 @@ impl Hand {
         }
     }
 
+    /// Deletes the workflow that would hold its lock for ever.
+    pub async fn delete_doomed(self) {
+        let Some(at) = self.plan.locked.flatten() else { return };
+        tokio::time::sleep(at).await;
+        self.faults.note("what holds a lock for ever is deleted");
+        if let Err(error) = self.workflows(ARGO).delete(corpus::DOOMED, &DeleteParams::default()).await {
+            self.broken.lock().push(format!("the world's own deletion failed: {error}"));
+        }
+    }
+
     /// Edits `edit`'s workflow.
     pub async fn edit(self, edit: Edit) {
         let Edit { at, workflow, what } = edit;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub terminate: Option<Duration>,
     /// What the first world has not.
     pub grown: Option<Grown>,
+    /// Workflows want the same locks. When one that holds one of them for ever is deleted; there may be none.
+    pub locked: Option<Option<Duration>>,
     /// Tell of every write and fault on standard error.
     pub trace: bool,
 }
@@ -82,6 +84,7 @@ impl Plan {
             comes_and_goes: false,
             terminate: None,
             grown: None,
+            locked: None,
             trace: false,
         }
     }
@@ -142,6 +145,25 @@ impl Plan {
         plan
     }
 
+    /// What `seed` stands for in the world of locks: what it does in the grown one, with up to four workflows that want the same
+    /// locks, and maybe one that is deleted while it has one. No quota and nobody sick.
+    pub fn locked(seed: u64) -> Self {
+        let random = Random::new(seed ^ 0x10c4_10c4);
+        let mut plan = Self::of_seed(seed);
+        plan.workflows.retain(|case| case.name == corpus::ENDLESS);
+        let names = corpus::locked_names();
+        for _ in 0..2 + random.below(3) {
+            let name = names[random.below(names.len() as u64) as usize];
+            plan.add(Case { namespace: if random.chance(700) { ARGO } else { OTHER }, name });
+        }
+        let edits = if random.chance(400) { 1 + random.below(2) } else { 0 };
+        let edits = (0..edits).map(|_| plan.edit(&random)).collect();
+        let retries = random.chance(250) && plan.terminate.is_none();
+        plan.grown = Some(Grown { edits, retries, stops: random.chance(400), ..Grown::default() });
+        plan.locked = Some(random.chance(300).then(|| random.millis(500, 20_000)));
+        plan
+    }
+
     fn add(&mut self, case: Case) {
         if !self.workflows.contains(&case) {
             self.workflows.push(case);
@@ -162,7 +184,8 @@ impl Plan {
     /// From here on nothing goes wrong by itself: faults and edits have ended, and what they froze or cut off goes on.
     pub fn calm_at(&self, started: Instant) -> Instant {
         let edits = self.grown.iter().flat_map(|grown| &grown.edits).map(Edit::ends);
-        let last = self.losses.iter().copied().chain(self.faults).chain(edits).max();
+        let doomed = self.locked.iter().flatten().copied();
+        let last = self.losses.iter().copied().chain(self.faults).chain(edits).chain(doomed).max();
         started + last.map_or(Duration::ZERO, |last| last + FREEZE_MAX + Duration::from_secs(10))
     }
 

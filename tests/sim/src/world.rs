@@ -11,20 +11,18 @@ use std::{
 
 use anyhow::{Context, Result};
 use argosy_actor::Clock;
-use argosy_api::{message::LookupKind, v1alpha1::WorkflowPhase};
+use argosy_api::v1alpha1::WorkflowPhase;
 use argosy_apiserver::{Options as ApiOptions, Server};
 use argosy_bus::{Bus, Message, Stream, memory, subject};
 use argosy_objects::api;
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, ResourceQuota, ServiceAccount};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    api::{Api, ApiResource, DynamicObject, PostParams},
-    core::GroupVersionKind,
+    api::{Api, DynamicObject},
     runtime::watcher::{self, Event},
 };
 use parking_lot::Mutex;
-use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -37,10 +35,12 @@ use crate::{
     faults::{ApiFaults, BusFaults, Faults},
     gate::{FREEZE_MAX, Plant},
     hand::{self, Hand},
+    locks,
     node::{Generations, Node, Pods},
     plan::Plan,
     random::Random,
     services::{Replica, Role, Writes},
+    setup,
     sick::{self, Carrier, Sick},
     strict::Counts,
 };
@@ -79,6 +79,8 @@ const AFTERMATH: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(11 * 60);
 /// The longest that a pod waits which a quota refused.
 const REFUSED_MAX: Duration = Duration::from_secs(30);
+/// From when somebody waits for a lock whose holder is gone to when that is seen.
+const LOOK_MAX: Duration = Duration::from_secs(45);
 /// A sick workflow is put out of service after a few tries, each with a pause.
 const SICK_MAX: Duration = Duration::from_secs(60);
 
@@ -109,6 +111,10 @@ impl Deadlines<'_> {
     }
 
     fn crowd(&self) -> Duration {
+        if self.plan.locked.is_some() {
+            // Each may have to wait for all others, and for what the locks find out only by looking.
+            return self.alone.keys().map(|case| self.by_itself(*case)).sum::<Duration>() + LOOK_MAX;
+        }
         if self.plan.grown.as_ref().is_none_or(|grown| grown.quota.is_none()) {
             return Duration::ZERO;
         }
@@ -201,7 +207,7 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     let alone: BTreeMap<Case, Option<Alone>> =
         plan.workflows.iter().map(|case| Ok((*case, run_alone(*case)?))).collect::<Result<_>>()?;
     let deadlines = Deadlines { plan, started, alone: &alone };
-    create(&server, plan).await?;
+    setup::create(&server, plan).await?;
     let mut outside = tokio::task::JoinSet::new();
     let hand = Hand {
         plan: plan.clone(),
@@ -219,6 +225,9 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     }
     for case in plan.workflows.iter().filter(|_| plan.retries()) {
         outside.spawn(hand.clone().retry(*case));
+    }
+    if plan.locked.is_some() {
+        outside.spawn(hand.clone().delete_doomed());
     }
     outside.spawn(hand.fidget());
     for sick in plan.sick() {
@@ -297,8 +306,12 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
     guilty.extend(seen.workflows.values().flat_map(|watch| check::after_end(watch, &played)));
     let (guilty, late) = excuse::late(&guilty, &faults.delayed(), &played, calm_at);
     broken.lock().extend(guilty);
-    let excused = Excused { late, again, forgotten };
-    let uids = uids_of_workflows(&server, plan).await?;
+    let doomed = seen.doomed.clone();
+    let (shared, lent) = locks::shared(seen.workflows.values().chain(&doomed), &played, started, &losses);
+    broken.lock().extend(shared);
+    let excused = Excused { late, again, forgotten, lent };
+    let mut uids = uids_of_workflows(&server, plan).await?;
+    uids.extend(doomed.map(|watch| watch.last.metadata.uid));
     broken.lock().extend(check::owned(&played, &uids));
     if plan.sick().contains(&Sick::ForeignPod) {
         let touched = sick::left_alone(&server, faults.foreign()).await?;
@@ -323,6 +336,10 @@ async fn in_runtime(plan: &Plan) -> Result<Outcome> {
         // A cache of memoized outputs is looked for, made and written, each of its own; a retry does all again.
         let caches = plan.workflows.iter().filter(|case| case.memoizes()).count();
         mishaps += (plan.workflows.len() + caches) as u64 * if grown.retries { 3 } else { 1 };
+    }
+    if plan.locked.is_some() {
+        // That a node waits is told, that it waits no more, and that it has given back what it had.
+        mishaps += 2 * (plan.workflows.len() + played.len()) as u64 + 5;
     }
     broken.lock().extend(check::budget(to_api, plan.workflows.len() as u64, played.len() as u64, mishaps));
     let broken = std::mem::take(&mut *broken.lock());
@@ -359,61 +376,6 @@ async fn uids_of_workflows(server: &Server, plan: &Plan) -> Result<BTreeSet<Stri
     Ok(uids)
 }
 
-/// The service accounts that pods may have: the API refuses those of others.
-async fn accounts(server: &Server, plan: &Plan) -> Result<()> {
-    let mut wanted = BTreeSet::new();
-    for case in &plan.workflows {
-        let object = case.workflow()?;
-        let named = object.pointer("/spec/serviceAccountName").and_then(serde_json::Value::as_str);
-        wanted.extend(named.map(|name| (case.namespace, name.to_owned())));
-        if plan.plant == Some(Plant::WrongAccount) {
-            wanted.insert((case.namespace, "root".to_owned()));
-        }
-    }
-    for (namespace, name) in wanted {
-        let accounts: Api<ServiceAccount> = Api::namespaced(server.client(namespace), namespace);
-        let account = serde_json::from_value(json!({"metadata": {"name": name}})).context("an account")?;
-        accounts.create(&PostParams::default(), &account).await.context("create the account")?;
-    }
-    Ok(())
-}
-
-/// Creates what the workflows look up, the quota, and then the workflows.
-async fn create(server: &Server, plan: &Plan) -> Result<()> {
-    // Where nobody looks them up there are none: an object more has all others get other uids, and a seed another meaning.
-    let namespaces: BTreeSet<&str> =
-        plan.workflows.iter().filter(|case| case.looks_up()).map(|case| case.namespace).collect();
-    for namespace in namespaces {
-        let client = server.client(namespace);
-        for (key, object) in corpus::objects(namespace)? {
-            let object: DynamicObject = serde_json::from_value(object).context("an object of the corpus")?;
-            let objects: Api<DynamicObject> = match key.kind {
-                LookupKind::ConfigMap => {
-                    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
-                    Api::namespaced_with(client.clone(), namespace, &kind)
-                }
-                LookupKind::WorkflowTemplate | LookupKind::ClusterWorkflowTemplate => {
-                    Api::namespaced_with(client.clone(), namespace, &api::argo_kind("WorkflowTemplate"))
-                }
-            };
-            objects.create(&PostParams::default(), &object).await.with_context(|| format!("create {}", key.name))?;
-        }
-    }
-    if let Some(most) = plan.grown.as_ref().and_then(|grown| grown.quota) {
-        let quotas: Api<ResourceQuota> = Api::namespaced(server.client(ARGO), ARGO);
-        let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": {"pods": most.to_string()}}});
-        let quota = serde_json::from_value(quota).context("a quota")?;
-        quotas.create(&PostParams::default(), &quota).await.context("create the quota")?;
-    }
-    accounts(server, plan).await?;
-    for case in &plan.workflows {
-        let workflows = api::workflows(&server.client(case.namespace), case.namespace);
-        let object: DynamicObject = serde_json::from_value(case.workflow()?).context("a workflow")?;
-        workflows.create(&PostParams::default(), &object).await.with_context(|| format!("create {case}"))?;
-    }
-    Ok(())
-}
-
 /// What was seen of all workflows.
 #[derive(Default)]
 struct Seen {
@@ -421,6 +383,8 @@ struct Seen {
     workflows: BTreeMap<(String, String), Watch>,
     /// When those that are sick had ended.
     sick: BTreeMap<String, Instant>,
+    /// The one that holds a lock until it is deleted.
+    doomed: Option<Watch>,
 }
 
 fn place(case: Case) -> (String, String) {
@@ -457,6 +421,12 @@ async fn watch(
                     seen.sick.entry(object.metadata.name.unwrap_or_default()).or_insert_with(Instant::now);
                 }
             }
+            Ok(Event::Apply(object) | Event::InitApply(object)) if is_doomed(&object) => {
+                let object = api::to_workflow(&object).context("read a workflow")?;
+                let found = seen.doomed.get_or_insert_default().see(object, calm_at);
+                broken.lock().extend(found.into_iter().filter(|text| !text.starts_with("L2")));
+            }
+            Ok(Event::Delete(object)) if is_doomed(&object) => {}
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 let object = api::to_workflow(&object).context("read a workflow")?;
                 let place = (object.metadata.namespace.clone(), object.metadata.name.clone());
@@ -475,6 +445,10 @@ async fn watch(
             return Ok(());
         }
     }
+}
+
+fn is_doomed(object: &DynamicObject) -> bool {
+    object.metadata.name.as_deref() == Some(corpus::DOOMED)
 }
 
 async fn all_events(bus: &Arc<dyn Bus>) -> Result<Vec<Message>> {

@@ -102,10 +102,38 @@ fn seeds_of_the_grown_world() {
 }
 
 #[test]
+fn all_workflows_with_locks_end_when_nothing_goes_wrong() {
+    for name in corpus::locked_names() {
+        let plan = Plan { locked: Some(None), ..Plan::calm(name) };
+        assert_eq!(broken(&plan), Vec::<String>::new(), "{name}");
+    }
+    // One that is deleted while it has what all others want.
+    let mut plan = Plan { locked: Some(Some(Duration::from_secs(3))), ..Plan::calm("lock-steps") };
+    plan.workflows.extend([Case::argo("lock-workflow"), Case::argo("lock-retry")]);
+    assert_eq!(broken(&plan), Vec::<String>::new());
+}
+
+/// Seeds of the world of locks that failed once, by what was wrong, and a few for everything that it has.
+const LOCKED_SEEDS: [(&str, &[u64]); 4] = [
+    ("nothing was", &[1, 2, 3, 4, 5, 6]),
+    ("who held a lock waited for one behind the first in its queue, which waited for the former", &[16]),
+    (
+        "the pod of a node that waits for a lock, as only a lost bus knew that it had it, was taken for an orphan's",
+        &[20],
+    ),
+    ("a new owner took the answer to what its predecessor had asked for one of before", &[126]),
+];
+
+#[test]
+fn seeds_of_the_world_of_locks() {
+    hold("locked", &LOCKED_SEEDS);
+}
+
+#[test]
 fn equal_seeds_give_equal_runs() {
     // With everything: replicas that come and go, a lost bus, a termination.
     for seed in [3, 45, 61] {
-        for plan in [Plan::of_seed(seed), Plan::grown(seed)] {
+        for plan in [Plan::of_seed(seed), Plan::grown(seed), Plan::locked(seed)] {
             let notes = || run(&plan).expect("the world can be built").notes;
             let first = notes();
             assert!(!first.is_empty(), "seed {seed} has no faults, so this shows nothing");

@@ -42,7 +42,9 @@ pub fn prepared(value: &mut Value, kind: &str, namespace: Option<&str>, user: Op
         match named.as_str().filter(|text| !text.is_empty()) {
             None => *named = json!(namespace),
             Some(other) if other != namespace => {
-                return Err(Failure::invalid(format!("the object is of namespace {other}, the request of {namespace}")));
+                return Err(Failure::invalid(format!(
+                    "the object is of namespace {other}, the request of {namespace}"
+                )));
             }
             Some(_) => {}
         }
@@ -65,8 +67,8 @@ pub fn settle(problems: &[Problem]) -> Result<()> {
 }
 
 async fn validate(caller: &Caller, namespace: &str, value: &Value, options: &validate::Options) -> Result<Workflow> {
-    let workflow: Workflow =
-        v1::from_value(value.clone()).map_err(|error| Failure::invalid(format!("the workflow cannot be read: {error}")))?;
+    let workflow: Workflow = v1::from_value(value.clone())
+        .map_err(|error| Failure::invalid(format!("the workflow cannot be read: {error}")))?;
     let check = |templates: &dyn validate::Templates| validate::workflow(&workflow, templates, options);
     settle(&checked(&caller.client, namespace, check).await?)?;
     Ok(workflow)

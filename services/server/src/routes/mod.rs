@@ -44,7 +44,8 @@ impl FromRequestParts<Arc<App>> for Place {
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|error| Failure::invalid(format!("the path: {error}")))?;
-        let get = |name: &str| params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value).to_owned();
+        let get =
+            |name: &str| params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value).to_owned();
         let mut namespace = get("namespace");
         if namespace.is_empty() {
             namespace.clone_from(&app.options.managed_namespace);

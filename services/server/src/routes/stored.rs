@@ -60,14 +60,22 @@ impl Stored {
         objects::api(&caller.client, self.kind(), namespace)
     }
 
-    fn problems(self, value: &Value, templates: &dyn Templates) -> std::result::Result<Vec<validate::Problem>, serde_json::Error> {
+    fn problems(
+        self,
+        value: &Value,
+        templates: &dyn Templates,
+    ) -> std::result::Result<Vec<validate::Problem>, serde_json::Error> {
         let options = validate::Options { lint: true, ..validate::Options::default() };
         let value = value.clone();
         Ok(match self {
-            Self::Template => validate::workflow_template(&v1::from_value::<WorkflowTemplate>(value)?, templates, &options),
-            Self::ClusterTemplate => {
-                validate::cluster_workflow_template(&v1::from_value::<ClusterWorkflowTemplate>(value)?, templates, &options)
+            Self::Template => {
+                validate::workflow_template(&v1::from_value::<WorkflowTemplate>(value)?, templates, &options)
             }
+            Self::ClusterTemplate => validate::cluster_workflow_template(
+                &v1::from_value::<ClusterWorkflowTemplate>(value)?,
+                templates,
+                &options,
+            ),
             Self::Cron => argosy_cron::problems(&v1::from_value::<CronWorkflow>(value)?, templates, &options),
         })
     }
@@ -108,7 +116,8 @@ pub async fn create(kind: Stored, caller: Caller, place: Place, mut body: Body) 
 /// Replaces the object. One without a resourceVersion takes the place of whatever is there.
 pub async fn update(kind: Stored, caller: Caller, place: Place, mut body: Body) -> Result<Json<Value>> {
     let value = kind.sound(&caller, &place, &mut body).await?;
-    let mut object: DynamicObject = serde_json::from_value(value).map_err(|error| Failure::invalid(error.to_string()))?;
+    let mut object: DynamicObject =
+        serde_json::from_value(value).map_err(|error| Failure::invalid(error.to_string()))?;
     let named = object.metadata.name.get_or_insert_with(|| place.name.clone());
     if *named != place.name {
         return Err(Failure::invalid(format!("the object is named {named}, the request {}", place.name)));

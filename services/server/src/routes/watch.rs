@@ -45,9 +45,8 @@ pub async fn workflows(
         .find(|fields| !fields.is_empty())
         .unwrap_or_default();
     let version = query.version();
-    let event = move |kind: &str, object: &DynamicObject| {
-        Ok(json!({ "type": kind, "object": fields.apply(shown(object)?) }))
-    };
+    let event =
+        move |kind: &str, object: &DynamicObject| Ok(json!({ "type": kind, "object": fields.apply(shown(object)?) }));
     Ok(stream::answer(Form::of(&headers), app.closing.clone(), |sender| async move {
         changes(&api, &params, version, event, &sender).await
     }))
@@ -65,7 +64,8 @@ pub async fn events(
         namespace => Api::namespaced(caller.client, namespace),
     };
     let (params, version) = (query.watch_params()?, query.version());
-    let event = |kind: &str, event: &Event| Ok(if kind == "DELETED" { Value::Null } else { serde_json::to_value(event)? });
+    let event =
+        |kind: &str, event: &Event| Ok(if kind == "DELETED" { Value::Null } else { serde_json::to_value(event)? });
     Ok(stream::answer(Form::of(&headers), app.closing.clone(), |sender| async move {
         changes(&api, &params, version, event, &sender).await
     }))

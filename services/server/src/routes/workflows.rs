@@ -90,7 +90,8 @@ pub async fn list(caller: Caller, place: Place, query: Query) -> Result<Json<Val
             && created_after.is_none_or(|at| workflow.metadata.creation_timestamp.is_some_and(|created| created.0 > at))
             && finished_before.is_none_or(|at| workflow.status.finished_at.is_some_and(|finished| finished.0 < at))
     };
-    let wanted: Vec<Value> = found.into_iter().filter(|(workflow, _)| is_wanted(workflow)).map(|(_, value)| value).collect();
+    let wanted: Vec<Value> =
+        found.into_iter().filter(|(workflow, _)| is_wanted(workflow)).map(|(_, value)| value).collect();
     let total = wanted.len();
     let count = if limit == 0 { usize::MAX } else { limit };
     let items: Vec<Value> = wanted.into_iter().skip(offset).take(count).collect();
@@ -112,9 +113,7 @@ fn offset(query: &Query) -> Result<usize> {
 pub async fn found(caller: &Caller, place: &Place, uid: Option<&str>) -> Result<DynamicObject> {
     let object = objects::get(&caller.client, place.one_namespace()?, &place.name).await?;
     match uid {
-        Some(uid) if object.metadata.uid.as_deref() != Some(uid) => {
-            Err(Error::NotFound(place.name.clone()).into())
-        }
+        Some(uid) if object.metadata.uid.as_deref() != Some(uid) => Err(Error::NotFound(place.name.clone()).into()),
         _ => Ok(object),
     }
 }
@@ -157,7 +156,8 @@ fn delete_params(query: &Query) -> Result<DeleteParams> {
         dry_run: query.get("deleteOptions.dryRun") == Some("All"),
         grace_period_seconds: query.read("deleteOptions.gracePeriodSeconds")?,
         propagation_policy: policy,
-        preconditions: (preconditions.uid.is_some() || preconditions.resource_version.is_some()).then_some(preconditions),
+        preconditions: (preconditions.uid.is_some() || preconditions.resource_version.is_some())
+            .then_some(preconditions),
     })
 }
 

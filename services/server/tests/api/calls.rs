@@ -86,7 +86,9 @@ async fn nobody_is_answered_without_a_token() {
 #[tokio::test]
 async fn foreign_names_and_pages_are_not_answered() {
     let world = World::new().await;
-    for (name, value) in [("host", "evil.example"), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+    for (name, value) in
+        [("host", "evil.example"), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")]
+    {
         let mut request = world.request("GET", "/api/v1/workflows/argo", None);
         request.headers_mut().insert(name, value.parse().expect("a value"));
         assert_eq!(world.send(request).await.status(), StatusCode::FORBIDDEN, "{name}: {value}");
@@ -121,7 +123,11 @@ async fn workflows_are_created_listed_read_and_deleted() {
         ("nameFilter=NotEquals&listOptions.fieldSelector=metadata.name%3Done", vec!["two"]),
         ("createdAfter=2999-01-01T00:00:00Z", vec![]),
     ] {
-        assert_eq!(names(&world.ok("GET", &format!("/api/v1/workflows/argo?{query}"), None).await), expected, "{query}");
+        assert_eq!(
+            names(&world.ok("GET", &format!("/api/v1/workflows/argo?{query}"), None).await),
+            expected,
+            "{query}"
+        );
     }
     let first = world.ok("GET", "/api/v1/workflows/?listOptions.limit=1", None).await;
     assert_eq!(first["metadata"], json!({"continue": "1", "remainingItemCount": 1}));
@@ -194,7 +200,8 @@ async fn next(stream: &mut BodyDataStream, before: &mut String) -> Value {
 async fn changes_come_as_server_sent_events() {
     let world = World::new().await;
     world.ok("POST", "/api/v1/workflows/argo", Some(workflow("seen"))).await;
-    let mut request = world.request("GET", "/api/v1/workflow-events/argo?fields=result.object.metadata.name,result.type", None);
+    let mut request =
+        world.request("GET", "/api/v1/workflow-events/argo?fields=result.object.metadata.name,result.type", None);
     request.headers_mut().insert("accept", "text/event-stream".parse().expect("a value"));
     let response = world.send(request).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");

@@ -29,7 +29,10 @@ async fn workflows_are_suspended_resumed_and_stopped() {
     let path = |what: &str| format!("/api/v1/workflows/argo/w/{what}");
     assert_eq!(world.ok("PUT", &path("suspend"), None).await["spec"]["suspend"], true);
     let resumed = world.ok("PUT", &path("resume"), Some(json!({"name": "w", "namespace": "argo"}))).await;
-    assert_eq!((resumed["spec"].get("suspend"), &resumed["status"]["nodes"]["w"]["phase"]), (None, &json!("Succeeded")));
+    assert_eq!(
+        (resumed["spec"].get("suspend"), &resumed["status"]["nodes"]["w"]["phase"]),
+        (None, &json!("Succeeded"))
+    );
     assert_eq!(resumed["metadata"]["labels"]["workflows.argoproj.io/action"], "Resume");
     let stopped = world.ok("PUT", &path("stop"), Some(json!({"message": "enough"}))).await;
     assert_eq!(stopped["spec"]["shutdown"], "Stop");
@@ -71,7 +74,10 @@ async fn ended_workflows_are_retried_and_resubmitted() {
     assert!(again["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("w-")), "{again}");
     assert_eq!(again["metadata"]["labels"]["workflows.argoproj.io/resubmitted-from-workflow"], "w");
     let retried = world.ok("PUT", "/api/v1/workflows/argo/w/retry", Some(json!({"parameters": []}))).await;
-    assert!(retried["status"].get("finishedAt").is_none(), "its only node runs again, so that it begins anew: {retried}");
+    assert!(
+        retried["status"].get("finishedAt").is_none(),
+        "its only node runs again, so that it begins anew: {retried}"
+    );
     let (status, answer) = world.ask("PUT", "/api/v1/workflows/argo/w/retry", None).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "it runs: {answer}");
     let (status, _) = world.ask("PUT", "/api/v1/workflows/argo/nothing/stop", None).await;

@@ -46,7 +46,8 @@ impl World {
         let (serving, key) = (api.clone(), Arc::clone(&access));
         _ = tokio::spawn(async move { serving.serve(listener, key, std::future::pending()).await });
         let kubeconfig = Kubeconfig::from_yaml(&access.kubeconfig(address)).expect("a kubeconfig");
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("usable");
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("usable");
         let closing = CancellationToken::new();
         let options = argosy_server::Options {
             modes: vec![argosy_server::Mode::Client],

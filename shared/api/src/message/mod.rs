@@ -7,12 +7,17 @@
 mod changed;
 mod command;
 mod event;
+mod locks;
 mod manifest;
 mod observed;
 
 pub use changed::ChangedNodes;
 pub use command::{ClusterCommand, Collection, CommandMessage};
 pub use event::{Growth, NodeList, StatusChanged, WorkflowDelta};
+pub use locks::{
+    LockAnswer, LockEntry, LockFact, LockHolder, LockLimit, LockMessage, LockOwner, LockStage, LockWant, is_locks_uid,
+    locks_uid,
+};
 pub use manifest::{Filling, Manifest, mark, mark_index};
 pub use observed::{
     ContainerSummary, LookupKey, LookupKind, NotCreated, Observed, ObservedMessage, PodPhase, PodSummary,

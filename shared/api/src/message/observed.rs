@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::LockAnswer;
 use crate::v1alpha1::{NodePhase, Outputs, Workflow};
 
 /// One fact about one workflow, with the moment at which the one who reports it saw it.
@@ -48,6 +49,8 @@ pub enum Observed {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         refused: String,
     },
+    /// What the locks of a namespace say to what `holder` wanted when the workflow's log was stepped up to `since`.
+    LocksAnswered { namespace: String, holder: String, since: u64, answer: LockAnswer },
 }
 
 /// Why a wish for a pod was handed back.

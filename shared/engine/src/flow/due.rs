@@ -31,6 +31,7 @@ impl Workflow {
         match self.timers.fire(key, self.clock.now()) {
             Fired::Early(command) => self.agenda.wish(command),
             Fired::WorkflowDeadline => self.on_workflow_deadline(),
+            Fired::OfNode(Timer::Deadline, node_id) if self.is_lock_timeout(node_id) => {}
             Fired::OfNode(Timer::Deadline, node_id) => self.on_pod_event(node_id, PodEvent::Deadline),
             Fired::OfNode(timer @ (Timer::Suspend | Timer::Retry), node_id) => {
                 self.agenda.push(Work::Time { timer, node_id: node_id.into() });
@@ -60,6 +61,7 @@ impl Workflow {
             self.on_suspend_event(&id, SuspendEvent::Deadline);
         }
         self.refuse_held(EXCEEDED);
+        self.end_all_waiting(EXCEEDED, |call| call.on_exit);
     }
 
     /// Pods and suspends that have not ended and do not belong to an exit handler.

@@ -8,7 +8,7 @@ use crate::{
     flow::refusal::Refusal,
     kinds::{pod::PodEvent, retry::RetryEvent, suspend::SuspendEvent},
     size,
-    state::{Body, Stage, set, set_text},
+    state::{Body, Locks, Stage, set, set_text},
 };
 
 /// The age of an object, next to that of the one that was adopted before.
@@ -49,6 +49,7 @@ impl Workflow {
             // was built from has been edited since. That edit has its own place in the log.
             Stage::New => {
                 self.book.begin_with(object, status_edited);
+                self.locks = Locks::of(self.book.object());
                 self.prepare();
             }
             Stage::Done if age == Age::Newer && status_edited && !object.status.phase.is_completed() => {
@@ -217,6 +218,7 @@ impl Workflow {
             }
         }
         self.refuse_held(&self.shutdown_message());
+        self.end_all_waiting(&stopped, |call| spare_exit && call.on_exit);
     }
 
     pub(crate) fn on_deleted(&mut self) {

@@ -85,8 +85,12 @@ impl Workflow {
         self.frames.clear();
         self.agenda.drop_work();
         self.held.clear();
+        self.release_all_locks();
         self.timers.clear();
         let now = self.time();
+        if self.book.status().started_at.is_none() {
+            self.book.start(now);
+        }
         self.book.finish(phase, message, now);
         self.book.record_expiry(self.expiry(phase));
         self.delete_claims(phase);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::{NodePhase, NodeType, Shutdown, Synchronization};
+use argosy_api::v1alpha1::{NodePhase, NodeType, Shutdown};
 
 use crate::{
     Behavior, Workflow,
-    state::{Call, FrameId, Stage, Work, kind_of},
+    state::{Call, FrameId, Stage, Work, kind_of, locks::waits_for_lock},
 };
 
 impl Workflow {
@@ -158,37 +158,18 @@ impl Workflow {
         }
     }
 
-    /// Why the locks cannot be taken.
-    pub(crate) fn lock_problem(&self, synchronization: &Synchronization) -> String {
-        let namespace = self.book.namespace();
-        if has_duplicates(synchronization) {
-            return "requested configuration is invalid: duplicate synchronization item found".to_owned();
-        }
-        for semaphore in &synchronization.semaphores {
-            let Some(key) = &semaphore.config_map_key_ref else { continue };
-            if !self.library.has_config_map_key(namespace, &key.name, &key.key) {
-                return format!(
-                    "failed to initialize semaphore {namespace}/ConfigMap/{}/{} with limit",
-                    key.name, key.key
-                );
-            }
-        }
-        "locks (synchronization) are not supported by this version of Argosy; remove them, or run this workflow with Argo".to_owned()
-    }
-
     /// Drops the calls that wait in a boundary that has ended.
     pub(crate) fn close_boundary(&mut self, frame: FrameId) {
         let id = self.frame(frame).map(|f| f.call.id.clone());
         for call in self.held.take_of_boundary(frame, id.as_deref()) {
             self.drop_orphan(&call);
         }
+        for call in self.locks.asked_in(frame) {
+            if self.book.node(&call.id).is_some_and(waits_for_lock) {
+                self.end_waiting(&call, NodePhase::Failed, "the node that this one belongs to has ended");
+            } else {
+                self.drop_orphan(&call);
+            }
+        }
     }
-}
-
-/// A lock is asked for twice.
-fn has_duplicates(synchronization: &Synchronization) -> bool {
-    let mutexes = synchronization.mutexes.iter().map(crate::json::text);
-    let semaphores = synchronization.semaphores.iter().map(crate::json::text);
-    let mut seen = std::collections::BTreeSet::new();
-    mutexes.chain(semaphores).any(|lock| !seen.insert(lock))
 }

@@ -18,6 +18,7 @@ use crate::{
     Command, Workflow, json, size,
     state::{
         Call, Frame, Work, completed, kind_of,
+        locks::waits_for_lock,
         memo::{Entry, remembered},
         set, set_text,
     },
@@ -30,7 +31,8 @@ impl Workflow {
     /// Errors: a key or cache that cannot be used.
     pub(crate) fn recall(&mut self, call: &Arc<Call>, template: &Template) -> Result<bool, String> {
         let Some(memoize) = &template.memoize else { return Ok(false) };
-        if call.attempt.is_some() || self.book.node(&call.id).is_some() {
+        // One that waited for a lock looks once more.
+        if call.attempt.is_some() || self.book.node(&call.id).is_some_and(|node| !waits_for_lock(node)) {
             return Ok(false);
         }
         let status = status_of(memoize)?;
@@ -96,7 +98,10 @@ impl Workflow {
 
     /// The node of a call that need not be made.
     fn hit(&mut self, call: &Arc<Call>, template: &Template, status: MemoizationStatus, entry: Entry) {
-        let id = self.create_called(call, kind_of(template).node_type(), NodePhase::Succeeded, "");
+        let kind = kind_of(template).node_type();
+        self.leave_queue(&call.id, kind, NodePhase::Pending);
+        let id = self.create_called(call, kind, NodePhase::Succeeded, "");
+        self.mark(&id, NodePhase::Succeeded, None);
         let inputs = Some(template.inputs.clone()).filter(|inputs| *inputs != Default::default()).map(Box::new);
         let outputs = entry.outputs.clone().map(Box::new);
         let hit = Box::new(MemoizationStatus { hit: true, ..status.clone() });
@@ -109,6 +114,7 @@ impl Workflow {
         });
         self.lift_outputs(&id, template);
         self.save(&id, &status, Entry { last_hit_timestamp: Some(self.time()), ..entry });
+        self.release_locks(&id);
         self.agenda.push(Work::Fulfilled(call.parent.clone()));
     }
 

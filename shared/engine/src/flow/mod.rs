@@ -6,6 +6,7 @@ pub(crate) mod finish;
 pub(crate) mod growth;
 pub(crate) mod hooks;
 pub(crate) mod limits;
+pub(crate) mod locks;
 pub(crate) mod lookups;
 pub(crate) mod memoize;
 pub(crate) mod metadata;

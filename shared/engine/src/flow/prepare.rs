@@ -61,17 +61,20 @@ impl Workflow {
         }
         self.apply_metadata()?;
         self.find_artifact_repository()?;
-        self.check_locks()?;
-        let now = self.time();
-        self.book.start(now);
-        self.book.set_phase(WorkflowPhase::Running, "");
-        self.book.set_label(labels::COMPLETED, "false");
         self.book.set_annotation(labels::POD_NAME_FORMAT, "v2");
         self.life.begin_by_latest();
         self.book.set_annotation(labels::BEHAVIOR, &Behavior::LATEST.to_string());
         self.book.record_followed();
-        self.create_claims();
         Ok(())
+    }
+
+    /// The workflow runs from now on.
+    fn start(&mut self) {
+        let now = self.time();
+        self.book.start(now);
+        self.book.set_phase(WorkflowPhase::Running, "");
+        self.book.set_label(labels::COMPLETED, "false");
+        self.create_claims();
     }
 
     /// The workflow as it is validated. One that is retried runs by the spec that it began with, so that its template is not
@@ -194,12 +197,6 @@ impl Workflow {
         )))
     }
 
-    fn check_locks(&self) -> Result<(), Refusal> {
-        let Some(synchronization) = &self.plan.spec().synchronization else { return Ok(()) };
-        let problem = self.lock_problem(synchronization);
-        Err(Refusal::failed(format!("Failed to acquire the synchronization lock. {problem}")))
-    }
-
     fn create_claims(&mut self) {
         if self.plan.spec().volume_claim_templates.is_empty() || !self.book.status().persistent_volume_claims.is_empty()
         {
@@ -218,7 +215,21 @@ impl Workflow {
     }
 
     /// Starts the entry template, unless the workflow is suspended; takes up what runs already.
+    ///
+    /// One that wants locks waits for them first.
     pub(crate) fn enter(&mut self) {
+        match self.has_own_locks() {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(refusal) => return self.reject(&refusal),
+        }
+        match self.book.status().phase {
+            WorkflowPhase::Unknown | WorkflowPhase::Pending => self.start(),
+            WorkflowPhase::Running | WorkflowPhase::Succeeded | WorkflowPhase::Failed | WorkflowPhase::Error => {
+                // Nothing tells any more of the locks that it waited for.
+                self.book.set_phase(WorkflowPhase::Running, "");
+            }
+        }
         self.arm_workflow_deadline();
         if self.is_suspended() && self.book.nodes().is_empty() {
             self.life.enter(Stage::Held);

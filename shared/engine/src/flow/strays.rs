@@ -8,7 +8,7 @@ use argosy_api::{
 
 use crate::{
     Command, Workflow,
-    state::{Body, Stray, set},
+    state::{Body, Stray, locks::waits_for_lock, set},
 };
 
 impl Workflow {
@@ -48,6 +48,10 @@ impl Workflow {
             // Somebody's pod that carries our node's name.
             return;
         }
+        if waits_for_lock(node) && !self.life.is_done() {
+            // A lost bus alone knew that the node had its locks. When it has them again it comes upon its pod.
+            return self.on_unknown_pod(pod);
+        }
         if !node.phase.is_fulfilled() && !self.life.is_done() {
             return self.on_orphaned_pod(pod);
         }
@@ -85,7 +89,8 @@ impl Workflow {
 
     pub(crate) fn orphans(&self) -> Vec<ArcStr> {
         let nodes = self.book.nodes().unordered();
-        let open = nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled());
+        let open =
+            nodes.filter(|node| node.r#type == NodeType::Pod && !node.phase.is_fulfilled() && !waits_for_lock(node));
         let mut orphans: Vec<ArcStr> = open.map(|node| node.id.clone()).filter(|id| self.live(id).is_none()).collect();
         orphans.sort_unstable();
         orphans

@@ -50,6 +50,8 @@ pub enum Hold {
     TemplateParallelism { node_id: ArcStr, limit: i64 },
     /// A child of this node has failed; with `failFast` the node fails once its active pods have ended.
     FailFast { node_id: ArcStr },
+    /// The call, or the workflow itself, lacks locks. `lock`: that of them which it was told of.
+    Lock { lock: Option<String> },
 }
 
 /// Something that needs no further event, and yet has not been done. Each is a bug of the engine, but in a workflow
@@ -82,7 +84,8 @@ impl Workflow {
         }
         waits.extend(self.open_lookups().into_iter().map(Wait::Lookup));
         waits.extend(self.timers.armed().into_iter().map(|(key, due)| Wait::Timer { key, due }));
-        if self.life.is(Stage::Held) || self.is_paused() {
+        let asks_itself = self.locks.asked("").is_some();
+        if self.life.is(Stage::Held) && !asks_itself || self.is_paused() {
             waits.push(Wait::Start);
         }
         waits.extend(self.frames.iter().filter_map(|frame| self.wait_of(frame)));
@@ -91,6 +94,12 @@ impl Workflow {
             node_id: call.id.clone(),
             node_name: call.name.clone(),
             why,
+        }));
+        waits.extend(self.locks.asks().map(|(id, ask)| {
+            let own = ArcStr::from(self.book.name());
+            let (node_id, node_name) =
+                ask.call.as_ref().map_or((own.clone(), own), |call| (id.clone(), call.name.clone()));
+            Wait::Call { node_id, node_name, why: Hold::Lock { lock: self.locks.keeps_waiting(ask) } }
         }));
         waits
     }
@@ -170,6 +179,8 @@ impl Workflow {
                     self.live(node_id).is_none_or(|f| self.boundary_has_room(f))
                 }
                 Hold::FailFast { node_id } => self.book.counts_of(node_id).active_pods == 0,
+                // Whether it is free the locks know.
+                Hold::Lock { .. } => false,
             };
             if is_open {
                 found.push(Overlooked::Call { node_id: call.id.clone(), why });
@@ -179,7 +190,8 @@ impl Workflow {
 
     /// Calls that wait for room or for the answer to a lookup.
     fn waiting_calls(&self) -> impl Iterator<Item = &std::sync::Arc<Call>> {
-        self.held.calls().chain(self.memo.waiting_calls()).chain(self.library.parked_calls())
+        let held = self.held.calls().chain(self.locks.calls());
+        held.chain(self.memo.waiting_calls()).chain(self.library.parked_calls())
     }
 
     fn overlooked_in(&self, frame: &Frame, waiting: &HashSet<&str>, found: &mut Vec<Overlooked>) {

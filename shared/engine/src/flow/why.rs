@@ -151,8 +151,25 @@ impl Workflow {
                     self.name_of(node_id)
                 )
             }
+            Hold::Lock { lock: None } => "its locks have been asked for, and the answer is under way".to_owned(),
+            Hold::Lock { lock: Some(lock) } => self.lock_in_words(lock),
         };
         (ReasonKind::Limit, text)
+    }
+
+    /// Who has a lock is in the status, as it was when it was told last.
+    fn lock_in_words(&self, lock: &str) -> String {
+        let status = self.book.status().synchronization.as_ref();
+        let mutexes = status.and_then(|s| s.mutex.as_ref()).into_iter().flat_map(|m| &m.waiting);
+        let semaphores = status.and_then(|s| s.semaphore.as_ref()).into_iter().flat_map(|s| &s.waiting);
+        let of_mutex = mutexes.filter(|m| m.mutex == lock).map(|m| m.holder.as_str());
+        let of_semaphore =
+            semaphores.filter(|s| s.semaphore == lock).flat_map(|s| s.holders.iter().map(String::as_str));
+        let holders: Vec<&str> = of_mutex.chain(of_semaphore).collect();
+        if holders.is_empty() {
+            return format!("it waits for the lock `{lock}`, for which others came first");
+        }
+        format!("it waits for the lock `{lock}`, which these have: {}", named(&holders))
     }
 
     fn name_of(&self, node_id: &str) -> ArcStr {

@@ -7,7 +7,10 @@ use argosy_api::v1alpha1::{NodePhase, NodeType, Template, WorkflowPhase};
 
 use crate::{
     Workflow, size,
-    state::{Body, Call, Child, Frame, FrameId, Kind, Parent, Retry, Work, bug, kind_of, set, set_text},
+    state::{
+        Body, Call, Child, Frame, FrameId, Kind, Parent, Retry, Work, bug, kind_of, locks::waits_for_lock, set,
+        set_text,
+    },
 };
 
 impl Workflow {
@@ -40,6 +43,7 @@ impl Workflow {
         }
         let known = self.book.node(&call.id).map(|n| n.phase);
         if known.is_some_and(NodePhase::is_fulfilled) {
+            self.release_locks(&call.id);
             self.agenda.push(Work::Fulfilled(call.parent.clone()));
             return;
         }
@@ -77,6 +81,7 @@ impl Workflow {
 
     /// The next attempt of a node whose boundary has ended is not made, and the node ends without it.
     pub(crate) fn drop_orphan(&mut self, call: &Call) {
+        self.release_locks(&call.id);
         if let Parent::Attempt { frame } = call.parent
             && let Some(id) = self.frame(frame).map(|retry| retry.call.id.clone())
         {
@@ -126,10 +131,12 @@ impl Workflow {
         let retried = strategy.is_some() && call.attempt.is_none();
         let template = self.instantiate(call, &compiled, retried)?;
         self.check_inputs(call, &template)?;
-        if let Some(synchronization) = &template.synchronization
-            && call.attempt.is_none()
-        {
-            return Err(self.lock_problem(synchronization));
+        if !self.has_locks(call, &template)? {
+            return Ok(());
+        }
+        // Room for it may have been taken while it waited.
+        if self.book.node(&call.id).is_some_and(waits_for_lock) && self.hold_back(call.clone()).is_none() {
+            return Ok(());
         }
         if self.recall(call, &template)? {
             return Ok(());
@@ -197,6 +204,7 @@ impl Workflow {
         template: Arc<Template>,
         body: Body,
     ) -> FrameId {
+        self.leave_queue(&call.id, kind, phase);
         // It may have been there before this state was: its hooks that have begun are taken up with it.
         let has_begun = |key: &String| self.book.has_node(&format!("{}.hooks.{key}", call.name));
         if self.book.node(&call.id).is_some() && call.step.hooks.keys().any(has_begun) {
@@ -226,6 +234,7 @@ impl Workflow {
     pub(crate) fn end_frame(&mut self, frame: FrameId) {
         if let Some(ended) = self.frames.end(frame) {
             self.disarm(&ended.call.id);
+            self.release_locks(&ended.call.id);
             self.memorize(&ended);
             self.agenda.push(Work::Fulfilled(ended.call.parent.clone()));
         }
@@ -233,6 +242,8 @@ impl Workflow {
 
     /// A call that could not even begin: its node tells why, and who called it learns of it.
     fn call_failed(&mut self, call: &Call, message: &str) {
+        self.release_locks(&call.id);
+        self.forget_queue(&call.id);
         let is_exit = call.name.ends_with(".onExit");
         let is_new = self.book.node(&call.id).is_none();
         let id = match &call.parent {
@@ -258,6 +269,7 @@ impl Workflow {
             return bug!(self, "", "a call ends that has no frame: {message}");
         };
         self.disarm(&ended.call.id);
+        self.release_locks(&ended.call.id);
         self.mark(&ended.call.id, NodePhase::Error, Some(message));
         self.caller_learns(&ended.call.parent, message);
     }

@@ -244,7 +244,10 @@ impl Workflow {
             Parent::Child { frame: of, child } => of == frame && task_of(child) == task,
             _ => false,
         };
-        for call in self.held.take_if(is_item) {
+        let begins = |call: &Call| self.book.node(&call.id).is_none() && is_item(call);
+        let asked: Vec<_> = self.locks.calls().filter(|call| begins(call)).cloned().collect();
+        for call in self.held.take_if(is_item).into_iter().chain(asked) {
+            self.release_locks(&call.id);
             self.forget_item(&call);
         }
     }

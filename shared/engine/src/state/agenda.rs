@@ -89,7 +89,12 @@ impl Agenda {
     pub fn drop_wishes_of(&mut self, is_gone: impl Fn(&str) -> bool) {
         self.commands.retain(|command| match command {
             Command::Cluster { node_id, .. } => !is_gone(node_id),
-            Command::ArmTimer { .. } | Command::DisarmTimer { .. } | Command::Lookup(_) | Command::Publish(_) => true,
+            Command::ArmTimer { .. }
+            | Command::DisarmTimer { .. }
+            | Command::Lookup(_)
+            | Command::WantLocks { .. }
+            | Command::ReleaseLocks { .. }
+            | Command::Publish(_) => true,
         });
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use argosy_api::{
-    message::{ClusterCommand, LookupKey, Observed, PodPhase, PodSummary},
+    message::{ClusterCommand, LockOwner, LookupKey, LookupKind, Observed, PodPhase, PodSummary},
     v1alpha1::{NodePhase, NodeStatus, Workflow as Object},
 };
 use argosy_engine::{Command, Config, Event, Workflow};
@@ -20,6 +20,8 @@ use serde_json::Value;
 
 pub use fold::Folded;
 pub use recorded::Recorded;
+
+use crate::locks::AllLocks;
 
 /// What a pod goes through if nobody stops it: states, each with its delay after the pod's creation.
 pub type Script = Vec<(SignedDuration, PodSummary)>;
@@ -98,6 +100,7 @@ struct World<'a> {
     scheduled: HashMap<u64, Scheduled>,
     pods: BTreeMap<String, Pod>,
     timers: BTreeMap<String, Timestamp>,
+    locks: AllLocks,
     /// The object as it was last published, and the sequence of the event that caused it.
     written: (Object, u64),
     /// The events since.
@@ -118,6 +121,7 @@ pub fn run(object: Object, oracle: &dyn Oracle, options: &Options) -> Run {
         scheduled: HashMap::new(),
         pods: BTreeMap::new(),
         timers: BTreeMap::new(),
+        locks: AllLocks::default(),
         written: (object.clone(), 0),
         log: Vec::new(),
         folded: Folded::default(),
@@ -224,12 +228,28 @@ impl World<'_> {
                         Due::Fact(Observed::LookedUp { key, object, refused: String::new() }),
                     );
                 }
+                Command::WantLocks { .. } | Command::ReleaseLocks { .. } => self.tell_locks(&command, object),
                 Command::Publish(changed) => {
                     if self.options.fold {
                         self.folded.apply(&changed);
                     }
                 }
             }
+        }
+    }
+
+    fn tell_locks(&mut self, command: &Command, object: &Object) {
+        let meta = &object.metadata;
+        let (uid, namespace, name) = (meta.uid.clone(), meta.namespace.clone(), meta.name.clone());
+        let documents = &self.options.documents;
+        let limit = |namespace: &str, name: &str, key: &str| {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            let map = LookupKey { kind: LookupKind::ConfigMap, namespace, name, data_key: None };
+            Some(documents.get(&map)?["data"][key].as_str()?.to_owned())
+        };
+        let told = self.locks.obey(LockOwner { uid, namespace, name }, command, self.now, &limit);
+        for (_, fact) in told {
+            self.schedule(SignedDuration::ZERO, Due::Fact(fact));
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) enum Field {
     StoredSpec,
     Claims,
     ResourcesDuration,
+    Synchronization,
 }
 
 /// Members of the object that the step in hand has changed. Each change of the object is noted here, and is forgotten when it

@@ -133,7 +133,9 @@ pub(super) struct Tally {
 
 impl Tally {
     pub fn of(node: &NodeStatus) -> Self {
-        let live = matches!(node.phase, NodePhase::Pending | NodePhase::Running);
+        // One that waits for a lock takes nobody's place.
+        let waits = node.phase == NodePhase::Pending && node.synchronization_status.is_some();
+        let live = matches!(node.phase, NodePhase::Pending | NodePhase::Running) && !waits;
         let pod = node.r#type == NodeType::Pod;
         let retried = node.node_flag.as_ref().is_some_and(|f| f.retried);
         let counts = Counts {

@@ -35,7 +35,14 @@ impl Book {
         };
         // An edit may be of an object to which these had not been written yet.
         self.object.metadata.labels.extend(kept(&[labels::PHASE, labels::COMPLETED], &before.labels));
-        let ours = [labels::POD_NAME_FORMAT, labels::BEHAVIOR, labels::FOLLOWED, labels::ENDED_AT, labels::EXPIRES_AT];
+        let ours = [
+            labels::POD_NAME_FORMAT,
+            labels::BEHAVIOR,
+            labels::FOLLOWED,
+            labels::ENDED_AT,
+            labels::EXPIRES_AT,
+            labels::LOCKS,
+        ];
         let annotations = kept(&ours, &before.annotations);
         self.object.metadata.annotations.extend(annotations);
     }

@@ -2,13 +2,13 @@
 
 use argosy_api::{
     labels,
-    v1alpha1::{self as api, Condition, Template, WorkflowPhase, WorkflowSpec},
+    v1alpha1::{self as api, Condition, SynchronizationStatus, Template, WorkflowPhase, WorkflowSpec},
 };
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Book, changes::Field};
-use crate::{json::json, size};
+use crate::{json::json as to_json, size};
 
 impl Book {
     pub fn set_label(&mut self, key: &str, value: &str) {
@@ -129,6 +129,22 @@ impl Book {
         self.changes.field(Field::Outputs);
     }
 
+    /// Who has and who wants locks.
+    pub fn set_synchronization(&mut self, synchronization: Option<SynchronizationStatus>) {
+        if self.object.status.synchronization != synchronization {
+            self.object.status.synchronization = synchronization;
+            self.changes.field(Field::Synchronization);
+        }
+    }
+
+    /// The workflow has ended, and has no locks. That is told of every one that ever wanted any, whatever is known of it here.
+    pub fn end_synchronization(&mut self) {
+        self.object.status.synchronization = None;
+        if self.object.metadata.annotations.contains_key(labels::LOCKS) {
+            self.changes.field(Field::Synchronization);
+        }
+    }
+
     /// Volumes of claims that the workflow makes.
     pub fn add_claims(&mut self, volumes: Vec<Value>) {
         self.object.status.persistent_volume_claims.extend(volumes);
@@ -192,27 +208,40 @@ impl Book {
     pub(super) fn field(&self, field: Field) -> (String, Value) {
         let status = &self.object.status;
         let (name, value) = match field {
-            Field::Phase => ("phase", json(&status.phase)),
-            Field::StartedAt => ("startedAt", json(&status.started_at)),
-            Field::FinishedAt => ("finishedAt", json(&status.finished_at)),
+            Field::Phase => ("phase", to_json(&status.phase)),
+            Field::StartedAt => ("startedAt", to_json(&status.started_at)),
+            Field::FinishedAt => ("finishedAt", to_json(&status.finished_at)),
             // An empty text would stay in the object: null takes the member away.
             Field::Message if status.message.is_empty() => ("message", Value::Null),
-            Field::Message => ("message", json(&status.message)),
-            Field::Progress => ("progress", json(&status.progress)),
-            Field::Outputs => ("outputs", json(&status.outputs)),
-            Field::Conditions => ("conditions", json(&status.conditions)),
-            Field::StoredTemplates => ("storedTemplates", json(&status.stored_templates)),
+            Field::Message => ("message", to_json(&status.message)),
+            Field::Progress => ("progress", to_json(&status.progress)),
+            Field::Outputs => ("outputs", to_json(&status.outputs)),
+            Field::Conditions => ("conditions", to_json(&status.conditions)),
+            Field::StoredTemplates => ("storedTemplates", to_json(&status.stored_templates)),
             Field::StoredSpec => {
-                let mut stored = json(&status.stored_workflow_template_spec);
+                let mut stored = to_json(&status.stored_workflow_template_spec);
                 // It goes out as a merge patch, and this is the one member that may go.
                 if let Value::Object(members) = &mut stored {
                     members.entry("suspend").or_insert(Value::Null);
                 }
                 ("storedWorkflowTemplateSpec", stored)
             }
-            Field::Claims => ("persistentVolumeClaims", json(&status.persistent_volume_claims)),
-            Field::ResourcesDuration => ("resourcesDuration", json(&status.resources_duration)),
+            Field::Claims => ("persistentVolumeClaims", to_json(&status.persistent_volume_claims)),
+            Field::ResourcesDuration => ("resourcesDuration", to_json(&status.resources_duration)),
+            Field::Synchronization => ("synchronization", synchronization(status.synchronization.as_ref())),
         };
         (name.to_owned(), value)
     }
+}
+
+/// It goes out as a merge patch, in which what is left out stays.
+fn synchronization(status: Option<&SynchronizationStatus>) -> Value {
+    let list = |value: Value| if value.as_array().is_some_and(Vec::is_empty) { Value::Null } else { value };
+    let Some(status) = status else { return Value::Null };
+    let semaphore = status.semaphore.as_ref();
+    let mutex = status.mutex.as_ref();
+    json!({
+        "semaphore": semaphore.map(|s| json!({"holding": list(to_json(&s.holding)), "waiting": list(to_json(&s.waiting))})),
+        "mutex": mutex.map(|m| json!({"holding": list(to_json(&m.holding)), "waiting": list(to_json(&m.waiting))})),
+    })
 }

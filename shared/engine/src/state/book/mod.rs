@@ -102,6 +102,11 @@ impl Book {
         if self.object.spec.workflow_template_ref.is_some() { "" } else { self.name() }
     }
 
+    /// Nodes that the step in hand has changed.
+    pub fn changed_nodes(&self) -> impl Iterator<Item = &ArcStr> {
+        self.changes.nodes.iter()
+    }
+
     /// The text, as all nodes have it that have the same.
     pub fn shared_text(&mut self, text: &str) -> ArcStr {
         self.texts.shared(text)

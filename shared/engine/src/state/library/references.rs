@@ -35,7 +35,6 @@ impl<'a> References<'a> {
     pub fn spec(&mut self, spec: &WorkflowSpec) {
         self.arguments(&spec.arguments);
         self.hooks(spec.hooks.values());
-        self.synchronization(spec.synchronization.as_ref());
         spec.templates
             .iter()
             .map(AsRef::as_ref)
@@ -55,7 +54,6 @@ impl<'a> References<'a> {
     fn template(&mut self, template: &Template) {
         self.parameters(&template.inputs.parameters);
         self.parameters(&template.outputs.parameters);
-        self.synchronization(template.synchronization.as_deref());
         for step in template.steps.iter().flat_map(|group| &group.steps) {
             self.call(step.template_ref.as_ref(), step.inline.as_deref(), &step.arguments, &step.hooks);
         }
@@ -100,12 +98,6 @@ impl<'a> References<'a> {
     fn parameters(&mut self, parameters: &[Parameter]) {
         let sources = parameters.iter().filter_map(|p| p.value_from.as_ref()?.config_map_key_ref.as_ref());
         for key in sources {
-            self.key(key);
-        }
-    }
-
-    fn synchronization(&mut self, synchronization: Option<&Synchronization>) {
-        for key in synchronization.iter().flat_map(|s| &s.semaphores).filter_map(|s| s.config_map_key_ref.as_ref()) {
             self.key(key);
         }
     }
