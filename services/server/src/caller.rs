@@ -1,12 +1,10 @@
 //! Who calls, and how the Kubernetes API is asked for him.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use argosy_engine::ops::user::User;
-use axum::extract::FromRequestParts;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::{SelfSubjectReview, UserInfo};
 use kube::api::{Api, PostParams};
 use kube::config::AuthInfo;
@@ -14,7 +12,6 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Code, Failure, Result};
-use crate::serve::App;
 
 /// How callers are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +64,7 @@ impl Caller {
     }
 }
 
-/// Makes callers of requests.
+/// Makes callers of requests. Errors of `of`: nobody is known by what the headers show.
 pub(crate) struct Callers {
     /// The Kubernetes API, without credentials.
     api: kube::Config,
@@ -86,7 +83,7 @@ impl Callers {
         Ok(Self { api, own, knows_tokens: modes.contains(&Mode::Client), remembered: Mutex::default() })
     }
 
-    async fn of(&self, headers: &HeaderMap) -> Result<Caller> {
+    pub async fn of(&self, headers: &HeaderMap) -> Result<Caller> {
         match (token(headers), &self.own) {
             (Some(token), _) if self.knows_tokens => self.of_token(token).await,
             (None, Some(client)) | (Some(_), Some(client)) => {
@@ -149,14 +146,6 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = shown.split_once("%20").or_else(|| shown.split_once(' '))?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
-}
-
-impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        app.callers.of(&parts.headers).await
-    }
 }
 
 #[cfg(test)]

@@ -6,14 +6,17 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod app;
 mod body;
 mod caller;
 mod failure;
 mod fields;
+mod place;
 mod query;
 mod routes;
 mod serve;
 mod stream;
 
+pub use app::Options;
 pub use caller::{Mode, UnknownMode};
-pub use serve::{Options, router, serve};
+pub use serve::{router, serve};

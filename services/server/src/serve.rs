@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use argosy_listen::{Hosts, Listener};
+use argosy_listen::Listener;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
@@ -11,29 +11,11 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::{App, Options};
 use crate::body::BODY_BYTES_MAX;
-use crate::caller::{Callers, Mode};
+use crate::caller::Callers;
 use crate::failure::{Code, Failure};
 use crate::routes;
-
-/// How the server behaves.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How callers are known.
-    pub modes: Vec<Mode>,
-    /// Under which names it answers.
-    pub hosts: Hosts,
-    /// The only namespace that it is for; empty for all.
-    pub managed_namespace: String,
-}
-
-/// What requests share.
-pub(crate) struct App {
-    pub callers: Callers,
-    pub options: Options,
-    /// Cancelled when the server ends: streams end then.
-    pub closing: CancellationToken,
-}
 
 /// Everything that is answered, until `closing`, for the Kubernetes API of `config`.
 ///

@@ -5,9 +5,9 @@ use axum::Json;
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
-use super::Place;
 use crate::caller::Caller;
 use crate::failure::Result;
+use crate::place::Place;
 use crate::query::Query;
 
 pub async fn list(caller: Caller, place: Place, query: Query) -> Result<Json<Value>> {

@@ -11,11 +11,11 @@ use argosy_operations as operations;
 use axum::Json;
 use serde_json::Value;
 
-use super::Place;
 use super::workflows::{found, now, shown, warn};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
+use crate::place::Place;
 
 /// The workflow after a change.
 async fn after(caller: &Caller, place: &Place) -> Result<Json<Value>> {

@@ -10,10 +10,11 @@ use argosy_operations::{Template, checked};
 use axum::Json;
 use serde_json::{Map, Value, json};
 
-use super::{Place, workflows::shown};
+use super::workflows::shown;
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
+use crate::place::Place;
 
 /// The object in the member `name` of the body. Errors: there is none.
 pub fn object(body: &mut Body, name: &str, what: &str) -> Result<Value> {

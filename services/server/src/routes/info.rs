@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::serve::App;
 
 pub async fn info(_: Caller, State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({

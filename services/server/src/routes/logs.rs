@@ -16,12 +16,12 @@ use kube::api::{Api, ListParams};
 use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
 
-use super::Place;
 use super::workflows::{found, warn};
+use crate::app::App;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
+use crate::place::Place;
 use crate::query::Query;
-use crate::serve::App;
 use crate::stream::{self, Form, Sender, send};
 
 /// The largest compiled expression of a `grep`, in bytes.

@@ -8,11 +8,11 @@ use axum::Json;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::Place;
 use super::create::{object, prepared, settle};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
+use crate::place::Place;
 use crate::query::Query;
 
 /// A kind.

@@ -5,10 +5,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::Place;
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::failure::{Code, Failure, Result};
+use crate::place::Place;
 use crate::query::Query;
 
 /// Source: Argo's swagger, `sync.SyncConfigType`; the number stands for the first.

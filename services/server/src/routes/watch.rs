@@ -12,13 +12,13 @@ use kube::api::{Api, DynamicObject, WatchEvent, WatchParams};
 use kube::core::Resource;
 use serde_json::{Value, json};
 
-use super::Place;
 use super::workflows::shown;
+use crate::app::App;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
 use crate::fields::Fields;
+use crate::place::Place;
 use crate::query::Query;
-use crate::serve::App;
 use crate::stream::{self, Form, Sender, send};
 
 /// What a field selector may say for the workflow that was created last. Source: Argo's `server/workflow`.

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject, Preconditions, PropagationPolicy};
 use serde_json::{Value, json};
 
-use super::Place;
 use crate::caller::Caller;
 use crate::failure::{Failure, Result};
 use crate::fields::Fields;
+use crate::place::Place;
 use crate::query::Query;
 
 /// Workflows that are asked of the Kubernetes API at once.
