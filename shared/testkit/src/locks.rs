@@ -13,7 +13,7 @@ pub struct AllLocks {
     namespaces: BTreeMap<String, Locks>,
     sequence: u64,
     /// What holders were told last.
-    told: BTreeMap<(String, String), LockAnswer>,
+    told: BTreeMap<(String, String), (u64, LockAnswer)>,
 }
 
 impl AllLocks {
@@ -46,9 +46,9 @@ impl AllLocks {
 
     /// A workflow that is built anew after every event asks anew as often: the same answer would be an event again.
     fn is_news(&mut self, fact: &Observed) -> bool {
-        let Observed::LocksAnswered { namespace, holder, answer, .. } = fact else { return true };
-        let of = (namespace.clone(), holder.clone());
-        self.told.insert(of, answer.clone()).as_ref() != Some(answer)
+        let Observed::LocksAnswered { namespace, holder, since, answer } = fact else { return true };
+        let (of, told) = ((namespace.clone(), holder.clone()), (*since, answer.clone()));
+        self.told.insert(of, told.clone()) != Some(told)
     }
 
     fn tell(
