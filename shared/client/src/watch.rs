@@ -69,7 +69,7 @@ impl Watched {
     /// Waits for the next changes; of several of one workflow that have come, only the newest is read. Lets others have
     /// their turn before each one, however many have come: a signal is not kept waiting. May be given up at any time.
     ///
-    /// Errors: the API has not answered for as long as [`Silence`] bears, or it knows us no more; the workflow can no longer
+    /// Errors: the API has not answered for as long as `Silence` bears, or it knows us no more; the workflow can no longer
     /// be read.
     pub async fn changed(&mut self, warn: Warn<'_>) -> Result<(), Error> {
         loop {

@@ -35,9 +35,8 @@ impl Workflow {
         if let Err(refusal) = outcome {
             return self.reject(&refusal);
         }
-        if self.life.is_rebuilding()
-            || self.book.status().phase == WorkflowPhase::Running && !self.book.nodes().is_empty()
-        {
+        // One that is made with nodes, as a memoized resubmission is, counts them too.
+        if self.life.is_rebuilding() || !self.book.nodes().is_empty() {
             self.recount_nodes();
         }
         self.enter();
