@@ -6,7 +6,6 @@
 
 mod context;
 mod desk;
-mod library;
 mod metrics;
 mod run;
 mod service;

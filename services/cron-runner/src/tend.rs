@@ -11,15 +11,17 @@ use argosy_actor::Owned;
 use argosy_api::labels;
 use argosy_api::v1alpha1::{self as v1, CronWorkflow};
 use argosy_cron::{Around, Child, Due, Look, Verdict, Why};
+use argosy_engine::validate::Templates;
 use argosy_objects::{api, merge_patch};
+use argosy_operations::{ENDLESS, checked};
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
 
 use crate::context::{Context, Error};
+use crate::metrics;
 use crate::run::{self, Outcome};
 use crate::watch::Key;
-use crate::{library, metrics};
 
 /// What is to be remembered.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(crate) async fn tend(
         }
     };
     let children = children(&context.client, &cron).await?;
-    let problem = library::problem(&context.client, &cron).await?;
+    let problem = problem(&context.client, &cron).await?;
     let now = context.host.clock.now();
     let around = Around { now, local: &context.local, decided, children: &children, problem: problem.as_deref() };
     let look = argosy_cron::look(&mut cron, around);
@@ -66,6 +68,17 @@ pub(crate) async fn tend(
     let written = write(&crons, &value, &cron).await?;
     delete(&context.client, key, &children, &look.surplus, owned).await?;
     Ok(Some(Tended { decided: Some(look.decided), wake: look.wake, written }))
+}
+
+/// What is wrong with a CronWorkflow, if something is: the first mistake.
+///
+/// Errors: the API does not answer.
+async fn problem(client: &kube::Client, cron: &CronWorkflow) -> Result<Option<String>, kube::Error> {
+    let check = |templates: &dyn Templates| argosy_cron::problems(cron, templates, &Default::default());
+    let Some(problems) = checked(client, &cron.metadata.namespace, check).await? else {
+        return Ok(Some(ENDLESS.to_owned()));
+    };
+    Ok(problems.into_iter().next().map(|problem| problem.message))
 }
 
 /// Says what is worth saying.

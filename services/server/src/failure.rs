@@ -100,6 +100,7 @@ impl From<argosy_client::Error> for Failure {
             Error::Contended { .. } | Error::NodesElsewhere { .. } | Error::UnchangeableNodes => {
                 Self::new(Code::FailedPrecondition, error.to_string())
             }
+            Error::BadName(_) => Self::invalid(error.to_string()),
             error => Self::new(Code::Internal, chain(&error)),
         }
     }

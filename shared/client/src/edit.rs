@@ -25,6 +25,16 @@ pub enum Error<E: std::error::Error + 'static> {
     Client(#[from] crate::Error),
 }
 
+impl<E: std::error::Error + 'static> Error<E> {
+    /// The same in other words, where the change is refused.
+    pub fn map<F: std::error::Error + 'static>(self, words: impl FnOnce(E) -> F) -> Error<F> {
+        match self {
+            Self::Refused(error) => Error::Refused(words(error)),
+            Self::Client(error) => Error::Client(error),
+        }
+    }
+}
+
 /// Reads the workflow `name`, lets `change` work on it, and writes the difference, unless the object changed meanwhile:
 /// then all of it again.
 ///

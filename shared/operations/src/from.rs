@@ -37,8 +37,9 @@ impl std::str::FromStr for Template {
 impl Template {
     /// A workflow that runs what is stored as `name`; it has no name yet, only the beginning of one.
     ///
-    /// Errors: there is no such object, or it cannot be read.
+    /// Errors: there is no such object, none may have the name, or it cannot be read.
     pub async fn workflow(self, client: &kube::Client, namespace: &str, name: &str) -> Result<Value, Error> {
+        let name = objects::checked(name)?;
         let head = |spec: Value| {
             json!({ "apiVersion": API_VERSION, "kind": "Workflow",
                 "metadata": { "generateName": format!("{name}-") }, "spec": spec })

@@ -8,7 +8,7 @@ mod retry;
 mod stop;
 
 pub use from::{Template, UnknownKind};
-pub use library::checked;
+pub use library::{ENDLESS, checked};
 pub use random::name_suffix;
 pub use retry::retry;
 pub use stop::stop;

@@ -51,7 +51,10 @@ impl Resubmit {
                 let library = super::library::of_cluster(client, namespace).await;
                 failure::settle(Known::of([&read::value(&object)?], &library).warnings(&self.parameter))?;
             }
-            let options = Options { memoized: self.memoized.then(random_part), parameters: self.parameter.clone() };
+            let options = Options {
+                memoized: self.memoized.then(argosy_operations::name_suffix),
+                parameters: self.parameter.clone(),
+            };
             let mut new = resubmit::resubmit(&old, &options, None, Timestamp::now())
                 .map_err(|error| Failure::Other(anyhow::anyhow!("{name}: {}", Told::from(error))))?;
             new.spec.priority = self.priority.or(new.spec.priority);
@@ -63,18 +66,4 @@ impl Resubmit {
         }
         self.afterwards.follow(client, created, Filter::default(), connect).await
     }
-}
-
-/// Five characters as API servers draw them for generated names.
-fn random_part() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    // Each hasher state is seeded by the system.
-    let mut bits = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    let mut text = String::new();
-    for _ in 0..5 {
-        text.push(char::from(LETTERS[(bits % LETTERS.len() as u64) as usize]));
-        bits /= LETTERS.len() as u64;
-    }
-    text
 }

@@ -1,11 +1,8 @@
 //! `argosy retry`.
 
-use argosy_client::{edit::edit, objects, read};
-use argosy_engine::ops::retry::{self, Retry as Options};
+use argosy_client::{edit, objects, read};
+use argosy_engine::ops::retry::Retry as Options;
 use clap::Args;
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::DeleteParams};
 
 use super::{Afterwards, select::Selectors, told::Told};
 use crate::{
@@ -55,28 +52,19 @@ impl Retry {
             say!("warning: --node-field-selector selects nothing without --restart-successful: what failed runs again");
         }
         let names = self.selectors.names(client, namespace, &self.names).await?;
-        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let mut retried = Vec::new();
         for name in &names {
-            // The pods must be gone before the workflow starts again, as their names come back.
-            let object = objects::get(client, namespace, name).await?;
-            let mut planned = read::workflow(&object)?;
             if !self.parameter.is_empty() {
+                let object = objects::get(client, namespace, name).await?;
                 let library = super::library::of_cluster(client, namespace).await;
                 failure::settle(Known::of([&read::value(&object)?], &library).warnings(&self.parameter))?;
             }
-            let gone = retry::retry(&mut planned, &options, None, Timestamp::now())
-                .map_err(|error| Failure::Other(anyhow::anyhow!("{name}: {}", Told::from(error))))?;
-            for pod in gone {
-                match pods.delete(&pod, &DeleteParams::default().grace_period(0)).await {
-                    Err(kube::Error::Api(status)) if status.code == 404 => {}
-                    other => _ = other?,
-                }
-            }
-            edit(client, namespace, name, &failure::warn, |workflow| {
-                retry::retry(workflow, &options, None, Timestamp::now())
-            })
-            .await?;
+            argosy_operations::retry(client, namespace, name, &options, None, &failure::warn).await.map_err(
+                |error| match error {
+                    edit::Error::Refused(error) => Failure::Other(anyhow::anyhow!("{name}: {}", Told::from(error))),
+                    error => error.into(),
+                },
+            )?;
             retried.push(objects::get(client, namespace, name).await?);
         }
         if self.output.is_some() || !self.afterwards.shows() {

@@ -1,13 +1,7 @@
 //! `argosy stop` and `argosy terminate`.
 
-use argosy_api::{
-    labels,
-    v1alpha1::{NodePhase, Shutdown, Workflow},
-};
-use argosy_client::edit::edit;
-use argosy_engine::ops::suspend;
+use argosy_api::v1alpha1::Shutdown;
 use clap::Args;
-use jiff::Timestamp;
 
 use super::{select::Selectors, told::Told};
 use crate::{
@@ -74,16 +68,6 @@ struct How<'a> {
     message: &'a str,
 }
 
-/// Ends the steps that wait for somebody with `message`: the engine, which ends all others, knows of none.
-fn end_waiting(workflow: &mut Workflow, message: &str) -> Result<(), suspend::Error> {
-    let phase = Some(NodePhase::Failed);
-    let values = suspend::NodeValues { phase, message: message.to_owned(), ..suspend::NodeValues::default() };
-    match suspend::set(workflow, "phase=Running", &values, Timestamp::now()) {
-        Err(suspend::Error::NothingSelected { .. }) => Ok(()),
-        other => other,
-    }
-}
-
 async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, dry_run: bool, how: How<'_>) -> Outcome {
     selectors.check(names)?;
     let connection = connect.open_running(names).await?;
@@ -92,16 +76,10 @@ async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, d
             output::print(&format!("workflow {name} {} (dry-run)\n", how.done));
             continue;
         }
-        edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
-            if !how.message.is_empty() && how.selector.is_empty() {
-                end_waiting(workflow, how.message).map_err(Told::from)?;
-                // Steps in pods end with messages of their own, as Argo has them.
-                workflow.metadata.annotations.insert(labels::STOP_MESSAGE.to_owned(), how.message.to_owned());
-            }
-            suspend::shut_down(workflow, how.shutdown, how.selector, how.message, None, Timestamp::now())
-                .map_err(Told::from)
-        })
-        .await?;
+        let (client, namespace) = (&connection.client, &connection.namespace);
+        argosy_operations::stop(client, namespace, &name, how.shutdown, (how.selector, how.message), None, &warn)
+            .await
+            .map_err(|error| error.map(Told::from))?;
         output::print(&format!("workflow {name} {}\n", how.done));
     }
     Ok(())

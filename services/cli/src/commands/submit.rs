@@ -1,8 +1,9 @@
 //! `argosy submit`.
 
-use argosy_client::{Connection, objects, read};
+use argosy_client::{Connection, objects};
+use argosy_operations::{Template, UnknownKind};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Afterwards, Steps, takers};
 use crate::{
@@ -113,35 +114,7 @@ async fn from_object(connection: &Connection, from: &str) -> Result<Value, Failu
     let Some((kind, name)) = from.split_once('/') else {
         return Err(Failure::Usage(format!("--from {from}: expected KIND/NAME, such as workflowtemplate/build")));
     };
-    let name = objects::checked(name)?;
-    let head = |spec: Value| {
-        json!({ "apiVersion": argosy_api::v1alpha1::API_VERSION, "kind": "Workflow",
-            "metadata": { "generateName": format!("{name}-") }, "spec": spec })
-    };
-    match kind.to_lowercase().as_str() {
-        "workflowtemplate" | "workflowtemplates" | "wftmpl" => {
-            objects::api(&connection.client, "WorkflowTemplate", Some(&connection.namespace)).get(name).await?;
-            Ok(head(json!({ "workflowTemplateRef": { "name": name } })))
-        }
-        "clusterworkflowtemplate" | "clusterworkflowtemplates" | "cwftmpl" | "cwft" => {
-            objects::api(&connection.client, "ClusterWorkflowTemplate", None).get(name).await?;
-            Ok(head(json!({ "workflowTemplateRef": { "name": name, "clusterScope": true } })))
-        }
-        "cronworkflow" | "cronworkflows" | "cwf" | "cronwf" => {
-            let cron = objects::api(&connection.client, "CronWorkflow", Some(&connection.namespace)).get(name).await?;
-            let cron = read::value(&cron)?;
-            let mut workflow = head(cron.pointer("/spec/workflowSpec").cloned().unwrap_or_default());
-            if let Some(metadata) = cron.pointer("/spec/workflowMetadata") {
-                for key in ["labels", "annotations"] {
-                    if let Some(values) = metadata.get(key) {
-                        workflow["metadata"][key] = values.clone();
-                    }
-                }
-            }
-            Ok(workflow)
-        }
-        _ => Err(Failure::Usage(format!(
-            "--from {from}: `{kind}` is none of workflowtemplate, clusterworkflowtemplate, cronworkflow"
-        ))),
-    }
+    let template: Template =
+        kind.parse().map_err(|error: UnknownKind| Failure::Usage(format!("--from {from}: {error}")))?;
+    Ok(template.workflow(&connection.client, &connection.namespace, name).await?)
 }

@@ -6,7 +6,7 @@ use argosy_client::objects;
 use argosy_engine::ops::submit::{self, SubmitOptions};
 use argosy_engine::ops::user::User;
 use argosy_engine::validate::{self, Problem};
-use argosy_operations::{Template, checked};
+use argosy_operations::{ENDLESS, Template, checked};
 use axum::Json;
 use serde_json::{Map, Value, json};
 
@@ -71,7 +71,7 @@ async fn validate(caller: &Caller, namespace: &str, value: &Value, options: &val
     let workflow: Workflow = v1::from_value(value.clone())
         .map_err(|error| Failure::invalid(format!("the workflow cannot be read: {error}")))?;
     let check = |templates: &dyn validate::Templates| validate::workflow(&workflow, templates, options);
-    settle(&checked(&caller.client, namespace, check).await?)?;
+    settle(&checked(&caller.client, namespace, check).await?.ok_or_else(|| Failure::invalid(ENDLESS))?)?;
     Ok(workflow)
 }
 

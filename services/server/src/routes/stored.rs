@@ -3,7 +3,7 @@
 use argosy_api::v1alpha1::{self as v1, ClusterWorkflowTemplate, CronWorkflow, WorkflowTemplate};
 use argosy_client::{objects, read};
 use argosy_engine::validate::{self, Templates};
-use argosy_operations::checked;
+use argosy_operations::{ENDLESS, checked};
 use axum::Json;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -87,6 +87,7 @@ impl Stored {
         prepared(&mut value, self.kind(), namespace, caller.user().as_ref())?;
         let check = |templates: &dyn Templates| self.problems(&value, templates);
         let problems = checked(&caller.client, namespace.unwrap_or_default(), check).await?;
+        let problems = problems.ok_or_else(|| Failure::invalid(ENDLESS))?;
         settle(&problems.map_err(|error| Failure::invalid(format!("the object cannot be read: {error}")))?)?;
         Ok(value)
     }

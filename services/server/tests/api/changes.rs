@@ -46,6 +46,7 @@ async fn a_stop_ends_what_waits_with_its_message() {
     let stopped = world.ok("PUT", "/api/v1/workflows/argo/w/stop", Some(json!({"message": "enough"}))).await;
     let node = &stopped["status"]["nodes"]["w"];
     assert_eq!((&node["phase"], &node["message"]), (&json!("Failed"), &json!("enough")));
+    assert_eq!(stopped["metadata"]["annotations"]["argosy.io/stop-message"], "enough");
 }
 
 #[tokio::test]
@@ -82,4 +83,7 @@ async fn ended_workflows_are_retried_and_resubmitted() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "it runs: {answer}");
     let (status, _) = world.ask("PUT", "/api/v1/workflows/argo/nothing/stop", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    let body = json!({"resourceKind": "WorkflowTemplate", "resourceName": "No_Name"});
+    let (status, answer) = world.ask("POST", "/api/v1/workflows/argo/submit", Some(body)).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!(3)), "none may have it: {answer}");
 }
