@@ -276,10 +276,10 @@ impl Store for Kinds {
         }
     }
 
-    fn ask(&self, key: &WorkflowKey, id: String, question: Question) {
+    fn ask(&self, key: &WorkflowKey, id: String, origin: u64, question: Question) {
         match question {
             Question::Lookup(question) => self.workflows.ask(key, id, question),
-            Question::Locks(question) => self.locks.ask(key, id, question),
+            Question::Locks(question) => self.locks.ask(key, id, origin, question),
         }
     }
 

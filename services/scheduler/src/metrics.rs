@@ -26,6 +26,9 @@ pub(crate) static WATCH_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
 static FOREIGN: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_scheduler_foreign_total", "Events that named a workflow by its uid but not its namespace and name")
 });
+static STRAYS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("argosy_scheduler_strays_total", "Messages about locks of a bus that was lost, which came after that")
+});
 static PLACES_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_scheduler_places_dropped_total", "Messages of a log that names more workflows than are looked for")
 });
@@ -80,6 +83,7 @@ pub(crate) fn meters() -> Meters {
         bus_loss: &BUS_LOSS,
         adopted: &ADOPTED,
         foreign: &FOREIGN,
+        strays: &STRAYS,
         places_dropped: &PLACES_DROPPED,
         reminder_found: &REMINDER_FOUND,
         quarantined: &QUARANTINED,

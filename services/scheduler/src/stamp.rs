@@ -274,7 +274,7 @@ mod tests {
             [("1", vec![create("a"), create("b")]), ("2", vec![stop("a")]), ("3", vec![create("a"), stop("c")])]
         {
             let (id, at) = (id.to_owned(), Timestamp::UNIX_EPOCH);
-            let cause = Cause { key: &workflow, shard: 0, epoch: 1, sequence: 7, id, at };
+            let cause = Cause { key: &workflow, shard: 0, epoch: 1, origin: 0, sequence: 7, id, at };
             stamp(&cause, commands, 1, &mut Position::step(3), &mut out);
         }
         out.settle();
@@ -285,8 +285,15 @@ mod tests {
     #[test]
     fn equal_steps_give_equal_ids() {
         let workflow = WorkflowKey { uid: "u".into(), namespace: "ns".into(), name: "w".into() };
-        let cause =
-            || Cause { key: &workflow, shard: 0, epoch: 1, sequence: 7, id: "7".into(), at: Timestamp::UNIX_EPOCH };
+        let cause = || Cause {
+            key: &workflow,
+            shard: 0,
+            epoch: 1,
+            origin: 0,
+            sequence: 7,
+            id: "7".into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
         let commands = || {
             let status = StatusChanged { observed_sequence: 7, ..StatusChanged::default() };
             let stop = argosy_api::message::ClusterCommand::StopPod { name: "p".into() };

@@ -74,6 +74,14 @@ impl Unfinished {
         all.filter(|namespace| !namespace.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Those that have wanted locks of the namespace.
+    pub fn lock_users(&self, namespace: &str) -> Vec<WorkflowKey> {
+        let state = self.state.lock();
+        let is_user =
+            |known: &&Known| known.locks.as_deref().is_some_and(|locks| locks.split(',').any(|one| one == namespace));
+        state.known.values().filter(is_user).map(|known| known.key.clone()).collect()
+    }
+
     fn note(&self, event: Event<PartialObjectMeta<DynamicObject>>) {
         let mut state = self.state.lock();
         match event {

@@ -13,6 +13,10 @@ pub const HEADER_NAMESPACE: &str = "argosy-namespace";
 /// were only workflows.
 pub const HEADER_NAME: &str = "argosy-workflow";
 
+/// Header of a message that counts on the bus only on which it was made: where that bus began. One that was under way when the
+/// bus was lost may arrive on the next.
+pub const HEADER_ORIGIN: &str = "argosy-origin";
+
 /// The surroundings of a service: the bus, the time, and who it is.
 #[derive(Clone)]
 pub struct Host {

@@ -24,7 +24,7 @@ pub use backoff::Backoff;
 pub use clock::Clock;
 pub use failure::{Failure, Stopped};
 pub use feed::{Routed, WhenFull, feed};
-pub use host::{HEADER_NAME, HEADER_NAMESPACE, Host};
+pub use host::{HEADER_NAME, HEADER_NAMESPACE, HEADER_ORIGIN, Host};
 pub use key::EntityKey;
 pub use owned::{Owned, Work};
 pub use rate::TokenBucket;

@@ -87,6 +87,7 @@ impl Workflow {
     pub fn resume(&mut self, at: Timestamp) -> Vec<Command> {
         self.clock.set_time_of_day(at);
         self.open_budget(true);
+        let claimed = self.locks.next_since(self.book.watermark());
         if self.life.is(Stage::New) && self.book.status().phase != api::WorkflowPhase::Unknown {
             if let Some(is_stop_ahead) = self.book.follow_recorded() {
                 self.life.set_stop_ahead(is_stop_ahead);
@@ -101,7 +102,7 @@ impl Workflow {
             self.confirm_orphans();
         }
         if !self.life.is_done() {
-            self.reclaim_locks();
+            self.reclaim_locks(claimed);
         }
         self.take_commands()
     }

@@ -26,6 +26,8 @@ pub struct Cause<'a, K> {
     pub shard: u16,
     /// The epoch of the shard's owner.
     pub epoch: u64,
+    /// Where the bus began that the owner of the shard knows.
+    pub origin: u64,
     /// How far the log was stepped.
     pub sequence: u64,
     /// First part of the ids of what follows from it: the sequence, or what stands for it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::Failure;
+use argosy_actor::{Failure, HEADER_ORIGIN};
 use argosy_bus::{Message, Stream};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Instant;
@@ -56,12 +56,18 @@ pub(crate) enum Read<F> {
     Own(Reading<F>),
     /// It names the entity by its uid but another namespace or name.
     Foreign,
+    /// It was made on a bus that is lost, and counts there only.
+    Stray,
 }
 
 impl<S: Store> Live<S> {
     pub fn read(&self, message: &Message) -> Read<FactOf<S>> {
         if KeyOf::<S>::of_log(message).is_some_and(|named| named != self.key) {
             return Read::Foreign;
+        }
+        let origin = message.headers.get(HEADER_ORIGIN).and_then(|text| text.parse::<u64>().ok());
+        if origin.is_some_and(|origin| origin != self.shard.base_sequence) {
+            return Read::Stray;
         }
         Read::Own(self.shard.store.read(message))
     }
@@ -93,7 +99,7 @@ impl<S: Store> Live<S> {
                     }
                     // Nothing behind it may be stepped before it.
                     Read::Own(Reading::Newer) => return Ok(Reached::Newer),
-                    Read::Own(Reading::Garbage(_)) | Read::Foreign => self.last = message.sequence,
+                    Read::Own(Reading::Garbage(_)) | Read::Foreign | Read::Stray => self.last = message.sequence,
                 }
             }
         }

@@ -17,6 +17,8 @@ pub struct Meters {
     pub adopted: &'static IntCounter,
     /// Events that named another entity than the one whose log they stand in.
     pub foreign: &'static IntCounter,
+    /// Messages of a bus that was lost, which came after that.
+    pub strays: &'static IntCounter,
     /// Messages of a log that names more entities than are looked for.
     pub places_dropped: &'static IntCounter,
     /// What checks found, by what it was: bugs.
@@ -48,6 +50,7 @@ impl Meters {
             bus_loss: counter(),
             adopted: counter(),
             foreign: counter(),
+            strays: counter(),
             places_dropped: counter(),
             reminder_found: of(IntCounterVec::new(prometheus::Opts::new("counters", "help"), &["what"])),
             quarantined: counter(),

@@ -37,7 +37,7 @@ impl<S: Store> Live<S> {
             self.shard.timers.forget(&self.key);
         }
         for (question, id) in out.questions {
-            self.shard.store.ask(&self.key, id, question);
+            self.shard.store.ask(&self.key, id, self.shard.base_sequence, question);
         }
         Ok(())
     }

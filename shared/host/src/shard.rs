@@ -61,7 +61,7 @@ pub(crate) struct Shard<S: Store> {
 impl<S: Store> Shard<S> {
     /// The log has been stepped up to `sequence`: what follows is named by `id`.
     pub fn cause<'a>(&self, key: &'a KeyOf<S>, sequence: u64, id: String, at: Timestamp) -> Cause<'a, KeyOf<S>> {
-        Cause { key, shard: self.number, epoch: self.epoch, sequence, id, at }
+        Cause { key, shard: self.number, epoch: self.epoch, origin: self.base_sequence, sequence, id, at }
     }
 }
 

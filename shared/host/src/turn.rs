@@ -61,6 +61,16 @@ impl<S: Store> Actor for Live<S> {
                     });
                     delivery.ack().await?;
                 }
+                Read::Stray => {
+                    self.shard.store.meters().strays.inc();
+                    self.shard.store.span(&self.key, Doing::Tell).in_scope(|| {
+                        tracing::warn!(
+                            id = delivery.message.id.as_str(),
+                            "message of a bus that was lost, passed over"
+                        );
+                    });
+                    delivery.ack().await?;
+                }
                 Read::Own(Reading::Fact { .. } | Reading::Newer) if is_stepped => delivery.ack().await?,
                 // A newer process may know what the entity waits for here.
                 Read::Own(Reading::Fact { .. } | Reading::Newer) if reached == Reached::Newer => {

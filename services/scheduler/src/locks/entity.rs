@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use argosy_actor::{HEADER_NAME, HEADER_NAMESPACE};
+use argosy_actor::{HEADER_NAME, HEADER_NAMESPACE, HEADER_ORIGIN};
 use argosy_api::digest;
 use argosy_api::message::{LockAnswer, LockFact, LockMessage, LockOwner, Observed, ObservedMessage, SCHEMA, locks_uid};
 use argosy_bus::{Publish, Stream, shard_of, subject};
@@ -92,7 +92,8 @@ impl LocksEntity {
                     let body = Observed::LocksAnswered { namespace, holder, since, answer };
                     let message = ObservedMessage { schema: SCHEMA, at: cause.at, body };
                     let payload = serde_json::to_vec(&message).expect("messages have string keys only");
-                    out.messages.push(told(self.shards, &to.uid, &to.namespace, &to.name, id, payload));
+                    let to = (to.uid.as_str(), to.namespace.as_str(), to.name.as_str());
+                    out.messages.push(told(self.shards, cause.origin, to, id, payload));
                 }
                 Wish::ReadLimits { locks, up_to } => {
                     out.ask(Question::Locks(LocksQuestion::Limits { locks, up_to }), id);
@@ -105,7 +106,8 @@ impl LocksEntity {
                 Wish::DisarmTimer { key } => out.disarm(key),
                 Wish::Keep(fact) => {
                     let payload = payload_of(cause.at, fact);
-                    out.messages.push(told(self.shards, own, &cause.key.namespace, NAME, id, payload));
+                    let to = (own.as_str(), cause.key.namespace.as_str(), NAME);
+                    out.messages.push(told(self.shards, cause.origin, to, id, payload));
                 }
             }
         }
@@ -122,18 +124,21 @@ pub(crate) fn want_of(
 ) -> Publish {
     let WorkflowKey { uid, namespace: of, name } = cause.key.clone();
     let payload = payload_of(cause.at, fact(LockOwner { uid, namespace: of, name }));
-    told(shards, &locks_uid(namespace), namespace, NAME, id, payload)
+    told(shards, cause.origin, (&locks_uid(namespace), namespace, NAME), id, payload)
 }
 
 pub(super) fn payload_of(at: Timestamp, body: LockFact) -> Vec<u8> {
     serde_json::to_vec(&LockMessage { schema: SCHEMA, at, body }).expect("messages have string keys only")
 }
 
-/// A message for the log of `uid`. What waits for a lock goes on by it, so that it may use the reserve of a full stream.
-fn told(shards: u16, uid: &str, namespace: &str, name: &str, id: String, payload: Vec<u8>) -> Publish {
+/// A message for the log of a uid, with the namespace and the name of whom it is. It counts on this bus only: after the loss of
+/// one, who has what is found out anew, and an answer of before would give a lock to two. What waits for a lock goes on by it, so that it may use the reserve of a full stream.
+fn told(shards: u16, origin: u64, to: (&str, &str, &str), id: String, payload: Vec<u8>) -> Publish {
+    let (uid, namespace, name) = to;
     let subject = subject::Observed { shard: shard_of(uid, shards), uid: uid.to_owned() };
     let message = Publish::new(Stream::Observed, subject.to_string(), id, payload);
-    message.header(HEADER_NAMESPACE, namespace).header(HEADER_NAME, name).urgent()
+    let message = message.header(HEADER_NAMESPACE, namespace).header(HEADER_NAME, name);
+    message.header(HEADER_ORIGIN, origin.to_string()).urgent()
 }
 
 /// What tells a wish from the others of its step. Names of holders may be anybody's text.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argosy_actor::{Backoff, Failure};
+use argosy_actor::{Backoff, Failure, HEADER_ORIGIN};
 use argosy_api::labels;
 use argosy_api::message::{LockFact, LockHolder, LockLimit, LockOwner, LookupKey, LookupKind, is_locks_uid};
 use argosy_api::v1alpha1::SynchronizationStatus;
-use argosy_bus::Stream;
 use argosy_objects::{api, marks};
 use argosy_workflows::{WorkflowKey, WorkflowLog as _, read};
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, PartialObjectMeta};
@@ -44,14 +43,15 @@ impl Looks {
         Self { context, stop, tasks, permits, sole_owner_at: Instant::now() + lease }
     }
 
-    /// Looks, and reports under the message id `id`. A crash before the report is mended by the locks asking again.
-    pub fn look(&self, key: WorkflowKey, id: String, question: LocksQuestion) {
+    /// Looks, and reports under the message id `id` to the bus that began at `origin`. A crash before the report is mended by the locks asking again.
+    pub fn look(&self, key: WorkflowKey, id: String, origin: u64, question: LocksQuestion) {
         let (context, stop, permits) = (Arc::clone(&self.context), self.stop.clone(), Arc::clone(&self.permits));
         let sole_owner_at = self.sole_owner_at;
         self.tasks.spawn(async move {
             let look = async {
                 let _permit = permits.acquire().await;
-                if let Err(error) = answer(&context, &key, id, question, sole_owner_at).await {
+                let log = Log { key: &key, origin };
+                if let Err(error) = answer(&context, &log, id, question, sole_owner_at).await {
                     metrics::POISON.inc();
                     tracing::error!(locks.namespace = key.namespace, error, "look for locks not reported");
                 }
@@ -65,9 +65,15 @@ impl Looks {
     }
 }
 
+/// The log of the locks that ask, on the bus that began at `origin`.
+struct Log<'a> {
+    key: &'a WorkflowKey,
+    origin: u64,
+}
+
 async fn answer(
     context: &Context,
-    key: &WorkflowKey,
+    log: &Log<'_>,
     id: String,
     question: LocksQuestion,
     sole_owner_at: Instant,
@@ -79,11 +85,11 @@ async fn answer(
                 let limit = limit(context, &lock).await;
                 limits.push(LockLimit { lock, limit });
             }
-            tell(context, key, id, LockFact::LimitsRead { limits, up_to }).await
+            tell(context, log, id, LockFact::LimitsRead { limits, up_to }).await
         }
         LocksQuestion::Holders => {
-            let holders = holders(context, key, sole_owner_at).await?;
-            tell(context, key, id, LockFact::HoldersRead { holders }).await
+            let holders = holders(context, log, sole_owner_at).await?;
+            tell(context, log, id, LockFact::HoldersRead { holders }).await
         }
         LocksQuestion::Look { limits, workflows, up_to } => {
             let mut changed = Vec::new();
@@ -95,14 +101,14 @@ async fn answer(
             }
             changed.retain(|limit| limit.limit.is_some());
             if !changed.is_empty() {
-                tell(context, key, format!("{id}.limits"), LockFact::LimitsRead { limits: changed, up_to: 0 }).await?;
+                tell(context, log, format!("{id}.limits"), LockFact::LimitsRead { limits: changed, up_to: 0 }).await?;
             }
             for LockOwner { uid, namespace, name } in workflows {
                 let workflow = WorkflowKey { uid, namespace, name };
                 let metadata = read::get_metadata(&context.client, &workflow).await?;
                 if metadata.as_ref().is_none_or(has_ended) {
                     let fact = LockFact::WorkflowGone { uid: workflow.uid.clone(), up_to };
-                    tell(context, key, format!("{id}.gone.{}", workflow.uid), fact).await?;
+                    tell(context, log, format!("{id}.gone.{}", workflow.uid), fact).await?;
                 }
             }
             Ok(())
@@ -110,10 +116,11 @@ async fn answer(
     }
 }
 
-async fn tell(context: &Context, key: &WorkflowKey, id: String, fact: LockFact) -> Result<(), Failure> {
-    debug_assert!(is_locks_uid(&key.uid), "only locks are told of locks");
+async fn tell(context: &Context, log: &Log<'_>, id: String, fact: LockFact) -> Result<(), Failure> {
+    debug_assert!(is_locks_uid(&log.key.uid), "only locks are told of locks");
     let host = &context.host;
-    let message = host.observed(key, id, payload_of(host.clock.now(), fact)).urgent();
+    let message = host.observed(log.key, id, payload_of(host.clock.now(), fact)).urgent();
+    let message = message.header(HEADER_ORIGIN, log.origin.to_string());
     host.publish(vec![message]).await?;
     Ok(())
 }
@@ -139,12 +146,16 @@ async fn limit(context: &Context, lock: &str) -> Option<u32> {
 
 /// Who holds locks of the namespace, as the objects say. If the bus was lost since one of them was written, this waits until
 /// nobody can write any more what only the lost bus knew, and looks again.
-async fn holders(context: &Context, key: &WorkflowKey, sole_owner_at: Instant) -> Result<Vec<LockHolder>, Failure> {
-    let origin = context.host.bus.origin(Stream::Observed).await?;
+async fn holders(context: &Context, log: &Log<'_>, sole_owner_at: Instant) -> Result<Vec<LockHolder>, Failure> {
+    let Log { key, origin } = *log;
     loop {
         let mut found = Vec::new();
         let mut is_lost = false;
-        for workflow in users(context, &key.namespace).await? {
+        let mut workflows = users(context, &key.namespace).await?;
+        // A list may be older than what the watch has seen.
+        let seen = context.unfinished.lock_users(&key.namespace);
+        workflows.extend(seen.into_iter().filter(|one| !workflows.contains(one)).collect::<Vec<_>>());
+        for workflow in workflows {
             let Some(object) = read::get(&context.client, &workflow).await? else { continue };
             let sequence = marks::watermark(&object).map_or(0, |mark| mark.position().sequence);
             is_lost |= (1..=origin).contains(&sequence);

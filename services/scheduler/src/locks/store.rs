@@ -112,8 +112,8 @@ impl LocksStore {
         host.observed(key, id, payload_of(host.clock.now(), fact)).urgent()
     }
 
-    pub fn ask(&self, key: &WorkflowKey, id: String, question: LocksQuestion) {
-        self.looks.look(key.clone(), id, question);
+    pub fn ask(&self, key: &WorkflowKey, id: String, origin: u64, question: LocksQuestion) {
+        self.looks.look(key.clone(), id, origin, question);
     }
 }
 

@@ -127,12 +127,17 @@ impl Workflow {
         self.book.set_annotation(labels::LOCKS, &namespaces.join(","));
         if let Some((namespace, names)) = wanted.front() {
             let (namespace, names) = (namespace.clone(), names.clone());
-            self.tell_want(&id, namespace, names, since, false);
+            self.tell_want(&id, namespace, names, since);
         }
         self.locks.ask(id, call, wanted);
     }
 
-    fn tell_want(&mut self, id: &str, namespace: String, locks: Vec<String>, since: u64, claims: bool) {
+    fn tell_want(&mut self, id: &str, namespace: String, locks: Vec<String>, since: u64) {
+        let command = self.want(id, namespace, locks, since, false);
+        self.agenda.wish(command);
+    }
+
+    fn want(&self, id: &str, namespace: String, locks: Vec<String>, since: u64, claims: bool) -> Command {
         let want = LockWant {
             holder: holder_name(self.book.object(), id),
             locks,
@@ -141,7 +146,7 @@ impl Workflow {
             since,
             claims,
         };
-        self.agenda.wish(Command::WantLocks { namespace, want });
+        Command::WantLocks { namespace, want }
     }
 
     /// A waiting node ends when its time is over.
@@ -184,7 +189,7 @@ impl Workflow {
         if let Some((namespace, names)) = next {
             self.show_locks();
             let since = self.locks.next_since(self.book.watermark());
-            return self.tell_want(id, namespace, names, since, false);
+            return self.tell_want(id, namespace, names, since);
         }
         let ask = self.locks.take_ask(id);
         self.show_locks();
@@ -325,8 +330,10 @@ impl Workflow {
     }
 
     /// Who takes the workflow up tells again what its holders have, as the locks may have forgotten it; those that have ended
-    /// since that was written give it back.
-    pub(crate) fn reclaim_locks(&mut self) {
+    /// since that was written give it back. That comes before what is asked for anew, as locks that have forgotten who has them
+    /// would give them to who asks first; `since` is from before that.
+    pub(crate) fn reclaim_locks(&mut self, since: u64) {
+        let mut claims = Vec::new();
         let held: Vec<(ArcStr, Vec<String>)> =
             self.locks.held().map(|(id, names)| (id.clone(), names.clone())).collect();
         for (id, names) in held {
@@ -346,10 +353,10 @@ impl Workflow {
                 }
             }
             for (namespace, names) in by_namespace {
-                let since = self.locks.next_since(self.book.watermark());
-                self.tell_want(&id, namespace, names, since, true);
+                claims.push(self.want(&id, namespace, names, since, true));
             }
         }
+        self.agenda.wish_before(claims);
     }
 
     /// The status says who has and who wants locks.

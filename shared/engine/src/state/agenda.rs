@@ -69,6 +69,11 @@ impl Agenda {
         self.commands.push(command);
     }
 
+    /// Commands that go out before all others of this step.
+    pub fn wish_before(&mut self, commands: Vec<Command>) {
+        self.commands.splice(0..0, commands);
+    }
+
     pub fn wish_all(&mut self, commands: impl IntoIterator<Item = Command>) {
         self.commands.extend(commands);
     }

@@ -113,6 +113,30 @@ fn a_new_owner_asks_again_and_claims_what_the_status_says() {
 }
 
 #[test]
+fn a_new_owner_claims_what_nodes_have_before_it_asks_for_others() {
+    // The one with the later name has the lock.
+    let step = |name: &str| json!({"name": name, "template": "locked"});
+    let mut locked = pod(mutex());
+    locked["name"] = json!("locked");
+    let spec =
+        json!({"entrypoint": "main", "templates": [{"name": "main", "steps": [[step("a"), step("b")]]}, locked]});
+    let mut play = Play::of(spec);
+    let holders: Vec<String> = play
+        .last
+        .iter()
+        .filter_map(|command| match command {
+            Command::WantLocks { want, .. } => Some(want.holder.clone()),
+            _ => None,
+        })
+        .collect();
+    let (first, second) = (holders.iter().min().expect("two"), holders.iter().max().expect("two"));
+    let asked = since(&play, second);
+    answer(&mut play, "ns", second, asked, LockAnswer::Granted);
+    play.restart();
+    assert_eq!(told(&play), [format!("{second} claims {LOCK} of ns"), format!("{first} wants {LOCK} of ns")]);
+}
+
+#[test]
 fn a_workflow_waits_for_its_own_locks_before_it_begins() {
     let mut spec = one(json!({"name": "main", "suspend": {}}));
     spec["synchronization"] = mutex();
@@ -149,7 +173,7 @@ fn locks_of_several_namespaces_are_asked_for_one_namespace_after_the_other() {
     answer(&mut play, "a", NODE, asked, LockAnswer::Granted);
     assert_eq!(told(&play), ["ns/wf/wf wants ns/ConfigMap/c/k and ns/Mutex/z of ns"]);
     play.restart();
-    let both = ["ns/wf/wf wants ns/ConfigMap/c/k and ns/Mutex/z of ns", "ns/wf/wf claims a/Mutex/b of a"];
+    let both = ["ns/wf/wf claims a/Mutex/b of a", "ns/wf/wf wants ns/ConfigMap/c/k and ns/Mutex/z of ns"];
     assert_eq!(told(&play), both);
     let asked = play.last.iter().find_map(|command| match command {
         Command::WantLocks { namespace, want } if namespace == "ns" => Some(want.since),

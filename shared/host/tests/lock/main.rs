@@ -7,9 +7,10 @@ mod world;
 
 use std::time::Duration;
 
-use argosy_bus::Bus as _;
+use argosy_bus::{Bus as _, Stream};
 
 use crate::lock::Fact;
+use crate::store::strays;
 use crate::world::{LEASE, World};
 
 fn take(who: &str, secs: i64) -> Fact {
@@ -99,6 +100,27 @@ async fn a_lock_that_panics_at_a_step_is_put_out_of_service_and_no_other_notices
     world.until("a grant", async || world.granted("well").await == ["ann", "bob", "eve"]).await;
     assert_eq!(world.granted("sick").await, ["ann"]);
     assert_eq!(world.log("sick").await.len(), 4);
+    running.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_on_a_bus_that_was_lost_counts_for_nobody() {
+    let world = World::new();
+    let running = world.start("a");
+    let origin = world.bus.origin(Stream::Observed).await.expect("it has one");
+    world.tell("l", Fact::Make { room: 10 }).await;
+    let before = strays();
+    world.tell_of(origin + 1, "l", take("ann", 10_000)).await;
+    world.tell_of(origin, "l", take("bob", 10_000)).await;
+    world.until("a grant", async || world.granted("l").await == ["bob"]).await;
+    world.until("answers", async || world.unacknowledged().await == 0).await;
+    assert_eq!(strays() - before, 1);
+    // Nor for the next owner, who reads the log.
+    running.die().await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let running = world.start("b");
+    world.tell("l", take("eve", 10_000)).await;
+    world.until("a grant", async || world.granted("l").await == ["bob", "eve"]).await;
     running.leave().await;
 }
 

@@ -102,7 +102,7 @@ impl Store for Locks {
         told(host, key, id, Fact::Over { who: timer.to_owned() })
     }
 
-    fn ask(&self, _: &LockKey, _: String, (): ()) {}
+    fn ask(&self, _: &LockKey, _: String, _: u64, (): ()) {}
 
     fn last_words(&self, cause: &Cause<'_, LockKey>, _: &Stored, reason: &str) -> Vec<Publish> {
         let uid = cause.key.uid();
@@ -118,6 +118,11 @@ pub fn quarantined() -> u64 {
     METERS.quarantined.get()
 }
 
+/// Messages of lost buses that were passed over.
+pub fn strays() -> u64 {
+    METERS.strays.get()
+}
+
 static METERS: LazyLock<Meters> = LazyLock::new(|| {
     fn of<T>(made: prometheus::Result<T>) -> &'static T {
         Box::leak(Box::new(made.expect("a name")))
@@ -130,6 +135,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         bus_loss: counter("bus_loss"),
         adopted: counter("adopted"),
         foreign: counter("foreign"),
+        strays: counter("strays"),
         places_dropped: counter("places_dropped"),
         reminder_found: of(IntCounterVec::new(Opts::new("reminder_found", "Of a lock"), &["what"])),
         quarantined: counter("quarantined"),

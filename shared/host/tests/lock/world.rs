@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use argosy_actor::{Clock, Failure, Host, Owned, own_shards};
+use argosy_actor::{Clock, Failure, HEADER_ORIGIN, Host, Owned, own_shards};
 use argosy_bus::memory::Memory;
 use argosy_bus::{Bus as _, Message, Stream, subject};
 use argosy_host::{Process, Settings, consumer_of, own};
@@ -99,6 +99,13 @@ impl World {
         let (host, n) = (self.host("teller"), self.told.fetch_add(1, Ordering::Relaxed));
         let message = told(&host, &LockKey(lock.to_owned()), format!("told:{n}"), fact);
         self.bus.publish(message).await.expect("published").sequence
+    }
+
+    /// Tells what was made on the bus that began at `origin`.
+    pub async fn tell_of(&self, origin: u64, lock: &str, fact: Fact) {
+        let (host, n) = (self.host("teller"), self.told.fetch_add(1, Ordering::Relaxed));
+        let message = told(&host, &LockKey(lock.to_owned()), format!("told:{n}"), fact);
+        self.bus.publish(message.header(HEADER_ORIGIN, origin.to_string())).await.expect("published");
     }
 
     pub async fn log(&self, lock: &str) -> Vec<Message> {
