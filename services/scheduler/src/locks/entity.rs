@@ -136,9 +136,15 @@ pub(super) fn payload_of(at: Timestamp, body: LockFact) -> Vec<u8> {
 fn told(shards: u16, origin: u64, to: (&str, &str, &str), id: String, payload: Vec<u8>) -> Publish {
     let (uid, namespace, name) = to;
     let subject = subject::Observed { shard: shard_of(uid, shards), uid: uid.to_owned() };
-    let message = Publish::new(Stream::Observed, subject.to_string(), id, payload);
+    let message = Publish::new(Stream::Observed, subject.to_string(), id_on(origin, &id), payload);
     let message = message.header(HEADER_NAMESPACE, namespace).header(HEADER_NAME, name);
     message.header(HEADER_ORIGIN, origin.to_string()).urgent()
+}
+
+/// The id of what counts only on the bus that began at `origin`: what a former owner sent there, who does not know of the loss
+/// yet, must not pass for what its successor sends of the same step.
+pub(super) fn id_on(origin: u64, id: &str) -> String {
+    format!("{id}@{origin}")
 }
 
 /// What tells a wish from the others of its step. Names of holders may be anybody's text.

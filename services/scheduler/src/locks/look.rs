@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::entity::payload_of;
+use super::entity::{id_on, payload_of};
 use crate::context::Context;
 use crate::facts::LocksQuestion;
 use crate::lookups;
@@ -119,7 +119,7 @@ async fn answer(
 async fn tell(context: &Context, log: &Log<'_>, id: String, fact: LockFact) -> Result<(), Failure> {
     debug_assert!(is_locks_uid(&log.key.uid), "only locks are told of locks");
     let host = &context.host;
-    let message = host.observed(log.key, id, payload_of(host.clock.now(), fact)).urgent();
+    let message = host.observed(log.key, id_on(log.origin, &id), payload_of(host.clock.now(), fact)).urgent();
     let message = message.header(HEADER_ORIGIN, log.origin.to_string());
     host.publish(vec![message]).await?;
     Ok(())
