@@ -236,7 +236,7 @@ impl NodeActor {
                 }
             }
             ClusterCommand::DeleteObject { api_version, resource_kind, name } => {
-                _ = objects.delete(&objects.of_kind(api_version, resource_kind), name).await?;
+                objects.delete_of(&objects.of_kind(api_version, resource_kind), name, &command.workflow_uid).await?;
             }
         }
         Ok(Outcome::Done)

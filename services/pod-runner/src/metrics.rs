@@ -23,6 +23,12 @@ pub(crate) static HANDED_BACK: LazyLock<IntCounter> = LazyLock::new(|| {
 pub(crate) static FOREIGN: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_pod_runner_foreign_total", "Pods with our labels that are of no workflow of their shard")
 });
+pub(crate) static FOREIGN_OBJECTS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_pod_runner_foreign_objects_total",
+        "Objects with the name of one of a workflow's that were not deleted, as they are another's",
+    )
+});
 pub(crate) static REPORT_FAILURES: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_pod_runner_report_failures_total", "Looks at a pod that could not be reported at once")
 });

@@ -9,6 +9,8 @@ use kube::core::{GroupVersionKind, Request};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use crate::metrics;
+
 /// Asks for an answer without the object: nobody here reads it.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -51,12 +53,28 @@ impl Objects {
         }
     }
 
-    /// False when there was none.
-    pub async fn delete(&self, objects: &Api<DynamicObject>, name: &str) -> Result<bool, kube::Error> {
-        match objects.delete(name, &DeleteParams::default()).await {
-            Ok(_) => Ok(true),
-            Err(error) if api::answer(&error) == api::Answer::NotFound => Ok(false),
-            Err(error) => Err(error),
+    /// Deletes the object if it belongs to this workflow: somebody else may have made one of its name.
+    pub async fn delete_of(
+        &self,
+        objects: &Api<DynamicObject>,
+        name: &str,
+        workflow_uid: &str,
+    ) -> Result<(), kube::Error> {
+        let Some(found) = objects.get_metadata_opt(name).await? else { return Ok(()) };
+        let mut owners = found.metadata.owner_references.iter().flatten();
+        if !owners.any(|owner| owner.uid == workflow_uid) {
+            metrics::FOREIGN_OBJECTS.inc();
+            tracing::warn!(
+                workflow.uid = workflow_uid,
+                name,
+                "an object of the workflow's name is another's, and stays"
+            );
+            return Ok(());
+        }
+        let seen = Preconditions { uid: found.metadata.uid, resource_version: None };
+        match self.delete_as_seen(objects, name, seen).await {
+            Err(error) if !matches!(api::answer(&error), api::Answer::Conflict | api::Answer::NotFound) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

@@ -18,6 +18,8 @@ mod mutated;
 mod operated;
 #[path = "robust/parallelism.rs"]
 mod parallelism;
+#[path = "robust/placed.rs"]
+mod placed;
 #[path = "robust/play.rs"]
 mod play;
 #[path = "robust/refused.rs"]

@@ -33,11 +33,8 @@ const TABLE: &[(&str, &[At], Effect)] = &[
     ("hdfs", &[At::Artifact], Effect::Ends),
     ("artifactory", &[At::Artifact], Effect::Ends),
     ("synchronization", &[At::Spec, At::Template], Effect::Ends),
-    ("pendingTimeout", &[At::Template], Effect::Ignored),
-    ("affinity", &[At::RetryStrategy], Effect::Ignored),
     ("metrics", &[At::Spec, At::Template], Effect::Ignored),
     ("artifactGC", &[At::Spec, At::Artifact], Effect::Ignored),
-    ("podDisruptionBudget", &[At::Spec], Effect::Ignored),
 ];
 
 /// Fields of the document that Argosy does not know what to do with.

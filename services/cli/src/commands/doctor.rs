@@ -40,13 +40,14 @@ const KINDS: [&str; 5] =
     ["Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow", "WorkflowTaskResult"];
 
 /// What the services ask of the API: group, resource, verbs. As in `deploy/base/rbac.yaml`.
-const RIGHTS: [(&str, &str, &[&str]); 8] = [
+const RIGHTS: [(&str, &str, &[&str]); 9] = [
     ("argoproj.io", "workflows", &["get", "list", "watch", "patch", "create", "delete"]),
     ("argoproj.io", "cronworkflows", &["get", "list", "watch", "patch"]),
     ("argoproj.io", "workflowtemplates", &["get", "list", "watch"]),
     ("argoproj.io", "workflowtaskresults", &["get", "list", "watch"]),
     ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
     ("", "persistentvolumeclaims", &["get", "create", "delete"]),
+    ("policy", "poddisruptionbudgets", &["get", "create", "delete"]),
     ("", "configmaps", &["get", "create", "patch"]),
     ("", "events", &["create"]),
 ];

@@ -94,6 +94,7 @@ impl Workflow {
         self.book.finish(phase, message, now);
         self.book.record_expiry(self.expiry(phase));
         self.delete_claims(phase);
+        self.delete_disruption_budget();
         self.end_strays();
         self.let_all_go();
     }

@@ -155,11 +155,12 @@ impl Workflow {
         else {
             return;
         };
-        // What is wrong with it shows when the node begins.
-        let Ok(nanos) = duration::parse(&template.timeout) else { return };
-        if !template.timeout.is_empty()
-            && let Ok(due) = started.0.checked_add(SignedDuration::from_nanos(nanos))
-        {
+        // What is wrong with one shows when the node begins.
+        let due = |text: &String| {
+            let nanos = duration::parse(text).ok().filter(|_| !text.is_empty())?;
+            started.0.checked_add(SignedDuration::from_nanos(nanos)).ok()
+        };
+        if let Some(due) = [&template.timeout, &template.pending_timeout].into_iter().filter_map(due).min() {
             self.arm(Timer::Deadline, id, due);
         }
     }

@@ -1,5 +1,6 @@
 //! The workflow as a whole: how it begins, goes on, is changed from outside and ends.
 
+pub(crate) mod disruptions;
 pub(crate) mod due;
 pub(crate) mod edits;
 pub(crate) mod finish;

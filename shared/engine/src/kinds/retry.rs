@@ -61,6 +61,12 @@ impl Workflow {
         self.strategy(frame).is_some_and(|strategy| policy_of(&strategy) != "OnFailure")
     }
 
+    /// Whether pods of an attempt are to run on other hosts than those of attempts that have failed.
+    pub(super) fn avoids_hosts(&self, frame: FrameId) -> bool {
+        let affinity = self.strategy(frame).and_then(|strategy| strategy.affinity);
+        affinity.is_some_and(|affinity| affinity.node_anti_affinity.is_some())
+    }
+
     fn strategy(&self, frame: FrameId) -> Option<RetryStrategy> {
         let template = &self.frame(frame)?.template;
         template.retry_strategy.as_deref().or(self.plan.spec().retry_strategy.as_ref()).cloned()

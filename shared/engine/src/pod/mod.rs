@@ -16,7 +16,7 @@ use argosy_api::{labels, v1alpha1::*};
 use serde_json::{Map, Value, json};
 
 pub use input::{Error, INIT, MAIN, PodInput, WAIT};
-pub(crate) use placement::places;
+pub(crate) use placement::{avoid_hosts, places};
 use shape::Own;
 pub(crate) use shape::is_shapely;
 pub use shape::{Limit, Pod, Shape};

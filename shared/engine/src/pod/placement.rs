@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::input::PodInput;
 
+/// The label of a node of a cluster that is its host's name.
+const HOST_LABEL: &str = "kubernetes.io/hostname";
+
 /// Whether the pods of a steps or dag template depend on it for where they run.
 pub(crate) fn places(boundary: &Template) -> bool {
     !boundary.node_selector.is_empty() || boundary.affinity.is_some() || !boundary.tolerations.is_empty()
@@ -47,10 +50,83 @@ pub(super) fn place(input: &PodInput<'_>, pod: &mut Map<String, Value>) {
     set("imagePullSecrets", non_empty(spec.image_pull_secrets.clone()));
 }
 
+/// Keeps the pod off these hosts, in each of the alternatives that it may be placed by: it runs where any of them holds.
+/// Source: Argo `AddHostnamesToAffinity`, which does so in one alternative only.
+pub(crate) fn avoid_hosts(pod: &mut Value, hosts: &[String]) {
+    if hosts.is_empty() {
+        return;
+    }
+    let terms = &mut pod["spec"];
+    // What is no map the API refuses, whatever else is in it.
+    let path = ["affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];
+    let Some(terms) = path.iter().try_fold(terms, |at, name| {
+        let inner = at.as_object_mut()?.entry(*name).or_insert(Value::Null);
+        if inner.is_null() {
+            *inner = if *name == "nodeSelectorTerms" { json!([]) } else { json!({}) };
+        }
+        Some(inner)
+    }) else {
+        return;
+    };
+    let Some(terms) = terms.as_array_mut() else { return };
+    if terms.is_empty() {
+        terms.push(json!({}));
+    }
+    for term in terms {
+        let Some(term) = term.as_object_mut() else { continue };
+        let expressions = term.entry("matchExpressions").or_insert(Value::Null);
+        if expressions.is_null() {
+            *expressions = json!([]);
+        }
+        let Some(expressions) = expressions.as_array_mut() else { continue };
+        let is_same = |e: &&mut Value| e["key"] == HOST_LABEL && e["operator"] == "NotIn" && e["values"].is_array();
+        match expressions.iter_mut().find(is_same).and_then(|same| same["values"].as_array_mut()) {
+            Some(values) => {
+                let more: Vec<Value> = hosts.iter().map(|host| json!(host)).filter(|h| !values.contains(h)).collect();
+                values.extend(more);
+            }
+            None => expressions.push(json!({ "key": HOST_LABEL, "operator": "NotIn", "values": hosts })),
+        }
+    }
+}
+
 fn first_text(a: &str, b: &str) -> Option<Value> {
     [a, b].into_iter().find(|t| !t.is_empty()).map(|t| json!(t))
 }
 
 fn non_empty(list: Vec<Value>) -> Option<Value> {
     (!list.is_empty()).then_some(Value::Array(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELD: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+
+    fn avoided(spec: Value) -> Value {
+        let mut pod = json!({ "spec": spec });
+        avoid_hosts(&mut pod, &["a".to_owned(), "b".to_owned()]);
+        pod.pointer(FIELD).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn hosts_are_avoided_in_every_alternative() {
+        let own = json!({ "key": HOST_LABEL, "operator": "NotIn", "values": ["a", "b"] });
+        assert_eq!(avoided(json!({})), json!([{ "matchExpressions": [own] }]));
+        let zone = json!({ "key": "zone", "operator": "In", "values": ["z"] });
+        let terms = json!([
+            { "matchExpressions": [zone] },
+            { "matchFields": [], "matchExpressions": [{ "key": HOST_LABEL, "operator": "NotIn", "values": ["c", "b"] }] },
+        ]);
+        let spec = json!({ "affinity": { "podAffinity": {}, "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } } } });
+        let expected = json!([
+            { "matchExpressions": [zone, own] },
+            { "matchFields": [], "matchExpressions": [{ "key": HOST_LABEL, "operator": "NotIn", "values": ["c", "b", "a"] }] },
+        ]);
+        assert_eq!(avoided(spec), expected);
+        // The API says what is wrong with it.
+        assert_eq!(avoided(json!({ "affinity": "x" })), Value::Null);
+    }
 }

@@ -212,24 +212,25 @@ impl<'a> Walker<'a> {
                 self.say(format!("templates.{} {missing}", template.name));
             }
         }
-        self.timeout(template, given, is_first);
+        self.timeout("timeout", &template.timeout, template, given, is_first);
+        self.timeout("pendingTimeout", &template.pending_timeout, template, given, is_first);
     }
 
     /// A timeout is for what runs, and has a unit.
-    fn timeout(&mut self, template: &Template, given: Given<'_>, is_first: bool) {
-        if template.timeout.is_empty() {
+    fn timeout(&mut self, field: &str, text: &str, template: &Template, given: Given<'_>, is_first: bool) {
+        if text.is_empty() {
             return;
         }
         match kinds::kind(template) {
             Ok(kind) if !kinds::is_leaf(kind) => {
                 if is_first {
-                    self.say(format!("{kind} template doesn't support timeout field"));
+                    self.say(format!("{kind} template doesn't support {field} field"));
                 }
             }
             Ok(_) => {
-                let timeout = known::settled(&template.timeout, &self.globals, template, given);
-                if timeout.parse::<i64>().is_ok() && (is_first || template.timeout.contains("{{")) {
-                    self.say(format!("{} has invalid duration format in timeout", template.name));
+                let timeout = known::settled(text, &self.globals, template, given);
+                if timeout.parse::<i64>().is_ok() && (is_first || text.contains("{{")) {
+                    self.say(format!("{} has invalid duration format in {field}", template.name));
                 }
             }
             Err(_) => {}

@@ -35,6 +35,7 @@ impl Workflow {
         let known = self.book.node(&call.id).map(|n| (n.phase, n.started_at));
         let started = known.and_then(|(_, started)| started).map_or(self.clock.now(), |t| t.0);
         let deadline = self.pod_deadline(call, &template, started)?;
+        let pending_until = due_after(started, &template.pending_timeout, "pendingTimeout")?;
         if let Some(IntOrString::Text(seconds)) = &template.active_deadline_seconds
             && seconds.parse::<i32>().is_err()
         {
@@ -64,7 +65,9 @@ impl Workflow {
             begun.template = compiled.template.clone();
         }
         self.create_container_nodes(frame);
-        if let Some(due) = deadline
+        // A pod that runs is no longer pending, and does not become so again.
+        let pending_until = pending_until.filter(|_| !has_pod);
+        if let Some(due) = deadline.into_iter().chain(pending_until).min()
             && !self.ends_with_workflow(call, due)
         {
             self.arm(Timer::Deadline, &node_id, due);
@@ -99,9 +102,13 @@ impl Workflow {
             bytes_max: self.plan.config().message_bytes_max,
             scope: None,
         };
-        let Some(shape) = self.shape(call, compiled, pod.limit.is_some()) else {
+        // Which hosts have failed is each pod's own.
+        let hosts = self.hosts_to_avoid(call);
+        let shape = if hosts.is_empty() { self.shape(call, compiled, pod.limit.is_some()) } else { None };
+        let Some(shape) = shape else {
             let prefix = self.key_format().map(|format| self.key_prefix(call, template, format)).transpose()?;
-            let tree = self.pod_tree(call, template, pod.limit.is_some(), (&pod_name, prefix.as_deref()))?;
+            let mut tree = self.pod_tree(call, template, pod.limit.is_some(), (&pod_name, prefix.as_deref()))?;
+            pod::avoid_hosts(&mut tree, &hosts);
             return Shape::of_substituted(tree).manifest(pod);
         };
         if shape.is_literal() {
@@ -213,12 +220,7 @@ impl Workflow {
         template: &Template,
         started: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
-        let own = if template.timeout.is_empty() {
-            None
-        } else {
-            let nanos = duration::parse(&template.timeout).map_err(|e| format!("invalid timeout format {e}"))?;
-            started.checked_add(SignedDuration::from_nanos(nanos)).ok()
-        };
+        let own = due_after(started, &template.timeout, "timeout")?;
         let whole = if call.on_exit { None } else { self.deadline() };
         Ok(own.into_iter().chain(whole).min())
     }
@@ -287,6 +289,17 @@ impl Workflow {
             places.into_iter().for_each(|parent| self.book.link(parent, &id));
         }
     }
+}
+
+/// When the time in this field of a template is over; none where the field is empty.
+///
+/// Errors: a text that is no duration; the text is Argo's.
+fn due_after(started: Timestamp, text: &str, field: &str) -> Result<Option<Timestamp>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let nanos = duration::parse(text).map_err(|e| format!("invalid {field} format {e}"))?;
+    Ok(started.checked_add(SignedDuration::from_nanos(nanos)).ok())
 }
 
 /// Nothing that is looked at after the pod has begun can have inputs in it: the template need not be kept with them.

@@ -2,6 +2,7 @@
 
 mod create;
 mod gc;
+mod hosts;
 mod names;
 mod refused;
 mod report;
