@@ -25,6 +25,12 @@ pub enum Error {
         /// What the host says.
         source: std::io::Error,
     },
+    /// An output is not where it should be, in a volume of the user's.
+    #[error("{doing}: no such file or directory")]
+    Missing {
+        /// What was tried, with the path.
+        doing: String,
+    },
     /// An output is there, and is not taken.
     #[error("output {kind} {name}: {path}: {what}")]
     Output {

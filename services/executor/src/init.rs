@@ -59,7 +59,13 @@ pub async fn stage(inputs: Inputs<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn load(artifact: &Artifact, inputs: &Inputs<'_>, to: &At) -> Result<Result<(), argosy_artifacts::Error>, Error> {
+/// Puts an artifact where it belongs, unpacked.
+/// Errors: the inner one is the artifact's.
+pub(crate) async fn load(
+    artifact: &Artifact,
+    inputs: &Inputs<'_>,
+    to: &At,
+) -> Result<Result<(), argosy_artifacts::Error>, Error> {
     let part = beside(to, "loading");
     let fetched = fetch(artifact, inputs, &part).await;
     if fetched.is_err() {

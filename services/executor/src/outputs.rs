@@ -1,12 +1,13 @@
 //! `wait`, second half: gathers what the main containers left.
 
 use std::io;
+use std::path::Path;
 
-use argosy_api::executor::MAIN;
+use argosy_api::executor::{MAIN, paths::MAIN_FILES};
 use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
 use argosy_artifacts::{Archive, Place, Source, Stores, place_of};
 
-use crate::layout::{Layout, Problem, RESULT_MAX, mains};
+use crate::layout::{Layout, Problem, RESULT_MAX, is_mounted, mains, user_mounts};
 use crate::limits::OWN_BYTES_MAX;
 use crate::{Error, Limits};
 
@@ -125,7 +126,7 @@ impl Gatherer<'_> {
             Some(bytes) => without_newline(String::from_utf8_lossy(&bytes).into_owned()),
             None => match &from.default {
                 Some(default) => default.to_string(),
-                None => return Err(self.layout.error(&path)(io::ErrorKind::NotFound.into())),
+                None => return Err(self.missing(&path, &from.path, |path| format!("open {path}"))),
             },
         };
         output.value = Some(value.into());
@@ -144,7 +145,7 @@ impl Gatherer<'_> {
         if !self.layout.has(&file)? {
             return match artifact.optional {
                 true => Ok(None),
-                false => Err(self.layout.error(&file)(io::ErrorKind::NotFound.into())),
+                false => Err(self.missing(&file, &artifact.path, |path| format!("stat {path}"))),
             };
         }
         let mut output = artifact.clone();
@@ -156,6 +157,15 @@ impl Gatherer<'_> {
         // not moved: after a restart this may run again
         self.save(&output.location, Source::Copy(&self.layout.at(&file))).await.map_err(failed)?;
         Ok(Some(output))
+    }
+
+    /// An output is not there. One in a volume of the user's is looked for where `wait` has that; any other was to be left in
+    /// ours.
+    fn missing(&self, file: &Path, path: &str, in_volume: impl Fn(String) -> String) -> Error {
+        match is_mounted(path, &user_mounts(self.template)) {
+            true => Error::Missing { doing: in_volume(format!("{MAIN_FILES}{path}")) },
+            false => self.layout.error(file)(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// The logs of the main containers as artifacts, when the template asks for them. Those of a container that never ran are
@@ -238,7 +248,6 @@ fn without_newline(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use argosy_artifacts::LocalStore;
     use argosy_beneath::{At, Dir};

@@ -3,6 +3,8 @@
 use argosy_api::executor::{Part, Report, environment};
 use argosy_api::v1alpha1::Template;
 use argosy_artifacts::Stores;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::layout::mains;
 use crate::progress::Progress;
@@ -45,9 +47,15 @@ async fn wait(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits) ->
     let layout = around.layout()?;
     let progress = Progress { around, layout: &layout };
     let ended = async {
+        let names = mains(&template);
+        let ends = names.iter().map(|main| async { around.ended(main).await });
+        let mut ends: FuturesUnordered<_> = ends.collect();
         let mut all_succeeded = true;
-        for main in mains(&template) {
-            all_succeeded &= around.ended(&main).await == Some(0);
+        while let Some(code) = ends.next().await {
+            // as in Argo, the first that fails ends the others
+            if code != Some(0) && std::mem::replace(&mut all_succeeded, false) {
+                names.iter().for_each(|main| around.stop(main));
+            }
         }
         all_succeeded
     };
@@ -108,7 +116,8 @@ async fn resource(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits
     };
     let ended = tokio::select! {
         ended = job.run() => ended.map(|()| (0, String::new())),
-        () = around.stopping().cancelled() => Ok((TERMINATED, String::new())),
+        // the executor's own failure, not that of a program which a signal ended
+        () = around.stopping().cancelled() => Ok((FAILED, String::new())),
     };
     around.keep_logs(&layout).await?;
     ended
@@ -119,7 +128,7 @@ async fn data(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits) ->
     let template = layout.read_template()?.unwrap_or_default();
     let result = tokio::select! {
         result = data::process(&template, stores, limits) => result?,
-        () = around.stopping().cancelled() => return Ok((TERMINATED, String::new())),
+        () = around.stopping().cancelled() => return Ok((FAILED, String::new())),
     };
     // where the output of a script would be
     layout.write(&layout.stdout(around.name()), result.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use argosy_api::executor::{FAILED, Report};
 use argosy_api::labels;
-use argosy_api::v1alpha1::{NodeResult, ObjectMeta, WorkflowOwner, WorkflowTaskResult};
+use argosy_api::v1alpha1::{NodeResult, ObjectMeta, Outputs, WorkflowOwner, WorkflowTaskResult};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -27,33 +27,41 @@ pub struct Reporter {
 
 impl Reporter {
     /// Exit code and termination message of `wait`: the outputs when they are short, the name of a WorkflowTaskResult
-    /// otherwise, or what went wrong. `client`, which also says the namespace, is asked for only when a WorkflowTaskResult is
+    /// otherwise, and what went wrong. `client`, which also says the namespace, is asked for only when a WorkflowTaskResult is
     /// needed.
     /// Outputs of more than `bytes_max` are an error.
     pub async fn report<F>(&self, gathered: Gathered, bytes_max: u64, client: F) -> (i32, String)
     where
         F: AsyncFnOnce() -> Result<(Client, String), Error>,
     {
-        if !gathered.errors.is_empty() {
-            let text = gathered.told();
-            return (FAILED, text);
+        // outputs that are there count although others are missing
+        let error = if gathered.errors.is_empty() { String::new() } else { gathered.told() };
+        let code = if error.is_empty() { 0 } else { FAILED };
+        if code == FAILED && gathered.outputs == Outputs::default() {
+            return (code, error);
         }
-        let report = Report { outputs: Some(gathered.outputs), progress: gathered.progress, task_result: None };
+        let report = Report {
+            outputs: Some(gathered.outputs),
+            progress: gathered.progress,
+            error: error.clone(),
+            ..Report::default()
+        };
         let text = match report.to_message() {
             Ok(text) => text,
             Err(source) => return (FAILED, Error::Encode { source }.to_string()),
         };
         if text.len() <= self.message_bytes_max {
-            return (0, text);
+            return (code, text);
         }
         let bytes = text.len() as u64;
         if bytes > bytes_max {
             return (FAILED, Error::Outputs { bytes, bytes_max, raise: RAISE_OUTPUTS }.to_string());
         }
         let result = NodeResult { outputs: report.outputs, progress: report.progress };
-        let named = Report::in_task_result(&self.node_id).to_message().map_err(|source| Error::Encode { source });
+        let named = Report { error, ..Report::in_task_result(&self.node_id) };
+        let named = named.to_message().map_err(|source| Error::Encode { source });
         match self.task_result(result, client).await.and(named) {
-            Ok(text) => (0, text),
+            Ok(text) => (code, text),
             Err(error) => (FAILED, error.to_string()),
         }
     }

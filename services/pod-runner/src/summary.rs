@@ -57,7 +57,7 @@ fn wait_of(containers: &[ContainerSummary]) -> Option<&ContainerSummary> {
 fn take_report(containers: &mut [ContainerSummary]) -> Option<Report> {
     let wait = containers.iter_mut().find(|container| container.name == WAIT && container.exit_code.is_some())?;
     let report = Report::of_message(&wait.message)?;
-    wait.message.clear();
+    wait.message.clone_from(&report.error);
     Some(report)
 }
 
@@ -182,6 +182,9 @@ mod tests {
         assert_eq!(report.and_then(|report| report.task_result), None);
         let (summary, report) = wait(r#"{"taskResult": "w-1"}"#);
         assert_eq!((summary.outputs, report.and_then(|report| report.task_result).as_deref()), (None, Some("w-1")));
+        let (summary, _) = wait(r#"{"outputs": {"result": "hi"}, "error": "open /x: no such file or directory"}"#);
+        assert_eq!(summary.containers[0].message, "open /x: no such file or directory");
+        assert_eq!(summary.outputs.and_then(|outputs| outputs.result).as_deref(), Some("hi"));
         let (summary, report) = wait("killed");
         assert_eq!((summary.containers[0].message.as_str(), report), ("killed", None));
         assert_eq!(summary.report_error, "");

@@ -97,7 +97,8 @@ fn one<R: Read>(entry: &mut tar::Entry<'_, R>, to: &Dir, path: &Path, budget: &m
     let header = entry.header();
     let (kind, mode, time) = (header.entry_type(), header.mode().unwrap_or(0o644), header.mtime().unwrap_or(0));
     match kind {
-        EntryType::Directory => to.make_dir(path, mode | 0o700).map(drop),
+        // as Argo makes them, whatever they were
+        EntryType::Directory => to.make_dir(path, 0o755).map(drop),
         EntryType::Symlink => to.link(path, &target),
         EntryType::Link => {
             let target = inside(&target.to_string_lossy()).map_err(|_| Refusal::Outside)?;

@@ -148,6 +148,10 @@ impl Doing<'_> {
     pub async fn manifests(&self, manifests: Vec<Value>) -> Result<Vec<Target>, Error> {
         let mut targets = Vec::new();
         for manifest in manifests {
+            // `get` and `delete` do not validate.
+            if !manifest.is_object() && !matches!(self.action, Action::Get | Action::Delete) {
+                return Err(Error::NoMap);
+            }
             let text = |at: &str| manifest.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (version, kind) = (text("/apiVersion"), text("/kind"));
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));

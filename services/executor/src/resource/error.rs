@@ -30,6 +30,14 @@ pub enum Error {
     /// A member of an object that should be an object itself.
     #[error("error: unable to decode \"{MANIFEST}\": {member} must be an object, not {found}")]
     NoObject { member: &'static str, found: String },
+    /// What reads it takes it for no object at all.
+    #[error(
+        "no more retries error: error validating \"{MANIFEST}\": error validating data: invalid object to validate; if you choose to ignore these errors, turn validation off with --validate=false"
+    )]
+    NoMap,
+    /// Of a manifest that lies elsewhere.
+    #[error("{}", source.to_string().replace(MANIFEST, path))]
+    Elsewhere { path: String, source: Box<Error> },
     /// A manifest that is an artifact is too large.
     #[error("error: \"{MANIFEST}\" has more than {bytes_max} bytes, which no API server takes")]
     Large { bytes_max: u64 },
@@ -78,8 +86,8 @@ pub enum Error {
     #[error("error: error parsing jsonpath {text}, {what}")]
     JsonPath { text: String, what: String },
     /// No jq filter.
-    #[error("jqFilter \"{filter}\" cannot be read: {what}")]
-    Jq { filter: String, what: String },
+    #[error("{what}")]
+    Jq { what: String },
     /// A jq filter that does not fit the object.
     #[error("jqFilter \"{filter}\": {what}")]
     JqRun { filter: String, what: String },

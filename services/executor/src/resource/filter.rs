@@ -92,7 +92,7 @@ pub(super) async fn apply(
     let (filter, text) = (code.to_owned(), code.to_owned());
     match (answer, language) {
         (Answer::Value(value), _) => Ok(value),
-        (Answer::Mistake(what), Language::Jq) => Err(Error::Jq { filter, what }),
+        (Answer::Mistake(what), Language::Jq) => Err(Error::Jq { what }),
         (Answer::Failure(what), Language::Jq) => Err(Error::JqRun { filter, what }),
         (Answer::Mistake(what) | Answer::Failure(what), Language::JsonPath) => Err(Error::JsonPath { text, what }),
     }

@@ -1,8 +1,10 @@
 //! jq filters of output parameters. They have no budget of their own: see [`filter`](super::filter).
 
 use jaq_core::{
-    Compiler, Ctx, Vars, data,
-    load::{Arena, File, Loader},
+    Compiler, Ctx, Vars,
+    compile::Undefined,
+    data,
+    load::{self, Arena, File, Loader},
 };
 use jaq_json::{Val, read};
 use serde_json::Value;
@@ -30,13 +32,12 @@ pub(super) fn run(object: &str, filter: &str, bytes_max: u64) -> Result<String, 
     let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let funs = funs.filter(|(name, _, _)| !HIDDEN.contains(name));
     let arena = Arena::default();
-    let modules = Loader::new(defs).load(&arena, File { code: filter, path: () }).map_err(|errors| {
-        let parts = errors.iter().map(|(_, error)| format!("{error:?}"));
-        Failed::Mistake(parts.collect::<Vec<_>>().join("; "))
-    })?;
+    let modules = Loader::new(defs)
+        .load(&arena, File { code: filter, path: () })
+        .map_err(|errors| Failed::Mistake(errors.first().map(|(_, error)| mistake(error)).unwrap_or_default()))?;
     let filter = Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
-        let undefined = errors.iter().flat_map(|(_, list)| list).map(|(name, kind)| format!("{kind:?} {name}"));
-        Failed::Mistake(format!("undefined: {}", undefined.collect::<Vec<_>>().join(", ")))
+        let undefined = errors.iter().flat_map(|(_, list)| list).next();
+        Failed::Mistake(undefined.map(|(name, kind)| undefined_name(name, kind)).unwrap_or_default())
     })?;
     let input = read::parse_single(object.as_bytes()).map_err(|error| Failed::Run(error.to_string()))?;
     let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
@@ -61,6 +62,29 @@ pub(super) fn run(object: &str, filter: &str, bytes_max: u64) -> Result<String, 
         lines.push(line);
     }
     Ok(lines.join("\n"))
+}
+
+/// What cannot be read, as the reader in Argo's executor tells it.
+fn mistake(error: &load::Error<&str>) -> String {
+    let rest = match error {
+        load::Error::Lex(list) => list.first().map(|(_, rest)| *rest),
+        load::Error::Parse(list) => list.first().map(|(_, rest)| *rest),
+        load::Error::Io(list) => return list.first().map(|(_, what)| what.clone()).unwrap_or_default(),
+    };
+    match rest.unwrap_or_default().split_whitespace().next() {
+        None => "unexpected EOF".to_owned(),
+        Some(token) => format!("unexpected token {token:?}"),
+    }
+}
+
+fn undefined_name(name: &str, kind: &Undefined) -> String {
+    match kind {
+        Undefined::Var => format!("variable not defined: {name}"),
+        Undefined::Filter(arity) => format!("function not defined: {name}/{arity}"),
+        Undefined::Label => format!("label not defined: {name}"),
+        Undefined::Mod => format!("module not found: {name}"),
+        other => format!("{other:?} {name}"),
+    }
 }
 
 /// Numbers without the `.0` that whole ones have here and not in jq.
@@ -119,9 +143,9 @@ mod tests {
     fn mistakes_and_filters_without_end_are_errors() {
         let object = json!({"a": "x"});
         for (filter, part) in [
-            (".a[", "Mistake"),
-            ("nope", "undefined"),
-            ("env", "undefined"),
+            (".a[", "unexpected EOF"),
+            ("nope", "function not defined: nope/0"),
+            ("env", "function not defined: env/0"),
             (".a.b", "cannot index"),
             ("repeat(.)", "results"),
             ("\"x\" * 200000", "bytes"),

@@ -14,12 +14,15 @@ mod object;
 mod output;
 mod wait;
 
+use std::path::Path;
+
 use argosy_api::v1alpha1::{ResourceTemplate, WorkflowOwner};
 use argosy_artifacts::{Place, place_of};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
 
+use crate::init::{Inputs, load};
 use crate::limits::{MANIFEST_BYTES_MAX, OWN_BYTES_MAX};
+use crate::refused;
 use crate::work::blocking;
 use action::{Action, Doing, Target};
 use condition::Conditions;
@@ -37,6 +40,17 @@ impl Job<'_> {
         let Some(resource) = &self.template.resource else {
             return Err(Error::NoResource.into());
         };
+        let from = resource.manifest_from.as_ref().and_then(|from| from.artifact.as_ref());
+        let named = from.and_then(|from| self.template.inputs.artifacts.iter().find(|input| input.name == from.name));
+        match (self.done(resource).await, named) {
+            (Err(crate::Error::Resource(source)), Some(named)) => {
+                Err(Error::Elsewhere { path: named.path.clone(), source: Box::new(source) }.into())
+            }
+            (done, _) => done,
+        }
+    }
+
+    async fn done(&self, resource: &ResourceTemplate) -> Result<(), crate::Error> {
         let done = self.layout.resource();
         let targets = match self.layout.read(&done, OWN_BYTES_MAX)? {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|source| Error::Encode { source })?,
@@ -88,15 +102,20 @@ impl Job<'_> {
         let location = &named.unwrap_or(from).location;
         match place_of(location).map_err(failed)? {
             Place::Raw(text) => Ok(text),
-            Place::Key(key) => {
-                let mut text = String::new();
-                let file = self.stores.of(location).map_err(failed)?.open(&key).await.map_err(failed)?;
-                let read = file.take(MANIFEST_BYTES_MAX + 1).read_to_string(&mut text).await;
-                read.map_err(|source| crate::Error::File { path: MANIFEST.into(), source })?;
-                if text.len() as u64 > MANIFEST_BYTES_MAX {
-                    return Err(Error::Large { bytes_max: MANIFEST_BYTES_MAX }.into());
-                }
-                Ok(text)
+            Place::Key(_) => {
+                let to = self.layout.at(Path::new("manifest"));
+                let nowhere = |_: &str| Err(std::io::ErrorKind::Unsupported.into());
+                let (template, layout, stores) = (self.template, self.layout, self.stores);
+                let inputs = Inputs { template, layout, stores, host: &nowhere, limits: self.limits };
+                load(named.unwrap_or(from), &inputs, &to).await?.map_err(failed)?;
+                let read = blocking(move |_| Ok::<_, crate::Error>(to.read(MANIFEST_BYTES_MAX))).await?;
+                let text = match read {
+                    Err(error) if refused(&error).is_some() => {
+                        return Err(Error::Large { bytes_max: MANIFEST_BYTES_MAX }.into());
+                    }
+                    read => read.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other)),
+                };
+                text.map_err(|source| crate::Error::File { path: MANIFEST.into(), source })
             }
         }
     }

@@ -18,6 +18,9 @@ pub struct Report {
     /// Name of the [`WorkflowTaskResult`](crate::v1alpha1::WorkflowTaskResult) that holds the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_result: Option<String>,
+    /// What went wrong, in words for people, where there are results all the same.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
 }
 
 impl Report {
@@ -34,7 +37,7 @@ impl Report {
     /// Whether a message is the beginning of a report that was cut.
     pub fn is_cut(message: &str) -> bool {
         let is_end = |error: serde_json::Error| error.is_eof();
-        ["{\"outputs\":", "{\"progress\":"].iter().any(|begin| message.starts_with(begin))
+        ["{\"outputs\":", "{\"progress\":", "{\"error\":"].iter().any(|begin| message.starts_with(begin))
             && serde_json::from_str::<Self>(message).is_err_and(is_end)
     }
 

@@ -39,7 +39,7 @@ pub(super) fn pod_containers(input: &PodInput<'_>) -> Result<Map<String, Value>,
     let user_mounts: Vec<Value> = mains.iter().flat_map(|c| c.volume_mounts.iter().cloned()).collect();
     for container in &mut mains {
         let own = std::mem::take(&mut container.volume_mounts);
-        container.volume_mounts = volumes::main_mounts(template, own);
+        container.volume_mounts = volumes::main_mounts(template, &container.name, own);
         wrap(container);
         let name = container.name.clone();
         container.env.extend(environment::variables(input, &name, false));

@@ -6,7 +6,7 @@ use argosy_api::executor::paths;
 use argosy_api::v1alpha1::*;
 use serde_json::{Value, json};
 
-use super::input::{Error, PodInput};
+use super::input::{Error, MAIN, PodInput};
 
 const SHARED: &str = "var-run-argo";
 const STAGING: &str = "argo-staging";
@@ -74,14 +74,16 @@ pub(super) fn init_mounts(template: &Template, user_mounts: &[Value]) -> Vec<Val
     mounts
 }
 
-/// Mounts of a main container: the user's, ours, and one per input artifact outside the user's volumes.
-pub(super) fn main_mounts(template: &Template, own: Vec<Value>) -> Vec<Value> {
+/// Mounts of a main container: the user's, ours, and one per input artifact outside the user's volumes, which of a set only
+/// `main` has.
+pub(super) fn main_mounts(template: &Template, name: &str, own: Vec<Value>) -> Vec<Value> {
     let mut mounts = own.clone();
     add_missing(&mut mounts, &[shared_mount()]);
     if has_staging(template) {
         add_missing(&mut mounts, &[mount(STAGING, paths::STAGING)]);
     }
-    for artifact in staged(template).filter(|a| enclosing(&own, &a.path).is_none()) {
+    let is_main = template.container_set.is_none() || name == MAIN;
+    for artifact in staged(template).filter(|a| is_main && enclosing(&own, &a.path).is_none()) {
         add_missing(&mut mounts, &[json!({ "name": INPUTS, "mountPath": artifact.path, "subPath": artifact.name })]);
     }
     mounts

@@ -209,9 +209,10 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
     let mut containers: Vec<&ContainerSummary> = pod.containers.iter().collect();
     // Kubernetes tells of them by their names.
     containers.sort_by_key(|c| (rank(c), &c.name));
+    let (mut main_succeeded, mut wait_succeeded) = (false, false);
     for container in pod.init_containers.iter().chain(containers) {
         let Some(code) = container.exit_code else {
-            if !container.message.is_empty() {
+            if container.phase == NodePhase::Pending && !(container.reason.is_empty() && container.message.is_empty()) {
                 let text = format!(
                     "Pod failed before {} container starts due to {}: {}",
                     container.name, container.reason, container.message
@@ -221,6 +222,8 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
             continue;
         };
         if code == 0 {
+            main_succeeded |= is_main(template, &container.name);
+            wait_succeeded |= container.name == executor::WAIT;
             continue;
         }
         let text = container_text(container);
@@ -235,7 +238,14 @@ fn failure(pod: &PodSummary, template: &Template) -> (NodePhase, String) {
             _ => return (NodePhase::Failed, text),
         }
     }
-    (NodePhase::Succeeded, String::new())
+    let missing = match (main_succeeded, wait_succeeded) {
+        // Sidecars that were killed with the pod.
+        (true, true) => return (NodePhase::Succeeded, String::new()),
+        (true, false) => "wait container did not complete successfully",
+        (false, true) => "main container did not complete successfully",
+        (false, false) => "neither main nor wait container completed successfully",
+    };
+    (NodePhase::Failed, format!("pod failed: {missing}"))
 }
 
 fn pending_reason(pod: &PodSummary) -> String {
