@@ -18,12 +18,16 @@ const RIGHTS: &str = r#"{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
     "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "argo"}]}"#;
 
-/// Makes the namespace, with rights for its default service account.
+/// What the steps use there: the keys of the S3 server, and service accounts.
+const SETUP: &str = include_str!("../../cluster/setup.yaml");
+
+/// Makes the namespace, with what steps use in it, and with rights for its default service account.
 ///
 /// Errors: `kubectl` fails, as where there is no cluster.
 pub fn prepare() -> Result<()> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     kubectl(&["apply", "-f", "-"], &namespace.to_string())?;
+    kubectl(&["apply", "-n", NAMESPACE, "-f", "-"], SETUP)?;
     kubectl(&["apply", "-f", "-"], RIGHTS).map(drop)
 }
 
