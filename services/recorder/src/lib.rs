@@ -5,6 +5,7 @@
 
 mod metrics;
 mod notes;
+mod pace;
 mod seen;
 mod service;
 

@@ -12,6 +12,12 @@ pub(crate) static OMITTED: LazyLock<IntCounter> = LazyLock::new(|| {
 });
 pub(crate) static REFUSED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_recorder_refused_total", "Kubernetes Events that the API did not take"));
+pub(crate) static PODLESS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "argosy_recorder_podless_total",
+        "Pods of Kubernetes Events that could not be read: the Events name the workflow",
+    )
+});
 pub(crate) static UNREADABLE: LazyLock<IntCounter> = LazyLock::new(|| {
     counter("argosy_recorder_unreadable_total", "Messages that the recorder cannot read, and passed over")
 });

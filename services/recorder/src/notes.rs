@@ -1,9 +1,10 @@
 //! What is told of a change of a workflow.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use argosy_api::message::StatusChanged;
-use argosy_api::v1alpha1::{NodePhase, NodeStatus};
+use argosy_api::names::{self, PodNameVersion};
+use argosy_api::v1alpha1::{NodePhase, NodeStatus, NodeType};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -11,6 +12,8 @@ use uuid::Uuid;
 
 /// Who tells it.
 const COMPONENT: &str = "argosy";
+/// What is told of a node that has begun.
+const RUNNING: &str = "WorkflowNodeRunning";
 /// Longest message of an Event, in bytes. Source: Kubernetes' validation of Events.
 const MESSAGE_BYTES_MAX: usize = 1024;
 /// Longest part of a workflow's name in the name of an Event, whose own limit is 253 bytes.
@@ -22,8 +25,30 @@ pub(crate) struct Note {
     pub reason: String,
     pub message: String,
     pub is_warning: bool,
-    /// Id, name and type of the node that it happened to; `None` for the workflow as a whole.
-    pub node: Option<[String; 3]>,
+    /// The node that it happened to; `None` for the workflow as a whole.
+    pub node: Option<NoteOf>,
+}
+
+/// A node that something happened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoteOf {
+    pub id: String,
+    pub name: String,
+    pub kind: String,
+    pub started_at: Option<Timestamp>,
+    /// The name of its pod, where it has one.
+    pub pod: Option<String>,
+}
+
+/// What an Event is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About<'a> {
+    Workflow,
+    /// The node's pod, with its uid.
+    Pod {
+        name: &'a str,
+        uid: &'a str,
+    },
 }
 
 /// What happened to the workflow itself, and what to its nodes, in this order.
@@ -33,7 +58,7 @@ pub(crate) fn of(change: &StatusChanged) -> Vec<Note> {
     let own = change.workflow_status.as_ref().and_then(|delta| of_workflow(&delta.status));
     let mut nodes: Vec<_> = change.nodes.iter().collect();
     nodes.sort_by_cached_key(|node| order(node));
-    let nodes = nodes.into_iter().filter_map(|node| of_node(node));
+    let nodes = nodes.into_iter().filter_map(|node| of_node(&change.workflow, node));
     // It begins before its nodes do, and ends after them.
     let (first, last) =
         if own.as_ref().is_some_and(|note| note.reason == "WorkflowRunning") { (own, None) } else { (None, own) };
@@ -62,7 +87,7 @@ fn of_workflow(status: &serde_json::Value) -> Option<Note> {
     Some(Note { reason: reason.to_owned(), message: message.to_owned(), is_warning, node: None })
 }
 
-fn of_node(node: &NodeStatus) -> Option<Note> {
+fn of_node(workflow: &str, node: &NodeStatus) -> Option<Note> {
     let is_warning = match node.phase {
         NodePhase::Running | NodePhase::Succeeded => false,
         NodePhase::Failed | NodePhase::Error => true,
@@ -72,7 +97,19 @@ fn of_node(node: &NodeStatus) -> Option<Note> {
     if !node.message.is_empty() {
         message = format!("{message}: {}", node.message);
     }
-    let node_of = [node.id.to_string(), node.name.to_string(), node.r#type.to_string()];
+    let template = if node.template_name.is_empty() {
+        node.template_ref.as_ref().map_or("", |reference| reference.template.as_str())
+    } else {
+        &node.template_name
+    };
+    let pod = || names::pod_name(workflow, &node.name, template, &node.id, PodNameVersion::V2);
+    let node_of = NoteOf {
+        id: node.id.to_string(),
+        name: node.name.to_string(),
+        kind: node.r#type.to_string(),
+        started_at: node.started_at.map(|at| at.0),
+        pod: (node.r#type == NodeType::Pod).then(pod),
+    };
     Some(Note { reason: format!("WorkflowNode{}", node.phase), message, is_warning, node: Some(node_of) })
 }
 
@@ -80,19 +117,18 @@ impl Note {
     /// The Event; `index` says where it is among those of the change. The same change gives one of the same name, so that it
     /// is created once however often it is told. Names are in the order of time: clients sort by seconds, and take what is
     /// of the same second as the API lists it, by name.
-    pub fn event(self, change: &StatusChanged, index: usize) -> Event {
-        let id = self.node.as_ref().map_or("", |[id, ..]| id.as_str());
+    pub fn event(self, change: &StatusChanged, index: usize, about: About<'_>) -> Event {
+        let id = self.node.as_ref().map_or("", |node| node.id.as_str());
         let fact = format!("{}/{}/{id}/{}", change.workflow_uid, change.observed_sequence, self.reason);
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, fact.as_bytes()).simple().to_string();
         let (workflow, nanoseconds) = (cut(&change.workflow, NAME_BYTES_MAX), change.at.as_nanosecond());
         let name = format!("{workflow}.{nanoseconds:016x}.{index:05}.{}", &hash[..8]);
-        let annotations = self.node.map(|values| {
-            ["node-id", "node-name", "node-type"]
-                .into_iter()
-                .zip(values)
-                .map(|(key, value)| (format!("workflows.argoproj.io/{key}"), value))
-                .collect()
-        });
+        let annotations = self.node.map(|node| node.annotations(change, about));
+        let involved = match about {
+            About::Workflow => ["argoproj.io/v1alpha1", "Workflow", &change.workflow, &change.workflow_uid],
+            About::Pod { name, uid } => ["v1", "Pod", name, uid],
+        };
+        let [api_version, kind, involved_name, uid] = involved.map(|text| Some(text.to_owned()));
         let at = Time(change.at);
         Event {
             metadata: ObjectMeta {
@@ -102,11 +138,11 @@ impl Note {
                 ..ObjectMeta::default()
             },
             involved_object: ObjectReference {
-                api_version: Some("argoproj.io/v1alpha1".to_owned()),
-                kind: Some("Workflow".to_owned()),
+                api_version,
+                kind,
                 namespace: Some(change.namespace.clone()),
-                name: Some(change.workflow.clone()),
-                uid: Some(change.workflow_uid.clone()),
+                name: involved_name,
+                uid,
                 ..ObjectReference::default()
             },
             type_: Some(if self.is_warning { "Warning" } else { "Normal" }.to_owned()),
@@ -119,6 +155,27 @@ impl Note {
             count: Some(1),
             ..Event::default()
         }
+    }
+}
+
+impl NoteOf {
+    /// Source: Argo `recordNodePhaseEvent`. The start is in nanoseconds since 1970.
+    fn annotations(self, change: &StatusChanged, about: About<'_>) -> BTreeMap<String, String> {
+        let mut known = vec![("node-id", self.id), ("node-name", self.name), ("node-type", self.kind)];
+        known.extend(self.started_at.map(|at| ("node-start-time", at.as_nanosecond().to_string())));
+        if let About::Pod { .. } = about {
+            known.extend([("workflow-name", change.workflow.clone()), ("workflow-uid", change.workflow_uid.clone())]);
+        }
+        known.into_iter().map(|(key, value)| (format!("workflows.argoproj.io/{key}"), value)).collect()
+    }
+}
+
+impl Note {
+    /// What is told first of a node that ended before anybody told that it runs. Source: Argo `recordNodePhaseChangeEvents`.
+    pub fn running_before(&self) -> Option<Self> {
+        let node = self.node.clone().filter(|_| self.reason != RUNNING)?;
+        let message = format!("Running node {}", node.name);
+        Some(Self { reason: RUNNING.to_owned(), message, is_warning: false, node: Some(node) })
     }
 }
 
@@ -184,7 +241,8 @@ mod tests {
         let expected =
             ["Running node w", "Running node w.b", "Failed node w.z", "Succeeded node w.a.x", "Succeeded node w.a"];
         assert_eq!(messages, expected);
-        let events = of(&change).into_iter().enumerate().map(|(index, note)| note.event(&change, index));
+        let events =
+            of(&change).into_iter().enumerate().map(|(index, note)| note.event(&change, index, About::Workflow));
         let names: Vec<_> = events.filter_map(|event| event.metadata.name).collect();
         assert!(names.is_sorted() && names.len() == 5, "{names:?}");
     }
@@ -195,7 +253,7 @@ mod tests {
             "namespace": "argo", "workflow": "w".repeat(300), "workflowUid": "u", "observedSequence": 7,
             "nodes": {"a": {"id": "a", "name": "é".repeat(1_000), "type": "Pod", "phase": "Running"}},
         }));
-        let make = || of(&change).remove(0).event(&change, 0);
+        let make = || of(&change).remove(0).event(&change, 0, About::Workflow);
         let event = make();
         assert_eq!(event, make());
         assert!(event.metadata.name.as_deref().is_some_and(|name| name.len() <= 253), "{:?}", event.metadata.name);

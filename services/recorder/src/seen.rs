@@ -30,7 +30,7 @@ impl Seen {
     }
 
     pub fn look(&mut self, uid: &str, note: &Note) -> Worth {
-        let Some([id, ..]) = &note.node else { return Worth::New };
+        let Some(id) = note.node.as_ref().map(|node| &node.id) else { return Worth::New };
         if self.told.len() >= WORKFLOWS_MAX && !self.told.contains_key(uid) {
             self.told.clear();
         }
@@ -55,9 +55,11 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notes::NoteOf;
 
     fn note(id: &str, reason: &str) -> Note {
-        let node = Some([id, id, "Pod"].map(str::to_owned));
+        let id = id.to_owned();
+        let node = Some(NoteOf { name: id.clone(), id, kind: "Pod".to_owned(), started_at: None, pod: None });
         Note { reason: reason.to_owned(), message: String::new(), is_warning: false, node }
     }
 

@@ -8,8 +8,8 @@ use argosy_apiserver::{Options as ApiOptions, Server};
 use argosy_bus::memory::Memory;
 use argosy_bus::{Bus, Publish, Stream, subject};
 use argosy_recorder::{Options, Service};
-use k8s_openapi::api::core::v1::Event;
-use kube::api::{Api, ListParams};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +22,11 @@ struct World {
 
 impl World {
     async fn start(node_events_max: usize) -> Self {
+        Self::with(Options { recorder_node_events_max: node_events_max, ..Options::default() }).await
+    }
+
+    async fn with(options: Options) -> Self {
         let (bus, server): (Arc<dyn Bus>, _) = (Arc::new(Memory::new()), Server::new(ApiOptions::default()));
-        let options = Options { recorder_node_events_max: node_events_max, ..Options::default() };
         let service = Service::new(Host::new(Arc::clone(&bus), "test", 1), server.client("argo"), options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(service.run(stop.clone()));
@@ -45,6 +48,13 @@ impl World {
         let subject = subject::Event { shard: 0, namespace: "argo".into(), uid: "u".into(), kind: "changed".into() };
         let message = Publish::new(Stream::Events, subject.to_string(), id, payload.into_bytes());
         self.bus.publish(message).await.expect("published");
+    }
+
+    /// All Events, once all that was told is dealt with.
+    async fn events(&self) -> Vec<Event> {
+        _ = self.recorded().await;
+        let events: Api<Event> = Api::namespaced(self.server.client("argo"), "argo");
+        events.list(&ListParams::default()).await.expect("listed").items
     }
 
     /// What has been recorded, once all that was told is dealt with: type, reason and message, by their times.
@@ -127,5 +137,52 @@ async fn of_a_workflow_with_very_many_nodes_the_first_are_recorded_and_its_end()
     world.tell(9, json!({"at": "2026-01-02T03:05:00Z", "workflowStatus": ended})).await;
     let reasons: Vec<String> = world.recorded().await.into_iter().map(|[_, reason, _]| reason).collect();
     assert_eq!(reasons, ["WorkflowNodeRunning", "WorkflowNodeRunning", "WorkflowSucceeded"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_node_that_ended_at_once_is_told_to_run_first() {
+    let world = World::start(500).await;
+    let nodes = json!({"a": node("a", "Succeeded"), "b": node("b", "Skipped")});
+    world.tell(1, json!({"at": "2026-01-02T03:04:01Z", "nodes": nodes})).await;
+    let mut names: Vec<_> = world.events().await.into_iter().map(|e| (e.metadata.name, e.reason)).collect();
+    names.sort();
+    let reasons: Vec<_> = names.into_iter().filter_map(|(_, reason)| reason).collect();
+    assert_eq!(reasons, ["WorkflowNodeRunning", "WorkflowNodeSucceeded"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn events_of_nodes_are_about_their_pods_where_that_is_wanted() {
+    let world = World::with(Options { sends_as_pod: true, ..Options::default() }).await;
+    let pod_name = argosy_api::names::pod_name("wf", "wf.a", "t", "a", argosy_api::names::PodNameVersion::V2);
+    let pods: Api<Pod> = Api::namespaced(world.server.client("argo"), "argo");
+    let pod = json!({"metadata": {"name": pod_name}, "spec": {"containers": [{"name": "main", "image": "i"}]}});
+    let pod = serde_json::from_value(pod).expect("a pod");
+    let made: Pod = pods.create(&PostParams::default(), &pod).await.expect("created");
+    let mut a = node("a", "Running");
+    (a["templateName"], a["startedAt"]) = (json!("t"), json!("2026-01-02T03:04:01Z"));
+    // One whose pod is gone, one that has none, and the workflow.
+    let steps = json!({"id": "s", "name": "wf.s", "type": "Steps", "phase": "Running"});
+    let nodes = json!({"a": a, "gone": node("gone", "Running"), "s": steps});
+    world.tell(1, json!({"at": "2026-01-02T03:04:01Z", "nodes": nodes})).await;
+    let events = world.events().await;
+    assert_eq!(events.len(), 3);
+    for event in events {
+        let annotations = event.metadata.annotations.expect("of a node");
+        let annotation = |key: &str| annotations.get(&format!("workflows.argoproj.io/{key}")).map(String::as_str);
+        let about = event.involved_object;
+        if annotation("node-id") == Some("a") {
+            assert_eq!(
+                (about.kind.as_deref(), about.name, about.uid),
+                (Some("Pod"), Some(pod_name.clone()), made.metadata.uid.clone())
+            );
+            let told = ["node-name", "node-type", "node-start-time", "workflow-name", "workflow-uid"].map(annotation);
+            assert_eq!(told, ["wf.a", "Pod", "1767323041000000000", "wf", "u"].map(Some));
+        } else {
+            assert_eq!((about.kind.as_deref(), about.uid.as_deref()), (Some("Workflow"), Some("u")));
+            assert_eq!(annotation("workflow-name"), None);
+        }
+    }
     world.end().await;
 }

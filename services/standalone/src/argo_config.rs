@@ -72,6 +72,7 @@ pub(crate) struct Settings {
     pub images: BTreeMap<String, ImageCommand>,
     pub records_nodes: Option<bool>,
     pub records_workflows: Option<bool>,
+    pub sends_as_pod: bool,
     /// Keys that are not obeyed, and why.
     pub unread: Vec<(String, &'static str)>,
 }
@@ -160,9 +161,7 @@ impl Settings {
             "images" => self.images = serde_json::from_value(value).map_err(wrong)?,
             "nodeEvents" => {
                 let events: Events = serde_json::from_value(value).map_err(wrong)?;
-                if events.send_as_pod {
-                    self.not_obeyed("nodeEvents.sendAsPod", "Kubernetes Events of nodes are about their workflow");
-                }
+                self.sends_as_pod = events.send_as_pod;
                 self.records_nodes = events.enabled;
             }
             "workflowEvents" => {

@@ -130,6 +130,7 @@ fn configure(settings: &Settings, role: &mut Role) {
         Role::Status(_) => {}
         Role::Recorder(options) => {
             options.records_nodes = settings.records_nodes.unwrap_or(options.records_nodes);
+            options.sends_as_pod = settings.sends_as_pod;
             options.records_workflows = settings.records_workflows.unwrap_or(options.records_workflows);
         }
         Role::CronRunner(options) => options.instance_id.clone_from(&settings.instance_id),
@@ -209,7 +210,7 @@ mod tests {
             ("retentionPolicy", "completed: 10\nfailed: 3"),
             ("workflowRestrictions", "templateReferencing: Secure"),
             ("images", "docker/whalesay:latest:\n  cmd: [cowsay]\n"),
-            ("nodeEvents", "enabled: false"),
+            ("nodeEvents", "enabled: false\nsendAsPod: true"),
             ("executor", "image: argoexec\nresources: {requests: {cpu: 10m}}"),
         ];
         let data = data.into_iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
@@ -233,6 +234,6 @@ mod tests {
         let mut recorder = Role::Recorder(argosy_recorder::Options::default());
         configure(&settings, &mut recorder);
         let Role::Recorder(recorder) = recorder else { panic!("still the recorder") };
-        assert_eq!((recorder.records_nodes, recorder.records_workflows), (false, true));
+        assert_eq!((recorder.records_nodes, recorder.records_workflows, recorder.sends_as_pod), (false, true, true));
     }
 }
