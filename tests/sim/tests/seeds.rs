@@ -114,7 +114,7 @@ fn all_workflows_with_locks_end_when_nothing_goes_wrong() {
 }
 
 /// Seeds of the world of locks that failed once, by what was wrong, and a few for everything that it has.
-const LOCKED_SEEDS: [(&str, &[u64]); 7] = [
+const LOCKED_SEEDS: [(&str, &[u64]); 8] = [
     ("nothing was", &[1, 2, 3, 4, 5, 6]),
     ("who held a lock waited for one behind the first in its queue, which waited for the former", &[16]),
     (
@@ -125,6 +125,7 @@ const LOCKED_SEEDS: [(&str, &[u64]); 7] = [
     ("after the loss of the bus a node asked for a lock before that which had it said so, and a list was old", &[5075]),
     ("a grant that was under way when the bus was lost came on the next", &[5214]),
     ("what an owner of before the loss sent on the next bus passed for what its successor sends", &[20473]),
+    ("a wish that came back had a pod wished for that was there already", &[30724]),
 ];
 
 #[test]

@@ -88,8 +88,10 @@ fn react<'e>(phase: NodePhase, is_seen: bool, event: PodEvent<'e>) -> Reaction<'
         (Running, PodEvent::Seen(pod)) if pod.phase == PodPhase::Pending && !pod.deleted => Reaction::Seen,
         (_, PodEvent::Seen(pod)) => Reaction::Follow(pod),
         (_, PodEvent::Rejected { message }) => Reaction::Fail { message },
-        (Pending, PodEvent::NotCreated(NotCreated::Redelivered) | PodEvent::PauseOver) => Reaction::WishAnew,
-        (Pending, PodEvent::NotCreated(NotCreated::Refused { message })) => Reaction::Pause { message },
+        (Pending, PodEvent::NotCreated(NotCreated::Redelivered) | PodEvent::PauseOver) if !is_seen => {
+            Reaction::WishAnew
+        }
+        (Pending, PodEvent::NotCreated(NotCreated::Refused { message })) if !is_seen => Reaction::Pause { message },
         // It got its pod while the wish was under way.
         (_, PodEvent::NotCreated(_) | PodEvent::PauseOver) => Reaction::Nothing,
         (Pending, PodEvent::Deadline) => Reaction::End { phase: Failed, message: EXCEEDED, pod: Pod::Stop },
@@ -221,6 +223,12 @@ mod tests {
         assert_eq!(at(false, PodEvent::PauseOver), "WishAnew");
         let refused = NotCreated::Refused { message: "quota".to_owned() };
         assert_eq!(at(false, PodEvent::NotCreated(&refused)), "Pause { message: \"quota\" }");
+        // Its pod is known of: what came back is an older wish, or the same again.
+        for late in
+            [PodEvent::NotCreated(&NotCreated::Redelivered), PodEvent::NotCreated(&refused), PodEvent::PauseOver]
+        {
+            assert_eq!(at(true, late), "Nothing");
+        }
         assert_eq!(at(false, PodEvent::Rejected { message: "no" }), "Fail { message: \"no\" }");
         assert!(at(false, PodEvent::Deadline).ends_with("pod: Stop }"));
         assert!(at(false, PodEvent::Shutdown { message: "" }).ends_with("pod: Delete }"));
