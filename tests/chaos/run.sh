@@ -4,7 +4,7 @@
 # usage: KUBECONFIG=… NATS_SERVER=/path/to/nats-server EXECUTOR_IMAGE=… tests/chaos/run.sh [--times N] [--workflows N] [DRILL…]
 # Drills: calm kill freeze nats-killed nats-lost pods-deleted api-restarted (the last needs API_RESTART, a command that restarts
 # the API server). Further: ARGOSY (the program, default target/debug/argosy), NAMESPACE, LOGS, PORT (of NATS), LIMIT (seconds
-# that a drill may take), ALONE=1 (nothing else may use the cluster: pods of other names are an error).
+# that a drill may take).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 times=1 count=6 drills=()
@@ -67,17 +67,17 @@ spec:
     - name: main
       retryStrategy: {limit: "0"}
       steps:
-        - - {name: first, template: next, arguments: {parameters: [{name: n, value: "1"}]}}
-          - {name: beside, template: next, arguments: {parameters: [{name: n, value: "{{item}}"}]}, withItems: [10, 20]}
-        - - {name: second, template: next, arguments: {parameters: [{name: n, value: "{{steps.first.outputs.result}}"}]}}
-        - - {name: third, template: next, arguments: {parameters: [{name: n, value: "{{steps.second.outputs.result}}"}]}}
+        - - {name: first, template: next, arguments: {parameters: [{name: number, value: "1"}]}}
+          - {name: beside, template: next, arguments: {parameters: [{name: number, value: "{{item}}"}]}, withItems: [10, 20]}
+        - - {name: second, template: next, arguments: {parameters: [{name: number, value: "{{steps.first.outputs.result}}"}]}}
+        - - {name: third, template: next, arguments: {parameters: [{name: number, value: "{{steps.second.outputs.result}}"}]}}
       outputs:
         parameters: [{name: end, valueFrom: {parameter: "{{steps.third.outputs.result}}"}}]
     - name: next
-      inputs: {parameters: [{name: n}]}
+      inputs: {parameters: [{name: number}]}
       # A pod that somebody deletes is tried again; an attempt has one pod all the same.
-      retryStrategy: {limit: "3", retryPolicy: Always}
-      container: {image: busybox, command: [sh, -c, "sleep 1; expr {{inputs.parameters.n}} + 1"]}
+      retryStrategy: {limit: "50", retryPolicy: Always}
+      container: {image: busybox, command: [sh, -c, "sleep 1; expr {{inputs.parameters.number}} + 1"]}
 Y
 }
 
@@ -117,9 +117,9 @@ drill() {
   harm=${name//-/_}
   case $name in kill | freeze) harm=${harm}_ ;; esac
   while :; do
-    left=$(phases "$id" | grep -cvE '^(Succeeded|Failed|Error)$')
     # The API server may be away itself.
-    if [ "$left" = 0 ] && [ "$(phases "$id" | wc -l)" = "$count" ]; then break; fi
+    left=$((count - $(phases "$id" | grep -cE '^(Succeeded|Failed|Error)$')))
+    if [ "$left" = 0 ]; then break; fi
     if [ $(($(now) - began)) -gt $((limit * 1000)) ]; then break; fi
     if [ "$name" = calm ]; then sleep 0.3; else $harm; fi
   done

@@ -5,13 +5,14 @@
 #   --install    installs deploy/ from ARGOSY_IMAGE and EXECUTOR_IMAGE into the cluster first, beside the NATS of NATS_URL
 #   --installed  takes the Argosy that runs in the cluster
 # Further: ARGOSY (the program, default target/debug/argosy), S3_ENDPOINT (host:port of an S3 server with the bucket my-bucket;
-# without it workflows with artifacts are left out), IMAGE_MIRRORS (see argosy pod-runner --help), NAMESPACE, LOGS.
+# without it workflows with artifacts are left out), OVERLAY (what of deploy/ is installed; default base; with
+# overlays/namespaced NAMESPACE must be argosy), IMAGE_MIRRORS (see argosy pod-runner --help), NAMESPACE, LOGS.
 # A workflow says in its first comments: `expect: PHASE`, `expect-jq: FILTER` of the final object, `needs: VARIABLE`,
 # `do: stop|terminate` (once a step runs).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 mode=local
-while [ $# -gt 0 ]; do case $1 in --installed) mode=installed ;; --install) mode=install ;; -*) sed -n 2,10p "$0"; exit 2 ;; *) break ;; esac; shift; done
+while [ $# -gt 0 ]; do case $1 in --installed) mode=installed ;; --install) mode=install ;; -*) sed -n 2,11p "$0"; exit 2 ;; *) break ;; esac; shift; done
 for variable in KUBECONFIG NATS_URL EXECUTOR_IMAGE; do
   if [ -z "${!variable:-}" ]; then echo "not run: $variable is not set, and a real cluster is needed" >&2; exit 77; fi
 done
@@ -63,13 +64,13 @@ install() {
   local overlay=target/cluster-overlay
   rm -rf $overlay
   mkdir -p $overlay
-  cp -r deploy/base $overlay/base
+  cp -r deploy $overlay/deploy
   configuration > $overlay/configuration.yaml
   cat > $overlay/kustomization.yaml <<Y
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: argosy
-resources: [base]
+resources: ["deploy/${OVERLAY:-base}"]
 images: [{name: argosy, newName: "${ARGOSY_IMAGE%:*}", newTag: "${ARGOSY_IMAGE##*:}"}]
 patches:
   - path: configuration.yaml
