@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, PostParams};
 use tokio_util::sync::CancellationToken;
 
+use crate::measure;
 use crate::metrics;
 use crate::notes::{self, About, Note};
 use crate::pace::Pace;
@@ -34,6 +35,9 @@ pub struct Options {
     /// So many Events are recorded of the nodes of one workflow: more nobody reads, and the API has other things to do.
     #[arg(long, default_value_t = 500)]
     pub recorder_node_events_max: usize,
+    /// Series of custom metrics of workflows that are kept, at most: more are counted and left out.
+    #[arg(long, default_value_t = 10_000)]
+    pub custom_metrics_max: usize,
     /// Events recorded a second, at most: what is more waits on the bus.
     #[arg(long, default_value_t = 100)]
     pub recorder_events_per_sec: u32,
@@ -53,6 +57,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             recorder_node_events_max: 500,
+            custom_metrics_max: 10_000,
             recorder_events_per_sec: 100,
             sends_as_pod: false,
             records_nodes: true,
@@ -81,11 +86,15 @@ impl Service {
 
     /// Records until `shutdown`. What cannot be recorded is counted and passed over: nobody depends on it.
     pub async fn run(self, shutdown: CancellationToken) {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => {}
-            () = self.record() => {}
-        }
+        let measured = measure::run(&self.host, self.options.custom_metrics_max, shutdown.clone());
+        let recorded = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {}
+                () = self.record() => {}
+            }
+        };
+        tokio::join!(measured, recorded);
     }
 
     async fn record(&self) {
