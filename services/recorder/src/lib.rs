@@ -6,7 +6,6 @@
 mod measure;
 mod metrics;
 mod notes;
-mod pace;
 mod seen;
 mod service;
 mod tally;

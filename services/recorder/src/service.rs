@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argosy_actor::{Backoff, Host};
+use argosy_actor::{Backoff, Host, TokenBucket};
 use argosy_api::message::{SCHEMA, StatusChanged};
 use argosy_bus::{Consumer, ConsumerSpec, Deliver, Error, Stream, subject};
 use argosy_objects::api;
@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use crate::measure;
 use crate::metrics;
 use crate::notes::{self, About, Note};
-use crate::pace::Pace;
 use crate::seen::{Seen, Worth};
 
 /// The durable consumer, which all replicas share.
@@ -71,7 +70,7 @@ pub struct Service {
     host: Host,
     client: kube::Client,
     options: Options,
-    pace: Pace,
+    pace: TokenBucket,
 }
 
 /// What is to be told of a change: what happened, and its place among all of it.
@@ -80,7 +79,7 @@ type Told = (Arc<StatusChanged>, Vec<(usize, Note)>);
 impl Service {
     /// A recorder of what `host`'s bus tells.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
-        let pace = Pace::new(options.recorder_events_per_sec);
+        let pace = TokenBucket::new(options.recorder_events_per_sec);
         Self { host, client, options, pace }
     }
 
@@ -173,7 +172,7 @@ impl Service {
     }
 
     async fn tell(&self, change: Arc<StatusChanged>, index: usize, note: Note) {
-        self.pace.turn().await;
+        self.pace.take().await;
         let pod = note.node.as_ref().and_then(|node| node.pod.clone()).filter(|_| self.options.sends_as_pod);
         let uid = match &pod {
             Some(pod) => self.uid_of(&change.namespace, pod).await,
