@@ -158,7 +158,7 @@ async fn pods_come_at_the_rate_of_the_configuration() {
     world.wish(&key, Duration::ZERO, wishes).await;
     tokio::time::sleep(SOON).await;
     let early = world.pods(&key).list(&ListParams::default()).await.expect("listed").items.len();
-    assert!((3..=13).contains(&early), "{early} within 20 s");
+    assert!((3..=20).contains(&early), "{early} within 20 s");
     // Who waits for long is not taken to be lost, and nothing is handed back.
     tokio::time::sleep(Duration::from_secs(150)).await;
     let all = world.pods(&key).list(&ListParams::default()).await.expect("listed").items.len();
