@@ -29,21 +29,28 @@ pub fn unknown(root: &Path) -> Result<Vec<String>> {
 /// Names of metrics that a source makes: whole texts that begin as all do.
 fn made(source: &str) -> Vec<String> {
     let texts = source.split('"').skip(1).step_by(2);
-    let is_name = |text: &&str| text.starts_with("argosy_") && text.bytes().all(is_of_name);
+    let is_name = |text: &&str| STARTS.iter().any(|start| text.starts_with(start)) && text.bytes().all(is_of_name);
     texts.filter(is_name).map(str::to_owned).collect()
 }
 
 /// Names of metrics in a text: words that begin as all do and end as one of a service may. `*` stands for any part of a name.
 fn named(text: &str) -> BTreeSet<String> {
     let is_word = |c: char| c.is_ascii() && (is_of_name(c as u8) || c == '*');
-    let words = text.split(|c: char| !is_word(c)).filter(|word| word.starts_with("argosy_"));
+    let words = text.split(|c: char| !is_word(c)).filter(|word| STARTS.iter().any(|start| word.starts_with(start)));
     let is_metric = |word: &&str| {
+        if word.len() > OF_ARGO.len() && word.starts_with(OF_ARGO) {
+            return true;
+        }
         let word = OF_HISTOGRAM.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
         word.contains('*') || ENDS.iter().any(|end| word.ends_with(end))
     };
     words.filter(is_metric).map(str::to_owned).collect()
 }
 
+/// How the names of Argo's metrics begin. All words that do are such names.
+const OF_ARGO: &str = "argo_workflows_";
+/// How the names of metrics begin.
+const STARTS: [&str; 2] = ["argosy_", OF_ARGO];
 /// How the names of metrics end.
 const ENDS: [&str; 5] = ["_total", "_seconds", "_timers", "_lag", "_unacknowledged"];
 
@@ -79,9 +86,8 @@ mod tests {
         let known: BTreeSet<String> =
             made(r#"counter("argosy_a_total", "Help"); seconds("argosy_b_seconds", "x")"#).into_iter().collect();
         assert_eq!(known.len(), 2);
-        let text =
-            "rate(argosy_a_total[5m]) argosy_b_seconds_bucket `argosy_*_total` argosy_c_total argosy_engine::Config";
+        let text = "rate(argosy_a_total[5m]) argo_workflows_x argosy_b_seconds_bucket `argosy_*_total` argosy_c_total argosy_engine::Config";
         let missing: Vec<_> = named(text).into_iter().filter(|metric| !is_known(&known, metric)).collect();
-        assert_eq!(missing, ["argosy_c_total"]);
+        assert_eq!(missing, ["argo_workflows_x", "argosy_c_total"]);
     }
 }

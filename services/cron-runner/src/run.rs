@@ -36,7 +36,10 @@ pub(crate) async fn start(
         }
         let order = Patch::Merge(json!({"spec": {"shutdown": "Terminate"}}));
         match workflows.patch(name, &PatchParams::default(), &order).await {
-            Ok(_) => metrics::REPLACED.inc(),
+            Ok(_) => {
+                metrics::REPLACED.inc();
+                metrics::policy_triggered(&cron.metadata.name, &cron.metadata.namespace, "Replace");
+            }
             Err(error) if api::answer(&error) == Answer::NotFound => {}
             Err(error) => return Err(error.into()),
         }

@@ -122,6 +122,7 @@ async fn act(
             Outcome::Started(child) => {
                 argosy_cron::started(cron, run.at, &child);
                 let delay = context.host.clock.now().duration_since(run.at);
+                metrics::TRIGGERED.with_label_values(&[&cron.metadata.name, &cron.metadata.namespace]).inc();
                 metrics::DELAY.observe(Duration::try_from(delay).unwrap_or_default().as_secs_f64());
                 "started"
             }
@@ -138,6 +139,9 @@ async fn act(
     // What is late is looked at again and again.
     if !due.is_late || matches!(verdict, Verdict::Run(_)) {
         metrics::MOMENTS.with_label_values(&[outcome]).inc();
+        if let Verdict::Skip(Why::Active) = verdict {
+            metrics::policy_triggered(&cron.metadata.name, &cron.metadata.namespace, "Forbid");
+        }
     }
     tracing::debug!(cron = cron.metadata.name, at = %due.at, outcome, late = due.is_late, "a moment of a schedule");
     Ok(())

@@ -54,6 +54,10 @@ pub struct Options {
     /// The same, of pods that have failed.
     #[arg(skip)]
     pub logs_failed_pods: bool,
+    /// How fast pods and other objects of workflows are created, besides the limit of all requests. Source: Argo ConfigMap key
+    /// `resourceRateLimit`.
+    #[arg(skip)]
+    pub create_limit: Option<CreateLimit>,
     /// Whether pods run where nobody but the registry knows what an image runs. The local node knows by itself.
     #[arg(skip)]
     pub asks_registries: bool,
@@ -72,9 +76,18 @@ impl Default for Options {
             pod_gc_grace_secs: None,
             logs_pods: false,
             logs_failed_pods: false,
+            create_limit: None,
             asks_registries: false,
         }
     }
+}
+
+/// A rate of creations, of one process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CreateLimit {
+    pub per_sec: f64,
+    /// So many may come at once.
+    pub burst: u32,
 }
 
 /// What nobody waits for gives way to what does for at most this long: a cluster that always has something to start has to be
@@ -117,6 +130,7 @@ pub(crate) struct Context {
     creates: Turns,
     others: Arc<Semaphore>,
     rate: TokenBucket,
+    create_rate: Option<TokenBucket>,
     images: Option<Images>,
 }
 
@@ -125,9 +139,10 @@ impl Context {
         let creates = Turns::new(options.pod_requests_max);
         let others = Arc::new(Semaphore::new(options.pod_requests_max.max(1)));
         let rate = TokenBucket::new(options.pod_requests_per_sec);
+        let create_rate = options.create_limit.map(|limit| TokenBucket::with_burst(limit.per_sec, limit.burst));
         let images =
             options.asks_registries.then(|| Images::new(options.image_mirrors.clone(), options.image_commands.clone()));
-        Self { creates, others, rate, images, host, client, options }
+        Self { creates, others, rate, create_rate, images, host, client, options }
     }
 
     /// Completes a pod with what only registries know.
@@ -141,7 +156,13 @@ impl Context {
     /// Waits for the turn to ask something of the API. Workflows that want to create something take turns.
     pub async fn turn(&self, urgency: Urgency, workflow_uid: &str) -> Option<OwnedSemaphorePermit> {
         match urgency {
-            Urgency::Create => self.creates.take(workflow_uid, &self.rate).await,
+            Urgency::Create => {
+                let permit = self.creates.take(workflow_uid, self.create_rate.as_ref().unwrap_or(&self.rate)).await;
+                if self.create_rate.is_some() {
+                    self.rate.take_at_once();
+                }
+                permit
+            }
             Urgency::Other => {
                 self.rate.take_at_once();
                 // It is never closed.

@@ -18,7 +18,7 @@ mod service;
 mod summary;
 mod watch;
 
-pub use context::Options;
+pub use context::{CreateLimit, Options};
 pub use duration::resources_duration;
 pub use images::{BadMirror, ImageCommand, Mirror};
 pub use service::Service;

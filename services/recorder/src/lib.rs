@@ -3,10 +3,11 @@
 //!
 //! It subscribes to EVENTS as anybody may, decides nothing, and nothing waits for it.
 
+mod measure;
 mod metrics;
 mod notes;
-mod pace;
 mod seen;
 mod service;
+mod tally;
 
 pub use service::{Options, Service};

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argosy_actor::{Backoff, Host};
+use argosy_actor::{Backoff, Host, TokenBucket};
 use argosy_api::message::{SCHEMA, StatusChanged};
 use argosy_bus::{Consumer, ConsumerSpec, Deliver, Error, Stream, subject};
 use argosy_objects::api;
@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, PostParams};
 use tokio_util::sync::CancellationToken;
 
+use crate::measure;
 use crate::metrics;
 use crate::notes::{self, About, Note};
-use crate::pace::Pace;
 use crate::seen::{Seen, Worth};
 
 /// The durable consumer, which all replicas share.
@@ -34,6 +34,9 @@ pub struct Options {
     /// So many Events are recorded of the nodes of one workflow: more nobody reads, and the API has other things to do.
     #[arg(long, default_value_t = 500)]
     pub recorder_node_events_max: usize,
+    /// Series of custom metrics of workflows that are kept, at most: more are counted and left out.
+    #[arg(long, default_value_t = 10_000)]
+    pub custom_metrics_max: usize,
     /// Events recorded a second, at most: what is more waits on the bus.
     #[arg(long, default_value_t = 100)]
     pub recorder_events_per_sec: u32,
@@ -53,6 +56,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             recorder_node_events_max: 500,
+            custom_metrics_max: 10_000,
             recorder_events_per_sec: 100,
             sends_as_pod: false,
             records_nodes: true,
@@ -66,7 +70,7 @@ pub struct Service {
     host: Host,
     client: kube::Client,
     options: Options,
-    pace: Pace,
+    pace: TokenBucket,
 }
 
 /// What is to be told of a change: what happened, and its place among all of it.
@@ -75,17 +79,21 @@ type Told = (Arc<StatusChanged>, Vec<(usize, Note)>);
 impl Service {
     /// A recorder of what `host`'s bus tells.
     pub fn new(host: Host, client: kube::Client, options: Options) -> Self {
-        let pace = Pace::new(options.recorder_events_per_sec);
+        let pace = TokenBucket::new(options.recorder_events_per_sec);
         Self { host, client, options, pace }
     }
 
     /// Records until `shutdown`. What cannot be recorded is counted and passed over: nobody depends on it.
     pub async fn run(self, shutdown: CancellationToken) {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => {}
-            () = self.record() => {}
-        }
+        let measured = measure::run(&self.host, self.options.custom_metrics_max, shutdown.clone());
+        let recorded = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {}
+                () = self.record() => {}
+            }
+        };
+        tokio::join!(measured, recorded);
     }
 
     async fn record(&self) {
@@ -164,7 +172,7 @@ impl Service {
     }
 
     async fn tell(&self, change: Arc<StatusChanged>, index: usize, note: Note) {
-        self.pace.turn().await;
+        self.pace.take().await;
         let pod = note.node.as_ref().and_then(|node| node.pod.clone()).filter(|_| self.options.sends_as_pod);
         let uid = match &pod {
             Some(pod) => self.uid_of(&change.namespace, pod).await,

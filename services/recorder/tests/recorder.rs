@@ -186,3 +186,24 @@ async fn events_of_nodes_are_about_their_pods_where_that_is_wanted() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_is_measured_is_counted_once_and_shown() {
+    let world = World::start(500).await;
+    until(async || world.bus.lag(Stream::Events, "metrics").await.expect("known").is_some()).await;
+    let sample = json!({"name": "test_runs", "help": "runs", "labels": {"l": "x"}, "kind": "counter", "value": 2.0});
+    for sequence in [1, 2, 2] {
+        world.tell(sequence, json!({"at": "2026-01-02T03:04:01Z", "metrics": [sample]})).await;
+    }
+    let ended = json!({"status": {"phase": "Succeeded"}, "completed": true});
+    world.tell(3, json!({"at": "2026-01-02T03:05:00Z", "workflowStatus": ended})).await;
+    let line = r#"argo_workflows_test_runs{l="x"} 4"#;
+    until(async || argosy_telemetry::metrics::text().lines().any(|shown| shown == line)).await;
+    until(async || {
+        argosy_telemetry::metrics::text().contains(r#"argo_workflows_total_count{namespace="argo",phase="Succeeded"}"#)
+    })
+    .await;
+    world.end().await;
+    // Who does not count shows nothing.
+    assert!(!argosy_telemetry::metrics::text().contains("test_runs"));
+}

@@ -33,7 +33,9 @@ pub(crate) struct WorkflowEntity {
 impl WorkflowEntity {
     pub fn step(&mut self, sequence: u64, at: Timestamp, fact: Observed) -> Vec<Command> {
         let body = self.ignore_stale_edit(fact);
+        let timer = metrics::OPERATION_SECONDS.start_timer();
         let commands = self.workflow.step(EngineEvent { sequence, at, body });
+        timer.observe_duration();
         self.tell_bugs();
         commands
     }

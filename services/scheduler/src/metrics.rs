@@ -72,6 +72,8 @@ static FENCED: LazyLock<IntCounter> =
     LazyLock::new(|| counter("argosy_scheduler_fenced_total", "Writes refused because another owner wrote"));
 static PUBLISH_SECONDS: LazyLock<Histogram> =
     LazyLock::new(|| seconds("argosy_scheduler_publish_seconds", "From a step to the bus having what it asks for"));
+pub(crate) static OPERATION_SECONDS: LazyLock<Histogram> =
+    LazyLock::new(|| seconds("argo_workflows_operation_duration_seconds", "Duration of one step of a workflow"));
 static TIMERS: LazyLock<IntGauge> = LazyLock::new(|| gauge("argosy_scheduler_timers", "Armed timers"));
 
 /// What the host counts of workflows.

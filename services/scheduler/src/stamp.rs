@@ -163,13 +163,14 @@ fn events(
     messages.collect()
 }
 
-/// Cuts nodes and their lists into parts of about `bytes_max`, in the order of the ids, so that a repeat is cut alike; the
+/// Cuts nodes, their lists and what is measured into parts of about `bytes_max`, in the order of the ids, so that a repeat is cut alike; the
 /// last part carries the rest and says that it is the last.
 fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
     let mut nodes: Vec<_> = std::mem::take(&mut status.nodes).into_iter().collect();
     nodes.sort_by(|a, b| a.id.cmp(&b.id));
     let mut grown = std::mem::take(&mut status.grown);
     grown.sort_by(|a, b| (&a.node, a.list).cmp(&(&b.node, b.list)));
+    let samples = std::mem::take(&mut status.metrics);
     let mut parts = Vec::new();
     let mut part = head(&status);
     let mut bytes = 0;
@@ -189,7 +190,11 @@ fn cut(mut status: StatusChanged, bytes_max: usize) -> Vec<StatusChanged> {
         room_for(&mut part, bytes_of(&growth));
         part.grown.push(growth);
     }
-    (status.nodes, status.grown) = (part.nodes, part.grown);
+    for sample in samples {
+        room_for(&mut part, serde_json::to_string(&sample).map_or(0, |text| text.len()) + 1);
+        part.metrics.push(sample);
+    }
+    (status.nodes, status.grown, status.metrics) = (part.nodes, part.grown, part.metrics);
     status.last = true;
     parts.push(status);
     parts
@@ -228,7 +233,10 @@ fn head(status: &StatusChanged) -> StatusChanged {
 mod tests {
     use std::collections::BTreeMap;
 
-    use argosy_api::{message::ChangedNodes, v1alpha1::NodeStatus};
+    use argosy_api::{
+        message::{ChangedNodes, MetricSample},
+        v1alpha1::NodeStatus,
+    };
     use jiff::Timestamp;
 
     use super::*;
@@ -245,6 +253,7 @@ mod tests {
             nodes: (0..100).map(node).collect(),
             grown: vec![Growth { node: "n000".into(), from: 2, ids: children.clone(), ..Growth::default() }],
             removed_nodes: vec!["gone".into()],
+            metrics: (0..200).map(|n| MetricSample { name: format!("m{n}"), ..MetricSample::default() }).collect(),
             ..StatusChanged::default()
         };
         let parts = cut(status.clone(), 4096);
@@ -252,6 +261,8 @@ mod tests {
         assert!(parts.iter().all(|part| serde_json::to_vec(part).expect("JSON").len() < 5000));
         assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
         assert_eq!(parts.last().map(|part| (part.last, part.removed_nodes.len())), Some((true, 1)));
+        let samples = parts.iter().map(|part| part.metrics.len()).sum::<usize>();
+        assert_eq!(samples, 200);
         let mut list: Vec<ArcStr> = vec!["a".into(), "b".into()];
         parts.iter().flat_map(|part| &part.grown).for_each(|growth| growth.apply(&mut list));
         assert_eq!(list[2..], children);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use argosy_api::v1alpha1::{self as api, ArtifactRepository, WorkflowSpec};
 use argosy_engine::{Config, TemplateReferencing};
 use argosy_gc::Retention;
-use argosy_pod_runner::ImageCommand;
+use argosy_pod_runner::{CreateLimit, ImageCommand};
 use argosy_template::duration;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The key that holds all others as one YAML document.
 const WHOLE: &str = "config";
 /// Keys of Argo that are known and not obeyed: told apart from those that nobody knows.
-const NOT_OBEYED: [&str; 22] = [
+const NOT_OBEYED: [&str; 21] = [
     "columns",
     "initialDelay",
     "kubeConfig",
@@ -25,7 +25,6 @@ const NOT_OBEYED: [&str; 22] = [
     "navColor",
     "parallelism",
     "persistence",
-    "resourceRateLimit",
     "semaphoreNotifyDelay",
     "sso",
     "synchronization",
@@ -73,6 +72,7 @@ pub(crate) struct Settings {
     pub records_nodes: Option<bool>,
     pub records_workflows: Option<bool>,
     pub sends_as_pod: bool,
+    pub create_limit: Option<CreateLimit>,
     /// Keys that are not obeyed, and why.
     pub unread: Vec<(String, &'static str)>,
 }
@@ -91,6 +91,13 @@ struct RetentionPolicy {
     completed: usize,
     failed: usize,
     errored: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct RateLimit {
+    limit: f64,
+    #[serde(default)]
+    burst: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +156,14 @@ impl Settings {
             "retentionPolicy" => {
                 let RetentionPolicy { completed, failed, errored } = serde_json::from_value(value).map_err(wrong)?;
                 self.retention = Some(Retention { completed, failed, errored });
+            }
+            "resourceRateLimit" => {
+                let RateLimit { limit, burst } = serde_json::from_value(value).map_err(wrong)?;
+                if limit > 0.0 {
+                    self.create_limit = Some(CreateLimit { per_sec: limit, burst });
+                } else {
+                    self.not_obeyed(key, "a limit of 0 would create nothing");
+                }
             }
             "workflowRestrictions" => {
                 let Restrictions { template_referencing } = serde_json::from_value(value).map_err(wrong)?;

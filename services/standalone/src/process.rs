@@ -119,6 +119,7 @@ pub(crate) async fn run_configured(
 fn configure(settings: &Settings, role: &mut Role) {
     let pod_runner = |options: &mut argosy_pod_runner::Options| {
         options.pod_gc_grace_secs = settings.pod_gc_grace_secs;
+        options.create_limit = settings.create_limit;
         options.image_commands.clone_from(&settings.images);
         (options.logs_failed_pods, options.logs_pods) =
             (settings.pod_spec_log.failed_pod, settings.pod_spec_log.all_pods);
@@ -207,6 +208,7 @@ mod tests {
             ("podGCDeleteDelayDuration", "30s"),
             ("podGCGracePeriodSeconds", "7"),
             ("podSpecLogStrategy", "failedPod: true"),
+            ("resourceRateLimit", "limit: 2.5\nburst: 3"),
             ("retentionPolicy", "completed: 10\nfailed: 3"),
             ("workflowRestrictions", "templateReferencing: Secure"),
             ("images", "docker/whalesay:latest:\n  cmd: [cowsay]\n"),
@@ -229,6 +231,7 @@ mod tests {
         let Role::All(all) = all else { panic!("still all") };
         assert_eq!((all.watcher.instance_id.as_str(), all.scheduler.instance_id.as_str()), ("two", "two"));
         let pods = all.pod_runner;
+        assert_eq!(pods.create_limit.map(|limit| (limit.per_sec, limit.burst)), Some((2.5, 3)));
         assert_eq!((pods.pod_gc_grace_secs, pods.logs_failed_pods, pods.logs_pods), (Some(7), true, false));
         assert_eq!(pods.image_commands["docker/whalesay:latest"].cmd, ["cowsay"]);
         let mut recorder = Role::Recorder(argosy_recorder::Options::default());

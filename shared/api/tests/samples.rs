@@ -85,6 +85,7 @@ fn commands_are_read_for_ever() {
 #[test]
 fn events_are_read_for_ever() {
     check::<StatusChanged>(include_str!("samples/event-v1.json"));
+    check::<StatusChanged>(include_str!("samples/event-v1-metrics.json"));
 }
 
 /// The text of a newer Kubernetes must not make a report unreadable.

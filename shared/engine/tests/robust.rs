@@ -12,6 +12,8 @@ mod gc;
 mod ids;
 #[path = "robust/locks.rs"]
 mod locks;
+#[path = "robust/measured.rs"]
+mod measured;
 #[path = "robust/mutated.rs"]
 mod mutated;
 #[path = "robust/operated.rs"]

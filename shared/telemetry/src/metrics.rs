@@ -1,5 +1,7 @@
 //! Metrics: made once per crate, all in the process's default registry.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use prometheus::core::Collector;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
@@ -13,6 +15,11 @@ pub fn counter(name: &str, help: &str) -> IntCounter {
 /// Counters told apart by one label, whose values come from an enum.
 pub fn counters(name: &str, help: &str, label: &str) -> IntCounterVec {
     registered(IntCounterVec::new(Opts::new(name, help), &[label]).expect("metric names are literals"))
+}
+
+/// Counters under one of Argo's names, with Argo's labels, which may be names of objects: as many as there are of these.
+pub fn counters_of_argo(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    registered(IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are literals"))
 }
 
 /// A value that goes up and down.
@@ -33,8 +40,30 @@ pub fn seconds(name: &str, help: &str) -> Histogram {
     )
 }
 
+/// Metrics whose names are not known beforehand.
+pub trait Source: Send + Sync {
+    /// All of them, in Prometheus' text format.
+    fn text(&self) -> String;
+}
+
+/// What is shown besides the metrics of crates.
+static SOURCES: Mutex<Vec<Weak<dyn Source>>> = Mutex::new(Vec::new());
+
+/// From now on the source's metrics are shown as long as it lives.
+pub fn show(source: &Arc<dyn Source>) {
+    let mut sources = SOURCES.lock().unwrap_or_else(PoisonError::into_inner);
+    sources.retain(|known| known.strong_count() > 0);
+    sources.push(Arc::downgrade(source));
+}
+
 /// Everything, in Prometheus' text format.
 pub fn text() -> String {
+    let sources: Vec<_> =
+        SOURCES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+    sources.iter().fold(registered_text(), |text, source| text + &source.text())
+}
+
+fn registered_text() -> String {
     let mut out = Vec::new();
     let families = prometheus::gather();
     match TextEncoder::new().encode(&families, &mut out) {

@@ -33,7 +33,6 @@ const TABLE: &[(&str, &[At], Effect)] = &[
     ("hdfs", &[At::Artifact], Effect::Ends),
     ("artifactory", &[At::Artifact], Effect::Ends),
     ("synchronization", &[At::Spec, At::Template], Effect::Ends),
-    ("metrics", &[At::Spec, At::Template], Effect::Ignored),
     ("artifactGC", &[At::Spec, At::Artifact], Effect::Ignored),
 ];
 

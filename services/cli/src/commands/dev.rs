@@ -36,6 +36,9 @@ pub struct Dev {
     /// [default: 2746, or any that is free where that is taken]
     #[arg(long, value_name = "PORT")]
     server_port: Option<u16>,
+    /// Port of the metrics, for Prometheus, without a token; without this they are nowhere
+    #[arg(long, value_name = "PORT")]
+    metrics_port: Option<u16>,
     /// Only the API and what runs pods; run `argosy all-in-one`, or each service, beside it
     #[arg(long, conflicts_with = "nats")]
     without_services: bool,
@@ -96,16 +99,31 @@ impl Dev {
         ));
         output::print("Ctrl-C ends it.\n");
         let ended = system.ended();
+        let mut unserved = None;
         tokio::select! {
             _ = tokio::signal::ctrl_c() => self.say_what_goes_on(&system).await,
             _ = ending.come() => self.say_what_goes_on(&system).await,
             () = ended.cancelled() => {}
+            failure = self.serve_metrics() => unserved = Some(failure),
         }
         drop(listed);
         if let Some(shared) = shared {
             leave(&shared, &kubeconfig).await;
         }
-        system.shutdown().await.context("the system ended by itself").map_err(Failure::Other)
+        system.shutdown().await.context("the system ended by itself").map_err(Failure::Other)?;
+        unserved.map_or(Ok(()), Err)
+    }
+
+    /// Serves metrics as long as that goes well; gives what went wrong.
+    async fn serve_metrics(&self) -> Failure {
+        let Some(port) = self.metrics_port else { return std::future::pending().await };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match argosy_telemetry::serve(address, argosy_telemetry::Health::default(), std::future::pending()).await {
+            Err(error) => {
+                Failure::Other(anyhow::Error::from(error).context("serve metrics; choose another --metrics-port"))
+            }
+            Ok(()) => Failure::Other(anyhow::anyhow!("metrics are no longer served")),
+        }
     }
 
     /// Where Argo's REST API is: at its usual port, unless that is taken or another was asked for.

@@ -147,3 +147,23 @@ async fn a_wish_that_comes_late_brings_back_no_pod_that_has_ended() {
     stop.cancel();
     task.await.expect("joined");
 }
+
+#[tokio::test(start_paused = true)]
+async fn pods_come_at_the_rate_of_the_configuration() {
+    let world = World::new();
+    let key = world.workflow("w", "argo").await;
+    let limit = argosy_pod_runner::CreateLimit { per_sec: 0.5, burst: 3 };
+    let (stop, task) = world.start_with(argosy_pod_runner::Options { create_limit: Some(limit), ..Default::default() });
+    let wishes: Vec<_> = (0..60).map(|n| (format!("p{n:02}"), create(&key, &format!("p{n:02}")))).collect();
+    world.wish(&key, Duration::ZERO, wishes).await;
+    tokio::time::sleep(SOON).await;
+    let early = world.pods(&key).list(&ListParams::default()).await.expect("listed").items.len();
+    assert!((3..=20).contains(&early), "{early} within 20 s");
+    // Who waits for long is not taken to be lost, and nothing is handed back.
+    tokio::time::sleep(Duration::from_secs(150)).await;
+    let all = world.pods(&key).list(&ListParams::default()).await.expect("listed").items.len();
+    let is_back = |body: &Observed| matches!(body, Observed::PodNotCreated { .. });
+    assert_eq!((all, world.log(&key).await.iter().any(is_back), world.undone().await), (60, false, 0));
+    stop.cancel();
+    task.await.expect("joined");
+}

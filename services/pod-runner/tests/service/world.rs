@@ -59,8 +59,11 @@ impl World {
     }
 
     pub fn start(&self) -> (CancellationToken, JoinHandle<()>) {
-        let service =
-            Service::new(self.host.clone(), self.server.client("argo"), argosy_pod_runner::Options::default());
+        self.start_with(argosy_pod_runner::Options::default())
+    }
+
+    pub fn start_with(&self, options: argosy_pod_runner::Options) -> (CancellationToken, JoinHandle<()>) {
+        let service = Service::new(self.host.clone(), self.server.client("argo"), options);
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         (stop, tokio::spawn(async move { service.run(shutdown).await.expect("it ends well") }))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ChangedNodes;
+use super::{ChangedNodes, MetricSample};
 use crate::{ArcStr, v1alpha1::NodePhase};
 
 /// What one step of the engine changed in the status of a workflow. Folding all of them in order gives the status.
@@ -33,6 +33,9 @@ pub struct StatusChanged {
     pub removed_nodes: Vec<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_status: Option<WorkflowDelta>,
+    /// What is to be counted because of it. Who counts does so once for each message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricSample>,
 }
 
 /// Ids added to a list of a node.

@@ -9,6 +9,7 @@ mod command;
 mod event;
 mod locks;
 mod manifest;
+mod metric;
 mod observed;
 
 pub use changed::ChangedNodes;
@@ -19,6 +20,7 @@ pub use locks::{
     locks_uid,
 };
 pub use manifest::{Filling, Manifest, mark, mark_index};
+pub use metric::{GaugeOperation, MetricKind, MetricSample};
 pub use observed::{
     ContainerSummary, LookupKey, LookupKind, NotCreated, Observed, ObservedMessage, PodPhase, PodSummary,
 };

@@ -61,11 +61,14 @@ impl Workflow {
             }
             _ => entry_message,
         };
-        match exit.filter(|n| phase == WorkflowPhase::Succeeded && n.phase.is_failed_or_error()) {
-            Some(exit) if exit.phase == NodePhase::Failed => self.complete(WorkflowPhase::Failed, &exit.message),
-            Some(exit) => self.complete(WorkflowPhase::Error, &exit.message),
-            None => self.complete(phase, &message),
-        }
+        let (phase, message) = match exit.filter(|n| phase == WorkflowPhase::Succeeded && n.phase.is_failed_or_error())
+        {
+            Some(exit) if exit.phase == NodePhase::Failed => (WorkflowPhase::Failed, exit.message),
+            Some(exit) => (WorkflowPhase::Error, exit.message),
+            None => (phase, message),
+        };
+        self.measure_workflow_end(phase);
+        self.complete(phase, &message);
     }
 
     /// The workflow ends: whatever of it still runs ends too.

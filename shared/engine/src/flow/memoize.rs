@@ -113,6 +113,7 @@ impl Workflow {
                 | (node.r#type.executes() && set_text(&mut node.progress, &progress))
         });
         self.lift_outputs(&id, template);
+        self.measure_end(&id, template);
         self.save(&id, &status, Entry { last_hit_timestamp: Some(self.time()), ..entry });
         self.release_locks(&id);
         self.agenda.push(Work::Fulfilled(call.parent.clone()));

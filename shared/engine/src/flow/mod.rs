@@ -11,6 +11,7 @@ pub(crate) mod locks;
 pub(crate) mod lookups;
 pub(crate) mod memoize;
 pub(crate) mod metadata;
+pub(crate) mod metrics;
 pub(crate) mod nodes;
 pub(crate) mod prepare;
 pub(crate) mod refusal;

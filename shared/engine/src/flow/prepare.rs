@@ -75,6 +75,7 @@ impl Workflow {
         self.book.set_label(labels::COMPLETED, "false");
         self.create_claims();
         self.create_disruption_budget();
+        self.measure_workflow_begin();
     }
 
     /// The workflow as it is validated. One that is retried runs by the spec that it began with, so that its template is not

@@ -210,6 +210,7 @@ impl Workflow {
         if self.book.node(&call.id).is_some() && call.step.hooks.keys().any(has_begun) {
             self.agenda.push(Work::Changed(call.parent.clone()));
         }
+        let is_new = self.book.node(&call.id).is_none();
         let node_id = self.create_called(call, kind, phase, "");
         if phase == NodePhase::Running {
             let now = self.time();
@@ -220,6 +221,9 @@ impl Workflow {
             self.book.update_node(&node_id, |n| set_text(&mut n.display_name, text));
         }
         self.note_miss(call, &template);
+        if is_new {
+            self.measure_begin(&node_id, &template);
+        }
         let place = self.book.place_of(&node_id);
         self.frames.begin(place, Frame { call: call.clone(), template, is_seen: false, was_refused: false, body })
     }
@@ -236,6 +240,9 @@ impl Workflow {
             self.disarm(&ended.call.id);
             self.release_locks(&ended.call.id);
             self.memorize(&ended);
+            if ended.call.attempt.is_none() {
+                self.measure_end(&ended.call.id, &ended.template);
+            }
             self.agenda.push(Work::Fulfilled(ended.call.parent.clone()));
         }
     }

@@ -171,6 +171,9 @@ impl Workflow {
         match self.judge(frame, node_id, last) {
             Verdict::Again => {
                 self.book.update_node(node_id, |n| set(&mut n.daemoned, None));
+                if let Some(template) = self.frame(frame).map(|retry| retry.template.clone()) {
+                    self.measure_end(&last.id, &template);
+                }
                 self.next_attempt(frame);
             }
             Verdict::Wait(due, message) => {

@@ -304,5 +304,8 @@ fn due_after(started: Timestamp, text: &str, field: &str) -> Result<Option<Times
 
 /// Nothing that is looked at after the pod has begun can have inputs in it: the template need not be kept with them.
 fn needs_no_inputs(template: &Template) -> bool {
-    template.outputs == Outputs::default() && template.container_set.is_none() && template.memoize.is_none()
+    template.outputs == Outputs::default()
+        && template.container_set.is_none()
+        && template.memoize.is_none()
+        && template.metrics.is_none()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arcstr::ArcStr;
-use argosy_api::v1alpha1::Nodes;
+use argosy_api::{message::MetricSample, v1alpha1::Nodes};
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 
@@ -38,6 +38,7 @@ pub(super) struct Changes {
     pub labels: BTreeMap<String, Option<String>>,
     pub annotations: BTreeMap<String, Option<String>>,
     pub completed: bool,
+    pub samples: Vec<MetricSample>,
 }
 
 impl Changes {

@@ -2,6 +2,7 @@
 
 use argosy_api::{
     labels,
+    message::MetricSample,
     v1alpha1::{self as api, Condition, SynchronizationStatus, Template, WorkflowPhase, WorkflowSpec},
 };
 use jiff::Timestamp;
@@ -67,6 +68,21 @@ impl Book {
             }
         }
         self.changes.field(Field::Conditions);
+    }
+
+    /// A value of a custom metric is told with the step's changes.
+    pub fn sample(&mut self, sample: MetricSample) {
+        self.changes.samples.push(sample);
+    }
+
+    /// Says in a condition what is wrong with a custom metric, the last thing that was.
+    pub fn set_metrics_error(&mut self, error: &str) {
+        self.set_condition("MetricsError", "True");
+        let conditions = &mut self.object.status.conditions;
+        if let Some(condition) = conditions.iter_mut().find(|c| c.r#type == "MetricsError" && c.message != error) {
+            condition.message = size::cut(error).into_owned();
+            self.changes.field(Field::Conditions);
+        }
     }
 
     /// Says in a condition what is wrong with the spec as it was edited; nothing when it is right again.

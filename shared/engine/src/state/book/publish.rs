@@ -38,7 +38,7 @@ impl Book {
         status.extend(changes.fields.iter().map(|field| self.field(*field)));
         self.changes.reuse(&mut changes);
         let whole = !status.is_empty() || !changes.labels.is_empty() || !changes.annotations.is_empty();
-        if nodes.is_empty() && grown.is_empty() && !whole {
+        if nodes.is_empty() && grown.is_empty() && !whole && changes.samples.is_empty() {
             return None;
         }
         let meta = &self.object.metadata;
@@ -53,6 +53,7 @@ impl Book {
             nodes,
             grown,
             removed_nodes: Vec::new(),
+            metrics: changes.samples,
             workflow_status: whole.then(|| WorkflowDelta {
                 status: if status.is_empty() { Value::Null } else { Value::Object(status) },
                 labels: changes.labels,
