@@ -26,7 +26,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An output is not where it should be, in a volume of the user's.
-    #[error("{doing}: no such file or directory")]
+    #[error("{doing} no such file or directory")]
     Missing {
         /// What was tried, with the path.
         doing: String,
@@ -68,6 +68,18 @@ pub enum Error {
         action: &'static str,
         /// Why.
         source: argosy_artifacts::Error,
+    },
+    /// An artifact is there, and is no archive of the kind that it is said to be.
+    #[error(transparent)]
+    Archive {
+        /// Why.
+        source: argosy_artifacts::Error,
+    },
+    /// An input that has to be there has no location.
+    #[error("required artifact '{name}' not supplied")]
+    NotSupplied {
+        /// Its name.
+        name: String,
     },
     /// Another container, which this one waits for, failed.
     #[error("dependency \"{name}\" exited with non-zero code: {code}")]

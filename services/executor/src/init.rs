@@ -51,6 +51,11 @@ pub async fn stage(inputs: Inputs<'_>) -> Result<(), Error> {
         let to = (inputs.host)(&inside).map_err(|source| Error::File { path: inside, source })?;
         match load(artifact, &inputs, &to).await? {
             Err(argosy_artifacts::Error::NotFound { .. }) if artifact.optional => {}
+            // told as Argo's executor tells it, without saying what was done
+            Err(source @ argosy_artifacts::Error::NoTarball) => return Err(Error::Archive { source }),
+            Err(argosy_artifacts::Error::NoLocation) => {
+                return Err(Error::NotSupplied { name: artifact.name.clone() });
+            }
             loaded => {
                 loaded.map_err(|source| Error::Artifact { name: artifact.name.clone(), action: "load", source })?;
             }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use argosy_api::executor::{MAIN, paths::VAR_RUN_ARGO};
-use argosy_api::v1alpha1::Template;
+use argosy_api::v1alpha1::{ArchiveStrategy, Artifact, Template};
 use argosy_beneath::{At, Dir};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,17 @@ impl Layout {
     /// An output artifact, packed.
     pub fn artifact(&self, path: &str) -> PathBuf {
         Path::new("outputs/artifacts").join(format!("{}.tgz", inside(path)))
+    }
+
+    /// The same, by its archive: an output may be saved in two ways.
+    pub fn artifact_of(&self, artifact: &Artifact) -> PathBuf {
+        let mut path = self.artifact(&artifact.path).into_os_string();
+        match &artifact.archive {
+            Some(ArchiveStrategy { none: Some(_), .. }) => path.push(".none"),
+            Some(ArchiveStrategy { zip: Some(_), .. }) => path.push(".zip"),
+            _ => {}
+        }
+        path.into()
     }
 
     /// The outputs that are there and not taken.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use argosy_api::executor::{MAIN, paths::MAIN_FILES};
-use argosy_api::v1alpha1::{Artifact, ArtifactLocation, Outputs, Parameter, Template};
+use argosy_api::v1alpha1::{ArchiveStrategy, Artifact, ArtifactLocation, Outputs, Parameter, Template};
 use argosy_artifacts::{Archive, Place, Source, Stores, place_of};
 
 use crate::layout::{Layout, Problem, RESULT_MAX, is_mounted, mains, user_mounts};
@@ -126,7 +126,7 @@ impl Gatherer<'_> {
             Some(bytes) => without_newline(String::from_utf8_lossy(&bytes).into_owned()),
             None => match &from.default {
                 Some(default) => default.to_string(),
-                None => return Err(self.missing(&path, &from.path, |path| format!("open {path}"))),
+                None => return Err(self.missing(&path, &from.path, |path| format!("open {path}:"))),
             },
         };
         output.value = Some(value.into());
@@ -141,18 +141,25 @@ impl Gatherer<'_> {
         if let Some(problem) = problem(problems, &artifact.path) {
             return Err(refused("artifact", &artifact.name, problem));
         }
-        let file = self.layout.artifact(&artifact.path);
+        let file = self.layout.artifact_of(artifact);
         if !self.layout.has(&file)? {
             return match artifact.optional {
                 true => Ok(None),
-                false => Err(self.missing(&file, &artifact.path, |path| format!("stat {path}"))),
+                false => {
+                    Err(self.missing(&self.layout.artifact(&artifact.path), &artifact.path, |path| {
+                        match &artifact.archive {
+                            Some(ArchiveStrategy { none: Some(_), .. }) => artifact.path.clone(),
+                            _ => format!("stat {path}:"),
+                        }
+                    }))
+                }
             };
         }
         let mut output = artifact.clone();
         if output.path.len() > 1 {
             output.path = output.path.trim_end_matches('/').to_owned();
         }
-        let archive = Archive::of(artifact.archive.as_ref()).map_err(failed)?;
+        let archive = Archive::of(artifact.archive.as_ref());
         output.location = self.location(artifact, &archive.file_name(&output)).map_err(failed)?;
         // not moved: after a restart this may run again
         self.save(&output.location, Source::Copy(&self.layout.at(&file))).await.map_err(failed)?;
@@ -162,7 +169,12 @@ impl Gatherer<'_> {
     /// An output is not there. One in a volume of the user's is looked for where `wait` has that; any other was to be left in
     /// ours.
     fn missing(&self, file: &Path, path: &str, in_volume: impl Fn(String) -> String) -> Error {
-        match is_mounted(path, &user_mounts(self.template)) {
+        // so it is inside of an input artifact, which is a mount too
+        let is_input = |input: &Artifact| {
+            !input.path.is_empty() && Path::new(path).starts_with(&input.path) && place_of(&input.location).is_ok()
+        };
+        let inputs = &self.template.inputs.artifacts;
+        match is_mounted(path, &user_mounts(self.template)) || inputs.iter().any(is_input) {
             true => Error::Missing { doing: in_volume(format!("{MAIN_FILES}{path}")) },
             false => self.layout.error(file)(io::ErrorKind::NotFound.into()),
         }
@@ -289,7 +301,7 @@ mod tests {
         let files = [
             ("outputs/parameters/tmp/a", "x\n\n"),
             ("outputs/artifacts/out/f.tgz", "z"),
-            ("outputs/artifacts/tmp.tgz/in", "y"),
+            ("outputs/artifacts/tmp.tgz.none/in", "y"),
             ("ctr/main/stdout", "r\n"),
             ("progress", "1/4\n2/4\nrubbish\n"),
         ];

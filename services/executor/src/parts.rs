@@ -1,5 +1,7 @@
 //! The parts of the executor that are not the user's, whatever runs them. Each gives its exit code and termination message.
 
+use std::time::Duration;
+
 use argosy_api::executor::{Part, Report, environment};
 use argosy_api::v1alpha1::Template;
 use argosy_artifacts::Stores;
@@ -11,6 +13,9 @@ use crate::progress::Progress;
 use crate::resource::Job;
 use crate::surroundings::Surroundings;
 use crate::{Error, FAILED, Gatherer, Inputs, Limits, Reporter, data, stage};
+
+/// How long the other containers of a set go on when one has failed: about as long as Argo's controller needs to learn of it.
+const OTHERS_MAX: Duration = Duration::from_secs(2);
 
 /// Exit code of a container that SIGTERM ended.
 pub const TERMINATED: i32 = 143;
@@ -50,14 +55,19 @@ async fn wait(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits) ->
         let names = mains(&template);
         let ends = names.iter().map(|main| async { around.ended(main).await });
         let mut ends: FuturesUnordered<_> = ends.collect();
-        let mut all_succeeded = true;
         while let Some(code) = ends.next().await {
-            // as in Argo, the first that fails ends the others
-            if code != Some(0) && std::mem::replace(&mut all_succeeded, false) {
-                names.iter().for_each(|main| around.stop(main));
+            if code == Some(0) {
+                continue;
             }
+            // as in Argo, the first that fails ends the others; those that are about to end by themselves do so
+            let others = async { while ends.next().await.is_some() {} };
+            if tokio::time::timeout(OTHERS_MAX, others).await.is_err() {
+                names.iter().for_each(|main| around.stop(main));
+                while ends.next().await.is_some() {}
+            }
+            return false;
         }
-        all_succeeded
+        true
     };
     // the pod's own deadline ends the main containers too
     let mut reported = None;

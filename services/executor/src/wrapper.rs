@@ -131,13 +131,10 @@ async fn keep_artifact(
     limits: Limits,
 ) -> Result<Result<(), argosy_artifacts::Error>, Error> {
     let name = Path::new(&artifact.path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let path = layout.artifact(&artifact.path);
+    let path = layout.artifact_of(artifact);
     layout.make_parent(&path)?;
     let (to, is_shared) = (layout.at(&path), layout.is_shared());
-    let archive = match Archive::of(artifact.archive.as_ref()) {
-        Ok(archive) => archive,
-        Err(error) => return Ok(Err(error)),
-    };
+    let archive = Archive::of(artifact.archive.as_ref());
     let limits = limits.artifact();
     blocking(move |cancel| {
         let packed = pack(&found, &name, &to, archive, limits, cancel);

@@ -12,26 +12,28 @@ use flate2::{Compression, write::GzEncoder};
 use crate::Error;
 use crate::tree::{self, change_mode, copy, move_into};
 use crate::unpack::{is_tarball, unpack};
+use crate::zip;
 
 /// How an artifact is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Archive {
     /// As gzip'ed tar, at this level (0–9).
     Tar(u32),
+    /// As zip.
+    Zip,
     /// Not at all: a file is one object, a directory one object per file.
     None,
 }
 
 impl Archive {
     /// What an artifact's strategy asks for. The default is tar.
-    /// Errors: `ArchiveKind`.
-    pub fn of(strategy: Option<&ArchiveStrategy>) -> Result<Self, Error> {
+    pub fn of(strategy: Option<&ArchiveStrategy>) -> Self {
         match strategy {
-            Some(ArchiveStrategy { none: Some(_), .. }) => Ok(Self::None),
-            Some(ArchiveStrategy { zip: Some(_), .. }) => Err(Error::ArchiveKind { kind: "zip" }),
+            Some(ArchiveStrategy { none: Some(_), .. }) => Self::None,
+            Some(ArchiveStrategy { zip: Some(_), .. }) => Self::Zip,
             other => {
                 let level = other.and_then(|s| s.tar.as_ref()?.compression_level);
-                Ok(Self::Tar(level.and_then(|n| u32::try_from(n).ok()).filter(|n| *n < 10).unwrap_or(6)))
+                Self::Tar(level.and_then(|n| u32::try_from(n).ok()).filter(|n| *n < 10).unwrap_or(6))
             }
         }
     }
@@ -40,6 +42,7 @@ impl Archive {
     pub fn file_name(self, artifact: &Artifact) -> String {
         match self {
             Self::Tar(_) => format!("{}.tgz", artifact.name),
+            Self::Zip => format!("{}.zip", artifact.name),
             Self::None => {
                 let base = Path::new(&artifact.path).file_name();
                 base.map_or_else(|| artifact.name.clone(), |name| name.to_string_lossy().into_owned())
@@ -56,13 +59,16 @@ pub fn pack(from: &At, name: &str, to: &At, archive: Archive, limits: Limits, ca
     make_parent(to)?;
     // left by a run that was cut off
     to.dir.remove(&to.path).map_err(Error::io("remove", &to.path))?;
-    let Archive::Tar(level) = archive else {
+    if archive == Archive::None {
         return copy(from, to, &mut budget);
+    }
+    let mut file = to.dir.create(&to.path, 0o600).map_err(Error::io("create", &to.path))?;
+    let name = if name.is_empty() { "root" } else { name };
+    let Archive::Tar(level) = archive else {
+        return zip::write(from, name, &mut file, &mut budget).map_err(Error::io("pack", &from.path));
     };
-    let file = to.dir.create(&to.path, 0o600).map_err(Error::io("create", &to.path))?;
     let gzip = GzEncoder::new(BufWriter::new(file), Compression::new(level));
     let mut tar = tar::Builder::new(gzip);
-    let name = if name.is_empty() { "root" } else { name };
     append(&mut tar, from, Path::new(name), 0, &mut budget).map_err(Error::io("pack", &from.path))?;
     let finished = tar.into_inner().and_then(GzEncoder::finish).and_then(|mut file| file.flush());
     finished.map_err(Error::io("pack", &from.path))
@@ -138,18 +144,26 @@ impl Read for Exactly<'_> {
 /// Puts the object `from`, a file or directory that may be moved, at `to`, unpacked as the artifact asks: a tarball is
 /// unpacked unless the archive is `none`. A tarball with one entry becomes that entry. `mode` and `recurseMode` are applied,
 /// setuid and the like left out. Existing directories are filled, existing files replaced. It blocks; `cancel` ends it.
-/// Errors: `ArchiveKind`, `Escape`, `Limit`, `Io`.
+/// Errors: `NoTarball`, `Escape`, `Limit`, `Io`.
 pub fn place(from: &At, to: &At, artifact: &Artifact, limits: Limits, cancel: &Cancel) -> Result<(), Error> {
     let mut budget = Budget::new(limits, cancel.clone());
-    let archive = Archive::of(artifact.archive.as_ref())?;
+    let archive = Archive::of(artifact.archive.as_ref());
+    let asks_for_tar = artifact.archive.as_ref().is_some_and(|archive| archive.tar.is_some());
     make_parent(to)?;
     let mut content = from.clone();
     let scratch = beside(to, "unpacking");
     let is_file = from.kind().map_err(Error::io("read", &from.path))? == Some(Kind::File);
-    if archive != Archive::None && is_file && is_tarball(from)? {
+    let is_tar = matches!(archive, Archive::Tar(_)) && is_file && is_tarball(from)?;
+    if asks_for_tar && !is_tar {
+        return Err(Error::NoTarball);
+    }
+    if is_tar || archive == Archive::Zip {
         scratch.dir.remove(&scratch.path).map_err(Error::io("remove", &scratch.path))?;
         let dir = scratch.dir.make_dir(&scratch.path, 0o755).map_err(Error::io("create", &scratch.path))?;
-        unpack(from, &dir, &mut budget)?;
+        match archive {
+            Archive::Zip => zip::unpack(from, &dir, &mut budget)?,
+            Archive::Tar(_) | Archive::None => unpack(from, &dir, &mut budget)?,
+        }
         content = scratch.clone();
         if let [only] = dir.entries().map_err(Error::io("list", &scratch.path))?.as_slice() {
             content = At { dir, path: only.name.clone().into() };

@@ -7,6 +7,7 @@ mod local;
 mod s3;
 mod tree;
 mod unpack;
+mod zip;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,8 +52,8 @@ pub enum Error {
         /// Which limit, and how it is raised.
         refusal: Refusal,
     },
-    /// Nothing is kept under the key.
-    #[error("artifact \"{key}\" not found")]
+    /// Nothing is kept under the key. The text is the one of S3, as users of Argo know it.
+    #[error("The specified key does not exist.")]
     NotFound {
         /// The key.
         key: String,
@@ -79,12 +80,9 @@ pub enum Error {
     /// The artifact says nowhere where it is.
     #[error("the artifact has no location")]
     NoLocation,
-    /// An archive of a kind that this build does not have.
-    #[error("{kind} archives are not supported yet in this build")]
-    ArchiveKind {
-        /// `zip`.
-        kind: &'static str,
-    },
+    /// What should be a gzip'ed tar is none.
+    #[error("gzip: invalid header")]
+    NoTarball,
     /// An archive with an entry that would be written outside of the artifact.
     #[error("the archive's entry \"{entry}\" leaves the artifact's directory")]
     Escape {

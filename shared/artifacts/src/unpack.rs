@@ -74,7 +74,7 @@ pub(crate) fn unpack(from: &At, to: &Dir, budget: &mut Budget) -> Result<(), Err
 }
 
 /// The path of an entry below the directory that it is unpacked into; absolute ones begin there.
-fn inside(name: &str) -> Result<PathBuf, Error> {
+pub(crate) fn inside(name: &str) -> Result<PathBuf, Error> {
     let mut path = PathBuf::new();
     for part in Path::new(name).components() {
         match part {

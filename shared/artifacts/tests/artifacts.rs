@@ -264,3 +264,41 @@ fn an_input_is_not_placed_through_a_link() {
         ("x", 0)
     );
 }
+
+#[test]
+fn zip_archives_are_written_and_read() {
+    let dir = dir();
+    let source = dir.path().join("src");
+    fs::create_dir_all(source.join("d")).expect("directories");
+    fs::write(source.join("d/f"), "text ".repeat(1000)).expect("a file");
+    fs::write(source.join("empty"), "").expect("a file");
+    fs::set_permissions(source.join("empty"), fs::Permissions::from_mode(0o750)).expect("a mode");
+    let packed = dir.path().join("a.zip");
+    let limits = || argosy_artifacts::limits(1 << 20, "");
+    pack(&at(&source), "src", &at(&packed), Archive::Zip, limits(), &Cancel::default()).expect("packed");
+    let strategy = serde_json::from_value(serde_json::json!({"zip": {}})).expect("a strategy");
+    let artifact = Artifact { archive: Some(strategy), ..Artifact::default() };
+    placed(&packed, &dir.path().join("to"), &artifact).expect("placed");
+    assert_eq!(fs::read_to_string(dir.path().join("to/d/f")).expect("a file"), "text ".repeat(1000));
+    let mode = fs::metadata(dir.path().join("to/empty")).expect("meta").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    // what is changed on its way is found out, and what is no archive
+    let mut bytes = fs::read(&packed).expect("an archive");
+    let at = bytes.windows(3).position(|part| part == b"d/f").expect("its name") + 8;
+    bytes[at] ^= 0x55;
+    for wrong in [bytes.as_slice(), b"no archive", b""] {
+        fs::write(&packed, wrong).expect("written");
+        assert!(placed(&packed, &dir.path().join("to3"), &artifact).is_err());
+    }
+}
+
+#[test]
+fn what_is_said_to_be_a_tarball_is_one() {
+    let dir = dir();
+    let file = dir.path().join("plain");
+    fs::write(&file, "no archive").expect("a file");
+    let strategy = serde_json::from_value(serde_json::json!({"tar": {}})).expect("a strategy");
+    let artifact = Artifact { archive: Some(strategy), ..Artifact::default() };
+    let error = placed(&file, &dir.path().join("to"), &artifact).expect_err("none");
+    assert_eq!(error.to_string(), "gzip: invalid header");
+}

@@ -81,7 +81,7 @@ spec: {entrypoint: main, templates: [{name: main, suspend: {}}]}
 kind: Workflow
 apiVersion: argoproj.io/v1alpha1
 metadata: {name: misshapen}
-spec: {entrypoint: main, templates: [{name: main, steps: [[{name: a, templat: b}]]}]}
+spec: {entrypoint: main, templates: [{name: main, steps: [[{name: 7, template: b}]]}]}
 ";
 
     #[test]

@@ -162,8 +162,9 @@ impl Check<'_> {
                     let names = schema.properties.iter().flat_map(BTreeMap::keys).map(String::as_str);
                     let help = unknown_help(name, path, names);
                     self.problem(part.key.clone(), &join(name), format!("unknown field `{name}`"), Some(help));
+                    // The definitions that Argo installs take what they do not know, and the controller does not see it.
                     if let Some(problem) = self.problems.last_mut() {
-                        problem.strict = true;
+                        (problem.strict, problem.of_controller, problem.of_run) = (true, true, true);
                     }
                 }
                 (None, None) => {}
@@ -173,6 +174,10 @@ impl Check<'_> {
             if !members.contains_key(name) {
                 let at = if path.is_empty() { place.key.start..place.key.start } else { place.key.clone() };
                 self.problem(at, path, format!("`{name}` is missing"), Some(format!("add `{name}:`")));
+                // The controller takes it for empty, and may come to no harm by that.
+                if let Some(problem) = self.problems.last_mut() {
+                    (problem.of_controller, problem.of_run) = (true, true);
+                }
             }
         }
     }

@@ -146,6 +146,7 @@ impl Workflow {
         }
         let kind = kind_of(&template);
         let begun = match kind {
+            Kind::Pod | Kind::Steps | Kind::Dag if let Some(mistake) = display_mistake(&template) => Err(mistake),
             Kind::Pod => self.begin_pod(call, template.clone(), &compiled),
             Kind::Suspend => self.begin_suspend(call, template.clone()),
             Kind::Steps => self.begin_steps(call, template.clone(), scope, compiled.may_want_results()),
@@ -301,4 +302,15 @@ impl Workflow {
             }
         }
     }
+}
+
+/// What is wrong with the name under which a template wants to be shown. Source: Argo `displayNameRegex`.
+fn display_mistake(template: &Template) -> Option<String> {
+    let name = template.annotations.get(argosy_api::labels::DISPLAY_NAME).filter(|name| !name.is_empty())?;
+    let is_end = |c: char| c.is_ascii_alphanumeric();
+    let is_fine = (2..=63).contains(&name.len())
+        && name.chars().all(|c| is_end(c) || matches!(c, '-' | '.'))
+        && name.starts_with(is_end)
+        && name.ends_with(is_end);
+    (!is_fine).then(|| "displayName must match the regex ^[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]$".to_owned())
 }

@@ -210,7 +210,7 @@ impl Workflow {
         }
         let attempts = self.attempts_of(node_id);
         if let Some(backoff) = &strategy.backoff
-            && let Some(verdict) = self.backoff(node_id, backoff, &attempts, last)
+            && let Some(verdict) = self.backoff(node_id, &strategy, backoff, &attempts, last)
         {
             return verdict;
         }
@@ -242,13 +242,22 @@ impl Workflow {
     }
 
     /// The wait before the next attempt, or why there is none; nothing when it is over.
-    fn backoff(&self, node_id: &str, backoff: &Backoff, attempts: &[ArcStr], last: &NodeStatus) -> Option<Verdict> {
+    fn backoff(
+        &self,
+        node_id: &str,
+        strategy: &RetryStrategy,
+        backoff: &Backoff,
+        attempts: &[ArcStr],
+        last: &NodeStatus,
+    ) -> Option<Verdict> {
         let first_start = attempts.first().and_then(|id| self.book.node(id)?.started_at)?;
-        let until = |text: &str| -> Option<Timestamp> {
-            let nanos = duration::parse(text).ok()?;
-            first_start.0.checked_add(SignedDuration::from_nanos(nanos)).ok()
+        let limit = match backoff.max_duration.as_str() {
+            "" => None,
+            text => match duration::parse(text) {
+                Ok(nanos) => first_start.0.checked_add(SignedDuration::from_nanos(nanos)).ok(),
+                Err(error) => return Some(Verdict::Mistake(error.to_string())),
+            },
         };
-        let limit = if backoff.max_duration.is_empty() { None } else { until(&backoff.max_duration) };
         if limit.is_some_and(|limit| self.clock.now() > limit) && !self.life.is_rebuilding() {
             return Some(Verdict::End(last.phase, "Max duration limit exceeded".to_owned()));
         }
@@ -265,7 +274,8 @@ impl Workflow {
         // unless it did before.
         let waits = match self.life.is_rebuilding() {
             true => self.book.node(node_id).is_some_and(|node| node.message == message),
-            false => self.clock.now() < due,
+            // Nothing follows the last attempt that there may be, so nothing is waited for.
+            false => self.clock.now() < due && !is_exhausted(strategy, attempts.len()),
         };
         waits.then_some(Verdict::Wait(due, message))
     }
@@ -273,14 +283,23 @@ impl Workflow {
 
 /// The limit; none when there is no limit.
 ///
-/// Errors: a text that is no number of 32 bits. Source: Argo `intstr.Int32`.
+/// Errors: a text that is no number of 32 bits.
 fn retry_limit(strategy: &RetryStrategy) -> Result<Option<i32>, String> {
-    let number = |limit: &IntOrString| match limit {
+    strategy.limit.as_ref().map(int32).transpose()
+}
+
+/// Source: Argo `intstr.Int32`.
+fn int32(number: &IntOrString) -> Result<i32, String> {
+    let parsed = match number {
         IntOrString::Int(number) => i32::try_from(*number).ok(),
         IntOrString::Text(text) => text.parse().ok(),
     };
-    let Some(limit) = &strategy.limit else { return Ok(None) };
-    number(limit).map(Some).ok_or_else(|| format!("value '{limit}' cannot be resolved to an int"))
+    parsed.ok_or_else(|| format!("value '{number}' cannot be resolved to an int"))
+}
+
+/// There are as many attempts as there may be.
+fn is_exhausted(strategy: &RetryStrategy, attempts: usize) -> bool {
+    matches!(retry_limit(strategy), Ok(Some(limit)) if attempts as i64 > i64::from(limit))
 }
 
 /// `duration × factor^(attempts − 1)`, at most `cap`.
@@ -289,7 +308,7 @@ fn backoff_wait(backoff: &Backoff, attempts: usize) -> Result<SignedDuration, St
         return Err("no base duration specified for retryStrategy".to_owned());
     }
     let base = duration::parse(&backoff.duration).map_err(|e| e.to_string())?;
-    let factor = backoff.factor.as_ref().and_then(|f| f.as_int()).filter(|f| *f > 0);
+    let factor = backoff.factor.as_ref().map(int32).transpose()?.map(i64::from).filter(|factor| *factor > 0);
     let mut nanos = base;
     if let Some(factor) = factor {
         for _ in 1..attempts {
