@@ -367,3 +367,26 @@ fn last_retry(last: Option<&NodeStatus>, missing: (&str, &str, &str)) -> BTreeMa
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backoff_tells_its_mistakes() {
+        let wait = |backoff: serde_json::Value, attempts| {
+            let backoff: Backoff = serde_json::from_value(backoff).expect("a backoff");
+            backoff_wait(&backoff, attempts).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(serde_json::json!({"duration": "2", "factor": "3", "cap": "10s"}), 3), Ok(10));
+        let word = wait(serde_json::json!({"duration": "2", "factor": "two"}), 1);
+        assert_eq!(word, Err("value 'two' cannot be resolved to an int".to_owned()));
+    }
+
+    #[test]
+    fn nothing_follows_the_last_attempt() {
+        let strategy: RetryStrategy = serde_json::from_value(serde_json::json!({"limit": "1"})).expect("a strategy");
+        assert!(!is_exhausted(&strategy, 1) && is_exhausted(&strategy, 2));
+        assert!(!is_exhausted(&RetryStrategy::default(), 9));
+    }
+}
