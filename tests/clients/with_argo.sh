@@ -83,8 +83,8 @@ try lint 'no linting errors' "$argo" lint "$dir/hello.yaml"
 refuse "lint of a mistake" 'nope|entrypoint|templates' "$argo" lint "$dir/bad.yaml"
 try "submit and wait" 'Succeeded' "$argo" submit --wait "$dir/hello.yaml"
 refuse "submit the same again" 'already exists' "$argo" submit "$dir/hello.yaml"
-try "submit and watch" 'Succeeded' "$argo" submit --watch --generate-name watched- --name= -p who=you "$dir/hello.yaml"
-try "submit with logs" 'hello logs' "$argo" submit --log --generate-name logged- --name= -p who=logs "$dir/hello.yaml"
+try "submit and watch" 'Succeeded' "$argo" submit --watch --name watched -p who=you "$dir/hello.yaml"
+try "submit with logs" 'hello logs' "$argo" submit --log --name logged -p who=logs "$dir/hello.yaml"
 try list 'hello .*Succeeded' "$argo" list
 try "list by label" 'hello' "$argo" list -l team=a
 try "list of running ones" 'NAME|No workflows' "$argo" list --running
@@ -131,7 +131,7 @@ try "submit from a schedule" 'Succeeded' "$argo" submit --wait --from cronwf/nig
 try "cron delete" 'deleted|^$' "$argo" cron delete nightly
 try "template delete" 'deleted|^$' "$argo" template delete hello-template
 try "cluster-template delete" 'deleted|^$' "$argo" cluster-template delete hello-template
-try "archive list" 'NAME' "$argo" archive list
+try "archive list" 'NAME|No workflows found' "$argo" archive list
 try "delete" "deleted" "$argo" delete hello
 try "delete of the finished" "deleted" "$argo" delete --completed
 echo "argo: $((count - failures)) of $count commands as expected"

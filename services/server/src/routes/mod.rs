@@ -61,14 +61,17 @@ fn stored() -> Router<Arc<App>> {
         let list = get(move |caller, place, query| stored::list(kind, caller, place, query));
         let create = move |caller, place, body| stored::create(kind, caller, place, body);
         let lint = move |caller, place, body| stored::lint(kind, caller, place, body);
+        // The `argo` command names only the object: the name in the path is empty.
+        let update = move |caller, place, body| stored::update(kind, caller, place, body);
         let one = get(move |caller, place, query| stored::get(kind, caller, place, query))
-            .put(move |caller, place, body| stored::update(kind, caller, place, body))
+            .put(update)
             .delete(move |caller, place| stored::delete(kind, caller, place));
         if !kind.is_of_cluster() {
             router = router.route(&all, list.clone()).route(&format!("{all}/"), list.clone());
         }
         router = router
             .route(&of, list.post(create))
+            .route(&format!("{of}/"), put(update))
             .route(&format!("{of}/lint"), post(lint))
             .route(&format!("{of}/{{name}}"), one);
     }

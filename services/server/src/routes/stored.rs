@@ -119,15 +119,18 @@ pub async fn update(kind: Stored, caller: Caller, place: Place, mut body: Body) 
     let value = kind.sound(&caller, &place, &mut body).await?;
     let mut object: DynamicObject =
         serde_json::from_value(value).map_err(|error| Failure::invalid(error.to_string()))?;
-    let named = object.metadata.name.get_or_insert_with(|| place.name.clone());
-    if *named != place.name {
-        return Err(Failure::invalid(format!("the object is named {named}, the request {}", place.name)));
+    let name = object.metadata.name.get_or_insert_with(|| place.name.clone()).clone();
+    if !place.name.is_empty() && name != place.name {
+        return Err(Failure::invalid(format!("the object is named {name}, the request {}", place.name)));
+    }
+    if name.is_empty() {
+        return Err(Failure::invalid("the object has no name"));
     }
     let api = kind.api(&caller, &place);
     if object.metadata.resource_version.is_none() {
-        object.metadata.resource_version = api.get(&place.name).await?.metadata.resource_version;
+        object.metadata.resource_version = api.get(&name).await?.metadata.resource_version;
     }
-    Ok(Json(read::value(&api.replace(&place.name, &PostParams::default(), &object).await?)?))
+    Ok(Json(read::value(&api.replace(&name, &PostParams::default(), &object).await?)?))
 }
 
 pub async fn delete(kind: Stored, caller: Caller, place: Place) -> Result<Json<Value>> {

@@ -31,8 +31,11 @@ async fn what_is_stored_is_created_changed_listed_and_deleted() {
         object["metadata"]["labels"] = json!({"new": "1"});
         let updated = world.ok("PUT", &format!("{all}/it"), Some(json!({ member: object }))).await;
         assert_eq!(updated["metadata"]["labels"]["new"], "1", "{path}");
+        object["metadata"]["labels"]["new"] = json!("2");
+        let updated = world.ok("PUT", &format!("{all}/"), Some(json!({ member: object }))).await;
+        assert_eq!(updated["metadata"]["labels"]["new"], "2", "{path}: named by the object alone");
         assert_eq!(world.ok("GET", &all, None).await["items"][0]["metadata"]["name"], "it", "{path}");
-        assert_eq!(world.ok("GET", &format!("{all}/it"), None).await["metadata"]["labels"]["new"], "1");
+        assert_eq!(world.ok("GET", &format!("{all}/it"), None).await["metadata"]["labels"]["new"], "2");
         world.ok("DELETE", &format!("{all}/it"), None).await;
         let (status, answer) = world.ask("GET", &format!("{all}/it"), None).await;
         assert_eq!((status, &answer["code"]), (StatusCode::NOT_FOUND, &json!(5)), "{path}");
