@@ -2,6 +2,7 @@
 
 use argosy_api::labels;
 use argosy_objects::api;
+use argosy_objects::names::is_name;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
@@ -119,10 +120,13 @@ impl Objects {
     pub async fn save_cache_entry(&self, config_map: &str, key: &str, entry: &str) -> Result<bool, kube::Error> {
         let maps = self.of_kind("v1", "ConfigMap");
         let data = json!({"data": {key: entry}});
-        match maps.patch(config_map, &PatchParams::default(), &Patch::Merge(&data)).await {
-            Ok(_) => return Ok(true),
-            Err(error) if api::answer(&error) == api::Answer::NotFound => {}
-            Err(error) => return Err(error),
+        // What none can be called is left to the API to refuse, in its words: in a path it would be another request.
+        if is_name(config_map) {
+            match maps.patch(config_map, &PatchParams::default(), &Patch::Merge(&data)).await {
+                Ok(_) => return Ok(true),
+                Err(error) if api::answer(&error) == api::Answer::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         let metadata = json!({"name": config_map, "labels": {labels::CONFIG_MAP_TYPE: labels::TYPE_CACHE}});
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: entry}});

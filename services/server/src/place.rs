@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use argosy_objects::names::is_path_part;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 
@@ -36,6 +37,13 @@ impl FromRequestParts<Arc<App>> for Place {
         if namespace.is_empty() {
             namespace.clone_from(&app.options.managed_namespace);
         }
-        Ok(Self { namespace, name: get("name"), pod: get("pod") })
+        let place = Self { namespace, name: get("name"), pod: get("pod") };
+        // They become parts of paths at the Kubernetes API.
+        for (what, text) in [("namespace", &place.namespace), ("name", &place.name), ("pod", &place.pod)] {
+            if !is_path_part(text) {
+                return Err(Failure::invalid(format!("no {what} is called {text:?}")));
+            }
+        }
+        Ok(place)
     }
 }

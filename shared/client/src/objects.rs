@@ -1,5 +1,7 @@
 //! Objects of the API: the kinds that people handle, and the requests for them.
 
+pub use argosy_objects::names::is_name;
+
 use argosy_api::v1alpha1::API_VERSION;
 use kube::{
     Api, Client,
@@ -44,16 +46,6 @@ pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicO
         }
         Some(_) | None => Api::all_with(client.clone(), &resource),
     }
-}
-
-/// Whether an object may have this name: lower-case letters, digits, `-` and `.`, as in a domain's.
-pub fn is_name(name: &str) -> bool {
-    let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_label = |label: &str| {
-        let inner = label.bytes().all(|c| is_plain(c) || c == b'-');
-        inner && label.bytes().next().is_some_and(is_plain) && label.bytes().next_back().is_some_and(is_plain)
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// The name, where an object may have it.

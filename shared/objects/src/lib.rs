@@ -5,3 +5,4 @@ pub mod api;
 pub mod compressed;
 pub mod marks;
 pub mod merge_patch;
+pub mod names;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use argosy_api::v1alpha1::{self as v1, WorkflowSpec};
 use argosy_engine::validate::Templates;
 use argosy_objects::api;
+use argosy_objects::names::is_name;
 use kube::api::{Api, DynamicObject};
 
 /// Templates that refer to each other are fetched in so many rounds at the most.
@@ -72,6 +73,9 @@ async fn fetch(
     } else {
         Api::namespaced_with(client.clone(), namespace, &api::argo_kind("WorkflowTemplate"))
     };
+    if !is_name(name) {
+        return Ok(None);
+    }
     let found = match api.get_opt(name).await {
         // A name that none can have.
         Err(error) if api::answer(&error) == api::Answer::Rejected => None,

@@ -1,5 +1,6 @@
 //! Limits of semaphores, in ConfigMaps.
 
+use argosy_objects::names::is_name;
 use axum::Json;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -31,6 +32,11 @@ fn answer(namespace: &str, map: &str, key: &str, limit: i64) -> Json<Value> {
     Json(json!({ "type": "CONFIGMAP", "namespace": namespace, "cmName": map, "key": key, "limit": limit }))
 }
 
+/// The name of a ConfigMap. Errors: none can have it.
+fn map_of(name: &str) -> Result<&str> {
+    if is_name(name) { Ok(name) } else { Err(Failure::invalid(format!("no ConfigMap is called {name:?} (cmName)"))) }
+}
+
 /// Errors: it is no number above 0.
 fn limit(body: &Body) -> Result<i64> {
     match body.read("limit")? {
@@ -47,7 +53,7 @@ pub async fn create(caller: Caller, place: Place, body: Body) -> Result<Json<Val
         return Err(Failure::invalid("name the ConfigMap (cmName) and its key"));
     }
     let api = maps(&caller, namespace);
-    match api.get_opt(&map).await? {
+    match api.get_opt(map_of(&map)?).await? {
         Some(found) if found.data.as_ref().is_some_and(|data| data.contains_key(&key)) => {
             return Err(Failure::new(Code::AlreadyExists, format!("{map} has a limit for {key}")));
         }
@@ -74,7 +80,7 @@ async fn there(api: &Api<ConfigMap>, map: &str, key: &str) -> Result<i64> {
     if map.is_empty() {
         return Err(Failure::invalid("name the ConfigMap (cmName)"));
     }
-    let found = api.get(map).await?;
+    let found = api.get(map_of(map)?).await?;
     let text = found.data.as_ref().and_then(|data| data.get(key));
     let text = text.ok_or_else(|| Failure::new(Code::NotFound, format!("{map} has no limit for {key}")))?;
     text.trim().parse().map_err(|_| Failure::invalid(format!("the limit of {key} in {map} is no number")))

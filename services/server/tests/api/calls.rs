@@ -227,3 +227,24 @@ async fn the_server_tells_of_itself_and_of_the_caller() {
     assert_eq!(world.ok("GET", "/api/v1/info", None).await["managedNamespace"], "");
     assert_eq!(world.ok("GET", "/api/v1/archived-workflows", None).await["items"], json!([]));
 }
+
+#[tokio::test]
+async fn a_name_that_is_none_becomes_no_other_path_at_the_kubernetes_api() {
+    let world = World::new().await;
+    for odd in ["%2E%2E%2Fsecrets%2Fs", "a%2Fb", "a%3Fwatch=true", "%22", "%C3%A4", "a%20b"] {
+        for path in [
+            format!("/api/v1/workflows/argo/{odd}"),
+            format!("/api/v1/workflows/{odd}/w"),
+            format!("/api/v1/workflows/{odd}"),
+            format!("/api/v1/workflow-templates/argo/{odd}"),
+            format!("/api/v1/cluster-workflow-templates/{odd}"),
+            format!("/api/v1/cron-workflows/{odd}/c"),
+            format!("/api/v1/sync/argo/k?cmName={odd}"),
+            format!("/api/v1/sync/{odd}/k?cmName=m"),
+            format!("/api/v1/workflow-event-bindings/{odd}"),
+        ] {
+            let (status, answer) = world.ask("GET", &path, None).await;
+            assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!(3)), "{path}: {answer}");
+        }
+    }
+}
