@@ -20,6 +20,7 @@ mod phases;
 mod reach;
 pub mod render;
 mod run;
+mod running;
 pub mod schema;
 mod silence;
 mod state;

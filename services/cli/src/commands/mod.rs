@@ -6,6 +6,7 @@ pub mod cron;
 pub mod delete;
 pub mod dev;
 pub mod doctor;
+mod each;
 pub mod get;
 pub mod kind;
 mod library;
@@ -62,6 +63,11 @@ pub struct Afterwards {
 }
 
 impl Afterwards {
+    /// Only waits.
+    pub fn wait() -> Self {
+        Self { wait: true, ..Self::default() }
+    }
+
     /// True when what was created need not be printed: it is shown until it has ended.
     pub fn shows(self) -> bool {
         self.watch && !self.log

@@ -15,11 +15,13 @@ use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 
+use super::each::{object_of, one};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
     output,
     render::{human, table::table},
+    running::Named,
     suggest::{self, closest},
 };
 
@@ -52,8 +54,7 @@ const LOOKUPS_MAX: usize = 1000;
 
 impl Why {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open_running(std::slice::from_ref(&self.name)).await?;
-        let object = objects::get(&connection.client, &connection.namespace, &self.name).await?;
+        let (Named { connection, .. }, object) = one(connect, &self.name, object_of).await?;
         let workflow = read::workflow(&object)?;
         let mut waits = reasons(&connection.client, &workflow).await?;
         let nodes: Vec<&NodeStatus> = workflow.status.nodes.iter().map(|(_, node)| node).collect();
