@@ -3,6 +3,7 @@
 mod absent;
 mod channel;
 pub mod check;
+mod cleaning;
 mod cli;
 mod colors;
 mod commands;
