@@ -135,6 +135,9 @@ pub async fn follow_to_end(
                 // Standard output has what Argo's says.
                 channel::err(&reasons::of(value, &connect.command()));
             }
+            let failed: Vec<Value> = finals.iter().filter(|value| !succeeded(value)).cloned().collect();
+            let tails = tails::of(client, &failed, |name| format!("argosy logs {name} shows all")).await;
+            tails.iter().for_each(|tails| _ = tails.print(true));
         }
         Show::Progress => {
             let style = output::style(connect, None);
@@ -145,8 +148,11 @@ pub async fn follow_to_end(
         }
         Show::Logs | Show::ProgressAndLogs => {}
     }
-    let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
     if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
+}
+
+fn succeeded(value: &Value) -> bool {
+    value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded")
 }
 
 /// `hello-x7k2p Succeeded at 2026-01-01 00:00:00 +0000 UTC`, as Argo's CLI says it.

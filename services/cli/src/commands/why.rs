@@ -8,7 +8,7 @@ use argosy_api::{
     message::{LookupKey, LookupKind, Observed},
     v1alpha1::{NodePhase, NodeStatus, Workflow},
 };
-use argosy_client::{objects, read};
+use argosy_client::{named, objects, read};
 use argosy_engine::{Command, Config, Event, Reason, Workflow as Engine};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -153,7 +153,7 @@ fn text(workflow: &Workflow, waits: &[Reason], ended: &[&NodeStatus], now: Times
     let mut text = match (phase, status.message.as_str()) {
         ("", _) => return format!("{name} has not begun: no scheduler has taken it up yet\n"),
         (phase, "") => format!("{name} is {phase}\n"),
-        (phase, message) => format!("{name} is {phase}: {message}\n"),
+        (phase, message) => format!("{name} is {phase}: {}\n", named::message(workflow, message)),
     };
     let mut rows = Vec::new();
     for reason in waits {
@@ -162,7 +162,8 @@ fn text(workflow: &Workflow, waits: &[Reason], ended: &[&NodeStatus], now: Times
         rows.push(vec![format!("  {}", reason.node_name), format!("{}{until}", reason.text)]);
     }
     for node in ended {
-        let message = if node.message.is_empty() { String::new() } else { format!(": {}", node.message) };
+        let message = named::message(workflow, &node.message);
+        let message = if message.is_empty() { message } else { format!(": {message}") };
         rows.push(vec![format!("  {}", node.name), format!("it is {}{message}", node.phase.as_str())]);
     }
     text.push_str(&table(&rows, 2));

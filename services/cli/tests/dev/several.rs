@@ -33,6 +33,9 @@ fn the_end_of_one_hides_no_other() {
     for name in [&of_first, &of_second] {
         first.until(&format!("get {name}"), "ǁ ");
     }
+    // Its data directory is its own.
+    let said = first.argosy(2, "dev --port 0 --data-dir other");
+    has(&said, &["in use by another process: `argosy dev` on port "]);
     // All of one command, too; each that is not there is told, and keeps no other from being done.
     let said = first.argosy(1, &format!("suspend {of_first} nothing {of_second} nowhere"));
     has(&said, &[&format!("workflow {of_first} suspended\n"), &format!("workflow {of_second} suspended\n")]);
