@@ -105,7 +105,7 @@ pub struct Steps {
 impl Steps {
     /// The filter. Errors: a selector that is none.
     pub fn filter(&self) -> Result<Filter, Failure> {
-        let selector = node::selector(self.node_field_selector.as_deref())?;
+        let selector = select::selector(self.node_field_selector.as_deref())?;
         Ok(Filter { status: self.status, selector })
     }
 }

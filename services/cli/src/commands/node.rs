@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::NodePhase;
 use argosy_client::edit::edit;
-use argosy_engine::ops::{
-    selector::NodeSelector,
-    suspend::{self, NodeValues},
-};
+use argosy_engine::ops::suspend::{self, NodeValues};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
@@ -85,11 +82,6 @@ fn unquoted(text: &str) -> String {
         Some(raw) => raw.to_owned(),
         None => text.to_owned(),
     }
-}
-
-/// Reads a node field selector. Errors: a term that is no comparison.
-pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
-    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string()))).transpose()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use argosy_client::{Connection, select};
+use argosy_engine::ops::selector::NodeSelector;
 use clap::Args;
 
 use crate::{
@@ -85,4 +86,9 @@ impl Selectors {
         let found = select::fetch(&connection.client, namespace, &self.plain(), None, &failure::warn).await?;
         Ok(found.into_iter().map(|(workflow, _)| workflow.metadata.name).collect())
     }
+}
+
+/// Reads a node field selector. Errors: a term that is no comparison.
+pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
+    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string()))).transpose()
 }

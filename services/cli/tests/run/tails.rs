@@ -62,7 +62,7 @@ spec:
     containerSet:
       containers:
       - {name: main, image: busybox, command: [echo, fine]}
-      - {name: other, image: busybox, command: [sh, -c, 'echo bad; exit 3']}
+      - {name: other, dependencies: [main], image: busybox, command: [sh, -c, 'echo bad; exit 3']}
 ";
 
 #[test]
