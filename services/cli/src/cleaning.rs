@@ -39,7 +39,7 @@ impl<'a> Cleaning<'a> {
                     return;
                 }
             };
-            let Some(grace) = running.iter().map(|pod| grace(pod)).max() else { return };
+            let Some(grace) = running.iter().map(grace).max() else { return };
             if begun.elapsed() > grace + MARGIN {
                 view.notice("steps do not end in their grace period: they are killed");
                 return;
