@@ -126,7 +126,11 @@ pub async fn follow(
             () = cleaning.wait(&mut view) => {}
         }
     }
-    view.finish().await;
+    tokio::select! {
+        biased;
+        _ = keys.recv() => {}
+        () = view.finish(interrupts <= 1) => {}
+    }
     for name in watched.gone().filter_map(|object| object.metadata.name.as_deref()) {
         say!("{} was deleted before it ended", terminal::line(name));
     }

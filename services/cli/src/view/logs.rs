@@ -11,8 +11,8 @@ use kube::Client;
 
 use crate::{channel::say, terminal};
 
-/// How long nothing may come of logs that have not ended, once all else has.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long nothing may come of logs that have not ended, once all else has: as long as a step that is stopped may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The logs of all pods that have started.
 pub struct Tails {

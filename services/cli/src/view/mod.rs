@@ -136,9 +136,9 @@ impl View {
         }
     }
 
-    /// Shows what is left and clears a live tree.
-    pub async fn finish(mut self) {
-        while let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
+    /// Shows what is left of the logs, where they are `awaited`, and clears a live tree.
+    pub async fn finish(mut self, awaited: bool) {
+        while awaited && let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
             let last = tails.last().await;
             if last.is_empty() {
                 break;
