@@ -27,7 +27,7 @@ use crate::{
     version,
     arg_required_else_help = true,
     max_term_width = 110,
-    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|cron-runner|gc|server|all-in-one; each has its own --help."
+    after_help = "Services, for a cluster: argosy watcher|scheduler|pod-runner|status|recorder|cron-runner|gc|server|all-in-one; each has its own --help."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -46,74 +46,14 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// As [`open`](Self::open), for commands about workflows that are there: of the systems of this machine, to the one that
-    /// has the first of `names`. Where none is named or none has it, to the `argosy dev` that was started last, or to the only
-    /// `argosy run`, which lives as long as its workflows.
-    pub async fn open_running(&self, names: &[String]) -> Result<Connection, Failure> {
-        if self.is_named() {
-            return self.open().await;
-        }
-        let systems = reach::systems().await.context("find running workflows")?;
-        match systems.as_slice() {
-            [] => self.open().await,
-            [one] => self.at(one).await,
-            several => self.open_holder(several, names).await,
-        }
-    }
-
-    /// As [`open_running`](Self::open_running), to all systems of this machine; each with its name where there are several.
-    pub async fn open_all(&self) -> Result<Vec<(Option<String>, Connection)>, Failure> {
-        let systems =
-            if self.is_named() { Vec::new() } else { reach::systems().await.context("find running workflows")? };
-        if systems.is_empty() {
-            return Ok(vec![(None, self.open().await?)]);
-        }
-        let mut all = Vec::new();
-        for system in &systems {
-            let label = (systems.len() > 1).then(|| system.label());
-            all.push((label, self.at(system).await?));
-        }
-        Ok(all)
-    }
-
-    /// To that of `systems` which has the first of `names`.
-    async fn open_holder(&self, systems: &[System], names: &[String]) -> Result<Connection, Failure> {
-        let mut holders = Vec::new();
-        if let Some(name) = names.first() {
-            for system in systems {
-                let connection = self.at(system).await?;
-                match objects::get_opt(&connection.client, &connection.namespace, name).await {
-                    Ok(Some(object)) => holders.push((object.metadata.creation_timestamp, system, connection)),
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::debug!(error = &error as &dyn std::error::Error, path = %system.path.display(), "look for a workflow");
-                    }
-                }
-            }
-        }
-        if names.first().is_some_and(|name| name == objects::LATEST) {
-            holders.sort_by(|(a, _, _), (b, _, _)| a.cmp(b));
-            holders.drain(..holders.len().saturating_sub(1));
-        }
-        match (holders.len(), systems) {
-            (1, _) => Ok(holders.remove(0).2),
-            (0, [first, ..]) if first.kind == Kind::Dev || !names.is_empty() => self.at(first).await,
-            (0, _) => Err(unclear("several `argosy run` are going on", systems)),
-            _ => Err(unclear(
-                "several systems of this machine have a workflow of this name",
-                holders.iter().map(|(_, system, _)| *system),
-            )),
-        }
-    }
-
     /// To a system of this machine.
-    async fn at(&self, system: &System) -> Result<Connection, Failure> {
+    pub async fn at(&self, system: &System) -> Result<Connection, Failure> {
         let source = Source::Text { path: system.path.clone(), text: system.kubeconfig.clone() };
         Ok(Connection::open(source, &self.options()).await.map_err(anyhow::Error::from)?)
     }
 
     /// Whether the user says where the API server is.
-    fn is_named(&self) -> bool {
+    pub fn is_named(&self) -> bool {
         self.kubeconfig.is_some() || std::env::var_os("KUBECONFIG").is_some()
     }
 
@@ -179,14 +119,6 @@ impl Connect {
         }
         of_environment()
     }
-}
-
-/// It cannot be told which of the systems is meant.
-fn unclear<'a>(why: &str, systems: impl IntoIterator<Item = &'a System>) -> Failure {
-    let each = |system: &System| {
-        format!("\n  --kubeconfig {}  ({})", terminal::word(&system.path.to_string_lossy()), system.description())
-    };
-    Failure::Usage(format!("{why}; say which one is meant:{}", systems.into_iter().map(each).collect::<String>()))
 }
 
 /// A name that a namespace may have.

@@ -35,6 +35,8 @@ pub struct Diagnostic {
     pub of_controller: bool,
     /// A controller takes the object all the same; the run comes to the mistake.
     pub of_run: bool,
+    /// It is there because of the flags: the file is right without them.
+    pub of_flags: bool,
 }
 
 impl Diagnostic {
@@ -52,6 +54,7 @@ impl Diagnostic {
             strict: false,
             of_controller: false,
             of_run: false,
+            of_flags: false,
         }
     }
 
@@ -148,8 +151,15 @@ pub fn report(diagnostics: &[Diagnostic]) {
             say!("{}: {}", diagnostic.severity(), terminal::line(&diagnostic.line()));
         }
     }
-    let count = diagnostics.iter().filter(|diagnostic| !diagnostic.warning).count();
-    if count > 0 {
-        say!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
+    let mistakes = diagnostics.iter().filter(|diagnostic| !diagnostic.warning).count();
+    let warnings = diagnostics.len() - mistakes;
+    match (mistakes, warnings) {
+        (0, _) => {}
+        (_, 0) => say!("{}", counted(mistakes, "mistake")),
+        (_, _) => say!("{}, {}", counted(mistakes, "mistake"), counted(warnings, "warning")),
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -55,6 +55,9 @@ pub enum Failure {
     /// The workflow failed; it was reported already. Exit code 1.
     #[error("a workflow did not succeed")]
     Workflow,
+    /// Something of what was asked for failed; it was told already. Exit code 1.
+    #[error("not all was done")]
+    Told,
     /// The user left before the end; the text says what becomes of the workflows. Exit code 130, as of all that an
     /// interrupt ends.
     #[error("{0}")]
@@ -158,7 +161,7 @@ impl Failure {
                 ExitCode::from(ended.code())
             }
             Self::Reported => ExitCode::from(2),
-            Self::Workflow => ExitCode::FAILURE,
+            Self::Workflow | Self::Told => ExitCode::FAILURE,
             Self::Other(error) => {
                 say!("error: {}", terminal::lines(&chain(&*error)));
                 ExitCode::FAILURE

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     channel::say,
+    cleaning::Cleaning,
     failure::{Failure, warn},
-    render::tree::Filter,
+    render::{human, tree::Filter},
     silence::Silence,
     terminal,
     view::{self, Call, Show, View},
@@ -40,7 +41,7 @@ pub struct Options {
 /// What Ctrl-C does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
-    /// Stops the workflows; again: terminates them; again: leaves.
+    /// Stops the workflows, and waits while their steps clean up; again: terminates them; again: leaves.
     Stop,
     /// Leaves; the workflows go on.
     Leave,
@@ -86,7 +87,8 @@ pub async fn follow(
                     return Err(Failure::Left("left before the workflow ended; what ran is ended with this program".to_owned()));
                 }
                 view.notice(said(interrupts));
-                watched.shut_down(if interrupts == 1 { Shutdown::Stop } else { Shutdown::Terminate }).await?;
+                let how = if interrupts == 1 { Shutdown::Stop } else { Shutdown::Terminate };
+                watched.shut_down(how, None).await?;
             }
             () = &mut deadline => {
                 if late {
@@ -94,7 +96,9 @@ pub async fn follow(
                 }
                 late = true;
                 view.notice("the time is up: terminating");
-                watched.shut_down(Shutdown::Terminate).await?;
+                let timeout = options.timeout.unwrap_or_default().as_secs();
+                let timeout = human::short(i64::try_from(timeout).unwrap_or(i64::MAX));
+                watched.shut_down(Shutdown::Terminate, Some(&format!("the run took longer than {timeout} (--timeout)"))).await?;
                 deadline.as_mut().reset(tokio::time::Instant::now() + TERMINATION);
             }
             () = ended.cancelled() => return Err(Failure::Other(anyhow::anyhow!("the system ended before the workflow did"))),
@@ -112,7 +116,21 @@ pub async fn follow(
             }
         }
     }
-    view.finish().await;
+    // Who stops once lets steps clean up; who insists does not.
+    if interrupts == 1 || (late && interrupts == 0) {
+        let cleaning = Cleaning::new(client, watched.latest());
+        tokio::select! {
+            biased;
+            _ = keys.recv() => {}
+            () = ended.cancelled() => {}
+            () = cleaning.wait(&mut view) => {}
+        }
+    }
+    tokio::select! {
+        biased;
+        _ = keys.recv() => {}
+        () = view.finish(interrupts <= 1) => {}
+    }
     for name in watched.gone().filter_map(|object| object.metadata.name.as_deref()) {
         say!("{} was deleted before it ended", terminal::line(name));
     }
@@ -122,7 +140,7 @@ pub async fn follow(
 /// What the user hears of the interrupt `count`.
 fn said(count: u8) -> &'static str {
     match count {
-        1 => "stopping; exit handlers run. Press Ctrl-C again to terminate.",
+        1 => "stopping: steps get SIGTERM and their grace period, exit handlers run. Press Ctrl-C again to terminate.",
         _ => "terminating. Press Ctrl-C again to leave at once.",
     }
 }

@@ -3,6 +3,7 @@
 mod absent;
 mod channel;
 pub mod check;
+mod cleaning;
 mod cli;
 mod colors;
 mod commands;
@@ -20,6 +21,7 @@ mod phases;
 mod reach;
 pub mod render;
 mod run;
+mod running;
 pub mod schema;
 mod silence;
 mod state;

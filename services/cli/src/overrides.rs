@@ -140,6 +140,35 @@ pub fn apply(value: &mut Value, options: &SubmitOptions) -> Result<(), String> {
     Ok(())
 }
 
+/// Says of mistakes that come of flags which flag it is, and not where the file has what the flag changes.
+pub fn blame(problems: &mut [Diagnostic], options: &SubmitOptions) {
+    let texts = [
+        ("--entrypoint", &options.entry_point),
+        ("--name", &options.name),
+        ("--generate-name", &options.generate_name),
+        ("--serviceaccount", &options.service_account),
+        ("--labels", &options.labels),
+    ];
+    let mut flags: Vec<(String, String)> = texts
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(flag, value)| ((*value).clone(), format!("{flag} {value}")))
+        .collect();
+    flags.extend(options.parameters.iter().map(|pair| {
+        let name = pair.split_once('=').map_or(pair.as_str(), |(name, _)| name);
+        (name.to_owned(), format!("-p {name}"))
+    }));
+    for problem in problems.iter_mut().filter(|problem| problem.of_flags) {
+        let words = format!("{} {}", problem.path, problem.message);
+        // The one that the mistake speaks of; any may be it where it speaks of none.
+        let mut named = flags.iter().filter(|(value, _)| words.contains(value.as_str())).map(|(_, flag)| flag.as_str());
+        let all = || flags.iter().map(|(_, flag)| flag.as_str()).collect::<Vec<_>>().join(" ");
+        problem.file = named.next().map_or_else(all, str::to_owned);
+        problem.path = String::new();
+        (problem.source, problem.span) = (None, None);
+    }
+}
+
 /// The mapping at `key`, made where there is none.
 fn member<'a>(members: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
     let value = members.entry(key).or_insert_with(|| Value::Object(Map::new()));

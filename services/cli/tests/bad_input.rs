@@ -69,7 +69,7 @@ const FILES: &[(&str, &[u8], &str, &str)] = &[
     ("tabs", b"kind: Workflow\nspec:\n\tentrypoint: a\n", "wf.yaml:3:2:", "indent with spaces"),
     ("indentation", b"kind: Workflow\nspec:\n  a: 1\n   b: 2\n", "wf.yaml:4:", "bad YAML"),
     ("a key twice", b"kind: Workflow\nkind: Workflow\n", "wf.yaml:2:1:", "set twice"),
-    ("empty", b"", "wf.yaml:", "no Workflow"),
+    ("empty", b"", "wf.yaml:", "the file is empty"),
     ("binary", b"\x00\xff\xfe", "wf.yaml:1:", "not UTF-8"),
     ("zeros", b"\x00\x00", "wf.yaml:1:1:", "unexpected character"),
     ("a list", b"- a\n", "wf.yaml:1:1:", "expected a mapping"),

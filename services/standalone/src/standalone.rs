@@ -146,6 +146,13 @@ pub enum Error {
     Died(#[from] tokio::task::JoinError),
 }
 
+impl Error {
+    /// Whether another process has the data directory, so that it may be had later.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Bus(argosy_bus::Error::Locked { .. }) | Self::Api(api::OpenError::InUse { .. }))
+    }
+}
+
 /// Starts the system.
 pub struct Standalone;
 

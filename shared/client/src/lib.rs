@@ -26,6 +26,6 @@ mod watch;
 pub use connect::Connection;
 pub use error::{Error, Warn, Warning, chain};
 pub use follow::FollowedLogs;
-pub use live::{Line, LiveLogs};
+pub use live::{Cut, Line, LiveLogs, Stuck};
 pub use merged::{Merged, Next};
 pub use watch::Watched;

@@ -8,7 +8,10 @@ use std::{
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use kube::Client;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
 
 use crate::{
     ordered::{Ordered, timed},
@@ -34,6 +37,26 @@ impl Line {
     }
 }
 
+/// Logs that do not end, and of which nothing more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the end of {logs} log(s) does not come")]
+pub struct Stuck {
+    /// How many.
+    pub logs: usize,
+}
+
+/// A log whose reading broke off after it had begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// What stands before its lines.
+    pub prefix: String,
+    /// Why.
+    pub error: String,
+}
+
+/// Logs whose breaking off is remembered until it is told; of more, the first.
+const CUT_MAX: usize = 100;
+
 /// A pod and a container.
 type Key = (String, String);
 
@@ -48,13 +71,15 @@ struct Read {
 pub struct LiveLogs {
     client: Client,
     request: LogRequest,
-    readers: JoinSet<()>,
+    readers: JoinSet<Option<Cut>>,
     sender: mpsc::Sender<Read>,
     lines: mpsc::Receiver<Read>,
     /// The time of the last line of each log.
     last: HashMap<Key, Timestamp>,
     /// Lines that wait for earlier ones of other logs.
     ordered: Ordered<Line>,
+    /// Logs whose reading broke off, until they are told.
+    cut: Vec<Cut>,
 }
 
 impl LiveLogs {
@@ -63,7 +88,7 @@ impl LiveLogs {
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let request = LogRequest { follow: true, timestamps: true, ..request };
         let (readers, last, ordered) = (JoinSet::new(), HashMap::new(), Ordered::default());
-        Self { client, request, readers, sender, lines, last, ordered }
+        Self { client, request, readers, sender, lines, last, ordered, cut: Vec::new() }
     }
 
     /// Reads a log as well. One that cannot be read has no lines. One that was read before goes on behind its last line.
@@ -80,10 +105,15 @@ impl LiveLogs {
                 Ok(lines) => lines,
                 Err(error) => {
                     tracing::debug!(error = &error as &dyn std::error::Error, pod = log.pod, "read logs");
-                    return;
+                    return None;
                 }
             };
-            while let Ok(Some(line)) = lines.try_next().await {
+            loop {
+                let line = match lines.try_next().await {
+                    Ok(Some(line)) => line,
+                    Ok(None) => return None,
+                    Err(error) => return Some(Cut { prefix: log.prefix, error: error.to_string() }),
+                };
                 let at = timed(&line).map_or_else(Timestamp::now, |(at, _)| at);
                 // The API counts in seconds.
                 if after.is_some_and(|after| at <= after) {
@@ -91,11 +121,26 @@ impl LiveLogs {
                 }
                 let line = Line { prefix: log.prefix.clone(), timed: line };
                 if sender.send(Read { of: of.clone(), at, line }).await.is_err() {
-                    return;
+                    return None;
                 }
             }
         });
-        while self.readers.try_join_next().is_some() {}
+        while let Some(ended) = self.readers.try_join_next() {
+            self.note(ended);
+        }
+    }
+
+    fn note(&mut self, ended: Result<Option<Cut>, JoinError>) {
+        if let Ok(Some(cut)) = ended
+            && self.cut.len() < CUT_MAX
+        {
+            self.cut.push(cut);
+        }
+    }
+
+    /// The logs whose reading broke off since the last call.
+    pub fn take_cut(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cut)
     }
 
     /// Reads no log any more; what has come stays to be taken.
@@ -112,7 +157,7 @@ impl LiveLogs {
     pub async fn wait(&mut self) {
         tokio::select! {
             Some(read) = self.lines.recv() => self.push(read, Instant::now()),
-            Some(_) = self.readers.join_next() => {}
+            Some(ended) = self.readers.join_next() => self.note(ended),
             else => std::future::pending::<()>().await,
         }
     }
@@ -133,17 +178,22 @@ impl LiveLogs {
         self.readers.is_empty() && self.lines.is_empty()
     }
 
-    /// Waits for the logs to end, at most so long; then no line waits for another.
-    pub async fn drain(&mut self, within: Duration) -> Vec<Line> {
-        let ended = async {
-            while !self.is_drained() {
-                self.wait().await;
+    /// Some of the lines that still come when nothing new is read, by time; none once all have come. However many there are,
+    /// they are waited for as long as they come.
+    ///
+    /// Errors: for `patience` no line came and no log ended; nothing is read any more, and [`rest`](Self::rest) has what came.
+    pub async fn last(&mut self, patience: Duration) -> Result<Vec<Line>, Stuck> {
+        while !self.is_drained() {
+            if tokio::time::timeout(patience, self.wait()).await.is_err() {
+                self.stop();
+                return Err(Stuck { logs: self.readers.len() });
             }
-        };
-        if tokio::time::timeout(within, ended).await.is_err() {
-            tracing::debug!("the last lines of the logs take too long");
+            let lines = self.take();
+            if !lines.is_empty() {
+                return Ok(lines);
+            }
         }
-        self.rest()
+        Ok(self.rest())
     }
 
     /// All lines that have come, by time.
@@ -176,8 +226,56 @@ mod tests {
         let mut texts = Vec::new();
         for _ in 0..2 {
             logs.read("argo", log("p"));
-            texts.extend(logs.drain(Duration::from_secs(60)).await.iter().map(|line| line.text().to_owned()));
+            texts.extend(all(&mut logs).await.iter().map(|line| line.text().to_owned()));
         }
         assert_eq!(texts, ["line 1", "line 2", "line 3"]);
+    }
+
+    /// The lines until the logs have ended.
+    async fn all(logs: &mut LiveLogs) -> Vec<Line> {
+        let mut all = Vec::new();
+        loop {
+            let lines = logs.last(Duration::from_secs(60)).await.expect("lines come");
+            if lines.is_empty() {
+                return all;
+            }
+            all.extend(lines);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_waited_for_as_long_as_lines_come() {
+        // A minute of lines, each after a pause that is shorter than the patience; then nothing, and no end either.
+        let serve = || async {
+            let lines = futures::stream::unfold(0, |count| async move {
+                tokio::time::sleep(if count < 60 { Duration::from_secs(1) } else { Duration::MAX / 8 }).await;
+                Some((Ok::<_, std::io::Error>(format!("2026-01-01T00:00:{count:02}Z line {count}\n")), count + 1))
+            });
+            axum::body::Body::from_stream(lines)
+        };
+        let mut logs = LiveLogs::new(Client::new(axum::Router::new().fallback(serve), "argo"), LogRequest::default());
+        logs.read("argo", log("p"));
+        let mut count = 0;
+        let stuck = loop {
+            match logs.last(Duration::from_secs(5)).await {
+                Ok(lines) => count += lines.len(),
+                Err(stuck) => break stuck,
+            }
+        };
+        assert_eq!((count + logs.rest().len(), stuck), (60, Stuck { logs: 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_breaks_off_is_told() {
+        let serve = || async {
+            let parts = [Ok("2026-01-01T00:00:01Z line 1\n"), Err(std::io::Error::other("gone"))];
+            axum::body::Body::from_stream(futures::stream::iter(parts))
+        };
+        let mut logs = LiveLogs::new(Client::new(axum::Router::new().fallback(serve), "argo"), LogRequest::default());
+        logs.read("argo", log("p"));
+        assert_eq!(all(&mut logs).await.len(), 1);
+        let cut = logs.take_cut();
+        assert_eq!(cut.iter().map(|cut| cut.prefix.as_str()).collect::<Vec<_>>(), ["s"]);
+        assert!(logs.take_cut().is_empty());
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{pin::Pin, time::Duration};
 
-use argosy_api::v1alpha1::{Shutdown, Workflow};
+use argosy_api::{
+    labels,
+    v1alpha1::{Shutdown, Workflow},
+};
 use futures::{FutureExt, Stream, StreamExt, stream::SelectAll};
 use kube::{
     Client,
@@ -194,13 +197,17 @@ impl Watched {
         self.ended.into_iter().flatten().collect()
     }
 
-    /// Shuts down those that have not ended.
+    /// Shuts down those that have not ended, and notes on them why, where there is more to say than that somebody asked for it.
     ///
     /// Errors: the API refuses it.
-    pub async fn shut_down(&self, how: Shutdown) -> Result<(), Error> {
+    pub async fn shut_down(&self, how: Shutdown, why: Option<&str>) -> Result<(), Error> {
+        let mut change = json!({ "spec": { "shutdown": how.as_str() } });
+        if let Some(why) = why {
+            change["metadata"] = json!({ "annotations": { labels::STOP_MESSAGE: why } });
+        }
         for object in self.going() {
             let (namespace, name) = place(object);
-            let patch = Patch::Merge(json!({ "spec": { "shutdown": how.as_str() } }));
+            let patch = Patch::Merge(&change);
             objects::workflows(&self.client, namespace).patch(name, &PatchParams::default(), &patch).await?;
         }
         Ok(())

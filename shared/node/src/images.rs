@@ -87,9 +87,7 @@ impl Images {
         let line = [image.entrypoint.as_slice(), tail].concat();
         // arguments alone are a command only for an image that is known to have no entrypoint
         if line.is_empty() || self.get(name).is_none() {
-            return Err(format!(
-                "image {name} has no known entrypoint: give the container a command, or name the program with --image {name}=entrypoint"
-            ));
+            return Err(format!("image {name} has no known entrypoint: give the container a command"));
         }
         Ok(line)
     }
@@ -124,6 +122,6 @@ mod tests {
         assert_eq!(line("alpine", &[], &["true"]), Ok(vec!["true".into()]));
         assert_eq!(line("localhost:5000/x", &["a"], &["b"]), Ok(vec!["a".into(), "b".into()]));
         let text = line("localhost:5000/x", &[], &["b"]).expect_err("unknown image");
-        assert!(text.contains("--image localhost:5000/x=entrypoint"), "{text}");
+        assert!(text.contains("localhost:5000/x has no known entrypoint"), "{text}");
     }
 }

@@ -127,13 +127,20 @@ impl Files {
         current.is_ok_and(|current| self.now.metadata().is_ok_and(|now| now.ino() != current))
     }
 
-    /// Reads all that is there for the number of its whole lines, and goes back to the beginning.
+    /// Reads all that is there for the number of its lines, of which the last may have no newline, and goes back to the
+    /// beginning.
     fn count(&mut self, since: Option<Timestamp>) -> io::Result<u64> {
         let mut lines = 0;
         let copies: io::Result<Vec<File>> = std::iter::once(&self.now).chain(&self.next).map(File::try_clone).collect();
         let mut copies = copies?;
         let mut reading = Self { path: PathBuf::new(), now: copies.remove(0), next: copies.into(), rest: Vec::new() };
-        while reading.read(|line| lines += u64::from(line.is_whole && !line.is_before(since)))? {}
+        let mut is_open = false;
+        while reading.read(|line| {
+            let counts = !line.is_before(since);
+            lines += u64::from(line.is_whole && counts);
+            is_open = counts && !line.is_whole;
+        })? {}
+        lines += u64::from(is_open);
         // clones share where they are
         self.now.rewind()?;
         self.next.iter_mut().try_for_each(|file| file.rewind())?;

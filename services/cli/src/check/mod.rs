@@ -114,17 +114,20 @@ pub fn documents(
         let is_sound = found.iter().all(|problem| problem.strict);
         let mut mended = if is_sound { None } else { schema::mended(document) };
         if let Some(document) = if is_sound { Some(&mut *document) } else { mended.as_mut() } {
+            let written = document.value.clone();
             if document.kind() == "Workflow"
                 && let Err(message) = edit(&mut document.value)
             {
-                found.push(Diagnostic::of_source(&document.source, message));
+                found.push(Diagnostic { of_flags: true, ..Diagnostic::of_source(&document.source, message) });
             } else {
-                let mut meaning = semantic(document, &library, rules.purpose);
-                meaning.extend(naming::check(document, rules.purpose));
-                meaning.retain(|problem| !follows(problem, &found));
-                found.extend(meaning);
-                let of_the_run = expressions::check(document).into_iter().chain(values::check(document));
-                found.extend(of_the_run.map(|problem| Diagnostic { of_run: true, ..problem }));
+                let mut of_meaning = meaning(document, &library, rules.purpose, &found);
+                if document.value != written && !of_meaning.is_empty() {
+                    let before = Document { value: written, ..document.clone() };
+                    let before = meaning(&before, &library, rules.purpose, &found);
+                    let is_there = |problem: &Diagnostic| before.iter().any(|other| other.line() == problem.line());
+                    of_meaning.iter_mut().for_each(|problem| problem.of_flags = !is_there(problem));
+                }
+                found.extend(of_meaning);
             }
         }
         if let Some(silenced) = rules.silenced
@@ -136,6 +139,16 @@ pub fn documents(
         problems.extend(found);
     }
     problems
+}
+
+/// Mistakes of meaning, but for those that follow from `of_shape`.
+fn meaning(document: &Document, library: &Library, purpose: Purpose, of_shape: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut found = semantic(document, library, purpose);
+    found.extend(naming::check(document, purpose));
+    found.retain(|problem| !follows(problem, of_shape));
+    let of_the_run = expressions::check(document).into_iter().chain(values::check(document));
+    found.extend(of_the_run.map(|problem| Diagnostic { of_run: true, ..problem }));
+    found
 }
 
 /// True for a mistake of meaning that is there because of one of shape: in the same place a field's name is misspelt, or a

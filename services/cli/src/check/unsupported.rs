@@ -13,6 +13,8 @@ enum At {
     Template,
     Artifact,
     RetryStrategy,
+    /// A mutex or a semaphore.
+    Lock,
 }
 
 /// What comes of it.
@@ -32,7 +34,7 @@ const TABLE: &[(&str, &[At], Effect)] = &[
     ("oss", &[At::Artifact], Effect::Ends),
     ("hdfs", &[At::Artifact], Effect::Ends),
     ("artifactory", &[At::Artifact], Effect::Ends),
-    ("synchronization", &[At::Spec, At::Template], Effect::Ends),
+    ("database", &[At::Lock], Effect::Ends),
     ("artifactGC", &[At::Spec, At::Artifact], Effect::Ignored),
 ];
 
@@ -69,6 +71,7 @@ fn place(way: &[Step<'_>]) -> Option<At> {
     }
     match (walk::key(way, 2), walk::key(way, 1)) {
         ("artifacts", "") => Some(At::Artifact),
+        ("mutexes" | "semaphores", "") | ("synchronization", "mutex" | "semaphore") => Some(At::Lock),
         (_, "retryStrategy") => Some(At::RetryStrategy),
         ("spec", "workflowSpec") => Some(At::Spec),
         (_, "spec") if way.len() == 1 => Some(At::Spec),

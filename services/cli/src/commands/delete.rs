@@ -3,15 +3,19 @@
 use argosy_client::{objects, select::fetch};
 use clap::Args;
 use jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{
+    Client,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::json;
 
-use super::select::Filters;
+use super::{each::tell, select::Filters};
 use crate::{
     channel::say,
     connect::Connect,
     failure::{Failure, Outcome, warn},
     output,
+    running::{Named, Running},
 };
 
 /// Delete workflows
@@ -53,57 +57,77 @@ impl Delete {
                 "name workflows, or choose with --all, --completed, --older, --prefix, --status, -l".to_owned(),
             ));
         }
-        let connection = connect.open_running(&self.names).await?;
-        let mut chosen: Vec<(String, String)> = Vec::new();
+        let running = Running::find(connect).await?;
+        let mut chosen: Vec<(Client, String, String)> = Vec::new();
+        let mut outcome = Ok(());
         for name in &self.names {
-            let name = objects::name(&connection.client, &connection.namespace, name).await?;
-            chosen.push((connection.namespace.clone(), name));
+            match running.named(name).await {
+                Ok(Named { connection, name, .. }) => chosen.push((connection.client, connection.namespace, name)),
+                Err(failure) if self.names.len() == 1 => return Err(failure),
+                Err(failure) => outcome = tell(name, failure),
+            }
         }
         if self.all || filtered {
+            let (_, connection) = running.first()?;
             let namespace = (!self.all_namespaces).then_some(connection.namespace.as_str());
             let now = Timestamp::now();
             let found =
                 fetch(&connection.client, namespace, &filters.selectors.plain(), self.query_chunk_size, &warn).await?;
             let filters = filters.plain();
             let found = found.into_iter().filter(|(workflow, _)| filters.pass(workflow, now));
-            chosen.extend(found.map(|(workflow, _)| (workflow.metadata.namespace, workflow.metadata.name)));
+            chosen.extend(
+                found.map(|(workflow, _)| {
+                    (connection.client.clone(), workflow.metadata.namespace, workflow.metadata.name)
+                }),
+            );
         }
         if chosen.is_empty() {
             output::print("No resources found\n");
         }
-        let (mut deleted, wanted) = (0, chosen.len());
-        for (namespace, name) in chosen {
+        let (mut deleted, mut has_failed, wanted) = (0, false, chosen.len());
+        let namespace = chosen.first().map(|(_, namespace, _)| namespace.clone()).unwrap_or_default();
+        for (client, namespace, name) in chosen {
             if self.dry_run {
                 output::print(&format!("Workflow '{name}' deleted (dry-run)\n"));
                 deleted += 1;
                 continue;
             }
-            let api = objects::workflows(&connection.client, &namespace);
-            if !objects::is_name(&name) {
-                output::print(&format!("Workflow '{name}' not found\n"));
-                continue;
-            }
-            if self.force {
-                let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-                match api.patch(&name, &PatchParams::default(), &free).await {
-                    Err(kube::Error::Api(status)) if status.code == 404 => {}
-                    other => _ = other?,
-                }
-            }
-            match api.delete(&name, &DeleteParams::default()).await {
-                Ok(_) => {
+            match self.delete(&client, &namespace, &name).await {
+                Ok(true) => {
                     deleted += 1;
                     output::print(&format!("Workflow '{name}' deleted\n"));
                 }
-                Err(kube::Error::Api(status)) if status.code == 404 => {
-                    output::print(&format!("Workflow '{name}' not found\n"));
+                Ok(false) => output::print(&format!("Workflow '{name}' not found\n")),
+                Err(failure) if wanted == 1 => return Err(failure),
+                Err(failure) => {
+                    has_failed = true;
+                    outcome = tell(&name, failure);
                 }
-                Err(error) => return Err(error.into()),
             }
         }
-        if wanted > 0 && deleted == 0 {
-            say!("nothing was deleted: no workflow of this name is in namespace {}", connection.namespace);
+        if wanted > 0 && deleted == 0 && !has_failed {
+            say!("nothing was deleted: no workflow of this name is in namespace {namespace}");
         }
-        Ok(())
+        outcome
+    }
+
+    /// Deletes one; false where there is none.
+    async fn delete(&self, client: &Client, namespace: &str, name: &str) -> Result<bool, Failure> {
+        let api = objects::workflows(client, namespace);
+        if !objects::is_name(name) {
+            return Ok(false);
+        }
+        if self.force {
+            let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+            match api.patch(name, &PatchParams::default(), &free).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => _ = other?,
+            }
+        }
+        match api.delete(name, &DeleteParams::default()).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

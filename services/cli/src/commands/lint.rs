@@ -10,7 +10,7 @@ use crate::{
     check::{self, Library, Purpose, Rules},
     connect::Connect,
     diagnostic,
-    failure::{Failure, Outcome},
+    failure::{self, Failure, Outcome},
     load, output, state,
     suggest::{self, closest},
     terminal,
@@ -84,6 +84,7 @@ impl Lint {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let silenced = check::advice::rules(&self.silence).map_err(Failure::Usage)?;
         let (mut documents, mut problems) = load::files(&self.files);
+        failure::settle(load::nothing_in(&self.files, &documents, &problems))?;
         let wanted = |kind: &str| {
             let plural = format!("{}s", kind.to_lowercase());
             self.kinds.is_empty() || self.kinds.iter().any(|kind| *kind == "all" || *kind == plural)

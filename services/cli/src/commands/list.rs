@@ -13,6 +13,7 @@ use crate::{
     failure::{Outcome, warn},
     output::{self, Output},
     render::list::{Columns, list},
+    running::Running,
 };
 
 /// List workflows, those that run first
@@ -42,7 +43,7 @@ pub struct List {
 
 impl List {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let systems = connect.open_all().await?;
+        let systems = Running::find(connect).await?.all();
         let are_several = systems.len() > 1;
         let (mut found, mut last_error) = (Vec::new(), None);
         for (label, connection) in systems {

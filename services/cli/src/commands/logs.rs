@@ -12,13 +12,17 @@ use clap::Args;
 use jiff::Timestamp;
 use regex::Regex;
 
-use super::select::Selectors;
+use super::{
+    each::{object_of, one_of},
+    select::Selectors,
+};
 use crate::{
     channel::{self, say},
     connect::Connect,
     duration,
     failure::{Failure, Outcome, warn},
     output,
+    running::{Named, Running},
     silence::Silence,
     suggest, terminal,
 };
@@ -69,8 +73,16 @@ impl Logs {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let given: Vec<String> = self.workflow.iter().cloned().collect();
         self.selectors.check(&given)?;
-        let connection = connect.open_running(&given).await?;
-        let names = self.selectors.names(&connection.client, &connection.namespace, &given).await?;
+        let running = Running::find(connect).await?;
+        let (connection, names) = match &self.workflow {
+            // What is selected besides is looked for beside it.
+            Some(name) => {
+                let (Named { connection, name, .. }, _) = one_of(&running, name, object_of).await?;
+                (connection, vec![name])
+            }
+            None => (running.first()?.1.clone(), Vec::new()),
+        };
+        let names = [names, self.selectors.selected(&connection).await?].concat();
         if self.follow {
             return self.follow(connection, names).await;
         }

@@ -6,6 +6,7 @@ pub mod cron;
 pub mod delete;
 pub mod dev;
 pub mod doctor;
+mod each;
 pub mod get;
 pub mod kind;
 mod library;
@@ -62,6 +63,11 @@ pub struct Afterwards {
 }
 
 impl Afterwards {
+    /// Only waits.
+    pub fn wait() -> Self {
+        Self { wait: true, ..Self::default() }
+    }
+
     /// True when what was created need not be printed: it is shown until it has ended.
     pub fn shows(self) -> bool {
         self.watch && !self.log
@@ -99,7 +105,7 @@ pub struct Steps {
 impl Steps {
     /// The filter. Errors: a selector that is none.
     pub fn filter(&self) -> Result<Filter, Failure> {
-        let selector = node::selector(self.node_field_selector.as_deref())?;
+        let selector = select::selector(self.node_field_selector.as_deref())?;
         Ok(Filter { status: self.status, selector })
     }
 }
@@ -129,6 +135,9 @@ pub async fn follow_to_end(
                 // Standard output has what Argo's says.
                 channel::err(&reasons::of(value, &connect.command()));
             }
+            let failed: Vec<Value> = finals.iter().filter(|value| !succeeded(value)).cloned().collect();
+            let tails = tails::of(client, &failed, |name| format!("argosy logs {name} shows all")).await;
+            tails.iter().for_each(|tails| _ = tails.print(true));
         }
         Show::Progress => {
             let style = output::style(connect, None);
@@ -139,8 +148,11 @@ pub async fn follow_to_end(
         }
         Show::Logs | Show::ProgressAndLogs => {}
     }
-    let succeeded = |value: &Value| value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded");
     if finals.iter().all(succeeded) { Ok(()) } else { Err(Failure::Workflow) }
+}
+
+fn succeeded(value: &Value) -> bool {
+    value.pointer("/status/phase").and_then(Value::as_str) == Some("Succeeded")
 }
 
 /// `hello-x7k2p Succeeded at 2026-01-01 00:00:00 +0000 UTC`, as Argo's CLI says it.

@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 
 use argosy_api::v1alpha1::NodePhase;
-use argosy_client::{edit::edit, objects};
-use argosy_engine::ops::{
-    selector::NodeSelector,
-    suspend::{self, NodeValues},
-};
+use argosy_client::edit::edit;
+use argosy_engine::ops::suspend::{self, NodeValues};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::told::Told;
+use super::{each::one, told::Told};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome, warn},
     output, phases,
+    running::Named,
 };
 
 /// Set values of suspended steps
@@ -59,12 +57,14 @@ impl Node {
         };
         let output_parameters = set.output_parameter.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
         let values = NodeValues { phase: set.phase, message: set.message, output_parameters };
-        let connection = connect.open_running(std::slice::from_ref(&set.name)).await?;
-        let name = objects::name(&connection.client, &connection.namespace, &set.name).await?;
-        edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
-            suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now()).map_err(Told::from)
-        })
-        .await?;
+        let work = async |Named { connection, name, .. }: &Named| {
+            edit(&connection.client, &connection.namespace, name, &warn, |workflow| {
+                suspend::set(workflow, &set.node_field_selector, &values, Timestamp::now()).map_err(Told::from)
+            })
+            .await?;
+            Ok(())
+        };
+        one(connect, &set.name, work).await?;
         output::print("workflow values set\n");
         Ok(())
     }
@@ -82,11 +82,6 @@ fn unquoted(text: &str) -> String {
         Some(raw) => raw.to_owned(),
         None => text.to_owned(),
     }
-}
-
-/// Reads a node field selector. Errors: a term that is no comparison.
-pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
-    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string()))).transpose()
 }
 
 #[cfg(test)]

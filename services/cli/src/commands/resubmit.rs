@@ -5,13 +5,13 @@ use argosy_engine::ops::resubmit::{self, Resubmit as Options};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{Afterwards, select::Selectors, told::Told};
+use super::{Afterwards, each::each, select::Selectors, told::Told};
 use crate::{
     connect::Connect,
     failure::{self, Failure, Outcome},
     output::{self, Output},
     parameters::Known,
-    render::tree::Filter,
+    running::Named,
 };
 
 /// Create workflows like existing ones
@@ -40,12 +40,9 @@ pub struct Resubmit {
 
 impl Resubmit {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        self.selectors.check(&self.names)?;
-        let connection = connect.open_running(&self.names).await?;
-        let (client, namespace) = (&connection.client, connection.namespace.as_str());
-        let mut created = Vec::new();
-        for name in self.selectors.names(client, namespace, &self.names).await? {
-            let object = objects::get(client, namespace, &name).await?;
+        let created = each(connect, &self.selectors, &self.names, async |Named { connection, name, .. }| {
+            let (client, namespace) = (&connection.client, connection.namespace.as_str());
+            let object = objects::get(client, namespace, name).await?;
             let old = read::workflow(&object)?;
             if !self.parameter.is_empty() {
                 let library = super::library::of_cluster(client, namespace).await;
@@ -59,11 +56,12 @@ impl Resubmit {
                 .map_err(|error| Failure::Other(anyhow::anyhow!("{name}: {}", Told::from(error))))?;
             new.spec.priority = self.priority.or(new.spec.priority);
             let value = serde_json::to_value(&new).map_err(anyhow::Error::from)?;
-            created.push(objects::create(client, namespace, "Workflow", value, false).await?);
-        }
+            Ok(objects::create(client, namespace, "Workflow", value, false).await?)
+        })
+        .await?;
         if self.output.is_some() || !self.afterwards.shows() {
-            output::listed(&created, self.output, connect)?;
+            output::listed(&created.objects(), self.output, connect)?;
         }
-        self.afterwards.follow(client, created, Filter::default(), connect).await
+        created.follow(self.afterwards, connect).await
     }
 }

@@ -4,14 +4,14 @@ use argosy_client::{edit, objects, read};
 use argosy_engine::ops::retry::Retry as Options;
 use clap::Args;
 
-use super::{Afterwards, select::Selectors, told::Told};
+use super::{Afterwards, each::each, select::Selectors, told::Told};
 use crate::{
     channel::say,
     connect::Connect,
     failure::{self, Failure, Outcome},
     output::{self, Output},
     parameters::Known,
-    render::tree::Filter,
+    running::Named,
 };
 
 /// Run failed workflows again, from what failed
@@ -40,9 +40,6 @@ pub struct Retry {
 
 impl Retry {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        self.selectors.check(&self.names)?;
-        let connection = connect.open_running(&self.names).await?;
-        let (client, namespace) = (&connection.client, connection.namespace.as_str());
         let options = Options {
             restart_successful: self.restart_successful,
             selector: self.node_field_selector.clone(),
@@ -51,9 +48,8 @@ impl Retry {
         if !self.node_field_selector.is_empty() && !self.restart_successful {
             say!("warning: --node-field-selector selects nothing without --restart-successful: what failed runs again");
         }
-        let names = self.selectors.names(client, namespace, &self.names).await?;
-        let mut retried = Vec::new();
-        for name in &names {
+        let retried = each(connect, &self.selectors, &self.names, async |Named { connection, name, .. }| {
+            let (client, namespace) = (&connection.client, connection.namespace.as_str());
             if !self.parameter.is_empty() {
                 let object = objects::get(client, namespace, name).await?;
                 let library = super::library::of_cluster(client, namespace).await;
@@ -65,11 +61,12 @@ impl Retry {
                     error => error.into(),
                 },
             )?;
-            retried.push(objects::get(client, namespace, name).await?);
-        }
+            Ok(objects::get(client, namespace, name).await?)
+        })
+        .await?;
         if self.output.is_some() || !self.afterwards.shows() {
-            output::listed(&retried, self.output, connect)?;
+            output::listed(&retried.objects(), self.output, connect)?;
         }
-        self.afterwards.follow(client, retried, Filter::default(), connect).await
+        retried.follow(self.afterwards, connect).await
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use argosy_client::{objects, select};
+use argosy_client::{Connection, select};
+use argosy_engine::ops::selector::NodeSelector;
 use clap::Args;
-use kube::Client;
 
 use crate::{
     duration,
@@ -77,17 +77,18 @@ impl Selectors {
         Ok(())
     }
 
-    /// The names given, or those that the selectors select.
-    pub async fn names(&self, client: &Client, namespace: &str, given: &[String]) -> Result<Vec<String>, Failure> {
-        self.check(given)?;
-        let mut names = Vec::new();
-        for name in given {
-            names.push(objects::name(client, namespace, name).await?);
+    /// The names of those that are selected; none without a selector.
+    pub async fn selected(&self, connection: &Connection) -> Result<Vec<String>, Failure> {
+        if !self.any() {
+            return Ok(Vec::new());
         }
-        if self.any() {
-            let found = select::fetch(client, Some(namespace), &self.plain(), None, &failure::warn).await?;
-            names.extend(found.into_iter().map(|(workflow, _)| workflow.metadata.name));
-        }
-        Ok(names)
+        let namespace = Some(connection.namespace.as_str());
+        let found = select::fetch(&connection.client, namespace, &self.plain(), None, &failure::warn).await?;
+        Ok(found.into_iter().map(|(workflow, _)| workflow.metadata.name).collect())
     }
+}
+
+/// Reads a node field selector. Errors: a term that is no comparison.
+pub fn selector(text: Option<&str>) -> Result<Option<NodeSelector>, Failure> {
+    text.map(|text| NodeSelector::parse(text).map_err(|error| Failure::Usage(error.to_string()))).transpose()
 }

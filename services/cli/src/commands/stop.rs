@@ -3,11 +3,12 @@
 use argosy_api::v1alpha1::Shutdown;
 use clap::Args;
 
-use super::{select::Selectors, told::Told};
+use super::{each::each, select::Selectors, told::Told};
 use crate::{
     connect::Connect,
     failure::{Outcome, warn},
     output,
+    running::Named,
 };
 
 /// Stop workflows: nothing new starts, exit handlers run
@@ -69,18 +70,17 @@ struct How<'a> {
 }
 
 async fn shut_down(connect: &Connect, names: &[String], selectors: &Selectors, dry_run: bool, how: How<'_>) -> Outcome {
-    selectors.check(names)?;
-    let connection = connect.open_running(names).await?;
-    for name in selectors.names(&connection.client, &connection.namespace, names).await? {
+    let done = each(connect, selectors, names, async |Named { connection, name, .. }| {
         if dry_run {
             output::print(&format!("workflow {name} {} (dry-run)\n", how.done));
-            continue;
+            return Ok(());
         }
         let (client, namespace) = (&connection.client, &connection.namespace);
-        argosy_operations::stop(client, namespace, &name, how.shutdown, (how.selector, how.message), None, &warn)
+        argosy_operations::stop(client, namespace, name, how.shutdown, (how.selector, how.message), None, &warn)
             .await
             .map_err(|error| error.map(Told::from))?;
         output::print(&format!("workflow {name} {}\n", how.done));
-    }
-    Ok(())
+        Ok(())
+    });
+    done.await?.outcome()
 }

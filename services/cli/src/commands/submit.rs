@@ -54,7 +54,18 @@ impl Submit {
         let mut options = self.overrides.options()?;
         let filter = self.steps.filter()?;
         options.scheduled_time = self.scheduled_time.clone().unwrap_or_default();
-        let connection = if self.dry_run && self.from.is_none() { None } else { Some(connect.open().await?) };
+        let (mut documents, mut problems) = load::files(&self.files);
+        if self.from.is_none() {
+            failure::settle(load::nothing_in(&self.files, &documents, &problems))?;
+        }
+        let connection = match self.dry_run && self.from.is_none() {
+            true => None,
+            false => match connect.open().await {
+                Ok(connection) => Some(connection),
+                // What is wrong with the files is wrong with any server.
+                Err(failure) => return Err(failure::settle(problems).err().unwrap_or(failure)),
+            },
+        };
         let values = match (&self.from, &connection) {
             (Some(from), Some(connection)) => {
                 let mut value = from_object(connection, from).await?;
@@ -64,7 +75,6 @@ impl Submit {
                 vec![value]
             }
             _ => {
-                let (mut documents, mut problems) = load::files(&self.files);
                 let library = match &connection {
                     Some(connection) => super::library::of_cluster(&connection.client, &connection.namespace).await,
                     None => check::Library::default(),
@@ -76,7 +86,9 @@ impl Submit {
                 problems.extend(known.warnings(&options.parameters));
                 let mut edit = |value: &mut Value| overrides::apply(value, &options);
                 let rules = Rules { library: &library, purpose: Purpose::Run, strict: self.strict, silenced: None };
-                problems.extend(check::documents(&mut documents, rules, &mut edit));
+                let mut found = check::documents(&mut documents, rules, &mut edit);
+                overrides::blame(&mut found, &options);
+                problems.extend(found);
                 let (workflows, others): (Vec<_>, Vec<_>) =
                     documents.into_iter().partition(|document| document.kind() == "Workflow");
                 problems.extend(others.iter().map(|document| Diagnostic {

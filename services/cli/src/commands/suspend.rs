@@ -5,11 +5,12 @@ use argosy_engine::ops::suspend;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{select::Selectors, told::Told};
+use super::{each::each, select::Selectors, told::Told};
 use crate::{
     connect::Connect,
     failure::{Outcome, warn},
     output,
+    running::Named,
 };
 
 /// Keep workflows from starting more steps
@@ -35,28 +36,27 @@ pub struct Resume {
 
 impl Suspend {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open_running(&self.names).await?;
         let selectors = Selectors::default();
-        for name in selectors.names(&connection.client, &connection.namespace, &self.names).await? {
-            edit(&connection.client, &connection.namespace, &name, &warn, |workflow| suspend::suspend(workflow, None))
+        let done = each(connect, &selectors, &self.names, async |Named { connection, name, .. }| {
+            edit(&connection.client, &connection.namespace, name, &warn, |workflow| suspend::suspend(workflow, None))
                 .await?;
             output::print(&format!("workflow {name} suspended\n"));
-        }
-        Ok(())
+            Ok(())
+        });
+        done.await?.outcome()
     }
 }
 
 impl Resume {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        self.selectors.check(&self.names)?;
-        let connection = connect.open_running(&self.names).await?;
-        for name in self.selectors.names(&connection.client, &connection.namespace, &self.names).await? {
-            edit(&connection.client, &connection.namespace, &name, &warn, |workflow| {
+        let done = each(connect, &self.selectors, &self.names, async |Named { connection, name, .. }| {
+            edit(&connection.client, &connection.namespace, name, &warn, |workflow| {
                 suspend::resume(workflow, &self.node_field_selector, None, Timestamp::now()).map_err(Told::from)
             })
             .await?;
             output::print(&format!("workflow {name} resumed\n"));
-        }
-        Ok(())
+            Ok(())
+        });
+        done.await?.outcome()
     }
 }

@@ -3,8 +3,8 @@
 use argosy_client::objects;
 use clap::Args;
 
-use super::follow_to_end;
-use crate::{connect::Connect, failure::Outcome, render::tree::Filter, view::Show};
+use super::{Afterwards, each::each, select::Selectors};
+use crate::{connect::Connect, failure::Outcome, running::Named};
 
 /// Wait until workflows have ended; exit code 1 when one did not succeed
 #[derive(Args, Debug)]
@@ -19,15 +19,13 @@ pub struct Wait {
 
 impl Wait {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open_running(&self.names).await?;
-        let mut started = Vec::new();
-        for name in &self.names {
+        let selectors = Selectors::default();
+        let started = each(connect, &selectors, &self.names, async |Named { connection, name, .. }| {
             match objects::get_opt(&connection.client, &connection.namespace, name).await? {
-                Some(object) => started.push(object),
-                None if self.ignore_not_found => {}
-                None => return Err(objects::not_found(name).into()),
+                None if !self.ignore_not_found => Err(objects::not_found(name).into()),
+                found => Ok(found),
             }
-        }
-        follow_to_end(&connection.client, started, Show::Nothing, Filter::default(), connect).await
+        });
+        started.await?.present().follow(Afterwards::wait(), connect).await
     }
 }

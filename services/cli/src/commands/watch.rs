@@ -1,12 +1,16 @@
 //! `argosy watch`.
 
-use argosy_client::objects;
 use clap::Args;
 
-use super::{Steps, follow_to_end};
+use super::{
+    Steps,
+    each::{object_of, one},
+    follow_to_end,
+};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
+    running::Named,
     view::Show,
 };
 
@@ -23,8 +27,7 @@ pub struct Watch {
 impl Watch {
     pub async fn run(self, connect: &Connect) -> Outcome {
         let filter = self.steps.filter()?;
-        let connection = connect.open_running(std::slice::from_ref(&self.name)).await?;
-        let started = objects::get(&connection.client, &connection.namespace, &self.name).await?;
+        let (Named { connection, .. }, started) = one(connect, &self.name, object_of).await?;
         match follow_to_end(&connection.client, vec![started], Show::Progress, filter, connect).await {
             // Watching succeeded, however the workflow ended.
             Err(Failure::Workflow) => Ok(()),

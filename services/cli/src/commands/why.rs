@@ -8,18 +8,20 @@ use argosy_api::{
     message::{LookupKey, LookupKind, Observed},
     v1alpha1::{NodePhase, NodeStatus, Workflow},
 };
-use argosy_client::{objects, read};
+use argosy_client::{named, objects, read};
 use argosy_engine::{Command, Config, Event, Reason, Workflow as Engine};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 
+use super::each::{object_of, one};
 use crate::{
     connect::Connect,
     failure::{Failure, Outcome},
     output,
     render::{human, table::table},
+    running::Named,
     suggest::{self, closest},
 };
 
@@ -52,8 +54,7 @@ const LOOKUPS_MAX: usize = 1000;
 
 impl Why {
     pub async fn run(self, connect: &Connect) -> Outcome {
-        let connection = connect.open_running(std::slice::from_ref(&self.name)).await?;
-        let object = objects::get(&connection.client, &connection.namespace, &self.name).await?;
+        let (Named { connection, .. }, object) = one(connect, &self.name, object_of).await?;
         let workflow = read::workflow(&object)?;
         let mut waits = reasons(&connection.client, &workflow).await?;
         let nodes: Vec<&NodeStatus> = workflow.status.nodes.iter().map(|(_, node)| node).collect();
@@ -152,7 +153,7 @@ fn text(workflow: &Workflow, waits: &[Reason], ended: &[&NodeStatus], now: Times
     let mut text = match (phase, status.message.as_str()) {
         ("", _) => return format!("{name} has not begun: no scheduler has taken it up yet\n"),
         (phase, "") => format!("{name} is {phase}\n"),
-        (phase, message) => format!("{name} is {phase}: {message}\n"),
+        (phase, message) => format!("{name} is {phase}: {}\n", named::message(workflow, message)),
     };
     let mut rows = Vec::new();
     for reason in waits {
@@ -161,7 +162,8 @@ fn text(workflow: &Workflow, waits: &[Reason], ended: &[&NodeStatus], now: Times
         rows.push(vec![format!("  {}", reason.node_name), format!("{}{until}", reason.text)]);
     }
     for node in ended {
-        let message = if node.message.is_empty() { String::new() } else { format!(": {}", node.message) };
+        let message = named::message(workflow, &node.message);
+        let message = if message.is_empty() { message } else { format!(": {message}") };
         rows.push(vec![format!("  {}", node.name), format!("it is {}{message}", node.phase.as_str())]);
     }
     text.push_str(&table(&rows, 2));

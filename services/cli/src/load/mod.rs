@@ -32,6 +32,21 @@ pub fn files(paths: &[String]) -> (Vec<Document>, Vec<Diagnostic>) {
     (documents, problems)
 }
 
+/// Mistakes for `paths` that were read and in which there is nothing.
+pub fn nothing_in(paths: &[String], documents: &[Document], problems: &[Diagnostic]) -> Vec<Diagnostic> {
+    if !documents.is_empty() || !problems.is_empty() {
+        return Vec::new();
+    }
+    let each = |path: &String| match path.as_str() {
+        "-" => Diagnostic::of_file("<stdin>", "it is empty: there is no object in it"),
+        path if Path::new(path).is_dir() => {
+            Diagnostic::of_file(path, "the folder is empty: no YAML or JSON file in it is for Kubernetes or Argo")
+        }
+        path => Diagnostic::of_file(path, "the file is empty: there is no object in it"),
+    };
+    paths.iter().map(each).collect()
+}
+
 /// One file, no folder. Errors: as [`files`].
 pub fn file(path: &str) -> (Vec<Document>, Vec<Diagnostic>) {
     let (mut documents, mut problems) = (Vec::new(), Vec::new());

@@ -1,6 +1,9 @@
 //! The system in this process, as flags describe it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use argosy_api::v1alpha1::ArtifactRepository;
@@ -11,7 +14,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Runtime;
-use crate::{channel::say, failure::Failure, state};
+use crate::{
+    channel::say,
+    failure::Failure,
+    reach::{self, Kind, System},
+    state, terminal,
+};
 
 /// Where help shows the flags below.
 const HEADING: &str = "The system that runs workflows";
@@ -41,16 +49,28 @@ pub struct RuntimeFlags {
 
 /// How a message says that a container's program is not there. Source: Go's `exec.LookPath`, as Argo's executor says it.
 const NO_PROGRAM: &str = "executable file not found";
+/// How the node says that a container has no command, and that its image is not known.
+const NO_ENTRYPOINT: &str = "has no known entrypoint";
 
 impl RuntimeFlags {
-    /// What to do about steps whose programs this machine does not have.
-    pub fn hint(&self, finals: &[Value]) -> Option<&'static str> {
+    /// What to do about steps whose programs this machine does not have, or does not know.
+    pub fn hint(&self, finals: &[Value]) -> Option<String> {
         let nodes = finals.iter().filter_map(|workflow| workflow.pointer("/status/nodes")?.as_object());
-        let mut messages = nodes.flat_map(serde_json::Map::values).filter_map(|node| node.get("message")?.as_str());
-        let is_process = self.runtime.unwrap_or_default() == Runtime::Process;
-        (is_process && messages.any(|message| message.contains(NO_PROGRAM))).then_some(
-            "hint: steps run as processes of this machine, with its programs and not those of their images; install the program, or use --runtime docker or --runtime podman",
-        )
+        let messages = nodes.flat_map(serde_json::Map::values).filter_map(|node| node.get("message")?.as_str());
+        let messages: Vec<&str> = messages.collect();
+        let says = |words: &str| messages.iter().any(|message| message.contains(words));
+        if self.runtime.unwrap_or_default() != Runtime::Process {
+            return None;
+        }
+        if says(NO_PROGRAM) {
+            return Some("hint: steps run as processes of this machine, with its programs and not those of their images; install the program, or use --runtime docker or --runtime podman".to_owned());
+        }
+        let image =
+            messages.iter().find_map(|message| message.split_once(NO_ENTRYPOINT)?.0.split_whitespace().last())?;
+        Some(format!(
+            "hint: images are not looked into when steps run as processes of this machine; say what runs with --image {}=PROGRAM, or use --runtime docker or --runtime podman",
+            terminal::word(image)
+        ))
     }
 
     /// What becomes of workflows that have not ended when the program ends.
@@ -91,6 +111,7 @@ pub async fn start(flags: &RuntimeFlags, extent: Extent) -> Result<Handle, Failu
     }
     match started {
         Err(Error::Listen { address, source }) => Err(taken(address, &source)),
+        Err(error) if error.is_in_use() => Err(in_use(flags).await),
         Err(Error::Node(node::Error::Engine(error))) => Err(unusable(error)),
         started => Ok(started.context("start the system")?),
     }
@@ -140,6 +161,19 @@ fn taken(address: SocketAddr, error: &std::io::Error) -> Failure {
     };
     Failure::Usage(format!(
         "listen on {address}: {error}: {advice}; choose another with --port, 0 takes any that is free"
+    ))
+}
+
+/// The data directory is somebody else's for now.
+async fn in_use(flags: &RuntimeFlags) -> Failure {
+    let kept = flags.data_dir.as_ref().and_then(|dir| private::read(&dir.join("kubeconfig")).ok().flatten());
+    let devs = reach::of_kind(Kind::Dev).await.unwrap_or_default();
+    let holder = devs.iter().find(|dev| kept.as_ref() == Some(&dev.kubeconfig)).map(System::description);
+    let holder =
+        holder.unwrap_or_else(|| "perhaps an `argosy dev` or `argosy run` with the same --data-dir".to_owned());
+    let dir = flags.data_dir.as_deref().unwrap_or(Path::new("")).display();
+    Failure::Usage(format!(
+        "the data directory {dir} is in use by another process: {holder}; end it, or choose another --data-dir"
     ))
 }
 

@@ -47,12 +47,15 @@ pub fn plan(
     for_objects: bool,
 ) -> Result<Plan, Box<Refused>> {
     let (mut documents, mut problems) = load::files(files);
+    failure::settle(load::nothing_in(files, &documents, &problems))
+        .map_err(|failure| Box::new(Refused { failure, workflows: Vec::new() }))?;
     let mut edit = |value: &mut Value| overrides::apply(value, options);
     let of_files = Library::of(&documents);
     let workflows = documents.iter().filter(|document| document.kind() == "Workflow").map(|document| &document.value);
     problems.extend(Known::of(workflows, &of_files).warnings(&options.parameters));
     let rules = Rules { library: &Library::default(), purpose: Purpose::Run, strict: true, silenced: None };
     let mut found = check::documents(&mut documents, rules, &mut edit);
+    overrides::blame(&mut found, options);
     for problem in found.iter_mut().filter(|problem| for_objects && problem.of_run) {
         problem.warning = true;
     }

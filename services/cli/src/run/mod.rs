@@ -34,8 +34,8 @@ use crate::{
 ///
 /// ConfigMaps, Secrets, ServiceAccounts, volume claims and templates of the files are created first. Exit code 0 when
 /// all workflows succeeded, 1 when one did not, 2 when the input is wrong (with -o json or yaml, a workflow that a
-/// controller would have taken up and failed is printed as it would have left it). Ctrl-C stops the workflows (their exit
-/// handlers run), a second one terminates them, a third one leaves at once (exit code 130), as SIGTERM (143) and SIGHUP (129)
+/// controller would have taken up and failed is printed as it would have left it). Ctrl-C stops the workflows (their steps
+/// get SIGTERM and their grace period, exit handlers run), a second one terminates them, a third one leaves at once (exit code 130), as SIGTERM (143) and SIGHUP (129)
 /// do. With --data-dir, what had not ended then goes on when the same is run again.
 #[derive(Args, Debug)]
 pub struct Run {

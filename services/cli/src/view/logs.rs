@@ -9,8 +9,10 @@ use argosy_client::{
 };
 use kube::Client;
 
-/// How long the last lines may take once all has ended.
-const DRAIN: Duration = Duration::from_secs(5);
+use crate::{channel::say, terminal};
+
+/// How long nothing may come of logs that have not ended, once all else has: as long as a step that is stopped may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The logs of all pods that have started.
 pub struct Tails {
@@ -41,9 +43,20 @@ impl Tails {
         self.logs.take().iter().map(shown).collect()
     }
 
-    /// The lines that come until the logs have ended.
-    pub async fn drain(&mut self) -> Vec<String> {
-        self.logs.drain(DRAIN).await.iter().map(shown).collect()
+    /// Some of the lines that come until the logs have ended; none once they have. Where lines are missing, says so on
+    /// standard error.
+    pub async fn last(&mut self) -> Vec<String> {
+        let lines = match self.logs.last(PATIENCE).await {
+            Ok(lines) => lines,
+            Err(stuck) => {
+                say!("warning: {stuck}; `argosy logs` shows what there is");
+                self.logs.rest()
+            }
+        };
+        for cut in self.logs.take_cut() {
+            say!("warning: the log of {} broke off: {}", terminal::line(&cut.prefix), terminal::line(&cut.error));
+        }
+        lines.iter().map(shown).collect()
     }
 }
 

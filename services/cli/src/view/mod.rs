@@ -115,14 +115,17 @@ impl View {
     }
 
     fn show_lines(&mut self, lines: Vec<String>) {
+        if let Kind::Live(live) = &mut self.kind {
+            lines.into_iter().for_each(|line| live.log(line));
+            return;
+        }
+        let mut text = String::new();
         for line in lines {
-            match &mut self.kind {
-                Kind::Live(live) => live.log(line),
-                Kind::Plain(_) | Kind::Silent if self.target.terminal => {
-                    self.target.write(&format!("{}\n", terminal::colored(&line)));
-                }
-                Kind::Plain(_) | Kind::Silent => self.target.write(&format!("{line}\n")),
-            }
+            text += &if self.target.terminal { terminal::colored(&line) } else { line.as_str().into() };
+            text.push('\n');
+        }
+        if !text.is_empty() {
+            self.target.write(&text);
         }
     }
 
@@ -133,10 +136,13 @@ impl View {
         }
     }
 
-    /// Shows what is left and clears a live tree.
-    pub async fn finish(mut self) {
-        if let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
-            let last = tails.drain().await;
+    /// Shows what is left of the logs, where they are `awaited`, and clears a live tree.
+    pub async fn finish(mut self, awaited: bool) {
+        while awaited && let (Some(tails), Kind::Plain(_) | Kind::Silent) = (&mut self.tails, &self.kind) {
+            let last = tails.last().await;
+            if last.is_empty() {
+                break;
+            }
             self.show_lines(last);
         }
         if let Kind::Live(live) = &mut self.kind {

@@ -33,6 +33,15 @@ fn the_end_of_one_hides_no_other() {
     for name in [&of_first, &of_second] {
         first.until(&format!("get {name}"), "ǁ ");
     }
+    // Its data directory is its own.
+    let said = first.argosy(2, "dev --port 0 --data-dir other");
+    has(&said, &["in use by another process: `argosy dev` on port "]);
+    // All of one command, too; each that is not there is told, and keeps no other from being done.
+    let said = first.argosy(1, &format!("suspend {of_first} nothing {of_second} nowhere"));
+    has(&said, &[&format!("workflow {of_first} suspended\n"), &format!("workflow {of_second} suspended\n")]);
+    has(&said, &["error: workflows.argoproj.io \"nothing\" not found in namespace argo\n", "\"nowhere\" not found"]);
+    let said = first.argosy(1, &format!("get {of_second} nothing {of_first} -o name"));
+    has(&said, &[&format!("{of_second}\n{of_first}\n"), "\"nothing\" not found"]);
     let said = second.end();
     has(&said, &["1 workflow goes on at the next start: argosy dev --data-dir other --port 0\n"]);
     let listed = first.argosy(0, "list");

@@ -43,10 +43,8 @@ fn what_is_not_there_is_told_with_what_to_do() {
         "error: no API server: start one with `argosy dev`, or name one with --kubeconfig or $KUBECONFIG\n"
     );
     let said = here.argosy("run greets.yaml").ends_with(1);
-    assert!(
-        said.out.contains("give the container a command, or name the program with --image elsewhere/x=entrypoint"),
-        "{said:#?}"
-    );
+    assert!(said.out.contains("give the container a command"), "{said:#?}");
+    assert!(said.err.contains("hint: ") && said.err.contains("--image elsewhere/x=PROGRAM"), "{said:#?}");
     for arguments in ["logs", "stop", "retry", "resubmit", "resume"] {
         let said = here.argosy(arguments).ends_with(2);
         assert!(said.err.contains("name a workflow, or select some"), "{said:#?}");
@@ -106,4 +104,28 @@ fn a_run_without_time_ends_and_shows_nothing_of_our_own() {
         let said = here.argosy("run bad.yaml --timeout 0s").ends_with(1);
         assert!(!said.err.contains("shim"), "{said:#?}");
     }
+}
+
+#[test]
+fn mistakes_of_flags_are_told_of_the_flags() {
+    let here = Here::with(&[("bad.yaml", FAILS), ("empty.yaml", ""), ("comment.yaml", "# nothing\n")]);
+    let said = here.argosy("run bad.yaml --entrypoint nowhere").ends_with(2);
+    assert!(said.err.contains("error: --entrypoint nowhere: template name 'nowhere' undefined"), "{said:#?}");
+    let said = here.argosy("run bad.yaml --name A_b").ends_with(2);
+    assert!(said.err.contains("error: --name A_b: "), "{said:#?}");
+    // Files are read before a server is looked for.
+    for command in ["run", "submit", "lint"] {
+        let said = here.argosy(&format!("{command} empty.yaml comment.yaml")).ends_with(2);
+        assert!(said.err.contains("empty.yaml: the file is empty"), "{command}: {said:#?}");
+    }
+    here.file("bad.yaml", &FAILS.replace("kind: Workflow", "kind: ["));
+    let said = here.argosy("submit bad.yaml").ends_with(2);
+    assert!(said.err.contains("bad.yaml:"), "{said:#?}");
+}
+
+#[test]
+fn what_to_do_about_an_unknown_image_is_told_once() {
+    let here = Here::with(&[("bad.yaml", &FAILS.replace("{image: busybox, command: [echo, hi]}", "{image: own:1}"))]);
+    let said = here.argosy("run bad.yaml").ends_with(1);
+    assert_eq!(format!("{}{}", said.out, said.err).matches("--image").count(), 1, "{said:#?}");
 }

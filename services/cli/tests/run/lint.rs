@@ -68,10 +68,10 @@ const TABLE: &[(&str, i32, &[&str])] = &[
         ],
     ),
     (
-        "  entrypoint: main\n  podDisruptionBudget: {}\n  templates:\n  - {name: main, container: {image: 'a:1', command: [b], imagePullPolicy: Newer, volumeMounts: [{name: c, mountPath: /c}]}}\n",
+        "  entrypoint: main\n  artifactGC: {}\n  templates:\n  - {name: main, container: {image: 'a:1', command: [b], imagePullPolicy: Newer, volumeMounts: [{name: c, mountPath: /c}]}}\n",
         0,
         &[
-            "a.yaml:6:3: spec.podDisruptionBudget: this is ignored: Argosy does not support it yet [unsupported]",
+            "a.yaml:6:3: spec.artifactGC: this is ignored: Argosy does not support it yet [unsupported]",
             "a.yaml:8:75: spec.templates[0].container.imagePullPolicy: `Newer` is no policy for pulling images (did you mean `Never`?) [refused-pod]",
             "a.yaml:8:104: spec.templates[0].container.volumeMounts[0].name: there is no volume `c` (add it to",
         ],

@@ -62,7 +62,7 @@ spec:
     containerSet:
       containers:
       - {name: main, image: busybox, command: [echo, fine]}
-      - {name: other, image: busybox, command: [sh, -c, 'echo bad; exit 3']}
+      - {name: other, dependencies: [main], image: busybox, command: [sh, -c, 'echo bad; exit 3']}
 ";
 
 #[test]
@@ -73,4 +73,13 @@ fn of_several_containers_the_one_that_failed_is_named() {
     let said = here.argosy("run set.yaml").ends_with(1);
     let logs = "\nw/main wrote:\n  fine\n\nw/other, which failed, wrote:\n  bad\n";
     assert!(said.out.ends_with(logs), "{said:#?}");
+}
+
+#[test]
+fn the_end_of_a_large_log_comes() {
+    let large = ALONE.replace("[echo, 'hello, newcomer']", "[sh, -c, 'seq 1 100000; echo the end; exit 1']");
+    let here = Here::with(&[("large.yaml", &large)]);
+    let said = here.argosy("run large.yaml --log").ends_with(1);
+    assert_eq!(said.out.lines().filter(|line| line.starts_with("alone: ")).count(), 100_001, "{}", said.err);
+    assert!(said.out.contains("\nalone: the end\n"), "{}", said.err);
 }

@@ -158,9 +158,7 @@ async fn a_container_runs_and_its_end_is_told() -> Result<()> {
     let (_, end, _) = world.shell("image", json!({"image": "localhost/unknown"})).await?;
     assert_eq!(
         end.message.as_deref(),
-        Some(
-            "image localhost/unknown has no known entrypoint: give the container a command, or name the program with --image localhost/unknown=entrypoint"
-        )
+        Some("image localhost/unknown has no known entrypoint: give the container a command")
     );
     world.end().await
 }
@@ -314,7 +312,7 @@ async fn logs_can_be_followed() -> Result<()> {
     assert_eq!(log, "one\ntwo\nthree");
     let tail = LogParams { tail_lines: Some(1), timestamps: true, ..LogParams::default() };
     let log = world.log("talk", "main", tail).await?;
-    ensure!(log.contains("Z two\n") && !log.contains("one"), "{log}");
+    ensure!(log.ends_with("Z three") && log.lines().count() == 1, "a last line without a newline is one: {log}");
     world.end().await
 }
 
