@@ -56,7 +56,8 @@ async fn wait(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits) ->
         let ends = names.iter().map(|main| async { around.ended(main).await });
         let mut ends: FuturesUnordered<_> = ends.collect();
         while let Some(code) = ends.next().await {
-            if code == Some(0) {
+            // Nothing is gathered of a step that may still run.
+            if code? == Some(0) {
                 continue;
             }
             // as in Argo, the first that fails ends the others; those that are about to end by themselves do so
@@ -65,14 +66,14 @@ async fn wait(around: &dyn Surroundings, stores: &dyn Stores, limits: Limits) ->
                 names.iter().for_each(|main| around.stop(main));
                 while ends.next().await.is_some() {}
             }
-            return false;
+            return Ok(false);
         }
-        true
+        Ok::<_, Error>(true)
     };
     // the pod's own deadline ends the main containers too
     let mut reported = None;
     let all_succeeded = tokio::select! {
-        all_succeeded = ended => all_succeeded,
+        all_succeeded = ended => all_succeeded?,
         () = progress.watch(&mut reported) => false,
     };
     for sidecar in &template.sidecars {

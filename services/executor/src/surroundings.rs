@@ -28,7 +28,8 @@ pub trait Surroundings: Send + Sync {
     /// Errors: `Client`.
     async fn client(&self) -> Result<(Client, String), Error>;
     /// Waits for the end of another container and gives its exit code; `None` where that will not be known.
-    async fn ended(&self, container: &str) -> Option<i32>;
+    /// Errors: `File`, where it cannot be looked for: it may go on.
+    async fn ended(&self, container: &str) -> Result<Option<i32>, Error>;
     /// Asks another container to stop.
     fn stop(&self, container: &str);
     /// Appends a line to the log of this container.

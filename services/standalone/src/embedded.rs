@@ -83,8 +83,8 @@ impl Surroundings for Inside {
         Ok((self.0.client().clone(), namespace.to_owned()))
     }
 
-    async fn ended(&self, container: &str) -> Option<i32> {
-        self.0.ended(container).await.map(|ended| ended.exit_code)
+    async fn ended(&self, container: &str) -> Result<Option<i32>, Error> {
+        Ok(self.0.ended(container).await.map(|ended| ended.exit_code))
     }
 
     fn stop(&self, container: &str) {

@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::Refusal;
@@ -94,18 +95,42 @@ impl Dir {
         parts(path)?.into_iter().try_fold(self.clone(), |dir, part| dir.child(part))
     }
 
-    /// Opens a directory below, and makes it and those on the way when they are missing. Made ones have this mode.
+    /// Opens a directory below, and makes it and those on the way when they are missing. Made ones have this mode; nobody sees
+    /// one with another.
     /// Errors: `Link`, `Outside`; those of the file system.
     pub fn make_dir(&self, path: &Path, mode: u32) -> io::Result<Self> {
-        parts(path)?.into_iter().try_fold(self.clone(), |dir, part| match fs::mkdirat(&dir.fd, part, Mode::RWXU) {
-            Ok(()) => {
-                let made = dir.child(part)?;
-                made.set_mode(mode)?;
-                Ok(made)
-            }
-            Err(Errno::EXIST) => dir.child(part),
-            Err(error) => Err(error.into()),
+        parts(path)?.into_iter().try_fold(self.clone(), |dir, part| match dir.child(part) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => dir.make_child(part, mode),
+            there => there,
         })
+    }
+
+    /// Makes a directory under another name, and shows it when it is as it is to be: users whom its mode lets in would be
+    /// refused before.
+    fn make_child(&self, name: &OsStr, mode: u32) -> io::Result<Self> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let hidden = format!(".made-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        fs::mkdirat(&self.fd, hidden.as_str(), Mode::RWXU)?;
+        let made = self.child(hidden.as_ref())?;
+        let shown = made
+            .set_mode(mode)
+            .and_then(|()| Ok(fs::renameat_with(&self.fd, hidden.as_str(), &self.fd, name, RenameFlags::NOREPLACE)?));
+        let Err(error) = shown else { return Ok(made) };
+        fs::unlinkat(&self.fd, hidden.as_str(), AtFlags::REMOVEDIR)?;
+        match Errno::from_io_error(&error) {
+            Some(Errno::EXIST) => self.child(name),
+            // A file system that cannot rename so.
+            Some(Errno::INVAL) => match fs::mkdirat(&self.fd, name, Mode::RWXU) {
+                Ok(()) => {
+                    let made = self.child(name)?;
+                    made.set_mode(mode)?;
+                    Ok(made)
+                }
+                Err(Errno::EXIST) => self.child(name),
+                Err(error) => Err(error.into()),
+            },
+            _ => Err(error),
+        }
     }
 
     pub(crate) fn child(&self, name: &OsStr) -> io::Result<Self> {

@@ -120,3 +120,32 @@ fn a_budget_ends_what_is_copied() {
     drop(cancel.on_drop());
     assert_eq!(refused(budget.take(0)), Refusal::Cancelled);
 }
+
+#[test]
+fn nobody_sees_a_directory_that_is_not_yet_as_it_is_to_be() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let root = Dir::open(dir.path()).expect("open");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut odd = Vec::new();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for n in 0..200 {
+                    if let Ok(metadata) = std::fs::metadata(dir.path().join(format!("{n}"))) {
+                        let mode = metadata.permissions().mode() & 0o777;
+                        odd.extend((mode != 0o777).then_some((n, mode)));
+                    }
+                }
+            }
+            odd
+        });
+        let make = || (0..200).for_each(|n| drop(root.make_dir(Path::new(&format!("{n}")), 0o777).expect("made")));
+        // Two at once: who comes second opens what the first has made.
+        let other = scope.spawn(make);
+        make();
+        other.join().expect("made");
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(watcher.join().expect("looked"), Vec::new());
+    });
+    assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 200, "nothing hidden stays");
+}

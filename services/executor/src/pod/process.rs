@@ -92,15 +92,8 @@ impl Surroundings for Process {
         self.client.get_or_try_init(connect).await.cloned()
     }
 
-    async fn ended(&self, container: &str) -> Option<i32> {
-        let ended = match self.shared_layout() {
-            Ok(layout) => alive::ended(&layout, container, &self.stopping).await,
-            Err(error) => Err(error),
-        };
-        ended.unwrap_or_else(|error| {
-            self.log(&error.to_string());
-            None
-        })
+    async fn ended(&self, container: &str) -> Result<Option<i32>, Error> {
+        alive::ended(&self.shared_layout()?, container, &self.stopping).await
     }
 
     fn stop(&self, container: &str) {

@@ -117,7 +117,11 @@ impl Wrapped for Container<'_> {
     }
 
     async fn dependency(&self, name: &str) -> i32 {
-        self.process.ended(name).await.unwrap_or(FAILED)
+        let ended = self.process.ended(name).await.unwrap_or_else(|error| {
+            self.process.log(&error.to_string());
+            None
+        });
+        ended.unwrap_or(FAILED)
     }
 
     async fn file(&self, path: &str, _: TreeLimits) -> io::Result<At> {
