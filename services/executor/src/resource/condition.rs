@@ -147,9 +147,13 @@ fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
     let mut requirements = Vec::new();
     while let Some(first) = rest.next() {
         let is_negated = first == "!";
+        if !is_negated && is_sign(first) {
+            return Err(format!("found '{first}', expected: !, identifier, or 'end of string'"));
+        }
+        let mistake = |what: String| format!("unable to parse requirement: {what}");
         let key = if is_negated { rest.next().unwrap_or_default() } else { first };
         if key.is_empty() || is_sign(key) {
-            return Err(format!("found '{key}', expected: !, identifier, or 'end of string'"));
+            return Err(mistake(format!("found '{key}', expected: identifier")));
         }
         let mut requirement = Requirement { key: key.to_owned(), operator: Operator::Exists, values: Vec::new() };
         if is_negated {
@@ -163,11 +167,16 @@ fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
                 "notin" => Operator::NotIn,
                 ">" => Operator::Greater,
                 "<" => Operator::Less,
-                other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
+                other => return Err(mistake(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt"))),
             };
             requirement.values = match requirement.operator {
-                Operator::In | Operator::NotIn => set(&mut rest)?,
-                _ => vec![rest.next_if(|token| !is_sign(token)).unwrap_or_default().to_owned()],
+                Operator::In | Operator::NotIn => set(&mut rest).map_err(mistake)?,
+                _ => match rest.next_if(|token| *token != ",") {
+                    Some(sign) if is_sign(sign) => {
+                        return Err(mistake(format!("found '{sign}', expected: identifier")));
+                    }
+                    value => vec![value.unwrap_or_default().to_owned()],
+                },
             };
         }
         requirements.push(requirement);
@@ -239,8 +248,18 @@ mod tests {
         let failed = judge("", "status.phase in (Succeeded, Error)");
         assert_eq!(failed, Err("failure condition '{status.phase in [Error Succeeded]}' evaluated true".into()));
         assert_eq!(judge("", "status.phase == Error"), Ok(true));
-        let mistake = judge("status.phase ==== x", "").expect_err("no selector");
-        assert!(mistake.starts_with("success condition 'status.phase ==== x' failed to parse: found "), "{mistake}");
+        for (text, what) in [
+            ("status.phase ==== x", "unable to parse requirement: found '==', expected: identifier"),
+            ("status.phase is x", "unable to parse requirement: found 'is', expected: in, notin, =, ==, !=, gt, lt"),
+            ("!", "unable to parse requirement: found '', expected: identifier"),
+            ("= x", "found '=', expected: !, identifier, or 'end of string'"),
+            ("a = b c", "found 'c', expected: ',' or 'end of string'"),
+            ("a = b,", "found '', expected: identifier after ','"),
+        ] {
+            let mistake = judge("", text).expect_err("no selector");
+            assert_eq!(mistake, format!("fail condition '{text}' failed to parse: {what}"));
+        }
+        assert_eq!(judge("a =, b", ""), Ok(false));
         assert!(judge("a in (b", "").is_err() && judge("a,", "").is_err() && judge("a b", "").is_err());
     }
 }

@@ -42,7 +42,7 @@ impl Workflow {
             None => match self.memo.take_found(call) {
                 Some(Ok(map)) => read(map.as_ref(), &status)?,
                 Some(Err(refused)) => {
-                    return Err(format!("ConfigMap '{}' cannot be read: {refused}", status.cache_name));
+                    return Err(format!("could not load config map cache: {refused}"));
                 }
                 None => {
                     self.ask(call, &status);
@@ -174,15 +174,15 @@ fn read(map: Option<&Value>, status: &MemoizationStatus) -> Result<Option<Entry>
         return Err(match label {
             None => format!("memoization configmap doesn't have {} label, refusing to use it", labels::CONFIG_MAP_TYPE),
             Some(_) => format!(
-                "ConfigMap '{}' needs to have the label {}: Cache to be used as a cache",
-                status.cache_name,
-                labels::CONFIG_MAP_TYPE
+                "memoization configmap doesn't have label {} = {}, refusing to use it",
+                labels::CONFIG_MAP_TYPE,
+                labels::TYPE_CACHE
             ),
         });
     }
-    let Some(text) = map.get("data").and_then(|data| data.get(&status.key)).and_then(Value::as_str) else {
-        return Ok(None);
-    };
+    let text = map.get("data").and_then(|data| data.get(&status.key)).and_then(Value::as_str);
+    // An empty text is no entry. Source: Argo `workflow/controller/cache/configmap_cache.go`, with the texts.
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|error| {
         let why = items::syntax_error(text, &error).unwrap_or_else(|| error.to_string());
         format!("malformed cache entry: could not unmarshal JSON; unable to parse: {why}")
@@ -195,4 +195,34 @@ fn age_max(text: &str) -> Result<Option<i64>, String> {
         return Ok(None);
     }
     duration::parse_go(text).map(Some).map_err(|e| format!("invalid maxAge: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cache_is_read_as_argo_reads_it() {
+        let status = MemoizationStatus { key: "k".to_owned(), cache_name: "c".to_owned(), ..Default::default() };
+        let found = |labels: Value, data: Value| {
+            let map = json!({"metadata": {"labels": labels}, "data": data});
+            read(Some(&map), &status).map(|entry| entry.map(|entry| entry.node_id))
+        };
+        let cache = json!({labels::CONFIG_MAP_TYPE: labels::TYPE_CACHE});
+        assert_eq!(found(cache.clone(), json!(null)), Ok(None));
+        assert_eq!(found(cache.clone(), json!({"other": "{}"})), Ok(None));
+        assert_eq!(found(cache.clone(), json!({"k": ""})), Ok(None));
+        assert_eq!(found(cache.clone(), json!({"k": "{\"nodeID\": \"n\"}"})), Ok(Some("n".to_owned())));
+        assert_eq!(
+            found(cache, json!({"k": "{"})),
+            Err("malformed cache entry: could not unmarshal JSON; unable to parse: unexpected end of JSON input"
+                .to_owned())
+        );
+        let refused = |said: &str| Err(format!("memoization configmap doesn't have {said}, refusing to use it"));
+        let name = "workflows.argoproj.io/configmap-type";
+        assert_eq!(found(json!({}), json!({})), refused(&format!("{name} label")));
+        assert_eq!(found(json!({name: "Parameter"}), json!({})), refused(&format!("label {name} = Cache")));
+    }
 }

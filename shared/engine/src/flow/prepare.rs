@@ -68,7 +68,8 @@ impl Workflow {
     }
 
     /// The workflow runs from now on.
-    fn start(&mut self) {
+    fn start(&mut self) -> Result<(), Refusal> {
+        self.check_claims()?;
         let now = self.time();
         self.book.start(now);
         self.book.set_phase(WorkflowPhase::Running, "");
@@ -76,6 +77,7 @@ impl Workflow {
         self.create_claims();
         self.create_disruption_budget();
         self.measure_workflow_begin();
+        Ok(())
     }
 
     /// The workflow as it is validated. One that is retried runs by the spec that it began with, so that its template is not
@@ -198,6 +200,19 @@ impl Workflow {
         )))
     }
 
+    /// That each claim has a name; where one has none, none is made. Source: Argo `createPVCs`; the text is Argo's.
+    fn check_claims(&self) -> Result<(), Refusal> {
+        let are_there = !self.book.status().persistent_volume_claims.is_empty();
+        let is_nameless =
+            |claim: &Value| claim.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty);
+        match self.plan.spec().volume_claim_templates.iter().position(is_nameless) {
+            Some(index) if !are_there => Err(Refusal::error(format!(
+                "pvc create error: volumeClaimTemplates[{index}].metadata.name is required"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn create_claims(&mut self) {
         if self.plan.spec().volume_claim_templates.is_empty() || !self.book.status().persistent_volume_claims.is_empty()
         {
@@ -225,7 +240,11 @@ impl Workflow {
             Err(refusal) => return self.reject(&refusal),
         }
         match self.book.status().phase {
-            WorkflowPhase::Unknown | WorkflowPhase::Pending => self.start(),
+            WorkflowPhase::Unknown | WorkflowPhase::Pending => {
+                if let Err(refusal) = self.start() {
+                    return self.reject(&refusal);
+                }
+            }
             WorkflowPhase::Running | WorkflowPhase::Succeeded | WorkflowPhase::Failed | WorkflowPhase::Error => {
                 // Nothing tells any more of the locks that it waited for.
                 self.book.set_phase(WorkflowPhase::Running, "");

@@ -13,6 +13,9 @@ const RESERVED: [&str; 4] = ["init", "wait", "supervisor", "agent"];
 /// The most characters a container's or volume's name may have.
 const LABEL_CHARS_MAX: usize = 63;
 
+/// Where the template of a claim has its name.
+pub(super) const CLAIM_NAME: &str = "/metadata/name";
+
 /// Whether the defaults of a spec's templates have images: for containers, for scripts.
 pub(super) fn default_images(spec: &WorkflowSpec) -> (bool, bool) {
     let Some(defaults) = &spec.template_defaults else { return (false, false) };
@@ -115,6 +118,8 @@ fn companions(place: &str, template: &Template, problems: &mut Vec<String>) {
 pub(super) fn volumes(place: &str, volumes: &[Value], member: &str) -> Vec<String> {
     let names =
         volumes.iter().enumerate().filter_map(|(index, volume)| Some((index, volume.pointer(member)?.as_str()?)));
+    // A claim without a name is found when the claims are made.
+    let names = names.filter(|(_, name)| member != CLAIM_NAME || !name.is_empty());
     names.filter_map(|(index, name)| label(&format!("{place}[{index}]{}", member.replace('/', ".")), name)).collect()
 }
 
@@ -289,7 +294,7 @@ mod tests {
             assert_eq!(problems(template), Vec::<String>::new(), "{good}");
         }
         let claims = [json!({"metadata": "oops"}), json!({"metadata": {"name": "../x"}})];
-        let found = super::volumes("spec.volumeClaimTemplates", &claims, "/metadata/name");
+        let found = super::volumes("spec.volumeClaimTemplates", &claims, super::CLAIM_NAME);
         assert!(matches!(found.as_slice(), [only] if only.starts_with("spec.volumeClaimTemplates[1].metadata.name: ")));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Options, Problem, Templates, arguments,
     calls::{Home, Walker},
-    containers,
+    containers::{self, CLAIM_NAME},
     known::{Given, Globals},
     metrics, names,
     target::Target,
@@ -67,7 +67,7 @@ pub(super) fn check(
     walker.say_all(arguments::check("spec", &spec.arguments, rules));
     walker.say_all(settings(&spec));
     walker.say_all(containers::volumes("spec.volumes", &spec.volumes, "/name"));
-    walker.say_all(containers::volumes("spec.volumeClaimTemplates", &spec.volume_claim_templates, "/metadata/name"));
+    walker.say_all(containers::volumes("spec.volumeClaimTemplates", &spec.volume_claim_templates, CLAIM_NAME));
     if spec.entrypoint.is_empty() && !is_library {
         walker.say("spec.entrypoint is required".to_owned());
     }
@@ -189,8 +189,8 @@ fn settings(spec: &WorkflowSpec) -> Vec<String> {
             problems.push(format!("{at}.metadata must be a map"));
         } else if !is_map(metadata.and_then(|m| m.get("labels"))) {
             problems.push(format!("{at}.metadata.labels must be a map"));
-        } else if metadata.and_then(|m| m.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
-            problems.push(format!("{at}.metadata.name is required"));
+        } else if metadata.and_then(|m| m.get("name")).is_some_and(|name| !name.is_string() && !name.is_null()) {
+            problems.push(format!("{at}.metadata.name must be a text"));
         }
     }
     if let Some(resources) = &spec.pod_resources {

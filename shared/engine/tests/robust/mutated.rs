@@ -212,13 +212,28 @@ fn a_claim_whose_metadata_is_no_map_is_refused() {
         json!("oops"),
         json!({"metadata": {"name": "x", "labels": "oops"}}),
         json!({"metadata": {"name": 7}}),
-        json!({"spec": {}}),
     ] {
         let spec = json!({"entrypoint": "m", "volumeClaimTemplates": [claim],
             "templates": [{"name": "m", "container": {"image": "alpine", "command": ["sh"]}}]});
         let play = Play::of(spec);
         assert_eq!(play.phase(), "Failed");
         assert!(play.message().starts_with("invalid spec: spec.volumeClaimTemplates[0]"), "{}", play.message());
+    }
+}
+
+#[test]
+fn a_claim_without_a_name_is_found_when_claims_are_made() {
+    let good = json!({"metadata": {"name": "a"}, "spec": {}});
+    for claim in
+        [json!({"spec": {}}), json!({"metadata": {}}), json!({"metadata": {"name": ""}}), json!({"metadata": null})]
+    {
+        let spec = json!({"entrypoint": "m", "volumeClaimTemplates": [good, claim], "onExit": "m",
+            "templates": [{"name": "m", "container": {"image": "alpine", "command": ["sh"]}}]});
+        let play = Play::of(spec);
+        assert_eq!(play.phase(), "Error");
+        assert_eq!(play.message(), "pvc create error: volumeClaimTemplates[1].metadata.name is required");
+        let status = &play.engine.object().status;
+        assert!(status.nodes.is_empty() && status.persistent_volume_claims.is_empty() && status.finished_at.is_some());
     }
 }
 

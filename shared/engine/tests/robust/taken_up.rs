@@ -169,7 +169,7 @@ fn a_cache_that_cannot_be_read_is_the_error_of_its_call() {
     play.feed(Observed::LookedUp { key, object: None, refused: "configmaps \"c\" is forbidden".to_owned() });
     let kept = play.node("wf[0].kept").expect("it has a node");
     assert_eq!(kept.phase.to_string(), "Error");
-    assert_eq!(kept.message, "ConfigMap 'c' cannot be read: configmaps \"c\" is forbidden");
+    assert_eq!(kept.message, "could not load config map cache: configmaps \"c\" is forbidden");
     assert_eq!(play.phase(), "Failed");
 }
 
