@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argosy_actor::{Backoff, Host};
 use argosy_api::message::{LookupKey, LookupKind, Observed};
 use argosy_objects::api;
-use argosy_objects::names::is_name;
+use argosy_objects::names::{find, is_name};
 use argosy_workflows::{WorkflowKey, WorkflowLog as _};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
@@ -81,13 +81,13 @@ async fn tell(
 /// The object; `None` when there is none by that name. Errors: why it cannot be had.
 pub(crate) async fn get(client: &kube::Client, key: &LookupKey) -> Result<Option<Value>, String> {
     // What no object can be called is not there. It must not become another path.
-    if !is_name(&key.name) || !(key.namespace.is_empty() || is_name(&key.namespace)) {
+    if !key.namespace.is_empty() && !is_name(&key.namespace) {
         return Ok(None);
     }
     let api = api_of(client, key);
     let mut backoff = Backoff::short();
     loop {
-        match api.get_opt(&key.name).await {
+        match find(&api, &key.name).await {
             Ok(None) => return Ok(None),
             Ok(Some(mut object)) => {
                 object.metadata.managed_fields = None;

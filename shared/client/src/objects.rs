@@ -3,6 +3,7 @@
 pub use argosy_objects::names::is_name;
 
 use argosy_api::v1alpha1::API_VERSION;
+use argosy_objects::names::find;
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, PostParams},
@@ -98,7 +99,7 @@ pub async fn get_opt(client: &Client, namespace: &str, name: &str) -> Result<Opt
     let api = workflows(client, namespace);
     if name != LATEST {
         // Nothing has a name that is none.
-        return if is_name(name) { Ok(api.get_opt(name).await?) } else { Ok(None) };
+        return Ok(find(&api, name).await?);
     }
     let all = api.list(&ListParams::default()).await?.items;
     Ok(all.into_iter().max_by_key(|object| {

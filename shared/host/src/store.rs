@@ -172,7 +172,8 @@ pub trait Store: Send + Sync + Sized + 'static {
 
     // What it wants of others.
 
-    /// Looks for the answer to a question; it is reported under the id `id`. Does not wait for it.
+    /// Looks for the answer to a question; it is reported under the id `id`. Does not wait for it. `origin`: where the bus
+    /// began on which it was asked.
     fn ask(&self, key: &KeyOf<Self>, id: String, origin: u64, question: QuestionOf<Self>);
 
     /// What is published when the entity is put out of service, for `reason`, so that from then on its marks say so.

@@ -53,21 +53,15 @@ impl<S: Store> Actor for Live<S> {
                 Read::Own(Reading::Garbage(why)) => {
                     poison(&self.shard.process.host, S::KIND, delivery, &why).await;
                 }
-                Read::Foreign => {
-                    self.shard.store.meters().foreign.inc();
+                passed @ (Read::Foreign | Read::Stray) => {
+                    let meters = self.shard.store.meters();
+                    let (counter, why) = match passed {
+                        Read::Stray => (meters.strays, "it is of a bus that was lost"),
+                        _ => (meters.foreign, "it names the entity by its uid, and another namespace or name"),
+                    };
+                    counter.inc();
                     self.shard.store.span(&self.key, Doing::Tell).in_scope(|| {
-                        let id = delivery.message.id.as_str();
-                        tracing::warn!(id, "message names the {} by its uid, and another namespace or name", S::KIND);
-                    });
-                    delivery.ack().await?;
-                }
-                Read::Stray => {
-                    self.shard.store.meters().strays.inc();
-                    self.shard.store.span(&self.key, Doing::Tell).in_scope(|| {
-                        tracing::warn!(
-                            id = delivery.message.id.as_str(),
-                            "message of a bus that was lost, passed over"
-                        );
+                        tracing::warn!(id = delivery.message.id.as_str(), kind = S::KIND, why, "message passed over");
                     });
                     delivery.ack().await?;
                 }

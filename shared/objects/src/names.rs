@@ -1,6 +1,8 @@
 //! Names that objects may have. A client puts them into the path of its request as they are: what a user calls an object may
 //! not become another path, or a query.
 
+use kube::api::{Api, DynamicObject};
+
 /// Whether an object may have this name: lower-case letters, digits, `-` and `.`, as in a domain's, 253 bytes at most.
 pub fn is_name(name: &str) -> bool {
     let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -15,6 +17,13 @@ pub fn is_name(name: &str) -> bool {
 pub fn is_path_part(text: &str) -> bool {
     let is_plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@');
     text.len() <= 253 && text.bytes().all(is_plain) && !matches!(text, "." | "..")
+}
+
+/// The object of this name; `None` where there is none, or where none can be called so. Only a name goes into the path.
+///
+/// Errors: those of the API.
+pub async fn find(api: &Api<DynamicObject>, name: &str) -> Result<Option<DynamicObject>, kube::Error> {
+    if is_name(name) { api.get_opt(name).await } else { Ok(None) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use argosy_api::v1alpha1::{self as v1, WorkflowSpec};
 use argosy_engine::validate::Templates;
 use argosy_objects::api;
-use argosy_objects::names::is_name;
+use argosy_objects::names::find;
 use kube::api::{Api, DynamicObject};
 
 /// Templates that refer to each other are fetched in so many rounds at the most.
@@ -73,11 +73,8 @@ async fn fetch(
     } else {
         Api::namespaced_with(client.clone(), namespace, &api::argo_kind("WorkflowTemplate"))
     };
-    if !is_name(name) {
-        return Ok(None);
-    }
-    let found = match api.get_opt(name).await {
-        // A name that none can have.
+    let found = match find(&api, name).await {
+        // What may not be read is not there for the caller.
         Err(error) if api::answer(&error) == api::Answer::Rejected => None,
         found => found?,
     };

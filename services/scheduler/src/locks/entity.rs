@@ -132,7 +132,8 @@ pub(super) fn payload_of(at: Timestamp, body: LockFact) -> Vec<u8> {
 }
 
 /// A message for the log of a uid, with the namespace and the name of whom it is. It counts on this bus only: after the loss of
-/// one, who has what is found out anew, and an answer of before would give a lock to two. What waits for a lock goes on by it, so that it may use the reserve of a full stream.
+/// one, who has what is found out anew, and an answer of before would give a lock to two. What waits for a lock goes on by it,
+/// so that it may use the reserve of a full stream.
 fn told(shards: u16, origin: u64, to: (&str, &str, &str), id: String, payload: Vec<u8>) -> Publish {
     let (uid, namespace, name) = to;
     let subject = subject::Observed { shard: shard_of(uid, shards), uid: uid.to_owned() };

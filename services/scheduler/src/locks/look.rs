@@ -1,5 +1,6 @@
 //! Looks at the world for locks, and reports what is there to their log.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,8 +154,9 @@ async fn holders(context: &Context, log: &Log<'_>, sole_owner_at: Instant) -> Re
         let mut is_lost = false;
         let mut workflows = users(context, &key.namespace).await?;
         // A list may be older than what the watch has seen.
+        let listed: HashSet<String> = workflows.iter().map(|workflow| workflow.uid.clone()).collect();
         let seen = context.unfinished.lock_users(&key.namespace);
-        workflows.extend(seen.into_iter().filter(|one| !workflows.contains(one)).collect::<Vec<_>>());
+        workflows.extend(seen.into_iter().filter(|workflow| !listed.contains(&workflow.uid)));
         for workflow in workflows {
             let Some(object) = read::get(&context.client, &workflow).await? else { continue };
             let sequence = marks::watermark(&object).map_or(0, |mark| mark.position().sequence);
